@@ -1,0 +1,1 @@
+"""Tables as key-values: plain functions over a snapshot or a transaction."""

@@ -1,0 +1,1 @@
+"""What an item is: values, keys and document paths. Pure."""

@@ -1,0 +1,1 @@
+"""Ordered bytes with transactions: the contract (`engine`) and the engines."""

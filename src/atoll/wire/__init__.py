@@ -1,0 +1,1 @@
+"""HTTP: bytes to calls, results to bytes (codec), sockets (server)."""
