@@ -1,0 +1,150 @@
+"""What is wrong with an attribute value, an item or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atoll.errors import ApiError, invalid_parameter, serialization, validation
+
+# Numbers
+
+
+def not_numeric(text: str) -> ApiError:
+    return validation("The parameter cannot be converted to a numeric value" + (f": {text}" if text else ""))
+
+
+def number_too_long() -> ApiError:
+    return validation("Attempting to store more than 38 significant digits in a Number")
+
+
+def number_overflow() -> ApiError:
+    return validation("Number overflow. Attempting to store a number with magnitude larger than supported range")
+
+
+def number_underflow() -> ApiError:
+    return validation("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+
+
+# Attribute values
+
+
+def no_type() -> ApiError:
+    return validation("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+
+
+def many_types() -> ApiError:
+    return validation(
+        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+    )
+
+
+def null_value(name: str | None) -> ApiError:
+    """`name` is that of the attribute, None for a list's member."""
+    return validation("The supplied Item contains a null AttributeValue" + (f": {name} is null" if name else ""))
+
+
+def null_not_true() -> ApiError:
+    return invalid_parameter("Null attribute value types must have the value of true")
+
+
+def empty_set(kind: str) -> ApiError:
+    """The article and the two spaces are the service's."""
+    return invalid_parameter(
+        {
+            "SS": "An string set  may not be empty",
+            "NS": "An number set  may not be empty",
+            "BS": "Binary sets should not be empty",
+        }[kind]
+    )
+
+
+def null_in_set(kind: str) -> ApiError:
+    if kind == "SS":
+        return invalid_parameter("An string set may not have a null string as a member")
+    return not_numeric("") if kind == "NS" else null_value(None)
+
+
+def duplicates(kind: str, members: Sequence[str]) -> ApiError:
+    """Three kinds, three texts; the service's."""
+    if kind == "NS":
+        return validation("Input collection contains duplicates")
+    listed = f"[{', '.join(members)}]"
+    return invalid_parameter(
+        f"Input collection {listed} contains duplicates."
+        if kind == "SS"
+        else f"Input collection {listed}of type BS contains duplicates."
+    )
+
+
+def nesting() -> ApiError:
+    return validation(
+        "Nesting Levels have exceeded supported limits: "
+        "Attributes in the item have nested levels beyond supported limit"
+    )
+
+
+# Items
+
+
+def attribute_name(size: int) -> ApiError:
+    """`size` in bytes is outside of what a name may have."""
+    if size == 0:
+        return validation("Empty attribute name")
+    return validation("Attribute name is too large, must be less than 65536 bytes")
+
+
+def item_too_large() -> ApiError:
+    return validation("Item size has exceeded the maximum allowed size")
+
+
+def updated_item_too_large() -> ApiError:
+    return validation("Item size to update has exceeded the maximum allowed size")
+
+
+# JSON of the wrong type, in the words of the service's parser. `expected` is a Java type: "String", "Boolean", ...
+
+
+def wrong_scalar(value: object, expected: str) -> ApiError:
+    """A boolean, number or string where another of them belongs."""
+    if isinstance(value, bool):
+        token = "TRUE_VALUE" if value else "FALSE_VALUE"
+    elif isinstance(value, int):
+        token = "NUMBER_VALUE"
+    elif isinstance(value, float):
+        token = "DECIMAL_VALUE"
+    else:
+        token = "STRING_VALUE"
+    return serialization(f"{token} cannot be converted to {expected}")
+
+
+def unexpected_object() -> ApiError:
+    return serialization("Start of structure or map found where not expected")
+
+
+def unexpected_list(java_type: str) -> ApiError:
+    return serialization(f"Unrecognized collection type {java_type}")
+
+
+def unexpected_field() -> ApiError:
+    """A scalar where a list or a map belongs."""
+    return serialization("Unexpected field type")
+
+
+def unexpected_value() -> ApiError:
+    """A scalar where an attribute value belongs."""
+    return serialization("Unexpected value type in payload")
+
+
+def unexpected_token() -> ApiError:
+    """A string that is no boolean."""
+    return serialization("Unexpected token received from parser")
+
+
+def not_binary() -> ApiError:
+    return serialization("only base-64-encoded strings are convertible to bytes")
+
+
+def invalid_base64(text: str) -> ApiError:
+    if len(text) % 4:
+        return serialization(f"Base64 encoded length is expected a multiple of 4 bytes but found: {len(text)}")
+    return serialization("Invalid last non-pad Base64 character dectected")

@@ -1,0 +1,74 @@
+"""The service's numbers: 38 significant decimal digits, magnitudes from 1E-130 to 9.99...E+125, and zero.
+
+A number is kept as canonical text: plain decimal without exponent, plus sign or superfluous zeros ("150", "-0.5", "0"),
+so that two numbers are equal where their texts are. The range is that of a decimal context, which finds every
+violation itself: in what a client sends as in what an update computes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Context, Decimal, Inexact, Overflow, Subnormal
+from typing import Any
+
+from atoll import limits
+from atoll.errors import values as errors
+
+# What Java's BigDecimal reads, which is what the service reads: also digits of other scripts.
+_is_number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,10})?").fullmatch
+
+_context = Context(
+    prec=limits.NUMBER_DIGITS,
+    Emax=limits.NUMBER_MAX_EXPONENT,
+    Emin=limits.NUMBER_MIN_EXPONENT,
+    traps=[Overflow, Subnormal, Inexact],
+)
+
+
+def canonical(text: str) -> str:
+    """The canonical text of a number as a client may write it."""
+    if not _is_number(text):
+        raise errors.not_numeric(text)
+    return _within_range(_context.create_decimal, text)
+
+
+def add(a: str, b: str) -> str:
+    return _within_range(_context.add, Decimal(a), Decimal(b))
+
+
+def subtract(a: str, b: str) -> str:
+    return _within_range(_context.subtract, Decimal(a), Decimal(b))
+
+
+def _within_range(compute: Callable[..., Decimal], *operands: Any) -> str:
+    try:
+        number = compute(*operands)
+    except Overflow:
+        raise errors.number_overflow() from None
+    except Subnormal:
+        raise errors.number_underflow() from None
+    except Inexact:
+        raise errors.number_too_long() from None
+    # `or 0`: there is no negative zero.
+    return format(_context.normalize(number) or Decimal(0), "f")
+
+
+def size(text: str) -> int:
+    """Bytes that a canonical number counts for: one, one for each two digits (in the pairs that the decimal point
+    leaves: 1|23.45|6; leading and trailing pairs of zeros do not count), and one for a minus.
+
+    The guide says "approximately (1 byte per two significant digits) + (1 byte)"; the pairs and the minus are those of
+    the service's binary form of numbers (see keycode.py).
+    """
+    if text == "0":
+        return 1
+    minus = text[0] == "-"
+    whole, _, fraction = text.partition(".")
+    digits = len(whole) - minus
+    if fraction:
+        pairs = (len(fraction) + 1) // 2
+        if digits == 1 and whole[-1] == "0":
+            return 1 + pairs - (len(fraction) - len(fraction.lstrip("0"))) // 2 + minus
+        return 1 + pairs + (digits + 1) // 2 + minus
+    return 1 + (digits + 1) // 2 - (len(whole) - len(whole.rstrip("0"))) // 2 + minus

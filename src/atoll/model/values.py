@@ -1,0 +1,346 @@
+"""Attribute values: the service's ten types in the form that the wire gives them.
+
+    {"S": "text"}  {"N": "1.5"}  {"B": "<base64>"}  {"BOOL": true}  {"NULL": true}
+    {"SS": [...]}  {"NS": [...]}  {"BS": [...]}  {"L": [value, ...]}  {"M": {name: value, ...}}
+
+`check_item` and `check_value` take what a client sent. They make it canonical in place (numbers become the text of
+numbers.py, members that the service ignores disappear), measure it by the service's published formula and raise the
+service's error for what is wrong with it. All other functions expect canonical data.
+
+Checking is one pass that assumes well-formed JSON. Where that stumbles, over whatever it may be, `read_json` goes
+through the whole first, because the service finds a JSON value of the wrong type anywhere in a request before it looks
+at any meaning; then the pass is made again, and what it raises now is the right error.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from atoll import limits
+from atoll.errors import ApiError
+from atoll.errors import values as errors
+from atoll.model import numbers
+
+AttributeValue = dict[str, Any]
+Item = dict[str, AttributeValue]
+
+# What the pass may stumble over when it meets other JSON than it assumes.
+_STUMBLES = (ApiError, AttributeError, KeyError, TypeError, ValueError)
+
+# The guide: a list or map takes 3 bytes of overhead "regardless of its contents", and 1 for each of its members.
+_DOCUMENT_BYTES = 3
+_MEMBER_BYTES = 1
+
+# Check
+
+
+def check_item(item: Item) -> int:
+    """Validate an item and make it canonical; its size in bytes."""
+    try:
+        return _check_members(item, 1)
+    except _STUMBLES:
+        read_json(item)
+        return _check_members(item, 1)
+
+
+def check_value(value: AttributeValue) -> int:
+    """Validate one value and make it canonical; its size in bytes."""
+    try:
+        return _check_value(value, None, 1)
+    except _STUMBLES:
+        _read_value(value, 1)
+        return _check_value(value, None, 1)
+
+
+def _check_members(item: Item, level: int) -> int:
+    """The names and values of an item or map. The item itself is the first of the nesting levels."""
+    if level > limits.NESTING_LEVELS:
+        raise errors.nesting()
+    size = 0
+    for name, value in item.items():
+        size += _check_value(value, name, level)
+        length = _text_size(name)
+        if not 0 < length <= limits.ATTRIBUTE_NAME_BYTES:
+            raise errors.attribute_name(length)
+        size += length
+    return size
+
+
+def _check_value(value: AttributeValue, name: str | None, level: int) -> int:
+    try:
+        [(kind, content)] = value.items()
+    except (AttributeError, ValueError):
+        if value is None:
+            raise errors.null_value(name) from None
+        if not value:
+            raise errors.no_type() from None
+        for kind, content in value.items():
+            _CHECKS[kind](content, value, level)
+        raise errors.many_types() from None
+    return _CHECKS[kind](content, value, level)
+
+
+def _check_string(text: str, value: AttributeValue, level: int) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _check_number(text: str, value: AttributeValue, level: int) -> int:
+    # A short plain positive integer is canonical as it is.
+    if not (text.isdecimal() and text.isascii() and text[0] != "0" and len(text) <= limits.NUMBER_DIGITS):
+        text = value["N"] = numbers.canonical(text)
+    return numbers.size(text)
+
+
+def _check_binary(text: str, value: AttributeValue, level: int) -> int:
+    data = a2b_base64(text)
+    # Decoding is lenient; only what is encoded to the same text again is proper base64.
+    if b2a_base64(data, newline=False).decode() != text:
+        raise ValueError(text)
+    return len(data)
+
+
+def _check_bool(content: bool, value: AttributeValue, level: int) -> int:
+    if content is not True and content is not False:
+        raise TypeError(content)
+    return 1
+
+
+def _check_null(content: bool, value: AttributeValue, level: int) -> int:
+    if content is False:
+        raise errors.null_not_true()
+    return _check_bool(content, value, level)
+
+
+def _check_set(kind: str) -> _Check:
+    check_member = _CHECKS[kind[0]]
+
+    def check(members: list[str], value: AttributeValue, level: int) -> int:
+        if type(members) is not list:
+            raise TypeError(members)
+        if not members:
+            raise errors.empty_set(kind)
+        if None in members:
+            raise errors.null_in_set(kind)
+        if kind == "NS":
+            members = value[kind] = [numbers.canonical(text) for text in members]
+        size = sum([check_member(text, value, level) for text in members])
+        if len(set(members)) < len(members):
+            raise errors.duplicates(kind, members)
+        return size
+
+    return check
+
+
+def _check_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:
+    if type(members) is not list:
+        raise TypeError(members)
+    level += 1
+    if level > limits.NESTING_LEVELS:
+        raise errors.nesting()
+    size = _DOCUMENT_BYTES + _MEMBER_BYTES * len(members)
+    for member in members:
+        size += _check_value(member, None, level)
+    return size
+
+
+def _check_map(members: Item, value: AttributeValue, level: int) -> int:
+    return _DOCUMENT_BYTES + _MEMBER_BYTES * len(members) + _check_members(members, level + 1)
+
+
+_Check = Callable[[Any, AttributeValue, int], int]
+_CHECKS: dict[str, _Check] = {
+    "S": _check_string,
+    "N": _check_number,
+    "B": _check_binary,
+    "BOOL": _check_bool,
+    "NULL": _check_null,
+    "L": _check_list,
+    "M": _check_map,
+}
+_CHECKS |= {kind: _check_set(kind) for kind in ("SS", "NS", "BS")}
+
+# Read: the service's parser, which converts some JSON, ignores some and refuses the rest.
+
+
+def read_json(item: Item) -> None:
+    """Raise for the first JSON value of a type that cannot be read; drop nulls and unknown members of values."""
+    _read_map(item, 0)
+
+
+def _read_value(value: Any, level: int) -> AttributeValue:
+    if isinstance(value, list):
+        raise errors.unexpected_list("class com.amazonaws.dynamodb.v20120810.AttributeValue")
+    if not isinstance(value, dict):
+        raise errors.unexpected_value()
+    for kind in list(value):
+        if value[kind] is None or kind not in _READERS:
+            del value[kind]
+        else:
+            value[kind] = _READERS[kind](value[kind], level)
+    return value
+
+
+def _read_string(content: Any, level: int) -> str:
+    if isinstance(content, str):
+        return content
+    raise _unreadable(content, "java.lang.String") or errors.wrong_scalar(content, "String")
+
+
+def _read_binary(content: Any, level: int) -> str:
+    if not isinstance(content, str):
+        raise _unreadable(content, "java.nio.ByteBuffer") or errors.not_binary()
+    try:
+        _check_binary(content, {}, level)
+    except ValueError:
+        raise errors.invalid_base64(content) from None
+    return content
+
+
+def _read_bool(content: Any, level: int) -> bool:
+    if isinstance(content, bool):
+        return content
+    if not isinstance(content, str):
+        raise _unreadable(content, "java.lang.Boolean") or errors.wrong_scalar(content, "Boolean")
+    if content.upper() in ("TRUE", "YES", "1"):
+        return True
+    if content.upper() in ("FALSE", "NO", "0"):
+        return False
+    raise errors.unexpected_token()
+
+
+def _read_list(read_member: _Reader) -> _Reader:
+    def read(content: Any, level: int) -> list[Any]:
+        if isinstance(content, dict):
+            raise errors.unexpected_object()
+        if not isinstance(content, list):
+            raise errors.unexpected_field()
+        if level >= limits.NESTING_LEVELS:
+            raise errors.nesting()
+        return [None if member is None else read_member(member, level + 1) for member in content]
+
+    return read
+
+
+def _read_map(content: Any, level: int) -> Item:
+    if isinstance(content, list):
+        raise errors.unexpected_list(
+            "java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>"
+        )
+    if not isinstance(content, dict):
+        raise errors.unexpected_field()
+    # Deeper documents are not read on, since no stack is endless.
+    if level >= limits.NESTING_LEVELS:
+        raise errors.nesting()
+    for value in content.values():
+        if value is not None:
+            _read_value(value, level + 1)
+    return content
+
+
+def _unreadable(content: Any, java_type: str) -> ApiError | None:
+    """The error for a list or object where a scalar belongs."""
+    if isinstance(content, list):
+        return errors.unexpected_list(f"class {java_type}")
+    return errors.unexpected_object() if isinstance(content, dict) else None
+
+
+_Reader = Callable[[Any, int], Any]
+_READERS: dict[str, _Reader] = {
+    "S": _read_string,
+    "N": _read_string,
+    "B": _read_binary,
+    "BOOL": _read_bool,
+    "NULL": _read_bool,
+    "SS": _read_list(_read_string),
+    "NS": _read_list(_read_string),
+    "BS": _read_list(_read_binary),
+    "L": _read_list(_read_value),
+    "M": _read_map,
+}
+
+# Measure
+
+
+def item_size(item: Item) -> int:
+    """Bytes by the service's formula: the UTF-8 length of every name, and every value's size."""
+    size = 0
+    for name, value in item.items():
+        size += _text_size(name) + value_size(value)
+    return size
+
+
+def value_size(value: AttributeValue) -> int:
+    [(kind, content)] = value.items()
+    return _SIZES[kind](content)
+
+
+def _text_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _binary_size(text: str) -> int:
+    return len(text) // 4 * 3 - text.count("=", -2)
+
+
+def _flag_size(content: bool) -> int:
+    return 1
+
+
+def _list_size(members: list[AttributeValue]) -> int:
+    return _DOCUMENT_BYTES + _MEMBER_BYTES * len(members) + sum(map(value_size, members))
+
+
+def _map_size(members: Item) -> int:
+    return _DOCUMENT_BYTES + _MEMBER_BYTES * len(members) + item_size(members)
+
+
+_SIZES: dict[str, Callable[[Any], int]] = {
+    "S": _text_size,
+    "N": numbers.size,
+    "B": _binary_size,
+    "BOOL": _flag_size,
+    "NULL": _flag_size,
+    "SS": lambda members: sum(map(_text_size, members)),
+    "NS": lambda members: sum(map(numbers.size, members)),
+    "BS": lambda members: sum(map(_binary_size, members)),
+    "L": _list_size,
+    "M": _map_size,
+}
+
+# Compare
+
+
+def equal(a: AttributeValue, b: AttributeValue) -> bool:
+    """Whether two values are the same to the service, for which sets have no order."""
+    if a == b:
+        return True
+    [(kind, left)], [(other, right)] = a.items(), b.items()
+    if kind != other:
+        return False
+    if kind in ("SS", "NS", "BS"):
+        return len(left) == len(right) and set(left) == set(right)
+    if kind == "M":
+        return items_equal(left, right)
+    return kind == "L" and len(left) == len(right) and all(map(equal, left, right))
+
+
+def items_equal(a: Item, b: Item) -> bool:
+    return a == b or (a.keys() == b.keys() and all(equal(value, b[name]) for name, value in a.items()))
+
+
+def compare(a: AttributeValue, b: AttributeValue) -> int | None:
+    """Negative, zero or positive as a lies before, at or after b; None for values that have no order together: only
+    two strings (by UTF-8 bytes), two numbers or two binaries (by bytes) have."""
+    [(kind, left)], [(other, right)] = a.items(), b.items()
+    if kind != other or kind not in _ORDERED:
+        return None
+    key = _ORDERED[kind]
+    x, y = key(left), key(right)
+    return 1 if x > y else -1 if x < y else 0
+
+
+# Python orders strings by code points, which is the order of their UTF-8 bytes.
+_ORDERED: dict[str, Callable[[str], Any]] = {"S": str, "N": Decimal, "B": a2b_base64}
