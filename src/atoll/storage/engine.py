@@ -16,6 +16,10 @@ class Corrupt(Exception):
     """The store cannot be trusted or understood; nobody should write to it."""
 
 
+class Locked(Exception):
+    """Another server has the store open; this one must not start."""
+
+
 class Full(Exception):
     """The store has no room (or its disk fails): the transaction was not applied. It may work again later."""
 

@@ -1,0 +1,89 @@
+"""The writes of one transaction, held back until its function has returned.
+
+A `Buffer` is a `Transaction` over any `Snapshot`. It keeps rows by key (None: deleted), ranges that were deleted, and
+the new values of counters; a range hides the base only, for what was buffered inside it is dropped when it is deleted.
+An engine applies a buffer in the order `cleared`, `rows`, `counters`; to forget the buffer is to roll back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from atoll.storage.engine import Snapshot
+
+Row = tuple[bytes, bytes]
+
+
+class Buffer:
+    __slots__ = ("_base", "cleared", "counters", "rows")
+
+    def __init__(self, base: Snapshot) -> None:
+        self._base = base
+        self.rows: dict[bytes, bytes | None] = {}
+        self.cleared: list[tuple[bytes, bytes]] = []
+        self.counters: dict[bytes, int] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        if key in self.rows:
+            return self.rows[key]
+        if self.cleared and _within(key, self.cleared):
+            return None
+        return self._base.get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        if not self.rows and not self.cleared:
+            return self._base.get_many(keys)
+        below = [key for key in keys if key not in self.rows and not _within(key, self.cleared)]
+        found = dict(zip(below, self._base.get_many(below), strict=True))
+        return [self.rows[key] if key in self.rows else found.get(key) for key in keys]
+
+    def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Iterator[Row]:
+        """Sees what was written before the call, not what is written while its rows are read."""
+        own = sorted([row for row in self.rows.items() if start <= row[0] < end], reverse=reverse)
+        cleared = [span for span in self.cleared if span[0] < end and start < span[1]]
+        if not own and not cleared:
+            return self._base.scan(start, end, reverse=reverse, limit=limit)
+        base = self._base.scan(start, end, reverse=reverse)
+        if cleared:
+            base = (row for row in base if not _within(row[0], cleared))
+        return islice(_merge(base, own, reverse), limit)
+
+    def counter(self, key: bytes) -> int:
+        value = self.counters.get(key)
+        return self._base.counter(key) if value is None else value
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.rows[key] = value
+
+    def delete(self, key: bytes) -> None:
+        self.rows[key] = None
+
+    def delete_range(self, start: bytes, end: bytes) -> None:
+        for key in [key for key in self.rows if start <= key < end]:
+            del self.rows[key]
+        self.cleared.append((start, end))
+
+    def add(self, key: bytes, amount: int) -> int:
+        value = self.counters[key] = self.counter(key) + amount
+        return value
+
+
+def _within(key: bytes, spans: list[tuple[bytes, bytes]]) -> bool:
+    return any(start <= key < end for start, end in spans)
+
+
+def _merge(base: Iterator[Row], own: list[tuple[bytes, bytes | None]], reverse: bool) -> Iterator[Row]:
+    """Two ordered runs as one. Where both have a key the buffered row hides the base's."""
+    below = next(base, None)
+    for key, value in own:
+        while below is not None and (below[0] > key if reverse else below[0] < key):
+            yield below
+            below = next(base, None)
+        if below is not None and below[0] == key:
+            below = next(base, None)
+        if value is not None:
+            yield key, value
+    if below is not None:
+        yield below
+        yield from base

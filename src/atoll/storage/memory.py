@@ -1,0 +1,81 @@
+"""The reference engine: a sorted map. It holds nothing back and forgets everything; tests and `--in-memory` use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from sortedcontainers import SortedDict
+
+from atoll.storage.buffer import Buffer
+from atoll.storage.engine import Snapshot, T, Transaction
+
+State = tuple[SortedDict, dict[bytes, int]]
+
+
+class MemoryEngine:
+    """Functions run to their end one after the other on the event loop, so every history is serial."""
+
+    def __init__(self) -> None:
+        self._now = _Now()
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        return fn(self._now)
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        buffer = Buffer(self._now)
+        result = fn(buffer)
+        self._now.apply(buffer)
+        return result
+
+    def lease(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        """Nothing to keep."""
+
+    def snapshot(self) -> State:
+        """A copy of everything, for `restore`."""
+        return self._now.rows.copy(), self._now.counters.copy()
+
+    def restore(self, state: State) -> None:
+        """Make the store what it was at `snapshot`; a state can be restored many times."""
+        rows, counters = state
+        self._now.rows, self._now.counters = rows.copy(), counters.copy()
+
+
+class _Now:
+    """The committed rows as a `Snapshot`."""
+
+    def __init__(self) -> None:
+        self.rows = SortedDict()
+        self.counters: dict[bytes, int] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self.rows.get(key)
+        return value
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.rows.get(key) for key in keys]
+
+    def scan(
+        self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        if start >= end:
+            return iter(())
+        keys = self.rows.irange(start, end, inclusive=(True, False), reverse=reverse)
+        return ((key, self.rows[key]) for key in islice(keys, limit))
+
+    def counter(self, key: bytes) -> int:
+        return self.counters.get(key, 0)
+
+    def apply(self, buffer: Buffer) -> None:
+        for start, end in buffer.cleared:
+            for key, _ in list(self.scan(start, end)):
+                del self.rows[key]
+        for key, value in buffer.rows.items():
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+        self.counters.update(buffer.counters)

@@ -1,0 +1,257 @@
+"""The default engine: one SQLite file in a data directory, written by group commit.
+
+Reads run inline on the event loop, on a connection of their own: a point read costs less than a hop to a thread.
+Writes are collected. While one commit is on its way to the disk, in a thread, new functions queue; then all of them run
+inline, one after the other, in one transaction of SQLite, and the next commit makes them durable together. Nobody is
+answered before, not even who was refused, for he may have been refused because of a row that is not durable yet.
+
+    atoll.db    the file (`sqlitefile` has its format), with SQLite's -wal and -shm beside it
+    owner.lock  held by the server: exclusively by one worker, shared by the workers of one server
+    turn.lock, next.lock  whose turn it is to write, among workers
+    lease.lock  held by the worker that runs the background steps
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from atoll.storage.buffer import Buffer
+from atoll.storage.engine import Locked, Snapshot, T, Transaction
+from atoll.storage.locks import FileLock, Turn
+from atoll.storage.sqlitefile import Rows, connect, fault
+
+FILE_NAME = "atoll.db"
+
+# The log is given back to the file after so many pages, little and often, beside the commits. SQLite starts the log
+# again from its beginning only when all of it was given back, which under constant load it never is; so when little
+# remains (or too much has come together), the thread that commits gives back the rest before the next batch.
+CHECKPOINT_PAGES = 1_000
+CHECKPOINT_REST_PAGES = 300
+LOG_PAGES = 16_000
+
+_log = logging.getLogger(__name__)
+
+
+class _Pending:
+    """A function that waits for its commit, then its outcome."""
+
+    __slots__ = ("error", "fn", "future", "result")
+
+    def __init__(self, fn: Callable[[Transaction], Any], future: asyncio.Future[None]) -> None:
+        self.fn = fn
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class SQLiteEngine:
+    """Used from one event loop; `close` before that loop ends. Each worker process opens the store for itself."""
+
+    @classmethod
+    def open(cls, directory: Path, *, durability: str = "full", workers: int = 1) -> SQLiteEngine:
+        """Open the store in `directory`, made if it is not there. `durability` is "full" (an acknowledged write
+        outlives a power cut) or "relaxed" (it outlives the process). Raises `Locked` if another server has it open;
+        the workers of one server all say that they are several."""
+        directory.mkdir(parents=True, exist_ok=True)
+        owner = FileLock(directory / "owner.lock")
+        if not owner.try_acquire(shared=workers > 1):
+            owner.close()
+            raise Locked(f"{directory} is in use by another server")
+        turn = Turn(directory) if workers > 1 else None
+        if turn:
+            turn.acquire()
+        connections: list[apsw.Connection] = []
+        try:
+            for _ in range(3):
+                connections.append(connect(directory / FILE_NAME, durability=durability))
+        except BaseException:
+            for connection in connections:
+                connection.close(True)
+            owner.close()
+            raise
+        finally:
+            if turn:
+                turn.release()
+        return cls(connections, FileLock(directory / "lease.lock"), owner, turn)
+
+    def __init__(
+        self, connections: list[apsw.Connection], lease: FileLock, owner: FileLock, turn: Turn | None
+    ) -> None:
+        self._connections = connections
+        write, read, self._checkpointer = connections
+        self._writer, self._reader = Rows(write), Rows(read)
+        self._lease, self._owner, self._turn = lease, owner, turn
+        self._queue: list[_Pending] = []
+        self._busy = False
+        self._closed = False
+        self._drained: asyncio.Future[None] | None = None
+        self._committer = ThreadPoolExecutor(1, "atoll-commit")
+        self._giver_back = ThreadPoolExecutor(1, "atoll-checkpoint")
+        self._log_pages = 0
+        self._checkpointing = False
+        self._finish_checkpoint = False
+        write.set_wal_hook(self._note_log_pages)
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        rows = self._reader
+        try:
+            while True:
+                rows.begin("BEGIN")
+                try:
+                    result = fn(rows)
+                    if not rows.counted_wrongly():
+                        return result
+                except apsw.Error:
+                    raise
+                except Exception:
+                    if not rows.counted_wrongly():
+                        raise
+                finally:
+                    rows.end()
+        except apsw.Error as error:
+            raise fault(error) from error
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        if self._closed:
+            raise RuntimeError("the store is closed")
+        loop = asyncio.get_running_loop()
+        pending = _Pending(fn, loop.create_future())
+        self._queue.append(pending)
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._take_turn)
+        await pending.future
+        if isinstance(pending.error, apsw.Error):
+            raise fault(pending.error) from pending.error
+        if pending.error is not None:
+            raise pending.error
+        result: T = pending.result
+        return result
+
+    def lease(self) -> bool:
+        return self._lease.try_acquire()
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._busy:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+        self._committer.shutdown()
+        self._giver_back.shutdown()
+        for connection in self._connections:  # the last one of the file checkpoints the log and removes it
+            connection.close()
+        self._lease.close()
+        self._owner.close()
+        if self._turn:
+            self._turn.close()
+
+    # One batch: take the turn, run, commit in the thread, answer.
+
+    def _take_turn(self) -> None:
+        if self._turn is None or self._turn.try_acquire():
+            self._run()
+            return
+        loop = asyncio.get_running_loop()
+        waiting = loop.run_in_executor(self._committer, self._turn.acquire)
+        waiting.add_done_callback(lambda _: self._run())
+
+    def _run(self) -> None:
+        batch, self._queue = self._queue, []
+        wrote = False
+        writer = self._writer
+        try:
+            writer.begin("BEGIN IMMEDIATE")
+            writer.is_current()
+            for pending in batch:
+                wrote = self._run_one(pending) or wrote
+            writer.close_scans()
+            if wrote:
+                writer.write_counters()
+            else:
+                writer.commit()
+        except apsw.Error as error:
+            writer.roll_back()
+            self._pass_turn()
+            self._answer(batch, error)
+            return
+        if not wrote:
+            self._pass_turn()
+            self._answer(batch, None)
+            return
+        committing = asyncio.get_running_loop().run_in_executor(self._committer, self._commit)
+        committing.add_done_callback(lambda done: self._answer(batch, done.exception()))
+
+    def _run_one(self, pending: _Pending) -> bool:
+        """Run one function; whether it wrote anything. Raises what SQLite raises: it spoils the batch."""
+        buffer = Buffer(self._writer)
+        try:
+            pending.result = pending.fn(buffer)
+        except apsw.Error:
+            raise
+        except BaseException as error:
+            pending.error = error
+            return False
+        return self._writer.apply(buffer)
+
+    def _commit(self) -> None:
+        try:
+            self._writer.commit()
+            if self._finish_checkpoint:
+                self._finish_checkpoint = False
+                self._checkpoint(self._connections[0])
+        except BaseException:
+            self._writer.roll_back()
+            raise
+        finally:
+            self._pass_turn()
+
+    def _pass_turn(self) -> None:
+        if self._turn:
+            self._turn.release()
+
+    def _answer(self, batch: list[_Pending], error: BaseException | None) -> None:
+        for pending in batch:
+            pending.error = error or pending.error
+            if not pending.future.done():
+                pending.future.set_result(None)
+        if self._queue:
+            self._take_turn()
+        else:
+            self._busy = False
+            if self._drained:
+                self._drained.set_result(None)
+        self._start_checkpoint()
+
+    # The log
+
+    def _note_log_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _start_checkpoint(self) -> None:
+        if self._log_pages < CHECKPOINT_PAGES or self._checkpointing or self._finish_checkpoint:
+            return
+        self._checkpointing = True
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._giver_back, self._checkpoint, self._checkpointer).add_done_callback(self._checked)
+
+    def _checkpoint(self, connection: apsw.Connection) -> int:
+        """Give back what can be given back without waiting for anybody; how many pages are done."""
+        try:
+            _, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except (apsw.BusyError, apsw.FullError, apsw.IOError) as error:
+            _log.warning("the log was not checkpointed, but will be later: %s", error)
+            return 0
+        return done
+
+    def _checked(self, checkpoint: asyncio.Future[int]) -> None:
+        self._checkpointing = False
+        rest = self._log_pages - checkpoint.result()
+        self._finish_checkpoint = rest < CHECKPOINT_REST_PAGES or self._log_pages > LOG_PAGES

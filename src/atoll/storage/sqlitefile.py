@@ -1,0 +1,191 @@
+"""The file of the SQLite engine: its format, and how rows are read and written through one connection.
+
+    application_id  "Atol"; a file of another application is refused
+    user_version    the format's version, 1; another version is refused
+    kv              id INTEGER PRIMARY KEY, k BLOB UNIQUE, v BLOB     one row per key
+    counters        k BLOB PRIMARY KEY, n INTEGER                     one row per counter
+
+`kv` is a rowid table with an index by key, and not WITHOUT ROWID, because an upsert of a 1 KB value costs half as much:
+the b-tree of keys stays small, and new values are appended at the end of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import apsw
+
+from atoll.storage.buffer import Buffer, Row
+from atoll.storage.engine import Corrupt, Full
+
+APPLICATION_ID = 0x41746F6C
+FORMAT_VERSION = 1
+PAGE_BYTES = 4096
+
+# Pages come from the map of the file, so that a point read costs the same whatever the size of the file; the cache
+# holds what the log has not yet given back. Both are limits: what is not used costs no memory.
+MAP_BYTES = 64 * 1024**3
+CACHE_KIB = 8 * 1024
+BUSY_MS = 10_000
+
+_SCHEMA = f"""
+CREATE TABLE kv (id INTEGER PRIMARY KEY, k BLOB NOT NULL UNIQUE, v BLOB NOT NULL);
+CREATE TABLE counters (k BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT_VERSION};
+"""
+_GET = "SELECT v FROM kv WHERE k = ?"
+_SCAN = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
+_SCAN_REVERSE = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT ?"
+_PUT = "INSERT INTO kv (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
+_DELETE = "DELETE FROM kv WHERE k = ?"
+_DELETE_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ?"
+_BEGIN_TO_READ = "SELECT 1 FROM counters"
+_COUNTER = "SELECT n FROM counters WHERE k = ?"
+_SET_COUNTER = "INSERT INTO counters (k, n) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET n = excluded.n"
+
+
+def fault(error: apsw.Error) -> Exception:
+    """What an error of SQLite means to the user of an engine."""
+    if isinstance(error, apsw.FullError | apsw.IOError):
+        return Full(str(error))
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return Corrupt(str(error))
+    return error
+
+
+def connect(path: Path, *, durability: str) -> apsw.Connection:
+    """A connection to the file, made if it is not there. Raises Corrupt for a file that is not ours to write."""
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        _check_format(connection, path)
+        synchronous = {"full": "FULL", "relaxed": "NORMAL"}[durability]
+        for pragma, value in (
+            ("synchronous", synchronous),
+            ("wal_autocheckpoint", 0),
+            ("mmap_size", MAP_BYTES),
+            ("cache_size", -CACHE_KIB),
+        ):
+            connection.pragma(pragma, value)
+    except apsw.Error as error:
+        connection.close(True)
+        raise fault(error) from error
+    except Exception:
+        connection.close(True)
+        raise
+    return connection
+
+
+def _check_format(connection: apsw.Connection, path: Path) -> None:
+    application, version = connection.pragma("application_id"), connection.pragma("user_version")
+    if application == version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+        connection.pragma("page_size", PAGE_BYTES)
+        connection.pragma("journal_mode", "wal")
+        connection.execute(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT").fetchall()
+    elif application != APPLICATION_ID:
+        raise Corrupt(f"{path} was not written by Atoll")
+    elif version != FORMAT_VERSION:
+        raise Corrupt(f"{path} has format version {version}; this Atoll reads version {FORMAT_VERSION}")
+
+
+class Rows:
+    """One connection as a `Snapshot`: all reads between `begin` and `end` see one moment.
+
+    Counters are kept in memory for as long as the file has the same data version, a number that SQLite keeps for a
+    connection and changes when the start of a transaction finds that somebody has committed. As a transaction starts
+    with its first row, a counter that is asked for before is answered from memory and checked afterwards.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._execute: Callable[..., apsw.Cursor] = connection.cursor().execute
+        self._scans: list[apsw.Cursor] = []
+        self._counters: dict[bytes, int] = {}
+        self._counters_version = -1
+        self._counters_changed: set[bytes] = set()
+        self._counted = False
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._execute(_GET, (key,)).get
+        return value
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        execute = self._execute
+        return [execute(_GET, (key,)).get for key in keys]
+
+    def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Iterator[Row]:
+        cursor = self._connection.cursor()
+        self._scans.append(cursor)
+        return cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
+
+    def counter(self, key: bytes) -> int:
+        self._counted = True
+        value = self._counters.get(key)
+        if value is None:
+            value = self._counters[key] = self._execute(_COUNTER, (key,)).get or 0
+        return value
+
+    def begin(self, how: str) -> None:
+        self._counted = False
+        self._execute(how)
+
+    def end(self) -> None:
+        self.close_scans()
+        self._execute("COMMIT")
+
+    def close_scans(self) -> None:
+        """A scan that was not read to its end would keep its moment, and with it the log, from being given up."""
+        for scan in self._scans:
+            scan.close(True)
+        self._scans.clear()
+
+    def is_current(self) -> bool:
+        """Whether the counters in memory are those of this transaction; if not, they are forgotten."""
+        if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:
+            self._execute(_BEGIN_TO_READ).get  # noqa: B018 - the property runs the statement
+        version = self._connection.data_version()
+        if version == self._counters_version:
+            return True
+        self._counters.clear()
+        self._counters_version = version
+        return False
+
+    def counted_wrongly(self) -> bool:
+        """Whether a counter was answered that is not the one of this transaction."""
+        return self._counted and not self.is_current()
+
+    def apply(self, buffer: Buffer) -> bool:
+        """Write what a transaction has buffered, but for the counters; whether there was anything."""
+        execute = self._execute
+        for start, end in buffer.cleared:
+            execute(_DELETE_RANGE, (start, end))
+        for key, value in buffer.rows.items():
+            if value is None:
+                execute(_DELETE, (key,))
+            else:
+                execute(_PUT, (key, value))
+        if buffer.counters:
+            self._counters.update(buffer.counters)
+            self._counters_changed.update(buffer.counters)
+        return bool(buffer.rows or buffer.cleared or buffer.counters)
+
+    def commit(self) -> None:
+        """Make everything durable. After a failure it takes `roll_back`, and nothing was applied."""
+        self._execute("COMMIT")
+        self._counters_version = self._connection.data_version()
+
+    def write_counters(self) -> None:
+        """Write the counters that changed since `begin`, each once."""
+        for key in self._counters_changed:
+            self._execute(_SET_COUNTER, (key, self._counters[key]))
+        self._counters_changed.clear()
+
+    def roll_back(self) -> None:
+        self.close_scans()
+        self._counters.clear()
+        self._counters_changed.clear()
+        self._counters_version = -1
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
