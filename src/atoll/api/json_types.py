@@ -1,0 +1,178 @@
+"""The JSON types of a request: what Java's parser makes of a body, and how Java prints it.
+
+`settle` walks a body in the shape's order. A value whose JSON type its member cannot take is a SerializationException
+with the parser's text; what the parser reads leniently is set right in place. `java_text` is the form in which
+violated constraints quote a value: `[KeySchemaElement(attributeName=a, keyType=HASH)]`.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any
+
+from atoll.api.service_model import Shape
+from atoll.errors import requests as errors
+
+# The Python types that a scalar of the model may have when JSON gives it as it should.
+PYTHON: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "character": (str,),
+    "blob": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "double": (float, int),
+    "float": (float, int),
+    "timestamp": (float, int),
+}
+
+JAVA = {
+    "string": "java.lang.String",
+    "character": "java.lang.String",
+    "blob": "java.nio.ByteBuffer",
+    "boolean": "java.lang.Boolean",
+    "integer": "java.lang.Integer",
+    "long": "java.lang.Long",
+    "double": "java.lang.Double",
+    "float": "java.lang.Float",
+    "timestamp": "java.util.Date",
+}
+
+PACKAGE = "com.amazonaws.dynamodb.v20120810"
+
+TRUE, FALSE = frozenset({"TRUE", "YES", "1"}), frozenset({"FALSE", "NO", "0"})
+
+
+def settle(shape: Shape, body: dict[str, Any]) -> None:
+    _structure(shape, body)
+
+
+def lower_first(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _settled(shape: Shape, value: Any, inside: bool) -> Any:
+    """`inside` is whether the value stands in a list or map: the parser has other words there."""
+    if value is None:
+        return None
+    if shape.kind == "structure":
+        return _settled_structure(shape, value, inside)
+    if shape.kind == "list":
+        return _settled_list(shape, value, inside)
+    if shape.kind == "map":
+        return _settled_map(shape, value, inside)
+    if isinstance(value, dict):
+        raise errors.unexpected_structure()
+    if isinstance(value, list):
+        raise errors.unrecognized_collection(f"class {JAVA[shape.kind]}")
+    if shape.kind == "boolean":
+        return _boolean(value)
+    if shape.kind == "blob":
+        return _blob(value)
+    return _text_or_number(shape.kind, value)
+
+
+def _settled_structure(shape: Shape, value: Any, inside: bool) -> Any:
+    if isinstance(value, list):
+        raise errors.unrecognized_collection(f"class {_java_type(shape)}")
+    if not isinstance(value, dict):
+        raise errors.unexpected_value() if inside else errors.unexpected_field()
+    if not shape.is_value:
+        _structure(shape, value)
+    return value
+
+
+def _structure(shape: Shape, value: dict[str, Any]) -> None:
+    for name, member in shape.members.items():
+        if name in value:
+            value[name] = _settled(member, value[name], inside=False)
+            if value[name] is None:
+                del value[name]
+
+
+def _settled_list(shape: Shape, value: Any, inside: bool) -> Any:
+    if isinstance(value, dict):
+        raise errors.unexpected_structure()
+    if not isinstance(value, list):
+        raise errors.parameterized_type() if inside else errors.unexpected_field()
+    assert shape.item is not None
+    value[:] = [_settled(shape.item, item, inside=True) for item in value]
+    return value
+
+
+def _settled_map(shape: Shape, value: Any, inside: bool) -> Any:
+    if isinstance(value, list):
+        raise errors.unrecognized_collection(_java_type(shape))
+    if not isinstance(value, dict):
+        raise errors.parameterized_type() if inside else errors.unexpected_field()
+    assert shape.item is not None
+    for key, item in value.items():
+        value[key] = _settled(shape.item, item, inside=True)
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if value.upper() in TRUE:
+            return True
+        if value.upper() in FALSE:
+            return False
+        raise errors.unexpected_token()
+    raise errors.cannot_convert(_token(value), "Boolean")
+
+
+def _blob(value: Any) -> str:
+    if not isinstance(value, str):
+        raise errors.not_base64()
+    return value
+
+
+def _text_or_number(kind: str, value: Any) -> Any:
+    if kind in ("integer", "long") and type(value) is float:
+        return math.floor(value)
+    if type(value) not in PYTHON[kind]:
+        raise errors.cannot_convert(_token(value), JAVA[kind].rpartition(".")[2])
+    return value
+
+
+def _token(value: Any) -> str:
+    """The parser's name for a scalar."""
+    if isinstance(value, bool):
+        return "TRUE_VALUE" if value else "FALSE_VALUE"
+    if isinstance(value, str):
+        return "STRING_VALUE"
+    return "NUMBER_VALUE" if value == math.floor(value) else "DECIMAL_VALUE"
+
+
+def _java_type(shape: Shape) -> str:
+    if shape.kind == "structure":
+        return f"{PACKAGE}.{shape.name}"
+    if shape.kind == "map":
+        assert shape.item is not None
+        return f"java.util.Map<java.lang.String, {_java_type(shape.item)}>"
+    if shape.kind == "list":
+        assert shape.item is not None
+        return f"java.util.List<{_java_type(shape.item)}>"
+    return JAVA[shape.kind]
+
+
+def java_text(shape: Shape, value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if shape.kind == "structure" and isinstance(value, dict):
+        members = (f"{lower_first(name)}={java_text(m, value.get(name))}" for name, m in shape.members.items())
+        return f"{shape.name}({', '.join(members)})"
+    if shape.kind == "list" and isinstance(value, list) and shape.item is not None:
+        return f"[{', '.join(java_text(shape.item, item) for item in value)}]"
+    if shape.kind == "map" and isinstance(value, dict) and shape.item is not None:
+        item = shape.item
+        return "{" + ", ".join(f"{key}={java_text(item, v)}" for key, v in value.items()) + "}"
+    if shape.kind == "blob":
+        size = len(base64.b64decode(value))
+        return f"java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]"
+    return str(value)

@@ -1,0 +1,209 @@
+"""The service's own description of its requests: botocore's JSON models, read as data, as a graph of shapes.
+
+A model says which members a request has, their types and most of their constraints. What the service does besides
+(the order in which it looks at members, that in which it names the values of an enum, bounds that the model leaves
+out or has outdated) is in the tables CORRECTIONS and ORDER. botocore is never imported: that takes longer than this
+whole server takes to start.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from atoll import limits
+from atoll.errors import requests as errors
+
+NAME_PATTERN = "[a-zA-Z0-9_.-]+"
+
+# What replaces or adds to the model's words, by shape or by "Structure.Member". None takes a constraint away.
+CORRECTIONS: dict[str, dict[str, Any]] = {
+    "ComparisonOperator": {
+        "enum": [
+            *("IN", "NULL", "BETWEEN", "LT", "NOT_CONTAINS", "EQ", "GT"),
+            *("NOT_NULL", "NE", "LE", "BEGINS_WITH", "GE", "CONTAINS"),
+        ]
+    },
+    "ConditionalOperator": {"enum": ["OR", "AND"]},
+    "ProjectionType": {"enum": ["ALL", "INCLUDE", "KEYS_ONLY"]},
+    "ReturnValue": {"enum": ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"]},
+    "ScalarAttributeType": {"enum": ["B", "N", "S"]},
+    "Select": {"enum": ["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"]},
+    "ShardIteratorType": {"enum": ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"]},
+    # A table's name or its ARN; the model has only the ARN's length.
+    "TableArn": {"table": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
+    "CreateTableInput.TableName": {"table": False, "min": 3},
+    "AttributeNameList": {"max": 255},
+    "CreateTableInput.KeySchema": {"max": 2},
+    "LocalSecondaryIndex.KeySchema": {"max": 2},
+    "GlobalSecondaryIndex.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
+    "CreateGlobalSecondaryIndexAction.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
+    # 20 in the model; the published quota is 100 over all indexes of a table.
+    "NonKeyAttributeNameList": {"max": None},
+    # These two are reported without the value and with the member's name as it is in the request.
+    "QueryInput.Limit": {"bare": ("min",)},
+    "KeysAndAttributes.Keys": {"bare": ("max",)},
+    # ARNs of tags are checked by the operations, which have texts of their own.
+    "TagResourceInput.ResourceArn": {"min": None, "max": None},
+    "UntagResourceInput.ResourceArn": {"min": None, "max": None},
+    "ListTagsOfResourceInput.ResourceArn": {"min": None, "max": None},
+}
+
+# The order in which the service looks at the members of a structure, where it is known. Others follow as in the model.
+ORDER: dict[str, str] = {
+    "GetItemInput": "ReturnConsumedCapacity AttributesToGet TableName Key",
+    "PutItemInput": "ReturnConsumedCapacity TableName Item ConditionalOperator Expected ReturnItemCollectionMetrics"
+    " ReturnValues",
+    "UpdateItemInput": "ReturnConsumedCapacity TableName ReturnItemCollectionMetrics ReturnValues Key"
+    " ConditionalOperator Expected AttributeUpdates",
+    "DeleteItemInput": "ReturnConsumedCapacity TableName ReturnItemCollectionMetrics ReturnValues Key"
+    " ConditionalOperator Expected",
+    "QueryInput": "Select IndexName ReturnConsumedCapacity QueryFilter TableName ConditionalOperator AttributesToGet"
+    " Limit KeyConditions ExclusiveStartKey",
+    "ScanInput": "Select IndexName TotalSegments ReturnConsumedCapacity TableName ConditionalOperator ScanFilter"
+    " Segment Limit AttributesToGet ExclusiveStartKey",
+    "BatchGetItemInput": "ReturnConsumedCapacity RequestItems",
+    "BatchWriteItemInput": "ReturnConsumedCapacity ReturnItemCollectionMetrics RequestItems",
+    "CreateTableInput": "AttributeDefinitions TableName BillingMode ProvisionedThroughput KeySchema",
+    "UpdateTableInput": "TableName ProvisionedThroughput BillingMode GlobalSecondaryIndexUpdates",
+    "CreateGlobalSecondaryIndexAction": "Projection IndexName ProvisionedThroughput KeySchema",
+    "ListTablesInput": "Limit ExclusiveStartTableName",
+    "ProvisionedThroughput": "WriteCapacityUnits ReadCapacityUnits",
+}
+
+# Java's regular expressions where Python writes them differently.
+DIALECT = {
+    r"\p{Print}": r"[\x20-\x7E]",
+    r"\p{L}\p{Z}\p{N}": r"\w\s",
+    r"\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}": r"\S\x20",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF",
+}
+
+
+class Constraint(NamedTuple):
+    kind: str
+    """enum, pattern, min or max"""
+    text: str
+    holds: Callable[[Any], bool]
+    bare: bool = False
+    """Reported without the value."""
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """One type of the model. `members` are a structure's, in the order in which the service checks them; `item` is
+    the member of a list or the value of a map."""
+
+    name: str
+    kind: str
+    constraints: tuple[Constraint, ...] = ()
+    members: dict[str, Shape] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    item: Shape | None = None
+    key: Shape | None = None
+
+    @property
+    def is_value(self) -> bool:
+        """Attribute values are looked at by the item model, which has errors of its own."""
+        return self.name == "AttributeValue"
+
+    @property
+    def is_scalar(self) -> bool:
+        return self.kind not in ("structure", "list", "map")
+
+
+class Model:
+    def __init__(self, raw: dict[str, Any]) -> None:
+        self._operations: dict[str, Any] = raw["operations"]
+        self._raw: dict[str, dict[str, Any]] = raw["shapes"]
+        self._shapes: dict[str, Shape] = {}
+
+    @property
+    def operations(self) -> list[str]:
+        return list(self._operations)
+
+    def input(self, operation: str) -> Shape:
+        declared = self._operations[operation].get("input")
+        return self._shape(declared["shape"]) if declared else Shape("Unit", "structure")
+
+    def _shape(self, name: str, place: str = "") -> Shape:
+        place = place if place in CORRECTIONS else name
+        if place in self._shapes:
+            return self._shapes[place]
+        raw = self._raw[name] | CORRECTIONS.get(name, {}) | CORRECTIONS.get(place, {})
+        shape = self._shapes[place] = Shape(name, raw["type"], _constraints(raw))
+        if shape.kind == "structure":
+            members = raw["members"]
+            order = [m for m in ORDER.get(name, "").split() if m in members]
+            shape.required = frozenset(raw.get("required", ()))
+            shape.members = {
+                member: self._shape(members[member]["shape"], f"{name}.{member}")
+                for member in dict.fromkeys([*order, *members])
+            }
+        elif shape.kind == "list":
+            shape.item = self._shape(raw["member"]["shape"])
+        elif shape.kind == "map":
+            shape.key = self._shape(raw["key"]["shape"])
+            shape.item = self._shape(raw["value"]["shape"])
+        return shape
+
+
+@cache
+def model(service: str) -> Model:
+    """`service` is the name of botocore's directory; its newest version is taken."""
+    spec = find_spec("botocore")
+    assert spec is not None and spec.origin is not None
+    version = max((Path(spec.origin).parent / "data" / service).iterdir())
+    packed = version / "service-2.json.gz"
+    return Model(
+        orjson.loads(
+            gzip.decompress(packed.read_bytes()) if packed.exists() else (version / "service-2.json").read_bytes()
+        )
+    )
+
+
+def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
+    """In the order in which the service reports them."""
+    low, high, bare = raw.get("min"), raw.get("max"), raw.get("bare", ())
+    numeric = raw["type"] in ("integer", "long", "double", "float")
+    found = []
+    if "enum" in raw:
+        found.append(Constraint("enum", errors.one_of(raw["enum"]), frozenset(raw["enum"]).__contains__))
+    if "pattern" in raw:
+        found.append(Constraint("pattern", errors.matches(raw["pattern"]), _pattern(raw["pattern"])))
+    if low is not None and numeric:
+        found.append(Constraint("min", errors.value_at_least(low), lambda v: v >= low, "min" in bare))
+    elif low is not None:
+        found.append(Constraint("min", errors.length_at_least(low), lambda v: len(v) >= low, "min" in bare))
+    if high is not None and numeric:
+        found.append(Constraint("max", errors.value_at_most(high), lambda v: v <= high, "max" in bare))
+    elif high is not None:
+        found.append(Constraint("max", errors.length_at_most(high), lambda v: len(v) <= high, "max" in bare))
+    if "table" in raw:
+        # Of a table's name only the first violation is reported; that of its length comes first.
+        found.sort(key=lambda c: c.kind == "pattern")
+    if raw.get("table"):
+        return tuple(c._replace(holds=_or_arn(c.holds)) for c in found)
+    return tuple(found)
+
+
+def _pattern(pattern: str) -> Callable[[str], bool]:
+    for java, python in DIALECT.items():
+        pattern = pattern.replace(java, python)
+    match = re.compile(pattern).fullmatch
+    return lambda text: match(text) is not None
+
+
+TABLE_ARN = re.compile(r"arn:aws[\w-]*:dynamodb:([a-z0-9-]+):(\d{12}):table/([a-zA-Z0-9_.-]{3,255})")
+
+
+def _or_arn(holds: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda name: holds(name) or TABLE_ARN.fullmatch(name) is not None

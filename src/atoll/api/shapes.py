@@ -1,0 +1,257 @@
+"""Whether a request has the shape that its operation wants.
+
+`validator(service, operation)` compiles the operation's shape, at its first use, into a chain of plain tests that only
+say yes or no, for nearly every request passes. When one does not, the request is walked again, slowly and exactly as
+the service does it: first JSON of the wrong type anywhere (and there what can be read leniently is set right in the
+body: "true", 1.5 for an integer, null members), then all violated constraints, reported together, ten at most.
+What the service does differently from that, operation by operation, stands in the tables below and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache, partial
+from itertools import islice
+from typing import Any
+
+from atoll import errors, limits
+from atoll.api import json_types
+from atoll.api.json_types import java_text, lower_first
+from atoll.api.service_model import NAME_PATTERN, TABLE_ARN, Shape, model
+from atoll.errors import requests as texts
+
+Body = dict[str, Any]
+Test = Callable[[Any], bool]
+
+VIOLATIONS_REPORTED = 10
+
+# Absent (or empty) parameters that are not reported as violations, but alone and before all else.
+REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
+    **{
+        operation: ("TableName", partial(texts.parameter_required, "TableName"))
+        for operation in ("CreateTable", "UpdateTable", "DeleteTable", "DescribeTable", "DescribeTimeToLive")
+    },
+    **{
+        operation: ("RequestItems", partial(texts.request_items_required, operation))
+        for operation in ("BatchGetItem", "BatchWriteItem")
+    },
+    **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), ("ResourceArn", texts.invalid_table_arn)),
+}
+
+# Members whose first violation is reported alone, before those of all others.
+ALONE = "TableName"
+
+# Operations that report the first violation only.
+ONE_VIOLATION = frozenset({"UpdateItem"})
+
+
+def _batch_get(body: Body) -> None:
+    if sum(len(table["Keys"]) for table in body["RequestItems"].values()) > limits.BATCH_GET_KEYS:
+        raise texts.too_many_items("BatchGetItem")
+
+
+def _batch_write(body: Body) -> None:
+    tables = body["RequestItems"].values()
+    if any(len(request.keys() & {"PutRequest", "DeleteRequest"}) != 1 for table in tables for request in table):
+        raise texts.write_request_has_not_one_kind()
+    if sum(map(len, tables)) > limits.BATCH_WRITE_ITEMS:
+        raise texts.too_many_items("BatchWriteItem")
+
+
+def _transact_write(body: Body) -> None:
+    kinds = {"ConditionCheck", "Put", "Update", "Delete"}
+    if any(len(item.keys() & kinds) != 1 for item in body["TransactItems"]):
+        raise texts.transact_item_has_not_one_kind()
+
+
+# What has to hold between members, after the constraints of each.
+RULES: dict[str, Callable[[Body], None]] = {
+    "BatchGetItem": _batch_get,
+    "BatchWriteItem": _batch_write,
+    "TransactWriteItems": _transact_write,
+}
+
+
+@cache
+def validator(service: str, operation: str) -> Callable[[Body], None]:
+    """The check of this operation's requests; `service` is the name of botocore's model (dynamodb, dynamodbstreams,
+    application-autoscaling, ...). It raises what the service would answer."""
+    shape = model(service).input(operation)
+    passes = _test(shape)
+    rule = RULES.get(operation)
+
+    def check(body: Body) -> None:
+        if not passes(body):
+            _explain(shape, operation, body)
+        if rule is not None:
+            rule(body)
+
+    return check
+
+
+def _explain(shape: Shape, operation: str, body: Body) -> None:
+    """Raise what is wrong with a body that did not pass; return where it only had to be set right."""
+    json_types.settle(shape, body)
+    if operation in REQUIRED:
+        member, error = REQUIRED[operation]
+        if not body.get(member) and body.get(member) != "":
+            raise error()
+    if ALONE in shape.members:
+        found = list(islice(_of_member(shape, ALONE, body, ""), 1))
+        if found:
+            raise texts.violations(found)
+    found = list(islice(_violations(shape, body, ""), 1 if operation in ONE_VIOLATION else VIOLATIONS_REPORTED))
+    if found:
+        raise texts.violations(found)
+
+
+# The quick test
+
+
+def _test(shape: Shape) -> Test:
+    if shape.is_value:
+        return lambda value: type(value) is dict
+    if shape.kind == "structure":
+        return _test_structure(shape)
+    holds = [constraint.holds for constraint in shape.constraints]
+    if shape.kind == "list":
+        assert shape.item is not None
+        return _test_list(_test(shape.item), holds)
+    if shape.kind == "map":
+        assert shape.item is not None and shape.key is not None
+        if shape.item.is_value and not holds:
+            return lambda value: type(value) is dict
+        return _test_map(_test(shape.key), _test(shape.item), holds)
+    return _test_scalar(shape)
+
+
+def _test_structure(shape: Shape) -> Test:
+    member_test = {name: _test(member) for name, member in shape.members.items()}.get
+    required = tuple(shape.required)
+
+    def passes(value: Any) -> bool:
+        if type(value) is not dict:
+            return False
+        for name in required:
+            if name not in value:
+                return False
+        for name, member in value.items():
+            test = member_test(name)
+            if test is not None and not test(member):
+                return False
+        return True
+
+    return passes
+
+
+def _test_list(item: Test, holds: list[Test]) -> Test:
+    return lambda value: type(value) is list and all(h(value) for h in holds) and all(map(item, value))
+
+
+def _test_map(key: Test, item: Test, holds: list[Test]) -> Test:
+    return lambda value: (
+        type(value) is dict and all(h(value) for h in holds) and all(map(key, value)) and all(map(item, value.values()))
+    )
+
+
+def _test_scalar(shape: Shape) -> Test:
+    kinds = json_types.PYTHON[shape.kind]
+    holds = [constraint.holds for constraint in shape.constraints]
+    if not holds and len(kinds) == 1:
+        kind = kinds[0]
+        return lambda value: type(value) is kind
+    if len(holds) == 1:
+        test = holds[0]
+    else:
+
+        def test(value: Any) -> bool:
+            return all(h(value) for h in holds)
+
+    if any(constraint.kind == "pattern" for constraint in shape.constraints):
+        # Requests name the same few tables and indexes again and again.
+        test = lru_cache(1024)(test)
+    return lambda value: type(value) in kinds and test(value)
+
+
+# The exact report
+
+
+def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    """All that is wrong with a value whose JSON types are right, in the service's order."""
+    for constraint in shape.constraints:
+        if not constraint.holds(value):
+            if constraint.bare:
+                yield texts.violation_without_value(_as_requested(path), constraint.text)
+            else:
+                yield texts.violation(java_text(shape, value), path, constraint.text)
+    yield from _inside(shape, value, path)
+
+
+def _inside(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    if shape.is_value:
+        return
+    if shape.kind == "structure":
+        for name in shape.members:
+            yield from _of_member(shape, name, value, path)
+    elif shape.kind == "list":
+        yield from _of_list(shape, value, path)
+    elif shape.kind == "map":
+        yield from _of_map(shape, value, path)
+
+
+def _of_member(shape: Shape, name: str, value: Body, path: str) -> Iterator[str]:
+    path = f"{path}.{lower_first(name)}" if path else lower_first(name)
+    if value.get(name) is not None:
+        yield from _violations(shape.members[name], value[name], path)
+    elif name in shape.required:
+        yield texts.violation(None, path, texts.not_null())
+
+
+def _of_list(shape: Shape, value: list[Any], path: str) -> Iterator[str]:
+    assert shape.item is not None
+    if None in value:
+        yield texts.violation(java_text(shape, value), path, texts.not_null())
+    elif shape.item.is_scalar:
+        yield from _of_each("Member", shape, value, shape.item, value, path)
+    else:
+        for position, item in enumerate(value, 1):
+            yield from _violations(shape.item, item, f"{path}.{position}.member")
+
+
+def _of_map(shape: Shape, value: Body, path: str) -> Iterator[str]:
+    assert shape.item is not None and shape.key is not None
+    yield from _of_each("Map keys", shape, value, shape.key, value, path)
+    if None in value.values():
+        yield texts.violation(java_text(shape, value), path, texts.each("Map value", [texts.not_null()]))
+        return
+    yield from _of_each("Map value", shape, value, shape.item, value.values(), path)
+    for key, item in value.items():
+        yield from _inside(shape.item, item, f"{path}.{key}.member")
+
+
+def _of_each(what: str, whole: Shape, value: Any, part: Shape, parts: Iterable[Any], path: str) -> Iterator[str]:
+    """What members of a collection have to satisfy by themselves is reported once, for the whole collection, and with
+    all constraints that they have: the upper bound first, then the lower, then the pattern."""
+    if not all(constraint.holds(p) for p in parts for constraint in part.constraints):
+        quoted = [c.text for c in sorted(part.constraints, key=lambda c: c.kind)]
+        yield texts.violation(java_text(whole, value), path, texts.each(what, quoted))
+
+
+def _as_requested(path: str) -> str:
+    """requestItems.T.member.keys -> RequestItems.T.member.Keys"""
+    return re.sub(r"(^|\.member\.)([a-z])", lambda found: found[1] + found[2].upper(), path)
+
+
+# Table names
+
+
+@lru_cache(1024)
+def table_name(value: str) -> tuple[str, str | None, str | None]:
+    """Name, region and account of a table that is given by its name or ARN. For names whose place in a request is not
+    one of a table's name in the model; where it is, the validator has checked it."""
+    if (arn := TABLE_ARN.fullmatch(value)) is not None:
+        return arn[3], arn[1], arn[2]
+    if re.fullmatch(NAME_PATTERN, value) is None:
+        raise texts.violations([texts.violation(value, "tableName", texts.matches(NAME_PATTERN))])
+    return value, None, None
