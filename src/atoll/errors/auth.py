@@ -1,0 +1,132 @@
+"""The texts about who signed a request, and how. The front door of the service checks in the order of this page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atoll.errors import CORAL, ApiError
+
+
+def _incomplete(message: str) -> ApiError:
+    return ApiError("IncompleteSignatureException", message, prefix=CORAL)
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError("InvalidSignatureException", message, prefix=CORAL)
+
+
+def _unrecognized(message: str) -> ApiError:
+    return ApiError("UnrecognizedClientException", message, prefix=CORAL)
+
+
+def signed_twice() -> ApiError:
+    return _invalid("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
+
+
+def missing_token() -> ApiError:
+    return ApiError("MissingAuthenticationTokenException", "Request is missing Authentication Token", prefix=CORAL)
+
+
+def no_key_value_pair(part: str, authorization: str) -> ApiError:
+    return _incomplete(
+        f"'{part}' not a valid key=value pair (missing equal-sign) in Authorization header: '{authorization}'."
+    )
+
+
+def header_lacks(parameters: Sequence[str], date: bool, authorization: str) -> ApiError:
+    """`parameters` are not in the Authorization header; `date` if the request has no date either."""
+    texts = [f"Authorization header requires '{parameter}' parameter." for parameter in parameters]
+    if date:
+        texts.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+    return _incomplete(" ".join([*texts, f"Authorization={authorization}"]))
+
+
+def query_lacks(parameters: Sequence[str]) -> ApiError:
+    texts = [f"AWS query-string parameters must include '{parameter}'." for parameter in parameters]
+    return _incomplete(" ".join([*texts, "Re-examine the query-string parameters."]))
+
+
+def bad_date(date: str) -> ApiError:
+    return _incomplete(
+        f"Date must be in ISO-8601 'basic format'. Got '{date}'. See http://en.wikipedia.org/wiki/ISO_8601"
+    )
+
+
+def expires_no_number() -> ApiError:
+    return _incomplete("X-Amz-Expires should be a number")
+
+
+def expires_negative() -> ApiError:
+    return _incomplete("X-Amz-Expires must be non-negative")
+
+
+def expires_too_late(seconds: int) -> ApiError:
+    return _incomplete(
+        "X-Amz-Expires must be less than a week (in seconds); "
+        f"that is, the given X-Amz-Expires must be less than {seconds} seconds"
+    )
+
+
+def signature_expired(signed: str, oldest: str, now: str, allowed: str) -> ApiError:
+    """All three are basic ISO dates; `allowed` is a duration as in `15 min.`"""
+    return _invalid(f"Signature expired: {signed} is now earlier than {oldest} ({now} - {allowed})")
+
+
+def signature_not_yet_current(signed: str, latest: str, now: str, allowed: str) -> ApiError:
+    return _invalid(f"Signature not yet current: {signed} is still later than {latest} ({now} + {allowed})")
+
+
+def header_not_signed(header: str) -> ApiError:
+    return _invalid(f"'{header}' must be a 'SignedHeader' in the AWS Authorization.")
+
+
+def unsupported_algorithm(algorithm: str) -> ApiError:
+    return _incomplete(f"Unsupported AWS 'algorithm': '{algorithm}' (only AWS4-HMAC-SHA256 for now). ")
+
+
+def bad_credential(credential: str) -> ApiError:
+    return _incomplete(
+        "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
+        f"got '{credential}'"
+    )
+
+
+def bad_scope(
+    *,
+    region: str | None = None,
+    service: str | None = None,
+    terminator: str | None = None,
+    date: str | None = None,
+    stamp: str = "",
+) -> ApiError:
+    """Whichever parts of the credential's scope are wrong; `service` is the right one, the others are as given."""
+    texts = []
+    if region is not None:
+        texts.append(f"Credential should be scoped to a valid region, not '{region}'.")
+    if service is not None:
+        texts.append(f"Credential should be scoped to correct service: '{service}'.")
+    if terminator is not None:
+        texts.append(f"Credential should be scoped with a valid terminator: 'aws4_request', not '{terminator}'.")
+    if date is not None:
+        texts.append(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{date}' != '{stamp[:8]}', from '{stamp}'."
+        )
+    return _invalid(" ".join(texts))
+
+
+def unknown_access_key() -> ApiError:
+    return _unrecognized("The security token included in the request is invalid.")
+
+
+def wrong_signature(canonical: str, string_to_sign: str) -> ApiError:
+    return _invalid(
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your AWS Secret Access Key and signing method. Consult the service documentation for details.\n\n"
+        f"The Canonical String for this request should have been\n'{canonical}'\n\n"
+        f"The String-to-Sign should have been\n'{string_to_sign}'\n"
+    )
+
+
+def wrong_session_token() -> ApiError:
+    return _unrecognized("The security token included in the request is invalid")

@@ -1,0 +1,145 @@
+"""Who may sign requests: a JSON file of credentials, readable by its owner only.
+
+    {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "created_ms": 0}]}
+
+The file is the interface between processes: workers and the command line share it. A change replaces it as a whole
+under a lock; readers look at its modification time at most once a second.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+FILE_NAME = "credentials.json"
+RECHECK_MS = 1_000
+
+_ACCESS_KEY_CHARS = string.ascii_uppercase + "234567"
+_SECRET_CHARS = string.ascii_letters + string.digits + "+/"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    access_key: str
+    secret: str
+    session_token: str | None = None
+    admin: bool = False
+    created_ms: int = 0
+
+
+class BadCredentials(Exception):
+    """The file is there but does not hold credentials."""
+
+
+class Credentials:
+    """The credentials in `path`; none where there is no file. Raises `BadCredentials` if it cannot be understood."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._checked_ms: int | None = None
+        self._stamp = _stamp(path)
+        self._by_key = _read(path)
+
+    def get(self, access_key: str) -> Credential | None:
+        return self._by_key.get(access_key)
+
+    def list(self) -> list[Credential]:
+        return sorted(self._by_key.values(), key=lambda credential: (credential.created_ms, credential.access_key))
+
+    def refresh(self, now_ms: int) -> None:
+        """Read the file again if it has changed. A file that cannot be understood changes nothing: a slip of the
+        editor shall not lock everybody out."""
+        if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
+            return
+        self._checked_ms = now_ms
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._by_key = _read(self._path)
+        except BadCredentials as error:
+            _log.warning("%s; the credentials read before stay in force", error)
+
+    def create(self, now_ms: int, *, admin: bool = False, session_token: str | None = None) -> Credential:
+        credential = Credential(
+            access_key="AKIA" + "".join(secrets.choice(_ACCESS_KEY_CHARS) for _ in range(16)),
+            secret="".join(secrets.choice(_SECRET_CHARS) for _ in range(40)),
+            session_token=session_token,
+            admin=admin,
+            created_ms=now_ms,
+        )
+        self.add(credential)
+        return credential
+
+    def add(self, credential: Credential) -> None:
+        """Also replaces the credential that has the same access key."""
+        with self._changing():
+            self._by_key[credential.access_key] = credential
+
+    def delete(self, access_key: str) -> bool:
+        """Whether there was one."""
+        with self._changing():
+            return self._by_key.pop(access_key, None) is not None
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Read, change and write under a lock, so that two processes that change at once both succeed."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._by_key = _read(self._path)
+            yield
+            _write(self._path, self.list())
+            self._stamp = _stamp(self._path)
+        finally:
+            os.close(lock)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes whenever the file is replaced or rewritten."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _read(path: Path) -> dict[str, Credential]:
+    try:
+        rows = orjson.loads(path.read_bytes())["credentials"]
+        credentials = [Credential(**row) for row in rows]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadCredentials(f"{path} does not hold credentials: {error}") from error
+    return {credential.access_key: credential for credential in credentials}
+
+
+def _write(path: Path, credentials: list[Credential]) -> None:
+    """Replace the file as a whole: a reader sees the old or the new one, also after a crash."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(orjson.dumps({"credentials": [asdict(c) for c in credentials]}, option=orjson.OPT_INDENT_2))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,196 @@
+"""HTTP requests to calls, and results or errors to the bytes of an answer. Pure: no sockets, no clock, no secrets.
+
+A call is `POST /` with `X-Amz-Target: <service>.<operation>` and a JSON object as its body; the answer is JSON with
+the same content type, its CRC-32 and a request id. Errors are `{"__type": <prefix><code>, "message": <text>}`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+from itertools import count
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import orjson
+
+from atoll import errors
+from atoll.errors import ApiError
+
+JSON_TYPES = (b"application/x-amz-json-1.0", b"application/x-amz-json-1.1", b"application/json")
+
+# The service writes the text of these errors as `Message`, of all others as `message`. The services beside the
+# database, whose `__type` has no prefix, always write `Message`. SDKs read both; other readers may not.
+_CAPITAL_MESSAGE = frozenset(
+    {
+        "AccessDeniedException",
+        "IdempotentParameterMismatchException",
+        "SerializationException",
+        "TransactionCanceledException",
+        "TransactionInProgressException",
+    }
+)
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One HTTP request. Names of headers are lower case; the values of one that is repeated are joined by commas.
+    `connection` is what the answer says of the connection's fate: a header line or nothing."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    connection: bytes = b""
+
+
+@dataclass(slots=True, eq=False)
+class Response:
+    """An answer that is not a call's."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Call(NamedTuple):
+    """One operation that somebody asks for. `access_key` is None where the request is not signed."""
+
+    service: str
+    operation: str
+    region: str
+    access_key: str | None
+    body: dict[str, Any]
+    now_ms: int
+
+
+class Target(NamedTuple):
+    """What `X-Amz-Target` names, and the name that its service is signed for."""
+
+    service: str
+    operation: str
+    signing_name: str
+
+
+def parse_targets(signing_names: Mapping[str, str]) -> dict[bytes, Target]:
+    """The targets by the header's value, from `{"DynamoDB_20120810.PutItem": "dynamodb", ...}`."""
+    return {
+        name.encode(): Target(*name.split("."), signing_name)  # type: ignore[call-arg]
+        for name, signing_name in signing_names.items()
+    }
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise errors.serialization() from None
+    if not isinstance(value, dict):
+        is_list = isinstance(value, list)
+        raise errors.serialization(
+            "Start of list found where not expected" if is_list else "Unexpected value type in payload"
+        )
+    return value
+
+
+def content_type(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The JSON type that the body is said to be, and that the answer will be; None for any other type."""
+    given = headers.get(b"content-type", b"")
+    if given in JSON_TYPES:
+        return given
+    given = given.partition(b";")[0].strip().lower()
+    return given if given in JSON_TYPES else None
+
+
+def error_body(error: ApiError) -> bytes:
+    body: dict[str, Any] = {"__type": error.prefix + error.code}
+    if error.message is not None:
+        body["Message" if not error.prefix or error.code in _CAPITAL_MESSAGE else "message"] = error.message
+    if error.fields:
+        body.update(error.fields)
+    return orjson.dumps(body)
+
+
+class Encoder:
+    """Writes answers. It keeps what does not change from one to the next: the date of this second, and the random
+    part of the request ids."""
+
+    def __init__(self) -> None:
+        chars = string.ascii_uppercase + string.digits
+        # 52 upper-case alphanumerics, of which the last 12 count the requests of this process.
+        self._id = "".join(secrets.choice(chars) for _ in range(40)).encode()
+        self._count = count()
+        self._second = -1
+        self._date = b""
+
+    def json(self, request: Request, status: int, json_type: bytes, body: bytes, now_ms: int) -> bytes:
+        return b"%sx-amzn-RequestId: %s%012d\r\nx-amz-crc32: %d\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (
+            self._head(request, status, now_ms),
+            self._id,
+            next(self._count),
+            crc32(body),
+            json_type,
+            len(body),
+            b"" if request.method == b"HEAD" else body,
+        )
+
+    def other(self, request: Request, response: Response, now_ms: int) -> bytes:
+        body = response.body
+        fields = [f"{name}: {value}\r\n" for name, value in response.headers.items()]
+        if body:
+            fields.append(f"Content-Type: {response.content_type}\r\nx-amz-crc32: {crc32(body)}\r\n")
+        return b"%sx-amzn-RequestId: %s%012d\r\n%sContent-Length: %d\r\n\r\n%s" % (
+            self._head(request, response.status, now_ms),
+            self._id,
+            next(self._count),
+            "".join(fields).encode("latin-1"),
+            len(body),
+            b"" if request.method == b"HEAD" else body,
+        )
+
+    def _head(self, request: Request, status: int, now_ms: int) -> bytes:
+        second = now_ms // 1000
+        if second != self._second:
+            self._second = second
+            self._date = formatdate(second, usegmt=True).encode()
+        origin = b"Access-Control-Allow-Origin: *\r\n" if b"origin" in request.headers else b""
+        return b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\n%s%s" % (
+            _STATUS_LINES[status],
+            self._date,
+            request.connection,
+            origin,
+        )
+
+
+def preflight(request: Request) -> Response:
+    """The answer to a browser that asks whether a page of another origin may send requests."""
+    asked = {
+        "Access-Control-Allow-Headers": request.headers.get(b"access-control-request-headers"),
+        "Access-Control-Allow-Methods": request.headers.get(b"access-control-request-method"),
+    }
+    allowed = {name: value.decode("latin-1") for name, value in asked.items() if value is not None}
+    exposed = {"Access-Control-Expose-Headers": "x-amzn-RequestId,x-amz-crc32", "Access-Control-Max-Age": "172800"}
+    return Response(200, headers=allowed | exposed)
+
+
+def healthy(region: str) -> Response:
+    # The space at the end is the service's.
+    return Response(200, f"healthy: dynamodb.{region}.amazonaws.com ".encode(), "text/plain")
+
+
+def not_found() -> Response:
+    return Response(404, b"<UnknownOperationException/>\n", "text/xml")
+
+
+def refusal(status: int) -> bytes:
+    """The answer to what is no HTTP request, or one that will not be read to its end."""
+    return b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % _STATUS_LINES[status]
+
+
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
