@@ -101,6 +101,11 @@ def updated_item_too_large() -> ApiError:
     return validation("Item size to update has exceeded the maximum allowed size")
 
 
+def invalid_update_path() -> ApiError:
+    """The parent of what is to be set or removed is missing, or no list or map as the path wants it."""
+    return validation("The document path provided in the update expression is invalid for update")
+
+
 # JSON of the wrong type, in the words of the service's parser. `expected` is a Java type: "String", "Boolean", ...
 
 

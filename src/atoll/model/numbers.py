@@ -18,6 +18,9 @@ from atoll.errors import values as errors
 # What Java's BigDecimal reads, which is what the service reads: also digits of other scripts.
 _is_number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,10})?").fullmatch
 
+# Canonical already, where it has no more than 38 characters.
+_is_canonical = re.compile(r"0|-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*(?:\.[0-9]*[1-9])?)").fullmatch
+
 _context = Context(
     prec=limits.NUMBER_DIGITS,
     Emax=limits.NUMBER_MAX_EXPONENT,
@@ -28,6 +31,8 @@ _context = Context(
 
 def canonical(text: str) -> str:
     """The canonical text of a number as a client may write it."""
+    if len(text) <= limits.NUMBER_DIGITS and _is_canonical(text):
+        return text
     if not _is_number(text):
         raise errors.not_numeric(text)
     return _within_range(_context.create_decimal, text)
@@ -55,20 +60,16 @@ def _within_range(compute: Callable[..., Decimal], *operands: Any) -> str:
 
 
 def size(text: str) -> int:
-    """Bytes that a canonical number counts for: one, one for each two digits (in the pairs that the decimal point
-    leaves: 1|23.45|6; leading and trailing pairs of zeros do not count), and one for a minus.
+    """Bytes that a canonical number counts for: one, one for each two digits, and one for a minus.
 
-    The guide says "approximately (1 byte per two significant digits) + (1 byte)"; the pairs and the minus are those of
-    the service's binary form of numbers (see keycode.py).
+    The guide: "approximately (1 byte per two significant digits) + (1 byte)", leading and trailing zeros trimmed. The
+    pairs are those of the service's binary form of numbers (keycode.py), which start at the decimal point: 1|23.45|6.
     """
-    if text == "0":
-        return 1
-    minus = text[0] == "-"
-    whole, _, fraction = text.partition(".")
-    digits = len(whole) - minus
-    if fraction:
-        pairs = (len(fraction) + 1) // 2
-        if digits == 1 and whole[-1] == "0":
-            return 1 + pairs - (len(fraction) - len(fraction.lstrip("0"))) // 2 + minus
-        return 1 + pairs + (digits + 1) // 2 + minus
-    return 1 + (digits + 1) // 2 - (len(whole) - len(whole.rstrip("0"))) // 2 + minus
+    whole, _, fraction = text.lstrip("-").partition(".")
+    if whole == "0":
+        pairs = (len(fraction) + 1) // 2 - (len(fraction) - len(fraction.lstrip("0"))) // 2
+    elif fraction:
+        pairs = (len(whole) + 1) // 2 + (len(fraction) + 1) // 2
+    else:
+        pairs = (len(whole) + 1) // 2 - (len(whole) - len(whole.rstrip("0"))) // 2
+    return 1 + pairs + (text[0] == "-")

@@ -51,7 +51,7 @@ def check_value(value: AttributeValue) -> int:
     try:
         return _check_value(value, None, 1)
     except _STUMBLES:
-        _read_value(value, 1)
+        read_json({"": value})
         return _check_value(value, None, 1)
 
 
@@ -88,9 +88,7 @@ def _check_string(text: str, value: AttributeValue, level: int) -> int:
 
 
 def _check_number(text: str, value: AttributeValue, level: int) -> int:
-    # A short plain positive integer is canonical as it is.
-    if not (text.isdecimal() and text.isascii() and text[0] != "0" and len(text) <= limits.NUMBER_DIGITS):
-        text = value["N"] = numbers.canonical(text)
+    text = value["N"] = numbers.canonical(text)
     return numbers.size(text)
 
 
@@ -226,9 +224,7 @@ def _read_list(read_member: _Reader) -> _Reader:
 
 def _read_map(content: Any, level: int) -> Item:
     if isinstance(content, list):
-        raise errors.unexpected_list(
-            "java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>"
-        )
+        raise errors.unexpected_list("java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>")
     if not isinstance(content, dict):
         raise errors.unexpected_field()
     # Deeper documents are not read on, since no stack is endless.

@@ -1,0 +1,179 @@
+"""Keys as bytes: encodings of S, N and B values that lie in the order of the values, also where several follow each
+other. A component ends itself, and none is the beginning of another, so components simply stand in a row.
+
+    S, B    the bytes, with 00 written as 01 01 and 01 written as 01 02, then 00
+    N       the service's own binary form of a number, then 00
+
+The binary form of a number is one of base 100 (all in hexadecimal). With the number as 0.d1 d2 d3 ... * 100^e, no leading or trailing d
+being zero:
+
+    positive    C0 + e, then d + 1 for each d
+    zero        80
+    negative    3F - e, then 65 - d for each d, then 66 unless there are 20 of them, which is the most
+
+What is longer by digits is greater among positive numbers; among negative ones 66, above every digit, makes it less.
+
+A table's items lie in the order of a hash of their partition key: `partition_hash`.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
+from hashlib import md5
+
+_END = b"\x00"
+_MAX_PAIRS = 20
+
+# Two decimal digits in a byte, as bytes.fromhex reads them, to the digit of base 100 as it is written; and back.
+_PAIRS = [(tens << 4 | ones, tens * 10 + ones) for tens in range(10) for ones in range(10)]
+_POSITIVE = bytes.maketrans(bytes(bcd for bcd, _ in _PAIRS), bytes(d + 0x01 for _, d in _PAIRS))
+_NEGATIVE = bytes.maketrans(bytes(bcd for bcd, _ in _PAIRS), bytes(0x65 - d for _, d in _PAIRS))
+_FROM_POSITIVE = bytes.maketrans(bytes(d + 0x01 for _, d in _PAIRS), bytes(bcd for bcd, _ in _PAIRS))
+_FROM_NEGATIVE = bytes.maketrans(bytes(0x65 - d for _, d in _PAIRS), bytes(bcd for bcd, _ in _PAIRS))
+
+# Raw: what a value is in bytes, unordered and open
+
+
+def raw_encoder(kind: str) -> Callable[[str], bytes]:
+    """The function that gives the bytes of a value of type `kind` as they go into a partition hash."""
+    return _RAW[kind]
+
+
+def raw_s(text: str) -> bytes:
+    return text.encode()
+
+
+def raw_b(text: str) -> bytes:
+    return a2b_base64(text)
+
+
+def raw_n(text: str) -> bytes:
+    """`text` is a canonical number."""
+    if text == "0":
+        return b"\x80"
+    negative = text[0] == "-"
+    whole, _, fraction = (text[1:] if negative else text).partition(".")
+    if len(whole) % 2:
+        whole = "0" + whole
+    if len(fraction) % 2:
+        fraction += "0"
+    digits = bytes.fromhex(whole + fraction)
+    significant = digits.lstrip(b"\x00")
+    exponent = len(whole) // 2 - len(digits) + len(significant)
+    significant = significant.rstrip(b"\x00")
+    if not negative:
+        return bytes((0xC0 + exponent,)) + significant.translate(_POSITIVE)
+    end = b"" if len(significant) == _MAX_PAIRS else b"\x66"
+    return bytes((0x3F - exponent,)) + significant.translate(_NEGATIVE) + end
+
+
+_RAW: dict[str, Callable[[str], bytes]] = {"S": raw_s, "N": raw_n, "B": raw_b}
+
+# Encode
+
+
+def encoder(kind: str) -> Callable[[str], bytes]:
+    """The function that encodes the content of a value of type `kind` ("S", "N" or "B") as a component."""
+    return _ENCODERS[kind]
+
+
+def encode_s(text: str) -> bytes:
+    return _escape(text.encode()) + _END
+
+
+def encode_n(text: str) -> bytes:
+    return raw_n(text) + _END
+
+
+def encode_b(text: str) -> bytes:
+    return _escape(a2b_base64(text)) + _END
+
+
+def _escape(data: bytes) -> bytes:
+    if b"\x01" in data:
+        data = data.replace(b"\x01", b"\x01\x02")
+    if b"\x00" in data:
+        data = data.replace(b"\x00", b"\x01\x01")
+    return data
+
+
+_ENCODERS: dict[str, Callable[[str], bytes]] = {"S": encode_s, "N": encode_n, "B": encode_b}
+
+# Ranges
+
+
+def prefix_encoder(kind: str) -> Callable[[str], bytes]:
+    """The function that encodes the beginning of S or B values: exactly the components of the values that begin with
+    `x` begin with `prefix(x)`."""
+    return _PREFIXES[kind]
+
+
+def prefix_s(text: str) -> bytes:
+    return _escape(text.encode())
+
+
+def prefix_b(text: str) -> bytes:
+    return _escape(a2b_base64(text))
+
+
+_PREFIXES: dict[str, Callable[[str], bytes]] = {"S": prefix_s, "B": prefix_b}
+
+
+def successor(prefix: bytes) -> bytes:
+    """The smallest key that is greater than all keys that begin with `prefix`, which is not all FF."""
+    head = prefix.rstrip(b"\xff")
+    return head[:-1] + bytes((head[-1] + 1,))
+
+
+def partition_hash(raw: bytes) -> bytes:
+    """Eight bytes in whose order the partition keys of a table lie: those of the raw key, or of several in a row.
+
+    The order is the service's, as far as it is known: Scans of tables with few items show the same.
+    """
+    return md5(b"Outliers" + raw, usedforsecurity=False).digest()[:8]
+
+
+# Decode
+
+
+def decode(key: bytes, kinds: str, start: int = 0) -> tuple[list[str], int]:
+    """The contents of the components, one for each letter of `kinds`, that stand in `key` from `start` on, and where
+    they end."""
+    contents = []
+    for kind in kinds:
+        # The first byte of a number may be 00.
+        end = key.index(_END, start + (kind == "N"))
+        contents.append(_DECODERS[kind](key[start:end]))
+        start = end + 1
+    return contents, start
+
+
+def _unescape(data: bytes) -> bytes:
+    if b"\x01" in data:
+        data = data.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
+    return data
+
+
+def _decode_s(data: bytes) -> str:
+    return _unescape(data).decode()
+
+
+def _decode_b(data: bytes) -> str:
+    return b2a_base64(_unescape(data), newline=False).decode()
+
+
+def _decode_n(data: bytes) -> str:
+    if data == b"\x80":
+        return "0"
+    negative = data[0] < 0x80
+    exponent = 0x3F - data[0] if negative else data[0] - 0xC0
+    pairs = data[1:].rstrip(b"\x66").translate(_FROM_NEGATIVE) if negative else data[1:].translate(_FROM_POSITIVE)
+    digits = pairs.hex()
+    point = 2 * exponent
+    digits = digits.rjust(len(digits) - point, "0") if point < 0 else digits.ljust(point, "0")
+    whole, fraction = digits[: max(point, 0)].lstrip("0"), digits[max(point, 0) :].rstrip("0")
+    return ("-" if negative else "") + (whole or "0") + ("." + fraction if fraction else "")
+
+
+_DECODERS: dict[str, Callable[[bytes], str]] = {"S": _decode_s, "N": _decode_n, "B": _decode_b}
