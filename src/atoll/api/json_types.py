@@ -12,7 +12,9 @@ import math
 from typing import Any
 
 from atoll.api.service_model import Shape
-from atoll.errors import requests as errors
+from atoll.errors import requests
+from atoll.errors import values as errors
+from atoll.model import values
 
 # The Python types that a scalar of the model may have when JSON gives it as it should.
 PYTHON: dict[str, tuple[type, ...]] = {
@@ -45,6 +47,7 @@ TRUE, FALSE = frozenset({"TRUE", "YES", "1"}), frozenset({"FALSE", "NO", "0"})
 
 
 def settle(shape: Shape, body: dict[str, Any]) -> None:
+    """Raise for the first value of a JSON type that cannot be read, attribute values included."""
     _structure(shape, body)
 
 
@@ -63,9 +66,9 @@ def _settled(shape: Shape, value: Any, inside: bool) -> Any:
     if shape.kind == "map":
         return _settled_map(shape, value, inside)
     if isinstance(value, dict):
-        raise errors.unexpected_structure()
+        raise errors.unexpected_object()
     if isinstance(value, list):
-        raise errors.unrecognized_collection(f"class {JAVA[shape.kind]}")
+        raise errors.unexpected_list(f"class {JAVA[shape.kind]}")
     if shape.kind == "boolean":
         return _boolean(value)
     if shape.kind == "blob":
@@ -75,10 +78,12 @@ def _settled(shape: Shape, value: Any, inside: bool) -> Any:
 
 def _settled_structure(shape: Shape, value: Any, inside: bool) -> Any:
     if isinstance(value, list):
-        raise errors.unrecognized_collection(f"class {_java_type(shape)}")
+        raise errors.unexpected_list(f"class {_java_type(shape)}")
     if not isinstance(value, dict):
         raise errors.unexpected_value() if inside else errors.unexpected_field()
-    if not shape.is_value:
+    if shape.is_value:
+        values.read_json({"": value})
+    else:
         _structure(shape, value)
     return value
 
@@ -93,9 +98,9 @@ def _structure(shape: Shape, value: dict[str, Any]) -> None:
 
 def _settled_list(shape: Shape, value: Any, inside: bool) -> Any:
     if isinstance(value, dict):
-        raise errors.unexpected_structure()
+        raise errors.unexpected_object()
     if not isinstance(value, list):
-        raise errors.parameterized_type() if inside else errors.unexpected_field()
+        raise requests.parameterized_type() if inside else errors.unexpected_field()
     assert shape.item is not None
     value[:] = [_settled(shape.item, item, inside=True) for item in value]
     return value
@@ -103,10 +108,13 @@ def _settled_list(shape: Shape, value: Any, inside: bool) -> Any:
 
 def _settled_map(shape: Shape, value: Any, inside: bool) -> Any:
     if isinstance(value, list):
-        raise errors.unrecognized_collection(_java_type(shape))
+        raise errors.unexpected_list(_java_type(shape))
     if not isinstance(value, dict):
-        raise errors.parameterized_type() if inside else errors.unexpected_field()
+        raise requests.parameterized_type() if inside else errors.unexpected_field()
     assert shape.item is not None
+    if shape.item.is_value:
+        values.read_json(value)
+        return value
     for key, item in value.items():
         value[key] = _settled(shape.item, item, inside=True)
     return value
@@ -121,12 +129,12 @@ def _boolean(value: Any) -> bool:
         if value.upper() in FALSE:
             return False
         raise errors.unexpected_token()
-    raise errors.cannot_convert(_token(value), "Boolean")
+    raise errors.wrong_scalar(value, "Boolean")
 
 
 def _blob(value: Any) -> str:
     if not isinstance(value, str):
-        raise errors.not_base64()
+        raise errors.not_binary()
     return value
 
 
@@ -134,17 +142,8 @@ def _text_or_number(kind: str, value: Any) -> Any:
     if kind in ("integer", "long") and type(value) is float:
         return math.floor(value)
     if type(value) not in PYTHON[kind]:
-        raise errors.cannot_convert(_token(value), JAVA[kind].rpartition(".")[2])
+        raise errors.wrong_scalar(value, JAVA[kind].rpartition(".")[2])
     return value
-
-
-def _token(value: Any) -> str:
-    """The parser's name for a scalar."""
-    if isinstance(value, bool):
-        return "TRUE_VALUE" if value else "FALSE_VALUE"
-    if isinstance(value, str):
-        return "STRING_VALUE"
-    return "NUMBER_VALUE" if value == math.floor(value) else "DECIMAL_VALUE"
 
 
 def _java_type(shape: Shape) -> str:

@@ -42,6 +42,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "TableArn": {"table": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
     "CreateTableInput.TableName": {"table": False, "min": 3},
     "AttributeNameList": {"max": 255},
+    "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
     "CreateTableInput.KeySchema": {"max": 2},
     "LocalSecondaryIndex.KeySchema": {"max": 2},
     "GlobalSecondaryIndex.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},

@@ -20,6 +20,7 @@ from atoll.api import json_types
 from atoll.api.json_types import java_text, lower_first
 from atoll.api.service_model import NAME_PATTERN, TABLE_ARN, Shape, model
 from atoll.errors import requests as texts
+from atoll.errors import values as value_texts
 
 Body = dict[str, Any]
 Test = Callable[[Any], bool]
@@ -54,7 +55,7 @@ def _batch_get(body: Body) -> None:
 def _batch_write(body: Body) -> None:
     tables = body["RequestItems"].values()
     if any(len(request.keys() & {"PutRequest", "DeleteRequest"}) != 1 for table in tables for request in table):
-        raise texts.write_request_has_not_one_kind()
+        raise value_texts.many_types()  # It speaks of values where it means requests.
     if sum(map(len, tables)) > limits.BATCH_WRITE_ITEMS:
         raise texts.too_many_items("BatchWriteItem")
 
@@ -222,6 +223,8 @@ def _of_list(shape: Shape, value: list[Any], path: str) -> Iterator[str]:
 def _of_map(shape: Shape, value: Body, path: str) -> Iterator[str]:
     assert shape.item is not None and shape.key is not None
     yield from _of_each("Map keys", shape, value, shape.key, value, path)
+    if shape.item.is_value:
+        return
     if None in value.values():
         yield texts.violation(java_text(shape, value), path, texts.each("Map value", [texts.not_null()]))
         return

@@ -72,13 +72,6 @@ def too_many_items(operation: str) -> ApiError:
     return validation(f"Too many items requested for the {operation} call")
 
 
-def write_request_has_not_one_kind() -> ApiError:
-    """The service's own text; it speaks of attribute values where it means the request."""
-    return validation(
-        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
-    )
-
-
 def transact_item_has_not_one_kind() -> ApiError:
     return validation("TransactItems can only contain one of Check, Put, Update or Delete")
 
@@ -91,36 +84,7 @@ def invalid_table_arn() -> ApiError:
     return validation("Invalid TableArn")
 
 
-# JSON of the wrong type (SerializationException)
-
-
-def cannot_convert(token: str, java_class: str) -> ApiError:
-    """`token` is the parser's name of what it met: NUMBER_VALUE, TRUE_VALUE, ..."""
-    return serialization(f"{token} cannot be converted to {java_class}")
-
-
-def unexpected_structure() -> ApiError:
-    return serialization("Start of structure or map found where not expected")
-
-
-def unrecognized_collection(java_type: str) -> ApiError:
-    return serialization(f"Unrecognized collection type {java_type}")
-
-
-def unexpected_field() -> ApiError:
-    return serialization("Unexpected field type")
-
-
-def unexpected_value() -> ApiError:
-    return serialization("Unexpected value type in payload")
-
-
-def unexpected_token() -> ApiError:
-    return serialization("Unexpected token received from parser")
-
-
-def not_base64() -> ApiError:
-    return serialization("only base-64-encoded strings are convertible to bytes")
+# JSON of the wrong type (SerializationException); the other texts of this kind are those of values
 
 
 def parameterized_type() -> ApiError:
