@@ -1,0 +1,219 @@
+"""Servers as subprocesses: Atoll from this working tree, and the peers DynamoDB Local and dynalite.
+
+A peer is fetched at first use into `.cache/peers` (git-ignored) by the package client of its own world, at a pinned
+version; a missing program (java, mvn, node, wrk) is installed by apt-get. Every server runs in a session of its own, so
+that `kill` reaches its worker processes too, and listens on 127.0.0.1 only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache"
+PEERS = CACHE / "peers"
+HOST = "127.0.0.1"
+
+DYNAMODB_LOCAL = "2.6.1"  # the newest that runs on Java 17
+DYNALITE = "4.0.0"
+
+# What the Debian package of a program is called.
+PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven", "node": "nodejs", "npm": "npm", "wrk": "wrk"}
+
+START_SECONDS = 60.0
+
+
+def require(*programs: str) -> None:
+    """Install what this machine does not have yet."""
+    missing = [PACKAGES[name] for name in programs if shutil.which(name) is None]
+    if missing:
+        sudo = [] if os.geteuid() == 0 else ["sudo"]
+        subprocess.run([*sudo, "apt-get", "update", "-qq"], check=True)
+        subprocess.run([*sudo, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True)
+
+
+@dataclass
+class Server:
+    """One running process that speaks DynamoDB's protocol."""
+
+    name: str
+    command: Sequence[str]
+    port: int  # 0: the server's start line tells it
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    started_ms: float = 0.0  # from exec to the first answer
+
+    def start(self) -> Server:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        begin = time.monotonic()
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self.environment,
+                start_new_session=True,
+            )
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() - begin > START_SECONDS:
+                self.kill()
+                raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.002)
+        self.started_ms = (time.monotonic() - begin) * 1000
+        return self
+
+    def _answers(self) -> bool:
+        if self.port == 0:
+            address = re.search(rf"https?://{re.escape(HOST)}:(\d+)", self.log.read_text(errors="replace"))
+            if address is None:
+                return False
+            self.port = int(address[1])
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=5) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.recv(1) != b""
+        return False
+
+    @property
+    def pids(self) -> list[int]:
+        """The process and everything it has started."""
+        assert self.process is not None
+        found = [self.process.pid]
+        for pid in found:  # grows while it is walked
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    found.extend(int(child) for child in children.read_text().split())
+        return found
+
+    def kill(self) -> None:
+        """End it at once, as a power failure would."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+    def __enter__(self) -> Server:
+        return self if self.process is not None else self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+
+def atoll(directory: Path | None, *options: str, port: int = 0, name: str = "Atoll") -> Server:
+    """Atoll from this working tree, over `directory`, or in memory where that is None."""
+    data = ["--in-memory"] if directory is None else ["--data", str(directory)]
+    return Server(
+        name,
+        [sys.executable, "-m", "atoll.cli", "serve", "--host", HOST, "--port", str(port), *data, *options],
+        port,
+        log_file(name),
+        {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def dynamodb_local(directory: Path | None, name: str = "DynamoDB Local") -> Server:
+    jars = _dynamodb_local_jars()
+    port = free_port()
+    if directory is None:
+        store = ["-inMemory"]
+    else:
+        directory.mkdir(parents=True, exist_ok=True)
+        store = ["-dbPath", str(directory)]
+    return Server(
+        name,
+        [
+            "java",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
+            f"-Djava.library.path={jars}",
+            "-cp",
+            f"{jars}/*",
+            "com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
+            "-disableTelemetry",
+            "-sharedDb",
+            *("-port", str(port)),
+            *store,
+        ],
+        port,
+        log_file(name),
+    )
+
+
+def dynalite(directory: Path | None, name: str = "dynalite") -> Server:
+    port = free_port()
+    store = [] if directory is None else ["--path", str(directory)]
+    delays = [word for what in ("create", "delete", "update") for word in (f"--{what}TableMs", "0")]
+    program = _dynalite_program()
+    return Server(name, ["node", str(program), "--host", HOST, "--port", str(port), *delays, *store], port, log_file(name))
+
+
+def log_file(name: str) -> Path:
+    """Several servers of one name may run at once: the number tells them apart."""
+    folder = CACHE / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name.lower().replace(' ', '-')}-{os.getpid()}-{time.monotonic_ns()}.log"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _dynamodb_local_jars() -> Path:
+    """The jar with its dependencies and native libraries."""
+    jars = PEERS / f"dynamodb-local-{DYNAMODB_LOCAL}"
+    require("java")
+    if not jars.exists():
+        require("mvn")
+        fetched = jars.with_suffix(".part")
+        fetched.mkdir(parents=True, exist_ok=True)
+        (fetched / "pom.xml").write_text(f"""
+            <project>
+              <modelVersion>4.0.0</modelVersion>
+              <groupId>atoll</groupId> <artifactId>peers</artifactId> <version>1</version>
+              <dependencies><dependency>
+                <groupId>com.amazonaws</groupId> <artifactId>DynamoDBLocal</artifactId>
+                <version>{DYNAMODB_LOCAL}</version>
+              </dependency></dependencies>
+            </project>""")
+        copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=."]
+        subprocess.run(copy, cwd=fetched, check=True)
+        fetched.rename(jars)
+    return jars
+
+
+def _dynalite_program() -> Path:
+    folder = PEERS / f"dynalite-{DYNALITE}"
+    require("node")
+    if not folder.exists():
+        require("npm")
+        fetched = folder.with_suffix(".part")
+        fetched.mkdir(parents=True, exist_ok=True)
+        install = ["npm", "install", "--no-fund", "--no-audit", "--loglevel=error", "--prefix", ".", f"dynalite@{DYNALITE}"]
+        subprocess.run(install, cwd=fetched, check=True)
+        fetched.rename(folder)
+    return folder / "node_modules" / "dynalite" / "cli.js"

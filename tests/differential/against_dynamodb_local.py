@@ -1,0 +1,56 @@
+"""The same generated requests to Atoll and to DynamoDB Local: the answers agree, or an entry of `explained.py` says why not.
+
+`make differential` runs this file. (Its name keeps it out of `make test`, which needs no Java.)
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from differential import definitions, malformed, multi, partiql, queries, single
+from differential.pair import Pair
+from differential.tables import Step
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+COUNT = int(os.environ.get("DIFFERENTIAL_COUNT", "6000"))
+SURVEY = os.environ.get("DIFFERENTIAL_SURVEY", "") not in ("", "0")
+RANDOM = os.environ.get("DIFFERENTIAL_RANDOM", "") not in ("", "0")
+
+# The families of requests, with the share of all requests in percent and the usual number of steps of one example.
+FAMILIES: dict[str, tuple[st.SearchStrategy[list[Step]], int, int]] = {
+    "items": (single.items(), 12, 5),
+    "values": (single.values(), 8, 6),
+    "conditions": (single.conditions(), 12, 4),
+    "updates": (single.updates(), 12, 6),
+    "projections": (single.projections(), 4, 5),
+    "syntax": (single.syntax(), 8, 4),
+    "queries": (queries.queries(), 12, 5),
+    "scans": (queries.scans(), 5, 4),
+    "batches": (multi.batches(), 5, 11),
+    "transactions": (multi.transactions(), 8, 11),
+    "definitions": (definitions.definitions(), 6, 7),
+    "malformed": (malformed.malformed(), 8, 5),
+    "legacy": (single.legacy(), 8, 5),
+    "partiql": (partiql.statements(), 8, 9),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_answers_agree(family: str, pair: Pair) -> None:
+    scenarios, share, steps = FAMILIES[family]
+
+    @settings(
+        max_examples=max(COUNT * share // 100 // steps, 5),
+        derandomize=not RANDOM,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate] if SURVEY else [Phase.generate, Phase.shrink],
+    )
+    @given(scenarios)
+    def run(scenario: list[Step]) -> None:
+        pair.run(family, scenario)
+
+    run()

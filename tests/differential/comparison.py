@@ -1,0 +1,149 @@
+"""Two answers to one request: the same, different for a known reason, or a finding."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from benchmarks.client import Answer
+from differential.explained import EXPLAINED, Explained
+from differential.tables import Step
+
+# Members that may differ from server to server: identity, time, size estimates, capacity.
+INCIDENTAL = {
+    "ConsumedCapacity",
+    "CreationDateTime",
+    "IndexArn",
+    "IndexSizeBytes",
+    "IndexStatus",
+    "ItemCollectionMetrics",
+    "ItemCount",
+    "LastDecreaseDateTime",
+    "LastIncreaseDateTime",
+    "LastUpdateToPayPerRequestDateTime",
+    "LatestStreamArn",
+    "LatestStreamLabel",
+    "TableArn",
+    "TableId",
+    "TableSizeBytes",
+    "TableStatus",
+    "WarmThroughput",
+}
+# Lists without an order of their own.
+UNORDERED = {"AttributeDefinitions", "LocalSecondaryIndexes", "GlobalSecondaryIndexes", "NonKeyAttributes"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    step: Step
+    atoll: Answer
+    oracle: Answer
+    explanation: Explained | None
+
+    @property
+    def diverged(self) -> bool:
+        """One did it, the other did not: from here on the two stores differ."""
+        return self.atoll.ok != self.oracle.ok
+
+    @property
+    def kind(self) -> str:
+        """The same for differences of probably one cause."""
+        return f"{self.step.operation}\n  atoll  {_masked(outcome(self.atoll))}\n  oracle {_masked(outcome(self.oracle))}"
+
+    def __str__(self) -> str:
+        request = self.step.body.decode(errors="replace") if isinstance(self.step.body, bytes) else _json(self.step.body)
+        if self.atoll.ok and self.oracle.ok:
+            theirs, ours = comparable(self.oracle, self.step), comparable(self.atoll, self.step)
+            return f"{self.step.operation} {request}\n  atoll  {_json(ours)}\n  oracle {_json(theirs)}"
+        return f"{self.step.operation} {request}\n  atoll  {outcome(self.atoll)}\n  oracle {outcome(self.oracle)}"
+
+
+def compare(step: Step, atoll: Answer, oracle: Answer) -> Difference | None:
+    if same(step, atoll, oracle):
+        return None
+    ours, theirs = outcome(atoll), outcome(oracle)
+    explanation = next((known for known in EXPLAINED if known.covers(step.operation, step.body, ours, theirs)), None)
+    return Difference(step, atoll, oracle, explanation)
+
+
+def same(step: Step, atoll: Answer, oracle: Answer) -> bool:
+    if atoll.ok and oracle.ok:
+        ours, theirs = comparable(atoll, step), comparable(oracle, step)
+        if step.ties:
+            return ties_apart(ours, step.ties) == ties_apart(theirs, step.ties)
+        return bool(ours == theirs)
+    return atoll.status == oracle.status and outcome(atoll) == outcome(oracle) and details(atoll) == details(oracle)
+
+
+def outcome(answer: Answer) -> str:
+    if answer.ok:
+        return "success"
+    return f"{answer.status} {answer.code}: {answer.message}"
+
+
+def details(answer: Answer) -> Any:
+    """What errors carry beside their message."""
+    return normalised({name: answer.body[name] for name in ("Item", "CancellationReasons") if name in answer.body})
+
+
+def comparable(answer: Answer, step: Step) -> Any:
+    body = normalised(answer.body)
+    if step.unordered:
+        if isinstance(body.get("Items"), list):
+            body["Items"] = sorted(body["Items"], key=_json)
+        for table, found in body.get("Responses", {}).items() if isinstance(body.get("Responses"), dict) else ():
+            body["Responses"][table] = sorted(found, key=_json)
+    return body
+
+
+def ties_apart(body: Any, attribute: str) -> Any:
+    """Items in the order of one attribute, and within equal values of it in any order."""
+    items = body.get("Items", [])
+    order = [item.get(attribute) for item in items]
+    return body | {"Items": sorted(items, key=_json), "order": order}
+
+
+def normalised(value: Any) -> Any:
+    if isinstance(value, list):
+        return [normalised(element) for element in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((name, content),) = value.items()
+        if name in ("SS", "BS") and isinstance(content, list):
+            return {name: sorted(content)}
+        if name == "NS" and isinstance(content, list):
+            return {name: sorted(content, key=Decimal)}
+    return {
+        name: sorted(normalised(content), key=_json) if name in UNORDERED else normalised(content)
+        for name, content in value.items()
+        if name not in INCIDENTAL
+    }
+
+
+def pages(answers: Iterable[Answer]) -> Answer:
+    """All pages of a read as one answer; the first error wins."""
+    whole: dict[str, Any] = {}
+    for answer in answers:
+        if not answer.ok:
+            return answer
+        for name, content in answer.body.items():
+            if name == "Items":
+                whole.setdefault("Items", []).extend(content)
+            elif name in ("Count", "ScannedCount"):
+                whole[name] = whole.get(name, 0) + content
+    return Answer(200, whole)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _masked(text: str) -> str:
+    """Without the operands of one example."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}", "…", text)
+    return re.sub(r":v\d+|#\w+|\b\d+\b(?! \w+Exception)", "…", text)[:300]

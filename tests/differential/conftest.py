@@ -1,0 +1,47 @@
+"""The two servers, and the summary of what was compared.
+
+`DIFFERENTIAL_COUNT` is the number of requests; `DIFFERENTIAL_SURVEY=1` collects all differences by kind instead of
+stopping at the first; `DIFFERENTIAL_CANDIDATE` puts another server in Atoll's place (`dynamodb-local`, `dynalite`: a check of
+the harness itself).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for folder in (Path(__file__).parents[2], Path(__file__).parents[1]):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+from benchmarks import servers  # noqa: E402
+from differential.pair import Pair  # noqa: E402
+
+SURVEY = os.environ.get("DIFFERENTIAL_SURVEY", "") not in ("", "0")
+
+_pairs: list[Pair] = []
+
+
+def candidate() -> servers.Server:
+    name = os.environ.get("DIFFERENTIAL_CANDIDATE", "atoll")
+    if name == "atoll":
+        return servers.atoll(None)
+    return {"dynamodb-local": servers.dynamodb_local, "dynalite": servers.dynalite}[name](None)
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[Pair]:
+    with servers.dynamodb_local(None) as oracle, candidate() as atoll:
+        found = Pair(atoll.port, oracle.port, survey=SURVEY)
+        _pairs.append(found)
+        yield found
+        found.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for pair in _pairs:
+        terminalreporter.write_line(pair.summary())

@@ -1,0 +1,175 @@
+"""Expressions as a client would write them, with their names and values, from one random source.
+
+A `Writer` belongs to one request: it collects the placeholders that its expressions use. In `wild` percent of the
+cases an operand has another type than the operator wants.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Draw, Value, anything, chance, one_of
+
+COMPARATORS = ["=", "<>", "<", "<=", ">", ">="]
+ORDERED = ["N", "S", "B"]
+
+
+class Writer:
+    def __init__(self, draw: Draw[Any], *, wild: int = 10, keys: tuple[str, ...] = ()) -> None:
+        self.draw = draw
+        self.wild = wild
+        self.keys = keys  # may be named as well
+        self.names: dict[str, str] = {}
+        self.values: dict[str, Value] = {}
+
+    def placeholders(self) -> dict[str, Any]:
+        """The request's members for what was used."""
+        members: dict[str, Any] = {}
+        if self.names:
+            members["ExpressionAttributeNames"] = self.names
+        if self.values:
+            members["ExpressionAttributeValues"] = self.values
+        return members
+
+    # Operands
+
+    def name(self, attribute: str) -> str:
+        if not re.fullmatch(r"[a-z]\w*", attribute) or chance(self.draw, 20):
+            placeholder = "#" + re.sub(r"\W", "_", attribute)
+            self.names[placeholder] = attribute
+            return placeholder
+        return attribute
+
+    def path(self, kind: str | None = None) -> str:
+        if chance(self.draw, 8):
+            found = one_of(self.draw, MISSING_PATHS)
+        elif self.keys and chance(self.draw, 8):
+            found = one_of(self.draw, list(self.keys))
+        else:
+            found = one_of(self.draw, PATHS[self._kind(kind)])
+        return self.spell(found)
+
+    def spell(self, path: str) -> str:
+        """`m.l[1]` with each name spelled out or as a placeholder."""
+        return ".".join(
+            self.name(name) + indices
+            for name, indices in (re.fullmatch(r"([^\[]*)(.*)", part).groups() for part in path.split("."))  # type: ignore[union-attr]
+        )
+
+    def value(self, kind: str | None = None) -> str:
+        return self.bind(self.draw(BY_TYPE[self._kind(kind)]))
+
+    def bind(self, value: Value) -> str:
+        placeholder = f":v{len(self.values)}"
+        self.values[placeholder] = value
+        return placeholder
+
+    def operand(self, kind: str) -> str:
+        if kind == "N" and chance(self.draw, 15):
+            return f"size({self.path(one_of(self.draw, TYPES))})"
+        return self.path(kind) if chance(self.draw, 50) else self.value(kind)
+
+    def _kind(self, kind: str | None) -> str:
+        return one_of(self.draw, TYPES) if kind is None or chance(self.draw, self.wild) else kind
+
+    # Conditions and filters
+
+    def condition(self, depth: int = 2) -> str:
+        if depth == 0 or chance(self.draw, 55):
+            return self._predicate()
+        form = one_of(self.draw, ["AND", "OR", "NOT", "paren", "and", "Or"])
+        if form == "NOT":
+            return f"NOT {self.condition(depth - 1)}"
+        if form == "paren":
+            return f"({self.condition(depth - 1)})"
+        return f"{self.condition(depth - 1)} {form} {self.condition(depth - 1)}"
+
+    def _predicate(self) -> str:
+        forms = ["compare"] * 4 + ["exists", "not_exists", "type", "begins", "contains", "contains", "between", "in"]
+        form = one_of(self.draw, forms)
+        if form == "compare":
+            return self._comparison()
+        if form == "exists":
+            return f"attribute_exists({self.path()})"
+        if form == "not_exists":
+            return f"attribute_not_exists({self.path()})"
+        if form == "type":
+            return f"attribute_type({self.path()}, {self.bind({'S': one_of(self.draw, TYPES)})})"
+        if form == "begins":
+            kind = one_of(self.draw, ["S", "B"])
+            return f"begins_with({self.path(kind)}, {self.value(kind)})"
+        if form == "contains":
+            container, element = one_of(
+                self.draw, [("S", "S"), ("SS", "S"), ("NS", "N"), ("BS", "B"), ("L", "N"), ("L", "S"), ("L", "M"), ("B", "B")]
+            )
+            return f"contains({self.path(container)}, {self.operand(element)})"
+        kind = one_of(self.draw, ORDERED)
+        if form == "between":
+            return f"{self.operand(kind)} BETWEEN {self.operand(kind)} AND {self.operand(kind)}"
+        operands = ", ".join(self.operand(kind) for _ in range(one_of(self.draw, [1, 2, 3])))
+        return f"{self.operand(kind)} IN ({operands})"
+
+    def _comparison(self) -> str:
+        comparator = one_of(self.draw, COMPARATORS)
+        kind = one_of(self.draw, TYPES if comparator in ("=", "<>") else ORDERED)
+        left = self.path(kind) if chance(self.draw, 80) else self.operand(kind)
+        return f"{left} {comparator} {self.operand(kind)}"
+
+    # Projections
+
+    def projection(self) -> str:
+        return ", ".join(self.path() for _ in range(one_of(self.draw, [1, 1, 2, 2, 3])))
+
+    # Updates
+
+    def update(self) -> str:
+        sections = self.draw(_sections)
+        return " ".join(self._section(section) for section in sections)
+
+    def _section(self, section: str) -> str:
+        actions = {"SET": self._set, "REMOVE": self.path, "ADD": self._add, "DELETE": self._delete}
+        keyword = section if chance(self.draw, 90) else section.lower()
+        return f"{keyword} " + ", ".join(actions[section]() for _ in range(one_of(self.draw, [1, 1, 1, 2, 3])))
+
+    def _set(self) -> str:
+        form = one_of(self.draw, ["value", "value", "path", "plus", "minus", "if_not_exists", "list_append", "counter"])
+        if form == "value":
+            kind = one_of(self.draw, TYPES)
+            target = self.path(kind)
+            return f"{target} = {self.bind(self.draw(anything)) if chance(self.draw, 20) else self.value(kind)}"
+        if form == "path":
+            kind = one_of(self.draw, TYPES)
+            return f"{self.path(kind)} = {self.path(kind)}"
+        if form in ("plus", "minus"):
+            return f"{self.path('N')} = {self._set_operand('N')} {'+' if form == 'plus' else '-'} {self._set_operand('N')}"
+        if form == "if_not_exists":
+            kind = one_of(self.draw, TYPES)
+            return f"{self.path(kind)} = if_not_exists({self.path(kind)}, {self._set_operand(kind)})"
+        if form == "list_append":
+            return f"{self.path('L')} = list_append({self._set_operand('L')}, {self._set_operand('L')})"
+        target = self.path("N")
+        return f"{target} = if_not_exists({target}, {self.value('N')}) + {self.value('N')}"
+
+    def _set_operand(self, kind: str) -> str:
+        if chance(self.draw, 15):
+            return f"if_not_exists({self.path(kind)}, {self.value(kind)})"
+        return self.path(kind) if chance(self.draw, 50) else self.value(kind)
+
+    def _add(self) -> str:
+        kind = one_of(self.draw, ["N", "N", "SS", "NS", "BS"])
+        return f"{self.path(kind)} {self.value(kind)}"
+
+    def _delete(self) -> str:
+        kind = one_of(self.draw, ["SS", "NS", "BS"])
+        return f"{self.path(kind)} {self.value(kind)}"
+
+
+def _section_lists() -> list[list[str]]:
+    single = [[name] for name in ("SET", "SET", "SET", "REMOVE", "ADD", "DELETE")]
+    return [*single, ["SET", "REMOVE"], ["ADD", "SET"], ["REMOVE", "DELETE", "ADD"], ["SET", "SET"]]
+
+
+from hypothesis import strategies as st  # noqa: E402
+
+_sections = st.sampled_from(_section_lists())

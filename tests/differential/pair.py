@@ -1,0 +1,110 @@
+"""Atoll and DynamoDB Local side by side: each step goes to both, and a difference nobody explained stops the run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.client import Answer, Client
+from differential.comparison import Difference, compare, outcome, pages
+from differential.tables import TABLES, Step
+
+PAGES = 200  # more than any scenario has items
+SETTLE_SECONDS = 20.0
+
+
+class Unexplained(AssertionError):
+    pass
+
+
+class Pair:
+    def __init__(self, atoll: int, oracle: int, *, survey: bool) -> None:
+        self._clients = (Client(atoll), Client(oracle))
+        self._survey = survey
+        self.requests: Counter[str] = Counter()
+        self.succeeded: Counter[str] = Counter()
+        self.explained: Counter[str] = Counter()
+        self.findings: dict[str, list[Difference]] = {}
+        for table in TABLES:
+            for client in self._clients:
+                ask(client, Step("CreateTable", table.definition))
+
+    def run(self, family: str, steps: list[Step]) -> None:
+        for at, step in enumerate(steps):
+            atoll, oracle = (ask(client, step) for client in self._clients)
+            self.requests[family] += 1
+            self.succeeded[family] += oracle.ok
+            difference = compare(step, atoll, oracle)
+            if difference is None:
+                continue
+            if difference.explanation is not None:
+                self.explained[difference.explanation.reason] += 1
+            elif self._survey:
+                self.findings.setdefault(difference.kind, []).append(difference)
+            else:
+                raise Unexplained(story(steps[:at], difference))
+            if difference.diverged or (atoll.ok and "Item" in step.operation):
+                return
+
+    def summary(self) -> str:
+        total, good = sum(self.requests.values()), sum(self.succeeded.values())
+        lines = [f"{total:,} requests compared, {100 * good // max(total, 1)} % of them successful"]
+        for family, count in self.requests.items():
+            lines.append(f"  {family:14} {count:6,} requests, {100 * self.succeeded[family] // count:3} % successful")
+        lines += [f"  explained {count:6,}: {reason}" for reason, count in self.explained.most_common()]
+        for _, found in sorted(self.findings.items(), key=lambda pair: -len(pair[1])):
+            lines += ["", f"{len(found)} times, for example:", str(min(found, key=lambda one: len(str(one))))]
+        return "\n".join(lines)
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+def story(before: list[Step], difference: Difference) -> str:
+    told = [f"  {step.operation} {step.body}" for step in before]
+    return "\n".join(["an unexplained difference", *told, str(difference)])
+
+
+def ask(client: Client, step: Step) -> Answer:
+    if not step.walk:
+        answer = client.call(step.operation, step.body)
+        if answer.ok and step.operation in ("CreateTable", "UpdateTable", "DeleteTable"):
+            settle(client, step.body["TableName"])
+        return answer
+    if "TotalSegments" not in step.body or step.body["TotalSegments"] < 1 or "Segment" not in step.body:
+        return pages(walk(client, step.operation, step.body))
+    segments = range(min(step.body["TotalSegments"], 10)) if step.body["Segment"] == 0 else [step.body["Segment"]]
+    return pages(answer for at in segments for answer in walk(client, step.operation, step.body | {"Segment": at}))
+
+
+def walk(client: Client, operation: str, body: dict[str, Any]) -> Iterator[Answer]:
+    for _ in range(PAGES):
+        answer = client.call(operation, body)
+        yield answer
+        if "LastEvaluatedKey" not in answer.body:
+            return
+        body = body | {"ExclusiveStartKey": answer.body["LastEvaluatedKey"]}
+    raise Unexplained(f"{operation} {body} has no last page")
+
+
+def settle(client: Client, table: str) -> None:
+    """Wait until a table is active with all its indexes, or gone."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while not settled(client.call("DescribeTable", {"TableName": table})):
+        if time.monotonic() > end:
+            raise Unexplained(f"{table} did not become active: {outcome(client.call('DescribeTable', {'TableName': table}))}")
+        time.sleep(0.002)
+
+
+def settled(answer: Answer) -> bool:
+    if not answer.ok:
+        return answer.code == "ResourceNotFoundException"
+    table = answer.body["Table"]
+    return table["TableStatus"] == "ACTIVE" and all(
+        index["IndexStatus"] == "ACTIVE" for index in table.get("GlobalSecondaryIndexes", [])
+    )
+
+
