@@ -4,8 +4,8 @@ other. A component ends itself, and none is the beginning of another, so compone
     S, B    the bytes, with 00 written as 01 01 and 01 written as 01 02, then 00
     N       the service's own binary form of a number, then 00
 
-The binary form of a number is one of base 100 (all in hexadecimal). With the number as 0.d1 d2 d3 ... * 100^e, no leading or trailing d
-being zero:
+The binary form of a number is one of base 100. With the number as 0.d1 d2 d3 ... * 100^e, no leading or trailing d
+being zero, and all in hexadecimal:
 
     positive    C0 + e, then d + 1 for each d
     zero        80

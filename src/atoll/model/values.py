@@ -83,8 +83,12 @@ def _check_value(value: AttributeValue, name: str | None, level: int) -> int:
     return _CHECKS[kind](content, value, level)
 
 
-def _check_string(text: str, value: AttributeValue, level: int) -> int:
+def _text_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
+
+
+def _check_string(text: str, value: AttributeValue, level: int) -> int:
+    return _text_size(text)
 
 
 def _check_number(text: str, value: AttributeValue, level: int) -> int:
@@ -93,6 +97,10 @@ def _check_number(text: str, value: AttributeValue, level: int) -> int:
 
 
 def _check_binary(text: str, value: AttributeValue, level: int) -> int:
+    return _decoded_size(text)
+
+
+def _decoded_size(text: str) -> int:
     data = a2b_base64(text)
     # Decoding is lenient; only what is encoded to the same text again is proper base64.
     if b2a_base64(data, newline=False).decode() != text:
@@ -112,9 +120,7 @@ def _check_null(content: bool, value: AttributeValue, level: int) -> int:
     return _check_bool(content, value, level)
 
 
-def _check_set(kind: str) -> _Check:
-    check_member = _CHECKS[kind[0]]
-
+def _check_set(kind: str, member_size: Callable[[str], int]) -> _Check:
     def check(members: list[str], value: AttributeValue, level: int) -> int:
         if type(members) is not list:
             raise TypeError(members)
@@ -124,7 +130,7 @@ def _check_set(kind: str) -> _Check:
             raise errors.null_in_set(kind)
         if kind == "NS":
             members = value[kind] = [numbers.canonical(text) for text in members]
-        size = sum([check_member(text, value, level) for text in members])
+        size = sum(map(member_size, members))
         if len(set(members)) < len(members):
             raise errors.duplicates(kind, members)
         return size
@@ -155,10 +161,12 @@ _CHECKS: dict[str, _Check] = {
     "B": _check_binary,
     "BOOL": _check_bool,
     "NULL": _check_null,
+    "SS": _check_set("SS", _text_size),
+    "NS": _check_set("NS", numbers.size),
+    "BS": _check_set("BS", _decoded_size),
     "L": _check_list,
     "M": _check_map,
 }
-_CHECKS |= {kind: _check_set(kind) for kind in ("SS", "NS", "BS")}
 
 # Read: the service's parser, which converts some JSON, ignores some and refuses the rest.
 
@@ -191,7 +199,7 @@ def _read_binary(content: Any, level: int) -> str:
     if not isinstance(content, str):
         raise _unreadable(content, "java.nio.ByteBuffer") or errors.not_binary()
     try:
-        _check_binary(content, {}, level)
+        _decoded_size(content)
     except ValueError:
         raise errors.invalid_base64(content) from None
     return content
@@ -271,10 +279,6 @@ def item_size(item: Item) -> int:
 def value_size(value: AttributeValue) -> int:
     [(kind, content)] = value.items()
     return _SIZES[kind](content)
-
-
-def _text_size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def _binary_size(text: str) -> int:
