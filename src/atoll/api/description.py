@@ -1,0 +1,161 @@
+"""How a table looks from outside: the TableDescription of CreateTable, DescribeTable, UpdateTable and DeleteTable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atoll.database import format as fmt
+from atoll.database.region import Region
+from atoll.database.schema import (
+    ON_DEMAND,
+    Index,
+    KeySchema,
+    OnDemandThroughput,
+    Projection,
+    Table,
+    Throughput,
+    WarmThroughput,
+)
+from atoll.storage.engine import Snapshot
+
+Description = dict[str, Any]
+
+DAY_MS = 24 * 3600 * 1000
+# What a new on-demand table can take at once (Developer Guide, "Warm throughput").
+ON_DEMAND_WARM = WarmThroughput(read=12_000, write=4_000)
+
+
+def seconds(ms: int) -> float:
+    return ms / 1000
+
+
+def table_arn(region: Region, table: Table) -> str:
+    return region.arn(f"table/{table.name}")
+
+
+def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> Description:
+    """The table as DescribeTable shows it; counts are exact."""
+    arn = table_arn(region, table)
+    status = table.status_at(now_ms)
+    description: Description = {
+        "AttributeDefinitions": attribute_definitions(table),
+        "TableName": table.name,
+        "KeySchema": key_schema(table.keys),
+        "TableStatus": status,
+        "CreationDateTime": seconds(table.created_ms),
+        "ProvisionedThroughput": throughput(table.throughput, now_ms),
+        "TableSizeBytes": snapshot.counter(fmt.bytes_counter(table.space)),
+        "ItemCount": snapshot.counter(fmt.count_counter(table.space)),
+        "TableArn": arn,
+        "TableId": table.id,
+        "DeletionProtectionEnabled": table.deletion_protection,
+    }
+    if table.billing_changed_ms is not None:
+        description["BillingModeSummary"] = {"BillingMode": table.billing_mode}
+        if status != "CREATING":
+            description["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = seconds(table.billing_changed_ms)
+    indexes = [describe_index(snapshot, table, arn, index, now_ms) for index in table.indexes]
+    for member, local in (("LocalSecondaryIndexes", True), ("GlobalSecondaryIndexes", False)):
+        chosen = [d for index, d in zip(table.indexes, indexes, strict=True) if index.local is local]
+        if chosen:
+            description[member] = chosen
+    description.update(_settings(table, arn, status))
+    return description
+
+
+def _settings(table: Table, arn: str, status: str) -> Description:
+    """Members that are there only where they were set."""
+    settings: Description = {}
+    if table.stream is not None:
+        settings["LatestStreamLabel"] = table.stream.label
+        settings["LatestStreamArn"] = f"{arn}/stream/{table.stream.label}"
+        if table.stream.enabled:
+            settings["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": table.stream.view_type}
+    if table.encryption is not None:
+        settings["SSEDescription"] = {
+            "Status": table.encryption.status,
+            "SSEType": table.encryption.type,
+            "KMSMasterKeyArn": table.encryption.key_arn,
+        }
+    if table.table_class is not None:
+        settings["TableClassSummary"] = {"TableClass": table.table_class}
+        if table.table_class_changed_ms is not None:
+            settings["TableClassSummary"]["LastUpdateDateTime"] = seconds(table.table_class_changed_ms)
+    if table.on_demand is not None:
+        settings["OnDemandThroughput"] = on_demand(table.on_demand)
+    if status != "CREATING":
+        settings["WarmThroughput"] = warm(table.warm, table.billing_mode, table.throughput)
+    return settings
+
+
+def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Index, now_ms: int) -> Description:
+    description: Description = {
+        "IndexName": index.name,
+        "KeySchema": key_schema(index.keys),
+        "Projection": projection(index.projection),
+        "IndexSizeBytes": snapshot.counter(fmt.bytes_counter(index.space)),
+        "ItemCount": snapshot.counter(fmt.count_counter(index.space)),
+        "IndexArn": f"{table_arn}/index/{index.name}",
+    }
+    if index.local:
+        return description
+    status = index.status_at(now_ms)
+    if table.status_at(now_ms) in ("CREATING", "DELETING"):
+        status = table.status_at(now_ms)
+    description["IndexStatus"] = status
+    if status == "CREATING" and table.status != "CREATING":
+        description["Backfilling"] = index.backfilling
+    description["ProvisionedThroughput"] = throughput(index.throughput or Throughput(0, 0), now_ms)
+    if index.on_demand is not None:
+        description["OnDemandThroughput"] = on_demand(index.on_demand)
+    if status not in ("CREATING", "DELETING"):
+        description["WarmThroughput"] = warm(index.warm, table.billing_mode, index.throughput or Throughput(0, 0))
+    return description
+
+
+def attribute_definitions(table: Table) -> list[Description]:
+    types: dict[str, str] = {}
+    for keys in (table.keys, *(index.keys for index in table.indexes)):
+        types.update(keys.types)
+    return [{"AttributeName": name, "AttributeType": type_} for name, type_ in sorted(types.items())]
+
+
+def key_schema(keys: KeySchema) -> list[Description]:
+    return [
+        *({"AttributeName": a.name, "KeyType": "HASH"} for a in keys.partition),
+        *({"AttributeName": a.name, "KeyType": "RANGE"} for a in keys.sort),
+    ]
+
+
+def projection(value: Projection) -> Description:
+    included = {"NonKeyAttributes": list(value.attributes)} if value.attributes else {}
+    return {"ProjectionType": value.type, **included}
+
+
+def throughput(value: Throughput, now_ms: int) -> Description:
+    today = now_ms // DAY_MS
+    description: Description = {
+        "NumberOfDecreasesToday": sum(1 for ms in value.decreases_ms if ms // DAY_MS == today),
+        "ReadCapacityUnits": value.read,
+        "WriteCapacityUnits": value.write,
+    }
+    if value.increased_ms is not None:
+        description["LastIncreaseDateTime"] = seconds(value.increased_ms)
+    if value.decreased_ms is not None:
+        description["LastDecreaseDateTime"] = seconds(value.decreased_ms)
+    return description
+
+
+def on_demand(value: OnDemandThroughput) -> Description:
+    return {
+        "MaxReadRequestUnits": -1 if value.max_read is None else value.max_read,
+        "MaxWriteRequestUnits": -1 if value.max_write is None else value.max_write,
+    }
+
+
+def warm(value: WarmThroughput | None, billing_mode: str, provisioned: Throughput) -> Description:
+    if value is None and billing_mode == ON_DEMAND:
+        value = ON_DEMAND_WARM
+    if value is None:
+        value = WarmThroughput(provisioned.read, provisioned.write)
+    return {"ReadUnitsPerSecond": value.read, "WriteUnitsPerSecond": value.write, "Status": "ACTIVE"}

@@ -1,0 +1,171 @@
+"""GetItem, PutItem, UpdateItem, DeleteItem."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from atoll import limits
+from atoll.api import keys
+from atoll.api.binding import Requested, table_name
+from atoll.capacity.units import Consumed, read_units
+from atoll.database import reads, writes
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import keys as key_texts
+from atoll.errors import values as value_texts
+from atoll.expressions.update import Update as UpdateExpression
+from atoll.model import values
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+async def get_item(region: Region, body: Body) -> Answer:
+    requested = Requested(body)
+    projection = requested.projection()
+    requested.finish()
+    key, name = body["Key"], table_name(region, body)
+    values.check_item(key)
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> reads.Row | None:
+        table = region.catalog.usable(snapshot, name, now_ms)
+        return reads.get(snapshot, keys.row_key(table, key))
+
+    row = await region.engine.read(read)
+    answer: Answer = {}
+    if row is not None:
+        answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
+    if requested.capacity is not None:
+        consistent = body.get("ConsistentRead") is True
+        consumed = Consumed(name, read_units(row.size if row is not None else 0, consistent=consistent))
+        answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
+    return answer
+
+
+async def put_item(region: Region, body: Body) -> Answer:
+    requested = Requested(body)
+    condition = requested.condition()
+    requested.finish()
+    image, name = image_of(body["Item"]), table_name(region, body)
+    show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    now_ms = region.clock.now_ms()
+
+    def write(tx: Transaction) -> tuple[writes.Put, writes.Outcome]:
+        table = region.catalog.usable(tx, name, now_ms)
+        put = put_of(table, image, condition, show_item)
+        return put, writes.execute(tx, region, put)
+
+    put, outcome = await region.engine.transact(write)
+    answer = write_answer(requested, put, outcome)
+    if body.get("ReturnValues") == "ALL_OLD" and outcome.old is not None:
+        answer["Attributes"] = outcome.old.fragment
+    return answer
+
+
+async def delete_item(region: Region, body: Body) -> Answer:
+    requested = Requested(body)
+    condition = requested.condition()
+    requested.finish()
+    key, name = body["Key"], table_name(region, body)
+    values.check_item(key)
+    show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    now_ms = region.clock.now_ms()
+
+    def write(tx: Transaction) -> tuple[writes.Delete, writes.Outcome]:
+        table = region.catalog.usable(tx, name, now_ms)
+        delete = writes.Delete(table, key, keys.row_key(table, key), condition, show_item)
+        return delete, writes.execute(tx, region, delete)
+
+    delete, outcome = await region.engine.transact(write)
+    answer = write_answer(requested, delete, outcome)
+    if body.get("ReturnValues") == "ALL_OLD" and outcome.old is not None:
+        answer["Attributes"] = outcome.old.fragment
+    return answer
+
+
+async def update_item(region: Region, body: Body) -> Answer:
+    requested = Requested(body)
+    update = requested.update()
+    condition = requested.condition()
+    requested.finish()
+    key, name = body["Key"], table_name(region, body)
+    values.check_item(key)
+    show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    now_ms = region.clock.now_ms()
+
+    def write(tx: Transaction) -> tuple[writes.Update, writes.Outcome]:
+        table = region.catalog.usable(tx, name, now_ms)
+        change = update_of(table, key, update, condition, show_item)
+        return change, writes.execute(tx, region, change)
+
+    change, outcome = await region.engine.transact(write)
+    answer = write_answer(requested, change, outcome)
+    attributes = _update_values(body.get("ReturnValues"), update, outcome)
+    if attributes:
+        answer["Attributes"] = attributes
+    return answer
+
+
+def _update_values(wanted: str | None, update: UpdateExpression | None, outcome: writes.Outcome) -> Any:
+    if wanted == "ALL_NEW":
+        return outcome.new
+    if wanted == "ALL_OLD":
+        return outcome.old.fragment if outcome.old is not None else None
+    if update is not None and wanted == "UPDATED_NEW" and outcome.new is not None:
+        return update.touched(outcome.new)
+    if update is not None and wanted == "UPDATED_OLD" and outcome.old is not None:
+        return update.touched(outcome.old.item)
+    return None
+
+
+def image_of(item: values.Item) -> writes.Image:
+    """A request's Item, checked and ready to be stored."""
+    size = values.check_item(item)
+    if size > limits.ITEM_BYTES:
+        raise value_texts.item_too_large()
+    return writes.Image(item, size, orjson.dumps(item))
+
+
+def put_of(table: Table, image: writes.Image, condition: Any = None, show_item: bool = False) -> writes.Put:
+    row_key = keys.row_key_of_item(table, image.item)
+    return writes.Put(table, table.keys.key_of(image.item), row_key, image, condition, show_item)
+
+
+def update_of(
+    table: Table, key: values.Item, update: UpdateExpression | None, condition: Any = None, show_item: bool = False
+) -> writes.Update:
+    row_key = keys.row_key(table, key)
+    if update is not None:
+        for name in table.keys.names:
+            if name in update.attributes:
+                raise key_texts.update_of_key(name)
+    return writes.Update(table, key, row_key, update, condition, show_item)
+
+
+def write_answer(requested: Requested, write: writes.Write, outcome: writes.Outcome) -> Answer:
+    """ConsumedCapacity and ItemCollectionMetrics, where they were asked for."""
+    answer: Answer = {}
+    if requested.capacity is not None:
+        consumed = Consumed(write.table.name)
+        consumed.add_write(outcome)
+        answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
+    if requested.collection_metrics and outcome.collection_size is not None:
+        answer["ItemCollectionMetrics"] = collection_metrics(write, outcome)
+    return answer
+
+
+GIGABYTE = 1024**3
+
+
+def collection_metrics(write: writes.Write, outcome: writes.Outcome) -> Answer:
+    """The size estimate is a range of one gigabyte's width that holds the size."""
+    partition = write.table.keys.partition[0].name
+    gigabytes = (outcome.collection_size or 0) // GIGABYTE
+    return {
+        "ItemCollectionKey": {partition: write.key[partition]},
+        "SizeEstimateRangeGB": [float(gigabytes), float(gigabytes + 1)],
+    }

@@ -1,0 +1,65 @@
+"""The keys in a request: do they have the table's attributes, types and sizes?"""
+
+from __future__ import annotations
+
+import binascii
+
+from atoll import limits
+from atoll.database.schema import Index, KeyAttribute, KeySchema, Table
+from atoll.errors import keys as texts
+from atoll.model.values import AttributeValue, Item
+
+
+def row_key(table: Table, key: Item) -> bytes:
+    """Of a request's Key: exactly the key attributes."""
+    schema = table.keys
+    if len(key) != len(schema.names):
+        raise texts.key_does_not_match()
+    for attribute in schema.attributes:
+        value = key.get(attribute.name)
+        if value is None or attribute.type not in value:
+            raise texts.key_does_not_match()
+    check_sizes(schema, key)
+    return table.item_key(key)
+
+
+def row_key_of_item(table: Table, item: Item) -> bytes:
+    """Of an item to be put: at least the key attributes."""
+    for attribute in table.keys.attributes:
+        value = item.get(attribute.name)
+        if value is None:
+            raise texts.missing_key(attribute.name)
+        if attribute.type not in value:
+            raise texts.key_type(attribute.name, attribute.type, next(iter(value)))
+    check_sizes(table.keys, item)
+    return table.item_key(item)
+
+
+def check_sizes(schema: KeySchema, item: Item) -> None:
+    """Key values may be neither empty nor longer than 2,048 and 1,024 bytes."""
+    for attribute in schema.attributes:
+        if not item[attribute.name][attribute.type]:
+            raise texts.empty_key(attribute.name, attribute.type)
+    partition, *sort = schema.attributes
+    if _size(partition, item) > limits.PARTITION_KEY_BYTES:
+        raise texts.partition_key_too_large()
+    if sort and _size(sort[0], item) > limits.SORT_KEY_BYTES:
+        raise texts.sort_key_too_large()
+
+
+def _size(attribute: KeyAttribute, item: Item) -> int:
+    value: str = item[attribute.name][attribute.type]
+    if len(value) <= limits.SORT_KEY_BYTES // 4:  # no encoding makes it longer than the limits
+        return len(value)
+    return len(binascii.a2b_base64(value)) if attribute.type == "B" else len(value.encode())
+
+
+def check_start_key(table: Table, index: Index | None, start: Item) -> None:
+    """An ExclusiveStartKey has exactly the table's key attributes, and the index's."""
+    types = {**table.keys.types, **(index.keys.types if index is not None else {})}
+    if start.keys() != types.keys() or any(t not in start[name] for name, t in types.items()):
+        raise texts.start_key_invalid()
+
+
+def key_value_matches(attribute: KeyAttribute, value: AttributeValue) -> bool:
+    return attribute.type in value

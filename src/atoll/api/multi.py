@@ -1,0 +1,340 @@
+"""Operations on many items: BatchGetItem, BatchWriteItem, TransactGetItems, TransactWriteItems."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from atoll import errors, limits
+from atoll.api import items, keys
+from atoll.api.binding import Requested, resolve_table, table_name
+from atoll.capacity.units import Consumed, answers, read_units
+from atoll.database import reads, tokens, writes
+from atoll.database.region import Region
+from atoll.errors import multi as texts
+from atoll.expressions.projection import Projection
+from atoll.model import values
+from atoll.model.values import Item
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+# BatchGetItem
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """One table's part of a BatchGetItem."""
+
+    given: str
+    """The name or ARN under which the request has it, and the answer too."""
+    name: str
+    options: Body
+    projection: Projection | None
+    consistent: bool
+
+
+async def batch_get_item(region: Region, body: Body) -> Answer:
+    wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> list[list[reads.Row | None]]:
+        found = []
+        for one in wanted:
+            table = region.catalog.usable(snapshot, one.name, now_ms)
+            row_keys = [keys.row_key(table, key) for key in one.options["Keys"]]
+            if len(set(row_keys)) < len(row_keys):
+                raise texts.duplicate_keys()
+            found.append(reads.get_many(snapshot, row_keys))
+        return found
+
+    return _batch_answer(wanted, await region.engine.read(read), body.get("ReturnConsumedCapacity"))
+
+
+def _wanted(region: Region, given: str, options: Body) -> _Wanted:
+    requested = Requested(options)
+    projection = requested.projection()
+    requested.finish()
+    for key in options["Keys"]:
+        values.check_item(key)
+    return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
+
+
+def _batch_answer(wanted: list[_Wanted], found: list[list[reads.Row | None]], mode: str | None) -> Answer:
+    """As many items as 16 MB hold; the keys of the others go back, with the options they came with."""
+    responses: dict[str, list[Any]] = {}
+    unprocessed: dict[str, Body] = {}
+    consumed = []
+    size = 0
+    for one, rows in zip(wanted, found, strict=True):
+        units = Consumed(one.name)
+        answered = responses.setdefault(one.given, [])
+        for key, row in zip(one.options["Keys"], rows, strict=True):
+            size += row.size if row is not None else 0
+            if size > limits.BATCH_GET_BYTES:
+                unprocessed.setdefault(one.given, {**one.options, "Keys": []})["Keys"].append(key)
+                continue
+            units.table += read_units(row.size if row is not None else 0, consistent=one.consistent)
+            if row is not None:
+                answered.append(row.fragment if one.projection is None else one.projection.apply(row.item))
+        consumed.append(units)
+    answer: Answer = {"Responses": responses, "UnprocessedKeys": unprocessed}
+    if mode in ("TOTAL", "INDEXES"):
+        answer["ConsumedCapacity"] = answers(consumed, mode)
+    return answer
+
+
+# BatchWriteItem
+
+
+async def batch_write_item(region: Region, body: Body) -> Answer:
+    requested = Requested(body)
+    prepared = [
+        (resolve_table(region, given), given, [_prepare(request) for request in requests])
+        for given, requests in body["RequestItems"].items()
+    ]
+    now_ms = region.clock.now_ms()
+
+    def write(tx: Transaction) -> list[tuple[str, writes.Write, writes.Outcome]]:
+        batch: list[tuple[str, writes.Write]] = []
+        for name, given, makers in prepared:
+            table = region.catalog.usable(tx, name, now_ms)
+            batch.extend((given, make(table)) for make in makers)
+        _refuse_repeated([one for _, one in batch], texts.duplicate_keys)
+        outcomes = writes.execute_all(tx, region, [one for _, one in batch])
+        return [(given, one, outcome) for (given, one), outcome in zip(batch, outcomes, strict=True)]
+
+    try:
+        done = await region.engine.transact(write)
+    except writes.Cancelled as cancelled:
+        raise next(refusal for refusal in cancelled.refusals if refusal is not None) from None
+    return {"UnprocessedItems": {}, **_written_answer(requested, done)}
+
+
+def _prepare(request: Body) -> Callable[[Any], writes.Write]:
+    """A write that only waits for its table; what can be checked without the table has been."""
+    if "PutRequest" in request:
+        image = items.image_of(request["PutRequest"]["Item"])
+        return lambda table: items.put_of(table, image)
+    key = request["DeleteRequest"]["Key"]
+    values.check_item(key)
+    return lambda table: writes.Delete(table, key, keys.row_key(table, key))
+
+
+def _refuse_repeated(batch: list[writes.Write], refusal: Callable[[], errors.ApiError]) -> None:
+    if len({one.row_key for one in batch}) < len(batch):
+        raise refusal()
+
+
+def _written_answer(
+    requested: Requested, done: list[tuple[str, writes.Write, writes.Outcome]], *, factor: int = 1
+) -> Answer:
+    answer: Answer = {}
+    if requested.capacity is not None:
+        consumed: dict[str, Consumed] = {}
+        for _, write, outcome in done:
+            consumed.setdefault(write.table.name, Consumed(write.table.name)).add_write(outcome, factor)
+        kind = "Write" if factor == 2 else None
+        answer["ConsumedCapacity"] = answers(consumed.values(), requested.capacity, kind=kind)
+    if requested.collection_metrics:
+        metrics: dict[str, list[Any]] = {}
+        for given, write, outcome in done:
+            if outcome.collection_size is not None:
+                entry = items.collection_metrics(write, outcome)
+                if entry not in metrics.setdefault(given, []):
+                    metrics[given].append(entry)
+        answer["ItemCollectionMetrics"] = metrics
+    return answer
+
+
+# TransactGetItems
+
+
+async def transact_get_items(region: Region, body: Body) -> Answer:
+    mode = body.get("ReturnConsumedCapacity")
+    gets = []
+    for entry in body["TransactItems"]:
+        get = entry["Get"]
+        requested = Requested(get)
+        projection = requested.projection()
+        requested.finish()
+        values.check_item(get["Key"])
+        gets.append((table_name(region, get), get["Key"], projection))
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> list[reads.Row | None]:
+        tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
+        row_keys = _row_keys(tables, [key for _, key, _ in gets])
+        if len(set(row_keys)) < len(row_keys):
+            raise texts.duplicate_operations()
+        return reads.get_many(snapshot, row_keys)
+
+    rows = await region.engine.read(read)
+    if sum(row.size for row in rows if row is not None) > limits.TRANSACTION_BYTES:
+        raise texts.transaction_too_large()
+    consumed: dict[str, Consumed] = {}
+    responses = []
+    for (name, _, projection), row in zip(gets, rows, strict=True):
+        units = consumed.setdefault(name, Consumed(name))
+        units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
+        responses.append(_transact_response(row, projection))
+    answer: Answer = {"Responses": responses}
+    if mode in ("TOTAL", "INDEXES"):
+        answer["ConsumedCapacity"] = answers(consumed.values(), mode, kind="Read")
+    return answer
+
+
+def _transact_response(row: reads.Row | None, projection: Projection | None) -> Answer:
+    """Unlike GetItem, an item of which nothing is projected is absent."""
+    if row is None:
+        return {}
+    if projection is None:
+        return {"Item": row.fragment}
+    part = projection.apply(row.item)
+    return {"Item": part} if part else {}
+
+
+def _row_keys(tables: list[Any], given: list[Item]) -> list[bytes]:
+    """Keys that do not fit their table cancel the transaction, each at its position."""
+    row_keys, refusals = [], []
+    for table, key in zip(tables, given, strict=True):
+        try:
+            row_keys.append(keys.row_key(table, key))
+            refusals.append(None)
+        except errors.ApiError as refusal:
+            refusals.append(refusal)
+    if any(refusals):
+        raise texts.transaction_cancelled(refusals)
+    return row_keys
+
+
+# TransactWriteItems
+
+Maker = Callable[[Any], writes.Write]
+
+
+async def transact_write_items(region: Region, body: Body) -> Answer:
+    requested = Requested(body)
+    makers = [_transact_maker(region, entry) for entry in body["TransactItems"]]
+    if _request_bytes(body) > limits.TRANSACTION_BYTES:
+        raise texts.transaction_too_large()
+    token = body.get("ClientRequestToken")
+    fingerprint = _fingerprint(body) if token else ""
+    now_ms = region.clock.now_ms()
+
+    def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
+        tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in makers]
+        batch = _make_all([(make, table) for (_, _, make), table in zip(makers, tables, strict=True)])
+        _refuse_repeated(batch, texts.duplicate_operations)
+        if token and not tokens.claim(tx, token, fingerprint, now_ms):
+            return batch, None
+        return batch, writes.execute_all(tx, region, batch)
+
+    try:
+        batch, outcomes = await region.engine.transact(write)
+    except writes.Cancelled as cancelled:
+        raise texts.transaction_cancelled(cancelled.refusals) from None
+    if outcomes is None:
+        return await _replayed(region, requested, batch)
+    given = [name for _, name, _ in makers]
+    return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
+
+
+def _make_all(pairs: list[tuple[Maker, Any]]) -> list[writes.Write]:
+    batch, refusals = [], []
+    for make, table in pairs:
+        try:
+            batch.append(make(table))
+            refusals.append(None)
+        except errors.ApiError as refusal:
+            refusals.append(refusal)
+    if any(refusals):
+        raise writes.Cancelled(refusals)
+    return batch
+
+
+def _transact_maker(region: Region, entry: Body) -> tuple[str, str, Maker]:
+    (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _MAKERS)
+    return table_name(region, part), part["TableName"], _MAKERS[kind](part)
+
+
+def _put_maker(part: Body) -> Maker:
+    requested = Requested(part)
+    condition = requested.condition()
+    requested.finish()
+    image, show_item = items.image_of(part["Item"]), _shows_item(part)
+    return lambda table: items.put_of(table, image, condition, show_item)
+
+
+def _update_maker(part: Body) -> Maker:
+    requested = Requested(part)
+    update = requested.update()
+    condition = requested.condition()
+    requested.finish()
+    values.check_item(part["Key"])
+    return lambda table: items.update_of(table, part["Key"], update, condition, _shows_item(part))
+
+
+def _delete_maker(part: Body) -> Maker:
+    requested = Requested(part)
+    condition = requested.condition()
+    requested.finish()
+    key = part["Key"]
+    values.check_item(key)
+    return lambda table: writes.Delete(table, key, keys.row_key(table, key), condition, _shows_item(part))
+
+
+def _check_maker(part: Body) -> Maker:
+    requested = Requested(part)
+    condition = requested.condition()
+    requested.finish()
+    assert condition is not None  # the shape requires it
+    key = part["Key"]
+    values.check_item(key)
+    return lambda table: writes.Check(table, key, keys.row_key(table, key), condition, _shows_item(part))
+
+
+_MAKERS: dict[str, Callable[[Body], Maker]] = {
+    "Put": _put_maker,
+    "Update": _update_maker,
+    "Delete": _delete_maker,
+    "ConditionCheck": _check_maker,
+}
+
+
+def _shows_item(part: Body) -> bool:
+    return part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+
+
+def _request_bytes(body: Body) -> int:
+    """The 4 MB of a transaction count the items and keys in the request, not the items they meet."""
+    return sum(
+        values.item_size(part.get("Item") or part.get("Key") or {})
+        + sum(values.value_size(value) for value in (part.get("ExpressionAttributeValues") or {}).values())
+        for entry in body["TransactItems"]
+        for part in entry.values()
+    )
+
+
+def _fingerprint(body: Body) -> str:
+    """What makes a request the same: all but its token and what the answer is to tell; the order of members is not."""
+    return hashlib.sha256(orjson.dumps(body["TransactItems"], option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+async def _replayed(region: Region, requested: Requested, batch: list[writes.Write]) -> Answer:
+    """A transaction that was done before is charged as the reads that would find it done."""
+    if requested.capacity is None:
+        return {}
+    rows = await region.engine.read(lambda snapshot: reads.get_many(snapshot, [w.row_key for w in batch]))
+    consumed: dict[str, Consumed] = {}
+    for write, row in zip(batch, rows, strict=True):
+        units = consumed.setdefault(write.table.name, Consumed(write.table.name))
+        units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
+    return {"ConsumedCapacity": answers(consumed.values(), requested.capacity, kind="Read")}
+

@@ -1,0 +1,231 @@
+"""Query and Scan: one page of a range of a table or an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from atoll.api import keys
+from atoll.api.binding import Requested, table_name
+from atoll.capacity.units import Consumed, read_units
+from atoll.database import indexes, reads
+from atoll.database.reads import Page, Range
+from atoll.database.region import Region
+from atoll.database.schema import Index, KeySchema, Table
+from atoll.errors import keys as key_texts
+from atoll.errors import queries as texts
+from atoll.expressions.condition import Condition
+from atoll.expressions.projection import Projection
+from atoll.model import values
+from atoll.model.values import Item
+from atoll.storage.engine import Snapshot
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is read: a table, or one of its indexes."""
+
+    table: Table
+    index: Index | None
+
+    @property
+    def space(self) -> int:
+        return self.table.space if self.index is None else self.index.space
+
+    @property
+    def keys(self) -> KeySchema:
+        return self.table.keys if self.index is None else self.index.keys
+
+    def key_of(self, item: Item) -> Item:
+        """Where a page ended: the table's key, and the index's."""
+        key = self.table.keys.key_of(item)
+        return key if self.index is None else {**key, **self.index.keys.key_of(item)}
+
+    def row_key(self, key: Item) -> bytes:
+        if self.index is None:
+            return self.table.item_key(key)
+        entry_key = indexes.entry_key(self.table, self.index, key)
+        if entry_key is None:
+            raise key_texts.start_key_invalid()
+        return entry_key
+
+
+def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Target:
+    now_ms = region.clock.now_ms()
+    table = region.catalog.usable(snapshot, name, now_ms)
+    index_name = body.get("IndexName")
+    if index_name is None:
+        return Target(table, None)
+    index = table.index(index_name)
+    if index is None or index.status_at(now_ms) in ("CREATING", "DELETING"):
+        raise texts.no_such_index(index_name)
+    if not index.local and body.get("ConsistentRead") is True:
+        raise texts.consistent_global_read()
+    return Target(table, index)
+
+
+def check_select(body: Body) -> None:
+    """Select against the members that contradict it; needs no table."""
+    select, projection = body.get("Select"), body.get("ProjectionExpression")
+    if select == "ALL_PROJECTED_ATTRIBUTES" and body.get("IndexName") is None:
+        raise texts.select_all_projected_without_index()
+    if select is not None and select != "SPECIFIC_ATTRIBUTES" and projection is not None:
+        raise texts.select_with_projection(select)
+    if select == "SPECIFIC_ATTRIBUTES" and projection is None and body.get("AttributesToGet") is None:
+        raise texts.select_specific_without_projection()
+
+
+def must_fetch(target: Target, select: str | None, projection: Projection | None) -> bool:
+    """Whether whole items are needed that the index does not hold: a local index fetches them, a global one refuses."""
+    index = target.index
+    if index is None or index.projection.type == "ALL":
+        return False
+    if select == "ALL_ATTRIBUTES":
+        if not index.local:
+            raise texts.select_all_on_global_index(index.name)
+        return True
+    if projection is None:
+        return False
+    held = {*target.table.keys.names, *index.keys.names, *index.projection.attributes}
+    missing = sorted(projection.attributes - held)
+    if missing and not index.local:
+        raise texts.not_projected(index.name, missing)
+    return bool(missing)
+
+
+async def query(region: Region, body: Body) -> Answer:
+    check_select(body)
+    requested = Requested(body)
+    filter_ = requested.condition("FilterExpression")
+    projection = requested.projection()
+    key_condition = requested.key_condition()
+    if key_condition is None:
+        raise texts.no_key_condition()
+    requested.finish()
+    name, start = table_name(region, body), start_key(body)
+    reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
+
+    def read(snapshot: Snapshot) -> tuple[Target, Page]:
+        target = target_of(region, snapshot, name, body)
+        fetch = must_fetch(target, select, projection)
+        condition = key_condition(target.keys)
+        if filter_ is not None:
+            for key_name in target.keys.names:
+                if key_name in filter_.attributes:
+                    raise texts.filter_on_key(key_name)
+        range_ = reads.query_range(target.space, target.keys, condition)
+        if start is not None:
+            range_ = _restart(target, range_, start, reverse)
+        return target, _page(snapshot, target, range_, limit, filter_, fetch, reverse)
+
+    target, page = await region.engine.read(read)
+    return page_answer(requested, target, page, projection, body)
+
+
+def _restart(target: Target, range_: Range, start: Item, reverse: bool) -> Range:
+    keys.check_start_key(target.table, target.index, start)
+    if target.index is None and not target.keys.sort:
+        raise key_texts.single_row_not_restartable()
+    row_key = target.row_key(start)
+    if row_key not in range_:
+        raise key_texts.start_key_outside()
+    return range_.after(row_key, reverse)
+
+
+async def scan(region: Region, body: Body) -> Answer:
+    check_select(body)
+    segment, total = segments(body)
+    requested = Requested(body)
+    filter_ = requested.condition("FilterExpression")
+    projection = requested.projection()
+    requested.finish()
+    name, start = table_name(region, body), start_key(body)
+    limit, select = body.get("Limit"), body.get("Select")
+
+    def read(snapshot: Snapshot) -> tuple[Target, Page]:
+        target = target_of(region, snapshot, name, body)
+        fetch = must_fetch(target, select, projection)
+        range_ = reads.segment_range(target.space, segment, total)
+        if start is not None:
+            keys.check_start_key(target.table, target.index, start)
+            row_key = target.row_key(start)
+            if row_key not in range_:
+                raise key_texts.start_key_outside_segment(segment, total)
+            range_ = range_.after(row_key, reverse=False)
+        return target, _page(snapshot, target, range_, limit, filter_, fetch)
+
+    target, page = await region.engine.read(read)
+    return page_answer(requested, target, page, projection, body)
+
+
+def segments(body: Body) -> tuple[int, int]:
+    segment, total = body.get("Segment"), body.get("TotalSegments")
+    if segment is None and total is None:
+        return 0, 1
+    if total is None:
+        raise texts.total_segments_missing()
+    if segment is None:
+        raise texts.segment_missing()
+    if segment >= total:
+        raise texts.segment_outside(segment, total)
+    return segment, total
+
+
+def start_key(body: Body) -> Item | None:
+    start: Item | None = body.get("ExclusiveStartKey")
+    if start is not None:
+        values.check_item(start)
+    return start
+
+
+def _page(
+    snapshot: Snapshot,
+    target: Target,
+    range_: Range,
+    limit: int | None,
+    filter_: Condition | None,
+    fetch: bool,
+    reverse: bool = False,
+) -> Page:
+    return reads.page(
+        snapshot,
+        target.table,
+        target.index,
+        range_,
+        reverse=reverse,
+        limit=limit,
+        keep=filter_.matches if filter_ is not None else None,
+        fetch=fetch,
+    )
+
+
+def page_answer(
+    requested: Requested, target: Target, page: Page, projection: Projection | None, body: Body
+) -> Answer:
+    answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
+    if body.get("Select") != "COUNT":
+        if projection is None:
+            answer["Items"] = [row.fragment for row in page.rows]
+        else:
+            answer["Items"] = [projection.apply(row.item) for row in page.rows]
+    if page.last is not None:
+        answer["LastEvaluatedKey"] = target.key_of(page.last.item)
+    if requested.capacity is not None:
+        answer["ConsumedCapacity"] = page_units(target, page, body).answer(requested.capacity)
+    return answer
+
+
+def page_units(target: Target, page: Page, body: Body) -> Consumed:
+    """A page is charged for the sum of what it examined; items fetched behind a local index each by itself."""
+    consistent = body.get("ConsistentRead") is True
+    units = read_units(page.size, consistent=consistent)
+    consumed = Consumed(target.table.name)
+    if target.index is None:
+        consumed.table = units
+    else:
+        consumed.add_index(target.index, units)
+        consumed.table = sum(read_units(size, consistent=consistent) for size in page.fetched_sizes)
+    return consumed

@@ -1,0 +1,169 @@
+"""CreateTable, DescribeTable, ListTables, UpdateTable, DeleteTable."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from atoll import limits
+from atoll.api import definitions, table_rules
+from atoll.api.binding import table_name
+from atoll.api.description import describe
+from atoll.database import catalog, deletion, streams
+from atoll.database.region import Region
+from atoll.database.schema import Index, Table
+from atoll.errors import tables as texts
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+async def create_table(region: Region, body: Body) -> Answer:
+    table_rules.check_create(body)
+    name = table_name(region, body)
+    now_ms = region.clock.now_ms()
+
+    def create(tx: Transaction) -> Answer:
+        existing = region.catalog.find(tx, name)
+        if existing is not None:
+            if not existing.gone_at(now_ms):
+                raise texts.table_exists(name)
+            deletion.drop(tx, existing, now_ms)
+        _check_room(tx, region)
+        table = Table(
+            name=name,
+            id=str(uuid.uuid4()),
+            space=catalog.new_space(tx),
+            log_space=catalog.new_space(tx),
+            created_ms=now_ms,
+            status="CREATING",
+            due_ms=now_ms + region.settings.control_plane_delay_ms,
+            keys=definitions.key_schema(body),
+            indexes=definitions.indexes(body, lambda: catalog.new_space(tx)),
+            shards=streams.first_shards(region, body, now_ms),
+            **definitions.settings(body, region, now_ms),
+        )
+        stream = body.get("StreamSpecification")
+        if stream is not None and stream.get("StreamEnabled"):
+            table = streams.enable(tx, region, table, stream["StreamViewType"], now_ms)
+        catalog.save(tx, table)
+        return {"TableDescription": describe(region, tx, replace(table, due_ms=now_ms + 1), now_ms)}
+
+    return await region.engine.transact(create)
+
+
+def _check_room(tx: Transaction, region: Region) -> None:
+    """Limits on tables that exist or are being made."""
+    if len(region.catalog.tables(tx)) >= limits.TABLES:
+        raise texts.too_many_tables()
+
+
+async def describe_table(region: Region, body: Body) -> Answer:
+    name, now_ms = table_name(region, body), region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> Answer:
+        table = region.catalog.described(snapshot, name, now_ms)
+        return {"Table": describe(region, snapshot, table, now_ms)}
+
+    return await region.engine.read(read)
+
+
+async def list_tables(region: Region, body: Body) -> Answer:
+    limit = body.get("Limit") or limits.LIST_TABLES_LIMIT
+    after = body.get("ExclusiveStartTableName") or ""
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> list[str]:
+        return [t.name for t in region.catalog.tables(snapshot) if t.name > after and not t.gone_at(now_ms)]
+
+    names = await region.engine.read(read)
+    answer: Answer = {"TableNames": names[:limit]}
+    if len(names) > limit:
+        answer["LastEvaluatedTableName"] = names[limit - 1]
+    return answer
+
+
+async def delete_table(region: Region, body: Body) -> Answer:
+    name, now_ms = table_name(region, body), region.clock.now_ms()
+
+    def delete(tx: Transaction) -> Answer:
+        table = region.catalog.described(tx, name, now_ms)
+        status = table.status_at(now_ms)
+        if status == "CREATING":
+            raise texts.table_being_created(name)
+        if status == "UPDATING":
+            raise texts.table_being_updated(name)
+        if table.deletion_protection:
+            raise texts.table_protected()
+        if status != "DELETING":
+            due_ms = now_ms + region.settings.control_plane_delay_ms
+            table = replace(table, status="DELETING", due_ms=due_ms)
+            if due_ms <= now_ms:
+                deletion.drop(tx, table, now_ms)
+            else:
+                catalog.save(tx, table)
+        return {"TableDescription": _leaving(describe(region, tx, table, now_ms))}
+
+    answer = await region.engine.transact(delete)
+    region.wake()
+    return answer
+
+
+def _leaving(description: Answer) -> Answer:
+    """A table on its way out is described without the parts that are already gone."""
+    for member in ("AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes"):
+        description.pop(member, None)
+    description.pop("GlobalSecondaryIndexes", None)
+    return description
+
+
+async def update_table(region: Region, body: Body) -> Answer:
+    name, now_ms = table_name(region, body), region.clock.now_ms()
+    table_rules.check_update(body)
+
+    def update(tx: Transaction) -> Answer:
+        table = region.catalog.changeable(tx, name, now_ms)
+        table_rules.check_update_of(table, body, now_ms)
+        changed = _changed(tx, region, table, body, now_ms)
+        changed = replace(changed, status="UPDATING", due_ms=now_ms + region.settings.control_plane_delay_ms)
+        catalog.save(tx, changed)
+        return {"TableDescription": describe(region, tx, replace(changed, due_ms=now_ms + 1), now_ms)}
+
+    answer = await region.engine.transact(update)
+    region.wake()
+    return answer
+
+
+def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: int) -> Table:
+    """The table with what the request changes; `table_rules` has let through one kind of change."""
+    changed = definitions.with_capacity(table, body, now_ms)
+    changed = definitions.with_settings(changed, body, region, now_ms)
+    for entry in body.get("GlobalSecondaryIndexUpdates") or ():
+        changed = _with_index_change(tx, changed, entry, body, now_ms)
+    stream = body.get("StreamSpecification")
+    if stream is not None:
+        if stream["StreamEnabled"]:
+            changed = streams.enable(tx, region, changed, stream["StreamViewType"], now_ms)
+        else:
+            changed = streams.disable(tx, region, changed, now_ms)
+    if changed.throughput != table.throughput or changed.billing_mode != table.billing_mode:
+        changed = streams.repartition(tx, region, changed, now_ms)
+    return changed
+
+
+def _with_index_change(tx: Transaction, table: Table, entry: Body, body: Body, now_ms: int) -> Table:
+    if "Create" in entry:
+        index = definitions.global_index(entry["Create"], definitions.types(table, body), catalog.new_space(tx))
+        return replace(table, indexes=(*table.indexes, replace(index, status="CREATING", backfilling=True)))
+    if "Delete" in entry:
+        return table.with_index(replace(_index(table, entry["Delete"]), status="DELETING"))
+    index = _index(table, entry["Update"])
+    return table.with_index(definitions.with_index_capacity(index, entry["Update"], now_ms))
+
+
+def _index(table: Table, entry: Body) -> Index:
+    index = table.index(entry["IndexName"])
+    assert index is not None  # table_rules has looked
+    return index

@@ -1,0 +1,253 @@
+"""The command line: `atoll serve`, `atoll credentials`. Every option of `serve` may also be an environment variable:
+`--data` is ATOLL_DATA, `--control-plane-delay` is ATOLL_CONTROL_PLANE_DELAY."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import uvloop
+
+from atoll import __version__
+from atoll.clock import SystemClock
+from atoll.database.region import Settings
+from atoll.node import Config, Node
+from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.security.credentials import BadCredentials, Credentials
+from atoll.storage.engine import Corrupt, Locked
+
+_log = logging.getLogger("atoll")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        result: int = options.run(options)
+    except Refused as refused:
+        print(f"atoll: {refused}", file=sys.stderr)
+        return 2
+    return result
+
+
+class Refused(Exception):
+    """The command cannot be carried out as it was given."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="atoll", description="An open-source DynamoDB that you run yourself.")
+    parser.add_argument("--version", action="version", version=f"atoll {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
+    _add_credentials(commands.add_parser("credentials", help="who may sign requests"))
+    return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    def option(name: str, default: str, help_: str, choices: Sequence[str] | None = None) -> None:
+        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
+        value = os.environ.get(variable, default)
+        help_ = f"{help_} (default: {default or 'none'}; {variable})"
+        serve.add_argument(name, default=value, help=help_, choices=choices)
+
+    def flag(name: str, help_: str) -> None:
+        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
+        on = os.environ.get(variable, "") not in ("", "0", "false", "no")
+        serve.add_argument(name, action="store_true", default=on, help=f"{help_} ({variable})")
+
+    option("--host", "127.0.0.1", "the address to listen at")
+    option("--port", "8000", "the port to listen at; 0 takes a free one")
+    option("--data", "data", "the directory to keep tables and credentials in")
+    flag("--in-memory", "keep everything in memory; nothing outlives the process")
+    option("--region", "us-east-1", "the region of requests that are not signed for one")
+    option("--workers", "1", "how many processes serve")
+    option("--auth", "none", "whether signatures are verified", ["none", "sigv4"])
+    option("--account", "000000000000", "the account number in ARNs")
+    option("--durability", "full", "full: an answered write outlives a power cut; relaxed: it outlives the process",
+           ["full", "relaxed"])  # fmt: skip
+    option("--control-plane-delay", "0", "seconds that CREATING, UPDATING and DELETING last")
+    option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
+    option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
+    option("--tls-key", "", "a PEM file with its private key")
+    flag("--insecure", "allow --auth none on an address that other machines can reach")
+    serve.set_defaults(run=_serve)
+
+
+def _add_credentials(credentials: argparse.ArgumentParser) -> None:
+    actions = credentials.add_subparsers(required=True, metavar="ACTION")
+    for name, help_ in (
+        ("create", "make a new access key and print it with its secret"),
+        ("list", "print the access keys"),
+        ("delete", "delete an access key"),
+    ):
+        action = actions.add_parser(name, help=help_)
+        action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+        action.set_defaults(run=_credentials, action=name)
+        if name == "create":
+            action.add_argument("--admin", action="store_true", help="allow it the administration of the server")
+        if name == "delete":
+            action.add_argument("access_key")
+
+
+def _credentials(options: argparse.Namespace) -> int:
+    try:
+        credentials = Credentials(Path(options.data) / CREDENTIALS_FILE)
+    except BadCredentials as error:
+        raise Refused(str(error)) from error
+    if options.action == "create":
+        credential = credentials.create(SystemClock().now_ms(), admin=options.admin)
+        print(f"AWS_ACCESS_KEY_ID={credential.access_key}\nAWS_SECRET_ACCESS_KEY={credential.secret}")
+    elif options.action == "list":
+        for credential in credentials.list():
+            print(credential.access_key + ("  admin" if credential.admin else ""))
+    elif not credentials.delete(options.access_key):
+        raise Refused(f"there is no access key {options.access_key}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    config = _config(options)
+    if config.auth == "none" and not options.insecure and not _is_loopback(config.host):
+        raise Refused(
+            f"without signatures anybody who reaches {config.host} may do everything: "
+            "use --auth sigv4, or --insecure if that is what you want"
+        )
+    if config.workers > 1:
+        return _supervise(config)
+    return _run(config)
+
+
+def _config(options: argparse.Namespace) -> Config:
+    try:
+        settings = Settings(
+            account=options.account,
+            control_plane_delay_ms=int(float(options.control_plane_delay) * 1000),
+            error_style=options.error_style,
+        )
+        config = Config(
+            host=options.host,
+            port=int(options.port),
+            data=None if options.in_memory else Path(options.data),
+            region=options.region,
+            workers=int(options.workers),
+            auth=options.auth,
+            durability=options.durability,
+            tls_cert=Path(options.tls_cert) if options.tls_cert else None,
+            tls_key=Path(options.tls_key) if options.tls_key else None,
+            settings=settings,
+        )
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    if config.workers < 1:
+        raise Refused("--workers takes a number from 1")
+    if config.workers > 1 and config.data is None:
+        raise Refused("several workers cannot share memory: use --data")
+    if not (len(options.account) == 12 and options.account.isdigit()):
+        raise Refused("--account takes twelve digits")
+    return config
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _run(config: Config) -> int:
+    """Serve in this process until SIGTERM or SIGINT."""
+    uvloop.run(_serve_until_told(config))
+    return 0
+
+
+async def _serve_until_told(config: Config) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    node = Node(config)
+    try:
+        await node.start()
+    except (OSError, Locked, Corrupt, BadCredentials, ValueError) as error:
+        raise Refused(str(error)) from error
+    scheme = "https" if config.tls_cert is not None else "http"
+    host, port = node.address
+    _log.info(
+        "atoll %s serves %s://%s:%d  region=%s data=%s engine=%s auth=%s pid=%d",
+        __version__, scheme, f"[{host}]" if ":" in host else host, port, config.region,
+        config.data if config.data is not None else "(memory)", config.engine, config.auth, os.getpid(),
+    )  # fmt: skip
+    await told.wait()
+    _log.info("stopping: answering what has arrived")
+    await node.stop()
+
+
+def _supervise(config: Config) -> int:
+    """Start the workers, start one again when it dies, end them all when we are told to end.
+
+    The port is bound here without listening, so that `--port 0` means the same port to all workers.
+    """
+    reserved = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        reserved.bind((config.host, config.port))
+    except OSError as error:
+        raise Refused(f"{config.host}:{config.port}: {error}") from error
+    config = replace(config, port=reserved.getsockname()[1])
+    workers: set[int] = set()
+    ending = False
+
+    def end(number: int, frame: object) -> None:
+        nonlocal ending
+        ending = True
+        for pid in workers:
+            os.kill(pid, signal.SIGTERM)
+
+    workers.update(_fork(config) for _ in range(config.workers))
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    result = 0
+    while workers:
+        pid, status = os.wait()
+        workers.discard(pid)
+        if ending:
+            continue
+        code = os.waitstatus_to_exitcode(status)
+        if code == 2:  # it could not start: neither could another
+            result = code
+            end(signal.SIGTERM, None)
+        else:
+            _log.error("worker %d ended with %d; another takes its place", pid, code)
+            workers.add(_fork(config))
+    return result
+
+
+def _fork(config: Config) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    code = 1
+    try:
+        code = _run(config)
+    except Refused as refused:
+        print(f"atoll: {refused}", file=sys.stderr)
+        code = 2
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Global indexes that are made or deleted while their table is in use.
+
+From the moment an index is in the catalog every write maintains it. The backfill walks over the items that were there
+before, a few in each transaction, and gives each its entry; where it has come to is stored with what it did, so that a
+crash loses nothing. Items whose attributes do not fit the index's keys are passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from atoll.database import catalog, deletion, indexes
+from atoll.database import format as fmt
+from atoll.database.format import Row
+from atoll.database.region import Region
+from atoll.database.schema import Index, Table
+from atoll.storage.engine import Transaction
+
+ITEMS = 200
+
+
+def change_indexes(tx: Transaction, region: Region, now_ms: int) -> int | None:
+    """Go on with the indexes that are being made, take away those that are being deleted."""
+    wakes = []
+    for table in region.catalog.tables(tx):
+        index = table.changing_index(now_ms)
+        if index is None or table.status == "DELETING":
+            continue
+        if index.due_ms > now_ms:
+            wakes.append(index.due_ms)
+        elif index.status == "DELETING":
+            _remove(tx, table, index, now_ms)
+        elif _backfill(tx, table, index):
+            catalog.save(tx, table.with_index(replace(index, status="ACTIVE", backfilling=False)))
+        else:
+            return now_ms
+    return min(wakes, default=None)
+
+
+def _remove(tx: Transaction, table: Table, index: Index, now_ms: int) -> None:
+    tx.delete(fmt.backfill_key(index.space))
+    deletion.discard(tx, index.space, now_ms)
+    catalog.save(tx, replace(table, indexes=tuple(i for i in table.indexes if i.name != index.name)))
+
+
+def _backfill(tx: Transaction, table: Table, index: Index) -> bool:
+    """Do some items; returns whether all are done."""
+    progress = fmt.backfill_key(index.space)
+    start, end = fmt.space_range(table.space)
+    done = tx.get(progress)
+    rows = list(tx.scan(done + b"\0" if done else start, end, limit=ITEMS))
+    for _, stored in rows:
+        indexes.add(tx, table, index, Row(stored).item)
+    if len(rows) == ITEMS:
+        tx.put(progress, rows[-1][0])
+        return False
+    tx.delete(progress)
+    return True

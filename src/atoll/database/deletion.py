@@ -1,0 +1,69 @@
+"""Taking tables away. The definition goes at once; the rows, which may be many, are deleted a little at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atoll import limits
+from atoll.database import format as fmt
+from atoll.database import streams
+from atoll.database.region import Region
+from atoll.database.schema import Table, dump, load
+from atoll.storage.engine import Transaction
+
+SWEEP_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A space whose rows are to be deleted from `due_ms` on."""
+
+    space: int
+    due_ms: int
+
+
+def drop(tx: Transaction, table: Table, now_ms: int) -> None:
+    """Take the table out of the catalog. Its log stays readable for a day."""
+    streams.table_removed(tx, table, now_ms)
+    tx.delete(fmt.table_key(table.name))
+    tx.add(fmt.GENERATION, 1)
+    spaces = [table.space, *(index.space for index in table.indexes)]
+    if table.ttl is not None:
+        spaces.append(table.ttl.space)
+    for space in spaces:
+        discard(tx, space, now_ms)
+    discard(tx, table.log_space, now_ms + limits.STREAM_RETENTION_MS)
+
+
+def discard(tx: Transaction, space: int, due_ms: int) -> None:
+    tx.put(fmt.garbage_key(space), dump(Garbage(space, due_ms)))
+
+
+def finish_deletions(tx: Transaction, region: Region, now_ms: int) -> int | None:
+    """Drop the tables whose time of DELETING is over."""
+    wakes = []
+    for table in region.catalog.tables(tx):
+        if table.gone_at(now_ms):
+            drop(tx, table, now_ms)
+        elif table.status == "DELETING":
+            wakes.append(table.due_ms)
+    return min(wakes, default=None)
+
+
+def sweep(tx: Transaction, region: Region, now_ms: int) -> int | None:
+    """Delete some rows of discarded spaces."""
+    wakes = []
+    for key, stored in list(tx.scan(*fmt.GARBAGE)):
+        garbage: Garbage = load(Garbage, stored)
+        if garbage.due_ms > now_ms:
+            wakes.append(garbage.due_ms)
+            continue
+        rows = [row for row, _ in tx.scan(*fmt.space_range(garbage.space), limit=SWEEP_ROWS)]
+        for row in rows:
+            tx.delete(row)
+        if len(rows) == SWEEP_ROWS:
+            return now_ms
+        tx.delete(key)
+        for counter in (fmt.count_counter(garbage.space), fmt.bytes_counter(garbage.space)):
+            tx.add(counter, -tx.counter(counter))
+    return min(wakes, default=None)

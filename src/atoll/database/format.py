@@ -1,0 +1,231 @@
+"""Every row that Atoll stores, on one page. Changing anything here changes the format on disk.
+
+Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others belong to tables (see `schema`).
+
+    catalog     0 'T' name                                     -> Table (JSON)
+                0 'S' stream ARN suffix (table NUL label)      -> StreamDescription (JSON)
+                0 'B' index space                              -> row key of the last item that a backfill has done
+                0 'G' space                                    -> Garbage (JSON): a space nobody uses any more
+                0 'X' token                                    -> Token (JSON): a transaction that must not be repeated
+                0 'Y' millisecond8 token                       -> key of the token, which is over then
+    items       space hash8 partition sort                     -> item row
+    index       space hash8 index-partition index-sort table-partition table-sort   -> index row
+    log         space shard4 sequence8                         -> change row
+    expiry      space second8 item-key                         -> nothing
+
+`hash8` is `keycode.partition_hash` of the partition attributes; partition and sort are `keycode` encodings, each
+self-delimiting. So a table's items lie in the order of their hashes, all items of one partition key side by side, and
+a parallel scan's segments are ranges of the hash.
+
+    item row    version time 8, size 4, region length 1, region, item (JSON of the wire form)
+    index row   size 4, projected attributes (JSON of the wire form)
+    change row  version time 8, cause 1, region length 1, then 4 each: keys' size, old size, new size,
+                keys' length, old length; region, keys, old image, new image (JSON; absent ones have length and size 0)
+
+Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
+
+Counters (a key space of their own): `generation` counts changes of the catalog, `spaces` gives the numbers of spaces,
+'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers changes,
+'c' space partition-prefix is the size of an item collection (only tables with local indexes).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from atoll.clock import Version
+from atoll.model.values import Item
+
+CATALOG = b"\0\0\0\0"
+GENERATION = b"generation"
+SPACES = b"spaces"
+
+# Causes of a change
+USER, EXPIRY, REPLICATION, RESTORE = range(4)
+
+_ITEM_HEADER = struct.Struct(">QIB")
+_CHANGE_HEADER = struct.Struct(">QBBIIIII")
+
+
+def space_prefix(space: int) -> bytes:
+    return space.to_bytes(4, "big")
+
+
+def space_range(space: int) -> tuple[bytes, bytes]:
+    return space_prefix(space), space_prefix(space + 1)
+
+
+def table_key(name: str) -> bytes:
+    return CATALOG + b"T" + name.encode()
+
+
+TABLES = (CATALOG + b"T", CATALOG + b"U")
+
+
+def backfill_key(space: int) -> bytes:
+    return CATALOG + b"B" + space_prefix(space)
+
+
+def garbage_key(space: int) -> bytes:
+    return CATALOG + b"G" + space_prefix(space)
+
+
+GARBAGE = (CATALOG + b"G", CATALOG + b"H")
+
+
+def token_key(token: str) -> bytes:
+    return CATALOG + b"X" + token.encode()
+
+
+def token_expiry_key(over_ms: int, token: str) -> bytes:
+    return CATALOG + b"Y" + over_ms.to_bytes(8, "big") + token.encode()
+
+
+TOKEN_EXPIRIES = (CATALOG + b"Y", CATALOG + b"Z")
+
+
+def count_counter(space: int) -> bytes:
+    return b"n" + space_prefix(space)
+
+
+def bytes_counter(space: int) -> bytes:
+    return b"b" + space_prefix(space)
+
+
+def sequence_counter(log_space: int, shard: int) -> bytes:
+    return b"s" + space_prefix(log_space) + shard.to_bytes(4, "big")
+
+
+def collection_counter(row_prefix: bytes) -> bytes:
+    """`row_prefix` is the part of a row key that all items of one partition key share."""
+    return b"c" + row_prefix
+
+
+def change_key(log_space: int, shard: int, sequence: int) -> bytes:
+    return space_prefix(log_space) + shard.to_bytes(4, "big") + sequence.to_bytes(8, "big")
+
+
+class Row:
+    """A stored item. Its JSON is parsed only where somebody looks into it."""
+
+    __slots__ = ("_item", "_json", "_offset", "_stored", "size", "time")
+
+    def __init__(self, stored: bytes) -> None:
+        self.time, self.size, region_length = _ITEM_HEADER.unpack_from(stored)
+        self._stored = stored
+        self._offset = _ITEM_HEADER.size + region_length
+        self._json: bytes | None = None
+        self._item: Item | None = None
+
+    @property
+    def version(self) -> Version:
+        return Version(self.time, self._stored[_ITEM_HEADER.size : self._offset].decode())
+
+    @property
+    def json(self) -> bytes:
+        if self._json is None:
+            self._json = self._stored[self._offset :]
+        return self._json
+
+    @property
+    def item(self) -> Item:
+        """Shared: do not change it."""
+        if self._item is None:
+            self._item = orjson.loads(self.json)
+        return self._item
+
+    @property
+    def fragment(self) -> orjson.Fragment:
+        return orjson.Fragment(self.json)
+
+
+def item_row(version: Version, size: int, json: bytes) -> bytes:
+    region = version.region.encode()
+    return _ITEM_HEADER.pack(version.time, size, len(region)) + region + json
+
+
+class Entry:
+    """A stored index entry: the projected attributes of an item."""
+
+    __slots__ = ("_item", "json", "size")
+
+    def __init__(self, stored: bytes) -> None:
+        self.size = int.from_bytes(stored[:4], "big")
+        self.json = stored[4:]
+        self._item: Item | None = None
+
+    @property
+    def item(self) -> Item:
+        """Shared: do not change it."""
+        if self._item is None:
+            self._item = orjson.loads(self.json)
+        return self._item
+
+    @property
+    def fragment(self) -> orjson.Fragment:
+        return orjson.Fragment(self.json)
+
+
+def entry_row(size: int, json: bytes) -> bytes:
+    return size.to_bytes(4, "big") + json
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """A stored change; images are JSON, None where there is none."""
+
+    time: int
+    region: str
+    cause: int
+    keys: bytes
+    old: bytes | None
+    new: bytes | None
+    keys_size: int
+    old_size: int
+    new_size: int
+
+    @cached_property
+    def key_item(self) -> Any:
+        return orjson.loads(self.keys)
+
+
+def change_row(
+    version: Version,
+    cause: int,
+    keys: tuple[int, bytes],
+    old: tuple[int, bytes] | None,
+    new: tuple[int, bytes] | None,
+) -> bytes:
+    """Keys and images are given as (size, JSON)."""
+    region = version.region.encode()
+    old_size, old_json = old or (0, b"")
+    new_size, new_json = new or (0, b"")
+    header = _CHANGE_HEADER.pack(
+        version.time, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
+    )
+    return b"".join((header, region, keys[1], old_json, new_json))
+
+
+def parse_change(stored: bytes) -> ChangeRow:
+    time, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = _CHANGE_HEADER.unpack_from(
+        stored
+    )
+    region_end = _CHANGE_HEADER.size + region_length
+    keys_end = region_end + keys_length
+    old_end = keys_end + old_length
+    return ChangeRow(
+        time=time,
+        region=stored[_CHANGE_HEADER.size : region_end].decode(),
+        cause=cause,
+        keys=stored[region_end:keys_end],
+        old=stored[keys_end:old_end] or None,
+        new=stored[old_end:] or None,
+        keys_size=keys_size,
+        old_size=old_size,
+        new_size=new_size,
+    )

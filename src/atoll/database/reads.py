@@ -1,0 +1,130 @@
+"""Reading items: by key, and pages of ranges for Query and Scan.
+
+A page ends after `limit` rows, or before its rows would exceed 1 MB; both count what was examined, before any filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from atoll import limits
+from atoll.database import format as fmt
+from atoll.database.format import Entry, Row
+from atoll.database.schema import HASHES, Index, KeySchema, Table
+from atoll.expressions.keyrange import KeyCondition
+from atoll.model import keycode
+from atoll.model.values import Item
+from atoll.storage.engine import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Row keys start <= key < end of one space."""
+
+    start: bytes
+    end: bytes
+
+    def after(self, key: bytes, reverse: bool) -> Range:
+        """What is left when a reader has come to `key`."""
+        return Range(self.start, min(self.end, key)) if reverse else Range(max(self.start, key + b"\0"), self.end)
+
+    def __contains__(self, key: bytes) -> bool:
+        return self.start <= key < self.end
+
+
+@dataclass(slots=True)
+class Page:
+    rows: list[Row | Entry]
+    """Those that the filter kept."""
+    scanned: int
+    size: int
+    """Bytes examined."""
+    last: Row | Entry | None
+    """Where to go on, if the page ended before the range."""
+    fetched_sizes: list[int]
+    """Sizes of the items that had to be fetched from the table, for attributes a local index does not project."""
+
+
+def get(snapshot: Snapshot, row_key: bytes) -> Row | None:
+    stored = snapshot.get(row_key)
+    return Row(stored) if stored is not None else None
+
+
+def get_many(snapshot: Snapshot, row_keys: list[bytes]) -> list[Row | None]:
+    return [Row(stored) if stored is not None else None for stored in snapshot.get_many(row_keys)]
+
+
+def query_range(space: int, keys: KeySchema, condition: KeyCondition) -> Range:
+    """The rows that a key condition names."""
+    item = {a.name: v for a, v in zip(keys.partition, condition.partition, strict=True)}
+    prefix = fmt.space_prefix(space) + keys.encode_partition(item)
+    for attribute, value in zip(keys.sort, condition.sort, strict=False):
+        prefix += keycode.encoder(attribute.type)(value[attribute.type])
+    if condition.operator is None:
+        return Range(prefix, keycode.successor(prefix))
+    type_ = keys.sort[len(condition.sort)].type
+    encode = keycode.encoder(type_)
+    bounds = [prefix + encode(operand[type_]) for operand in condition.operands]
+    match condition.operator:
+        case "<":
+            return Range(prefix, bounds[0])
+        case "<=":
+            return Range(prefix, keycode.successor(bounds[0]))
+        case ">":
+            return Range(keycode.successor(bounds[0]), keycode.successor(prefix))
+        case ">=":
+            return Range(bounds[0], keycode.successor(prefix))
+        case "BETWEEN":
+            return Range(bounds[0], keycode.successor(bounds[1]))
+        case "begins_with":
+            start = prefix + keycode.prefix_encoder(type_)(condition.operands[0][type_])
+            return Range(start, keycode.successor(start))
+    raise AssertionError(condition.operator)
+
+
+def segment_range(space: int, segment: int, total: int) -> Range:
+    """A parallel scan's share: an equal part of the hashes."""
+    prefix = fmt.space_prefix(space)
+    first, end = HASHES * segment // total, HASHES * (segment + 1) // total
+    return Range(
+        prefix + first.to_bytes(8, "big"),
+        prefix + end.to_bytes(8, "big") if end < HASHES else keycode.successor(prefix),
+    )
+
+
+def page(
+    snapshot: Snapshot,
+    table: Table,
+    index: Index | None,
+    range_: Range,
+    *,
+    reverse: bool = False,
+    limit: int | None = None,
+    keep: Callable[[Item], bool] | None = None,
+    fetch: bool = False,
+) -> Page:
+    """Read on from the range's start (its end, if `reverse`). `fetch` reads the whole items behind a local index."""
+    result = Page([], 0, 0, None, [])
+    row: Row | Entry | None = None
+    examined: list[Row | Entry] = []
+    read = Row if index is None else Entry
+    for _, stored in snapshot.scan(range_.start, range_.end, reverse=reverse, limit=limit):
+        following = read(stored)
+        if result.size + following.size > limits.PAGE_BYTES and row is not None:
+            result.last = row
+            break
+        row = following
+        examined.append(row)
+        result.size += row.size
+    else:
+        if limit is not None and len(examined) == limit:
+            result.last = row
+    result.scanned = len(examined)
+    rows: Iterable[Row | Entry] = examined
+    if fetch:
+        whole = [r for r in get_many(snapshot, [table.item_key(r.item) for r in examined]) if r is not None]
+        result.fetched_sizes = [r.size for r in whole]
+        rows = whole
+    result.rows = [r for r in rows if keep is None or keep(r.item)]
+    return result

@@ -1,0 +1,37 @@
+"""One region of one account: its store, its cache of the catalog and its clocks. What every operation is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from atoll.clock import Clock, HybridClock
+from atoll.database.catalog import Catalog
+from atoll.storage.engine import Engine
+
+
+@dataclass(frozen=True)
+class Settings:
+    account: str = "000000000000"
+    control_plane_delay_ms: int = 0
+    """How long CREATING, UPDATING and DELETING last."""
+    error_style: str = "classic"
+    """classic or 2026: the envelope of validation errors of writes."""
+
+
+@dataclass
+class Region:
+    name: str
+    engine: Engine
+    clock: Clock
+    settings: Settings = field(default_factory=Settings)
+    wake: Callable[[], None] = lambda: None
+    """Tells the background steps that there may be something to do."""
+    catalog: Catalog = field(default_factory=Catalog)
+    versions: HybridClock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.versions = HybridClock(self.clock, self.name)
+
+    def arn(self, resource: str) -> str:
+        return f"arn:aws:dynamodb:{self.name}:{self.settings.account}:{resource}"

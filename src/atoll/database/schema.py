@@ -1,0 +1,310 @@
+"""What a table is: frozen dataclasses, stored as JSON in the catalog.
+
+A table owns *spaces*: ranges of keys, each named by a number that is never used again. Its items are one space, each
+index is one, its change log is one, its expiry index is one. `format` says how the rows in them look.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from atoll.model import keycode
+from atoll.model.values import Item
+
+# Billing modes, table classes and statuses keep the service's own words: they go out as they are.
+PROVISIONED = "PROVISIONED"
+ON_DEMAND = "PAY_PER_REQUEST"
+
+
+@dataclass(frozen=True)
+class KeyAttribute:
+    name: str
+    type: str
+    """S, N or B"""
+
+
+@dataclass(frozen=True)
+class KeySchema:
+    """The attributes by which rows are found. A table has one partition attribute and at most one sort attribute; a
+    global index may have up to four of each."""
+
+    partition: tuple[KeyAttribute, ...]
+    sort: tuple[KeyAttribute, ...] = ()
+
+    @cached_property
+    def attributes(self) -> tuple[KeyAttribute, ...]:
+        return self.partition + self.sort
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.attributes)
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        return {a.name: a.type for a in self.attributes}
+
+    @cached_property
+    def encode_partition(self) -> Callable[[Item], bytes]:
+        """Hash and partition attributes of an item that has them all, as the leading part of its key."""
+        return _prefix_encoder(self.partition)
+
+    @cached_property
+    def encode_sort(self) -> Callable[[Item], bytes]:
+        return _encoder(self.sort)
+
+    def encode(self, item: Item) -> bytes:
+        return self.encode_partition(item) + self.encode_sort(item)
+
+    def key_of(self, item: Item) -> Item:
+        return {name: item[name] for name in self.names}
+
+
+def _encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], bytes]:
+    if len(attributes) == 1:
+        (name, type_), encode = (attributes[0].name, attributes[0].type), keycode.encoder(attributes[0].type)
+        return lambda item: encode(item[name][type_])
+    parts = [(a.name, a.type, keycode.encoder(a.type)) for a in attributes]
+    return lambda item: b"".join([encode(item[name][type_]) for name, type_, encode in parts])
+
+
+def _prefix_encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], bytes]:
+    encode, partition_hash = _encoder(attributes), keycode.partition_hash
+    if len(attributes) == 1:
+        name, type_, raw = attributes[0].name, attributes[0].type, keycode.raw_encoder(attributes[0].type)
+        return lambda item: partition_hash(raw(item[name][type_])) + encode(item)
+    parts = [(a.name, a.type, keycode.raw_encoder(a.type)) for a in attributes]
+    return lambda item: partition_hash(b"".join([raw(item[n][t]) for n, t, raw in parts])) + encode(item)
+
+
+@dataclass(frozen=True)
+class Projection:
+    type: str
+    """ALL, KEYS_ONLY or INCLUDE"""
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Provisioned capacity units a second, with the history that DescribeTable shows."""
+
+    read: int
+    write: int
+    increased_ms: int | None = None
+    decreased_ms: int | None = None
+    decreases_ms: tuple[int, ...] = ()
+    """When today's (UTC) decreases were made."""
+
+
+@dataclass(frozen=True)
+class OnDemandThroughput:
+    """Self-imposed maxima of an on-demand table; None and -1 both mean no maximum."""
+
+    max_read: int | None = None
+    max_write: int | None = None
+
+
+@dataclass(frozen=True)
+class WarmThroughput:
+    read: int
+    write: int
+
+
+@dataclass(frozen=True)
+class Index:
+    name: str
+    keys: KeySchema
+    projection: Projection
+    local: bool
+    space: int
+    status: str = "ACTIVE"
+    backfilling: bool = False
+    due_ms: int = 0
+    """Until then CREATING, UPDATING shows; see Table.due_ms."""
+    throughput: Throughput | None = None
+    on_demand: OnDemandThroughput | None = None
+    warm: WarmThroughput | None = None
+
+    def status_at(self, now_ms: int) -> str:
+        if self.status == "UPDATING" and now_ms >= self.due_ms:
+            return "ACTIVE"
+        if self.status == "CREATING" and not self.backfilling and now_ms >= self.due_ms:
+            return "ACTIVE"
+        return self.status
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A range of partition-key hashes whose changes are numbered together. Ranges of a table's open shards cover all
+    hashes and do not overlap; a closed one names no range that still receives changes."""
+
+    number: int
+    parents: tuple[int, ...]
+    first_hash: int
+    end_hash: int
+    """Hashes are the first 64 bits of a key's prefix: first_hash <= hash < end_hash."""
+    opened_ms: int
+    first_sequence: int
+    """Its changes have numbers >= this."""
+    last_sequence: int | None = None
+    closed_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    label: str
+    view_type: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class TimeToLive:
+    attribute: str
+    status: str
+    """ENABLING, ENABLED, DISABLING"""
+    space: int
+    changed_ms: int
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """Server-side encryption with a key of the customer's; without it the service's own key is used and not shown."""
+
+    status: str
+    type: str
+    key_arn: str
+
+
+HASHES = 1 << 64
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    id: str
+    space: int
+    log_space: int
+    keys: KeySchema
+    created_ms: int
+    status: str = "ACTIVE"
+    due_ms: int = 0
+    """A transitional status ends by itself at this time."""
+    indexes: tuple[Index, ...] = ()
+    billing_mode: str = PROVISIONED
+    billing_changed_ms: int | None = None
+    """When the table last became on-demand."""
+    throughput: Throughput = Throughput(0, 0)
+    on_demand: OnDemandThroughput | None = None
+    warm: WarmThroughput | None = None
+    table_class: str | None = None
+    table_class_changed_ms: int | None = None
+    deletion_protection: bool = False
+    encryption: Encryption | None = None
+    stream: Stream | None = None
+    ttl: TimeToLive | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    shards: tuple[Shard, ...] = ()
+    """Those that are open, by first_hash."""
+
+    def index(self, name: str) -> Index | None:
+        return self._indexes_by_name.get(name)
+
+    @cached_property
+    def _indexes_by_name(self) -> dict[str, Index]:
+        return {index.name: index for index in self.indexes}
+
+    @cached_property
+    def local_indexes(self) -> tuple[Index, ...]:
+        return tuple(index for index in self.indexes if index.local)
+
+    @cached_property
+    def global_indexes(self) -> tuple[Index, ...]:
+        return tuple(index for index in self.indexes if not index.local)
+
+    @cached_property
+    def prefix(self) -> bytes:
+        return self.space.to_bytes(4, "big")
+
+    @cached_property
+    def key_names(self) -> frozenset[str]:
+        return frozenset(self.keys.names)
+
+    def item_key(self, item: Item) -> bytes:
+        """The row key of the item; it has to have all key attributes, of the right types."""
+        return self.prefix + self.keys.encode_partition(item) + self._encode_sort(item)
+
+    @cached_property
+    def _encode_sort(self) -> Callable[[Item], bytes]:
+        return self.keys.encode_sort
+
+    def shard_of(self, row_key: bytes) -> Shard:
+        """The open shard that numbers the changes of this item."""
+        if len(self.shards) == 1:
+            return self.shards[0]
+        return self.shards[bisect_right(self._shard_starts, int.from_bytes(row_key[4:12], "big")) - 1]
+
+    @cached_property
+    def _shard_starts(self) -> list[int]:
+        return [shard.first_hash for shard in self.shards]
+
+    def status_at(self, now_ms: int) -> str:
+        """The status that a client sees: CREATING and UPDATING end when they are due. DELETING ends with the table."""
+        if self.status in ("CREATING", "UPDATING") and now_ms >= self.due_ms:
+            return "UPDATING" if self.changing_index(now_ms) else "ACTIVE"
+        return self.status
+
+    def changing_index(self, now_ms: int) -> Index | None:
+        """The index that is being built or deleted, if there is one."""
+        for index in self.indexes:
+            if index.status_at(now_ms) in ("CREATING", "DELETING"):
+                return index
+        return None
+
+    def gone_at(self, now_ms: int) -> bool:
+        return self.status == "DELETING" and now_ms >= self.due_ms
+
+    def with_index(self, changed: Index) -> Table:
+        """The table with the index of that name replaced."""
+        return replace(self, indexes=tuple(changed if i.name == changed.name else i for i in self.indexes))
+
+
+def dump(record: Any) -> bytes:
+    return orjson.dumps(record)
+
+
+def load(cls: type[Any], stored: bytes) -> Any:
+    """The dataclass that `dump` wrote. Members that were added since keep their defaults."""
+    return _build(cls, orjson.loads(stored))
+
+
+def _build(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if is_dataclass(kind):
+        return kind(**{f: _build(t, value[f]) for f, t in _members(typing.cast(type, kind)) if f in value})
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        return _build(next(a for a in typing.get_args(kind) if a is not type(None)), value)
+    if origin is tuple:
+        args = typing.get_args(kind)
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_build(args[0], v) for v in value)
+        return tuple(_build(a, v) for a, v in zip(args, value, strict=True))
+    return value
+
+
+_MEMBERS: dict[type, list[tuple[str, Any]]] = {}
+
+
+def _members(cls: type) -> list[tuple[str, Any]]:
+    if cls not in _MEMBERS:
+        hints = typing.get_type_hints(cls)
+        _MEMBERS[cls] = [(f.name, hints[f.name]) for f in fields(cls)]
+    return _MEMBERS[cls]

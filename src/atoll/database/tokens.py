@@ -1,0 +1,53 @@
+"""Idempotency tokens: a transaction that comes again with its token within ten minutes is answered, not repeated.
+
+A token is stored in the transaction that it belongs to, so that it is there exactly when the transaction is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atoll import limits
+from atoll.database import format as fmt
+from atoll.database.region import Region
+from atoll.database.schema import dump, load
+from atoll.errors import multi as texts
+from atoll.storage.engine import Transaction
+
+
+FORGET_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Token:
+    fingerprint: str
+    """A digest of the request; the same token with another request is refused."""
+    used_ms: int
+
+
+def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
+    """Whether the transaction still has to be run."""
+    key = fmt.token_key(token)
+    stored = tx.get(key)
+    if stored is not None:
+        earlier: Token = load(Token, stored)
+        if now_ms < earlier.used_ms + limits.TRANSACTION_TOKEN_MS:
+            if earlier.fingerprint != fingerprint:
+                raise texts.token_mismatch()
+            return False
+    tx.put(key, dump(Token(fingerprint, now_ms)))
+    tx.put(fmt.token_expiry_key(now_ms + limits.TRANSACTION_TOKEN_MS, token), key)
+    return True
+
+
+def forget(tx: Transaction, region: Region, now_ms: int) -> int | None:
+    """Delete tokens that are over, in the order in which they will be."""
+    for key, stored in list(tx.scan(*fmt.TOKEN_EXPIRIES, limit=FORGET_ROWS)):
+        over_ms = int.from_bytes(key[5:13], "big")
+        if over_ms > now_ms:
+            return over_ms
+        token: Token | None = None if (row := tx.get(stored)) is None else load(Token, row)
+        if token is not None and token.used_ms + limits.TRANSACTION_TOKEN_MS == over_ms:
+            tx.delete(stored)
+        tx.delete(key)
+    return now_ms if next(tx.scan(*fmt.TOKEN_EXPIRIES, limit=1), None) is not None else None

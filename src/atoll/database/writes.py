@@ -1,0 +1,243 @@
+"""The one door for writes.
+
+Every change of an item, whoever asks for it, is a `Write`: it is shown the stored item and decides on the new one, or
+refuses by raising the service's error. Deciding touches nothing, so it may be done again. `execute` and `execute_all`
+then apply the decision in the caller's transaction: item row, index entries, expiry entry, counters and change record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from atoll import errors, limits
+from atoll.database import changes, expiry, indexes
+from atoll.database import format as fmt
+from atoll.database.format import Row
+from atoll.database.indexes import Arm
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import tables as table_texts
+from atoll.errors import values as value_texts
+from atoll.expressions.condition import Condition
+from atoll.expressions.update import Update as UpdateExpression
+from atoll.model import values
+from atoll.model.values import Item
+from atoll.storage.engine import Transaction
+
+
+class Image(NamedTuple):
+    """An item to be stored, with its size by the published formula and its JSON."""
+
+    item: Item
+    size: int
+    json: bytes
+
+
+class _Unchanged:
+    """The decision of a write that only looks."""
+
+
+UNCHANGED = _Unchanged()
+Decision = Image | None | _Unchanged
+
+
+class Write(Protocol):
+    @property
+    def table(self) -> Table: ...
+    @property
+    def key(self) -> Item: ...
+    @property
+    def row_key(self) -> bytes: ...
+    @property
+    def cause(self) -> int: ...
+
+    def decide(self, old: Row | None) -> Decision:
+        """The image to store, None to delete. Pure; raises `ApiError` to refuse."""
+
+
+def _require(condition: Condition | None, old: Row | None, show_item: bool) -> None:
+    if condition is not None and not condition.matches(old.item if old is not None else {}):
+        raise errors.conditional_check_failed(old.fragment if show_item and old is not None else None)
+
+
+@dataclass(slots=True)
+class Put:
+    table: Table
+    key: Item
+    row_key: bytes
+    image: Image
+    condition: Condition | None = None
+    show_item: bool = False
+    """Whether a failed condition tells the item."""
+    cause: int = fmt.USER
+
+    def decide(self, old: Row | None) -> Decision:
+        indexes.check_keys(self.table, self.image.item)
+        _require(self.condition, old, self.show_item)
+        return self.image
+
+
+@dataclass(slots=True)
+class Delete:
+    table: Table
+    key: Item
+    row_key: bytes
+    condition: Condition | None = None
+    show_item: bool = False
+    cause: int = fmt.USER
+
+    def decide(self, old: Row | None) -> Decision:
+        _require(self.condition, old, self.show_item)
+        return None
+
+
+@dataclass(slots=True)
+class Update:
+    table: Table
+    key: Item
+    row_key: bytes
+    update: UpdateExpression | None
+    """None creates an item of just the key, or leaves it as it is."""
+    condition: Condition | None = None
+    show_item: bool = False
+    cause: int = fmt.USER
+
+    def decide(self, old: Row | None) -> Decision:
+        _require(self.condition, old, self.show_item)
+        before = old.item if old is not None else self.key
+        item = self.update.apply(before) if self.update is not None else before
+        indexes.check_keys(self.table, item)
+        size = values.item_size(item)
+        if size > limits.ITEM_BYTES:
+            raise value_texts.update_too_large()
+        return Image(item, size, orjson.dumps(item))
+
+
+@dataclass(slots=True)
+class Check:
+    """Refuses a transaction unless a condition holds; changes nothing."""
+
+    table: Table
+    key: Item
+    row_key: bytes
+    condition: Condition
+    show_item: bool = False
+    cause: int = fmt.USER
+
+    def decide(self, old: Row | None) -> Decision:
+        _require(self.condition, old, self.show_item)
+        return UNCHANGED
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a write found and left. `new` is None after a deletion."""
+
+    old: Row | None
+    new: Item | None
+    new_size: int = 0
+    arms: list[Arm] = field(default_factory=list)
+    collection_size: int | None = None
+    """Bytes of the item's collection, on tables with local indexes."""
+
+    @property
+    def table_bytes(self) -> int:
+        """What the write is charged for on the table: the larger image."""
+        return max(self.old.size if self.old is not None else 0, self.new_size)
+
+
+def execute(tx: Transaction, region: Region, write: Write) -> Outcome:
+    """Run a single write. A refusal is raised and leaves nothing behind."""
+    stored = tx.get(write.row_key)
+    old = Row(stored) if stored is not None else None
+    return _apply(tx, region, write, old, write.decide(old))
+
+
+class Cancelled(Exception):
+    """A transaction with at least one refusal: one entry a write, None where it would have gone through."""
+
+    def __init__(self, refusals: list[errors.ApiError | None]) -> None:
+        super().__init__("transaction cancelled")
+        self.refusals = refusals
+
+
+def execute_all(tx: Transaction, region: Region, writes: Sequence[Write]) -> list[Outcome]:
+    """Run writes to different items as one: all decide on the same moment, then all are applied or none is."""
+    rows = [Row(stored) if stored is not None else None for stored in tx.get_many([w.row_key for w in writes])]
+    decisions: list[Decision] = []
+    refusals: list[errors.ApiError | None] = []
+    for write, old in zip(writes, rows, strict=True):
+        try:
+            decisions.append(write.decide(old))
+            refusals.append(None)
+        except errors.ApiError as refusal:
+            refusals.append(refusal)
+    if any(refusals):
+        raise Cancelled(refusals)
+    return [_apply(tx, region, *one) for one in zip(writes, rows, decisions, strict=True)]
+
+
+def _apply(tx: Transaction, region: Region, write: Write, old: Row | None, decision: Decision) -> Outcome:
+    """The one setter: writes the row and all that follows from it."""
+    if isinstance(decision, _Unchanged):
+        return Outcome(old, old.item if old is not None else None, old.size if old is not None else 0)
+    new = decision
+    outcome = Outcome(old, new.item, new.size) if new is not None else Outcome(old, None)
+    table = write.table
+    if not _same(old, new):
+        _change(tx, region, write, old, new, outcome)
+    if table.local_indexes:
+        outcome.collection_size = tx.counter(_collection(write))
+    return outcome
+
+
+def _same(old: Row | None, new: Image | None) -> bool:
+    """Whether the write would change nothing. Equal items may differ in the order of sets and maps."""
+    if old is None or new is None:
+        return old is None and new is None
+    return old.size == new.size and (old.json == new.json or values.items_equal(old.item, new.item))
+
+
+def _change(
+    tx: Transaction, region: Region, write: Write, old: Row | None, new: Image | None, outcome: Outcome
+) -> None:
+    table, row_key = write.table, write.row_key
+    version = region.versions.next(old.time if old is not None else 0)
+    if new is not None:
+        tx.put(row_key, fmt.item_row(version, new.size, new.json))
+    else:
+        tx.delete(row_key)
+    if table.indexes:
+        outcome.arms = indexes.apply(tx, table, old.item if old else None, new.item if new else None)
+    if table.ttl is not None:
+        expiry.apply(tx, table.ttl, row_key, old.item if old else None, new.item if new else None)
+    before = (old.size, old.json) if old is not None else None
+    after = (new.size, new.json) if new is not None else None
+    _count(tx, write, before, after)
+    changes.append(tx, table, row_key, write.key, version, write.cause, before, after)
+
+
+def _count(
+    tx: Transaction, write: Write, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None
+) -> None:
+    table = write.table
+    rows = (after is not None) - (before is not None)
+    size = (after[0] if after else 0) - (before[0] if before else 0)
+    if rows:
+        tx.add(fmt.count_counter(table.space), rows)
+    if size:
+        tx.add(fmt.bytes_counter(table.space), size)
+        if table.local_indexes:
+            collection = tx.add(_collection(write), size)
+            if collection > limits.ITEM_COLLECTION_BYTES and size > 0:
+                raise table_texts.item_collection_too_large()
+
+
+def _collection(write: Write) -> bytes:
+    """The counter of the item's collection: the items, of one table, that share its partition key."""
+    table = write.table
+    return fmt.collection_counter(table.prefix + table.keys.encode_partition(write.key))

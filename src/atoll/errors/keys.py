@@ -1,0 +1,63 @@
+"""Texts about primary keys and the positions that queries start from."""
+
+from __future__ import annotations
+
+from atoll import limits
+from atoll.errors import ApiError, invalid_parameter, validation
+
+
+def key_does_not_match() -> ApiError:
+    """A Key with other attributes, or of other types, than the table's."""
+    return validation("The provided key element does not match the schema")
+
+
+def missing_key(name: str) -> ApiError:
+    return invalid_parameter(f"Missing the key {name} in the item")
+
+
+def key_type(name: str, expected: str, actual: str) -> ApiError:
+    return invalid_parameter(f"Type mismatch for key {name} expected: {expected} actual: {actual}")
+
+
+def empty_key(name: str, type_: str) -> ApiError:
+    kind = "string" if type_ == "S" else "binary"
+    return validation(
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "
+        f"{kind} value. Key: {name}"
+    )
+
+
+def partition_key_too_large() -> ApiError:
+    # The missing space is the service's.
+    return invalid_parameter(
+        f"Size of hashkey has exceeded the maximum size limit of{limits.PARTITION_KEY_BYTES} bytes"
+    )
+
+
+def sort_key_too_large() -> ApiError:
+    return invalid_parameter(
+        f"Aggregated size of all range keys has exceeded the size limit of {limits.SORT_KEY_BYTES} bytes"
+    )
+
+
+def update_of_key(name: str) -> ApiError:
+    return invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
+
+
+def start_key_invalid() -> ApiError:
+    return validation("The provided starting key is invalid")
+
+
+def start_key_outside() -> ApiError:
+    return validation("The provided starting key is outside query boundaries based on provided conditions")
+
+
+def start_key_outside_segment(segment: int, total: int) -> ApiError:
+    return validation(
+        "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct "
+        f"Segment. TotalSegments: {total} Segment: {segment}"
+    )
+
+
+def single_row_not_restartable() -> ApiError:
+    return validation("The query can return at most one row and cannot be restarted")

@@ -1,0 +1,52 @@
+"""Texts of batches and transactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atoll.errors import ApiError, validation
+
+
+def duplicate_keys() -> ApiError:
+    return validation("Provided list of item keys contains duplicates")
+
+
+def duplicate_operations() -> ApiError:
+    return validation("Transaction request cannot include multiple operations on one item")
+
+
+def transaction_too_large() -> ApiError:
+    return validation("Transaction request cannot be larger than the maximum allowed size of 4 MB")
+
+
+def batch_get_options_differ() -> ApiError:
+    return validation("Too many items requested for the BatchGetItem call")
+
+
+def token_mismatch() -> ApiError:
+    return ApiError("IdempotentParameterMismatchException", None)
+
+
+CODES = {
+    "ConditionalCheckFailedException": "ConditionalCheckFailed",
+    "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded",
+    "ValidationException": "ValidationError",
+    "DuplicateItemException": "DuplicateItem",
+}
+
+
+def reason(refusal: ApiError | None) -> dict[str, Any]:
+    """A position of CancellationReasons; a write that would have gone through has the code None and no message."""
+    if refusal is None:
+        return {"Code": "None"}
+    return {**(refusal.fields or {}), "Code": CODES[refusal.code], "Message": refusal.message}
+
+
+def transaction_cancelled(refusals: list[ApiError | None]) -> ApiError:
+    reasons = [reason(refusal) for refusal in refusals]
+    codes = ", ".join(r["Code"] for r in reasons)
+    return ApiError(
+        "TransactionCanceledException",
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        fields={"CancellationReasons": reasons},
+    )

@@ -1,0 +1,174 @@
+"""Wires one node: regions with their engines, the server, the loop of the background steps.
+
+The only module, beside tests and the command line, that names a concrete engine or starts a loop. A region is opened
+when the first request for it comes (a request's region is the one its signature is for): `DIR/<region>/atoll.db`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from atoll import errors
+from atoll.api import operations
+from atoll.clock import Clock, SystemClock
+from atoll.database import backfill, deletion, tokens
+from atoll.database.region import Region, Settings
+from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.security.credentials import Credentials
+from atoll.storage.engine import Engine, Full, Transaction
+from atoll.storage.memory import MemoryEngine
+from atoll.storage.sqlite import SQLiteEngine
+from atoll.wire.codec import Call
+from atoll.wire.gateway import Gateway
+from atoll.wire.server import Server
+
+_log = logging.getLogger(__name__)
+
+REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
+
+# How long the background steps may not look for work that another process of this node has left.
+LOOK_AGAIN_MS = 1_000
+RETRY_MS = 5_000
+
+
+@dataclass(frozen=True)
+class Config:
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data: Path | None = Path("data")
+    """None keeps everything in memory."""
+    region: str = "us-east-1"
+    workers: int = 1
+    auth: str = "none"
+    durability: str = "full"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def engine(self) -> str:
+        return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
+
+
+Step = Callable[[Transaction, Region, int], int | None]
+"""Does a bounded amount of background work; returns when there is more (milliseconds since 1970), None if never."""
+
+
+STEPS: tuple[Step, ...] = (
+    deletion.finish_deletions,
+    deletion.sweep,
+    backfill.change_indexes,
+    tokens.forget,
+)
+
+
+class Node:
+    """One process. `start`, then `stop`; both on the same event loop."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock: Clock = clock or SystemClock()
+        self.regions: dict[str, Region] = {}
+        self.server: Server | None = None
+        self.address: tuple[str, int] = (config.host, config.port)
+        self._background: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        config = self.config
+        self.region(config.region)
+        credentials = None
+        if config.auth == "sigv4":
+            if config.data is None:
+                raise ValueError("signatures are verified against credentials in the data directory: there is none")
+            credentials = Credentials(config.data / CREDENTIALS_FILE)
+        gateway = Gateway(
+            self._call, operations.TARGETS, clock=self.clock, region=config.region, credentials=credentials
+        )
+        self.server = Server(gateway.answer)
+        addresses = await self.server.listen(
+            config.host, config.port, ssl=self._tls(), reuse_port=config.workers > 1
+        )
+        self.address = addresses[0]
+
+    async def stop(self) -> None:
+        """Answer what has arrived, finish the steps that run, close the stores."""
+        self._stopping = True
+        if self.server is not None:
+            await self.server.drain()
+        for region in self.regions.values():
+            region.wake()
+        await asyncio.gather(*self._background)
+        for region in self.regions.values():
+            await region.engine.close()
+
+    def region(self, name: str) -> Region:
+        if name not in self.regions:
+            if REGION_NAME.fullmatch(name) is None:
+                raise errors.validation(f"Invalid region: {name}")
+            woken = asyncio.Event()
+            region = Region(name, self._open_engine(name), self.clock, self.config.settings, wake=woken.set)
+            self.regions[name] = region
+            self._background.append(asyncio.create_task(self._run_steps(region, woken)))
+        return self.regions[name]
+
+    def _open_engine(self, region: str) -> Engine:
+        config = self.config
+        if config.data is None:
+            return MemoryEngine()
+        return SQLiteEngine.open(config.data / region, durability=config.durability, workers=config.workers)
+
+    def _call(self, call: Call) -> Any:
+        return operations.call(self.region(call.region), call.service, call.operation, call.body)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self.config.tls_cert is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.config.tls_cert, self.config.tls_key)
+        return context
+
+    async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
+        """Run the steps whenever one is due; in the one process that holds the region's lease."""
+        while not self._stopping:
+            woken.clear()
+            wait_ms = LOOK_AGAIN_MS
+            try:
+                if region.engine.lease():
+                    wake_ms = await run_due(region)
+                    if wake_ms is not None:
+                        wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
+            except Exception as error:
+                _log.exception("a background step failed in %s; it is tried again", region.name)
+                wait_ms = RETRY_MS
+                if isinstance(error, Full):
+                    region.catalog.forget()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(woken.wait(), wait_ms / 1000)
+
+
+async def run_due(region: Region) -> int | None:
+    """Run every step until none is due; returns when the next one will be."""
+    wakes = []
+    for step in STEPS:
+        while True:
+            now_ms = region.clock.now_ms()
+            wake_ms = await region.engine.transact(partial(_step, step, region=region, now_ms=now_ms))
+            if wake_ms is None or wake_ms > now_ms:
+                break
+        if wake_ms is not None:
+            wakes.append(wake_ms)
+    return min(wakes, default=None)
+
+
+def _step(step: Step, tx: Transaction, *, region: Region, now_ms: int) -> int | None:
+    return step(tx, region, now_ms)
