@@ -71,4 +71,5 @@ class Engine(Protocol):
     def lease(self) -> bool:
         """Whether this process may run the background steps (at most one process of a store at a time may)."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Commit what is pending, then let the store go. Once is enough, twice is allowed."""

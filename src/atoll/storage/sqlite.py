@@ -106,12 +106,12 @@ class SQLiteEngine:
                 rows.begin("BEGIN")
                 try:
                     result = fn(rows)
-                    if not rows.counted_wrongly():
+                    if not rows.guessed_wrong():
                         return result
                 except apsw.Error:
                     raise
                 except Exception:
-                    if not rows.counted_wrongly():
+                    if not rows.guessed_wrong():
                         raise
                 finally:
                     rows.end()
@@ -139,6 +139,8 @@ class SQLiteEngine:
         return self._lease.try_acquire()
 
     async def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         if self._busy:
             self._drained = asyncio.get_running_loop().create_future()
@@ -168,7 +170,7 @@ class SQLiteEngine:
         writer = self._writer
         try:
             writer.begin("BEGIN IMMEDIATE")
-            writer.is_current()
+            writer.check_counters()
             for pending in batch:
                 wrote = self._run_one(pending) or wrote
             writer.close_scans()
@@ -176,7 +178,7 @@ class SQLiteEngine:
                 writer.write_counters()
             else:
                 writer.commit()
-        except apsw.Error as error:
+        except Exception as error:
             writer.roll_back()
             self._pass_turn()
             self._answer(batch, error)
@@ -217,6 +219,7 @@ class SQLiteEngine:
             self._turn.release()
 
     def _answer(self, batch: list[_Pending], error: BaseException | None) -> None:
+        self._reader.trusting = False
         for pending in batch:
             pending.error = error or pending.error
             if not pending.future.done():

@@ -41,7 +41,7 @@ _SCAN_REVERSE = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMI
 _PUT = "INSERT INTO kv (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
 _DELETE = "DELETE FROM kv WHERE k = ?"
 _DELETE_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ?"
-_BEGIN_TO_READ = "SELECT 1 FROM counters"
+_FIRST_ROW = "SELECT 1 FROM counters"
 _COUNTER = "SELECT n FROM counters WHERE k = ?"
 _SET_COUNTER = "INSERT INTO counters (k, n) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET n = excluded.n"
 
@@ -94,8 +94,9 @@ class Rows:
     """One connection as a `Snapshot`: all reads between `begin` and `end` see one moment.
 
     Counters are kept in memory for as long as the file has the same data version, a number that SQLite keeps for a
-    connection and changes when the start of a transaction finds that somebody has committed. As a transaction starts
-    with its first row, a counter that is asked for before is answered from memory and checked afterwards.
+    connection and changes when the start of a transaction finds that somebody has committed. A transaction starts with
+    its first row, so a counter that is asked for before is guessed from memory and checked afterwards: that saves a
+    statement. `trusting` says that guesses are likely right; who knows of a commit sets it to False.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -105,7 +106,8 @@ class Rows:
         self._counters: dict[bytes, int] = {}
         self._counters_version = -1
         self._counters_changed: set[bytes] = set()
-        self._counted = False
+        self._checked = self._guessed = self._wrong = False
+        self.trusting = False
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._execute(_GET, (key,)).get
@@ -121,14 +123,18 @@ class Rows:
         return cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
 
     def counter(self, key: bytes) -> int:
-        self._counted = True
+        if not self._checked:
+            if self.trusting and key in self._counters and self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:
+                self._guessed = True
+                return self._counters[key]
+            self._wrong = not self.check_counters() and self._guessed
         value = self._counters.get(key)
         if value is None:
             value = self._counters[key] = self._execute(_COUNTER, (key,)).get or 0
         return value
 
     def begin(self, how: str) -> None:
-        self._counted = False
+        self._checked = self._guessed = self._wrong = False
         self._execute(how)
 
     def end(self) -> None:
@@ -141,20 +147,21 @@ class Rows:
             scan.close(True)
         self._scans.clear()
 
-    def is_current(self) -> bool:
-        """Whether the counters in memory are those of this transaction; if not, they are forgotten."""
+    def check_counters(self) -> bool:
+        """Whether the counters in memory are those of this transaction; from now on they are."""
         if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:
-            self._execute(_BEGIN_TO_READ).get  # noqa: B018 - the property runs the statement
+            self._execute(_FIRST_ROW).get  # noqa: B018 - the property runs the statement
         version = self._connection.data_version()
-        if version == self._counters_version:
-            return True
-        self._counters.clear()
-        self._counters_version = version
-        return False
+        current = version == self._counters_version
+        if not current:
+            self._counters.clear()
+            self._counters_version = version
+        self._checked = self.trusting = True
+        return current
 
-    def counted_wrongly(self) -> bool:
-        """Whether a counter was answered that is not the one of this transaction."""
-        return self._counted and not self.is_current()
+    def guessed_wrong(self) -> bool:
+        """Whether a counter was answered that is not the one of this transaction; its function must run again."""
+        return self._guessed and (self._wrong if self._checked else not self.check_counters())
 
     def apply(self, buffer: Buffer) -> bool:
         """Write what a transaction has buffered, but for the counters; whether there was anything."""

@@ -1,0 +1,35 @@
+"""The engines that keep the contract. A test is a coroutine function over one fresh engine, run by `run`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from atoll.storage.engine import Engine
+from atoll.storage.memory import MemoryEngine
+from atoll.storage.mirror import MirrorEngine
+from atoll.storage.sqlite import SQLiteEngine
+
+Scenario = Callable[[Engine], Awaitable[None]]
+
+ENGINES: dict[str, Callable[[Path], Engine]] = {
+    "memory": lambda directory: MemoryEngine(),
+    "sqlite": lambda directory: SQLiteEngine.open(directory, durability="relaxed"),
+    "sqlite-workers": lambda directory: SQLiteEngine.open(directory, durability="relaxed", workers=2),
+    "mirror": lambda directory: MirrorEngine(MemoryEngine(), SQLiteEngine.open(directory, durability="relaxed")),
+}
+
+
+@pytest.fixture(params=ENGINES)
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scenario], None]:
+    async def play(scenario: Scenario) -> None:
+        engine = ENGINES[request.param](tmp_path / "data")
+        try:
+            await scenario(engine)
+        finally:
+            await engine.close()
+
+    return lambda scenario: asyncio.run(play(scenario))

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sqlite3
+
+import pytest
+
+from atoll.storage import sqlite
+from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.sqlite import SQLiteEngine
+
+
+def run(directory, scenario, **options):
+    async def play():
+        engine = SQLiteEngine.open(directory, **options)
+        try:
+            return await scenario(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(play())
+
+
+def everything(engine):
+    return engine.read(lambda s: dict(s.scan(b"", b"\xff")))
+
+
+def test_closed_store_is_found_again_without_its_log(tmp_path):
+    run(tmp_path, lambda engine: engine.transact(lambda tx: (tx.put(b"k", b"v"), tx.add(b"n", 7))))
+    assert not list(tmp_path.glob("atoll.db-*"))
+    assert run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"k"), s.counter(b"n")))) == (b"v", 7)
+
+
+def test_closed_store_takes_no_more_writes(tmp_path):
+    async def scenario(engine):
+        await engine.close()
+        with pytest.raises(RuntimeError):
+            await engine.transact(lambda tx: tx.put(b"k", b"v"))
+
+    run(tmp_path, scenario)
+
+
+def change(path, sql):
+    with sqlite3.connect(path) as connection:
+        connection.executescript(sql)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("PRAGMA user_version = 99", "has format version 99; this Atoll reads version 1"),
+        ("PRAGMA application_id = 5", "was not written by Atoll"),
+        ("PRAGMA application_id = 0; PRAGMA user_version = 0", "was not written by Atoll"),
+    ],
+)
+def test_file_of_another_version_or_application_is_refused_and_left_alone(tmp_path, sql, message):
+    run(tmp_path, lambda engine: engine.transact(lambda tx: tx.put(b"k", b"v")))
+    change(tmp_path / "atoll.db", sql)
+    before = (tmp_path / "atoll.db").read_bytes()
+    with pytest.raises(Corrupt, match=message):
+        SQLiteEngine.open(tmp_path)
+    assert (tmp_path / "atoll.db").read_bytes() == before
+
+
+def test_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "atoll.db").write_bytes(b"not a database at all" * 500)
+    with pytest.raises(Corrupt):
+        SQLiteEngine.open(tmp_path)
+
+
+def test_second_server_on_a_directory_is_refused_until_the_first_has_gone(tmp_path):
+    async def scenario(engine):
+        for workers in (1, 2):
+            with pytest.raises(Locked):
+                SQLiteEngine.open(tmp_path, workers=workers)
+
+    run(tmp_path, scenario)
+    run(tmp_path, everything, workers=2)
+
+
+def test_single_worker_is_refused_beside_several(tmp_path):
+    async def scenario(engine):
+        with pytest.raises(Locked):
+            SQLiteEngine.open(tmp_path)
+        await SQLiteEngine.open(tmp_path, workers=2).close()
+
+    run(tmp_path, scenario, workers=2)
+
+
+def test_writes_that_arrive_together_share_a_commit(tmp_path):
+    async def scenario(engine):
+        commits = []
+        engine._connections[0].set_commit_hook(lambda: bool(commits.append(1)))
+        await asyncio.gather(*(engine.transact(lambda tx, n=n: tx.put(b"%d" % n, b"")) for n in range(500)))
+        assert len(commits) == 1
+
+    run(tmp_path, scenario)
+
+
+def test_full_store_refuses_the_whole_batch_and_works_again_when_there_is_room(tmp_path):
+    async def scenario(engine):
+        await engine.transact(lambda tx: (tx.put(b"small", b"1"), tx.add(b"n", 1)))
+        write = engine._connections[0]
+        write.pragma("max_page_count", write.pragma("page_count") + 2)
+        outcomes = await asyncio.gather(
+            engine.transact(lambda tx: (tx.put(b"small", b"2"), tx.add(b"n", 1))),
+            engine.transact(lambda tx: tx.put(b"large", b"x" * 100_000)),
+            engine.transact(lambda tx: {}["a mistake of its own"]),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes] == [Full, Full, Full]
+        assert await everything(engine) == {b"small": b"1"}
+        assert await engine.transact(lambda tx: tx.add(b"n", 1)) == 2
+        write.pragma("max_page_count", 1_000_000)
+        await engine.transact(lambda tx: tx.put(b"large", b"x" * 100_000))
+        assert len(await everything(engine)) == 2
+
+    run(tmp_path, scenario)
+
+
+def test_disk_that_fails_at_the_commit_refuses_the_batch_and_works_again(tmp_path):
+    """A limit on the size of files stands for the disk: the log cannot grow, so the COMMIT itself fails."""
+
+    async def scenario(engine):
+        await engine.transact(lambda tx: (tx.put(b"k", b"1"), tx.add(b"n", 1)))
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "atoll.db-wal").stat().st_size + 5_000, hard))
+        try:
+            outcomes = await asyncio.gather(
+                *(engine.transact(lambda tx: (tx.put(b"k", b"x" * 50_000), tx.add(b"n", 1))) for _ in range(3)),
+                return_exceptions=True,
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [type(outcome) for outcome in outcomes] == [Full] * 3
+        assert await engine.read(lambda s: (s.get(b"k"), s.counter(b"n"))) == (b"1", 1)
+        assert await engine.transact(lambda tx: (tx.get(b"k"), tx.add(b"n", 1))) == (b"1", 2)
+
+    run(tmp_path, scenario)
+    assert run(tmp_path, lambda engine: engine.read(lambda s: s.counter(b"n"))) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_log_does_not_grow_without_bound_under_constant_load(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 100)
+    monkeypatch.setattr(sqlite, "CHECKPOINT_REST_PAGES", 80)
+
+    async def client(engine, number):
+        for turn in range(60):
+            key = b"%d-%d" % (number, turn)
+            await engine.transact(lambda tx, key=key: tx.put(key, key * 300))
+            await engine.read(lambda s, key=key: s.get(key))
+
+    async def scenario(engine):
+        await asyncio.gather(*(client(engine, number) for number in range(32)))
+        written = 32 * 60 * 4_096
+        assert (tmp_path / "atoll.db-wal").stat().st_size < written / 2
+
+    run(tmp_path, scenario, durability="relaxed", workers=workers)
+
+
+# Several processes. `processes.start` runs one of the small programs of processes.py.
+
+
+def test_two_reads_of_one_function_see_one_moment_while_another_process_commits(tmp_path, processes):
+    other = processes.start("commit_on_request", tmp_path)
+    other.stdout.readline()
+
+    def commit(value):
+        other.stdin.write(f"{value}\n")
+        other.stdin.flush()
+        other.stdout.readline()
+
+    async def scenario(engine):
+        commit(1)
+
+        def fn(s):
+            first = s.get(b"a"), s.counter(b"n")
+            if first[1] == 1:
+                commit(2)
+            rows = s.scan(b"a", b"z")
+            return first, s.get(b"b"), list(rows), s.counter(b"n")
+
+        assert await engine.read(fn) == ((b"1", 1), b"1", [(b"a", b"1"), (b"b", b"1")], 1)
+        assert await engine.read(fn) == ((b"2", 2), b"2", [(b"a", b"2"), (b"b", b"2")], 2)
+
+    run(tmp_path, scenario, workers=2)
+
+
+def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processes):
+    other = processes.start("commit_on_request", tmp_path)
+    other.stdout.readline()
+    asked = []
+
+    def commit(value):
+        other.stdin.write(f"{value}\n")
+        other.stdin.flush()
+        other.stdout.readline()
+
+    async def scenario(engine):
+        commit(1)
+        assert await engine.read(lambda s: s.counter(b"n")) == 1
+
+        def fn(s):
+            count = s.counter(b"n")
+            if not asked:
+                asked.append(commit(2))
+            return count, s.get(b"a")
+
+        assert await engine.read(fn) == (2, b"2")
+        commit(3)
+        assert await engine.read(lambda s: s.counter(b"n")) == 3
+        assert await engine.transact(lambda tx: tx.add(b"n", 1)) == 4
+
+    run(tmp_path, scenario, workers=2)
+
+
+def test_increments_of_two_processes_are_all_counted_and_none_is_locked_out(tmp_path, processes):
+    others = [processes.start("increment", tmp_path, 40, 8) for _ in range(2)]
+    for other in others:
+        assert other.stdout.readline() == "ready\n"
+    for other in others:
+        other.stdin.write("go\n")
+        other.stdin.flush()
+    assert [other.wait() for other in others] == [0, 0]
+    counted = run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"row"), s.counter(b"n"))))
+    assert counted == (b"640", 640)
+
+
+def test_lease_passes_on_when_its_process_is_killed(tmp_path, processes):
+    other = processes.start("commit_on_request", tmp_path)
+    assert other.stdout.readline() == "True\n"
+
+    async def scenario(engine):
+        assert not engine.lease()
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert engine.lease()
+
+    run(tmp_path, scenario, workers=2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_acknowledged_write_outlives_kill_9_and_none_is_half_there(tmp_path, processes, workers):
+    acknowledged = []
+    for kill in range(2):
+        others = [processes.start("write_until_killed", tmp_path, workers, f"{kill}-{n}-") for n in range(workers)]
+        for other in others:
+            acknowledged += [other.stdout.readline().strip() for _ in range(200)]
+        for other in others:
+            other.send_signal(signal.SIGKILL)
+            acknowledged += other.stdout.read().split("\n")[:-1]
+            other.wait()
+    found = run(tmp_path, everything)
+    whole = {key[1:] for key in found if key.startswith(b"x")}
+    assert whole == {key[1:] for key in found if key.startswith(b"y")}
+    assert whole >= {key.encode() for key in acknowledged}
+    assert all(found[b"x" + key] == key * 50 for key in whole)
