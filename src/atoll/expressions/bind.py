@@ -1,0 +1,200 @@
+"""Expressions with the ExpressionAttributeNames and ExpressionAttributeValues of one request.
+
+    text --parse--> tree --names, values--> checked --names--> program --values--> Condition, Update, ...
+
+A text is parsed once; for each meaning of its names and each combination of its values' types it is checked and compiled
+once. So the usual request costs a look-up by text and one by names and types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from atoll import limits
+from atoll.errors import ApiError
+from atoll.errors import expressions as errors
+from atoll.expressions import condition, keyrange, operands, parser, projection, tree, update
+from atoll.expressions.condition import Condition
+from atoll.expressions.keyrange import KeyAttribute, KeyCondition
+from atoll.expressions.projection import Projection
+from atoll.expressions.update import Update
+from atoll.model import values as model
+from atoll.model.values import AttributeValue
+
+NAMES = "ExpressionAttributeNames"
+VALUES = "ExpressionAttributeValues"
+
+_is_name_key = re.compile(r"#[A-Za-z0-9_]+").fullmatch
+_is_value_key = re.compile(r":[A-Za-z0-9_]+").fullmatch
+_NOTHING: dict[str, Any] = {}
+_TEXTS = 4096
+_PROGRAMS_OF_TEXT = 64
+
+
+def bindings(request: Mapping[str, Any], expressions: Sequence[str], legacy: Sequence[str] = ()) -> Bindings:
+    """The bindings of a request that may have these parameters, each list in the order of the service's texts. Checks
+    the values and makes them canonical."""
+    given = [parameter for parameter in expressions if request.get(parameter) is not None]
+    names, values = request.get(NAMES), request.get(VALUES)
+    if given:
+        mixed = [
+            parameter
+            for parameter in legacy
+            if request.get(parameter) is not None and (parameter != "KeyConditions" or f"{parameter[:-1]}Expression" in given)
+        ]
+        if mixed:
+            raise errors.mixed_parameters(mixed, given)
+    elif names is not None:
+        raise errors.names_without_expression()
+    if values is not None:
+        takers = [parameter for parameter in expressions if parameter != "ProjectionExpression"]
+        if not any(parameter in given for parameter in takers):
+            raise errors.values_without_expression(takers)
+    bound = Bindings(names, values)
+    if values is not None:
+        _check_values(values)
+    return bound
+
+
+def _check_values(values: dict[str, AttributeValue]) -> None:
+    size = 0
+    for key, value in values.items():
+        try:
+            size += model.check_value(value)
+        except ApiError as error:
+            if error.code != "ValidationException":
+                raise
+            raise errors.map_value(VALUES, key, error.message) from None
+    if size > limits.EXPRESSION_VARIABLES_BYTES:
+        raise errors.map_too_large(VALUES)
+
+
+class Bindings:
+    """One per request: all its expressions are bound here, then `finish` looks for what none of them used."""
+
+    __slots__ = ("_names", "_used", "_values")
+
+    def __init__(self, names: dict[str, str] | None, values: dict[str, AttributeValue] | None) -> None:
+        """`values` are canonical."""
+        if names is not None:
+            _check_keys(NAMES, names, _is_name_key)
+            for key, name in names.items():
+                if not name:
+                    raise errors.map_value(NAMES, key, "Empty attribute name")
+        if values is not None:
+            _check_keys(VALUES, values, _is_value_key)
+        self._names = _NOTHING if names is None else names
+        self._values = _NOTHING if values is None else values
+        self._used: list[_Expression] = []
+
+    def condition(self, text: str, kind: str = "ConditionExpression") -> Condition:
+        """`kind` is the parameter that the text came in, FilterExpression or ConditionExpression."""
+        found: condition.Program = self._program(_CONDITION, text, kind)
+        return found.with_values(self._values)
+
+    def projection(self, text: str) -> Projection:
+        found: Projection = self._program(_PROJECTION, text, "ProjectionExpression")
+        return found
+
+    def update(self, text: str) -> Update:
+        return Update(self._program(_UPDATE, text, "UpdateExpression"), self._values)
+
+    def key_condition(
+        self, text: str, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute]
+    ) -> KeyCondition:
+        """`partition` and `sort` are the key schema of the table or index: names and types, in order."""
+        found: keyrange.Conditions = self._program(_KEY_CONDITION, text, "KeyConditionExpression")
+        return keyrange.key_condition(found, self._values, partition, sort)
+
+    def finish(self) -> None:
+        """After all expressions of the request: refuse names and values that none of them used."""
+        if self._names:
+            unused = self._names.keys() - {name for expression in self._used for name in expression.names}
+            if unused:
+                raise errors.unused(NAMES, unused)
+        if self._values:
+            unused = self._values.keys() - {name for expression in self._used for name in expression.values}
+            if unused:
+                raise errors.unused(VALUES, unused)
+
+    def _program(self, language: _Language, text: str, kind: str) -> Any:
+        try:
+            expression = _expression(language, text)
+            program = expression.program(self._names, self._values)
+        except errors.Fault as fault:
+            raise errors.invalid(kind, fault) from None
+        self._used.append(expression)
+        return program
+
+
+def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str], object]) -> None:
+    if not keys:
+        raise errors.empty_map(parameter)
+    for key in keys:
+        if not is_valid(key):
+            raise errors.map_key(parameter, key)
+
+
+class _Language:
+    """Three steps from a text to a program."""
+
+    def __init__(
+        self,
+        parse: Callable[[str], Any],
+        check: Callable[[Any, operands.Names, operands.Values], None],
+        compile: Callable[[Any], Any],
+    ) -> None:
+        self.parse = parse
+        self.check = check
+        self.compile = compile
+
+
+_CONDITION = _Language(parser.condition, operands.check_condition, condition.program)
+_KEY_CONDITION = _Language(parser.condition, operands.check_condition, keyrange.conditions)
+_UPDATE = _Language(parser.update, operands.check_update, update.program)
+_PROJECTION = _Language(parser.projection, operands.check_projection, projection.program)
+
+
+class _Expression:
+    """A parsed text with its programs."""
+
+    def __init__(self, language: _Language, text: str) -> None:
+        self._language = language
+        self._tree = language.parse(text)
+        self._programs: dict[tuple[str | None, ...], Any] = {}
+        names: dict[str, None] = {}  # as ordered sets
+        values: dict[str, None] = {}
+        self._depends_on_content = False
+        for node in tree.walk(self._tree):
+            match node:
+                case tree.PathOperand(path):
+                    names.update((part, None) for part in path if isinstance(part, str) and part[0] == "#")
+                case tree.ValueOperand(name):
+                    values[name] = None
+                case tree.Between() | tree.Function("attribute_type"):
+                    self._depends_on_content = True
+        self.names = tuple(names)
+        self.values = tuple(values)
+
+    def program(self, names: operands.Names, values: operands.Values) -> Any:
+        """Raises a fault that the tree has with these names and values."""
+        key = tuple([names.get(name) for name in self.names] + [_type(values.get(value)) for value in self.values])
+        program = self._programs.get(key)
+        if program is None or self._depends_on_content:
+            self._language.check(self._tree, names, values)
+        if program is None:
+            program = self._language.compile(tree.resolve(self._tree, names))
+            if len(self._programs) >= _PROGRAMS_OF_TEXT:
+                self._programs.clear()
+            self._programs[key] = program
+        return program
+
+
+def _type(value: AttributeValue | None) -> str | None:
+    return None if value is None else next(iter(value))
+
+
+_expression = lru_cache(_TEXTS)(_Expression)

@@ -1,0 +1,178 @@
+"""Faults of operands: those that a text has only together with its names and values.
+
+The checks take a tree as parsed and raise the first fault. Conditions are checked in the order of the text, operands
+before their operators. Updates and projections are checked as the service does it: all paths, last one first; then all
+values, again last one first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from atoll import limits
+from atoll.errors import expressions as errors
+from atoll.expressions import tree
+from atoll.model import paths
+from atoll.model.paths import Path
+from atoll.model.values import AttributeValue, compare
+
+Names = Mapping[str, str]
+Values = Mapping[str, AttributeValue]
+
+TYPES = frozenset(["S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "L", "M"])
+_ORDERED = frozenset(["S", "N", "B"])
+_STRINGS = frozenset(["S", "B"])
+_NUMBER = frozenset(["N"])
+_LIST = frozenset(["L"])
+_SETS = frozenset(["SS", "NS", "BS"])
+_SIZED = TYPES - {"N", "BOOL", "NULL"}
+_OPERAND_COUNTS = {
+    "attribute_exists": 1,
+    "attribute_not_exists": 1,
+    "attribute_type": 2,
+    "begins_with": 2,
+    "contains": 2,
+    "size": 1,
+    "if_not_exists": 2,
+    "list_append": 2,
+}
+
+
+def check_condition(parsed: tree.ConditionNode, names: Names, values: Values) -> None:
+    _Check(names, values).node(parsed)
+
+
+def check_update(actions: tuple[tree.Action, ...], names: Names, values: Values) -> None:
+    check = _Check(names, values)
+    check.distinct_paths([action.path for action in actions])
+    for action in reversed(actions):
+        if isinstance(action, tree.Set):
+            check.node(action.value)
+        elif not isinstance(action, tree.Remove):
+            section, allowed = ("ADD", _SETS | _NUMBER) if isinstance(action, tree.Add) else ("DELETE", _SETS)
+            type_ = check.node(action.value)
+            if type_ not in allowed:
+                raise errors.section_operand_type(section, str(type_))
+
+
+def check_projection(parsed: tuple[tree.PathOperand, ...], names: Names, values: Values) -> None:
+    _Check(names, values).distinct_paths(parsed)
+
+
+class _Check:
+    def __init__(self, names: Names, values: Values) -> None:
+        self.names = names
+        self.values = values
+
+    def path(self, operand: tree.PathOperand) -> Path:
+        found: list[str | int] = []
+        for part in operand.path:
+            if isinstance(part, str) and part[0] == "#":
+                if part not in self.names:
+                    raise errors.undefined_name(part)
+                part = self.names[part]
+            found.append(part)
+        return tuple(found)
+
+    def distinct_paths(self, operands: Iterable[tree.PathOperand]) -> None:
+        seen: list[Path] = []
+        for operand in reversed(list(operands)):
+            path = self.path(operand)
+            for other in seen:
+                if paths.overlap(path, other):
+                    raise errors.paths_overlap(paths.text(path), paths.text(other))
+                if paths.conflict(path, other):
+                    raise errors.paths_conflict(paths.text(path), paths.text(other))
+            seen.append(path)
+
+    def node(self, node: Any) -> str | None:
+        """Check a node and what is below it; the type of its value, if that is known without an item."""
+        match node:
+            case tree.PathOperand():
+                self.path(node)
+            case tree.ValueOperand(name):
+                if name not in self.values:
+                    raise errors.undefined_value(name)
+                return next(iter(self.values[name]))
+            case tree.And(terms) | tree.Or(terms):
+                for term in terms:
+                    self.node(term)
+            case tree.Not(term):
+                self.node(term)
+            case tree.Compare(op, left, right):
+                self.operator(op, (left, right), None if op in ("=", "<>") else _ORDERED)
+            case tree.In(operand, choices):
+                self.operator("IN", (operand, *choices))
+                if len(choices) > limits.EXPRESSION_OPERANDS_IN:
+                    raise errors.operands_in(len(choices))
+            case tree.Between(operand, low, high):
+                self.operator("BETWEEN", (operand, low, high), _ORDERED)
+                self.bounds(low, high)
+            case tree.Arithmetic(op, left, right):
+                self.arithmetic(op, (left, right))
+            case tree.Function(name, args):
+                return self.function(name, args)
+        return None
+
+    def operator(
+        self, name: str, operands: tuple[tree.Operand, ...], allowed: frozenset[str] | None = None
+    ) -> list[str | None]:
+        types = [self.node(operand) for operand in operands]
+        self.count(name, operands)
+        self.distinct(name, operands)
+        if allowed is not None:
+            self.types(name, types, allowed)
+        return types
+
+    def arithmetic(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
+        types = [self.node(operand) for operand in operands]
+        self.types(name, types, _NUMBER)
+
+    def function(self, name: str, args: tuple[tree.Operand, ...]) -> str | None:
+        if name == "list_append":  # may append a list to itself
+            types = [self.node(operand) for operand in args]
+            self.count(name, args)
+            self.types(name, types, _LIST)
+            return None
+        types = self.operator(name, args)
+        if name in ("attribute_exists", "attribute_not_exists", "if_not_exists"):
+            if not isinstance(args[0], tree.PathOperand):
+                raise errors.path_required(name)
+        elif name == "begins_with":
+            self.types(name, types, _STRINGS)
+        elif name == "size":
+            self.types(name, types, _SIZED)
+            return "N"
+        elif name == "attribute_type":
+            if not isinstance(args[1], tree.ValueOperand) or types[1] != "S":
+                raise errors.operand_type(name, types[1] or errors.any_type())
+            if self.values[args[1].name]["S"] not in TYPES:
+                raise errors.type_name(self.values[args[1].name]["S"])
+        return None
+
+    def count(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
+        if _OPERAND_COUNTS.get(name, len(operands)) != len(operands):
+            raise errors.operand_count(name, len(operands))
+
+    def distinct(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
+        """The guide: "the first operand must be distinct from the remaining operands" (of paths only)."""
+        if isinstance(operands[0], tree.PathOperand):
+            first = self.path(operands[0])
+            if any(isinstance(other, tree.PathOperand) and self.path(other) == first for other in operands[1:]):
+                raise errors.not_distinct(name, paths.text(first))
+
+    def types(self, name: str, types: Iterable[str | None], allowed: frozenset[str]) -> None:
+        for type_ in types:
+            if type_ is not None and type_ not in allowed:
+                raise errors.operand_type(name, type_)
+
+    def bounds(self, low: tree.Operand, high: tree.Operand) -> None:
+        """The bounds of BETWEEN are compared where both are given as values."""
+        if isinstance(low, tree.ValueOperand) and isinstance(high, tree.ValueOperand):
+            one, two = self.values[low.name], self.values[high.name]
+            order = compare(one, two)
+            if order is None:
+                raise errors.between_types(one, two)
+            if order > 0:
+                raise errors.between_order(one, two)

@@ -1,0 +1,176 @@
+"""Updates as programs: each action becomes a path and a closure that computes the path's new value, None to remove it.
+
+All right-hand sides read the item as it was, so the order of actions does not matter: `SET a = b, b = a` swaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from atoll.errors import expressions as errors
+from atoll.expressions import tree
+from atoll.expressions.condition import Read, reader
+from atoll.model import numbers, paths
+from atoll.model.paths import Path
+from atoll.model.values import AttributeValue, Item
+
+Values = Mapping[str, AttributeValue]
+Compute = Callable[[Item, Values], AttributeValue | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    steps: tuple[tuple[Path, Compute], ...]
+    flat: tuple[tuple[str, Compute], ...] | None  # the same steps where no path goes below the top level
+    attributes: frozenset[str]
+
+
+@dataclass(slots=True)
+class Update:
+    program: Program
+    values: Values
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The top-level names that the update touches."""
+        return self.program.attributes
+
+    def apply(self, old: Item) -> Item:
+        """The new item. `old` stays as it is and may share parts with the new one. Nothing is checked that the caller
+        has to check of every new item: keys, sizes, nesting."""
+        values = self.values
+        flat = self.program.flat
+        if flat is None:
+            sets, removes = [], []
+            for path, compute in self.program.steps:
+                value = compute(old, values)
+                if value is None:
+                    removes.append(path)
+                else:
+                    sets.append((path, value))
+            return paths.changed(old, sets, removes)
+        new = dict(old)
+        for name, compute in flat:
+            value = compute(old, values)
+            if value is None:
+                new.pop(name, None)
+            else:
+                new[name] = value
+        return new
+
+    def touched(self, item: Item) -> Item:
+        """What the touched paths hold, in the old item for UPDATED_OLD, in the new one for UPDATED_NEW."""
+        return paths.project(item, [path for path, _ in self.program.steps])
+
+
+def compile(actions: tuple[tree.Action, ...], values: Values) -> Update:
+    """For trees that were not parsed from an expression: legacy parameters, PartiQL."""
+    return Update(program(actions), values)
+
+
+def program(actions: tuple[tree.Action, ...]) -> Program:
+    steps = tuple((action.path.path, _compute(action)) for action in actions)
+    names = [str(path[0]) for path, _ in steps]
+    nested = any(len(path) > 1 for path, _ in steps)
+    flat = None if nested else tuple((name, compute) for name, (_, compute) in zip(names, steps, strict=True))
+    return Program(steps, flat, frozenset(names))
+
+
+def _compute(action: tree.Action) -> Compute:
+    match action:
+        case tree.Set(_, value):
+            return _value(value)
+        case tree.Remove():
+            return lambda old, values: None
+        case tree.Add(path, operand):
+            return _combination(_sum_or_union, reader(path), operand.name)
+        case tree.Delete(path, operand):
+            return _combination(_difference, reader(path), operand.name)
+
+
+# Right-hand sides of SET. They always have a value, or raise.
+
+
+def _value(node: tree.Operand | tree.Arithmetic) -> Read:
+    match node:
+        case tree.Arithmetic(op, left, right):
+            return _arithmetic(numbers.add if op == "+" else numbers.subtract, _value(left), _value(right))
+        case tree.Function("if_not_exists", (path, default)):
+            return _alternative(reader(path), _value(default))
+        case tree.Function("list_append", (first, second)):
+            return _appended(_value(first), _value(second))
+        case tree.PathOperand():
+            return _present(reader(node))
+        case tree.ValueOperand():
+            return reader(node)
+    raise AssertionError(f"{node} is no value of an update")
+
+
+def _present(read: Read) -> Read:
+    def run(old: Item, values: Values) -> AttributeValue:
+        value = read(old, values)
+        if value is None:
+            raise errors.missing_attribute()
+        return value
+
+    return run
+
+
+def _alternative(read: Read, default: Read) -> Read:
+    def run(old: Item, values: Values) -> AttributeValue | None:
+        value = read(old, values)
+        return default(old, values) if value is None else value
+
+    return run
+
+
+def _arithmetic(operation: Callable[[str, str], str], left: Read, right: Read) -> Read:
+    def run(old: Item, values: Values) -> AttributeValue:
+        return {"N": operation(_content("N", left(old, values)), _content("N", right(old, values)))}
+
+    return run
+
+
+def _appended(left: Read, right: Read) -> Read:
+    def run(old: Item, values: Values) -> AttributeValue:
+        return {"L": _content("L", left(old, values)) + _content("L", right(old, values))}
+
+    return run
+
+
+def _content(type_: str, value: AttributeValue | None) -> Any:
+    if value is None or type_ not in value:
+        raise errors.wrong_operand()
+    return value[type_]
+
+
+# ADD and DELETE
+
+
+def _combination(
+    combine: Callable[[AttributeValue | None, AttributeValue], AttributeValue | None], read: Read, name: str
+) -> Compute:
+    return lambda old, values: combine(read(old, values), values[name])
+
+
+def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue:
+    if old is None:
+        return operand
+    [(type_, content)] = operand.items()
+    present = _content(type_, old)
+    if type_ == "N":
+        return {"N": numbers.add(present, content)}
+    known = set(present)
+    return {type_: present + [member for member in content if member not in known]}
+
+
+def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:
+    """None where nothing is left: there are no empty sets."""
+    if old is None:
+        return None
+    [(type_, content)] = operand.items()
+    unwanted = set(content)
+    left = [member for member in _content(type_, old) if member not in unwanted]
+    return {type_: left} if left else None
