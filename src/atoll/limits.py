@@ -50,6 +50,13 @@ ACCOUNT_READ_UNITS = 80_000
 ACCOUNT_WRITE_UNITS = 80_000
 TABLE_READ_UNITS = 40_000
 TABLE_WRITE_UNITS = 40_000
+# Decreases of a table's or index's provisioned units: 4 at any time of a UTC day, then one an hour.
+THROUGHPUT_DECREASES = 4
+THROUGHPUT_DECREASE_INTERVAL_MS = 3600 * 1000
+# What a new on-demand table can serve at once ("Understanding DynamoDB warm throughput").
+WARM_READ_UNITS = 12_000
+WARM_WRITE_UNITS = 4_000
+UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000
 PARTITION_BYTES = 10 * 1024**3

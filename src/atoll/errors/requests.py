@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.errors import ApiError, serialization, validation
+from atoll.errors import ApiError, access_denied, serialization, validation
 
 # Constraints. They appear in a violation by themselves, or several of them in a bracket of `each`.
 
@@ -82,6 +82,11 @@ def transact_get_is_empty() -> ApiError:
 
 def invalid_table_arn() -> ApiError:
     return validation("Invalid TableArn")
+
+
+def foreign_table(arn: str) -> ApiError:
+    """An ARN of another account or region."""
+    return access_denied(f"The request is not authorized on resource: {arn}")
 
 
 # JSON of the wrong type (SerializationException); the other texts of this kind are those of values

@@ -1,0 +1,433 @@
+"""What a table's definition has to be, beyond the shape of the request: pure checks of CreateTable and UpdateTable.
+
+`check_create` and `check_update` need the request only; `check_update_of` compares it with the table that is to be
+changed. Checks stand in the order in which the service makes them: capacity, keys, local indexes, global indexes,
+attribute definitions as a whole, the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from atoll import errors, limits
+from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, Table, Throughput
+from atoll.errors import tables as texts
+
+Body = dict[str, Any]
+
+DAY_MS = 24 * 3600 * 1000
+
+# What UpdateTable can change, by kind: one kind a call. Deletion protection goes with any.
+KINDS: dict[str, str] = {
+    "ProvisionedThroughput": "capacity",
+    "OnDemandThroughput": "capacity",
+    "WarmThroughput": "capacity",
+    "StreamSpecification": "stream",
+    "SSESpecification": "encryption",
+    "TableClass": "class",
+    "ReplicaUpdates": "replicas",
+    "GlobalTableWitnessUpdates": "replicas",
+    "MultiRegionConsistency": "replicas",
+}
+CHANGES = (*KINDS, "BillingMode", "GlobalSecondaryIndexUpdates", "DeletionProtectionEnabled")
+
+
+def check_create(body: Body) -> None:
+    """Also of the parameters from which an import makes its table."""
+    mode = body.get("BillingMode") or PROVISIONED
+    declared = [a["AttributeName"] for a in body["AttributeDefinitions"]]
+    _check_table_units(mode, body)
+    _check_table_keys(body, declared)
+    names: set[str] = set()
+    if body.get("LocalSecondaryIndexes") is not None:
+        _check_local_indexes(body, declared, names)
+    if body.get("GlobalSecondaryIndexes") is not None:
+        _check_global_indexes(body["GlobalSecondaryIndexes"], mode, declared, names)
+    _check_all_used(body, declared)
+    indexes = [*(body.get("LocalSecondaryIndexes") or ()), *(body.get("GlobalSecondaryIndexes") or ())]
+    _check_projected(_included(index) for index in indexes)
+    _check_stream(body)
+    _check_encryption(body)
+    _check_warm(body, "table", (limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS) if mode == ON_DEMAND else (1, 1))
+    check_tags(body.get("Tags") or [])
+
+
+def check_tags(tags: list[Body]) -> None:
+    """Tags of one request; how many a resource has in all is for the caller to see."""
+    keys = [tag["Key"] for tag in tags]
+    if len(set(keys)) < len(keys):
+        raise texts.tag_repeated()
+    if any(key.startswith("aws:") for key in keys):
+        raise texts.tag_reserved()
+    if len(keys) > limits.TAGS:
+        raise texts.too_many_tags()
+
+
+# Capacity
+
+
+def _check_table_units(mode: str, body: Body) -> None:
+    given = body.get("ProvisionedThroughput")
+    if mode == ON_DEMAND and given is not None:
+        raise texts.units_on_demand()
+    if mode == PROVISIONED and given is None:
+        raise texts.units_required()
+    _check_bounds(given)
+    _check_maxima(mode, body)
+
+
+def _check_bounds(given: Body | None) -> None:
+    for member in ("ReadCapacityUnits", "WriteCapacityUnits"):
+        if given is not None and given[member] > limits.UNITS_BOUND:
+            raise texts.units_out_of_bounds(given[member], member)
+
+
+def _check_maxima(mode: str, body: Body) -> None:
+    given = body.get("OnDemandThroughput")
+    if given is None:
+        return
+    if mode == PROVISIONED:
+        raise texts.on_demand_maximum_provisioned()
+    for member in ("MaxReadRequestUnits", "MaxWriteRequestUnits"):
+        units = given.get(member)
+        if units is not None and units != -1 and units < 1:
+            raise texts.on_demand_maximum_out_of_bounds(units, member)
+
+
+def _check_warm(body: Body, of: str, current: tuple[int, int]) -> None:
+    """What has been warmed stays warm: the values can only grow."""
+    given = body.get("WarmThroughput") or {}
+    for member, units in zip(("ReadUnitsPerSecond", "WriteUnitsPerSecond"), current, strict=True):
+        if given.get(member) is not None and given[member] < units:
+            raise texts.warm_throughput_lower(member, of)
+
+
+def _check_index_units(mode: str, index: Body) -> None:
+    given = index.get("ProvisionedThroughput")
+    if mode == ON_DEMAND and given is not None:
+        raise texts.index_units_on_demand(index["IndexName"])
+    if mode == PROVISIONED and given is None:
+        raise texts.index_units_required(index["IndexName"])
+    _check_bounds(given)
+    _check_maxima(mode, index)
+
+
+# Keys
+
+
+def _names(schema: list[Body]) -> list[str]:
+    return [element["AttributeName"] for element in schema]
+
+
+def _check_table_keys(body: Body, declared: list[str]) -> None:
+    schema = body["KeySchema"]
+    if len(schema) > len(declared):
+        raise texts.key_undefined()
+    _check_defined(schema, declared)
+    _check_pair(schema)
+    if len(set(declared)) < len(declared):
+        raise texts.definition_repeated()
+    indexed = body.get("LocalSecondaryIndexes") is not None or body.get("GlobalSecondaryIndexes") is not None
+    if not indexed and len(schema) != len(declared):
+        raise texts.definitions_do_not_match()
+
+
+def _check_defined(schema: list[Body], declared: Iterable[str]) -> None:
+    if not set(_names(schema)) <= set(declared):
+        raise texts.keys_undefined(_names(schema), declared)
+
+
+def _check_pair(schema: list[Body]) -> None:
+    """The keys of a table or local index: HASH, or HASH and RANGE."""
+    _check_distinct(schema)
+    if schema[0]["KeyType"] != "HASH":
+        raise texts.first_key_not_hash()
+    if len(schema) > 1 and schema[1]["KeyType"] != "RANGE":
+        raise texts.second_key_not_range()
+
+
+def _check_lists(schema: list[Body]) -> None:
+    """The keys of a global index: up to four HASH attributes, then up to four RANGE attributes."""
+    _check_distinct(schema)
+    if schema[0]["KeyType"] != "HASH":
+        raise texts.first_key_not_hash()
+    kinds = [element["KeyType"] for element in schema]
+    if kinds != sorted(kinds):
+        raise texts.hash_key_after_range()
+    for kind in ("HASH", "RANGE"):
+        if kinds.count(kind) > limits.INDEX_KEY_ATTRIBUTES:
+            raise texts.too_many_keys(kind)
+
+
+def _check_distinct(schema: list[Body]) -> None:
+    if len(set(_names(schema))) < len(schema):
+        raise texts.key_repeated()
+
+
+def _check_all_used(body: Body, declared: list[str]) -> None:
+    used = dict.fromkeys(_names(body["KeySchema"]))
+    for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        for index in body.get(member) or ():
+            used |= dict.fromkeys(_names(index["KeySchema"]))
+    if not used.keys() >= set(declared):
+        raise texts.definitions_unused(declared, used)
+
+
+# Indexes
+
+
+def _check_local_indexes(body: Body, declared: list[str], names: set[str]) -> None:
+    indexes = body["LocalSecondaryIndexes"]
+    if not indexes:
+        raise texts.no_indexes("LocalSecondaryIndexes")
+    if len(body["KeySchema"]) < 2:
+        raise texts.table_without_range_key()
+    table_key = body["KeySchema"][0]["AttributeName"]
+    for index in indexes:
+        schema, name = index["KeySchema"], index["IndexName"]
+        _check_defined(schema, declared)
+        _check_pair(schema)
+        if len(schema) < 2:
+            raise texts.index_without_range_key(name)
+        if schema[0]["AttributeName"] != table_key:
+            raise texts.index_hash_key_differs(name, schema[0]["AttributeName"], table_key)
+        _check_projection(index)
+        _check_new_name(name, names)
+    if len(indexes) > limits.LOCAL_INDEXES:
+        raise texts.too_many_local_indexes()
+
+
+def _check_global_indexes(indexes: list[Body], mode: str, declared: list[str], names: set[str]) -> None:
+    if not indexes:
+        raise texts.no_indexes("GlobalSecondaryIndexes")
+    for index in indexes:
+        _check_global_index(index, mode, declared)
+        _check_new_name(index["IndexName"], names)
+    if len(indexes) > limits.GLOBAL_INDEXES:
+        raise texts.too_many_global_indexes()
+
+
+def _check_global_index(index: Body, mode: str, declared: Iterable[str]) -> None:
+    _check_defined(index["KeySchema"], declared)
+    _check_lists(index["KeySchema"])
+    _check_projection(index)
+    _check_index_units(mode, index)
+
+
+def _check_new_name(name: str, names: set[str]) -> None:
+    if name in names:
+        raise texts.duplicate_index(name)
+    names.add(name)
+
+
+def _check_projection(index: Body) -> None:
+    kind, included = index["Projection"].get("ProjectionType"), index["Projection"].get("NonKeyAttributes")
+    if kind is None:
+        raise texts.no_projection_type()
+    if kind != "INCLUDE" and included is not None:
+        raise texts.attributes_not_included(kind)
+    if kind == "INCLUDE" and included is None:
+        raise texts.nothing_included()
+    for position, name in enumerate(included or ()):
+        if name in included[:position]:
+            raise texts.projected_attribute_repeated(name)
+
+
+def _included(index: Body) -> int:
+    return len(index["Projection"].get("NonKeyAttributes") or ())
+
+
+def _check_projected(counts: Iterable[int]) -> None:
+    """An attribute that is projected into two indexes counts twice."""
+    if sum(counts) > limits.PROJECTED_ATTRIBUTES:
+        raise texts.too_many_projected_attributes()
+
+
+# Streams and encryption
+
+
+def _check_stream(body: Body) -> None:
+    given = body.get("StreamSpecification")
+    if given is None:
+        return
+    if given["StreamEnabled"] and given.get("StreamViewType") is None:
+        raise texts.stream_view_required()
+    if not given["StreamEnabled"] and given.get("StreamViewType") is not None:
+        raise texts.stream_view_without_stream()
+
+
+def _check_encryption(body: Body) -> None:
+    given = body.get("SSESpecification") or {}
+    if given.get("SSEType") not in (None, "KMS"):
+        raise texts.encryption_type_unsupported(given["SSEType"])
+    if given.get("KMSMasterKeyId") is not None and not given.get("Enabled"):
+        raise texts.encryption_key_without_encryption()
+
+
+# Changes
+
+
+def check_update(body: Body) -> None:
+    if not any(body.get(member) not in (None, []) for member in CHANGES):
+        raise texts.nothing_to_update()
+    if body.get("BillingMode") == PROVISIONED and body.get("ProvisionedThroughput") is None:
+        raise texts.throughput_required()
+    if body.get("BillingMode") == ON_DEMAND and body.get("ProvisionedThroughput") is not None:
+        raise texts.units_on_demand()
+    _check_bounds(body.get("ProvisionedThroughput"))
+    names: set[str] = set()
+    for update in body.get("GlobalSecondaryIndexUpdates") or ():
+        if len(update.keys() & {"Create", "Update", "Delete"}) != 1:
+            raise texts.index_update_has_not_one_kind()
+        name = next(iter(_actions(update)))["IndexName"]
+        if name in names:
+            raise texts.index_updated_twice(name)
+        names.add(name)
+    _check_stream(body)
+    _check_encryption(body)
+
+
+def _actions(update: Body) -> Iterator[Body]:
+    return (update[kind] for kind in ("Create", "Update", "Delete") if kind in update)
+
+
+def check_update_of(table: Table, body: Body, now_ms: int) -> None:
+    """Against the table as it is; `check_update` has passed."""
+    _check_one_kind(table, body)
+    mode = body.get("BillingMode") or table.billing_mode
+    _check_new_units(table, mode, body, now_ms)
+    _check_index_updates(table, mode, body, now_ms)
+    _check_new_stream(table, body)
+    _check_new_encryption(table, body)
+
+
+def _check_one_kind(table: Table, body: Body) -> None:
+    kinds = {kind for member, kind in KINDS.items() if body.get(member) is not None}
+    if body.get("BillingMode") not in (None, table.billing_mode):
+        kinds.add("capacity")
+    for update in body.get("GlobalSecondaryIndexUpdates") or ():
+        kinds.add("capacity" if "Update" in update else "index")
+    if len(kinds) > 1:
+        raise texts.several_kinds_of_change()
+
+
+def _check_new_units(table: Table, mode: str, body: Body, now_ms: int) -> None:
+    given = body.get("ProvisionedThroughput")
+    if given is not None:
+        if mode == ON_DEMAND:
+            raise texts.units_on_demand()
+        if table.billing_mode == PROVISIONED:
+            _check_new_throughput(table.throughput, given, "table", now_ms)
+    if mode == PROVISIONED and table.billing_mode == ON_DEMAND:
+        updated = {u["Update"]["IndexName"] for u in body.get("GlobalSecondaryIndexUpdates") or () if "Update" in u}
+        missing = [index.name for index in table.global_indexes if index.name not in updated]
+        if missing:
+            raise texts.indexes_units_required(missing)
+    _check_maxima(mode, body)
+    _check_warm(body, "table", (table.warm.read, table.warm.write) if table.warm else (1, 1))
+
+
+def _check_new_throughput(current: Throughput, given: Body, of: str, now_ms: int) -> None:
+    read, write = given["ReadCapacityUnits"], given["WriteCapacityUnits"]
+    if (read, write) == (current.read, current.write):
+        raise texts.throughput_unchanged(of, (read, write))
+    if read < current.read or write < current.write:
+        _check_decrease(current, now_ms)
+
+
+def _check_decrease(current: Throughput, now_ms: int) -> None:
+    """Four decreases at any time of a UTC day; after them each needs an hour without one."""
+    today = [ms for ms in current.decreases_ms if ms // DAY_MS == now_ms // DAY_MS]
+    if len(today) >= limits.THROUGHPUT_DECREASES:
+        next_ms = today[-1] + limits.THROUGHPUT_DECREASE_INTERVAL_MS
+        if now_ms < next_ms:
+            raise texts.too_many_decreases(len(today), today[-1], next_ms)
+
+
+def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int) -> None:
+    updates = body.get("GlobalSecondaryIndexUpdates") or ()
+    for update in updates:
+        if "Create" not in update:
+            index = table.index(next(iter(_actions(update)))["IndexName"])
+            if index is None or index.local:
+                raise errors.resource_not_found()
+            if "Delete" in update:
+                _check_deletable(table, index, now_ms)
+            else:
+                _check_index_update(index, mode, update["Update"], now_ms)
+    created = [update["Create"] for update in updates if "Create" in update]
+    if any(table.index(index["IndexName"]) is not None for index in created):
+        raise texts.index_exists()
+    if len(created) + sum("Delete" in update for update in updates) > 1:
+        raise texts.one_index_at_a_time()
+    if created:
+        if table.changing_index(now_ms) is not None:
+            raise texts.one_index_at_a_time()
+        _check_created(table, mode, created[0], body)
+
+
+def _check_deletable(table: Table, index: Index, now_ms: int) -> None:
+    """An index that is being filled may be deleted; one whose room is only being made may not."""
+    changing = table.changing_index(now_ms)
+    if changing is not None and changing.name != index.name:
+        raise texts.one_index_at_a_time()
+    status = index.status_at(now_ms)
+    if status != "ACTIVE" and not (status == "CREATING" and index.backfilling):
+        raise texts.index_not_active(table.name, index.name, status)
+
+
+def _check_index_update(index: Index, mode: str, given: Body, now_ms: int) -> None:
+    units = given.get("ProvisionedThroughput")
+    if units is None:
+        if mode == PROVISIONED and not given.keys() & {"OnDemandThroughput", "WarmThroughput"}:
+            raise texts.index_units_required(index.name)
+    elif mode == ON_DEMAND:
+        raise texts.index_units_on_demand(index.name)
+    else:
+        _check_bounds(units)
+        if index.throughput is not None:
+            _check_new_throughput(index.throughput, units, f"index {index.name}", now_ms)
+    _check_maxima(mode, given)
+    _check_warm(given, f"index {index.name}", (index.warm.read, index.warm.write) if index.warm else (1, 1))
+
+
+def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
+    """The request has to define the new keys, known before or not; what else it defines has to be as it is."""
+    known = dict(table.keys.types)
+    for index in table.indexes:
+        known |= index.keys.types
+    declared = {a["AttributeName"]: a["AttributeType"] for a in body.get("AttributeDefinitions") or ()}
+    _check_global_index(created, mode, declared)
+    for name, type_ in declared.items():
+        if known.get(name, type_) != type_:
+            raise texts.definition_differs(name)
+    used = known | dict.fromkeys(_names(created["KeySchema"]))
+    if not used.keys() >= declared.keys():
+        raise texts.definitions_unused(declared, used)
+    if len(table.global_indexes) >= limits.GLOBAL_INDEXES:
+        raise texts.too_many_global_indexes()
+    _check_projected([_included(created), *(len(index.projection.attributes) for index in table.indexes)])
+
+
+def _check_new_stream(table: Table, body: Body) -> None:
+    given = body.get("StreamSpecification")
+    if given is None:
+        return
+    enabled = table.stream is not None and table.stream.enabled
+    if given["StreamEnabled"] and enabled:
+        raise texts.stream_enabled_already(table.name)
+    if not given["StreamEnabled"] and not enabled:
+        raise texts.no_stream_to_disable(table.name)
+
+
+def _check_new_encryption(table: Table, body: Body) -> None:
+    given = body.get("SSESpecification")
+    if given is None:
+        return
+    if not given.get("Enabled") and table.encryption is None:
+        raise texts.encrypted_by_default()
+    if given.get("Enabled") and table.encryption is not None:
+        key = given.get("KMSMasterKeyId") or "alias/aws/dynamodb"
+        if table.encryption.key_arn.endswith(key):
+            raise texts.encrypted_with_key()
