@@ -14,7 +14,9 @@ from benchmarks.servers import HOST
 
 SERVICE = "DynamoDB_20120810"
 # Enough of a signature for a server that reads the region but verifies nothing.
-UNVERIFIED = "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+UNVERIFIED = (
+    "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+)
 
 Json = Any
 
@@ -53,8 +55,8 @@ class Client:
     def send(self, operation: str, body: bytes, *, service: str = SERVICE) -> Answer:
         head = (
             f"POST / HTTP/1.1\r\nHost: {HOST}:{self._port}\r\nX-Amz-Target: {service}.{operation}\r\n"
-            f"Content-Type: application/x-amz-json-1.0\r\nAuthorization: {UNVERIFIED}\r\nX-Amz-Date: 20260101T000000Z\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20260101T000000Z\r\n"
+            f"Authorization: {UNVERIFIED}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         self._socket.sendall(head.encode() + body)
         return self._receive()
@@ -99,4 +101,3 @@ class Client:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-

@@ -167,7 +167,9 @@ def dynalite(directory: Path | None, name: str = "dynalite") -> Server:
     store = [] if directory is None else ["--path", str(directory)]
     delays = [word for what in ("create", "delete", "update") for word in (f"--{what}TableMs", "0")]
     program = _dynalite_program()
-    return Server(name, ["node", str(program), "--host", HOST, "--port", str(port), *delays, *store], port, log_file(name))
+    return Server(
+        name, ["node", str(program), "--host", HOST, "--port", str(port), *delays, *store], port, log_file(name)
+    )
 
 
 def log_file(name: str) -> Path:
@@ -213,7 +215,16 @@ def _dynalite_program() -> Path:
         require("npm")
         fetched = folder.with_suffix(".part")
         fetched.mkdir(parents=True, exist_ok=True)
-        install = ["npm", "install", "--no-fund", "--no-audit", "--loglevel=error", "--prefix", ".", f"dynalite@{DYNALITE}"]
+        install = [
+            "npm",
+            "install",
+            "--no-fund",
+            "--no-audit",
+            "--loglevel=error",
+            "--prefix",
+            ".",
+            f"dynalite@{DYNALITE}",
+        ]
         subprocess.run(install, cwd=fetched, check=True)
         fetched.rename(folder)
     return folder / "node_modules" / "dynalite" / "cli.js"

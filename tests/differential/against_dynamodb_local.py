@@ -1,4 +1,4 @@
-"""The same generated requests to Atoll and to DynamoDB Local: the answers agree, or an entry of `explained.py` says why not.
+"""The same generated requests to Atoll and to DynamoDB Local: the answers agree, or `explained.py` says why not.
 
 `make differential` runs this file. (Its name keeps it out of `make test`, which needs no Java.)
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from differential import definitions, malformed, multi, partiql, queries, single
+from differential import definitions, legacy, malformed, multi, partiql, queries, single, syntax
 from differential.pair import Pair
 from differential.tables import Step
 from hypothesis import HealthCheck, Phase, given, settings
@@ -25,14 +25,14 @@ FAMILIES: dict[str, tuple[st.SearchStrategy[list[Step]], int, int]] = {
     "conditions": (single.conditions(), 12, 4),
     "updates": (single.updates(), 12, 6),
     "projections": (single.projections(), 4, 5),
-    "syntax": (single.syntax(), 8, 4),
+    "syntax": (syntax.syntax(), 8, 4),
     "queries": (queries.queries(), 12, 5),
     "scans": (queries.scans(), 5, 4),
     "batches": (multi.batches(), 5, 11),
     "transactions": (multi.transactions(), 8, 11),
     "definitions": (definitions.definitions(), 6, 7),
     "malformed": (malformed.malformed(), 8, 5),
-    "legacy": (single.legacy(), 8, 5),
+    "legacy": (legacy.legacy(), 8, 5),
     "partiql": (partiql.statements(), 8, 9),
 }
 

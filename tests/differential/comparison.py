@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from benchmarks.client import Answer
 from differential.explained import EXPLAINED, Explained
 from differential.tables import Step
+
+from benchmarks.client import Answer
 
 # Members that may differ from server to server: identity, time, size estimates, capacity.
 INCIDENTAL = {
@@ -52,10 +53,14 @@ class Difference:
     @property
     def kind(self) -> str:
         """The same for differences of probably one cause."""
-        return f"{self.step.operation}\n  atoll  {_masked(outcome(self.atoll))}\n  oracle {_masked(outcome(self.oracle))}"
+        return (
+            f"{self.step.operation}\n  atoll  {_masked(outcome(self.atoll))}\n  oracle {_masked(outcome(self.oracle))}"
+        )
 
     def __str__(self) -> str:
-        request = self.step.body.decode(errors="replace") if isinstance(self.step.body, bytes) else _json(self.step.body)
+        request = (
+            self.step.body.decode(errors="replace") if isinstance(self.step.body, bytes) else _json(self.step.body)
+        )
         if self.atoll.ok and self.oracle.ok:
             theirs, ours = comparable(self.oracle, self.step), comparable(self.atoll, self.step)
             return f"{self.step.operation} {request}\n  atoll  {_json(ours)}\n  oracle {_json(theirs)}"

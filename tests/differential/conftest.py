@@ -1,8 +1,8 @@
 """The two servers, and the summary of what was compared.
 
 `DIFFERENTIAL_COUNT` is the number of requests; `DIFFERENTIAL_SURVEY=1` collects all differences by kind instead of
-stopping at the first; `DIFFERENTIAL_CANDIDATE` puts another server in Atoll's place (`dynamodb-local`, `dynalite`: a check of
-the harness itself).
+stopping at the first; `DIFFERENTIAL_CANDIDATE` puts another server in Atoll's place (`dynamodb-local` or `dynalite`:
+a check of the harness itself).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ for folder in (Path(__file__).parents[2], Path(__file__).parents[1]):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from benchmarks import servers  # noqa: E402
 from differential.pair import Pair  # noqa: E402
+
+from benchmarks import servers  # noqa: E402
 
 SURVEY = os.environ.get("DIFFERENTIAL_SURVEY", "") not in ("", "0")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import strategies as st
-
 from differential.tables import Step, key_schema
 from differential.values import Draw, chance, one_of
+from hypothesis import strategies as st
 
 Body = dict[str, Any]
 NAME = "made"
@@ -97,7 +96,10 @@ def index_name(draw: Draw[Any], at: int) -> str:
 def definition(draw: Draw[Any]) -> Body:
     sort = one_of(draw, [None, "sk", "sk"])
     provisioned = chance(draw, 50)
-    body: Body = {"TableName": NAME, "KeySchema": one_of(draw, ODD_SCHEMAS) if chance(draw, 8) else key_schema("pk", sort)}
+    body: Body = {
+        "TableName": NAME,
+        "KeySchema": one_of(draw, ODD_SCHEMAS) if chance(draw, 8) else key_schema("pk", sort),
+    }
     if provisioned:
         body["ProvisionedThroughput"] = throughput(draw)
     if not provisioned or chance(draw, 30):
@@ -106,13 +108,25 @@ def definition(draw: Draw[Any]) -> Body:
         count = one_of(draw, [1, 2, 6] if chance(draw, 10) else [1, 2])
         partition = one_of(draw, NAMES) if chance(draw, 4) else "pk"
         body["LocalSecondaryIndexes"] = [
-            index(draw, index_name(draw, at), partition, one_of(draw, ["a", "b", None] if chance(draw, 10) else ["a", "b"]), provisioned=False)
+            index(
+                draw,
+                index_name(draw, at),
+                partition,
+                one_of(draw, ["a", "b", None] if chance(draw, 10) else ["a", "b"]),
+                provisioned=False,
+            )
             for at in range(count)
         ]
     if chance(draw, 40):
         count = one_of(draw, [1, 2, 21] if chance(draw, 8) else [1, 2])
         body["GlobalSecondaryIndexes"] = [
-            index(draw, index_name(draw, 10 + at), one_of(draw, NAMES), one_of(draw, [None, "a", "b"]), provisioned=provisioned)
+            index(
+                draw,
+                index_name(draw, 10 + at),
+                one_of(draw, NAMES),
+                one_of(draw, [None, "a", "b"]),
+                provisioned=provisioned,
+            )
             for at in range(count)
         ]
     if chance(draw, 25):
@@ -131,7 +145,9 @@ def definition(draw: Draw[Any]) -> Body:
 def attribute_definitions(draw: Draw[Any], body: Body) -> list[Body]:
     """Those that the schemas name; now and then one more or less."""
     schemas = [body["KeySchema"]] + [
-        described["KeySchema"] for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes") for described in body.get(member, [])
+        described["KeySchema"]
+        for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes")
+        for described in body.get(member, [])
     ]
     used = sorted({element["AttributeName"] for schema in schemas for element in schema if "AttributeName" in element})
     if chance(draw, 5):
@@ -153,10 +169,16 @@ def change(draw: Draw[Any]) -> Body:
         {"GlobalSecondaryIndexUpdates": []},
         {"GlobalSecondaryIndexUpdates": [{}]},
         {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": one_of(draw, ["index-10", "none"])}}]},
-        {"GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "index-10", "ProvisionedThroughput": throughput(draw)}}]},
+        {
+            "GlobalSecondaryIndexUpdates": [
+                {"Update": {"IndexName": "index-10", "ProvisionedThroughput": throughput(draw)}}
+            ]
+        },
         {
             "AttributeDefinitions": [{"AttributeName": one_of(draw, ["c", "d"]), "AttributeType": "S"}],
-            "GlobalSecondaryIndexUpdates": [{"Create": index(draw, "index-new", "c", None, provisioned=chance(draw, 50))}],
+            "GlobalSecondaryIndexUpdates": [
+                {"Create": index(draw, "index-new", "c", None, provisioned=chance(draw, 50))}
+            ],
         },
     ]
     found = one_of(draw, changes)
@@ -175,5 +197,20 @@ def definitions(draw: Draw[Any]) -> list[Step]:
     for _ in range(draw(st.integers(0, 3))):
         steps += [Step("UpdateTable", change(draw)), described]
     if chance(draw, 20):
-        steps.append(Step("ListTables", one_of(draw, [{}, {"Limit": 2}, {"Limit": 0}, {"Limit": 101}, {"ExclusiveStartTableName": "indexed"}, {"ExclusiveStartTableName": "a"}])))
+        steps.append(
+            Step(
+                "ListTables",
+                one_of(
+                    draw,
+                    [
+                        {},
+                        {"Limit": 2},
+                        {"Limit": 0},
+                        {"Limit": 101},
+                        {"ExclusiveStartTableName": "indexed"},
+                        {"ExclusiveStartTableName": "a"},
+                    ],
+                ),
+            )
+        )
     return steps

@@ -13,6 +13,13 @@ from differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Draw, Valu
 
 COMPARATORS = ["=", "<>", "<", "<=", ">", ">="]
 ORDERED = ["N", "S", "B"]
+SECTIONS = [
+    *([name] for name in ("SET", "SET", "SET", "SET", "REMOVE", "ADD", "DELETE")),
+    ["SET", "REMOVE"],
+    ["ADD", "SET"],
+    ["REMOVE", "DELETE", "ADD"],
+]
+REPEATED = ["SET", "REMOVE", "SET"]
 
 
 class Writer:
@@ -22,6 +29,7 @@ class Writer:
         self.keys = keys  # may be named as well
         self.names: dict[str, str] = {}
         self.values: dict[str, Value] = {}
+        self._changed: set[str] = set()  # top-level attributes that an update already changes
 
     def placeholders(self) -> dict[str, Any]:
         """The request's members for what was used."""
@@ -101,7 +109,8 @@ class Writer:
             return f"begins_with({self.path(kind)}, {self.value(kind)})"
         if form == "contains":
             container, element = one_of(
-                self.draw, [("S", "S"), ("SS", "S"), ("NS", "N"), ("BS", "B"), ("L", "N"), ("L", "S"), ("L", "M"), ("B", "B")]
+                self.draw,
+                [("S", "S"), ("SS", "S"), ("NS", "N"), ("BS", "B"), ("L", "N"), ("L", "S"), ("L", "M"), ("B", "B")],
             )
             return f"contains({self.path(container)}, {self.operand(element)})"
         kind = one_of(self.draw, ORDERED)
@@ -124,32 +133,39 @@ class Writer:
     # Updates
 
     def update(self) -> str:
-        sections = self.draw(_sections)
+        sections = REPEATED if chance(self.draw, 2) else one_of(self.draw, SECTIONS)
         return " ".join(self._section(section) for section in sections)
 
     def _section(self, section: str) -> str:
-        actions = {"SET": self._set, "REMOVE": self.path, "ADD": self._add, "DELETE": self._delete}
+        actions = {"SET": self._set, "REMOVE": self.target, "ADD": self._add, "DELETE": self._delete}
         keyword = section if chance(self.draw, 90) else section.lower()
         return f"{keyword} " + ", ".join(actions[section]() for _ in range(one_of(self.draw, [1, 1, 1, 2, 3])))
 
+    def target(self, kind: str | None = None) -> str:
+        """A path to change; seldom one that overlaps another of the same update."""
+        paths = PATHS[self._kind(kind)]
+        free = [path for path in paths if re.split(r"[.\[]", path)[0] not in self._changed]
+        if not free or chance(self.draw, 6):
+            return self.path(kind)
+        path = one_of(self.draw, free)
+        self._changed.add(re.split(r"[.\[]", path)[0])
+        return self.spell(path)
+
     def _set(self) -> str:
         form = one_of(self.draw, ["value", "value", "path", "plus", "minus", "if_not_exists", "list_append", "counter"])
-        if form == "value":
-            kind = one_of(self.draw, TYPES)
-            target = self.path(kind)
-            return f"{target} = {self.bind(self.draw(anything)) if chance(self.draw, 20) else self.value(kind)}"
-        if form == "path":
-            kind = one_of(self.draw, TYPES)
-            return f"{self.path(kind)} = {self.path(kind)}"
-        if form in ("plus", "minus"):
-            return f"{self.path('N')} = {self._set_operand('N')} {'+' if form == 'plus' else '-'} {self._set_operand('N')}"
-        if form == "if_not_exists":
-            kind = one_of(self.draw, TYPES)
-            return f"{self.path(kind)} = if_not_exists({self.path(kind)}, {self._set_operand(kind)})"
+        if form in ("plus", "minus", "counter"):
+            target = self.target("N")
+            first = f"if_not_exists({target}, {self.value('N')})" if form == "counter" else self._set_operand("N")
+            return f"{target} = {first} {'-' if form == 'minus' else '+'} {self._set_operand('N')}"
         if form == "list_append":
-            return f"{self.path('L')} = list_append({self._set_operand('L')}, {self._set_operand('L')})"
-        target = self.path("N")
-        return f"{target} = if_not_exists({target}, {self.value('N')}) + {self.value('N')}"
+            return f"{self.target('L')} = list_append({self._set_operand('L')}, {self._set_operand('L')})"
+        kind = one_of(self.draw, TYPES)
+        target = self.target(kind)
+        if form == "if_not_exists":
+            return f"{target} = if_not_exists({self.path(kind)}, {self._set_operand(kind)})"
+        if form == "path":
+            return f"{target} = {self.path(kind)}"
+        return f"{target} = {self.bind(self.draw(anything)) if chance(self.draw, 20) else self.value(kind)}"
 
     def _set_operand(self, kind: str) -> str:
         if chance(self.draw, 15):
@@ -158,18 +174,8 @@ class Writer:
 
     def _add(self) -> str:
         kind = one_of(self.draw, ["N", "N", "SS", "NS", "BS"])
-        return f"{self.path(kind)} {self.value(kind)}"
+        return f"{self.target(kind)} {self.value(kind)}"
 
     def _delete(self) -> str:
         kind = one_of(self.draw, ["SS", "NS", "BS"])
-        return f"{self.path(kind)} {self.value(kind)}"
-
-
-def _section_lists() -> list[list[str]]:
-    single = [[name] for name in ("SET", "SET", "SET", "REMOVE", "ADD", "DELETE")]
-    return [*single, ["SET", "REMOVE"], ["ADD", "SET"], ["REMOVE", "DELETE", "ADD"], ["SET", "SET"]]
-
-
-from hypothesis import strategies as st  # noqa: E402
-
-_sections = st.sampled_from(_section_lists())
+        return f"{self.target(kind)} {self.value(kind)}"

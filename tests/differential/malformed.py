@@ -6,15 +6,33 @@ import copy
 import json
 from typing import Any
 
-from hypothesis import strategies as st
-
 from differential.multi import batch_get, batch_write, transact_get, transact_write
 from differential.queries import query_step, scan_step
 from differential.single import get, write
 from differential.tables import INDEXED, RANGED, Step
 from differential.values import Draw, chance, one_of
+from hypothesis import strategies as st
 
-JUNK: list[Any] = [None, 0, 1, -1, 1.5, 10**20, True, False, "", "x", "bad name!", "x" * 300, [], ["x"], [None], {}, {"x": "y"}, {"S": "p"}]
+JUNK: list[Any] = [
+    None,
+    0,
+    1,
+    -1,
+    1.5,
+    10**20,
+    True,
+    False,
+    "",
+    "x",
+    "bad name!",
+    "x" * 300,
+    [],
+    ["x"],
+    [None],
+    {},
+    {"x": "y"},
+    {"S": "p"},
+]
 
 
 def locations(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -40,7 +58,20 @@ def broken(draw: Draw[Any], body: Any) -> Any:
     elif change == "remove":
         holder.pop(last)
     elif isinstance(holder, dict):
-        name = one_of(draw, ["Unknown", "Limit", "Select", "ReturnValues", "ReturnConsumedCapacity", "IndexName", "Key", "Segment", "ConditionExpression"])
+        name = one_of(
+            draw,
+            [
+                "Unknown",
+                "Limit",
+                "Select",
+                "ReturnValues",
+                "ReturnConsumedCapacity",
+                "IndexName",
+                "Key",
+                "Segment",
+                "ConditionExpression",
+            ],
+        )
         holder[name] = one_of(draw, JUNK)
     else:
         holder.append(one_of(draw, JUNK))
@@ -54,7 +85,10 @@ def malformed(draw: Draw[Any]) -> list[Step]:
         step = _good(draw)
         if chance(draw, 4):
             text = json.dumps(step.body)
-            body: Any = one_of(draw, ["", "{", "[]", "null", "1", '"x"', text[:-1], text + "}", text.replace(":", "=", 1), "\ufeff" + text]).encode()
+            body: Any = one_of(
+                draw,
+                ["", "{", "[]", "null", "1", '"x"', text[:-1], text + "}", text.replace(":", "=", 1), "\ufeff" + text],
+            ).encode()
         else:
             body = broken(draw, step.body)
         operation = one_of(draw, ["Nothing", "", "getItem"]) if chance(draw, 2) else step.operation
@@ -63,7 +97,21 @@ def malformed(draw: Draw[Any]) -> list[Step]:
 
 
 def _good(draw: Draw[Any]) -> Step:
-    operation = one_of(draw, ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem", "TransactGetItems", "TransactWriteItems"])
+    operation = one_of(
+        draw,
+        [
+            "GetItem",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "Query",
+            "Scan",
+            "BatchGetItem",
+            "BatchWriteItem",
+            "TransactGetItems",
+            "TransactWriteItems",
+        ],
+    )
     table = one_of(draw, [RANGED, INDEXED])
     if operation == "GetItem":
         return get(draw, table)
@@ -71,5 +119,10 @@ def _good(draw: Draw[Any]) -> Step:
         return query_step(draw, table)
     if operation == "Scan":
         return scan_step(draw, table)
-    several = {"BatchGetItem": batch_get, "BatchWriteItem": batch_write, "TransactGetItems": transact_get, "TransactWriteItems": transact_write}
+    several = {
+        "BatchGetItem": batch_get,
+        "BatchWriteItem": batch_write,
+        "TransactGetItems": transact_get,
+        "TransactWriteItems": transact_write,
+    }
     return several[operation](draw) if operation in several else write(draw, table, operation)

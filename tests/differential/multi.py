@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import strategies as st
-
 from differential.expressions import Writer
 from differential.single import all_items, key
 from differential.tables import INDEXED, NUMBERED, PLAIN, RANGED, Step, Table
 from differential.values import Draw, attributes, chance, one_of
+from hypothesis import strategies as st
 
 Body = dict[str, Any]
 USED = [PLAIN, RANGED, NUMBERED, INDEXED]
@@ -47,15 +46,29 @@ def batch_write(draw: Draw[Any]) -> Step:
     requested: Body = {}
     for table in draw(st.lists(st.sampled_from(USED), min_size=1, max_size=2, unique_by=lambda table: table.name)):
         requests: list[Body] = [
-            {"PutRequest": {"Item": the_key | attributes(draw, wild=table.wild)}} if chance(draw, 60) else {"DeleteRequest": {"Key": the_key}}
+            {"PutRequest": {"Item": the_key | attributes(draw, wild=table.wild)}}
+            if chance(draw, 60)
+            else {"DeleteRequest": {"Key": the_key}}
             for the_key in distinct_keys(draw, table, 6)
         ]
         if chance(draw, 4):
-            requests.append(one_of(draw, [{}, {"PutRequest": {}}, {"PutRequest": {"Item": {}}}, requests[0] | {"DeleteRequest": {"Key": one_of(draw, table.keys)}}]))
+            requests.append(
+                one_of(
+                    draw,
+                    [
+                        {},
+                        {"PutRequest": {}},
+                        {"PutRequest": {"Item": {}}},
+                        requests[0] | {"DeleteRequest": {"Key": one_of(draw, table.keys)}},
+                    ],
+                )
+            )
         requested[table.name] = requests
     if chance(draw, 4):
         many = [{"PutRequest": {"Item": {"pk": {"S": str(at)}}}} for at in range(26)]
-        requested |= one_of(draw, [{"unknown": [{"DeleteRequest": {"Key": {"pk": {"S": "p"}}}}]}, {"plain": []}, {"plain": many}])
+        requested |= one_of(
+            draw, [{"unknown": [{"DeleteRequest": {"Key": {"pk": {"S": "p"}}}}]}, {"plain": []}, {"plain": many}]
+        )
     return Step("BatchWriteItem", {"RequestItems": requested})
 
 
@@ -90,7 +103,16 @@ def transact_write(draw: Draw[Any]) -> Step:
         taken.append((table.name, the_key))
         actions.append(_action(draw, table, the_key))
     if chance(draw, 3):
-        actions.append(one_of(draw, [{}, {"Put": {"TableName": "unknown", "Item": {"pk": {"S": "p"}}}}, actions[0] | {"Delete": {"TableName": "plain", "Key": PLAIN.keys[0]}}]))
+        actions.append(
+            one_of(
+                draw,
+                [
+                    {},
+                    {"Put": {"TableName": "unknown", "Item": {"pk": {"S": "p"}}}},
+                    actions[0] | {"Delete": {"TableName": "plain", "Key": PLAIN.keys[0]}},
+                ],
+            )
+        )
     return Step("TransactWriteItems", {"TransactItems": actions})
 
 

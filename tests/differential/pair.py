@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.client import Answer, Client
 from differential.comparison import Difference, compare, outcome, pages
 from differential.tables import TABLES, Step
+
+from benchmarks.client import Answer, Client
 
 PAGES = 200  # more than any scenario has items
 SETTLE_SECONDS = 20.0
@@ -95,7 +96,9 @@ def settle(client: Client, table: str) -> None:
     end = time.monotonic() + SETTLE_SECONDS
     while not settled(client.call("DescribeTable", {"TableName": table})):
         if time.monotonic() > end:
-            raise Unexplained(f"{table} did not become active: {outcome(client.call('DescribeTable', {'TableName': table}))}")
+            raise Unexplained(
+                f"{table} did not become active: {outcome(client.call('DescribeTable', {'TableName': table}))}"
+            )
         time.sleep(0.002)
 
 
@@ -106,5 +109,3 @@ def settled(answer: Answer) -> bool:
     return table["TableStatus"] == "ACTIVE" and all(
         index["IndexStatus"] == "ACTIVE" for index in table.get("GlobalSecondaryIndexes", [])
     )
-
-

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import strategies as st
-
 from differential.single import all_items
+from differential.syntax import texts
 from differential.tables import INDEXED, PLAIN, RANGED, Step, Table
 from differential.values import BY_TYPE, PATHS, TYPICAL, Draw, Value, anything, chance, one_of, typical
+from hypothesis import strategies as st
 
 Body = dict[str, Any]
 USED = [PLAIN, RANGED, INDEXED]
@@ -43,7 +43,13 @@ class Statement:
         return None
 
     def _collection(self, kind: str, content: Any) -> str | None:
-        elements = [{kind[0]: c} for c in content] if kind in ("SS", "NS") else content if kind == "L" else list(content.values())
+        elements = (
+            [{kind[0]: c} for c in content]
+            if kind in ("SS", "NS")
+            else content
+            if kind == "L"
+            else list(content.values())
+        )
         literals = [self._literal(element) for element in elements]
         known = [literal for literal in literals if literal is not None]
         if len(known) < len(literals):
@@ -69,12 +75,16 @@ class Statement:
         return self.quote(one_of(self.draw, PATHS[kind] if chance(self.draw, 90) else ["gone", "m.gone"]))
 
     def quote(self, path: str) -> str:
-        return path.replace("x-y", '"x-y"') if "x-y" in path or chance(self.draw, 85) else ".".join(
-            f'"{part}"' if "[" not in part else part for part in path.split(".")
+        return (
+            path.replace("x-y", '"x-y"')
+            if "x-y" in path or chance(self.draw, 85)
+            else ".".join(f'"{part}"' if "[" not in part else part for part in path.split("."))
         )
 
     def predicate(self) -> str:
-        form = one_of(self.draw, ["compare"] * 4 + ["between", "in", "begins", "contains", "missing", "type", "exists", "size"])
+        form = one_of(
+            self.draw, ["compare"] * 4 + ["between", "in", "begins", "contains", "missing", "type", "exists", "size"]
+        )
         kind = one_of(self.draw, ["S", "N", "B"])
         path = self.path(kind)
 
@@ -156,8 +166,10 @@ def returning(draw: Draw[Any]) -> str:
 
 def select(draw: Draw[Any], table: Table, *, single: bool = False) -> Body:
     statement = Statement(draw)
-    columns = "*" if chance(draw, 60) else ", ".join(
-        statement.path(one_of(draw, list(PATHS))) for _ in range(draw(st.integers(1, 2)))
+    columns = (
+        "*"
+        if chance(draw, 60)
+        else ", ".join(statement.path(one_of(draw, list(PATHS))) for _ in range(draw(st.integers(1, 2))))
     )
     source = statement.table(table)
     if table.indexes and not single and chance(draw, 50):
@@ -178,15 +190,7 @@ def select(draw: Draw[Any], table: Table, *, single: bool = False) -> Body:
     return statement.body(text)
 
 
-TEXTS = [
-    "", " ", "SELECT", "SELECT *", "SELECT * FROM", "SELECT * FROM unknown", "SELECT * FROM plain WHERE", "SELECT * FROM plain WHERE pk", "SELECT FROM plain", "select * from plain", "SELECT * FROM plain;",
-    "SELECT * FROM plain WHERE pk = ?", "SELECT * FROM plain WHERE pk = 'p' AND", "SELECT * FROM plain ORDER BY pk", "SELECT COUNT(*) FROM plain", "SELECT pk AS x FROM plain", "SELECT * FROM plain p", "SELECT * FROM plain, ranged",
-    "SELECT * FROM plain LIMIT 1", "SELECT * FROM plain GROUP BY pk", "SELECT DISTINCT pk FROM plain", "SELECT * FROM plain.none", 'SELECT * FROM "plain"."none"', "INSERT INTO plain", "INSERT INTO plain VALUE {}",
-    "INSERT INTO plain VALUE {'pk': 1}", "INSERT INTO plain VALUE {'a': 'b'}", "INSERT INTO plain VALUES {'pk': 'p'}", "INSERT INTO plain VALUE {'pk': 'p', 'pk': 'q'}", "INSERT INTO unknown VALUE {'pk': 'p'}",
-    "UPDATE plain", "UPDATE plain SET a = 1", "UPDATE plain SET a = 1 WHERE pk = 'p' OR pk = 'q'", "UPDATE plain SET a = 1 WHERE a = 1", "UPDATE plain SET pk = 'q' WHERE pk = 'p'", "UPDATE plain WHERE pk = 'p'", "UPDATE plain SET WHERE pk = 'p'",
-    "DELETE FROM plain", "DELETE FROM plain WHERE pk > 'p'", "DELETE FROM ranged WHERE pk = 'p'", "DELETE plain WHERE pk = 'p'", "DROP TABLE plain", "CREATE TABLE x", "EXISTS(SELECT * FROM plain WHERE pk = 'p')", "foo bar",
-    "SELECT * FROM plain WHERE pk = 'p' -- comment", "SELECT * FROM plain WHERE pk == 'p'", "SELECT * FROM plain WHERE 'p' = pk", 'SELECT * FROM plain WHERE pk = "p"', "SELECT * FROM plain WHERE pk = 'it''s'", "SELECT name FROM plain", "SELECT * FROM plain WHERE pk IN ['p', 'q']",
-]  # fmt: skip
+TEXTS = texts("statements")
 
 
 @st.composite

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import strategies as st
-
 from differential.expressions import Writer
 from differential.tables import BINARY, INDEXED, NUMBERED, PLAIN, RANGED, Index, Step, Table
 from differential.values import BINARIES, BY_TYPE, NUMBERS, STRINGS, Draw, Value, anything, chance, one_of
+from hypothesis import strategies as st
 
 Body = dict[str, Any]
 
@@ -105,7 +104,7 @@ def query_step(draw: Draw[Any], table: Table) -> Step:
     body |= narrowing(draw, index, writer) | writer.placeholders()
     if chance(draw, 40):
         body["ScanIndexForward"] = draw(st.booleans())
-    # The order of items that are equal in a global index's key is nobody's promise, so single pages are of no use there.
+    # No server promises an order among items that are equal in a global index's key: single pages are of no use.
     is_global = index is not None and not index.is_local
     if chance(draw, 50):
         body["Limit"] = one_of(draw, [1, 2, 3, 5, 10])

@@ -81,14 +81,19 @@ class Table:
     def item(self, draw: Draw[Any], *, most: int = 6) -> dict[str, Value]:
         return one_of(draw, self.keys) | attributes(draw, wild=self.wild, most=most)
 
-    def contents(self, draw: Draw[Any], *, most: int = 6) -> Step:
+    def contents(self, draw: Draw[Any], *, least: int = 0, most: int = 6) -> Step:
         requests = []
         for key in self.keys:
             if chance(draw, 65):
-                requests.append({"PutRequest": {"Item": key | attributes(draw, wild=self.wild, most=most)}})
+                found = self.indexable(attributes(draw, wild=self.wild, least=least, most=most))
+                requests.append({"PutRequest": {"Item": key | found}})
             else:
                 requests.append({"DeleteRequest": {"Key": key}})
         return Step("BatchWriteItem", {"RequestItems": {self.name: requests}})
+
+    def indexable(self, found: dict[str, Value]) -> dict[str, Value]:
+        """Without what cannot be an index key: such a batch would be refused as a whole."""
+        return {name: value for name, value in found.items() if name not in self.types or value.get(self.types[name])}
 
 
 def key_schema(partition: str, sort: str | None) -> list[dict[str, str]]:
@@ -117,7 +122,7 @@ INDEXED = Table(
         Index("by-i", "pk", "i", {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["n", "m"]}, is_local=True),
         Index("by-bin", "pk", "bin", KEYS_ONLY, is_local=True),
         Index("b-i", "b", "i", ALL),
-        Index("b", "b", None, KEYS_ONLY),
+        Index("only-b", "b", None, KEYS_ONLY),
         Index("a-sk", "a", "sk", {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["l", "x-y"]}),
     ),
     wild=2,
@@ -125,7 +130,12 @@ INDEXED = Table(
 TABLES = [PLAIN, RANGED, NUMBERED, BINARY, INDEXED]
 
 # Every spelling of the same number is the same key.
-SPELLINGS = {"0": ["-0", "0.0", "0e3"], "1000": ["1e3", "1000.0", "01000"], "1": ["1.00", "10e-1"], "-1.5": ["-1.50", "-15E-1"]}
+SPELLINGS = {
+    "0": ["-0", "0.0", "0e3"],
+    "1000": ["1e3", "1000.0", "01000"],
+    "1": ["1.00", "10e-1"],
+    "-1.5": ["-1.50", "-15E-1"],
+}
 
 
 def respell(draw: Draw[Any], key: dict[str, Value]) -> dict[str, Value]:

@@ -17,7 +17,22 @@ Draw = Callable[[st.SearchStrategy[T]], T]
 Value = dict[str, Any]
 
 STRINGS = ["a", "", "b", "ab", "abc", "A", "é", "😀", "10", "S", "NULL"]
-NUMBERS = ["0", "1", "2", "-1", "10", "1.5", "1e2", "100", "-0", "00042", "0.1", "1.50", "-1.5E-3", "12345678901234567890"]
+NUMBERS = [
+    "0",
+    "1",
+    "2",
+    "-1",
+    "10",
+    "1.5",
+    "1e2",
+    "100",
+    "-0",
+    "00042",
+    "0.1",
+    "1.50",
+    "-1.5E-3",
+    "12345678901234567890",
+]
 EXTREME_NUMBERS = [
     "9.9999999999999999999999999999999999999E125",
     "-9.9999999999999999999999999999999999999E125",
@@ -110,9 +125,9 @@ def typical(draw: Draw[Any], name: str, wild: int) -> Value:
     return draw(anything) if chance(draw, wild) else draw(BY_TYPE[TYPICAL[name]])
 
 
-def attributes(draw: Draw[Any], *, wild: int = 10, most: int = 6) -> dict[str, Value]:
+def attributes(draw: Draw[Any], *, wild: int = 10, least: int = 0, most: int = 6) -> dict[str, Value]:
     """An item without its key."""
-    names = draw(st.lists(st.sampled_from(list(TYPICAL)), max_size=most, unique=True))
+    names = draw(st.lists(st.sampled_from(list(TYPICAL)), min_size=least, max_size=most, unique=True))
     return {name: typical(draw, name, wild) for name in names}
 
 
