@@ -25,15 +25,16 @@ import apsw
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
-from atoll.storage.sqlitefile import Rows, connect, fault
+from atoll.storage.sqlitefile import Rows, connect, fault, sync_file
 
 FILE_NAME = "atoll.db"
 
 # The log is given back to the file after so many pages, little and often, beside the commits. SQLite starts the log
-# again from its beginning only when all of it was given back, which under constant load it never is; so when little
-# remains (or too much has come together), the thread that commits gives back the rest before the next batch.
+# again from its beginning, and syncs the file, only when all of it was given back, which under constant load it never
+# is. So the file is synced here, the pages that came meanwhile are given back in turn, and when few remain (or too many
+# have come together), the thread that commits gives back the rest before the next batch.
 CHECKPOINT_PAGES = 1_000
-CHECKPOINT_REST_PAGES = 300
+CHECKPOINT_REST_PAGES = 100
 LOG_PAGES = 16_000
 
 _log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class SQLiteEngine:
         self._closed = False
         self._drained: asyncio.Future[None] | None = None
         self._committer = ThreadPoolExecutor(1, "atoll-commit")
-        self._giver_back = ThreadPoolExecutor(1, "atoll-checkpoint")
+        self._checkpoint_thread = ThreadPoolExecutor(1, "atoll-checkpoint")
         self._log_pages = 0
         self._checkpointing = False
         self._finish_checkpoint = False
@@ -146,7 +147,7 @@ class SQLiteEngine:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
         self._committer.shutdown()
-        self._giver_back.shutdown()
+        self._checkpoint_thread.shutdown()
         for connection in self._connections:  # the last one of the file checkpoints the log and removes it
             connection.close()
         self._lease.close()
@@ -239,14 +240,21 @@ class SQLiteEngine:
         return apsw.SQLITE_OK
 
     def _start_checkpoint(self) -> None:
+        if self._log_pages > LOG_PAGES:
+            self._finish_checkpoint = True
         if self._log_pages < CHECKPOINT_PAGES or self._checkpointing or self._finish_checkpoint:
             return
         self._checkpointing = True
         loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._giver_back, self._checkpoint, self._checkpointer).add_done_callback(self._checked)
+        loop.run_in_executor(self._checkpoint_thread, self._checkpoint_beside).add_done_callback(self._look_at_rest)
+
+    def _checkpoint_beside(self) -> int:
+        done = self._checkpoint(self._checkpointer)
+        sync_file(self._checkpointer)
+        return done
 
     def _checkpoint(self, connection: apsw.Connection) -> int:
-        """Give back what can be given back without waiting for anybody; how many pages are done."""
+        """Give back what can be given back without waiting for anybody; how many pages of the log are done."""
         try:
             _, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except (apsw.BusyError, apsw.FullError, apsw.IOError) as error:
@@ -254,7 +262,8 @@ class SQLiteEngine:
             return 0
         return done
 
-    def _checked(self, checkpoint: asyncio.Future[int]) -> None:
+    def _look_at_rest(self, checkpoint: asyncio.Future[int]) -> None:
         self._checkpointing = False
-        rest = self._log_pages - checkpoint.result()
-        self._finish_checkpoint = rest < CHECKPOINT_REST_PAGES or self._log_pages > LOG_PAGES
+        self._finish_checkpoint = self._log_pages - checkpoint.result() < CHECKPOINT_REST_PAGES
+        if not self._busy:
+            self._start_checkpoint()

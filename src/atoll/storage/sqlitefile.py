@@ -11,6 +11,7 @@ the b-tree of keys stays small, and new values are appended at the end of the ta
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -88,6 +89,22 @@ def _check_format(connection: apsw.Connection, path: Path) -> None:
         raise Corrupt(f"{path} was not written by Atoll")
     elif version != FORMAT_VERSION:
         raise Corrupt(f"{path} has format version {version}; this Atoll reads version {FORMAT_VERSION}")
+
+
+# sqlite3_io_methods, of which only the sixth member is of use here: int iVersion; xClose; xRead; xWrite; xTruncate;
+# int (*xSync)(sqlite3_file*, int flags). A sqlite3_file begins with a pointer to it.
+_X_SYNC = 5
+_SYNC = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+
+
+def sync_file(connection: apsw.Connection) -> None:
+    """fsync the file itself (not the log), through SQLite's own descriptor: to close another one would drop the locks
+    that SQLite holds for this process."""
+    file = ctypes.c_void_p()
+    connection.file_control("main", apsw.SQLITE_FCNTL_FILE_POINTER, ctypes.addressof(file))
+    assert file.value is not None
+    methods = ctypes.cast(file.value, ctypes.POINTER(ctypes.POINTER(ctypes.c_void_p)))[0]
+    _SYNC(methods[_X_SYNC])(file.value, apsw.SQLITE_SYNC_NORMAL)
 
 
 class Rows:
