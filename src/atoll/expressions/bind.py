@@ -2,15 +2,15 @@
 
     text --parse--> tree --names, values--> checked --names--> program --values--> Condition, Update, ...
 
-A text is parsed once; for each meaning of its names and each combination of its values' types it is checked and compiled
-once. So the usual request costs a look-up by text and one by names and types.
+A text is parsed once; for each meaning of its names and each combination of its values' types it is checked and
+compiled once. So the usual request costs a look-up by text and one by names and types.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import lru_cache, partial
 from typing import Any
 
 from atoll import limits
@@ -27,9 +27,12 @@ from atoll.model.values import AttributeValue
 NAMES = "ExpressionAttributeNames"
 VALUES = "ExpressionAttributeValues"
 
+KeyConditionOf = Callable[[Sequence[KeyAttribute], Sequence[KeyAttribute]], KeyCondition]
+
 _is_name_key = re.compile(r"#[A-Za-z0-9_]+").fullmatch
 _is_value_key = re.compile(r":[A-Za-z0-9_]+").fullmatch
 _NOTHING: dict[str, Any] = {}
+_UNDEFINED: dict[str, Any] = {"": None}  # stands for a value that is not defined, so its type is ""
 _TEXTS = 4096
 _PROGRAMS_OF_TEXT = 64
 
@@ -40,11 +43,9 @@ def bindings(request: Mapping[str, Any], expressions: Sequence[str], legacy: Seq
     given = [parameter for parameter in expressions if request.get(parameter) is not None]
     names, values = request.get(NAMES), request.get(VALUES)
     if given:
-        mixed = [
-            parameter
-            for parameter in legacy
-            if request.get(parameter) is not None and (parameter != "KeyConditions" or f"{parameter[:-1]}Expression" in given)
-        ]
+        mixed = [parameter for parameter in legacy if request.get(parameter) is not None]
+        if "KeyConditionExpression" not in given and "KeyConditions" in mixed:
+            mixed.remove("KeyConditions")  # they may go with a FilterExpression
         if mixed:
             raise errors.mixed_parameters(mixed, given)
     elif names is not None:
@@ -81,9 +82,8 @@ class Bindings:
         """`values` are canonical."""
         if names is not None:
             _check_keys(NAMES, names, _is_name_key)
-            for key, name in names.items():
-                if not name:
-                    raise errors.map_value(NAMES, key, "Empty attribute name")
+            if "" in names.values():
+                raise errors.map_value(NAMES, next(key for key in names if not names[key]), "Empty attribute name")
         if values is not None:
             _check_keys(VALUES, values, _is_value_key)
         self._names = _NOTHING if names is None else names
@@ -102,21 +102,24 @@ class Bindings:
     def update(self, text: str) -> Update:
         return Update(self._program(_UPDATE, text, "UpdateExpression"), self._values)
 
-    def key_condition(
-        self, text: str, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute]
-    ) -> KeyCondition:
-        """`partition` and `sort` are the key schema of the table or index: names and types, in order."""
+    def key_condition(self, text: str) -> KeyConditionOf:
+        """What the condition means for a key schema, once the table is known: the names and types of its partition
+        and sort attributes, in order."""
         found: keyrange.Conditions = self._program(_KEY_CONDITION, text, "KeyConditionExpression")
-        return keyrange.key_condition(found, self._values, partition, sort)
+        return partial(keyrange.key_condition, found, self._values)
 
     def finish(self) -> None:
         """After all expressions of the request: refuse names and values that none of them used."""
         if self._names:
-            unused = self._names.keys() - {name for expression in self._used for name in expression.names}
+            unused: Set[str] = self._names.keys()
+            for expression in self._used:
+                unused = unused - expression.names
             if unused:
                 raise errors.unused(NAMES, unused)
         if self._values:
-            unused = self._values.keys() - {name for expression in self._used for name in expression.values}
+            unused = self._values.keys()
+            for expression in self._used:
+                unused = unused - expression.values
             if unused:
                 raise errors.unused(VALUES, unused)
 
@@ -165,36 +168,28 @@ class _Expression:
         self._language = language
         self._tree = language.parse(text)
         self._programs: dict[tuple[str | None, ...], Any] = {}
-        names: dict[str, None] = {}  # as ordered sets
-        values: dict[str, None] = {}
-        self._depends_on_content = False
-        for node in tree.walk(self._tree):
-            match node:
-                case tree.PathOperand(path):
-                    names.update((part, None) for part in path if isinstance(part, str) and part[0] == "#")
-                case tree.ValueOperand(name):
-                    values[name] = None
-                case tree.Between() | tree.Function("attribute_type"):
-                    self._depends_on_content = True
-        self.names = tuple(names)
-        self.values = tuple(values)
+        nodes = list(tree.walk(self._tree))
+        paths = [node.path for node in nodes if isinstance(node, tree.PathOperand)]
+        self.names = frozenset(part for path in paths for part in path if isinstance(part, str) and part[0] == "#")
+        self.values = frozenset(node.name for node in nodes if isinstance(node, tree.ValueOperand))
+        self._key_names = tuple(self.names)
+        self._key_values = tuple(self.values)
+        self._content_checks = operands.content_checks(nodes)
 
     def program(self, names: operands.Names, values: operands.Values) -> Any:
         """Raises a fault that the tree has with these names and values."""
-        key = tuple([names.get(name) for name in self.names] + [_type(values.get(value)) for value in self.values])
+        types = [next(iter(values.get(name, _UNDEFINED))) for name in self._key_values]
+        key = (*map(names.get, self._key_names), *types)
         program = self._programs.get(key)
-        if program is None or self._depends_on_content:
-            self._language.check(self._tree, names, values)
         if program is None:
+            self._language.check(self._tree, names, values)
             program = self._language.compile(tree.resolve(self._tree, names))
             if len(self._programs) >= _PROGRAMS_OF_TEXT:
                 self._programs.clear()
             self._programs[key] = program
+        for check in self._content_checks:
+            check(values)
         return program
-
-
-def _type(value: AttributeValue | None) -> str | None:
-    return None if value is None else next(iter(value))
 
 
 _expression = lru_cache(_TEXTS)(_Expression)

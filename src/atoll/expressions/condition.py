@@ -69,7 +69,8 @@ def _test(node: tree.ConditionNode) -> Test:
             return _ordering(_ORDERINGS[op], reader(left), reader(right))
         case tree.Between(operand, low, high):
             read = reader(operand)
-            return _all([_ordering(_ORDERINGS[">="], read, reader(low)), _ordering(_ORDERINGS["<="], read, reader(high))])
+            above, below = _ORDERINGS[">="], _ORDERINGS["<="]
+            return _all([_ordering(above, read, reader(low)), _ordering(below, read, reader(high))])
         case tree.In(operand, choices):
             read = reader(operand)
             return _any([_equality(read, reader(choice)) for choice in choices])

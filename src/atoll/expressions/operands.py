@@ -7,7 +7,8 @@ values, again last one first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from atoll import limits
@@ -108,7 +109,8 @@ class _Check:
                     raise errors.operands_in(len(choices))
             case tree.Between(operand, low, high):
                 self.operator("BETWEEN", (operand, low, high), _ORDERED)
-                self.bounds(low, high)
+                for content_check in content_checks([node]):
+                    content_check(self.values)
             case tree.Arithmetic(op, left, right):
                 self.arithmetic(op, (left, right))
             case tree.Function(name, args):
@@ -147,8 +149,7 @@ class _Check:
         elif name == "attribute_type":
             if not isinstance(args[1], tree.ValueOperand) or types[1] != "S":
                 raise errors.operand_type(name, types[1] or errors.any_type())
-            if self.values[args[1].name]["S"] not in TYPES:
-                raise errors.type_name(self.values[args[1].name]["S"])
+            _check_type_name(args[1].name, self.values)
         return None
 
     def count(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
@@ -167,12 +168,29 @@ class _Check:
             if type_ is not None and type_ not in allowed:
                 raise errors.operand_type(name, type_)
 
-    def bounds(self, low: tree.Operand, high: tree.Operand) -> None:
-        """The bounds of BETWEEN are compared where both are given as values."""
-        if isinstance(low, tree.ValueOperand) and isinstance(high, tree.ValueOperand):
-            one, two = self.values[low.name], self.values[high.name]
-            order = compare(one, two)
-            if order is None:
-                raise errors.between_types(one, two)
-            if order > 0:
-                raise errors.between_order(one, two)
+
+# Checks that depend on more of a value than its type
+
+
+def content_checks(nodes: Iterable[Any]) -> list[Callable[[Values], None]]:
+    found: list[Callable[[Values], None]] = []
+    for node in nodes:
+        match node:
+            case tree.Between(_, tree.ValueOperand(low), tree.ValueOperand(high)):
+                found.append(partial(_check_bounds, low, high))
+            case tree.Function("attribute_type", (_, tree.ValueOperand(name))):
+                found.append(partial(_check_type_name, name))
+    return found
+
+
+def _check_bounds(low: str, high: str, values: Values) -> None:
+    order = compare(values[low], values[high])
+    if order is None:
+        raise errors.between_types(values[low], values[high])
+    if order > 0:
+        raise errors.between_order(values[low], values[high])
+
+
+def _check_type_name(name: str, values: Values) -> None:
+    if values[name]["S"] not in TYPES:
+        raise errors.type_name(values[name]["S"])
