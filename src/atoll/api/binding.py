@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from atoll.api.shapes import table_name as parse_table_name
 from atoll.database.region import Region
 from atoll.errors import requests as texts
-from atoll.expressions.bind import Bindings
+from atoll.expressions.bind import KeyConditionOf, bindings
 from atoll.expressions.condition import Condition
 from atoll.expressions.projection import Projection
 from atoll.expressions.update import Update
-from atoll.model import values
 
 
 def table_name(region: Region, body: dict[str, Any]) -> str:
@@ -28,22 +27,41 @@ def resolve_table(region: Region, given: str) -> str:
     return name
 
 
+class Parameters(NamedTuple):
+    """The members of an operation's requests that say something about items: expressions, and what they replaced.
+    Both in the order of the service's texts."""
+
+    expressions: tuple[str, ...]
+    legacy: tuple[str, ...] = ()
+
+
+NO_EXPRESSIONS = Parameters(())
+GET = Parameters(("ProjectionExpression",), ("AttributesToGet",))
+WRITE = Parameters(("ConditionExpression",), ("Expected", "ConditionalOperator"))
+UPDATE = Parameters(
+    ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator")
+)
+QUERY = Parameters(
+    ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
+    ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
+)
+SCAN = Parameters(
+    ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
+)
+
+
 class Requested:
     """The expressions of one request, bound to its names and values. Ask for those the operation knows, then `finish`,
     which refuses names and values that nothing used."""
 
     __slots__ = ("_bindings", "_body", "capacity", "collection_metrics")
 
-    def __init__(self, body: dict[str, Any]) -> None:
+    def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
         self._body = body
         mode = body.get("ReturnConsumedCapacity")
         self.capacity: str | None = mode if mode in ("TOTAL", "INDEXES") else None
         self.collection_metrics = body.get("ReturnItemCollectionMetrics") == "SIZE"
-        attribute_values = body.get("ExpressionAttributeValues")
-        if attribute_values:
-            for value in attribute_values.values():
-                values.check_value(value)
-        self._bindings = Bindings(body.get("ExpressionAttributeNames"), attribute_values)
+        self._bindings = bindings(body, parameters.expressions, parameters.legacy)
 
     def condition(self, member: str = "ConditionExpression") -> Condition | None:
         text = self._body.get(member)
@@ -56,6 +74,10 @@ class Requested:
     def update(self) -> Update | None:
         text = self._body.get("UpdateExpression")
         return None if text is None else self._bindings.update(text)
+
+    def key_condition(self) -> KeyConditionOf | None:
+        text = self._body.get("KeyConditionExpression")
+        return None if text is None else self._bindings.key_condition(text)
 
     def finish(self) -> None:
         self._bindings.finish()

@@ -8,9 +8,10 @@ import orjson
 
 from atoll import limits
 from atoll.api import keys
-from atoll.api.binding import Requested, table_name
+from atoll.api.binding import GET, UPDATE, WRITE, Requested, table_name
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
+from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import keys as key_texts
@@ -24,14 +25,14 @@ Answer = dict[str, Any]
 
 
 async def get_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body)
+    requested = Requested(body, GET)
     projection = requested.projection()
     requested.finish()
     key, name = body["Key"], table_name(region, body)
     values.check_item(key)
     now_ms = region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> reads.Row | None:
+    def read(snapshot: Snapshot) -> Row | None:
         table = region.catalog.usable(snapshot, name, now_ms)
         return reads.get(snapshot, keys.row_key(table, key))
 
@@ -47,7 +48,7 @@ async def get_item(region: Region, body: Body) -> Answer:
 
 
 async def put_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body)
+    requested = Requested(body, WRITE)
     condition = requested.condition()
     requested.finish()
     image, name = image_of(body["Item"]), table_name(region, body)
@@ -67,7 +68,7 @@ async def put_item(region: Region, body: Body) -> Answer:
 
 
 async def delete_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body)
+    requested = Requested(body, WRITE)
     condition = requested.condition()
     requested.finish()
     key, name = body["Key"], table_name(region, body)
@@ -88,7 +89,7 @@ async def delete_item(region: Region, body: Body) -> Answer:
 
 
 async def update_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body)
+    requested = Requested(body, UPDATE)
     update = requested.update()
     condition = requested.condition()
     requested.finish()

@@ -11,9 +11,10 @@ import orjson
 
 from atoll import errors, limits
 from atoll.api import items, keys
-from atoll.api.binding import Requested, resolve_table, table_name
+from atoll.api.binding import GET, NO_EXPRESSIONS, UPDATE, WRITE, Requested, resolve_table, table_name
 from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads, tokens, writes
+from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.errors import multi as texts
 from atoll.expressions.projection import Projection
@@ -44,7 +45,7 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
     wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
     now_ms = region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> list[list[reads.Row | None]]:
+    def read(snapshot: Snapshot) -> list[list[Row | None]]:
         found = []
         for one in wanted:
             table = region.catalog.usable(snapshot, one.name, now_ms)
@@ -58,7 +59,7 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
-    requested = Requested(options)
+    requested = Requested(options, GET)
     projection = requested.projection()
     requested.finish()
     for key in options["Keys"]:
@@ -66,7 +67,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
-def _batch_answer(wanted: list[_Wanted], found: list[list[reads.Row | None]], mode: str | None) -> Answer:
+def _batch_answer(wanted: list[_Wanted], found: list[list[Row | None]], mode: str | None) -> Answer:
     """As many items as 16 MB hold; the keys of the others go back, with the options they came with."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
@@ -94,7 +95,7 @@ def _batch_answer(wanted: list[_Wanted], found: list[list[reads.Row | None]], mo
 
 
 async def batch_write_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body)
+    requested = Requested(body, NO_EXPRESSIONS)
     prepared = [
         (resolve_table(region, given), given, [_prepare(request) for request in requests])
         for given, requests in body["RequestItems"].items()
@@ -161,14 +162,14 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     gets = []
     for entry in body["TransactItems"]:
         get = entry["Get"]
-        requested = Requested(get)
+        requested = Requested(get, GET)
         projection = requested.projection()
         requested.finish()
         values.check_item(get["Key"])
         gets.append((table_name(region, get), get["Key"], projection))
     now_ms = region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> list[reads.Row | None]:
+    def read(snapshot: Snapshot) -> list[Row | None]:
         tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
         row_keys = _row_keys(tables, [key for _, key, _ in gets])
         if len(set(row_keys)) < len(row_keys):
@@ -190,7 +191,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     return answer
 
 
-def _transact_response(row: reads.Row | None, projection: Projection | None) -> Answer:
+def _transact_response(row: Row | None, projection: Projection | None) -> Answer:
     """Unlike GetItem, an item of which nothing is projected is absent."""
     if row is None:
         return {}
@@ -202,7 +203,8 @@ def _transact_response(row: reads.Row | None, projection: Projection | None) -> 
 
 def _row_keys(tables: list[Any], given: list[Item]) -> list[bytes]:
     """Keys that do not fit their table cancel the transaction, each at its position."""
-    row_keys, refusals = [], []
+    row_keys: list[bytes] = []
+    refusals: list[errors.ApiError | None] = []
     for table, key in zip(tables, given, strict=True):
         try:
             row_keys.append(keys.row_key(table, key))
@@ -220,7 +222,7 @@ Maker = Callable[[Any], writes.Write]
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
-    requested = Requested(body)
+    requested = Requested(body, NO_EXPRESSIONS)
     makers = [_transact_maker(region, entry) for entry in body["TransactItems"]]
     if _request_bytes(body) > limits.TRANSACTION_BYTES:
         raise texts.transaction_too_large()
@@ -247,7 +249,8 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
 
 
 def _make_all(pairs: list[tuple[Maker, Any]]) -> list[writes.Write]:
-    batch, refusals = [], []
+    batch: list[writes.Write] = []
+    refusals: list[errors.ApiError | None] = []
     for make, table in pairs:
         try:
             batch.append(make(table))
@@ -265,7 +268,7 @@ def _transact_maker(region: Region, entry: Body) -> tuple[str, str, Maker]:
 
 
 def _put_maker(part: Body) -> Maker:
-    requested = Requested(part)
+    requested = Requested(part, WRITE)
     condition = requested.condition()
     requested.finish()
     image, show_item = items.image_of(part["Item"]), _shows_item(part)
@@ -273,7 +276,7 @@ def _put_maker(part: Body) -> Maker:
 
 
 def _update_maker(part: Body) -> Maker:
-    requested = Requested(part)
+    requested = Requested(part, UPDATE)
     update = requested.update()
     condition = requested.condition()
     requested.finish()
@@ -282,7 +285,7 @@ def _update_maker(part: Body) -> Maker:
 
 
 def _delete_maker(part: Body) -> Maker:
-    requested = Requested(part)
+    requested = Requested(part, WRITE)
     condition = requested.condition()
     requested.finish()
     key = part["Key"]
@@ -291,7 +294,7 @@ def _delete_maker(part: Body) -> Maker:
 
 
 def _check_maker(part: Body) -> Maker:
-    requested = Requested(part)
+    requested = Requested(part, WRITE)
     condition = requested.condition()
     requested.finish()
     assert condition is not None  # the shape requires it

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.api import keys
-from atoll.api.binding import Requested, table_name
+from atoll.api.binding import QUERY, SCAN, Requested, table_name
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
 from atoll.database.reads import Page, Range
@@ -98,7 +98,7 @@ def must_fetch(target: Target, select: str | None, projection: Projection | None
 
 async def query(region: Region, body: Body) -> Answer:
     check_select(body)
-    requested = Requested(body)
+    requested = Requested(body, QUERY)
     filter_ = requested.condition("FilterExpression")
     projection = requested.projection()
     key_condition = requested.key_condition()
@@ -111,7 +111,8 @@ async def query(region: Region, body: Body) -> Answer:
     def read(snapshot: Snapshot) -> tuple[Target, Page]:
         target = target_of(region, snapshot, name, body)
         fetch = must_fetch(target, select, projection)
-        condition = key_condition(target.keys)
+        schema = target.keys
+        condition = key_condition(schema.partition_types, schema.sort_types)
         if filter_ is not None:
             for key_name in target.keys.names:
                 if key_name in filter_.attributes:
@@ -138,7 +139,7 @@ def _restart(target: Target, range_: Range, start: Item, reverse: bool) -> Range
 async def scan(region: Region, body: Body) -> Answer:
     check_select(body)
     segment, total = segments(body)
-    requested = Requested(body)
+    requested = Requested(body, SCAN)
     filter_ = requested.condition("FilterExpression")
     projection = requested.projection()
     requested.finish()

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from atoll import errors, limits
-from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, Table, Throughput
+from atoll.api import capacity_rules as capacity
+from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, Table, WarmThroughput
 from atoll.errors import tables as texts
 
 Body = dict[str, Any]
 
-DAY_MS = 24 * 3600 * 1000
+WARM_AT_FIRST = WarmThroughput(limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS)
+"""What a new on-demand table can take without being warmed."""
 
 # What UpdateTable can change, by kind: one kind a call. Deletion protection goes with any.
 KINDS: dict[str, str] = {
@@ -37,7 +39,7 @@ def check_create(body: Body) -> None:
     """Also of the parameters from which an import makes its table."""
     mode = body.get("BillingMode") or PROVISIONED
     declared = [a["AttributeName"] for a in body["AttributeDefinitions"]]
-    _check_table_units(mode, body)
+    capacity.check_table_units(mode, body)
     _check_table_keys(body, declared)
     names: set[str] = set()
     if body.get("LocalSecondaryIndexes") is not None:
@@ -49,7 +51,7 @@ def check_create(body: Body) -> None:
     _check_projected(_included(index) for index in indexes)
     _check_stream(body)
     _check_encryption(body)
-    _check_warm(body, "table", (limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS) if mode == ON_DEMAND else (1, 1))
+    capacity.check_warm(body, "table", WARM_AT_FIRST if mode == ON_DEMAND else None)
     check_tags(body.get("Tags") or [])
 
 
@@ -62,55 +64,6 @@ def check_tags(tags: list[Body]) -> None:
         raise texts.tag_reserved()
     if len(keys) > limits.TAGS:
         raise texts.too_many_tags()
-
-
-# Capacity
-
-
-def _check_table_units(mode: str, body: Body) -> None:
-    given = body.get("ProvisionedThroughput")
-    if mode == ON_DEMAND and given is not None:
-        raise texts.units_on_demand()
-    if mode == PROVISIONED and given is None:
-        raise texts.units_required()
-    _check_bounds(given)
-    _check_maxima(mode, body)
-
-
-def _check_bounds(given: Body | None) -> None:
-    for member in ("ReadCapacityUnits", "WriteCapacityUnits"):
-        if given is not None and given[member] > limits.UNITS_BOUND:
-            raise texts.units_out_of_bounds(given[member], member)
-
-
-def _check_maxima(mode: str, body: Body) -> None:
-    given = body.get("OnDemandThroughput")
-    if given is None:
-        return
-    if mode == PROVISIONED:
-        raise texts.on_demand_maximum_provisioned()
-    for member in ("MaxReadRequestUnits", "MaxWriteRequestUnits"):
-        units = given.get(member)
-        if units is not None and units != -1 and units < 1:
-            raise texts.on_demand_maximum_out_of_bounds(units, member)
-
-
-def _check_warm(body: Body, of: str, current: tuple[int, int]) -> None:
-    """What has been warmed stays warm: the values can only grow."""
-    given = body.get("WarmThroughput") or {}
-    for member, units in zip(("ReadUnitsPerSecond", "WriteUnitsPerSecond"), current, strict=True):
-        if given.get(member) is not None and given[member] < units:
-            raise texts.warm_throughput_lower(member, of)
-
-
-def _check_index_units(mode: str, index: Body) -> None:
-    given = index.get("ProvisionedThroughput")
-    if mode == ON_DEMAND and given is not None:
-        raise texts.index_units_on_demand(index["IndexName"])
-    if mode == PROVISIONED and given is None:
-        raise texts.index_units_required(index["IndexName"])
-    _check_bounds(given)
-    _check_maxima(mode, index)
 
 
 # Keys
@@ -212,7 +165,7 @@ def _check_global_index(index: Body, mode: str, declared: Iterable[str]) -> None
     _check_defined(index["KeySchema"], declared)
     _check_lists(index["KeySchema"])
     _check_projection(index)
-    _check_index_units(mode, index)
+    capacity.check_index_units(mode, index)
 
 
 def _check_new_name(name: str, names: set[str]) -> None:
@@ -275,7 +228,7 @@ def check_update(body: Body) -> None:
         raise texts.throughput_required()
     if body.get("BillingMode") == ON_DEMAND and body.get("ProvisionedThroughput") is not None:
         raise texts.units_on_demand()
-    _check_bounds(body.get("ProvisionedThroughput"))
+    capacity.check_bounds(body.get("ProvisionedThroughput"))
     names: set[str] = set()
     for update in body.get("GlobalSecondaryIndexUpdates") or ():
         if len(update.keys() & {"Create", "Update", "Delete"}) != 1:
@@ -318,31 +271,14 @@ def _check_new_units(table: Table, mode: str, body: Body, now_ms: int) -> None:
         if mode == ON_DEMAND:
             raise texts.units_on_demand()
         if table.billing_mode == PROVISIONED:
-            _check_new_throughput(table.throughput, given, "table", now_ms)
+            capacity.check_new_units(table.throughput, given, "table", now_ms)
     if mode == PROVISIONED and table.billing_mode == ON_DEMAND:
         updated = {u["Update"]["IndexName"] for u in body.get("GlobalSecondaryIndexUpdates") or () if "Update" in u}
         missing = [index.name for index in table.global_indexes if index.name not in updated]
         if missing:
             raise texts.indexes_units_required(missing)
-    _check_maxima(mode, body)
-    _check_warm(body, "table", (table.warm.read, table.warm.write) if table.warm else (1, 1))
-
-
-def _check_new_throughput(current: Throughput, given: Body, of: str, now_ms: int) -> None:
-    read, write = given["ReadCapacityUnits"], given["WriteCapacityUnits"]
-    if (read, write) == (current.read, current.write):
-        raise texts.throughput_unchanged(of, (read, write))
-    if read < current.read or write < current.write:
-        _check_decrease(current, now_ms)
-
-
-def _check_decrease(current: Throughput, now_ms: int) -> None:
-    """Four decreases at any time of a UTC day; after them each needs an hour without one."""
-    today = [ms for ms in current.decreases_ms if ms // DAY_MS == now_ms // DAY_MS]
-    if len(today) >= limits.THROUGHPUT_DECREASES:
-        next_ms = today[-1] + limits.THROUGHPUT_DECREASE_INTERVAL_MS
-        if now_ms < next_ms:
-            raise texts.too_many_decreases(len(today), today[-1], next_ms)
+    capacity.check_maxima(mode, body)
+    capacity.check_warm(body, "table", table.warm)
 
 
 def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int) -> None:
@@ -385,11 +321,11 @@ def _check_index_update(index: Index, mode: str, given: Body, now_ms: int) -> No
     elif mode == ON_DEMAND:
         raise texts.index_units_on_demand(index.name)
     else:
-        _check_bounds(units)
+        capacity.check_bounds(units)
         if index.throughput is not None:
-            _check_new_throughput(index.throughput, units, f"index {index.name}", now_ms)
-    _check_maxima(mode, given)
-    _check_warm(given, f"index {index.name}", (index.warm.read, index.warm.write) if index.warm else (1, 1))
+            capacity.check_new_units(index.throughput, units, f"index {index.name}", now_ms)
+    capacity.check_maxima(mode, given)
+    capacity.check_warm(given, f"index {index.name}", index.warm)
 
 
 def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:

@@ -6,7 +6,7 @@ attributes has no entry in it (a sparse index).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import orjson
 
@@ -18,7 +18,8 @@ from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
 
-class Arm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Arm:
     """What a write cost on one index. Sizes are those of the entries before and after, None where there is none."""
 
     index: Index

@@ -48,6 +48,14 @@ class KeySchema:
         return tuple(a.name for a in self.attributes)
 
     @cached_property
+    def partition_types(self) -> list[tuple[str, str]]:
+        return [(a.name, a.type) for a in self.partition]
+
+    @cached_property
+    def sort_types(self) -> list[tuple[str, str]]:
+        return [(a.name, a.type) for a in self.sort]
+
+    @cached_property
     def types(self) -> dict[str, str]:
         return {a.name: a.type for a in self.attributes}
 
@@ -148,8 +156,8 @@ class Shard:
     number: int
     parents: tuple[int, ...]
     first_hash: int
-    end_hash: int
-    """Hashes are the first 64 bits of a key's prefix: first_hash <= hash < end_hash."""
+    last_hash: int
+    """Hashes are the first 64 bits of a key's prefix: first_hash <= hash <= last_hash."""
     opened_ms: int
     first_sequence: int
     """Its changes have numbers >= this."""
@@ -276,7 +284,16 @@ class Table:
 
 
 def dump(record: Any) -> bytes:
-    return orjson.dumps(record)
+    return orjson.dumps(_plain(record))
+
+
+def _plain(value: Any) -> Any:
+    """Fields only: what a record has cached beside them is not stored."""
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return value
 
 
 def load(cls: type[Any], stored: bytes) -> Any:
@@ -288,7 +305,8 @@ def _build(kind: Any, value: Any) -> Any:
     if value is None:
         return None
     if is_dataclass(kind):
-        return kind(**{f: _build(t, value[f]) for f, t in _members(typing.cast(type, kind)) if f in value})
+        cls: Any = kind
+        return cls(**{f: _build(t, value[f]) for f, t in _members(cls) if f in value})
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
         return _build(next(a for a in typing.get_args(kind) if a is not type(None)), value)

@@ -111,9 +111,9 @@ class Update:
         before = old.item if old is not None else self.key
         item = self.update.apply(before) if self.update is not None else before
         indexes.check_keys(self.table, item)
-        size = values.item_size(item)
+        size = values.check_item(item)  # a SET may have nested it too deep
         if size > limits.ITEM_BYTES:
-            raise value_texts.update_too_large()
+            raise value_texts.updated_item_too_large()
         return Image(item, size, orjson.dumps(item))
 
 

@@ -1,0 +1,39 @@
+# What everybody runs, and what CI runs. Each target sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: setup serve test check differential bench soak clean
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	touch $@
+
+serve: setup
+	$(RUN)/atoll serve
+
+test: setup
+	$(RUN)/python -m pytest
+
+check: setup
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+
+# The same generated requests to Atoll and to DynamoDB Local (needs Java and npm; installs them where apt-get can).
+differential: setup
+	$(RUN)/python -m tests.differential
+
+# Speed beside the peers (needs Java, npm and wrk).
+bench: setup
+	$(RUN)/python -m benchmarks
+
+# The slow runs: crashes and simulations with many seeds.
+soak: setup
+	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

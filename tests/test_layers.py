@@ -1,0 +1,92 @@
+"""The house rule: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "atoll"
+
+BASE = {"errors", "limits", "clock"}
+DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
+SERVICES = {"replication", "capacity", "triggers"}
+
+ALLOWED: dict[str, set[str]] = {
+    "errors": {"errors", "limits"},
+    "limits": set(),
+    "clock": set(),
+    "model": {"model", "errors", "limits"},
+    "expressions": {"expressions", "model", "errors", "limits"},
+    "storage": {"storage", "errors"},
+    "database": DATABASE,
+    "replication": {"replication", *DATABASE},
+    "capacity": {"capacity", *DATABASE},
+    "triggers": {"triggers", *DATABASE},
+    "security": {"security", "errors", "limits"},
+    "api": {"api", "security", *SERVICES, *DATABASE},
+    "wire": {"wire", "api", "security", *BASE},
+}
+EVERYTHING = {"node", "testing", "cli", "__init__"}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names below `atoll` that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "atoll":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("atoll."):
+            module = node.module.removeprefix("atoll.")
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.removeprefix("atoll.") for alias in node.names if alias.name.startswith("atoll.")}
+    return found
+
+
+def package(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def allowed(name: str, may_import: set[str]) -> bool:
+    return any(name == one or name.startswith(one + ".") for one in may_import)
+
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_one_way(path: Path) -> None:
+    layer = package(path)
+    if layer in EVERYTHING:
+        return
+    assert layer in ALLOWED, f"{layer} has no place in the house"
+    wrong = {name for name in imports(path) if name != "__version__" and not allowed(name, ALLOWED[layer])}
+    assert not wrong, f"{layer} may not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_only_the_clock_reads_a_clock(path: Path) -> None:
+    if path.name == "clock.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            read = (node.value.id, node.attr)
+            assert read not in {
+                ("time", "time"), ("time", "time_ns"), ("time", "monotonic"), ("time", "monotonic_ns"),
+                ("datetime", "now"), ("datetime", "utcnow"), ("date", "today"),
+            }, f"{path.name}:{node.lineno} reads a clock"  # fmt: skip
+
+
+def test_every_module_is_used() -> None:
+    """A module that nothing imports, and that nobody starts, is dead."""
+    used = set()
+    for path in MODULES:
+        for name in imports(path):
+            used |= {name, name.rpartition(".")[0]}
+    roots = {"cli", "testing", "testing.plugin", "storage.mirror", "__main__"}
+    for path in MODULES:
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        if name not in roots and name != "__init__":
+            assert name in used or any(other.startswith(name + ".") for other in used), f"{name} is not used"
