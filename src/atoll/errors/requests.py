@@ -76,10 +76,6 @@ def transact_item_has_not_one_kind() -> ApiError:
     return validation("TransactItems can only contain one of Check, Put, Update or Delete")
 
 
-def transact_get_is_empty() -> ApiError:
-    return validation("TransactItems can only contain Get")
-
-
 def invalid_table_arn() -> ApiError:
     return validation("Invalid TableArn")
 
