@@ -130,42 +130,39 @@ class Encoder:
         self._date = b""
 
     def json(self, request: Request, status: int, json_type: bytes, body: bytes, now_ms: int) -> bytes:
-        return b"%sx-amzn-RequestId: %s%012d\r\nx-amz-crc32: %d\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (
-            self._head(request, status, now_ms),
-            self._id,
-            next(self._count),
-            crc32(body),
-            json_type,
-            len(body),
-            b"" if request.method == b"HEAD" else body,
-        )
+        return self._response(request, status, _TYPE_LINES[json_type], body, now_ms)
 
     def other(self, request: Request, response: Response, now_ms: int) -> bytes:
-        body = response.body
-        fields = [f"{name}: {value}\r\n" for name, value in response.headers.items()]
-        if body:
-            fields.append(f"Content-Type: {response.content_type}\r\nx-amz-crc32: {crc32(body)}\r\n")
-        return b"%sx-amzn-RequestId: %s%012d\r\n%sContent-Length: %d\r\n\r\n%s" % (
-            self._head(request, response.status, now_ms),
-            self._id,
-            next(self._count),
-            "".join(fields).encode("latin-1"),
-            len(body),
-            b"" if request.method == b"HEAD" else body,
-        )
+        fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        if response.body:
+            fields += f"Content-Type: {response.content_type}\r\n"
+        return self._response(request, response.status, fields.encode("latin-1"), response.body, now_ms)
 
-    def _head(self, request: Request, status: int, now_ms: int) -> bytes:
+    def _response(self, request: Request, status: int, fields: bytes, body: bytes, now_ms: int) -> bytes:
         second = now_ms // 1000
         if second != self._second:
             self._second = second
             self._date = formatdate(second, usegmt=True).encode()
-        origin = b"Access-Control-Allow-Origin: *\r\n" if b"origin" in request.headers else b""
-        return b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\n%s%s" % (
+        return _RESPONSE % (
             _STATUS_LINES[status],
             self._date,
+            self._id,
+            next(self._count),
+            crc32(body),
             request.connection,
-            origin,
+            b"Access-Control-Allow-Origin: *\r\n" if b"origin" in request.headers else b"",
+            fields,
+            len(body),
+            b"" if request.method == b"HEAD" else body,
         )
+
+
+_RESPONSE = (
+    b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\nx-amzn-RequestId: %s%012d\r\nx-amz-crc32: %d\r\n"
+    b"%s%s%sContent-Length: %d\r\n\r\n%s"
+)
+_TYPE_LINES = {json_type: b"Content-Type: %s\r\n" % json_type for json_type in JSON_TYPES}
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
 
 
 def preflight(request: Request) -> Response:
@@ -191,6 +188,3 @@ def not_found() -> Response:
 def refusal(status: int) -> bytes:
     """The answer to what is no HTTP request, or one that will not be read to its end."""
     return b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % _STATUS_LINES[status]
-
-
-_STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
