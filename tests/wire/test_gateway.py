@@ -1,0 +1,329 @@
+"""A request's way through codec, signature and call, as the client sees it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import botocore.auth
+import botocore.credentials
+import orjson
+import pytest
+from botocore.awsrequest import AWSRequest
+
+from atoll import errors
+from atoll.clock import ManualClock
+from atoll.security.credentials import Credentials
+from atoll.security.sigv4 import Signer
+from atoll.wire.codec import Call, Request, Response
+from atoll.wire.gateway import Gateway
+from tests.wire.conftest import read_answers
+
+NOW_MS = 1_767_323_045_678
+TARGETS = {
+    "DynamoDB_20120810.GetItem": "dynamodb",
+    "DynamoDBStreams_20120810.ListStreams": "dynamodb",
+    "AnyScaleFrontendService.TagResource": "application-autoscaling",
+}
+CREDENTIAL = b"AWS4-HMAC-SHA256 Credential=local/20260102/eu-west-1/dynamodb/aws4_request, SignedHeaders=a, Signature=b"
+
+Answer = tuple[int, dict[bytes, bytes], bytes]
+
+
+class Front:
+    """A gateway whose calls are kept, and that answers with `result` or raises it."""
+
+    def __init__(self, result: Any = None, **options: Any) -> None:
+        self.calls: list[Call] = []
+        self.result = {} if result is None else result
+        self.clock = ManualClock(NOW_MS)
+        self.gateway = Gateway(self._call, TARGETS, clock=self.clock, region="us-east-1", **options)
+
+    async def _call(self, call: Call) -> Any:
+        self.calls.append(call)
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+    def ask(self, request: Request) -> Answer:
+        try:
+            self.gateway.answer(request).send(None)
+        except StopIteration as end:
+            (answer,) = read_answers(end.value)
+            return answer
+        raise AssertionError("the gateway waits for something")
+
+
+def call(
+    body: bytes = b"{}",
+    *,
+    target: bytes = b"DynamoDB_20120810.GetItem",
+    json_type: bytes = b"application/x-amz-json-1.0",
+    **headers: bytes,
+) -> Request:
+    given = {b"host": b"localhost", b"x-amz-target": target, b"content-type": json_type}
+    given |= {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    return Request(b"POST", b"/", b"", given, body)
+
+
+def get(path: bytes, method: bytes = b"GET", **headers: bytes) -> Request:
+    given = {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    return Request(method, path, b"", {b"host": b"localhost"} | given)
+
+
+class TestCalls:
+    def test_a_call_gets_what_the_request_says(self) -> None:
+        front = Front({"Item": {"pk": {"S": "ü"}}})
+        status, headers, body = front.ask(call(b'{"TableName": "t"}', authorization=CREDENTIAL))
+        assert front.calls == [Call("DynamoDB_20120810", "GetItem", "eu-west-1", "local", {"TableName": "t"}, NOW_MS)]
+        assert status == 200
+        assert orjson.loads(body) == front.result
+        assert headers[b"Content-Type"] == b"application/x-amz-json-1.0"
+        assert headers[b"x-amz-crc32"] == b"%d" % crc32(body)
+        assert headers[b"Date"].decode() == formatdate(NOW_MS // 1000, usegmt=True)
+        assert re.fullmatch(rb"[A-Z0-9]{52}", headers[b"x-amzn-RequestId"])
+
+    def test_each_answer_has_its_own_id_and_the_date_follows_the_clock(self) -> None:
+        front = Front()
+        _, first, _ = front.ask(call())
+        front.clock.advance(61_000)
+        _, second, _ = front.ask(call())
+        assert first[b"x-amzn-RequestId"] != second[b"x-amzn-RequestId"]
+        assert second[b"Date"].decode() == formatdate(NOW_MS // 1000 + 61, usegmt=True)
+
+    def test_stored_bytes_are_spliced_into_the_answer(self) -> None:
+        front = Front({"Item": orjson.Fragment(b'{"pk":{"N":"1.0"}}')})
+        assert front.ask(call())[2] == b'{"Item":{"pk":{"N":"1.0"}}}'
+
+    @pytest.mark.parametrize(
+        ("given", "answered"),
+        [
+            (b"application/x-amz-json-1.0", b"application/x-amz-json-1.0"),
+            (b"application/x-amz-json-1.1", b"application/x-amz-json-1.1"),
+            (b"application/json", b"application/json"),
+            (b"Application/JSON; charset=utf-8", b"application/json"),
+        ],
+    )
+    def test_the_content_type_is_echoed(self, given: bytes, answered: bytes) -> None:
+        assert Front().ask(call(json_type=given))[1][b"Content-Type"] == answered
+
+    @pytest.mark.parametrize("target", [b"", b"GetItem", b"DynamoDB_20120810.Nonsense", b"DynamoDB_20111205.GetItem"])
+    def test_an_unknown_target_is_refused(self, target: bytes) -> None:
+        status, _, body = Front().ask(call(target=target))
+        assert (status, body) == (400, b'{"__type":"com.amazon.coral.service#UnknownOperationException"}')
+
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            (b"", None),
+            (b"{", None),
+            (b'{"a": NaN}', None),
+            (b'{"a": "\xff"}', None),
+            (b'{"a":' * 100_000, None),
+            (b"[]", "Start of list found where not expected"),
+            (b'"x"', "Unexpected value type in payload"),
+            (b"null", "Unexpected value type in payload"),
+        ],
+    )
+    def test_a_body_that_is_no_object_is_refused(self, body: bytes, message: str | None) -> None:
+        front = Front()
+        status, _, answer = front.ask(call(body))
+        expected = {"__type": "com.amazon.coral.service#SerializationException"}
+        assert orjson.loads(answer) == expected | ({} if message is None else {"Message": message})
+        assert status == 400
+        assert front.calls == []
+
+
+class TestErrors:
+    def test_an_error_keeps_its_status_text_and_fields(self) -> None:
+        status, headers, body = Front(errors.conditional_check_failed({"pk": {"S": "x"}})).ask(call())
+        assert status == 400
+        assert orjson.loads(body) == {
+            "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+            "message": "The conditional request failed",
+            "Item": {"pk": {"S": "x"}},
+        }
+        assert headers[b"x-amz-crc32"] == b"%d" % crc32(body)
+
+    def test_validation_has_its_own_prefix(self) -> None:
+        body = orjson.loads(Front(errors.validation("no")).ask(call())[2])
+        assert body == {"__type": "com.amazon.coral.validate#ValidationException", "message": "no"}
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            errors.serialization("text"),
+            errors.access_denied("text"),
+            errors.ApiError("TransactionCanceledException", "text"),
+            errors.ApiError("ObjectNotFoundException", "text", prefix=""),
+        ],
+    )
+    def test_some_errors_write_message_with_a_capital(self, error: errors.ApiError) -> None:
+        body = orjson.loads(Front(error).ask(call())[2])
+        assert body["Message"] == "text"
+        assert "message" not in body
+
+    @pytest.mark.parametrize("result", [ZeroDivisionError(), {"not": object()}])
+    def test_a_defect_is_logged_and_tells_nothing(self, result: Any, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.ERROR):
+            status, _, body = Front(result).ask(call())
+        assert status == 500
+        assert orjson.loads(body) == {
+            "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError",
+            "message": "Internal server error",
+        }
+        assert "Traceback" in caplog.text
+
+
+class TestWithoutCredentials:
+    def test_an_unsigned_request_is_served_in_the_default_region(self) -> None:
+        front = Front()
+        assert front.ask(call())[0] == 200
+        assert (front.calls[0].region, front.calls[0].access_key) == ("us-east-1", None)
+
+    @pytest.mark.parametrize("authorization", [b"Basic x", b"AWS4-HMAC-SHA256 Credential=a/b/../../etc/c/d", b""])
+    def test_a_claim_that_cannot_be_read_counts_as_none(self, authorization: bytes) -> None:
+        front = Front()
+        assert front.ask(call(authorization=authorization))[0] == 200
+        assert (front.calls[0].region, front.calls[0].access_key) == ("us-east-1", None)
+
+
+class TestWithCredentials:
+    @pytest.fixture
+    def credentials(self, tmp_path: Path) -> Credentials:
+        return Credentials(tmp_path / "credentials.json")
+
+    def signed(self, credentials: Credentials, monkeypatch: pytest.MonkeyPatch, service: str = "dynamodb") -> Request:
+        created = credentials.create(NOW_MS)
+        moment = botocore.auth.datetime.datetime(2026, 1, 2, 3, 4, 5)
+        monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: moment)
+        headers = {"X-Amz-Target": "DynamoDB_20120810.GetItem", "Content-Type": "application/x-amz-json-1.0"}
+        request = AWSRequest("POST", "http://localhost/", data=b"{}", headers=headers)
+        keys = botocore.credentials.Credentials(created.access_key, created.secret)
+        botocore.auth.SigV4Auth(keys, service, "eu-west-1").add_auth(request)
+        return call(**{name.replace("-", "_").lower(): value.encode() for name, value in request.headers.items()})
+
+    def test_a_signed_call_is_served(self, credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+        front = Front(credentials=credentials)
+        request = self.signed(credentials, monkeypatch)
+        assert front.ask(request)[0] == 200
+        assert front.calls[0].access_key == credentials.list()[0].access_key
+        assert front.calls[0].region == "eu-west-1"
+
+    def test_a_signature_for_another_service_is_not_enough(
+        self, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        front = Front(credentials=credentials)
+        _, _, body = front.ask(self.signed(credentials, monkeypatch, "lambda"))
+        assert b"Credential should be scoped to correct service: 'dynamodb'." in body
+
+    def test_a_credential_made_by_another_process_is_known_soon(
+        self, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        front = Front(credentials=Credentials(credentials._path))
+        request = self.signed(credentials, monkeypatch)
+        front.ask(request)
+        front.clock.advance(1000)
+        assert front.ask(request)[0] == 200
+
+    def test_strangers_are_refused_before_their_body_is_read(self, credentials: Credentials) -> None:
+        front = Front(credentials=credentials)
+        status, _, body = front.ask(call(b"no json"))
+        assert status == 400
+        assert orjson.loads(body) == {
+            "__type": "com.amazon.coral.service#MissingAuthenticationTokenException",
+            "message": "Request is missing Authentication Token",
+        }
+        assert front.calls == []
+
+    def test_an_unknown_target_is_told_before_the_signature(self, credentials: Credentials) -> None:
+        assert b"UnknownOperationException" in Front(credentials=credentials).ask(call(target=b"x"))[2]
+
+    def test_routes_want_a_signature_too(self, credentials: Credentials) -> None:
+        async def route(request: Request, signer: Signer | None) -> Response:
+            raise AssertionError
+
+        status, headers, _ = Front(credentials=credentials, routes={"/_atoll/": route}).ask(get(b"/_atoll/x"))
+        assert status == 400
+        assert headers[b"x-amzn-ErrorType"] == b"MissingAuthenticationTokenException"
+
+    def test_health_needs_no_signature(self, credentials: Credentials) -> None:
+        assert Front(credentials=credentials).ask(get(b"/"))[0] == 200
+
+
+def named(name: str) -> Callable[[Request, Signer | None], Awaitable[Response]]:
+    async def route(request: Request, signer: Signer | None) -> Response:
+        return Response(202, name.encode(), "text/plain", {"X-Name": name})
+
+    return route
+
+
+class TestOtherPaths:
+    def test_the_root_says_that_it_is_healthy(self) -> None:
+        status, headers, body = Front().ask(get(b"/"))
+        assert (status, body) == (200, b"healthy: dynamodb.us-east-1.amazonaws.com ")
+        assert headers[b"x-amz-crc32"] == b"3128867991"
+
+    def test_head_has_the_head_only(self) -> None:
+        encoded = []
+
+        async def main() -> None:
+            encoded.append(await Front().gateway.answer(get(b"/", b"HEAD")))
+
+        with pytest.raises(StopIteration):
+            main().send(None)
+        assert b"Content-Length: 42\r\n" in encoded[0]
+        assert encoded[0].endswith(b"\r\n\r\n")
+
+    @pytest.mark.parametrize(
+        "request_",
+        [get(b"/unknown"), get(b"/", b"PUT"), call(json_type=b"text/plain"), call(json_type=b"")],
+    )
+    def test_anything_else_is_not_found(self, request_: Request) -> None:
+        status, headers, body = Front().ask(request_)
+        assert (status, body) == (404, b"<UnknownOperationException/>\n")
+        assert headers[b"x-amz-crc32"] == b"3552371480"
+
+    def test_the_longest_route_wins(self) -> None:
+        front = Front(routes={"/_atoll/": named("admin"), "/_atoll/peers/": named("peers"), "/": named("form")})
+        assert front.ask(get(b"/_atoll/clock"))[2] == b"admin"
+        status, headers, body = front.ask(get(b"/_atoll/peers/x"))
+        assert (status, body) == (202, b"peers")
+        assert headers[b"X-Name"] == b"peers"
+        assert front.ask(call(json_type=b"application/x-www-form-urlencoded"))[2] == b"form"
+        assert front.ask(get(b"/elsewhere"))[0] == 404
+        assert front.ask(call())[0] == 200
+
+    @pytest.mark.parametrize("path", [b"/x/../_atoll/a", b"/_atoll//a", b"/_atoll/./a", b"/_atoll/../a"])
+    def test_a_path_that_is_not_what_was_signed_is_not_found(self, path: bytes) -> None:
+        assert Front(routes={"/_atoll/": named("admin")}).ask(get(path))[0] == 404
+
+    @pytest.mark.parametrize(("error", "status"), [(errors.validation("no"), 400), (ZeroDivisionError(), 500)])
+    def test_a_route_may_fail(self, error: Exception, status: int, caplog: pytest.LogCaptureFixture) -> None:
+        async def route(request: Request, signer: Signer | None) -> Response:
+            raise error
+
+        assert Front(routes={"/_atoll/": route}).ask(get(b"/_atoll/"))[0] == status
+
+    def test_pages_of_other_origins_may_ask(self) -> None:
+        front = Front()
+        status, headers, body = front.ask(
+            get(
+                b"/",
+                b"OPTIONS",
+                origin=b"http://page",
+                access_control_request_headers=b"x-amz-target",
+                access_control_request_method=b"POST",
+            )
+        )
+        assert (status, body) == (200, b"")
+        assert headers[b"Access-Control-Allow-Origin"] == b"*"
+        assert headers[b"Access-Control-Allow-Headers"] == b"x-amz-target"
+        assert headers[b"Access-Control-Allow-Methods"] == b"POST"
+        assert front.ask(call(origin=b"http://page"))[1][b"Access-Control-Allow-Origin"] == b"*"
+        assert b"Access-Control-Allow-Origin" not in front.ask(call())[1]
