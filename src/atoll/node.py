@@ -99,6 +99,7 @@ class Node:
             config.host, config.port, ssl=self._tls(), reuse_port=config.workers > 1
         )
         self.address = addresses[0]
+        self.region(config.region).endpoint = "{}:{}".format(*self.address)
 
     async def stop(self) -> None:
         """Answer what has arrived, finish the steps that run, close the stores."""
@@ -116,7 +117,10 @@ class Node:
             if REGION_NAME.fullmatch(name) is None:
                 raise errors.validation(f"Invalid region: {name}")
             woken = asyncio.Event()
-            region = Region(name, self._open_engine(name), self.clock, self.config.settings, wake=woken.set)
+            endpoint = "{}:{}".format(*self.address)
+            region = Region(
+                name, self._open_engine(name), self.clock, self.config.settings, endpoint=endpoint, wake=woken.set
+            )
             self.regions[name] = region
             self._background.append(asyncio.create_task(self._run_steps(region, woken)))
         return self.regions[name]

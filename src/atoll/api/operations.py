@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from atoll import errors
-from atoll.api import items, multi, queries, shapes, tables
+from atoll.api import account, items, multi, queries, shapes, tables, tags
 from atoll.database.region import Region
 from atoll.storage.engine import Full
 
@@ -50,6 +50,11 @@ _FUNCTIONS: dict[Service, dict[str, Function]] = {
         "ListTables": tables.list_tables,
         "UpdateTable": tables.update_table,
         "DeleteTable": tables.delete_table,
+        "TagResource": tags.tag_resource,
+        "UntagResource": tags.untag_resource,
+        "ListTagsOfResource": tags.list_tags_of_resource,
+        "DescribeLimits": account.describe_limits,
+        "DescribeEndpoints": account.describe_endpoints,
     },
     STREAMS: {},
 }

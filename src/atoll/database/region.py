@@ -25,6 +25,8 @@ class Region:
     engine: Engine
     clock: Clock
     settings: Settings = field(default_factory=Settings)
+    endpoint: str = "127.0.0.1:8000"
+    """Host and port at which clients reach this region."""
     wake: Callable[[], None] = lambda: None
     """Tells the background steps that there may be something to do."""
     catalog: Catalog = field(default_factory=Catalog)

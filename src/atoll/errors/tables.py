@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from atoll import limits
 from atoll.errors import (
     ApiError,
+    access_denied,
     invalid_parameter,
     limit_exceeded,
     resource_in_use,
@@ -321,6 +322,19 @@ def tag_repeated() -> ApiError:
 
 def tag_reserved() -> ApiError:
     return invalid_parameter("Tag keys starting with aws: are reserved for system use")
+
+
+def invalid_resource_arn(arn: str) -> ApiError:
+    return validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
+
+
+def foreign_resource(arn: str, account: str) -> ApiError:
+    return access_denied(f"User: arn:aws:iam::{account}:root is not authorized to access the resource: {arn}")
+
+
+def resource_arn_not_found(arn: str) -> ApiError:
+    # The missing letter is the service's.
+    return resource_not_found(f"Requested resource not found: ResourcArn: {arn} not found")
 
 
 def too_many_tags() -> ApiError:

@@ -1,0 +1,68 @@
+"""TagResource, UntagResource, ListTagsOfResource. Only tables have tags."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from atoll import limits
+from atoll.api import table_rules
+from atoll.database import catalog
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import tables as texts
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+PAGE = 10
+"""ListTagsOfResource answers so many at a time."""
+
+
+async def tag_resource(region: Region, body: Body) -> Answer:
+    table_rules.check_tags(body["Tags"])
+    given = {tag["Key"]: tag["Value"] for tag in body["Tags"]}
+
+    def tag(tx: Transaction) -> None:
+        table = _table(region, tx, body["ResourceArn"])
+        tags = {**dict(table.tags), **given}
+        if len(tags) > limits.TAGS:
+            raise texts.too_many_tags()
+        catalog.save(tx, replace(table, tags=tuple(tags.items())))
+
+    await region.engine.transact(tag)
+    return {}
+
+
+async def untag_resource(region: Region, body: Body) -> Answer:
+    unwanted = set(body["TagKeys"])
+
+    def untag(tx: Transaction) -> None:
+        table = _table(region, tx, body["ResourceArn"])
+        catalog.save(tx, replace(table, tags=tuple(tag for tag in table.tags if tag[0] not in unwanted)))
+
+    await region.engine.transact(untag)
+    return {}
+
+
+async def list_tags_of_resource(region: Region, body: Body) -> Answer:
+    table = await region.engine.read(lambda snapshot: _table(region, snapshot, body["ResourceArn"]))
+    after = body.get("NextToken") or ""
+    tags = [tag for tag in sorted(table.tags) if tag[0] > after]
+    answer: Answer = {"Tags": [{"Key": key, "Value": value} for key, value in tags[:PAGE]]}
+    if len(tags) > PAGE:
+        answer["NextToken"] = tags[PAGE - 1][0]
+    return answer
+
+
+def _table(region: Region, snapshot: Snapshot, arn: str) -> Table:
+    parts = arn.split(":")
+    if len(parts) != 6 or parts[:3] != ["arn", "aws", "dynamodb"] or not parts[5].startswith("table/"):
+        raise texts.invalid_resource_arn(arn)
+    if parts[3] != region.name or parts[4] != region.settings.account:
+        raise texts.foreign_resource(arn, region.settings.account)
+    table = region.catalog.find(snapshot, parts[5].removeprefix("table/"))
+    if table is None or table.gone_at(region.clock.now_ms()):
+        raise texts.resource_arn_not_found(arn)
+    return table
