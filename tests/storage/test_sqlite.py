@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 import signal
 import sqlite3
@@ -94,8 +95,10 @@ def test_writes_that_arrive_together_share_a_commit(tmp_path):
     async def scenario(engine):
         commits = []
         engine._connections[0].set_commit_hook(lambda: bool(commits.append(1)))
-        await asyncio.gather(*(engine.transact(lambda tx, n=n: tx.put(b"%d" % n, b"")) for n in range(500)))
-        assert len(commits) == 1
+        await asyncio.gather(
+            *(engine.transact(lambda tx, n=n: tx.put(b"%d" % n, b"")) for n in range(sqlite.BATCH + 1))
+        )
+        assert len(commits) == 2
 
     run(tmp_path, scenario)
 
@@ -160,6 +163,23 @@ def test_log_does_not_grow_without_bound_under_constant_load(tmp_path, monkeypat
         assert (tmp_path / "atoll.db-wal").stat().st_size < written / 3
 
     run(tmp_path, scenario, durability="relaxed", workers=workers)
+
+
+def test_file_that_cannot_be_synced_stops_all_writes_and_keeps_the_log(tmp_path, monkeypatch):
+    def fail(connection):
+        raise Corrupt("no sync")
+
+    async def scenario(engine):
+        monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 1)
+        monkeypatch.setattr(sqlite, "sync_file", fail)
+        with pytest.raises(Corrupt, match="no sync"):
+            for number in range(1000):
+                await engine.transact(lambda tx, number=number: tx.put(b"%d" % number, b"x"))
+        return len(await everything(engine))
+
+    kept = run(tmp_path, scenario)
+    assert (tmp_path / "atoll.db-wal").stat().st_size > 0
+    assert kept and len(run(tmp_path, everything)) == kept
 
 
 # Several processes. `processes.start` runs one of the small programs of processes.py.
@@ -228,6 +248,20 @@ def test_increments_of_two_processes_are_all_counted_and_none_is_locked_out(tmp_
     assert [other.wait() for other in others] == [0, 0]
     counted = run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"row"), s.counter(b"n"))))
     assert counted == (b"640", 640)
+
+
+def test_worker_is_not_starved_by_another_under_load(tmp_path, processes):
+    other = processes.start("increment", tmp_path, 1_000_000, 10)
+    other.stdout.readline()
+    other.stdin.write("go\n")
+    other.stdin.flush()
+
+    async def scenario(engine):
+        counts = [await engine.transact(lambda tx: (int(tx.get(b"row") or 0), tx.add(b"mine", 1))) for _ in range(50)]
+        assert counts[-1][0] > counts[0][0], "the other is at work"
+        assert max(later[0] - earlier[0] for earlier, later in itertools.pairwise(counts)) < 1_000
+
+    run(tmp_path, scenario, workers=2)
 
 
 def test_lease_passes_on_when_its_process_is_killed(tmp_path, processes):

@@ -23,11 +23,14 @@ from typing import Any
 import apsw
 
 from atoll.storage.buffer import Buffer
-from atoll.storage.engine import Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.sqlitefile import Rows, connect, fault, sync_file
 
 FILE_NAME = "atoll.db"
+
+# Functions in one commit at most: they run on the event loop, where reads wait meanwhile.
+BATCH = 256
 
 # The log is given back to the file after so many pages, little and often, beside the commits. SQLite starts the log
 # again from its beginning, and syncs the file, only when all of it was given back, which under constant load it never
@@ -76,15 +79,14 @@ class SQLiteEngine:
             for connection in connections:
                 connection.close(True)
             owner.close()
-            raise
-        finally:
             if turn:
-                turn.release()
+                turn.close()
+            raise
+        if turn:
+            turn.release()
         return cls(connections, FileLock(directory / "lease.lock"), owner, turn)
 
-    def __init__(
-        self, connections: list[apsw.Connection], lease: FileLock, owner: FileLock, turn: Turn | None
-    ) -> None:
+    def __init__(self, connections: list[apsw.Connection], lease: FileLock, owner: FileLock, turn: Turn | None) -> None:
         self._connections = connections
         write, read, self._checkpointer = connections
         self._writer, self._reader = Rows(write), Rows(read)
@@ -92,6 +94,7 @@ class SQLiteEngine:
         self._queue: list[_Pending] = []
         self._busy = False
         self._closed = False
+        self._broken: Corrupt | None = None
         self._drained: asyncio.Future[None] | None = None
         self._committer = ThreadPoolExecutor(1, "atoll-commit")
         self._checkpoint_thread = ThreadPoolExecutor(1, "atoll-checkpoint")
@@ -122,6 +125,8 @@ class SQLiteEngine:
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         if self._closed:
             raise RuntimeError("the store is closed")
+        if self._broken:
+            raise Corrupt(str(self._broken))
         loop = asyncio.get_running_loop()
         pending = _Pending(fn, loop.create_future())
         self._queue.append(pending)
@@ -149,6 +154,7 @@ class SQLiteEngine:
         self._committer.shutdown()
         self._checkpoint_thread.shutdown()
         for connection in self._connections:  # the last one of the file checkpoints the log and removes it
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._broken is not None)
             connection.close()
         self._lease.close()
         self._owner.close()
@@ -166,9 +172,10 @@ class SQLiteEngine:
         waiting.add_done_callback(lambda _: self._run())
 
     def _run(self) -> None:
-        batch, self._queue = self._queue, []
+        batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
         wrote = False
         writer = self._writer
+        loop = asyncio.get_running_loop()
         try:
             writer.begin("BEGIN IMMEDIATE")
             writer.check_counters()
@@ -182,13 +189,13 @@ class SQLiteEngine:
         except Exception as error:
             writer.roll_back()
             self._pass_turn()
-            self._answer(batch, error)
+            loop.call_soon(self._answer, batch, error)
             return
         if not wrote:
             self._pass_turn()
-            self._answer(batch, None)
+            loop.call_soon(self._answer, batch, None)
             return
-        committing = asyncio.get_running_loop().run_in_executor(self._committer, self._commit)
+        committing = loop.run_in_executor(self._committer, self._commit)
         committing.add_done_callback(lambda done: self._answer(batch, done.exception()))
 
     def _run_one(self, pending: _Pending) -> bool:
@@ -206,7 +213,7 @@ class SQLiteEngine:
     def _commit(self) -> None:
         try:
             self._writer.commit()
-            if self._finish_checkpoint:
+            if self._finish_checkpoint and not self._broken:
                 self._finish_checkpoint = False
                 self._checkpoint(self._connections[0])
         except BaseException:
@@ -242,7 +249,13 @@ class SQLiteEngine:
     def _start_checkpoint(self) -> None:
         if self._log_pages > LOG_PAGES:
             self._finish_checkpoint = True
-        if self._log_pages < CHECKPOINT_PAGES or self._checkpointing or self._finish_checkpoint:
+        if (
+            self._log_pages < CHECKPOINT_PAGES
+            or self._checkpointing
+            or self._finish_checkpoint
+            or self._broken
+            or self._closed
+        ):
             return
         self._checkpointing = True
         loop = asyncio.get_running_loop()
@@ -250,14 +263,20 @@ class SQLiteEngine:
 
     def _checkpoint_beside(self) -> int:
         done = self._checkpoint(self._checkpointer)
-        sync_file(self._checkpointer)
+        try:
+            sync_file(self._checkpointer)
+        except Corrupt as error:
+            _log.error("the store takes no more writes: %s", error)
+            self._broken = error
         return done
 
     def _checkpoint(self, connection: apsw.Connection) -> int:
         """Give back what can be given back without waiting for anybody; how many pages of the log are done."""
         try:
             _, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except (apsw.BusyError, apsw.FullError, apsw.IOError) as error:
+        except apsw.BusyError:  # somebody else is at it
+            return 0
+        except (apsw.FullError, apsw.IOError) as error:
             _log.warning("the log was not checkpointed, but will be later: %s", error)
             return 0
         return done

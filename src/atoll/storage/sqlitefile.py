@@ -99,12 +99,14 @@ _SYNC = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
 
 def sync_file(connection: apsw.Connection) -> None:
     """fsync the file itself (not the log), through SQLite's own descriptor: to close another one would drop the locks
-    that SQLite holds for this process."""
+    that SQLite holds for this process. Raises Corrupt if it fails, for then the system has forgotten pages that SQLite
+    takes for written; only the log, read anew at the next start, still has them."""
     file = ctypes.c_void_p()
     connection.file_control("main", apsw.SQLITE_FCNTL_FILE_POINTER, ctypes.addressof(file))
     assert file.value is not None
     methods = ctypes.cast(file.value, ctypes.POINTER(ctypes.POINTER(ctypes.c_void_p)))[0]
-    _SYNC(methods[_X_SYNC])(file.value, apsw.SQLITE_SYNC_NORMAL)
+    if _SYNC(methods[_X_SYNC])(file.value, apsw.SQLITE_SYNC_NORMAL) != apsw.SQLITE_OK:
+        raise Corrupt(f"{connection.filename} could not be synced; restart the server when the disk works again")
 
 
 class Rows:
