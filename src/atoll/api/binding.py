@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from atoll.api.shapes import table_name as parse_table_name
 from atoll.database.region import Region
 from atoll.errors import requests as texts
+from atoll.expressions import legacy
 from atoll.expressions.bind import KeyConditionOf, bindings
 from atoll.expressions.condition import Condition
 from atoll.expressions.projection import Projection
@@ -54,7 +55,7 @@ class Requested:
     """The expressions of one request, bound to its names and values. Ask for those the operation knows, then `finish`,
     which refuses names and values that nothing used."""
 
-    __slots__ = ("_bindings", "_body", "capacity", "collection_metrics")
+    __slots__ = ("_bindings", "_body", "_legacy", "capacity", "collection_metrics")
 
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
         self._body = body
@@ -62,22 +63,39 @@ class Requested:
         self.capacity: str | None = mode if mode in ("TOTAL", "INDEXES") else None
         self.collection_metrics = body.get("ReturnItemCollectionMetrics") == "SIZE"
         self._bindings = bindings(body, parameters.expressions, parameters.legacy)
+        self._legacy: dict[str, Any] = {member: body[member] for member in body.keys() & parameters.legacy}
 
     def condition(self, member: str = "ConditionExpression") -> Condition | None:
         text = self._body.get(member)
-        return None if text is None else self._bindings.condition(text, member)
+        if text is not None:
+            return self._bindings.condition(text, member)
+        given = self._legacy
+        if not given:
+            return None
+        if member == "ConditionExpression":
+            return legacy.expected(given.get("Expected"), given.get("ConditionalOperator"))
+        return legacy.filter(given.get("QueryFilter") or given.get("ScanFilter"), given.get("ConditionalOperator"))
 
     def projection(self) -> Projection | None:
         text = self._body.get("ProjectionExpression")
-        return None if text is None else self._bindings.projection(text)
+        if text is not None:
+            return self._bindings.projection(text)
+        names = self._legacy.get("AttributesToGet")
+        return None if names is None else legacy.attributes_to_get(names)
 
     def update(self) -> Update | None:
         text = self._body.get("UpdateExpression")
-        return None if text is None else self._bindings.update(text)
+        if text is not None:
+            return self._bindings.update(text)
+        updates = self._legacy.get("AttributeUpdates")
+        return None if updates is None else legacy.attribute_updates(updates)
 
     def key_condition(self) -> KeyConditionOf | None:
         text = self._body.get("KeyConditionExpression")
-        return None if text is None else self._bindings.key_condition(text)
+        if text is not None:
+            return self._bindings.key_condition(text)
+        conditions = self._legacy.get("KeyConditions")
+        return None if conditions is None else legacy.key_condition(conditions)
 
     def finish(self) -> None:
         self._bindings.finish()
