@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +14,8 @@ from tests.wire.conftest import Wire, post, read_answers
 
 VALID = (
     post(b'{"TableName": "t"}'),
-    b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: T.Op\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: T.Op\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 2\r\n\r\n{}",
     b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nTrailer: x\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
     b"GET /?a=b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -30,7 +33,7 @@ def answers(data: bytes, cuts: list[int]) -> list[tuple[int, dict[bytes, bytes],
     gateway = Gateway(served, {"T.Op": "dynamodb"}, clock=ManualClock(0), region="us-east-1")
     wire = Wire(gateway.answer)
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    wire.send(*(data[start:end] for start, end in zip(places, places[1:], strict=False)))
+    wire.send(*(data[start:end] for start, end in pairwise(places)))
     wire.tick(wire.server.idle_ticks + wire.server.request_ticks + 1)
     assert wire.transport.closed or wire.transport.eof
     return read_answers(wire.transport.data)

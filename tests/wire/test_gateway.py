@@ -192,6 +192,13 @@ class TestWithoutCredentials:
         assert front.ask(call(authorization=authorization))[0] == 200
         assert (front.calls[0].region, front.calls[0].access_key) == ("us-east-1", None)
 
+    def test_the_claim_is_found_wherever_it_stands(self) -> None:
+        front = Front()
+        for key in (b"one", b"other"):
+            text = b"AWS4-HMAC-SHA256 SignedHeaders=host, Credential=%s/20260102/eu-west-1/dynamodb/aws4_request" % key
+            front.ask(call(authorization=text))
+        assert [call.access_key for call in front.calls] == ["one", "other"]
+
 
 class TestWithCredentials:
     @pytest.fixture

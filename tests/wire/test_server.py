@@ -45,6 +45,10 @@ class TestRequests:
         assert (request.path, request.query) == (b"/path", b"query")
         assert request.headers == {b"host": b"x", b"x-long-name": b"value", b"content-length": b"5"}
 
+    def test_the_absolute_form_names_the_same_path(self, wire: Wire) -> None:
+        wire.send(b"GET http://x:8000/a?b HTTP/1.1\r\nHost: x:8000\r\n\r\n")
+        assert (wire.requests[0].path, wire.requests[0].query) == (b"/a", b"b")
+
     def test_a_repeated_header_is_joined(self, wire: Wire) -> None:
         wire.send(b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\na: 2\r\n\r\n")
         assert wire.requests[0].headers[b"a"] == b"1,2"
@@ -96,6 +100,12 @@ class TestKeepAlive:
         assert not wire.transport.closed
         wire.tick(1)
         assert wire.transport.closed
+
+    def test_what_is_closed_but_never_read_is_cut_in_time(self, wire: Wire) -> None:
+        wire.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert wire.transport.closed
+        wire.tick(wire.server.idle_ticks + 1)
+        assert wire.transport.aborted
 
     def test_each_request_starts_the_time_anew(self, wire: Wire) -> None:
         for _ in range(3):

@@ -18,9 +18,10 @@ from calendar import timegm
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from atoll import limits
@@ -29,6 +30,8 @@ from atoll.security.credentials import Credential
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
+
+T = TypeVar("T")
 
 _REGION = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 _STAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
@@ -274,8 +277,12 @@ def canonical_query(query: bytes) -> bytes:
 
 def claimed(authorization: bytes) -> Signer | None:
     """Who says to have signed, unverified; None where that cannot be read."""
-    _, _, rest = authorization.partition(b"Credential=")
-    parts = rest.partition(b",")[0].strip().decode("latin-1").split("/")
+    return _claimed(authorization.partition(b"Credential=")[2].partition(b",")[0])
+
+
+@lru_cache(_KEPT)
+def _claimed(credential: bytes) -> Signer | None:
+    parts = credential.strip().decode("latin-1").split("/")
     if len(parts) != 5 or not _REGION.fullmatch(parts[2]):
         return None
     return Signer(parts[0], parts[2], parts[3])
@@ -312,7 +319,7 @@ def _stamp(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _keep(cache: dict, key: object, value: object) -> None:  # type: ignore[type-arg]
+def _keep(cache: dict[bytes, T], key: bytes, value: T) -> None:
     """A cache that forgets everything when it is full: what is in use comes back at once."""
     if len(cache) >= _KEPT:
         cache.clear()

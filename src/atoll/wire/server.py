@@ -213,7 +213,10 @@ class Connection(asyncio.Protocol):
         if headers is None or self._ending:
             return
         parser = self._parser
-        path, _, query = self._url.partition(b"?")
+        url = self._url
+        if not url.startswith(b"/"):  # the absolute form, which is meant for proxies but must be understood
+            url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
+        path, _, query = url.partition(b"?")
         self._request = request = Request(parser.get_method(), path, query, headers)
         self._body = b""
         self._head_bytes = 0
@@ -226,7 +229,7 @@ class Connection(asyncio.Protocol):
         length = headers.get(b"content-length", b"")
         if b"host" not in headers and parser.get_http_version() == "1.1":
             self._refuse(400)
-        elif len(headers) > HEADERS or len(self._url) > HEAD_BYTES:
+        elif len(headers) > HEADERS or len(url) > HEAD_BYTES:
             self._refuse(431)
         elif len(length) > 7 and int(length) > limits.REQUEST_BYTES:
             self._refuse(413)
@@ -384,6 +387,8 @@ class Connection(asyncio.Protocol):
     # The server's side
 
     def close_when_answered(self) -> None:
+        if self._refused == 0:
+            self.abort()
         self._ending = True
         for request in (self._running, *self._queue):
             if request is not None and request.connection is not _CLOSE:
@@ -395,10 +400,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def ticked(self) -> None:
-        """End what has been idle, or has not finished its request, for too long."""
+        """End what has been idle, has not read its answers, or not finished its request, for too long."""
         server = self._server
         age = server.tick - self._tick
-        if not self._writable:
+        if not self._writable or (self._transport is not None and self._transport.is_closing()):
             if age > server.idle_ticks:
                 self.abort()
         elif self._running is not None or self._queue:
