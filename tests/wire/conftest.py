@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from atoll.wire.codec import Request
-from atoll.wire.server import Connection, Server
+from atoll.wire.connection import Connection
+from atoll.wire.server import Server
 
 
 class Transport(asyncio.Transport):
@@ -112,6 +113,14 @@ def read_answers(data: bytes) -> list[tuple[int, dict[bytes, bytes], bytes]]:
         answers.append((int(match[1]), headers, rest[:length]))
         data = rest[length:]
     return answers
+
+
+def bodies(data: bytes) -> list[bytes]:
+    return [body for _, _, body in read_answers(data)]
+
+
+def statuses(data: bytes) -> list[int]:
+    return [status for status, _, _ in read_answers(data)]
 
 
 @pytest.fixture
