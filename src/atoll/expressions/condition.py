@@ -48,9 +48,7 @@ def program(resolved: tree.ConditionNode) -> Program:
 
 
 def attributes(resolved: object) -> frozenset[str]:
-    return frozenset(
-        str(operand.path[0]) for operand in tree.walk(resolved) if isinstance(operand, tree.PathOperand)
-    )
+    return frozenset(str(node.path[0]) for node in tree.walk(resolved) if isinstance(node, tree.PathOperand))
 
 
 def _test(node: tree.ConditionNode) -> Test:

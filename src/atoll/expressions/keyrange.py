@@ -48,7 +48,7 @@ def key_condition(
         equal += operands
     result = KeyCondition(tuple(equal), ())
     left = len(found) - len(partition)
-    for name, type_ in sort[: left or None]:
+    for name, type_ in sort:
         if name not in found:
             if left:
                 raise errors.key_condition_missed(name)

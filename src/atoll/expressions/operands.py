@@ -22,12 +22,14 @@ Names = Mapping[str, str]
 Values = Mapping[str, AttributeValue]
 
 TYPES = frozenset(["S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "L", "M"])
-_ORDERED = frozenset(["S", "N", "B"])
-_STRINGS = frozenset(["S", "B"])
+_ORDERED = frozenset(["S", "N", "B"])  # types that <, <=, >, >= and BETWEEN take
 _NUMBER = frozenset(["N"])
-_LIST = frozenset(["L"])
 _SETS = frozenset(["SS", "NS", "BS"])
-_SIZED = TYPES - {"N", "BOOL", "NULL"}
+_OPERAND_TYPES = {
+    "begins_with": frozenset(["S", "B"]),
+    "list_append": frozenset(["L"]),
+    "size": TYPES - {"N", "BOOL", "NULL"},
+}
 _OPERAND_COUNTS = {
     "attribute_exists": 1,
     "attribute_not_exists": 1,
@@ -38,6 +40,7 @@ _OPERAND_COUNTS = {
     "if_not_exists": 2,
     "list_append": 2,
 }
+_REPEATABLE = frozenset(["+", "-", "list_append"])  # a number plus itself, a list appended to itself
 
 
 def check_condition(parsed: tree.ConditionNode, names: Names, values: Values) -> None:
@@ -102,7 +105,7 @@ class _Check:
             case tree.Not(term):
                 self.node(term)
             case tree.Compare(op, left, right):
-                self.operator(op, (left, right), None if op in ("=", "<>") else _ORDERED)
+                self.operator(op, (left, right), TYPES if op in ("=", "<>") else _ORDERED)
             case tree.In(operand, choices):
                 self.operator("IN", (operand, *choices))
                 if len(choices) > limits.EXPRESSION_OPERANDS_IN:
@@ -112,49 +115,34 @@ class _Check:
                 for content_check in content_checks([node]):
                     content_check(self.values)
             case tree.Arithmetic(op, left, right):
-                self.arithmetic(op, (left, right))
+                self.operator(op, (left, right), _NUMBER)
             case tree.Function(name, args):
                 return self.function(name, args)
         return None
 
     def operator(
-        self, name: str, operands: tuple[tree.Operand, ...], allowed: frozenset[str] | None = None
+        self, name: str, operands: tuple[tree.Operand, ...], allowed: frozenset[str] = TYPES
     ) -> list[str | None]:
         types = [self.node(operand) for operand in operands]
-        self.count(name, operands)
-        self.distinct(name, operands)
-        if allowed is not None:
-            self.types(name, types, allowed)
+        if _OPERAND_COUNTS.get(name, len(operands)) != len(operands):
+            raise errors.operand_count(name, len(operands))
+        for type_ in types:
+            if type_ is not None and type_ not in allowed:
+                raise errors.operand_type(name, type_)
+        if name not in _REPEATABLE:
+            self.distinct(name, operands)
         return types
 
-    def arithmetic(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
-        types = [self.node(operand) for operand in operands]
-        self.types(name, types, _NUMBER)
-
     def function(self, name: str, args: tuple[tree.Operand, ...]) -> str | None:
-        if name == "list_append":  # may append a list to itself
-            types = [self.node(operand) for operand in args]
-            self.count(name, args)
-            self.types(name, types, _LIST)
-            return None
-        types = self.operator(name, args)
+        types = self.operator(name, args, _OPERAND_TYPES.get(name, TYPES))
         if name in ("attribute_exists", "attribute_not_exists", "if_not_exists"):
             if not isinstance(args[0], tree.PathOperand):
                 raise errors.path_required(name)
-        elif name == "begins_with":
-            self.types(name, types, _STRINGS)
-        elif name == "size":
-            self.types(name, types, _SIZED)
-            return "N"
         elif name == "attribute_type":
             if not isinstance(args[1], tree.ValueOperand) or types[1] != "S":
                 raise errors.operand_type(name, types[1] or errors.any_type())
             _check_type_name(args[1].name, self.values)
-        return None
-
-    def count(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
-        if _OPERAND_COUNTS.get(name, len(operands)) != len(operands):
-            raise errors.operand_count(name, len(operands))
+        return "N" if name == "size" else None
 
     def distinct(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
         """The guide: "the first operand must be distinct from the remaining operands" (of paths only)."""
@@ -162,11 +150,6 @@ class _Check:
             first = self.path(operands[0])
             if any(isinstance(other, tree.PathOperand) and self.path(other) == first for other in operands[1:]):
                 raise errors.not_distinct(name, paths.text(first))
-
-    def types(self, name: str, types: Iterable[str | None], allowed: frozenset[str]) -> None:
-        for type_ in types:
-            if type_ is not None and type_ not in allowed:
-                raise errors.operand_type(name, type_)
 
 
 # Checks that depend on more of a value than its type

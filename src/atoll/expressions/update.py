@@ -40,25 +40,26 @@ class Update:
     def apply(self, old: Item) -> Item:
         """The new item. `old` stays as it is and may share parts with the new one. Nothing is checked that the caller
         has to check of every new item: keys, sizes, nesting."""
-        values = self.values
-        flat = self.program.flat
-        if flat is None:
-            sets, removes = [], []
-            for path, compute in self.program.steps:
-                value = compute(old, values)
-                if value is None:
-                    removes.append(path)
-                else:
-                    sets.append((path, value))
-            return paths.changed(old, sets, removes)
+        if self.program.flat is None:
+            return self._apply_nested(old)
         new = dict(old)
-        for name, compute in flat:
-            value = compute(old, values)
+        for name, compute in self.program.flat:
+            value = compute(old, self.values)
             if value is None:
                 new.pop(name, None)
             else:
                 new[name] = value
         return new
+
+    def _apply_nested(self, old: Item) -> Item:
+        sets, removes = [], []
+        for path, compute in self.program.steps:
+            value = compute(old, self.values)
+            if value is None:
+                removes.append(path)
+            else:
+                sets.append((path, value))
+        return paths.changed(old, sets, removes)
 
     def touched(self, item: Item) -> Item:
         """What the touched paths hold, in the old item for UPDATED_OLD, in the new one for UPDATED_NEW."""
@@ -120,8 +121,9 @@ def _present(read: Read) -> Read:
 
 def _alternative(read: Read, default: Read) -> Read:
     def run(old: Item, values: Values) -> AttributeValue | None:
+        other = default(old, values)  # must have a value even where it is not needed
         value = read(old, values)
-        return default(old, values) if value is None else value
+        return other if value is None else value
 
     return run
 
