@@ -103,6 +103,7 @@ OPERAND = "An operand in the update expression has an incorrect data type"
         ("REMOVE m.x.y", PATH),
         ("DELETE q.x :ab", PATH),
         ("ADD q.x :n", PATH),
+        ("SET q.x = q.x + :n", PATH),
         ("ADD big :n", None),
         ("SET q = big + n", "Attempting to store more than 38 significant digits in a Number"),
     ],

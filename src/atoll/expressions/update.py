@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from atoll.errors import ApiError
 from atoll.errors import expressions as errors
 from atoll.expressions import tree
 from atoll.expressions.condition import Read, reader
@@ -54,7 +55,11 @@ class Update:
     def _apply_nested(self, old: Item) -> Item:
         sets, removes = [], []
         for path, compute in self.program.steps:
-            value = compute(old, self.values)
+            try:
+                value = compute(old, self.values)
+            except ApiError:
+                paths.changed(old, [], [path])  # that the path leads nowhere is to be said first
+                raise
             if value is None:
                 removes.append(path)
             else:
