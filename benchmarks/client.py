@@ -58,7 +58,11 @@ class Client:
             f"Content-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20260101T000000Z\r\n"
             f"Authorization: {UNVERIFIED}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        self._socket.sendall(head.encode() + body)
+        return self.exchange(head.encode() + body)
+
+    def exchange(self, request: bytes) -> Answer:
+        """One whole HTTP request, one answer."""
+        self._socket.sendall(request)
         return self._receive()
 
     def _receive(self) -> Answer:

@@ -1,0 +1,193 @@
+"""`python -m benchmarks`: Atoll, DynamoDB Local and dynalite on the same requests, one after the other.
+
+Atoll runs with one worker on SQLite, every write durable before its answer, every signature verified. DynamoDB Local
+runs on disk and in memory, dynalite on disk (LevelDB, without fsync); they verify no signatures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report, servers
+from benchmarks.client import Client
+from benchmarks.measure import Result, measure, rss_mb
+from benchmarks.signing import ANYONE, Credentials, Signer
+from benchmarks.workloads import TABLES, WORKLOADS, Workload, definition, encoded, load
+
+ITEMS = 2_000
+SCALES = (10_000, 1_000_000)
+
+
+def main() -> None:
+    options = _options()
+    names = options.only.split(",") if options.only else None
+    chosen = [w for w in WORKLOADS if (w.name in names if names else w.core or not options.quick)]
+    with tempfile.TemporaryDirectory(dir=_cache(), prefix="bench-") as scratch:
+        results = report.Results(machine())
+        compare(results, Path(scratch), chosen, options)
+        if options.workers:
+            several_workers(results, Path(scratch), options)
+        if options.scale:
+            scale(results, Path(scratch), options)
+    print(results.text())
+    if options.write:
+        Path(__file__).with_name("RESULTS.md").write_text(results.text())
+
+
+def _options() -> Any:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(w.name for w in WORKLOADS)}")
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="only the core operations, for one second each")
+    parser.add_argument("--skip-peers", action="store_true", help="only Atoll")
+    parser.add_argument("--workers", action="store_true", help="also reads and writes of one and of two workers")
+    parser.add_argument("--scale", action="store_true", help="also reads and writes at 1,000,000 items (minutes)")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
+    options = parser.parse_args()
+    if options.quick:
+        options.seconds = 1
+    return options
+
+
+def _cache() -> Path:
+    servers.CACHE.mkdir(exist_ok=True)
+    return servers.CACHE
+
+
+def machine() -> str:
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = names[0].partition(":")[2].strip() if names else platform.machine()
+    return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}"
+
+
+# Servers
+
+
+@contextmanager
+def atoll(directory: Path, *options: str) -> Iterator[tuple[servers.Server, Credentials]]:
+    created = subprocess.run(
+        [sys.executable, "-m", "atoll.cli", "credentials", "create", "--data", str(directory)],
+        env=os.environ | {"PYTHONPATH": str(servers.ROOT / "src")},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    known = dict(line.split("=", 1) for line in created.split())
+    with servers.atoll(directory, "--auth", "sigv4", *options) as server:
+        yield server, Credentials(known["AWS_ACCESS_KEY_ID"], known["AWS_SECRET_ACCESS_KEY"])
+
+
+@contextmanager
+def peer(server: servers.Server) -> Iterator[tuple[servers.Server, Credentials]]:
+    with server:
+        yield server, ANYONE
+
+
+def prepare(server: servers.Server, credentials: Credentials, tables: set[str], count: int = ITEMS) -> None:
+    with ThreadPoolExecutor(4) as pool, Client(server.port) as client:
+        sender = Sender(server, credentials)
+        for table in sorted(tables):
+            answer = sender.send(client, "CreateTable", definition(table))
+            assert answer == 200, f"{server.name} has no table {table}: {answer}"
+            requests = encoded(load(table, count))
+            while chunk := list(islice(requests, 400)):
+                for status in pool.map(sender.load, [chunk[at::4] for at in range(4)]):
+                    assert status == 200, f"{server.name} refused items: {status}"
+
+
+class Sender:
+    """Signed requests one by one: to load tables, and to ask whether a server knows an operation."""
+
+    def __init__(self, server: servers.Server, credentials: Credentials) -> None:
+        self._port = server.port
+        self._credentials = credentials
+
+    def send(self, client: Client, operation: str, body: Any) -> int:
+        ((_, content),) = encoded(iter([(operation, body)]))
+        return client.exchange(Signer(self._port, self._credentials).request(operation, content)).status
+
+    def load(self, requests: list[tuple[str, bytes]]) -> int:
+        signer = Signer(self._port, self._credentials)
+        worst = 200
+        with Client(self._port) as client:
+            for operation, content in requests:
+                worst = max(worst, client.exchange(signer.request(operation, content)).status)
+        return worst
+
+
+# Measurements
+
+
+def compare(results: report.Results, scratch: Path, workloads: list[Workload], options: Any) -> None:
+    contenders = {"Atoll": lambda: atoll(scratch / "atoll")}
+    if not options.skip_peers:
+        contenders |= {
+            "DynamoDB Local, disk": lambda: peer(servers.dynamodb_local(scratch / "local", "DynamoDB Local, disk")),
+            "DynamoDB Local, memory": lambda: peer(servers.dynamodb_local(None, "DynamoDB Local, memory")),
+            "dynalite, disk": lambda: peer(servers.dynalite(scratch / "dynalite", "dynalite, disk")),
+        }
+    for name, start in contenders.items():
+        with start() as (server, credentials):
+            results.start(name, server.started_ms, rss_mb(server))
+            prepare(server, credentials, {workload.table for workload in workloads} & set(TABLES))
+            signer = Signer(server.port, credentials)
+            if not options.only:
+                results.add("GET /", name, measure(server, [signer.get("/")], seconds=options.seconds, warm_up=1))
+            for workload in workloads:
+                results.add(workload.name, name, one(server, credentials, workload, options.seconds))
+                print(f"{name:24} {workload.name:22} {results.line(workload.name, name)}", file=sys.stderr)
+
+
+def one(
+    server: servers.Server, credentials: Credentials, workload: Workload, seconds: float, count: int = ITEMS
+) -> Result | None:
+    """None where the server does not know the operation."""
+    operation, body = next(workload.requests(workload.table, count))
+    with Client(server.port) as client:
+        if Sender(server, credentials).send(client, operation, body) != 200:
+            return None
+    signer = Signer(server.port, credentials)
+    requests = (signer.request(*request) for request in encoded(workload.requests(workload.table, count)))
+    warm_up = 2 if "Local" in server.name else 1  # for the JVM's compiler
+    return measure(server, requests, seconds=seconds, warm_up=warm_up)
+
+
+def several_workers(results: report.Results, scratch: Path, options: Any) -> None:
+    for count in (1, 2):
+        name = f"{count} worker" + "s" * (count > 1)
+        with atoll(scratch / name, "--workers", str(count)) as (server, credentials):
+            prepare(server, credentials, {"plain"})
+            for workload in WORKLOADS:
+                if workload.name in ("GetItem", "PutItem", "Query"):
+                    results.add_variant(
+                        "workers", workload.name, name, one(server, credentials, workload, options.seconds)
+                    )
+
+
+def scale(results: report.Results, scratch: Path, options: Any) -> None:
+    for count in SCALES:
+        name = f"{count:,} items"
+        directory = scratch / name
+        with atoll(directory) as (server, credentials):
+            prepare(server, credentials, {"plain"}, count)
+            for workload in WORKLOADS:
+                if workload.name in ("GetItem", "PutItem", "Query"):
+                    result = one(server, credentials, workload, options.seconds, count)
+                    results.add_variant("items", workload.name, name, result)
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""One measurement: wrk replays signed requests over 32 connections; /proc tells what they cost the server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.servers import CACHE, HOST, Server, require
+
+CONNECTIONS = 32
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Result:
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float  # of the server's processes, for each request
+    rss_mb: float
+    failed: int  # answers other than 200, and socket errors
+
+
+def measure(server: Server, requests: Iterable[bytes], *, seconds: float, warm_up: float) -> Result:
+    require("wrk")
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=CACHE, suffix=".requests") as file:
+        for request in requests:
+            file.write(b"%d\n%b\n" % (len(request), request))
+        file.flush()
+        if warm_up:
+            _wrk(server, Path(file.name), warm_up)
+        before = cpu_seconds(server)
+        count, duration_us, p50_us, p99_us, *failed = _wrk(server, Path(file.name), seconds)
+        used = cpu_seconds(server) - before
+    return Result(
+        count / duration_us * 1e6, p50_us / 1e3, p99_us / 1e3, used / max(count, 1) * 1e6, rss_mb(server), sum(failed)
+    )
+
+
+def _wrk(server: Server, file: Path, seconds: float) -> list[int]:
+    script = Path(__file__).with_name("replay.lua")
+    duration = f"{max(round(seconds), 1)}s"
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration}", "--latency", "-s", str(script)]
+    output = subprocess.run(
+        [*command, f"http://{HOST}:{server.port}/", "--", str(file)], check=True, capture_output=True, text=True
+    ).stdout
+    line = next(line for line in output.splitlines() if line.startswith("RESULT"))
+    return [int(word) for word in line.split()[1:]]
+
+
+def cpu_seconds(server: Server) -> float:
+    """User and system time of the process and of all that it started."""
+    return sum(_ticks(pid) for pid in server.pids) / TICKS
+
+
+def _ticks(pid: int) -> int:
+    """utime and stime, which are the 14th and 15th field; the 2nd is a name in parentheses and may hold anything."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def rss_mb(server: Server) -> float:
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in server.pids)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
