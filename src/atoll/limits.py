@@ -71,6 +71,11 @@ STREAM_SHARDS_LISTED = 100
 STREAMS_LISTED = 100
 STREAM_READERS = 2
 
+# Time to live (Developer Guide, "Time to Live": no item that expired more than five years ago is deleted; API Reference,
+# UpdateTimeToLive: one change an hour)
+TTL_OLDEST_SECONDS = 5 * 365 * 24 * 3600
+TTL_CHANGE_INTERVAL_MS = 3600 * 1000
+
 # Signatures (Signature Version 4, "Troubleshooting": requests are valid for 15 minutes; presigned up to 7 days)
 SIGNATURE_SKEW_MS = 15 * 60 * 1000
 PRESIGNED_SECONDS = 7 * 24 * 3600

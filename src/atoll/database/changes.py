@@ -1,7 +1,8 @@
 """The change log: one record for each applied change, in the transaction that applies it.
 
 Everything that follows a table (streams, replication, triggers, point-in-time recovery) reads this log; nothing else
-tells it what happened. Records are numbered per shard, without gaps, in the order of commit.
+tells it what happened. Records are numbered per shard, without gaps, in the order of commit: so a reader who asks for
+number n and is given a greater one knows that n was trimmed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import orjson
 
 from atoll.clock import Version
 from atoll.database import format as fmt
-from atoll.database.schema import Shard, Table
+from atoll.database.schema import Table
 from atoll.model import values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot, Transaction
@@ -27,22 +28,30 @@ def append(
     cause: int,
     old: tuple[int, bytes] | None,
     new: tuple[int, bytes] | None,
+    *,
+    written_ms: int | None = None,
 ) -> int:
-    """Write the record and return its sequence number. Images are (size, JSON)."""
-    shard = table.shard_of(row_key)
-    sequence = tx.add(fmt.sequence_counter(table.log_space, shard.number), 1)
+    """Write the record and return its sequence number. Images are (size, JSON). `written_ms` is this region's time,
+    to be given where the version comes from another region, or from a backup."""
+    counter, prefix = table.log_of(row_key)
+    sequence = tx.add(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))
-    tx.put(
-        fmt.change_key(table.log_space, shard.number, sequence), fmt.change_row(version, cause, keys, old, new)
-    )
+    if written_ms is None:
+        written_ms = version.ms
+    tx.put(prefix + sequence.to_bytes(8, "big"), fmt.change_row(version, written_ms, cause, keys, old, new))
     return sequence
 
 
 def read(
-    snapshot: Snapshot, log_space: int, shard: Shard, first_sequence: int, *, limit: int | None = None
+    snapshot: Snapshot, log_space: int, shard: int, first_sequence: int, *, limit: int | None = None
 ) -> Iterator[tuple[int, fmt.ChangeRow]]:
     """Records of the shard with numbers >= first_sequence, in order."""
-    start = fmt.change_key(log_space, shard.number, first_sequence)
-    end = fmt.change_key(log_space, shard.number + 1, 0)
+    start = fmt.change_key(log_space, shard, first_sequence)
+    end = fmt.change_key(log_space, shard + 1, 0)
     for key, stored in snapshot.scan(start, end, limit=limit):
         yield int.from_bytes(key[8:16], "big"), fmt.parse_change(stored)
+
+
+def get(snapshot: Snapshot, log_space: int, shard: int, sequence: int) -> fmt.ChangeRow | None:
+    stored = snapshot.get(fmt.change_key(log_space, shard, sequence))
+    return None if stored is None else fmt.parse_change(stored)

@@ -1,4 +1,4 @@
-"""Time to live: an index of items by the second at which they expire."""
+"""The expiry index: items by the second at which they expire. `ttl` is about enabling it and deleting what it finds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,29 @@ LATEST = 1 << 62
 """Seconds beyond this are no dates; such items do not expire."""
 
 
-def entry_key(ttl: TimeToLive, row_key: bytes, item: Item | None) -> bytes | None:
-    """Where the item stands in the index; nowhere if its attribute is no positive number."""
-    text = (item or {}).get(ttl.attribute, {}).get("N")
+def second_of(ttl: TimeToLive, item: Item) -> int | None:
+    """When the item expires; never, if its attribute is no positive number."""
+    text = item.get(ttl.attribute, {}).get("N")
     if text is None or text.startswith("-"):
         return None
     second = int(text.partition(".")[0])
-    if second > LATEST:
-        return None
-    return fmt.space_prefix(ttl.space) + second.to_bytes(8, "big") + row_key
+    return second if second <= LATEST else None
+
+
+def entry_key(ttl: TimeToLive, row_key: bytes, item: Item | None) -> bytes | None:
+    """Where the item stands in the index, if it does."""
+    second = None if item is None else second_of(ttl, item)
+    return None if second is None else range_start(ttl, second) + row_key
+
+
+def range_start(ttl: TimeToLive, second: int) -> bytes:
+    """Entries of this second and later have greater keys."""
+    return fmt.space_prefix(ttl.space) + second.to_bytes(8, "big")
+
+
+def parse_entry(key: bytes) -> tuple[int, bytes]:
+    """Second and row key."""
+    return int.from_bytes(key[4:12], "big"), key[12:]
 
 
 def apply(tx: Transaction, ttl: TimeToLive, row_key: bytes, old: Item | None, new: Item | None) -> None:

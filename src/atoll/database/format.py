@@ -3,7 +3,10 @@
 Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others belong to tables (see `schema`).
 
     catalog     0 'T' name                                     -> Table (JSON)
-                0 'S' stream ARN suffix (table NUL label)      -> StreamDescription (JSON)
+                0 'S' table NUL label                          -> StreamDescription (JSON), see `streams`
+                0 'H' log-space shard4                         -> Shard (JSON), see `shards`
+                0 'D' millisecond8 'H' log-space shard4        -> nothing: when the shard's log is to be trimmed next
+                0 'D' millisecond8 'S' table NUL label         -> nothing: when the stream is over
                 0 'B' index space                              -> row key of the last item that a backfill has done
                 0 'G' space                                    -> Garbage (JSON): a space nobody uses any more
                 0 'X' token                                    -> Token (JSON): a transaction that must not be repeated
@@ -19,13 +22,15 @@ a parallel scan's segments are ranges of the hash.
 
     item row    version time 8, size 4, region length 1, region, item (JSON of the wire form)
     index row   size 4, projected attributes (JSON of the wire form)
-    change row  version time 8, cause 1, region length 1, then 4 each: keys' size, old size, new size,
-                keys' length, old length; region, keys, old image, new image (JSON; absent ones have length and size 0)
+    change row  version time 8, millisecond 8 (when this region wrote it, which may be long after the version's time),
+                cause 1, region length 1, then 4 each: keys' size, old size, new size, keys' length, old length;
+                region, keys, old image, new image (JSON; absent ones have length and size 0)
 
 Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
 
 Counters (a key space of their own): `generation` counts changes of the catalog, `spaces` gives the numbers of spaces,
-'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers changes,
+'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers the changes of an open shard,
+'e' space counts the items of a table that time to live has deleted,
 'c' space partition-prefix is the size of an item collection (only tables with local indexes).
 """
 
@@ -33,8 +38,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import orjson
 
@@ -49,7 +52,7 @@ SPACES = b"spaces"
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
 
 _ITEM_HEADER = struct.Struct(">QIB")
-_CHANGE_HEADER = struct.Struct(">QBBIIIII")
+_CHANGE_HEADER = struct.Struct(">QQBBIIIII")
 
 
 def space_prefix(space: int) -> bytes:
@@ -69,6 +72,48 @@ TABLES = (CATALOG + b"T", CATALOG + b"U")
 
 def backfill_key(space: int) -> bytes:
     return CATALOG + b"B" + space_prefix(space)
+
+
+def stream_key(table: str, label: str) -> bytes:
+    return CATALOG + b"S" + table.encode() + b"\0" + label.encode()
+
+
+def streams_of(table: str) -> tuple[bytes, bytes]:
+    start = CATALOG + b"S" + table.encode()
+    return start + b"\0", start + b"\1"
+
+
+STREAMS = (CATALOG + b"S", CATALOG + b"T")
+
+
+def parse_stream_key(key: bytes) -> tuple[str, str]:
+    table, _, label = key[len(CATALOG) + 1 :].partition(b"\0")
+    return table.decode(), label.decode()
+
+
+def shard_key(log_space: int, number: int) -> bytes:
+    return CATALOG + b"H" + space_prefix(log_space) + number.to_bytes(4, "big")
+
+
+SHARDS = (CATALOG + b"H", CATALOG + b"I")
+
+
+def parse_shard_key(key: bytes) -> tuple[int, int]:
+    start = len(CATALOG) + 1
+    return int.from_bytes(key[start : start + 4], "big"), int.from_bytes(key[start + 4 :], "big")
+
+
+def due_key(due_ms: int, row: bytes) -> bytes:
+    """`row` is the key of a shard or of a stream."""
+    return CATALOG + b"D" + due_ms.to_bytes(8, "big") + row[len(CATALOG) :]
+
+
+def parse_due(key: bytes) -> tuple[int, bytes]:
+    start = len(CATALOG) + 1
+    return int.from_bytes(key[start : start + 8], "big"), CATALOG + key[start + 8 :]
+
+
+DUE = (CATALOG + b"D", CATALOG + b"E")
 
 
 def garbage_key(space: int) -> bytes:
@@ -95,6 +140,10 @@ def count_counter(space: int) -> bytes:
 
 def bytes_counter(space: int) -> bytes:
     return b"b" + space_prefix(space)
+
+
+def expired_counter(space: int) -> bytes:
+    return b"e" + space_prefix(space)
 
 
 def sequence_counter(log_space: int, shard: int) -> bytes:
@@ -175,12 +224,13 @@ def entry_row(size: int, json: bytes) -> bytes:
     return size.to_bytes(4, "big") + json
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ChangeRow:
     """A stored change; images are JSON, None where there is none."""
 
     time: int
     region: str
+    written_ms: int
     cause: int
     keys: bytes
     old: bytes | None
@@ -189,13 +239,10 @@ class ChangeRow:
     old_size: int
     new_size: int
 
-    @cached_property
-    def key_item(self) -> Any:
-        return orjson.loads(self.keys)
-
 
 def change_row(
     version: Version,
+    written_ms: int,
     cause: int,
     keys: tuple[int, bytes],
     old: tuple[int, bytes] | None,
@@ -206,26 +253,27 @@ def change_row(
     old_size, old_json = old or (0, b"")
     new_size, new_json = new or (0, b"")
     header = _CHANGE_HEADER.pack(
-        version.time, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
+        version.time, written_ms, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
     )
     return b"".join((header, region, keys[1], old_json, new_json))
 
 
 def parse_change(stored: bytes) -> ChangeRow:
-    time, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = _CHANGE_HEADER.unpack_from(
-        stored
+    time, written_ms, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = (
+        _CHANGE_HEADER.unpack_from(stored)
     )
     region_end = _CHANGE_HEADER.size + region_length
     keys_end = region_end + keys_length
     old_end = keys_end + old_length
     return ChangeRow(
-        time=time,
-        region=stored[_CHANGE_HEADER.size : region_end].decode(),
-        cause=cause,
-        keys=stored[region_end:keys_end],
-        old=stored[keys_end:old_end] or None,
-        new=stored[old_end:] or None,
-        keys_size=keys_size,
-        old_size=old_size,
-        new_size=new_size,
+        time,
+        stored[_CHANGE_HEADER.size : region_end].decode(),
+        written_ms,
+        cause,
+        stored[region_end:keys_end],
+        stored[keys_end:old_end] or None,
+        stored[old_end:] or None,
+        keys_size,
+        old_size,
+        new_size,
     )

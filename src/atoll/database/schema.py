@@ -150,11 +150,10 @@ class Index:
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of partition-key hashes whose changes are numbered together. Ranges of a table's open shards cover all
-    hashes and do not overlap; a closed one names no range that still receives changes."""
+    """A range of partition-key hashes whose changes are numbered together; see `shards`."""
 
     number: int
-    parents: tuple[int, ...]
+    parent: int | None
     first_hash: int
     last_hash: int
     """Hashes are the first 64 bits of a key's prefix: first_hash <= hash <= last_hash."""
@@ -162,11 +161,15 @@ class Shard:
     first_sequence: int
     """Its changes have numbers >= this."""
     last_sequence: int | None = None
+    """The number at which it was closed, which no change has; None while it is open."""
     closed_ms: int | None = None
+    parent_opened_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class Stream:
+    """What a table knows of its latest stream; see `streams`."""
+
     label: str
     view_type: str
     enabled: bool = True
@@ -217,6 +220,8 @@ class Table:
     encryption: Encryption | None = None
     stream: Stream | None = None
     ttl: TimeToLive | None = None
+    ttl_changed_ms: int | None = None
+    """When time to live was last enabled or disabled."""
     tags: tuple[tuple[str, str], ...] = ()
     shards: tuple[Shard, ...] = ()
     """Those that are open, by first_hash."""
@@ -252,15 +257,26 @@ class Table:
     def _encode_sort(self) -> Callable[[Item], bytes]:
         return self.keys.encode_sort
 
-    def shard_of(self, row_key: bytes) -> Shard:
-        """The open shard that numbers the changes of this item."""
-        if len(self.shards) == 1:
-            return self.shards[0]
-        return self.shards[bisect_right(self._shard_starts, int.from_bytes(row_key[4:12], "big")) - 1]
+    def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
+        """Where the changes of this item go: the counter that numbers them, and what their keys begin with."""
+        logs = self._logs
+        if len(logs) == 1:
+            return logs[0]
+        return logs[bisect_right(self._shard_starts, row_key[4:12]) - 1]
 
     @cached_property
-    def _shard_starts(self) -> list[int]:
-        return [shard.first_hash for shard in self.shards]
+    def _logs(self) -> list[tuple[bytes, bytes]]:
+        log = self.log_space.to_bytes(4, "big")
+        return [(b"s" + log + number, log + number) for number in (s.number.to_bytes(4, "big") for s in self.shards)]
+
+    @cached_property
+    def _shard_starts(self) -> list[bytes]:
+        return [shard.first_hash.to_bytes(8, "big") for shard in self.shards]
+
+    @cached_property
+    def oldest_shard_ms(self) -> int:
+        """When the oldest of the open shards was opened."""
+        return min(shard.opened_ms for shard in self.shards)
 
     def status_at(self, now_ms: int) -> str:
         """The status that a client sees: CREATING and UPDATING end when they are due. DELETING ends with the table."""

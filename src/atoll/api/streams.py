@@ -1,0 +1,231 @@
+"""ListStreams, DescribeStream, GetShardIterator, GetRecords.
+
+A shard iterator is the ARN of the stream, `|1|`, and in base64: log space 4, shard 4, position 8, milliseconds when it
+was issued 8, reader 4, a nonce 4 (each answer has another iterator), and 8 bytes of a checksum, by which what is no
+iterator is told from one that expired. It grants nothing: it only reads what its ARN's stream holds. The server keeps
+no state for it, so it outlives restarts.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from binascii import Error, a2b_base64, b2a_base64
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+
+from atoll import limits
+from atoll.api.description import key_schema, seconds
+from atoll.database import format as fmt
+from atoll.database import shards, streams
+from atoll.database.region import Region
+from atoll.database.schema import Shard
+from atoll.database.streams import StreamDescription
+from atoll.errors import streams as texts
+from atoll.storage.engine import Snapshot
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+async def list_streams(region: Region, body: Body) -> Answer:
+    limit = body.get("Limit") or limits.STREAMS_LISTED
+    if limit > limits.STREAMS_LISTED:
+        raise texts.too_many_listed()
+    table, start = body.get("TableName"), body.get("ExclusiveStartStreamArn")
+    after = None if start is None else streams.parse_arn(region, start)
+    if start is not None and after is None:
+        raise texts.stream_not_found(start)
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> list[StreamDescription]:
+        return list(islice(streams.listed(snapshot, table, after, now_ms), limit + 1))
+
+    found = await region.engine.read(read)
+    answer: Answer = {
+        "Streams": [
+            {"StreamArn": streams.arn_of(region, d), "TableName": d.table, "StreamLabel": d.label}
+            for d in found[:limit]
+        ]
+    }
+    if len(found) > limit:
+        answer["LastEvaluatedStreamArn"] = answer["Streams"][-1]["StreamArn"]
+    return answer
+
+
+async def describe_stream(region: Region, body: Body) -> Answer:
+    limit = body.get("Limit") or limits.STREAM_SHARDS_LISTED
+    if limit > limits.STREAM_SHARDS_LISTED:
+        raise texts.too_many_shards_listed()
+    arn, start, chosen = body["StreamArn"], body.get("ExclusiveStartShardId"), body.get("ShardFilter") or {}
+    after = None if start is None else streams.parse_shard_id(start)
+    if start is not None and after is None:
+        raise texts.shard_not_found()
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> tuple[StreamDescription, list[Shard]]:
+        description = streams.find(snapshot, region, arn, now_ms)
+        found = streams.shards_of(snapshot, description, after=after)
+        if "ShardId" in chosen:
+            parent = streams.parse_shard_id(chosen["ShardId"])
+            found = (shard for shard in found if shard.parent == parent and parent is not None)
+        return description, list(islice(found, limit + 1))
+
+    description, found = await region.engine.read(read)
+    answer: Answer = {
+        "StreamArn": arn,
+        "StreamLabel": description.label,
+        "StreamStatus": description.status_at(now_ms),
+        "StreamViewType": description.view_type,
+        "CreationRequestDateTime": seconds(description.created_ms),
+        "TableName": description.table,
+        "KeySchema": key_schema(description.keys),
+        "Shards": [_describe_shard(description, shard) for shard in found[:limit]],
+    }
+    if len(found) > limit:
+        answer["LastEvaluatedShardId"] = answer["Shards"][-1]["ShardId"]
+    return {"StreamDescription": answer}
+
+
+def _describe_shard(description: StreamDescription, shard: Shard) -> Answer:
+    numbers = {"StartingSequenceNumber": streams.sequence_number(shard.number, shard.first_sequence)}
+    if shard.last_sequence is not None:
+        numbers["EndingSequenceNumber"] = streams.sequence_number(shard.number, shard.last_sequence)
+    answer: Answer = {"ShardId": streams.shard_id(shard), "SequenceNumberRange": numbers}
+    parent = streams.parent_id(description, shard)
+    if parent is not None:
+        answer["ParentShardId"] = parent
+    return answer
+
+
+async def get_shard_iterator(region: Region, body: Body) -> Answer:
+    arn, kind, number = body["StreamArn"], body["ShardIteratorType"], body.get("SequenceNumber")
+    now_ms = region.clock.now_ms()
+    at_ms = _timestamp_ms(body.get("Timestamp"), now_ms) if kind == "AT_TIMESTAMP" else 0
+    wants_number = kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
+    if number is None and wants_number:
+        raise texts.sequence_number_invalid()
+    if number is not None and not wants_number:
+        raise texts.sequence_number_unexpected()
+
+    def position(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
+        if number is not None:
+            return streams.position_at(snapshot, log_space, shard, number, after=kind == "AFTER_SEQUENCE_NUMBER")
+        if kind == "AT_TIMESTAMP":
+            return streams.position_at_time(snapshot, log_space, shard, at_ms)
+        if kind == "LATEST":
+            return shards.end_sequence(snapshot, log_space, shard)
+        return shards.first_sequence(snapshot, log_space, shard)
+
+    def read(snapshot: Snapshot) -> Iterator:
+        description = streams.find(snapshot, region, arn, now_ms)
+        shard = streams.find_shard(snapshot, description, body["ShardId"])
+        log_space = description.log_space
+        reader = int.from_bytes(os.urandom(4), "big")
+        return Iterator(arn, log_space, shard.number, position(snapshot, log_space, shard), now_ms, reader)
+
+    return {"ShardIterator": (await region.engine.read(read)).token()}
+
+
+def _timestamp_ms(seconds: float | None, now_ms: int) -> int:
+    if seconds is None or seconds * 1000 > now_ms:
+        raise texts.timestamp_invalid()
+    return int(seconds * 1000)
+
+
+async def get_records(region: Region, body: Body, *, readers: Readers | None = None) -> Answer:
+    """With `readers`, a shard is read by two at a time at most."""
+    limit = body.get("Limit") or limits.STREAM_RECORDS
+    if limit > limits.STREAM_RECORDS:
+        raise texts.too_many_records()
+    iterator = parse_iterator(body["ShardIterator"])
+    names = streams.parse_arn(region, iterator.arn)
+    if names is None:
+        raise texts.iterator_invalid()
+    now_ms = region.clock.now_ms()
+    if now_ms > iterator.issued_ms + limits.STREAM_ITERATOR_MS:
+        raise texts.iterator_expired()
+    if readers is not None:
+        readers.admit(iterator, now_ms)
+
+    def read(snapshot: Snapshot) -> streams.Page:
+        stored, stored_shard = snapshot.get_many(
+            [fmt.stream_key(*names), fmt.shard_key(iterator.log_space, iterator.shard)]
+        )
+        if stored is None or streams.parse(stored).gone_at(now_ms):
+            raise texts.stream_not_found(iterator.arn)
+        description = streams.parse(stored)
+        if description.log_space != iterator.log_space or not description.has(iterator.shard):
+            raise texts.iterator_invalid()
+        if stored_shard is None:
+            raise texts.trimmed()
+        shard = shards.parse(stored_shard)
+        return streams.read(snapshot, region.name, description, shard, iterator.position, limit)
+
+    page = await region.engine.read(read)
+    answer: Answer = {"Records": page.records}
+    if page.next is not None:
+        answer["NextShardIterator"] = replace(iterator, position=page.next, issued_ms=now_ms).token()
+    return answer
+
+
+# Iterators
+
+_ITERATOR = struct.Struct(">IIQQI")
+_NONCE = 4
+_CHECKSUM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Iterator:
+    arn: str
+    log_space: int
+    shard: int
+    position: int
+    issued_ms: int
+    reader: int
+    """One for each call of GetShardIterator; the iterators that GetRecords gives keep it."""
+
+    def token(self) -> str:
+        state = _ITERATOR.pack(self.log_space, self.shard, self.position, self.issued_ms, self.reader)
+        state += os.urandom(_NONCE)
+        return f"{self.arn}|1|{b2a_base64(state + _checksum(self.arn, state), newline=False).decode()}"
+
+
+def parse_iterator(token: str) -> Iterator:
+    arn, _, encoded = token.partition("|1|")
+    try:
+        content = a2b_base64(encoded, strict_mode=True)
+    except (Error, ValueError):
+        raise texts.iterator_invalid() from None
+    state, checksum = content[:-_CHECKSUM], content[-_CHECKSUM:]
+    if len(state) != _ITERATOR.size + _NONCE or checksum != _checksum(arn, state):
+        raise texts.iterator_invalid()
+    return Iterator(arn, *_ITERATOR.unpack_from(state))
+
+
+def _checksum(arn: str, state: bytes) -> bytes:
+    return blake2b(arn.encode() + state, digest_size=_CHECKSUM, person=b"shard iterator").digest()
+
+
+class Readers:
+    """Who read which shard within the last second, in this process."""
+
+    WINDOW_MS = 1_000
+    _MOST_SHARDS = 1_000
+
+    def __init__(self) -> None:
+        self._seen_ms: dict[tuple[str, int], dict[int, int]] = {}
+
+    def admit(self, iterator: Iterator, now_ms: int) -> None:
+        """Raises LimitExceededException if two others are reading the shard."""
+        if len(self._seen_ms) > self._MOST_SHARDS:
+            self._seen_ms = {k: v for k, v in self._seen_ms.items() if max(v.values()) + self.WINDOW_MS > now_ms}
+        shard = (iterator.arn, iterator.shard)
+        active = {r: ms for r, ms in self._seen_ms.get(shard, {}).items() if ms + self.WINDOW_MS > now_ms}
+        if iterator.reader not in active and len(active) >= limits.STREAM_READERS:
+            raise texts.too_many_readers()
+        active[iterator.reader] = now_ms
+        self._seen_ms[shard] = active

@@ -1,0 +1,46 @@
+"""UpdateTimeToLive, DescribeTimeToLive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atoll.api.binding import table_name
+from atoll.database import catalog, ttl
+from atoll.database.region import Region
+from atoll.errors import tables as texts
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+async def update_time_to_live(region: Region, body: Body) -> Answer:
+    specification = body["TimeToLiveSpecification"]
+    name, now_ms = table_name(region, body), region.clock.now_ms()
+    attribute, enabled = specification["AttributeName"], specification["Enabled"]
+
+    def update(tx: Transaction) -> None:
+        table = region.catalog.described(tx, name, now_ms)
+        status = table.status_at(now_ms)
+        if status == "CREATING":
+            raise texts.table_being_created(name)
+        if status == "DELETING":
+            raise texts.table_being_deleted(name)
+        change = ttl.enable if enabled else ttl.disable
+        catalog.save(tx, change(tx, region, table, attribute, now_ms))
+
+    await region.engine.transact(update)
+    region.wake()
+    return {"TimeToLiveSpecification": {"Enabled": enabled, "AttributeName": attribute}}
+
+
+async def describe_time_to_live(region: Region, body: Body) -> Answer:
+    name, now_ms = table_name(region, body), region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> Answer:
+        setting = region.catalog.described(snapshot, name, now_ms).ttl
+        if setting is None:
+            return {"TimeToLiveStatus": "DISABLED"}
+        return {"TimeToLiveStatus": setting.status, "AttributeName": setting.attribute}
+
+    return {"TimeToLiveDescription": await region.engine.read(read)}

@@ -1,0 +1,318 @@
+"""Streams: what a client may see of a change log, for a while.
+
+Enabling begins a stream, which never changes: its label and view type are its own, and disabling ends it for good. At
+both moments all shards of the table are replaced by children (see `shards`), so a stream is a run of shard numbers of
+one log, first_shard <= number < end_shard, and no change is in two streams. What it needs to be read stands in its own
+row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `shards.trim` takes its row
+away.
+
+To a client a shard is `shardId-`, the milliseconds of its opening in 20 digits, and its number in 8 hexadecimal ones,
+so that ids sort as the shards were opened. A change's SequenceNumber is 22 digits: 10^14 plus its number in the shard,
+then 7 digits of the shard's number. So no two records of a stream have the same, they grow within a shard, and a
+child's are greater than its parent's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import md5
+from typing import Any
+
+import orjson
+
+from atoll import limits
+from atoll.database import changes, shards
+from atoll.database import format as fmt
+from atoll.database.region import Region
+from atoll.database.schema import KeySchema, Shard, Stream, Table, dump, load
+from atoll.errors import streams as texts
+from atoll.storage.engine import Snapshot, Transaction
+
+NEW_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
+OLD_VIEWS = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+
+EXPIRED_BY_SERVICE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+"""Who deleted an item whose time to live was over."""
+
+
+@dataclass(frozen=True)
+class StreamDescription:
+    table: str
+    label: str
+    view_type: str
+    table_id: str
+    keys: KeySchema
+    log_space: int
+    created_ms: int
+    due_ms: int
+    """Until then it is ENABLING, or DISABLING."""
+    first_shard: int
+    end_shard: int | None = None
+    disabled_ms: int | None = None
+
+    def status_at(self, now_ms: int) -> str:
+        if self.disabled_ms is None:
+            return "ENABLED" if now_ms >= self.due_ms else "ENABLING"
+        return "DISABLED" if now_ms >= self.due_ms else "DISABLING"
+
+    def gone_at(self, now_ms: int) -> bool:
+        return self.disabled_ms is not None and now_ms >= self.disabled_ms + limits.STREAM_RETENTION_MS
+
+    def has(self, shard_number: int) -> bool:
+        return self.first_shard <= shard_number and (self.end_shard is None or shard_number < self.end_shard)
+
+    @property
+    def key(self) -> bytes:
+        return fmt.stream_key(self.table, self.label)
+
+
+@lru_cache(maxsize=1024)
+def parse(stored: bytes) -> StreamDescription:
+    description: StreamDescription = load(StreamDescription, stored)
+    return description
+
+
+# The life of a stream. These return the table as it is to be saved.
+
+
+def enable(tx: Transaction, region: Region, table: Table, view_type: str, now_ms: int) -> Table:
+    """Begin a stream; the table has none that is enabled."""
+    untouched = shards.next_number(table) == len(table.shards) and not any(
+        tx.counter(fmt.sequence_counter(table.log_space, shard.number)) for shard in table.shards
+    )
+    if not untouched:
+        table = shards.follow_all(tx, table, now_ms)
+    description = StreamDescription(
+        table=table.name,
+        label=_free_label(tx, table.name, now_ms),
+        view_type=view_type,
+        table_id=table.id,
+        keys=table.keys,
+        log_space=table.log_space,
+        created_ms=now_ms,
+        due_ms=now_ms + region.settings.control_plane_delay_ms,
+        first_shard=min(shard.number for shard in table.shards),
+    )
+    tx.put(description.key, dump(description))
+    return replace(table, stream=Stream(description.label, view_type))
+
+
+def disable(tx: Transaction, region: Region, table: Table, now_ms: int) -> Table:
+    """End the table's stream. What it has stays readable for a day."""
+    _end(tx, table, now_ms, now_ms + region.settings.control_plane_delay_ms)
+    assert table.stream is not None
+    return replace(shards.follow_all(tx, table, now_ms), stream=replace(table.stream, enabled=False))
+
+
+def table_removed(tx: Transaction, table: Table, now_ms: int) -> None:
+    """The table is gone: its stream ends, and its shards have no children."""
+    if table.stream is not None and table.stream.enabled:
+        _end(tx, table, now_ms, now_ms)
+    for shard in table.shards:
+        shards.close(tx, table.log_space, shard, now_ms)
+
+
+def _end(tx: Transaction, table: Table, now_ms: int, due_ms: int) -> None:
+    assert table.stream is not None
+    stored = tx.get(fmt.stream_key(table.name, table.stream.label))
+    assert stored is not None
+    ended = replace(parse(stored), end_shard=shards.next_number(table), disabled_ms=now_ms, due_ms=due_ms)
+    tx.put(ended.key, dump(ended))
+    tx.put(fmt.due_key(now_ms + limits.STREAM_RETENTION_MS, ended.key), b"")
+
+
+def _free_label(tx: Transaction, table: str, now_ms: int) -> str:
+    """The time, or a later millisecond if the table's name has a stream of that time."""
+    while tx.get(fmt.stream_key(table, label_of(now_ms))) is not None:
+        now_ms += 1
+    return label_of(now_ms)
+
+
+def label_of(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+
+
+# Names
+
+
+def arn_of(region: Region, description: StreamDescription) -> str:
+    return region.arn(f"table/{description.table}/stream/{description.label}")
+
+
+def parse_arn(region: Region, arn: str) -> tuple[str, str] | None:
+    """Table and label; None if it is not the ARN of a stream of this region."""
+    table, separator, label = arn.removeprefix(region.arn("table/")).partition("/stream/")
+    return (table, label) if separator and ":" not in table and arn.startswith(region.arn("table/")) else None
+
+
+def shard_id(shard: Shard) -> str:
+    return _shard_id(shard.opened_ms, shard.number)
+
+
+def parent_id(description: StreamDescription, shard: Shard) -> str | None:
+    """The parent's id, also when it is trimmed; a stream's first shards show none."""
+    if shard.parent is None or shard.parent_opened_ms is None or not description.has(shard.parent):
+        return None
+    return _shard_id(shard.parent_opened_ms, shard.parent)
+
+
+def _shard_id(opened_ms: int, number: int) -> str:
+    return f"shardId-{opened_ms:020d}-{number:08x}"
+
+
+def parse_shard_id(text: str) -> int | None:
+    """The shard's number; None if it is no shard's id."""
+    try:
+        number = int(text[-8:], 16)
+        return number if text == _shard_id(int(text[8:28]), number) else None
+    except ValueError:
+        return None
+
+
+_SHARDS = 10**7
+_FIRST_NUMBER = 10**14 * _SHARDS
+
+
+def sequence_number(shard: int, sequence: int) -> str:
+    return str(_FIRST_NUMBER + sequence * _SHARDS + shard)
+
+
+# Looking things up
+
+
+def find(snapshot: Snapshot, region: Region, arn: str, now_ms: int) -> StreamDescription:
+    names = parse_arn(region, arn)
+    stored = None if names is None else snapshot.get(fmt.stream_key(*names))
+    if stored is None or parse(stored).gone_at(now_ms):
+        raise texts.stream_not_found(arn)
+    return parse(stored)
+
+
+def listed(
+    snapshot: Snapshot, table: str | None, after: tuple[str, str] | None, now_ms: int
+) -> Iterator[StreamDescription]:
+    """Streams of a table, or all, by table and label; from the first one after a table and label."""
+    start, end = fmt.STREAMS if table is None else fmt.streams_of(table)
+    if after is not None:
+        start = max(start, fmt.stream_key(*after) + b"\0")
+    for _, stored in snapshot.scan(start, end):
+        description = parse(stored)
+        if not description.gone_at(now_ms):
+            yield description
+
+
+def shards_of(snapshot: Snapshot, description: StreamDescription, *, after: int | None = None) -> Iterator[Shard]:
+    """The stream's shards that are not trimmed, parents first; from the first one after a number."""
+    first = description.first_shard if after is None else max(description.first_shard, after + 1)
+    end = 1 << 31 if description.end_shard is None else description.end_shard
+    return shards.listed(snapshot, description.log_space, first, end)
+
+
+def find_shard(snapshot: Snapshot, description: StreamDescription, text: str) -> Shard:
+    number = parse_shard_id(text)
+    if number is not None and description.has(number):
+        shard = shards.find(snapshot, description.log_space, number)
+        if shard is not None and shard_id(shard) == text:
+            return shard
+    raise texts.shard_not_found()
+
+
+# Positions: the number of the change that is to be read next
+
+
+def position_at(snapshot: Snapshot, log_space: int, shard: Shard, number: str, *, after: bool) -> int:
+    """Where the change with this SequenceNumber is, or the one after it."""
+    if not (number.isascii() and number.isdigit()):
+        raise texts.sequence_number_invalid()
+    beyond = int(number) - _FIRST_NUMBER - shard.number
+    position = beyond // _SHARDS + 1 if after else -(-beyond // _SHARDS)
+    end = shards.end_sequence(snapshot, log_space, shard)
+    if shard.last_sequence is not None and position == end + 1:
+        position = end  # after the number at which it was closed
+    if position > end:
+        raise texts.sequence_number_invalid()
+    if position < shards.first_sequence(snapshot, log_space, shard):
+        raise texts.trimmed()
+    return position
+
+
+def position_at_time(snapshot: Snapshot, log_space: int, shard: Shard, ms: int) -> int:
+    """The first change that was written then or later."""
+    low = shards.first_sequence(snapshot, log_space, shard)
+    high = shards.end_sequence(snapshot, log_space, shard)
+    while low < high:
+        middle = (low + high) // 2
+        change = changes.get(snapshot, log_space, shard.number, middle)
+        if change is None or change.written_ms >= ms:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+# Records
+
+
+@dataclass(slots=True)
+class Page:
+    records: list[dict[str, Any]]
+    next: int | None
+    """The position after them; None at the end of a closed shard."""
+
+
+def read(
+    snapshot: Snapshot, region_name: str, description: StreamDescription, shard: Shard, position: int, limit: int
+) -> Page:
+    """Up to `limit` records or 1 MB. Raises if the change at `position` has been trimmed."""
+    records: list[dict[str, Any]] = []
+    size = 0
+    following = position
+    for sequence, change in changes.read(snapshot, description.log_space, shard.number, position, limit=limit):
+        if sequence != following:
+            raise texts.trimmed()
+        record = record_of(region_name, description, shard.number, sequence, change)
+        size += record["dynamodb"]["SizeBytes"]
+        if size > limits.STREAM_PAGE_BYTES and records:
+            break
+        records.append(record)
+        following += 1
+    if not records and position < shards.end_sequence(snapshot, description.log_space, shard):
+        raise texts.trimmed()
+    over = shard.last_sequence is not None and following >= shard.last_sequence
+    return Page(records, None if over else following)
+
+
+def record_of(
+    region_name: str, description: StreamDescription, shard: int, sequence: int, change: fmt.ChangeRow
+) -> dict[str, Any]:
+    """A change as the stream's view shows it. Keys and images are spliced, not parsed."""
+    view_type = description.view_type
+    number = sequence_number(shard, sequence)
+    body: dict[str, Any] = {
+        "ApproximateCreationDateTime": change.written_ms // 1000,
+        "Keys": orjson.Fragment(change.keys),
+        "SequenceNumber": number,
+        "StreamViewType": view_type,
+    }
+    size = change.keys_size
+    if change.new is not None and view_type in NEW_VIEWS:
+        body["NewImage"] = orjson.Fragment(change.new)
+        size += change.new_size
+    if change.old is not None and view_type in OLD_VIEWS:
+        body["OldImage"] = orjson.Fragment(change.old)
+        size += change.old_size
+    body["SizeBytes"] = size
+    record: dict[str, Any] = {
+        "eventID": md5((description.table_id + number).encode(), usedforsecurity=False).hexdigest(),
+        "eventName": "INSERT" if change.old is None else "REMOVE" if change.new is None else "MODIFY",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": region_name,
+        "dynamodb": body,
+    }
+    if change.cause == fmt.EXPIRY:
+        record["userIdentity"] = EXPIRED_BY_SERVICE
+    return record

@@ -1,0 +1,173 @@
+"""Time to live: enabling it, building its index, deleting what has expired.
+
+    ENABLING     every write maintains the index; `build` adds the items that were there before, a few in each
+                 transaction, and stores how far it is, so that a crash loses nothing
+    ENABLED      `delete_expired` deletes the items whose second has passed, through the one door for writes
+    DISABLING    nothing is deleted any more; then the index is discarded
+
+Deletions cost no capacity. An item that expired more than five years ago is left alone: it is more likely a mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from atoll import limits
+from atoll.database import catalog, deletion, expiry, writes
+from atoll.database import format as fmt
+from atoll.database.format import Row
+from atoll.database.region import Region
+from atoll.database.schema import Table, TimeToLive
+from atoll.errors import ttl as texts
+from atoll.model import keycode
+from atoll.model.values import Item
+from atoll.storage.engine import Transaction
+
+# The most that one call of a step does.
+BUILT_ITEMS = 500
+DELETED_ITEMS = 100
+
+LOOK_MS = 2_000
+"""How often the tables are looked at; a write may always bring an item that expires sooner than all others."""
+
+# Enabling and disabling. These return the table as it is to be saved.
+
+
+def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms: int) -> Table:
+    if table.ttl is not None and table.ttl.status != "DISABLING":
+        if table.ttl.attribute != attribute:
+            raise texts.other_attribute(table.ttl.attribute)
+        raise texts.already_enabled()
+    _check_interval(table, now_ms)
+    empty = tx.counter(fmt.count_counter(table.space)) == 0
+    status = "ENABLED" if empty and not region.settings.control_plane_delay_ms else "ENABLING"
+    ttl = TimeToLive(attribute, status, catalog.new_space(tx), now_ms)
+    return replace(table, ttl=ttl, ttl_changed_ms=now_ms)
+
+
+def disable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms: int) -> Table:
+    if table.ttl is None or table.ttl.status == "DISABLING":
+        raise texts.already_disabled()
+    if table.ttl.attribute != attribute:
+        raise texts.other_attribute(table.ttl.attribute)
+    _check_interval(table, now_ms)
+    disabling = replace(table, ttl=replace(table.ttl, status="DISABLING", changed_ms=now_ms), ttl_changed_ms=now_ms)
+    return disabling if region.settings.control_plane_delay_ms else _without(tx, disabling, now_ms)
+
+
+def _check_interval(table: Table, now_ms: int) -> None:
+    """One change an hour."""
+    if table.ttl_changed_ms is not None and now_ms < table.ttl_changed_ms + limits.TTL_CHANGE_INTERVAL_MS:
+        raise texts.changed_too_often()
+
+
+def _without(tx: Transaction, table: Table, now_ms: int) -> Table:
+    assert table.ttl is not None
+    tx.delete(fmt.backfill_key(table.ttl.space))
+    deletion.discard(tx, table.ttl.space, now_ms)
+    return replace(table, ttl=None)
+
+
+# Steps
+
+
+def build(tx: Transaction, region: Region, now_ms: int) -> int | None:
+    """Go on with the tables that are ENABLING or DISABLING."""
+    wakes = []
+    for table in region.catalog.tables(tx):
+        ttl = table.ttl
+        if ttl is None or ttl.status == "ENABLED" or table.status == "DELETING":
+            continue
+        due_ms = ttl.changed_ms + region.settings.control_plane_delay_ms
+        if due_ms > now_ms:
+            wakes.append(due_ms)
+        elif ttl.status == "DISABLING":
+            catalog.save(tx, _without(tx, table, now_ms))
+        elif _build(tx, table, ttl):
+            catalog.save(tx, replace(table, ttl=replace(ttl, status="ENABLED")))
+        else:
+            return now_ms
+    return min(wakes, default=None)
+
+
+def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
+    """Do some items; returns whether all are done."""
+    progress = fmt.backfill_key(ttl.space)
+    start, end = fmt.space_range(table.space)
+    done = tx.get(progress)
+    rows = list(tx.scan(done + b"\0" if done else start, end, limit=BUILT_ITEMS))
+    for key, stored in rows:
+        expiry.apply(tx, ttl, key, None, Row(stored).item)
+    if len(rows) == BUILT_ITEMS:
+        tx.put(progress, rows[-1][0])
+        return False
+    tx.delete(progress)
+    return True
+
+
+def delete_expired(
+    tx: Transaction,
+    region: Region,
+    now_ms: int,
+    *,
+    delay_ms: int = 0,
+    limit: int = DELETED_ITEMS,
+    pause_ms: int = 0,
+) -> int | None:
+    """Delete up to `limit` items that expired more than `delay_ms` ago; the rest, if there is one, after a pause."""
+    tables = [t for t in region.catalog.tables(tx) if t.ttl is not None and t.ttl.status == "ENABLED"]
+    if not tables:
+        return None
+    first = now_ms // LOOK_MS % len(tables)  # so that no table always waits for another
+    left = limit
+    wake = now_ms + LOOK_MS
+    for table in tables[first:] + tables[:first]:
+        if table.status == "DELETING":
+            continue
+        assert table.ttl is not None
+        deleted, more = _delete_expired(tx, region, table, table.ttl, (now_ms - delay_ms) // 1000, left)
+        left -= deleted
+        if more:
+            return now_ms + pause_ms
+    return wake
+
+
+def _delete_expired(
+    tx: Transaction, region: Region, table: Table, ttl: TimeToLive, before: int, limit: int
+) -> tuple[int, bool]:
+    """How many items were deleted, and whether there are more. Those of the second `before` are not yet due."""
+    start = expiry.range_start(ttl, max(0, before - limits.TTL_OLDEST_SECONDS))
+    entries = [key for key, _ in tx.scan(start, expiry.range_start(ttl, max(0, before)), limit=limit + 1)]
+    deleted = 0
+    for entry in entries[:limit]:
+        outcome = writes.execute(tx, region, _Expire.of(table, ttl, entry))
+        deleted += outcome.old is not None and outcome.new is None
+        tx.delete(entry)
+    if deleted:
+        tx.add(fmt.expired_counter(table.space), deleted)
+    return deleted, len(entries) > limit
+
+
+@dataclass(slots=True)
+class _Expire:
+    """Deletes an item if it still expires at that second."""
+
+    table: Table
+    key: Item
+    row_key: bytes
+    ttl: TimeToLive
+    second: int
+    cause: int = fmt.EXPIRY
+
+    @classmethod
+    def of(cls, table: Table, ttl: TimeToLive, entry: bytes) -> _Expire:
+        second, row_key = expiry.parse_entry(entry)
+        attributes = table.keys.attributes
+        contents, _ = keycode.decode(row_key, "".join(a.type for a in attributes), len(fmt.CATALOG) + 8)
+        key = {a.name: {a.type: content} for a, content in zip(attributes, contents, strict=True)}
+        return cls(table, key, row_key, ttl, second)
+
+    def decide(self, old: Row | None) -> writes.Decision:
+        if old is None or expiry.second_of(self.ttl, old.item) != self.second:
+            return writes.UNCHANGED
+        return None
