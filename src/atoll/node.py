@@ -20,7 +20,7 @@ from typing import Any
 from atoll import errors
 from atoll.api import operations
 from atoll.clock import Clock, SystemClock
-from atoll.database import backfill, deletion, tokens
+from atoll.database import backfill, deletion, shards, tokens, ttl
 from atoll.database.region import Region, Settings
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
@@ -68,6 +68,11 @@ STEPS: tuple[Step, ...] = (
     deletion.sweep,
     backfill.change_indexes,
     tokens.forget,
+    ttl.build,
+    ttl.delete_expired,
+    shards.rotate,
+    shards.split,
+    shards.trim,
 )
 
 
@@ -95,9 +100,7 @@ class Node:
             self._call, operations.TARGETS, clock=self.clock, region=config.region, credentials=credentials
         )
         self.server = Server(gateway.answer)
-        addresses = await self.server.listen(
-            config.host, config.port, ssl=self._tls(), reuse_port=config.workers > 1
-        )
+        addresses = await self.server.listen(config.host, config.port, ssl=self._tls(), reuse_port=config.workers > 1)
         self.address = addresses[0]
         self.region(config.region).endpoint = "{}:{}".format(*self.address)
 

@@ -79,9 +79,7 @@ def _on_demand(entry: Body) -> OnDemandThroughput | None:
     given = entry.get("OnDemandThroughput")
     if given is None:
         return None
-    return OnDemandThroughput(
-        _maximum(given.get("MaxReadRequestUnits")), _maximum(given.get("MaxWriteRequestUnits"))
-    )
+    return OnDemandThroughput(_maximum(given.get("MaxReadRequestUnits")), _maximum(given.get("MaxWriteRequestUnits")))
 
 
 def _maximum(units: int | None) -> int | None:
@@ -157,9 +155,7 @@ def with_capacity(table: Table, body: Body, now_ms: int) -> Table:
 def with_index_capacity(index: Index, entry: Body, now_ms: int) -> Index:
     given = entry.get("ProvisionedThroughput")
     if given:
-        index = replace(
-            index, throughput=changed_throughput(index.throughput or Throughput(0, 0), given, now_ms)
-        )
+        index = replace(index, throughput=changed_throughput(index.throughput or Throughput(0, 0), given, now_ms))
     if "OnDemandThroughput" in entry:
         index = replace(index, on_demand=_on_demand(entry))
     if "WarmThroughput" in entry:

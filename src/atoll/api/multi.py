@@ -340,4 +340,3 @@ async def _replayed(region: Region, requested: Requested, batch: list[writes.Wri
         units = consumed.setdefault(write.table.name, Consumed(write.table.name))
         units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
     return {"ConsumedCapacity": answers(consumed.values(), requested.capacity, kind="Read")}
-

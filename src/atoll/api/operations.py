@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from atoll import errors
-from atoll.api import account, items, multi, queries, shapes, tables, tags
+from atoll.api import account, items, multi, queries, shapes, streams, tables, tags, ttl
 from atoll.database.region import Region
 from atoll.storage.engine import Full
 
@@ -53,10 +53,17 @@ _FUNCTIONS: dict[Service, dict[str, Function]] = {
         "TagResource": tags.tag_resource,
         "UntagResource": tags.untag_resource,
         "ListTagsOfResource": tags.list_tags_of_resource,
+        "UpdateTimeToLive": ttl.update_time_to_live,
+        "DescribeTimeToLive": ttl.describe_time_to_live,
         "DescribeLimits": account.describe_limits,
         "DescribeEndpoints": account.describe_endpoints,
     },
-    STREAMS: {},
+    STREAMS: {
+        "ListStreams": streams.list_streams,
+        "DescribeStream": streams.describe_stream,
+        "GetShardIterator": streams.get_shard_iterator,
+        "GetRecords": streams.get_records,
+    },
 }
 
 

@@ -203,9 +203,7 @@ def _page(
     )
 
 
-def page_answer(
-    requested: Requested, target: Target, page: Page, projection: Projection | None, body: Body
-) -> Answer:
+def page_answer(requested: Requested, target: Target, page: Page, projection: Projection | None, body: Body) -> Answer:
     answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
     if body.get("Select") != "COUNT":
         if projection is None:

@@ -10,7 +10,7 @@ from atoll import limits
 from atoll.api import definitions, table_rules
 from atoll.api.binding import table_name
 from atoll.api.description import describe
-from atoll.database import catalog, deletion, streams
+from atoll.database import catalog, deletion, shards, streams
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
 from atoll.errors import tables as texts
@@ -42,9 +42,9 @@ async def create_table(region: Region, body: Body) -> Answer:
             due_ms=now_ms + region.settings.control_plane_delay_ms,
             keys=definitions.key_schema(body),
             indexes=definitions.indexes(body, lambda: catalog.new_space(tx)),
-            shards=streams.first_shards(region, body, now_ms),
             **definitions.settings(body, region, now_ms),
         )
+        table = shards.open_first(tx, table, now_ms)
         stream = body.get("StreamSpecification")
         if stream is not None and stream.get("StreamEnabled"):
             table = streams.enable(tx, region, table, stream["StreamViewType"], now_ms)
@@ -149,7 +149,7 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
         else:
             changed = streams.disable(tx, region, changed, now_ms)
     if changed.throughput != table.throughput or changed.billing_mode != table.billing_mode:
-        changed = streams.repartition(tx, region, changed, now_ms)
+        changed = shards.repartition(tx, region, changed, now_ms)
     return changed
 
 

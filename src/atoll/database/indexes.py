@@ -110,7 +110,9 @@ def _size(row: tuple[bytes, bytes] | None) -> int | None:
     return None if row is None else fmt.Entry(row[1]).size
 
 
-def _count(tx: Transaction, index: Index, before: tuple[bytes, bytes] | None, after: tuple[bytes, bytes] | None) -> None:
+def _count(
+    tx: Transaction, index: Index, before: tuple[bytes, bytes] | None, after: tuple[bytes, bytes] | None
+) -> None:
     rows = (after is not None) - (before is not None)
     size = (_size(after) or 0) - (_size(before) or 0)
     if rows:

@@ -221,9 +221,7 @@ def _change(
     changes.append(tx, table, row_key, write.key, version, write.cause, before, after)
 
 
-def _count(
-    tx: Transaction, write: Write, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None
-) -> None:
+def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None) -> None:
     table = write.table
     rows = (after is not None) - (before is not None)
     size = (after[0] if after else 0) - (before[0] if before else 0)

@@ -1,0 +1,69 @@
+"""Operations without sockets: a region in memory with a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from atoll import errors
+from atoll.api import operations
+from atoll.clock import ManualClock
+from atoll.database.region import Region, Settings
+from atoll.node import run_due
+from atoll.storage.memory import MemoryEngine
+
+START_MS = 1_800_000_000_000
+
+
+class Service:
+    """`service.put_item(TableName=..., ...)` is the request PutItem; answers are as a client would parse them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.clock = ManualClock(START_MS)
+        self.region = Region("us-east-1", MemoryEngine(), self.clock, settings)
+
+    def request(self, operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810") -> Any:
+        body = orjson.loads(orjson.dumps(body))
+        answer = asyncio.run(operations.call(self.region, target, operation, body))
+        return orjson.loads(orjson.dumps(answer))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = "".join(word.capitalize() for word in name.split("_"))
+        return lambda **body: self.request(operation, body)
+
+    def refused(self, operation: str, **body: Any) -> errors.ApiError:
+        """The error that the request gets."""
+        with pytest.raises(errors.ApiError) as caught:
+            self.request(operation, body)
+        return caught.value
+
+    def settle(self) -> None:
+        """Run the background steps that are due."""
+        asyncio.run(run_due(self.region))
+
+    def table(self, name: str = "Things", *, sort: str | None = None, **more: Any) -> str:
+        """Create a table with the partition key `pk` (S) and, if asked for, the sort key `sk` of that type."""
+        keys = [{"AttributeName": "pk", "KeyType": "HASH"}]
+        types = {"pk": "S", **more.pop("types", {})}
+        if sort:
+            keys.append({"AttributeName": "sk", "KeyType": "RANGE"})
+            types["sk"] = sort
+        definitions = [{"AttributeName": n, "AttributeType": t} for n, t in types.items()]
+        body = {"TableName": name, "KeySchema": keys, "AttributeDefinitions": definitions, **more}
+        self.request("CreateTable", {"BillingMode": "PAY_PER_REQUEST", **body})
+        return name
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service(Settings())
+
+
+@pytest.fixture
+def slow_service() -> Service:
+    """Changes of tables take ten seconds."""
+    return Service(Settings(control_plane_delay_ms=10_000))

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from typing import Any
+
+GLOBAL = {
+    "IndexName": "by-colour",
+    "KeySchema": [{"AttributeName": "colour", "KeyType": "HASH"}, {"AttributeName": "weight", "KeyType": "RANGE"}],
+    "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["note"]},
+}
+LOCAL = {
+    "IndexName": "by-weight",
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "weight", "KeyType": "RANGE"}],
+    "Projection": {"ProjectionType": "KEYS_ONLY"},
+}
+
+
+def make(service: Any) -> None:
+    service.table(
+        sort="S", types={"colour": "S", "weight": "N"}, GlobalSecondaryIndexes=[GLOBAL], LocalSecondaryIndexes=[LOCAL]
+    )
+
+
+def thing(sk: str, colour: str | None = None, weight: int | None = None, **more: Any) -> dict[str, Any]:
+    item: dict[str, Any] = {"pk": {"S": "a"}, "sk": {"S": sk}, **more}
+    if colour is not None:
+        item["colour"] = {"S": colour}
+    if weight is not None:
+        item["weight"] = {"N": str(weight)}
+    return item
+
+
+def red(service: Any, **more: Any) -> Any:
+    return service.query(
+        TableName="Things", IndexName="by-colour", KeyConditionExpression="colour = :c",
+        ExpressionAttributeValues={":c": {"S": "red"}}, **more,
+    )  # fmt: skip
+
+
+def test_a_sparse_index_holds_items_with_all_its_keys_in_order(service: Any) -> None:
+    make(service)
+    for item in (thing("1", "red", 30), thing("2", "red", 4), thing("3", "red"), thing("4", "blue", 1), thing("5")):
+        service.put_item(TableName="Things", Item=item)
+    assert [i["sk"]["S"] for i in red(service)["Items"]] == ["2", "1"]
+    assert [i["sk"]["S"] for i in red(service, ScanIndexForward=False)["Items"]] == ["1", "2"]
+
+
+def test_an_index_projects_its_keys_the_tables_and_what_it_includes(service: Any) -> None:
+    make(service)
+    service.put_item(TableName="Things", Item=thing("1", "red", 1, note={"S": "n"}, secret={"S": "s"}))
+    assert red(service)["Items"] == [thing("1", "red", 1, note={"S": "n"})]
+
+
+def test_an_index_follows_every_change_of_its_items(service: Any) -> None:
+    make(service)
+    key = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+    service.put_item(TableName="Things", Item=thing("1", "red", 1))
+    service.update_item(
+        TableName="Things", Key=key, UpdateExpression="SET weight = :w, note = :n",
+        ExpressionAttributeValues={":w": {"N": "2"}, ":n": {"S": "heavier"}},
+    )  # fmt: skip
+    assert red(service)["Items"] == [thing("1", "red", 2, note={"S": "heavier"})]
+    service.update_item(TableName="Things", Key=key, UpdateExpression="REMOVE colour")
+    assert red(service)["Items"] == []
+    service.put_item(TableName="Things", Item=thing("1", "red", 3))
+    service.delete_item(TableName="Things", Key=key)
+    assert red(service)["Items"] == []
+    assert service.scan(TableName="Things", IndexName="by-weight")["Count"] == 0
+
+
+def test_a_local_index_fetches_what_it_does_not_project(service: Any) -> None:
+    make(service)
+    service.put_item(TableName="Things", Item=thing("1", None, 5, secret={"S": "s"}))
+    request = {
+        "TableName": "Things",
+        "IndexName": "by-weight",
+        "KeyConditionExpression": "pk = :p AND weight > :w",
+        "ExpressionAttributeValues": {":p": {"S": "a"}, ":w": {"N": "1"}},
+        "ReturnConsumedCapacity": "INDEXES",
+    }
+    projected = service.query(**request)
+    assert projected["Items"] == [thing("1", None, 5)]
+    fetched = service.query(**request, Select="ALL_ATTRIBUTES")
+    assert fetched["Items"] == [thing("1", None, 5, secret={"S": "s"})]
+    assert fetched["ConsumedCapacity"] == {
+        "TableName": "Things",
+        "CapacityUnits": 1.0,
+        "Table": {"CapacityUnits": 0.5},
+        "LocalSecondaryIndexes": {"by-weight": {"CapacityUnits": 0.5}},
+    }
+
+
+def test_a_global_index_refuses_what_it_does_not_have(service: Any) -> None:
+    make(service)
+    query = {
+        "TableName": "Things",
+        "IndexName": "by-colour",
+        "KeyConditionExpression": "colour = :c",
+        "ExpressionAttributeValues": {":c": {"S": "red"}},
+    }
+    assert service.refused("Query", **query, ConsistentRead=True).message == (
+        "Consistent reads are not supported on global secondary indexes"
+    )
+    assert service.refused("Query", **query, Select="ALL_ATTRIBUTES").message == (
+        "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global secondary "
+        "index by-colour because its projection type is not ALL"
+    )
+
+
+def test_index_keys_have_to_fit(service: Any) -> None:
+    make(service)
+    refusal = service.refused("PutItem", TableName="Things", Item=thing("1") | {"colour": {"N": "1"}})
+    assert refusal.message == (
+        "One or more parameter values were invalid: Type mismatch for Index Key colour Expected: S Actual: N "
+        "IndexName: by-colour"
+    )
+
+
+def test_writes_are_charged_for_the_entries_they_change(service: Any) -> None:
+    make(service)
+    service.put_item(TableName="Things", Item=thing("1", "red", 1))
+    moved = service.put_item(TableName="Things", Item=thing("1", "blue", 1), ReturnConsumedCapacity="INDEXES")
+    assert moved["ConsumedCapacity"]["GlobalSecondaryIndexes"] == {"by-colour": {"CapacityUnits": 2.0}}
+    assert "LocalSecondaryIndexes" not in moved["ConsumedCapacity"]
+    aside = service.put_item(
+        TableName="Things", Item=thing("1", "blue", 1, other={"S": "x"}), ReturnConsumedCapacity="INDEXES"
+    )
+    assert aside["ConsumedCapacity"] == {"TableName": "Things", "CapacityUnits": 1.0, "Table": {"CapacityUnits": 1.0}}
+
+
+def test_pages_of_an_index_go_on_from_their_last_key(service: Any) -> None:
+    make(service)
+    for i in range(7):
+        service.put_item(TableName="Things", Item=thing(str(i), "red", i // 2))
+    seen, start = [], {}
+    while True:
+        page = red(service, Limit=2, **start)
+        seen += [item["sk"]["S"] for item in page["Items"]]
+        if "LastEvaluatedKey" not in page:
+            break
+        assert page["LastEvaluatedKey"].keys() == {"pk", "sk", "colour", "weight"}
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+    assert sorted(seen) == [str(i) for i in range(7)]
+    assert len(seen) == 7
+
+
+def test_an_index_can_be_added_to_a_table_in_use(service: Any) -> None:
+    service.table()
+    for i in range(450):
+        service.put_item(TableName="Things", Item={"pk": {"S": str(i)}, "g": {"S": "x"} if i % 2 else {"N": "1"}})
+    service.update_table(
+        TableName="Things",
+        AttributeDefinitions=[{"AttributeName": "g", "AttributeType": "S"}],
+        GlobalSecondaryIndexUpdates=[
+            {
+                "Create": {
+                    "IndexName": "late",
+                    "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            }
+        ],
+    )
+    [index] = service.describe_table(TableName="Things")["Table"]["GlobalSecondaryIndexes"]
+    assert (index["IndexStatus"], index["Backfilling"]) == ("CREATING", True)
+    # Writes in the meantime maintain the index; those whose turn has not come are not counted twice.
+    service.delete_item(TableName="Things", Key={"pk": {"S": "1"}})
+    service.put_item(TableName="Things", Item={"pk": {"S": "3"}, "g": {"S": "y"}})
+    assert service.refused("PutItem", TableName="Things", Item={"pk": {"S": "z"}, "g": {"N": "1"}}).message == (
+        "One or more parameter values were invalid: Type mismatch for Index Key g Expected: S Actual: N IndexName: late"
+    )
+    service.settle()
+    [index] = service.describe_table(TableName="Things")["Table"]["GlobalSecondaryIndexes"]
+    assert (index["IndexStatus"], index["ItemCount"]) == ("ACTIVE", 224)
+    assert service.scan(TableName="Things", IndexName="late", Select="COUNT")["Count"] == 224
+
+
+def test_an_index_can_be_taken_away(service: Any) -> None:
+    make(service)
+    service.put_item(TableName="Things", Item=thing("1", "red", 1))
+    service.update_table(TableName="Things", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-colour"}}])
+    service.settle()
+    assert "GlobalSecondaryIndexes" not in service.describe_table(TableName="Things")["Table"]
+    assert service.refused("Scan", TableName="Things", IndexName="by-colour").message == (
+        "The table does not have the specified index: by-colour"
+    )
+
+
+def test_item_collections_are_measured_on_tables_with_local_indexes(service: Any) -> None:
+    make(service)
+    answer = service.put_item(TableName="Things", Item=thing("1"), ReturnItemCollectionMetrics="SIZE")
+    assert answer["ItemCollectionMetrics"] == {
+        "ItemCollectionKey": {"pk": {"S": "a"}},
+        "SizeEstimateRangeGB": [0.0, 1.0],
+    }
+
+
+def test_a_global_index_may_have_keys_of_several_attributes(service: Any) -> None:
+    keys = [("a", "HASH"), ("b", "HASH"), ("c", "RANGE"), ("d", "RANGE")]
+    service.table(
+        types={"a": "S", "b": "N", "c": "S", "d": "N"},
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "many",
+                "KeySchema": [{"AttributeName": n, "KeyType": k} for n, k in keys],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    for i in range(6):
+        item = {"pk": {"S": str(i)}, "a": {"S": "x"}, "b": {"N": "1"}, "c": {"S": str(i % 2)}, "d": {"N": str(i)}}
+        service.put_item(TableName="Things", Item=item)
+    answer = service.query(
+        TableName="Things", IndexName="many", KeyConditionExpression="a = :a AND b = :b AND c = :c AND d > :d",
+        ExpressionAttributeValues={":a": {"S": "x"}, ":b": {"N": "1"}, ":c": {"S": "1"}, ":d": {"N": "1"}},
+    )  # fmt: skip
+    assert [i["pk"]["S"] for i in answer["Items"]] == ["3", "5"]

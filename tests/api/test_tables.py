@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_a_new_table_is_created_at_once_by_default(service: Any) -> None:
+    body = {
+        "TableName": "Things",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    created = service.create_table(**body)["TableDescription"]
+    assert created["TableStatus"] == "CREATING"
+    assert created["BillingModeSummary"] == {"BillingMode": "PAY_PER_REQUEST"}
+    described = service.describe_table(TableName="Things")["Table"]
+    assert described["TableStatus"] == "ACTIVE"
+    assert described["TableArn"] == "arn:aws:dynamodb:us-east-1:000000000000:table/Things"
+    assert described["ProvisionedThroughput"]["ReadCapacityUnits"] == 0
+    again = service.refused("CreateTable", **body)
+    assert (again.code, again.message) == ("ResourceInUseException", "Table already exists: Things")
+
+
+def test_states_last_as_long_as_they_are_told_to(slow_service: Any) -> None:
+    service = slow_service
+    service.table()
+    assert service.describe_table(TableName="Things")["Table"]["TableStatus"] == "CREATING"
+    assert service.refused("GetItem", TableName="Things", Key={"pk": {"S": "a"}}).code == "ResourceNotFoundException"
+    assert service.refused("DeleteTable", TableName="Things").message == (
+        "Attempt to change a resource which is still in use: Table is being created: Things"
+    )
+    service.clock.advance(10_000)
+    assert service.describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
+    service.delete_table(TableName="Things")
+    assert service.describe_table(TableName="Things")["Table"]["TableStatus"] == "DELETING"
+    service.delete_table(TableName="Things")  # once more is no error
+    service.clock.advance(10_000)
+    assert service.refused("DescribeTable", TableName="Things").message == (
+        "Requested resource not found: Table: Things not found"
+    )
+    service.table()  # its name is free again, before anything was swept
+
+
+def test_a_deleted_table_leaves_nothing_behind(service: Any) -> None:
+    service.table()
+    service.put_item(TableName="Things", Item={"pk": {"S": "a"}})
+    service.delete_table(TableName="Things")
+    assert service.list_tables() == {"TableNames": []}
+    service.table()
+    assert service.scan(TableName="Things")["Items"] == []
+    service.delete_table(TableName="Things")
+    service.clock.advance(25 * 3600 * 1000)
+    service.settle()
+    rows = list(service.region.engine._now.rows)
+    assert [row for row in rows if row[:4] != b"\0\0\0\0"] == []
+
+
+def test_protected_tables_are_not_deleted(service: Any) -> None:
+    service.table(DeletionProtectionEnabled=True)
+    refusal = service.refused("DeleteTable", TableName="Things")
+    assert (refusal.code, refusal.message) == (
+        "ValidationException",
+        "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+    )
+    service.update_table(TableName="Things", DeletionProtectionEnabled=False)
+    service.delete_table(TableName="Things")
+
+
+def test_tables_are_listed_by_name_in_pages(service: Any) -> None:
+    for name in ("ccc", "aaa", "bbb"):
+        service.table(name)
+    first = service.list_tables(Limit=2)
+    assert first == {"TableNames": ["aaa", "bbb"], "LastEvaluatedTableName": "bbb"}
+    assert service.list_tables(Limit=2, ExclusiveStartTableName="bbb") == {"TableNames": ["ccc"]}
+    assert service.list_tables(ExclusiveStartTableName="azz") == {"TableNames": ["bbb", "ccc"]}
+
+
+def test_counts_and_sizes_are_right(service: Any) -> None:
+    service.table()
+    service.put_item(TableName="Things", Item={"pk": {"S": "a"}, "x": {"S": "12345"}})
+    service.put_item(TableName="Things", Item={"pk": {"S": "b"}})
+    service.update_item(
+        TableName="Things", Key={"pk": {"S": "a"}}, UpdateExpression="SET x = :x",
+        ExpressionAttributeValues={":x": {"S": "1"}},
+    )  # fmt: skip
+    service.delete_item(TableName="Things", Key={"pk": {"S": "b"}})
+    described = service.describe_table(TableName="Things")["Table"]
+    assert (described["ItemCount"], described["TableSizeBytes"]) == (1, 5)
+
+
+def test_throughput_changes_are_remembered(service: Any) -> None:
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    service.table(BillingMode="PROVISIONED", ProvisionedThroughput=units)
+    refusal = service.refused("UpdateTable", TableName="Things", ProvisionedThroughput=units)
+    assert refusal.message is not None
+    assert refusal.message.startswith(
+        "The provisioned throughput for the table will not change. The requested value equals the current value."
+    )
+    less = {"ReadCapacityUnits": 4, "WriteCapacityUnits": 5}
+    service.update_table(TableName="Things", ProvisionedThroughput=less)
+    throughput = service.describe_table(TableName="Things")["Table"]["ProvisionedThroughput"]
+    assert throughput["NumberOfDecreasesToday"] == 1
+    assert throughput["LastDecreaseDateTime"] == service.clock.now_ms() / 1000
+    service.update_table(TableName="Things", BillingMode="PAY_PER_REQUEST")
+    described = service.describe_table(TableName="Things")["Table"]
+    assert described["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert described["ProvisionedThroughput"]["ReadCapacityUnits"] == 0
+
+
+def test_settings_come_back_in_the_description(service: Any) -> None:
+    service.table(
+        TableClass="STANDARD_INFREQUENT_ACCESS",
+        SSESpecification={"Enabled": True, "SSEType": "KMS"},
+        OnDemandThroughput={"MaxReadRequestUnits": 10, "MaxWriteRequestUnits": -1},
+    )
+    described = service.describe_table(TableName="Things")["Table"]
+    assert described["TableClassSummary"] == {"TableClass": "STANDARD_INFREQUENT_ACCESS"}
+    assert described["SSEDescription"]["Status"] == "ENABLED"
+    assert described["OnDemandThroughput"] == {"MaxReadRequestUnits": 10, "MaxWriteRequestUnits": -1}
+
+
+def test_nothing_to_update_is_an_error(service: Any) -> None:
+    service.table()
+    refusal = service.refused("UpdateTable", TableName="Things")
+    assert refusal.message is not None
+    assert refusal.message.startswith("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled")
+
+
+def test_tags_are_kept_with_their_table(service: Any) -> None:
+    service.table(Tags=[{"Key": "stage", "Value": "test"}])
+    arn = "arn:aws:dynamodb:us-east-1:000000000000:table/Things"
+    service.tag_resource(ResourceArn=arn, Tags=[{"Key": f"k{i:02}", "Value": ""} for i in range(12)])
+    service.untag_resource(ResourceArn=arn, TagKeys=["k00", "unknown"])
+    first = service.list_tags_of_resource(ResourceArn=arn)
+    rest = service.list_tags_of_resource(ResourceArn=arn, NextToken=first["NextToken"])
+    assert {tag["Key"] for tag in first["Tags"] + rest["Tags"]} == {"stage", *(f"k{i:02}" for i in range(1, 12))}
+    assert "NextToken" not in rest
+
+
+@pytest.mark.parametrize(
+    ("arn", "code", "message"),
+    [
+        ("Things", "ValidationException", "Invalid TableArn: Invalid ResourceArn provided as input Things"),
+        (
+            "arn:aws:dynamodb:us-east-1:000000000000:table/None",
+            "ResourceNotFoundException",
+            "Requested resource not found: ResourcArn: arn:aws:dynamodb:us-east-1:000000000000:table/None not found",
+        ),
+    ],
+)
+def test_tags_need_a_table(service: Any, arn: str, code: str, message: str) -> None:
+    refusal = service.refused("ListTagsOfResource", ResourceArn=arn)
+    assert (refusal.code, refusal.message) == (code, message)
+
+
+def test_limits_and_endpoints_are_told(service: Any) -> None:
+    assert service.describe_limits()["TableMaxReadCapacityUnits"] == 40_000
+    assert service.describe_endpoints()["Endpoints"][0]["CachePeriodInMinutes"] == 1440
