@@ -49,8 +49,9 @@ class Results:
         for workload, results in found.items():
             ours = results.get(base)
             for at, (server, result) in enumerate(results.items()):
-                comparable = server != base and ours and result and result.per_second
-                ratio = f"{ours.per_second / result.per_second:.2f}" if comparable else ""
+                ratio = ""
+                if server != base and ours and result and result.per_second:
+                    ratio = f"{ours.per_second / result.per_second:.2f}"
                 yield [workload if at == 0 else "", server, *_cells(result), ratio]
 
 

@@ -79,7 +79,7 @@ def same(step: Step, atoll: Answer, oracle: Answer) -> bool:
     if atoll.ok and oracle.ok:
         ours, theirs = comparable(atoll, step), comparable(oracle, step)
         if step.ties:
-            return ties_apart(ours, step.ties) == ties_apart(theirs, step.ties)
+            return bool(ties_apart(ours, step.ties) == ties_apart(theirs, step.ties))
         return bool(ours == theirs)
     return atoll.status == oracle.status and outcome(atoll) == outcome(oracle) and details(atoll) == details(oracle)
 

@@ -30,7 +30,8 @@ class Pair:
         self.findings: dict[str, list[Difference]] = {}
         for table in TABLES:
             for client in self._clients:
-                ask(client, Step("CreateTable", table.definition))
+                answer = ask(client, Step("CreateTable", table.definition))
+                assert answer.ok, answer
 
     def run(self, family: str, steps: list[Step]) -> None:
         for at, step in enumerate(steps):

@@ -19,7 +19,8 @@ def key_value(draw: Draw[Any], table: Table, name: str) -> Value:
     """A value that an item is likely to have in this key attribute."""
     kind = table.types[name]
     if chance(draw, 3):
-        return draw(anything)
+        nonsense: Value = draw(anything)
+        return nonsense
     known = table.partitions if name == table.partition else table.sorts if name == table.sort else ALPHABETS[kind]
     usable = known if chance(draw, 3) else [text for text in known if text]
     return {kind: one_of(draw, usable)}

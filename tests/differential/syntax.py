@@ -33,13 +33,14 @@ def syntax(draw: Draw[Any]) -> list[Step]:
         text = one_of(draw, texts)
         if chance(draw, 60) and kind in ("condition", "filter", "update"):
             text = with_values(text, kind)
-        operation, body = {
+        request: tuple[str, Body] = {
             "condition": ("DeleteItem", {"Key": the_key, "ConditionExpression": text}),
             "filter": ("Scan", {"FilterExpression": text}),
             "update": ("UpdateItem", {"Key": the_key, "UpdateExpression": text}),
             "projection": ("GetItem", {"Key": the_key, "ProjectionExpression": text}),
             "key": ("Query", {"KeyConditionExpression": text}),
         }[kind]
+        operation, body = request
         steps.append(Step(operation, {"TableName": "ranged", **body} | placeholders_of(text), unordered=True))
         if kind == "update":
             steps.append(Step("DeleteItem", {"TableName": "ranged", "Key": the_key, "ReturnValues": "ALL_OLD"}))

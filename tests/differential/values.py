@@ -7,7 +7,7 @@ expressions over it make sense and the rest probe what happens when they do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -116,13 +116,15 @@ def chance(draw: Draw[Any], percent: int) -> bool:
     return bool(draw(st.integers(0, 99)) >= 100 - percent)
 
 
-def one_of(draw: Draw[Any], choices: list[T]) -> T:
-    return draw(st.sampled_from(choices))
+def one_of(draw: Draw[Any], choices: Sequence[T]) -> T:
+    found: T = draw(st.sampled_from(choices))
+    return found
 
 
 def typical(draw: Draw[Any], name: str, wild: int) -> Value:
     """A value for an attribute, in `wild` percent of the cases of any type."""
-    return draw(anything) if chance(draw, wild) else draw(BY_TYPE[TYPICAL[name]])
+    found: Value = draw(anything if chance(draw, wild) else BY_TYPE[TYPICAL[name]])
+    return found
 
 
 def attributes(draw: Draw[Any], *, wild: int = 10, least: int = 0, most: int = 6) -> dict[str, Value]:
