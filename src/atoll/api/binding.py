@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from atoll.api.shapes import table_name as parse_table_name
 from atoll.database.region import Region
 from atoll.errors import requests as texts
 from atoll.expressions import legacy
-from atoll.expressions.bind import KeyConditionOf, bindings
+from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings
 from atoll.expressions.condition import Condition
 from atoll.expressions.projection import Projection
 from atoll.expressions.update import Update
@@ -28,12 +28,14 @@ def resolve_table(region: Region, given: str) -> str:
     return name
 
 
-class Parameters(NamedTuple):
+class Parameters:
     """The members of an operation's requests that say something about items: expressions, and what they replaced.
     Both in the order of the service's texts."""
 
-    expressions: tuple[str, ...]
-    legacy: tuple[str, ...] = ()
+    def __init__(self, expressions: tuple[str, ...], legacy: tuple[str, ...] = ()) -> None:
+        self.expressions = expressions
+        self.legacy = legacy
+        self.all = frozenset((*expressions, *legacy, NAMES, VALUES))
 
 
 NO_EXPRESSIONS = Parameters(())
@@ -51,10 +53,15 @@ SCAN = Parameters(
 )
 
 
+_NO_BINDINGS = Bindings(None, None)
+_NO_LEGACY: dict[str, Any] = {}
+
+
 class Requested:
     """The expressions of one request, bound to its names and values. Ask for those the operation knows, then `finish`,
     which refuses names and values that nothing used."""
 
+    _legacy: dict[str, Any]
     __slots__ = ("_bindings", "_body", "_legacy", "capacity", "collection_metrics")
 
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
@@ -62,8 +69,11 @@ class Requested:
         mode = body.get("ReturnConsumedCapacity")
         self.capacity: str | None = mode if mode in ("TOTAL", "INDEXES") else None
         self.collection_metrics = body.get("ReturnItemCollectionMetrics") == "SIZE"
+        if parameters.all.isdisjoint(body):
+            self._bindings, self._legacy = _NO_BINDINGS, _NO_LEGACY
+            return
         self._bindings = bindings(body, parameters.expressions, parameters.legacy)
-        self._legacy: dict[str, Any] = {member: body[member] for member in body.keys() & parameters.legacy}
+        self._legacy = {member: body[member] for member in body.keys() & parameters.legacy}
 
     def condition(self, member: str = "ConditionExpression") -> Condition | None:
         text = self._body.get(member)

@@ -13,11 +13,11 @@ from atoll.model.values import AttributeValue, Item
 def row_key(table: Table, key: Item) -> bytes:
     """Of a request's Key: exactly the key attributes."""
     schema = table.keys
-    if len(key) != len(schema.names):
+    name_types = schema.name_types
+    if len(key) != len(name_types):
         raise texts.key_does_not_match()
-    for attribute in schema.attributes:
-        value = key.get(attribute.name)
-        if value is None or attribute.type not in value:
+    for name, type_ in name_types:
+        if type_ not in key.get(name, _ABSENT):
             raise texts.key_does_not_match()
     check_sizes(schema, key)
     return table.item_key(key)
@@ -25,18 +25,31 @@ def row_key(table: Table, key: Item) -> bytes:
 
 def row_key_of_item(table: Table, item: Item) -> bytes:
     """Of an item to be put: at least the key attributes."""
-    for attribute in table.keys.attributes:
-        value = item.get(attribute.name)
+    schema = table.keys
+    for name, type_ in schema.name_types:
+        value = item.get(name)
         if value is None:
-            raise texts.missing_key(attribute.name)
-        if attribute.type not in value:
-            raise texts.key_type(attribute.name, attribute.type, next(iter(value)))
-    check_sizes(table.keys, item)
+            raise texts.missing_key(name)
+        if type_ not in value:
+            raise texts.key_type(name, type_, next(iter(value)))
+    check_sizes(schema, item)
     return table.item_key(item)
+
+
+_ABSENT: AttributeValue = {}
+
+# Contents up to this length are within the limits in any encoding; longer ones are measured.
+SHORT = limits.SORT_KEY_BYTES // 4
 
 
 def check_sizes(schema: KeySchema, item: Item) -> None:
     """Key values may be neither empty nor longer than 2,048 and 1,024 bytes."""
+    for name, type_ in schema.name_types:
+        if not 0 < len(item[name][type_]) <= SHORT:
+            _check_sizes(schema, item)
+
+
+def _check_sizes(schema: KeySchema, item: Item) -> None:
     for attribute in schema.attributes:
         if not item[attribute.name][attribute.type]:
             raise texts.empty_key(attribute.name, attribute.type)
@@ -49,8 +62,6 @@ def check_sizes(schema: KeySchema, item: Item) -> None:
 
 def _size(attribute: KeyAttribute, item: Item) -> int:
     value: str = item[attribute.name][attribute.type]
-    if len(value) <= limits.SORT_KEY_BYTES // 4:  # no encoding makes it longer than the limits
-        return len(value)
     return len(binascii.a2b_base64(value)) if attribute.type == "B" else len(value.encode())
 
 
@@ -60,6 +71,3 @@ def check_start_key(table: Table, index: Index | None, start: Item) -> None:
     if start.keys() != types.keys() or any(t not in start[name] for name, t in types.items()):
         raise texts.start_key_invalid()
 
-
-def key_value_matches(attribute: KeyAttribute, value: AttributeValue) -> bool:
-    return attribute.type in value

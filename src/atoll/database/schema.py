@@ -56,6 +56,10 @@ class KeySchema:
         return [(a.name, a.type) for a in self.sort]
 
     @cached_property
+    def name_types(self) -> tuple[tuple[str, str], ...]:
+        return tuple((a.name, a.type) for a in self.attributes)
+
+    @cached_property
     def types(self) -> dict[str, str]:
         return {a.name: a.type for a in self.attributes}
 
@@ -84,10 +88,10 @@ def _encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], bytes]:
 
 
 def _prefix_encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], bytes]:
-    encode, partition_hash = _encoder(attributes), keycode.partition_hash
     if len(attributes) == 1:
-        name, type_, raw = attributes[0].name, attributes[0].type, keycode.raw_encoder(attributes[0].type)
-        return lambda item: partition_hash(raw(item[name][type_])) + encode(item)
+        name, type_, partition = attributes[0].name, attributes[0].type, keycode.partition_encoder(attributes[0].type)
+        return lambda item: partition(item[name][type_])
+    encode, partition_hash = _encoder(attributes), keycode.partition_hash
     parts = [(a.name, a.type, keycode.raw_encoder(a.type)) for a in attributes]
     return lambda item: partition_hash(b"".join([raw(item[n][t]) for n, t, raw in parts])) + encode(item)
 
@@ -251,11 +255,14 @@ class Table:
 
     def item_key(self, item: Item) -> bytes:
         """The row key of the item; it has to have all key attributes, of the right types."""
-        return self.prefix + self.keys.encode_partition(item) + self._encode_sort(item)
+        return self._encode(item)
 
     @cached_property
-    def _encode_sort(self) -> Callable[[Item], bytes]:
-        return self.keys.encode_sort
+    def _encode(self) -> Callable[[Item], bytes]:
+        prefix, partition, sort = self.prefix, self.keys.encode_partition, self.keys.encode_sort
+        if not self.keys.sort:
+            return lambda item: prefix + partition(item)
+        return lambda item: prefix + partition(item) + sort(item)
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """Where the changes of this item go: the counter that numbers them, and what their keys begin with."""

@@ -137,6 +137,19 @@ def partition_hash(raw: bytes) -> bytes:
 # Decode
 
 
+def partition_encoder(kind: str) -> Callable[[str], bytes]:
+    """The function that gives hash and component of a value which is a whole partition key."""
+    if kind == "S":
+        return partition_s
+    raw, encode = raw_encoder(kind), encoder(kind)
+    return lambda content: partition_hash(raw(content)) + encode(content)
+
+
+def partition_s(text: str) -> bytes:
+    raw = text.encode()
+    return partition_hash(raw) + _escape(raw) + _END
+
+
 def decode(key: bytes, kinds: str, start: int = 0) -> tuple[list[str], int]:
     """The contents of the components, one for each letter of `kinds`, that stand in `key` from `start` on, and where
     they end."""
