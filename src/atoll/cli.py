@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
@@ -71,6 +70,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--region", "us-east-1", "the region of requests that are not signed for one")
     option("--workers", "1", "how many processes serve")
     option("--auth", "none", "whether signatures are verified", ["none", "sigv4"])
+    option("--clock", "system", "manual: time moves only when it is told to (POST /_atoll/clock)", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
     option("--durability", "full", "full: an answered write outlives a power cut; relaxed: it outlives the process",
            ["full", "relaxed"])  # fmt: skip
@@ -117,7 +117,7 @@ def _credentials(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     config = _config(options)
-    if config.auth == "none" and not options.insecure and not _is_loopback(config.host):
+    if config.auth == "none" and not options.insecure and not config.loopback:
         raise Refused(
             f"without signatures anybody who reaches {config.host} may do everything: "
             "use --auth sigv4, or --insecure if that is what you want"
@@ -141,6 +141,7 @@ def _config(options: argparse.Namespace) -> Config:
             region=options.region,
             workers=int(options.workers),
             auth=options.auth,
+            clock=options.clock,
             durability=options.durability,
             tls_cert=Path(options.tls_cert) if options.tls_cert else None,
             tls_key=Path(options.tls_key) if options.tls_key else None,
@@ -152,18 +153,11 @@ def _config(options: argparse.Namespace) -> Config:
         raise Refused("--workers takes a number from 1")
     if config.workers > 1 and config.data is None:
         raise Refused("several workers cannot share memory: use --data")
+    if config.workers > 1 and config.clock == "manual":
+        raise Refused("several workers cannot share a manual clock: use --workers 1")
     if not (len(options.account) == 12 and options.account.isdigit()):
         raise Refused("--account takes twelve digits")
     return config
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _run(config: Config) -> int:

@@ -50,6 +50,17 @@ class ManualClock:
         self._now_ms = now_ms
 
 
+class SkewedClock:
+    """Another clock, fast by `skew_ms`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.skew_ms = 0
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() + self.skew_ms
+
+
 class HybridClock:
     """Gives times that never repeat and never go back, near to the wall clock's even when that jumps."""
 

@@ -27,9 +27,6 @@ from atoll.storage.engine import Transaction
 BUILT_ITEMS = 500
 DELETED_ITEMS = 100
 
-LOOK_MS = 2_000
-"""How often the tables are looked at; a write may always bring an item that expires sooner than all others."""
-
 # Enabling and disabling. These return the table as it is to be saved.
 
 
@@ -114,22 +111,37 @@ def delete_expired(
     limit: int = DELETED_ITEMS,
     pause_ms: int = 0,
 ) -> int | None:
-    """Delete up to `limit` items that expired more than `delay_ms` ago; the rest, if there is one, after a pause."""
+    """Delete up to `limit` items that expired more than `delay_ms` ago; the rest, if there is one, after a pause.
+    Returns when the next item will be due: a write may always bring one that expires sooner."""
     tables = [t for t in region.catalog.tables(tx) if t.ttl is not None and t.ttl.status == "ENABLED"]
     if not tables:
         return None
-    first = now_ms // LOOK_MS % len(tables)  # so that no table always waits for another
+    first = now_ms // 1000 % len(tables)  # so that no table always waits for another
     left = limit
-    wake = now_ms + LOOK_MS
+    wakes = []
     for table in tables[first:] + tables[:first]:
         if table.status == "DELETING":
             continue
         assert table.ttl is not None
-        deleted, more = _delete_expired(tx, region, table, table.ttl, (now_ms - delay_ms) // 1000, left)
-        left -= deleted
-        if more:
-            return now_ms + pause_ms
-    return wake
+        before = (now_ms - delay_ms) // 1000
+        second = _first_second(tx, table.ttl, before)
+        if second is not None and second < before:
+            deleted, more = _delete_expired(tx, region, table, table.ttl, before, left)
+            left -= deleted
+            if more:
+                return now_ms + pause_ms
+            second = _first_second(tx, table.ttl, before)
+        if second is not None:
+            wakes.append((second + 1) * 1000 + delay_ms)
+    return min(wakes, default=None)
+
+
+def _first_second(tx: Transaction, ttl: TimeToLive, before: int) -> int | None:
+    """When the first item expires that may be deleted now or later."""
+    start = expiry.range_start(ttl, max(0, before - limits.TTL_OLDEST_SECONDS))
+    for entry, _ in tx.scan(start, fmt.space_range(ttl.space)[1], limit=1):
+        return expiry.parse_entry(entry)[0]
+    return None
 
 
 def _delete_expired(

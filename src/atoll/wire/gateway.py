@@ -43,6 +43,7 @@ class Gateway:
     `targets` maps each `X-Amz-Target` to the name its service is signed for; `call` serves them all. `routes` maps
     prefixes of paths (`/_atoll/`) to other protocols; the route `/` gets what comes to the root and is no call.
     Without `credentials` everybody may do everything, and region and access key are what the request claims.
+    Signatures of calls are checked by `clock`, those of routes by `route_clock` where there is one.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Gateway:
         region: str,
         credentials: Credentials | None = None,
         routes: Mapping[str, Route] | None = None,
+        route_clock: Clock | None = None,
     ) -> None:
         self._call = call
         self._targets = parse_targets(targets)
         self._clock = clock
+        self._route_clock = route_clock or clock
         self._region = region
         self._credentials = credentials
         self._verifier = None if credentials is None else Verifier(credentials.get)
@@ -105,7 +108,7 @@ class Gateway:
                 return encode(request, healthy(self._region), now_ms)
             return encode(request, not_found(), now_ms)
         try:
-            response = await route(request, self._signer(request, now_ms, None))
+            response = await route(request, self._signer(request, self._route_clock.now_ms(), None))
         except ApiError as error:
             response = Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
         except Exception:

@@ -1,0 +1,158 @@
+"""The administration of a server, which the service does not have: its clock, and the life of its streams.
+
+    GET  /_atoll/clock
+    POST /_atoll/clock            {"advance": "25h"}, {"set": "2026-01-02T03:04:05Z"} or {"skew": "20m"}
+    POST /_atoll/streams/rotate   {"stream": a table's name or a stream's ARN, "region": where a table is}
+    POST /_atoll/streams/split    the same
+    POST /_atoll/streams/trim     the same
+
+A clock that is moved comes by every moment at which something is due, and the steps that are due then have run when
+the call is answered. Signatures are checked by the real time, since clients sign by it; `skew` is how far that check
+is off.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol
+
+from atoll.clock import Clock, ManualClock, SkewedClock
+from atoll.database import shards, streams
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import admin as texts
+from atoll.storage.engine import Transaction
+
+Body = dict[str, Any]
+
+_UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)", re.ASCII)
+_DURATION = re.compile(f"-?(?:{_PART.pattern})+", re.ASCII)
+_LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999."""
+
+
+class Server(Protocol):
+    """What is administered."""
+
+    clock: Clock
+    front_clock: Clock
+    """The clock that signatures are checked by."""
+
+    def region(self, name: str = "") -> Region:
+        """The default region, if no name is given."""
+
+    async def move_clock(self, now_ms: int) -> None:
+        """Let the time until then pass, with all that happens in it."""
+
+    async def settle(self) -> int | None:
+        """Do what is due now."""
+
+
+Action = Callable[[Server, Body], Awaitable[Body]]
+
+
+async def show_clock(server: Server, body: Body) -> Body:
+    now_ms = server.clock.now_ms()
+    front = server.front_clock
+    return {
+        "clock": "manual" if isinstance(server.clock, ManualClock) else "system",
+        "now": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "now_ms": now_ms,
+        "skew_ms": front.skew_ms if isinstance(front, SkewedClock) else 0,
+    }
+
+
+async def move_clock(server: Server, body: Body) -> Body:
+    clock, front = server.clock, server.front_clock
+    if not (isinstance(clock, ManualClock) and isinstance(front, SkewedClock)):
+        raise texts.clock_is_not_manual()
+    if len(body) != 1:
+        raise texts.one_of(["advance", "set", "skew"])
+    match body:
+        case {"advance": duration}:
+            ms = duration_ms(duration)
+            if ms < 0:
+                raise texts.back_in_time()
+            await server.move_clock(time_ms((clock.now_ms() + ms) / 1000))
+        case {"set": time}:
+            await server.move_clock(time_ms(time))
+        case {"skew": duration}:
+            front.skew_ms = duration_ms(duration)
+        case _:
+            raise texts.one_of(["advance", "set", "skew"])
+    return await show_clock(server, {})
+
+
+async def rotate(server: Server, body: Body) -> Body:
+    return await _reshard(server, body, shards.force_rotate)
+
+
+async def split(server: Server, body: Body) -> Body:
+    return await _reshard(server, body, shards.force_split)
+
+
+async def trim(server: Server, body: Body) -> Body:
+    region, name = _stream(server, body)
+    while await region.engine.transact(
+        partial(shards.force_trim, region=region, name=name, now_ms=region.clock.now_ms())
+    ):
+        pass
+    await server.settle()
+    return {}
+
+
+ACTIONS: dict[tuple[str, str], Action] = {
+    ("GET", "clock"): show_clock,
+    ("POST", "clock"): move_clock,
+    ("POST", "streams/rotate"): rotate,
+    ("POST", "streams/split"): split,
+    ("POST", "streams/trim"): trim,
+}
+"""By method, and path below /_atoll/."""
+
+
+async def _reshard(server: Server, body: Body, force: Callable[[Transaction, Region, str, int], Table]) -> Body:
+    region, name = _stream(server, body)
+    table = await region.engine.transact(lambda tx: force(tx, region, name, region.clock.now_ms()))
+    await server.settle()
+    return {"open_shards": [streams.shard_id(shard) for shard in table.shards]}
+
+
+def _stream(server: Server, body: Body) -> tuple[Region, str]:
+    name, region = body.get("stream"), body.get("region", "")
+    if not isinstance(name, str) or not name or not isinstance(region, str) or body.keys() - {"stream", "region"}:
+        raise texts.stream_required()
+    if name.startswith("arn:"):
+        region = (*name.split(":"), "", "", "")[3]
+    return server.region(region), name
+
+
+def duration_ms(value: object) -> int:
+    """A number of seconds, or text as in 25h, 1h30m, -20m, 90s, 500ms, 7d."""
+    ms = math.inf
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        ms = value * 1000
+    elif isinstance(value, str) and _DURATION.fullmatch(value):
+        ms = sum(float(amount) * _UNITS_MS[unit] for amount, unit in _PART.findall(value))
+        ms = -ms if value.startswith("-") else ms
+    if not abs(ms) <= _LATEST_MS:
+        raise texts.bad_duration(value)
+    return round(ms)
+
+
+def time_ms(value: object) -> int:
+    """Seconds since 1970, or an ISO 8601 date and time, in UTC unless it says otherwise."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise texts.bad_time(value) from None
+        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value * 1000 <= _LATEST_MS:
+        return round(value * 1000)
+    raise texts.bad_time(value)

@@ -1,0 +1,45 @@
+"""Texts of the administration of a server. The service has no such thing; codes and form are as elsewhere."""
+
+from __future__ import annotations
+
+from atoll.errors import CORAL, ApiError, validation
+
+
+def _denied(message: str) -> ApiError:
+    return ApiError("AccessDeniedException", message, status=403, prefix=CORAL)
+
+
+def credential_is_no_admin(access_key: str) -> ApiError:
+    return _denied(f"The access key {access_key} may not administer this server: it was created without --admin")
+
+
+def open_to_strangers() -> ApiError:
+    return _denied("Other machines can reach this server without a signature: start it with --auth sigv4")
+
+
+def unknown_action(method: str, path: str) -> ApiError:
+    return ApiError("UnknownOperationException", f"There is no {method} {path}", status=404, prefix=CORAL)
+
+
+def clock_is_not_manual() -> ApiError:
+    return validation("The clock is the system's: start the server with --clock manual to move it")
+
+
+def one_of(names: list[str]) -> ApiError:
+    return validation(f"The body has to be a JSON object with one of: {', '.join(names)}")
+
+
+def bad_duration(value: object) -> ApiError:
+    return validation(f"{value!r} is no duration: say a number of seconds, or as in 25h, 1h30m, 90s, 500ms, 7d")
+
+
+def bad_time(value: object) -> ApiError:
+    return validation(f"{value!r} is no time: say seconds since 1970, or as in 2026-01-02T03:04:05Z")
+
+
+def back_in_time() -> ApiError:
+    return validation("A clock advances by a positive duration; set it to go back")
+
+
+def stream_required() -> ApiError:
+    return validation("The body has to be a JSON object with the name of a table, or the ARN of a stream, as stream")
