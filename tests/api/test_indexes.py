@@ -185,6 +185,44 @@ def test_an_index_can_be_taken_away(service: Any) -> None:
     )
 
 
+LATE = {
+    "IndexName": "late",
+    "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+    "Projection": {"ProjectionType": "ALL"},
+}
+
+
+def test_an_index_is_made_in_two_phases(slow_service: Any) -> None:
+    service = slow_service
+    service.table()
+    service.clock.advance(10_000)
+    declared = [{"AttributeName": "g", "AttributeType": "S"}]
+    create = {"TableName": "Things", "AttributeDefinitions": declared}
+    service.update_table(**create, GlobalSecondaryIndexUpdates=[{"Create": LATE}])
+
+    def state() -> tuple[str, str, bool | None]:
+        table = service.describe_table(TableName="Things")["Table"]
+        [index] = table["GlobalSecondaryIndexes"]
+        return table["TableStatus"], index["IndexStatus"], index.get("Backfilling")
+
+    assert state() == ("UPDATING", "CREATING", False)
+    service.settle()
+    delete = {"TableName": "Things", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "late"}}]}
+    assert service.refused("UpdateTable", **delete).code == "ResourceInUseException"
+    service.clock.advance(10_000)
+    assert state() == ("ACTIVE", "CREATING", True)
+    another = {"Create": {**LATE, "IndexName": "another"}}
+    refusal = service.refused("UpdateTable", **create, GlobalSecondaryIndexUpdates=[another])
+    assert (refusal.code, refusal.message) == (
+        "LimitExceededException",
+        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+    )
+    service.update_table(**delete)  # an index that is being filled may be given up
+    service.clock.advance(10_000)
+    service.settle()
+    assert "GlobalSecondaryIndexes" not in service.describe_table(TableName="Things")["Table"]
+
+
 def test_item_collections_are_measured_on_tables_with_local_indexes(service: Any) -> None:
     make(service)
     answer = service.put_item(TableName="Things", Item=thing("1"), ReturnItemCollectionMetrics="SIZE")

@@ -104,7 +104,7 @@ def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Inde
         status = table.status_at(now_ms)
     description["IndexStatus"] = status
     if status == "CREATING" and table.status != "CREATING":
-        description["Backfilling"] = index.backfilling
+        description["Backfilling"] = index.filling_at(now_ms)
     description["ProvisionedThroughput"] = throughput(index.throughput or Throughput(0, 0), now_ms)
     if index.on_demand is not None:
         description["OnDemandThroughput"] = on_demand(index.on_demand)

@@ -309,7 +309,7 @@ def _check_deletable(table: Table, index: Index, now_ms: int) -> None:
     if changing is not None and changing.name != index.name:
         raise texts.one_index_at_a_time()
     status = index.status_at(now_ms)
-    if status != "ACTIVE" and not (status == "CREATING" and index.backfilling):
+    if status != "ACTIVE" and not index.filling_at(now_ms):
         raise texts.index_not_active(table.name, index.name, status)
 
 

@@ -141,7 +141,8 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
     changed = definitions.with_capacity(table, body, now_ms)
     changed = definitions.with_settings(changed, body, region, now_ms)
     for entry in body.get("GlobalSecondaryIndexUpdates") or ():
-        changed = _with_index_change(tx, changed, entry, body, now_ms)
+        due_ms = now_ms + region.settings.control_plane_delay_ms
+        changed = _with_index_change(tx, changed, entry, body, now_ms, due_ms)
     stream = body.get("StreamSpecification")
     if stream is not None:
         if stream["StreamEnabled"]:
@@ -153,14 +154,15 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
     return changed
 
 
-def _with_index_change(tx: Transaction, table: Table, entry: Body, body: Body, now_ms: int) -> Table:
+def _with_index_change(tx: Transaction, table: Table, entry: Body, body: Body, now_ms: int, due_ms: int) -> Table:
     if "Create" in entry:
         index = definitions.global_index(entry["Create"], definitions.types(table, body), catalog.new_space(tx))
-        return replace(table, indexes=(*table.indexes, replace(index, status="CREATING", backfilling=True)))
+        index = replace(index, status="CREATING", backfilling=True, due_ms=due_ms)
+        return replace(table, indexes=(*table.indexes, index))
     if "Delete" in entry:
-        return table.with_index(replace(_index(table, entry["Delete"]), status="DELETING"))
-    index = _index(table, entry["Update"])
-    return table.with_index(definitions.with_index_capacity(index, entry["Update"], now_ms))
+        return table.with_index(replace(_index(table, entry["Delete"]), status="DELETING", due_ms=due_ms))
+    index = definitions.with_index_capacity(_index(table, entry["Update"]), entry["Update"], now_ms)
+    return table.with_index(replace(index, status="UPDATING", due_ms=due_ms))
 
 
 def _index(table: Table, entry: Body) -> Index:

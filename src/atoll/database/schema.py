@@ -138,6 +138,7 @@ class Index:
     space: int
     status: str = "ACTIVE"
     backfilling: bool = False
+    """It may lack entries of items that were there before it."""
     due_ms: int = 0
     """Until then CREATING, UPDATING shows; see Table.due_ms."""
     throughput: Throughput | None = None
@@ -145,11 +146,11 @@ class Index:
     warm: WarmThroughput | None = None
 
     def status_at(self, now_ms: int) -> str:
-        if self.status == "UPDATING" and now_ms >= self.due_ms:
-            return "ACTIVE"
-        if self.status == "CREATING" and not self.backfilling and now_ms >= self.due_ms:
-            return "ACTIVE"
-        return self.status
+        return "ACTIVE" if self.status == "UPDATING" and now_ms >= self.due_ms else self.status
+
+    def filling_at(self, now_ms: int) -> bool:
+        """Whether its table is usable again while the index, for which there is room now, is being filled."""
+        return self.backfilling and now_ms >= self.due_ms
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ class Table:
     def status_at(self, now_ms: int) -> str:
         """The status that a client sees: CREATING and UPDATING end when they are due. DELETING ends with the table."""
         if self.status in ("CREATING", "UPDATING") and now_ms >= self.due_ms:
-            return "UPDATING" if self.changing_index(now_ms) else "ACTIVE"
+            return "ACTIVE"
         return self.status
 
     def changing_index(self, now_ms: int) -> Index | None:
