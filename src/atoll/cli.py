@@ -19,7 +19,7 @@ import uvloop
 from atoll import __version__
 from atoll.clock import SystemClock
 from atoll.database.region import Settings
-from atoll.node import Config, Node
+from atoll.node import REGION_NAME, Config, Node
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Locked
@@ -52,11 +52,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
+    allowed: dict[str, Sequence[str]] = {}
+
     def option(name: str, default: str, help_: str, choices: Sequence[str] | None = None) -> None:
         variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
         value = os.environ.get(variable, default)
         help_ = f"{help_} (default: {default or 'none'}; {variable})"
         serve.add_argument(name, default=value, help=help_, choices=choices)
+        if choices is not None:
+            allowed[name] = choices
 
     def flag(name: str, help_: str) -> None:
         variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
@@ -79,7 +83,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, allowed=allowed)
 
 
 def _add_credentials(credentials: argparse.ArgumentParser) -> None:
@@ -128,6 +132,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> Config:
+    for name, choices in options.allowed.items():  # what comes from the environment is not checked by the parser
+        value = getattr(options, name.strip("-").replace("-", "_"))
+        if value not in choices:
+            raise Refused(f"{name} takes {' or '.join(choices)}, not {value!r}")
     try:
         settings = Settings(
             account=options.account,
@@ -147,8 +155,14 @@ def _config(options: argparse.Namespace) -> Config:
             tls_key=Path(options.tls_key) if options.tls_key else None,
             settings=settings,
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Refused(str(error)) from error
+    if not 0 <= config.port <= 65_535:
+        raise Refused("--port takes a number from 0 to 65535")
+    if REGION_NAME.fullmatch(config.region) is None:
+        raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
+    if settings.control_plane_delay_ms < 0:
+        raise Refused("--control-plane-delay takes a number of seconds from 0")
     if config.workers < 1:
         raise Refused("--workers takes a number from 1")
     if config.workers > 1 and config.data is None:

@@ -64,13 +64,13 @@ class SkewedClock:
 class HybridClock:
     """Gives times that never repeat and never go back, near to the wall clock's even when that jumps."""
 
-    def __init__(self, clock: Clock, region: str) -> None:
+    def __init__(self, clock: Clock, region: str, last: int = 0) -> None:
         self._clock = clock
         self._region = region
-        self._last = 0
+        self.last = last
 
     def next(self, after: int = 0) -> Version:
         """A version greater than every earlier one of this clock, and than the time `after` (that of the item
         which is replaced, written by another process or region)."""
-        self._last = max(self._clock.now_ms() << COUNTER_BITS, self._last + 1, after + 1)
-        return Version(self._last, self._region)
+        self.last = max(self._clock.now_ms() << COUNTER_BITS, self.last + 1, after + 1)
+        return Version(self.last, self._region)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -53,7 +53,7 @@ class Server(Protocol):
         """Do what is due now."""
 
 
-Action = Callable[[Server, Body], Awaitable[Body]]
+Action = Callable[[Server, Body], Coroutine[Any, Any, Body]]
 
 
 async def show_clock(server: Server, body: Body) -> Body:

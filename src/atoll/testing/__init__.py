@@ -1,1 +1,25 @@
-"""For tests of applications: an in-process server, a pytest plugin, time travel."""
+"""For tests of applications: a server in this process, whose clock is yours, and a pytest plugin.
+
+    with atoll.testing.serve() as server:
+        server.client("dynamodb").create_table(...)
+        server.clock.advance("25h")
+
+Nothing is loaded before it is used, since pytest imports the plugin in every project where Atoll is installed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atoll.testing.local import Clock, LocalServer, State, serve
+
+__all__ = ["Clock", "LocalServer", "State", "serve"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from atoll.testing import local
+
+        return getattr(local, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

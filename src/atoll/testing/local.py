@@ -1,0 +1,227 @@
+"""A whole server in this process: in memory, on a free port of the loopback, with a clock that the test moves.
+
+It runs in a thread of its own with its own event loop, so that a test may block while it waits for an answer. What a
+test asks of the server itself (its clock, its state) runs in that thread too, between two requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Self, TypeVar
+
+import uvloop
+
+from atoll.api import admin
+from atoll.clock import HybridClock, ManualClock
+from atoll.database.region import Region, Settings
+from atoll.errors import ApiError
+from atoll.node import Config, Node
+from atoll.storage.memory import MemoryEngine
+from atoll.storage.memory import State as Rows
+
+T = TypeVar("T")
+
+Duration = str | float | timedelta
+"""As in "25h", "1h30m", "500ms"; or seconds."""
+
+CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+
+
+def serve(*, region: str = "us-east-1", clock: str = "manual", **settings: Any) -> LocalServer:
+    """A server that runs inside of `with`, or from `start()` to `stop()`. Its clock begins at the real time; a manual
+    one moves only by `server.clock`, a "system" one is the real time. `settings` are those of
+    `atoll.database.region.Settings`."""
+    return LocalServer(Config(port=0, data=None, region=region, clock=clock, settings=Settings(**settings)))
+
+
+@dataclass(frozen=True)
+class State:
+    """All regions at one moment: their rows and the time of their last version."""
+
+    now_ms: int
+    regions: dict[str, tuple[Rows, int]]
+
+
+class LocalServer:
+    def __init__(self, config: Config) -> None:
+        self._node = Node(config)
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = asyncio.Event()
+        self.region = config.region
+        self.clock = Clock(self)
+
+    # Its life
+
+    def start(self) -> Self:
+        """Returns when requests are answered. A server that was stopped does not start again."""
+        if self._node.server is not None:
+            raise RuntimeError("this server was started before")
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="atoll", daemon=True)
+        self._thread.start()
+        started.result()
+        return self
+
+    def stop(self) -> None:
+        if self._thread is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told.set)
+            self._thread.join()
+            self._thread = self._loop = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self, started: Future[None]) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(started))
+
+    async def _serve(self, started: Future[None]) -> None:
+        try:
+            await self._node.start()
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        self._loop = asyncio.get_running_loop()
+        started.set_result(None)
+        await self._told.wait()
+        await self._node.stop()
+
+    def _administer(self, path: str, body: admin.Body) -> admin.Body:
+        try:
+            return self._do(admin.ACTIONS["POST", path](self._node, body))
+        except ApiError as error:
+            raise ValueError(error.message) from None
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in the server's thread and wait for it."""
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("the server does not run")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    # Clients
+
+    @property
+    def endpoint_url(self) -> str:
+        return "http://{}:{}".format(*self._node.address)
+
+    def client(self, service: str = "dynamodb", **options: Any) -> Any:
+        """A client of boto3 for this server; `options` are those of boto3."""
+        return _session().client(service, **self._options(options))
+
+    def resource(self, service: str = "dynamodb", **options: Any) -> Any:
+        """A resource of boto3 for this server; `options` are those of boto3."""
+        return _session().resource(service, **self._options(options))
+
+    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
+        from botocore.config import Config as ClientConfig
+
+        config = ClientConfig(proxies={})  # a proxy of the environment is not for this machine
+        if given.get("config") is not None:
+            config = config.merge(given["config"])
+        return {"endpoint_url": self.endpoint_url, "region_name": self.region, **CREDENTIALS, **given, "config": config}
+
+    # Streams: what happens every few hours, or to large tables, now. `stream` is a table's name or a stream's ARN.
+
+    def rotate(self, stream: str, *, region: str = "") -> list[str]:
+        """Each open shard is closed and followed by a child; returns the open shards."""
+        return self._reshard("streams/rotate", stream, region)
+
+    def split(self, stream: str, *, region: str = "") -> list[str]:
+        """Each open shard is closed and followed by two children; returns the open shards."""
+        return self._reshard("streams/split", stream, region)
+
+    def trim(self, stream: str, *, region: str = "") -> None:
+        """All records are deleted, as if they were a day old."""
+        self._administer("streams/trim", {"stream": stream, "region": region})
+
+    def _reshard(self, path: str, stream: str, region: str) -> list[str]:
+        shards: list[str] = self._administer(path, {"stream": stream, "region": region})["open_shards"]
+        return shards
+
+    # State
+
+    def snapshot(self) -> State:
+        """The state of all regions, for `restore`."""
+        return self._do(self._snapshot())
+
+    def restore(self, state: State) -> None:
+        """Make everything what it was at `snapshot`, a manual clock too. A state can be restored many times."""
+        self._do(self._restore(state))
+
+    async def _snapshot(self) -> State:
+        regions = self._node.regions.items()
+        return State(
+            self._node.clock.now_ms(),
+            {name: (_engine(region).snapshot(), region.versions.last) for name, region in regions},
+        )
+
+    async def _restore(self, state: State) -> None:
+        clock = self._node.clock
+        if isinstance(clock, ManualClock):
+            clock.set(state.now_ms)
+        empty = (MemoryEngine().snapshot(), 0)
+        for name, region in self._node.regions.items():
+            rows, last = state.regions.get(name, empty)
+            _engine(region).restore(rows)
+            region.versions = HybridClock(clock, name, last)
+            region.catalog.forget()
+            region.wake()
+
+
+class Clock:
+    """The server's clock. When a call returns, the background work that became due has been done."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self._server = server
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._server._node.clock.now_ms() / 1000, UTC)
+
+    def time(self) -> float:
+        """Seconds since 1970, like `time.time()`."""
+        return self._server._node.clock.now_ms() / 1000
+
+    def advance(self, duration: Duration) -> datetime:
+        """Let time pass, with everything that happens in it; returns the new time."""
+        return self._move(advance=duration.total_seconds() if isinstance(duration, timedelta) else duration)
+
+    def set(self, time: str | float | datetime) -> datetime:
+        """Seconds since 1970, an ISO 8601 text or a datetime; the time until then passes as in `advance`."""
+        return self._move(set=time.isoformat() if isinstance(time, datetime) else time)
+
+    def _move(self, **how: object) -> datetime:
+        self._server._administer("clock", how)
+        return self.now
+
+
+def _engine(region: Region) -> MemoryEngine:
+    assert isinstance(region.engine, MemoryEngine)
+    return region.engine
+
+
+@cache
+def _session() -> Any:
+    """A session that does not look at the profiles of whoever runs the tests."""
+    try:
+        import boto3
+    except ImportError:
+        raise ImportError(
+            "server.client() and server.resource() need boto3, which is not installed: pip install boto3"
+        ) from None
+    import botocore.session
+
+    no_profile = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=no_profile))

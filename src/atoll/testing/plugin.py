@@ -1,0 +1,46 @@
+"""The pytest plugin, which pytest finds by itself: fixtures, loaded when a test asks for one.
+
+atoll_process       the server of this test process; for fixtures of a wider scope, which make tables once
+atoll_server        the same server, for one test: what the test changes is undone when it ends
+dynamodb            a client of boto3 for atoll_server
+dynamodb_resource   a resource of boto3 for atoll_server
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from atoll.testing.local import LocalServer
+
+
+@pytest.fixture(scope="session")
+def atoll_process() -> Iterator[LocalServer]:
+    """The Atoll server of this test process. Its state is that of the whole session."""
+    from atoll.testing.local import serve
+
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def atoll_server(atoll_process: LocalServer) -> Iterator[LocalServer]:
+    """An Atoll server with a clock to move. Tables, items and time are as they were before when the test ends."""
+    before = atoll_process.snapshot()
+    yield atoll_process
+    atoll_process.restore(before)
+
+
+@pytest.fixture
+def dynamodb(atoll_server: LocalServer) -> Any:
+    """boto3.client("dynamodb") for atoll_server."""
+    return atoll_server.client("dynamodb")
+
+
+@pytest.fixture
+def dynamodb_resource(atoll_server: LocalServer) -> Any:
+    """boto3.resource("dynamodb") for atoll_server."""
+    return atoll_server.resource("dynamodb")
