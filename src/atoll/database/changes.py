@@ -36,6 +36,8 @@ def append(
     counter, prefix = table.log_of(row_key)
     sequence = tx.add(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))
+    if old is not None and not table.keeps_old_images:
+        old = (old[0], b"")
     if written_ms is None:
         written_ms = version.ms
     tx.put(prefix + sequence.to_bytes(8, "big"), fmt.change_row(version, written_ms, cause, keys, old, new))

@@ -226,7 +226,7 @@ def entry_row(size: int, json: bytes) -> bytes:
 
 @dataclass(slots=True)
 class ChangeRow:
-    """A stored change; images are JSON, None where there is none."""
+    """A stored change; images are JSON, None where there is none. The old image is kept only if a stream shows it."""
 
     time: int
     region: str
@@ -237,6 +237,7 @@ class ChangeRow:
     new: bytes | None
     keys_size: int
     old_size: int
+    """0 if there was no item, whether its image is kept or not."""
     new_size: int
 
 

@@ -19,9 +19,11 @@ import orjson
 from atoll.model import keycode
 from atoll.model.values import Item
 
-# Billing modes, table classes and statuses keep the service's own words: they go out as they are.
+# Billing modes, view types, table classes and statuses keep the service's own words: they go out as they are.
 PROVISIONED = "PROVISIONED"
 ON_DEMAND = "PAY_PER_REQUEST"
+NEW_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
+OLD_VIEWS = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,12 @@ class Table:
         if not self.keys.sort:
             return lambda item: prefix + partition(item)
         return lambda item: prefix + partition(item) + sort(item)
+
+    @cached_property
+    def keeps_old_images(self) -> bool:
+        """Whether the change log keeps what an item was. Nobody but a stream asks for it, and a stream never shows what
+        was written before it."""
+        return self.stream is not None and self.stream.enabled and self.stream.view_type in OLD_VIEWS
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """Where the changes of this item go: the counter that numbers them, and what their keys begin with."""

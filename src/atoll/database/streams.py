@@ -27,12 +27,9 @@ from atoll import limits
 from atoll.database import changes, shards
 from atoll.database import format as fmt
 from atoll.database.region import Region
-from atoll.database.schema import KeySchema, Shard, Stream, Table, dump, load
+from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, KeySchema, Shard, Stream, Table, dump, load
 from atoll.errors import streams as texts
 from atoll.storage.engine import Snapshot, Transaction
-
-NEW_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
-OLD_VIEWS = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 
 EXPIRED_BY_SERVICE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 """Who deleted an item whose time to live was over."""
@@ -307,7 +304,7 @@ def record_of(
     body["SizeBytes"] = size
     record: dict[str, Any] = {
         "eventID": md5((description.table_id + number).encode(), usedforsecurity=False).hexdigest(),
-        "eventName": "INSERT" if change.old is None else "REMOVE" if change.new is None else "MODIFY",
+        "eventName": "INSERT" if not change.old_size else "REMOVE" if change.new is None else "MODIFY",
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
         "awsRegion": region_name,
