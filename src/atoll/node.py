@@ -140,11 +140,12 @@ class Node:
         for region in self.regions.values():
             await region.engine.close()
 
-    async def move_clock(self, now_ms: int) -> None:
+    async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. On its way it stops whenever a step is due, and lets it run: 25 hours rotate a
         stream's shards six times and not once."""
         assert isinstance(self.clock, ManualClock)
         async with self._moving:
+            now_ms = until(self.clock.now_ms())
             while not self._stopping:
                 wake_ms = await self.settle()
                 if wake_ms is None or wake_ms > now_ms:

@@ -46,8 +46,8 @@ class Server(Protocol):
     def region(self, name: str = "") -> Region:
         """The default region, if no name is given."""
 
-    async def move_clock(self, now_ms: int) -> None:
-        """Let the time until then pass, with all that happens in it."""
+    async def move_clock(self, until: Callable[[int], int]) -> None:
+        """Let time pass, with all that happens in it; `until` says, given the time it is, which it will be."""
 
     async def settle(self) -> int | None:
         """Do what is due now."""
@@ -68,8 +68,8 @@ async def show_clock(server: Server, body: Body) -> Body:
 
 
 async def move_clock(server: Server, body: Body) -> Body:
-    clock, front = server.clock, server.front_clock
-    if not (isinstance(clock, ManualClock) and isinstance(front, SkewedClock)):
+    front = server.front_clock
+    if not (isinstance(server.clock, ManualClock) and isinstance(front, SkewedClock)):
         raise texts.clock_is_not_manual()
     if len(body) != 1:
         raise texts.one_of(["advance", "set", "skew"])
@@ -78,9 +78,10 @@ async def move_clock(server: Server, body: Body) -> Body:
             ms = duration_ms(duration)
             if ms < 0:
                 raise texts.back_in_time()
-            await server.move_clock(time_ms((clock.now_ms() + ms) / 1000))
+            await server.move_clock(lambda now_ms: time_ms((now_ms + ms) / 1000))
         case {"set": time}:
-            await server.move_clock(time_ms(time))
+            set_ms = time_ms(time)
+            await server.move_clock(lambda _: set_ms)
         case {"skew": duration}:
             front.skew_ms = duration_ms(duration)
         case _:

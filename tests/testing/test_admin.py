@@ -1,0 +1,235 @@
+"""The administration over HTTP: `/_atoll/...`."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.auth
+import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as Keys
+from botocore.exceptions import ClientError
+
+from atoll import testing
+from atoll.clock import ManualClock
+from atoll.node import Config, Node
+from atoll.security.credentials import FILE_NAME, Credential, Credentials
+from atoll.testing.local import LocalServer
+
+Answer = tuple[int, Any]
+
+
+def ask(server: LocalServer, method: str, path: str, body: Any = None, signed_by: Credential | None = None) -> Answer:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {}
+    if signed_by is not None:
+        request = AWSRequest(method, server.endpoint_url + path, data=data or b"")
+        keys = Keys(signed_by.access_key, signed_by.secret)
+        botocore.auth.SigV4Auth(keys, "dynamodb", "us-east-1").add_auth(request)
+        headers = dict(request.headers.items())
+    sent = urllib.request.Request(server.endpoint_url + path, data, headers, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(sent) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with testing.serve() as running:
+        yield running
+
+
+def make_table(client: Any) -> None:
+    client.create_table(
+        TableName="Things",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )
+
+
+class TestClock:
+    def test_it_is_shown_and_moved(self, server: LocalServer) -> None:
+        status, shown = ask(server, "GET", "/_atoll/clock")
+        assert (status, shown["clock"], shown["skew_ms"]) == (200, "manual", 0)
+        status, moved = ask(server, "POST", "/_atoll/clock", {"advance": "25h"})
+        assert status == 200
+        assert moved["now_ms"] - shown["now_ms"] == 25 * 3600 * 1000
+        status, moved = ask(server, "POST", "/_atoll/clock", {"set": "2040-01-02T03:04:05Z"})
+        assert moved == {
+            "clock": "manual", "now": "2040-01-02T03:04:05.000Z", "now_ms": 2_209_086_245_000, "skew_ms": 0
+        }  # fmt: skip
+
+    def test_what_became_due_has_happened_when_it_answers(self, server: LocalServer) -> None:
+        client = server.client()
+        make_table(client)
+        client.update_time_to_live(
+            TableName="Things", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"}
+        )
+        until = str(int(server.clock.time()) + 3600)
+        client.put_item(TableName="Things", Item={"pk": {"S": "a"}, "until": {"N": until}})
+        ask(server, "POST", "/_atoll/clock", {"advance": "3601s"})
+        assert client.scan(TableName="Things")["Count"] == 0
+
+    @pytest.mark.parametrize(
+        "body",
+        [None, {}, [], {"advance": "1h", "set": 5}, {"forward": "1h"}, {"advance": "yesterday"}, {"advance": "-1h"},
+         {"advance": None}, {"set": "noon"}, {"set": None}, {"set": -1}, {"set": 1e300}, {"skew": "a lot"}],
+    )  # fmt: skip
+    def test_what_it_does_not_understand_changes_nothing(self, server: LocalServer, body: Any) -> None:
+        before = server.clock.now
+        status, answer = ask(server, "POST", "/_atoll/clock", body)
+        assert status == 400
+        assert answer["__type"].endswith(("#ValidationException", "#SerializationException"))
+        assert server.clock.now == before
+
+    def test_the_systems_clock_is_shown_but_not_moved(self) -> None:
+        with testing.serve(clock="system") as server:
+            assert ask(server, "GET", "/_atoll/clock")[1]["clock"] == "system"
+            status, answer = ask(server, "POST", "/_atoll/clock", {"advance": "1h"})
+            assert (status, answer["message"]) == (400, "The clock is the system's; only a manual one can be moved")
+
+    @pytest.mark.parametrize(("method", "path"), [("PUT", "/_atoll/clock"), ("GET", "/_atoll/"), ("POST", "/_atoll/x")])
+    def test_other_paths_are_unknown(self, server: LocalServer, method: str, path: str) -> None:
+        status, answer = ask(server, method, path, {})
+        assert (status, answer["__type"]) == (404, "com.amazon.coral.service#UnknownOperationException")
+
+
+class TestStreams:
+    def test_shards_rotate_and_split_by_table_or_stream(self, server: LocalServer) -> None:
+        client = server.client()
+        make_table(client)
+        arn = client.describe_table(TableName="Things")["Table"]["LatestStreamArn"]
+        _, rotated = ask(server, "POST", "/_atoll/streams/rotate", {"stream": "Things"})
+        status, split = ask(server, "POST", "/_atoll/streams/split", {"stream": arn})
+        assert status == 200
+        assert len(split["open_shards"]) == 2 * len(rotated["open_shards"])
+        shards = server.client("dynamodbstreams").describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+        parents = {shard["ShardId"]: shard.get("ParentShardId") for shard in shards}
+        assert {parents[shard] for shard in split["open_shards"]} == set(rotated["open_shards"])
+
+    def test_records_are_trimmed(self, server: LocalServer) -> None:
+        client = server.client()
+        make_table(client)
+        client.put_item(TableName="Things", Item={"pk": {"S": "a"}})
+        assert ask(server, "POST", "/_atoll/streams/trim", {"stream": "Things"}) == (200, {})
+
+    def test_the_region_is_the_streams_or_is_named(self, server: LocalServer) -> None:
+        client = server.client(region_name="eu-west-1")
+        make_table(client)
+        arn = client.describe_table(TableName="Things")["Table"]["LatestStreamArn"]
+        assert ask(server, "POST", "/_atoll/streams/rotate", {"stream": "Things"})[0] == 400
+        assert ask(server, "POST", "/_atoll/streams/rotate", {"stream": "Things", "region": "eu-west-1"})[0] == 200
+        assert ask(server, "POST", "/_atoll/streams/rotate", {"stream": arn})[0] == 200
+
+    @pytest.mark.parametrize("body", [{}, {"stream": ""}, {"stream": 5}, {"stream": "T", "region": 5}, {"table": "T"}])
+    def test_a_stream_has_to_be_named(self, server: LocalServer, body: Any) -> None:
+        status, answer = ask(server, "POST", "/_atoll/streams/rotate", body)
+        assert status == 400
+        assert "name of a table" in answer["message"]
+
+
+class TestAuthority:
+    @pytest.fixture
+    def credentials(self, tmp_path: Path) -> Credentials:
+        return Credentials(tmp_path / FILE_NAME)
+
+    @pytest.fixture
+    def signed(self, credentials: Credentials, tmp_path: Path) -> Iterator[LocalServer]:
+        with LocalServer(Config(port=0, data=tmp_path, auth="sigv4", clock="manual")) as running:
+            yield running
+
+    @pytest.fixture
+    def admin(self, credentials: Credentials) -> Credential:
+        return credentials.create(0, admin=True)
+
+    @pytest.fixture
+    def user(self, credentials: Credentials) -> Credential:
+        return credentials.create(0)
+
+    @pytest.fixture
+    def client(self, user: Credential, signed: LocalServer) -> Any:
+        return signed.client(aws_access_key_id=user.access_key, aws_secret_access_key=user.secret)
+
+    def test_admins_may(self, admin: Credential, signed: LocalServer) -> None:
+        assert ask(signed, "GET", "/_atoll/clock", signed_by=admin)[0] == 200
+        assert ask(signed, "POST", "/_atoll/clock", {"advance": "1h"}, signed_by=admin)[0] == 200
+
+    def test_others_may_not(self, user: Credential, signed: LocalServer) -> None:
+        status, answer = ask(signed, "GET", "/_atoll/clock", signed_by=user)
+        assert (status, answer["__type"]) == (403, "com.amazon.coral.service#AccessDeniedException")
+
+    def test_strangers_are_not_even_asked(self, signed: LocalServer) -> None:
+        status, answer = ask(signed, "GET", "/_atoll/clock")
+        assert (status, answer["message"]) == (400, "Request is missing Authentication Token")
+
+    def test_clients_sign_by_the_real_time_whatever_the_clock_says(
+        self, admin: Credential, client: Any, signed: LocalServer
+    ) -> None:
+        make_table(client)
+        ask(signed, "POST", "/_atoll/clock", {"advance": "25h"}, signed_by=admin)
+        client.put_item(TableName="Things", Item={"pk": {"S": "a"}})
+
+    @pytest.mark.parametrize(("skew", "text"), [("16m", "Signature expired"), ("-16m", "Signature not yet current")])
+    def test_skew_makes_signatures_too_old_or_too_new_until_it_is_taken_back(
+        self, admin: Credential, client: Any, signed: LocalServer, skew: str, text: str
+    ) -> None:
+        status, shown = ask(signed, "POST", "/_atoll/clock", {"skew": skew}, signed_by=admin)
+        assert (status, abs(shown["skew_ms"])) == (200, 16 * 60 * 1000)
+        with pytest.raises(ClientError, match=text) as caught:
+            client.list_tables()
+        assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
+        ask(signed, "POST", "/_atoll/clock", {"skew": 0}, signed_by=admin)
+        assert client.list_tables()["TableNames"] == []
+
+    def test_without_signatures_it_is_for_this_machine_only(self) -> None:
+        with LocalServer(Config(host="0.0.0.0", port=0, data=None, clock="manual")) as reachable:
+            status, answer = ask(reachable, "POST", "/_atoll/clock", {"advance": "1h"})
+        assert (status, answer["__type"]) == (403, "com.amazon.coral.service#AccessDeniedException")
+
+    @pytest.mark.parametrize(
+        ("host", "loopback"),
+        [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("", False),
+         ("192.168.1.5", False), ("example", False)],
+    )  # fmt: skip
+    def test_what_this_machine_only_means(self, host: str, loopback: bool) -> None:
+        assert Config(host=host).loopback is loopback
+
+
+class TestStepByStep:
+    def test_the_clock_stops_wherever_a_step_is_due(self, server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        start_ms = round(server.clock.time() * 1000)
+        seen = []
+
+        def every_four_hours(tx: Any, region: Any, now_ms: int) -> int:
+            hours, rest = divmod(now_ms - start_ms, 4 * 3600 * 1000)
+            if rest == 0 and (not seen or seen[-1] != 4 * hours):
+                seen.append(4 * hours)
+            return start_ms + (hours + 1) * 4 * 3600 * 1000
+
+        monkeypatch.setattr("atoll.node.STEPS", (every_four_hours,))
+        server.clock.advance("25h")
+        assert seen == [0, 4, 8, 12, 16, 20, 24]
+        assert server.clock.time() * 1000 == pytest.approx(start_ms + 25 * 3600 * 1000)
+
+    def test_two_who_move_the_clock_at_once_both_do(self, server: LocalServer) -> None:
+        before = server.clock.now
+        make_table(server.client())
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(4):
+                pool.submit(ask, server, "POST", "/_atoll/clock", {"advance": "1d"})
+        assert server.clock.now - before == timedelta(days=4)
+
+    def test_a_manual_clock_of_ones_own_can_be_given(self) -> None:
+        assert Node(Config(data=None), ManualClock(5)).clock.now_ms() == 5

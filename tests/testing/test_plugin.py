@@ -1,0 +1,73 @@
+"""The pytest plugin in projects that use it. pytest finds it by its entry point."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = """
+import pytest
+
+def make_table(client, name):
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+@pytest.fixture(scope="session")
+def things(atoll_process):
+    make_table(atoll_process.client(), "Things")
+
+@pytest.mark.parametrize("turn", range(3))
+def test_what_a_test_changes_is_undone(turn, things, atoll_server, dynamodb, dynamodb_resource):
+    assert dynamodb.list_tables()["TableNames"] == ["Things"]
+    table = dynamodb_resource.Table("Things")
+    assert table.scan()["Count"] == 0
+    table.put_item(Item={"pk": "a"})
+    make_table(dynamodb, "More")
+    before = atoll_server.clock.now
+    atoll_server.clock.advance("25h")
+    assert (atoll_server.clock.now - before).days == 1
+
+def test_without_tables(dynamodb, atoll_process):
+    assert atoll_process.client().list_tables()["TableNames"] in ([], ["Things"])
+"""
+
+
+def pytest_in(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (directory / "test_things.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True)
+
+
+def test_each_test_starts_where_the_fixtures_of_wider_scope_left_it(tmp_path: Path) -> None:
+    done = pytest_in(tmp_path)
+    assert "4 passed" in done.stdout, done.stdout
+
+
+def test_parallel_processes_do_not_disturb_each_other(tmp_path: Path) -> None:
+    done = pytest_in(tmp_path, "-n", "2", "--dist", "each")
+    assert "8 passed" in done.stdout, done.stdout
+    left = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
+    assert left == {"test_things.py"}
+
+
+def test_projects_that_do_not_use_it_do_not_load_it(tmp_path: Path) -> None:
+    (tmp_path / "test_nothing.py").write_text(
+        "import sys\n\n"
+        "def test_nothing():\n"
+        "    loaded = {name for name in sys.modules if name.partition('.')[0] in ('atoll', 'boto3', 'botocore')}\n"
+        "    assert loaded == {'atoll', 'atoll.testing', 'atoll.testing.plugin'}\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "test_nothing.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_pytest_lists_the_fixtures(tmp_path: Path) -> None:
+    listed = pytest_in(tmp_path, "--fixtures").stdout
+    for fixture in ("atoll_process", "atoll_server", "dynamodb", "dynamodb_resource"):
+        assert f"\n{fixture} " in listed
