@@ -7,11 +7,20 @@ replaced before it.
 
 from __future__ import annotations
 
-from atoll import errors
+from functools import lru_cache
+
+from atoll import errors, limits
 from atoll.database import format as fmt
 from atoll.database.schema import Table, dump, load
 from atoll.errors import tables as texts
 from atoll.storage.engine import Snapshot, Transaction
+
+
+# A change of one table makes everybody read all anew; those that did not change need not be built again.
+@lru_cache(maxsize=limits.TABLES)
+def _parse(stored: bytes) -> Table:
+    table: Table = load(Table, stored)
+    return table
 
 
 class Catalog:
@@ -31,7 +40,7 @@ class Catalog:
             return self._tables[name]
         except KeyError:
             stored = snapshot.get(fmt.table_key(name))
-            table = None if stored is None else load(Table, stored)
+            table = None if stored is None else _parse(stored)
             self._tables[name] = table
             return table
 
@@ -69,7 +78,7 @@ class Catalog:
         """All tables as they are stored, in the order of their names."""
         generation = snapshot.counter(fmt.GENERATION)
         if self._all is None or generation != self._all_generation:
-            self._all = [load(Table, stored) for _, stored in snapshot.scan(*fmt.TABLES)]
+            self._all = [_parse(stored) for _, stored in snapshot.scan(*fmt.TABLES)]
             self._all_generation = generation
         return self._all
 

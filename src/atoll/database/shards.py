@@ -32,7 +32,7 @@ from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, WarmThroughpu
 from atoll.storage.engine import Snapshot, Transaction
 
 # The most that one call of a step does.
-ROTATED_TABLES = 25
+ROTATED_TABLES = 10
 TRIMMED_SHARDS = 100
 TRIMMED_CHANGES = 500
 
