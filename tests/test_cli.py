@@ -1,0 +1,257 @@
+"""The command line, as its user sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from atoll import __version__
+from atoll.cli import main
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ATOLL_")}
+
+
+class Running:
+    """`python -m atoll serve --port 0 ...`, once it serves."""
+
+    def __init__(self, directory: Path, *arguments: str, processes: int = 1, **variables: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "atoll", "serve", "--port", "0", *arguments],
+            cwd=directory, env=ENVIRONMENT | variables, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.log: list[str] = []
+        self._processes = processes
+        self._urls: list[str] = []
+        self._serving = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._serving.wait(60), self.log
+        assert len(self._urls) == processes, self.log
+        self.url = self._urls[0]
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log.append(line)
+            found = re.search(r" serves (https?://\S+)", line)
+            if found is not None:
+                self._urls.append(found[1])
+                if len(self._urls) == self._processes:
+                    self._serving.set()
+        self._serving.set()
+
+    def client(self, service: str = "dynamodb", access_key: str = "x", secret: str = "y") -> boto3.client:
+        return boto3.client(
+            service, endpoint_url=self.url, region_name="us-east-1", aws_access_key_id=access_key,
+            aws_secret_access_key=secret, config=Config(retries={"max_attempts": 0}, proxies={}),
+        )  # fmt: skip
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        self._reader.join(60)
+        return code
+
+
+@contextmanager
+def serving(directory: Path, *arguments: str, processes: int = 1, **variables: str) -> Iterator[Running]:
+    running = Running(directory, *arguments, processes=processes, **variables)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop()
+        assert running.process.stderr is not None
+        running.process.stderr.close()
+
+
+def make_table(client: boto3.client) -> None:
+    client.create_table(
+        TableName="Things",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("ATOLL_")]:
+        monkeypatch.delenv(name)
+
+
+class TestServing:
+    def test_it_says_where_and_keeps_data_until_the_next_start(self, tmp_path: Path) -> None:
+        with serving(tmp_path) as first:
+            assert f"atoll {__version__} serves http://127.0.0.1:" in first.log[0]
+            make_table(first.client())
+            first.client().put_item(TableName="Things", Item={"pk": {"S": "a"}})
+            assert first.stop() == 0
+        with serving(tmp_path) as second:
+            assert second.client().scan(TableName="Things")["Count"] == 1
+            assert second.stop(signal.SIGINT) == 0
+        assert (tmp_path / "data" / "us-east-1").is_dir()
+
+    def test_when_told_to_stop_it_answers_what_has_arrived(self, tmp_path: Path) -> None:
+        with serving(tmp_path) as running:
+            host, port = running.url.removeprefix("http://").split(":")
+            with socket.create_connection((host, int(port)), 30) as connection:
+                body = b'{"TableName": "Nothing"}'
+                head = (
+                    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-amz-json-1.0\r\n"
+                    b"X-Amz-Target: DynamoDB_20120810.DescribeTable\r\nContent-Length: %d\r\n\r\n" % len(body)
+                )
+                connection.sendall((head + body) * 20)
+                assert connection.recv(1) == b"H"
+                running.process.send_signal(signal.SIGTERM)
+                answers = b"H"
+                while data := connection.recv(65536):
+                    answers += data
+            assert answers.count(b"ResourceNotFoundException") == 20
+            assert running.process.wait(60) == 0
+
+    def test_in_memory_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        with serving(tmp_path, "--in-memory") as running:
+            make_table(running.client())
+            running.stop()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_options_may_come_from_the_environment(self, tmp_path: Path) -> None:
+        variables = {"ATOLL_IN_MEMORY": "1", "ATOLL_CLOCK": "manual", "ATOLL_REGION": "eu-west-1"}
+        with serving(tmp_path, **variables) as running:
+            assert "region=eu-west-1" in running.log[0]
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(running.url + "/_atoll/clock") as answer:
+                assert json.load(answer)["clock"] == "manual"
+
+    def test_signatures_are_verified(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["credentials", "create"]) == 0
+        access_key, secret = (line.partition("=")[2] for line in capsys.readouterr().out.splitlines())
+        with serving(tmp_path, "--auth", "sigv4") as running:
+            assert running.client("dynamodb", access_key, secret).list_tables()["TableNames"] == []
+            with pytest.raises(Exception, match="UnrecognizedClientException"):
+                running.client().list_tables()
+
+    def test_two_workers_serve_one_store(self, tmp_path: Path) -> None:
+        with serving(tmp_path, "--workers", "2", processes=2) as running:
+            make_table(running.client())
+            for i in range(10):  # each client has a connection of its own
+                running.client().put_item(TableName="Things", Item={"pk": {"S": str(i)}})
+            assert running.client().scan(TableName="Things")["Count"] == 10
+            assert running.stop() == 0
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("arguments", "text"),
+        [
+            (["--host", "0.0.0.0"], "use --auth sigv4, or --insecure"),
+            (["--port", "many"], "invalid literal"),
+            (["--port", "65536"], "--port takes a number from 0 to 65535"),
+            (["--port", "-1"], "--port takes a number from 0 to 65535"),
+            (["--workers", "0"], "--workers takes a number from 1"),
+            (["--workers", "2", "--in-memory"], "several workers cannot share memory"),
+            (["--workers", "2", "--clock", "manual"], "several workers cannot share a manual clock"),
+            (["--account", "1234"], "--account takes twelve digits"),
+            (["--region", "Here"], "--region takes a region's name as in eu-west-1, not 'Here'"),
+            (["--control-plane-delay", "soon"], "could not convert"),
+            (["--control-plane-delay", "-1"], "--control-plane-delay takes a number of seconds from 0"),
+            (["--control-plane-delay", "inf"], "cannot convert"),
+            (["--auth", "sigv4", "--in-memory", "--port", "0"], "there is none"),
+            (["--tls-cert", "missing.pem", "--in-memory", "--port", "0"], "No such file"),
+        ],
+    )
+    def test_what_cannot_be_done_is_told(
+        self, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["serve", *arguments]) == 2
+        assert text in capsys.readouterr().err
+
+    @pytest.mark.parametrize("arguments", [["--auth", "maybe"], ["--clock", "slow"], ["--unknown"], ["--port"]])
+    def test_what_the_parser_does_not_know_ends_with_its_usage(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["serve", *arguments])
+        assert ended.value.code == 2
+        assert "usage: atoll" in capsys.readouterr().err
+
+    def test_a_typing_error_in_the_environment_does_not_turn_signatures_off(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A parser does not check its defaults: ATOLL_AUTH=SigV4 was neither "none" nor "sigv4", and so it was
+        served to everybody without signatures."""
+        monkeypatch.setenv("ATOLL_AUTH", "SigV4")
+        assert main(["serve", "--host", "0.0.0.0"]) == 2
+        assert "--auth takes none or sigv4, not 'SigV4'" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_a_port_that_is_taken(self, workers: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            assert main(["serve", "--port", str(port), "--workers", workers]) == 2
+        assert "address already in use" in capsys.readouterr().err.lower()
+
+    def test_a_directory_that_another_server_uses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with serving(tmp_path):
+            assert main(["serve", "--port", "0"]) == 2
+        assert "is in use by another server" in capsys.readouterr().err
+
+    def test_credentials_that_cannot_be_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "credentials.json").write_text("nonsense")
+        assert main(["serve", "--port", "0", "--auth", "sigv4"]) == 2
+        assert "does not hold credentials" in capsys.readouterr().err
+        assert main(["credentials", "list"]) == 2
+
+
+class TestCredentials:
+    def test_they_are_made_listed_and_deleted(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        def run(*arguments: str) -> str:
+            assert main(["credentials", *arguments]) == 0
+            return capsys.readouterr().out
+
+        made = run("create")
+        found = re.fullmatch(r"AWS_ACCESS_KEY_ID=(AKIA[A-Z2-7]{16})\nAWS_SECRET_ACCESS_KEY=\S{40}\n", made)
+        assert found is not None
+        admin = run("create", "--admin").partition("\n")[0].partition("=")[2]
+        assert set(run("list").splitlines()) == {found[1], f"{admin}  admin"}
+        run("delete", found[1])
+        assert run("list") == f"{admin}  admin\n"
+        assert (tmp_path / "data" / "credentials.json").stat().st_mode & 0o777 == 0o600
+
+    def test_one_that_is_not_there_cannot_be_deleted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["credentials", "delete", "AKIANOBODY"]) == 2
+        assert "there is no access key AKIANOBODY" in capsys.readouterr().err
+
+
+class TestHelp:
+    def test_the_version_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["--version"])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out == f"atoll {__version__}\n"
+
+    def test_every_option_is_explained_with_its_variable(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            main(["serve", "--help"])
+        shown = " ".join(capsys.readouterr().out.split())
+        for name in set(re.findall(r"--([a-z-]+)", shown)) - {"help"}:
+            assert f"ATOLL_{name.replace('-', '_').upper()}" in shown
