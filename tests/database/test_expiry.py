@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from atoll.api import items, queries, tables
+from atoll.database import expiry, ttl
 from atoll.database import format as fmt
-from atoll.database import ttl
 from atoll.errors import ApiError
 
 NOW = 1_800_000_000
@@ -238,3 +238,17 @@ def test_changes_that_change_nothing_are_refused(world: Any) -> None:
         "ResourceNotFoundException",
         "Requested resource not found: Table: Nope not found",
     )
+
+
+def test_an_entry_that_does_not_fit_its_item_deletes_nothing(world: Any) -> None:
+    world.create()
+    world.set_ttl()
+    world.put("a", **expires(500))
+    table = world.table()
+    row_key = table.item_key({"pk": {"S": "a"}, "sk": {"N": "0"}})
+    world.transact(lambda tx: tx.put(expiry.range_start(table.ttl, NOW + 1) + row_key, b""))
+    world.pass_time(5_000)
+    assert world.get("a") is not None
+    entries = world.read(lambda snapshot: list(snapshot.scan(*fmt.space_range(table.ttl.space))))
+    assert len(entries) == 1
+    assert world.read(lambda snapshot: snapshot.counter(fmt.expired_counter(table.space))) == 0
