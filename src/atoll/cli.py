@@ -17,12 +17,16 @@ from pathlib import Path
 import uvloop
 
 from atoll import __version__
+from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
 from atoll.database.region import Settings
+from atoll.errors import ApiError
 from atoll.node import REGION_NAME, Config, Node
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Locked
+from atoll.triggers.registry import BadRegistry, Registry
+from atoll.triggers.registry import load as load_registry
 
 _log = logging.getLogger("atoll")
 
@@ -80,6 +84,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
            ["full", "relaxed"])  # fmt: skip
     option("--control-plane-delay", "0", "seconds that CREATING, UPDATING and DELETING last")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
+    option("--functions", "", "a TOML file of functions and of the tables whose changes they are given")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
@@ -153,6 +158,7 @@ def _config(options: argparse.Namespace) -> Config:
             durability=options.durability,
             tls_cert=Path(options.tls_cert) if options.tls_cert else None,
             tls_key=Path(options.tls_key) if options.tls_key else None,
+            functions=_registry(options.functions),
             settings=settings,
         )
     except (ValueError, OverflowError) as error:
@@ -172,6 +178,17 @@ def _config(options: argparse.Namespace) -> Config:
     if not (len(options.account) == 12 and options.account.isdigit()):
         raise Refused("--account takes twelve digits")
     return config
+
+
+def _registry(path: str) -> Registry:
+    if not path:
+        return Registry()
+    try:
+        registry = load_registry(Path(path))
+        check_registry(registry)
+    except (BadRegistry, ApiError) as error:
+        raise Refused(str(error)) from error
+    return registry
 
 
 def _run(config: Config) -> int:

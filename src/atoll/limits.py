@@ -71,7 +71,7 @@ STREAM_SHARDS_LISTED = 100
 STREAMS_LISTED = 100
 STREAM_READERS = 2
 
-# Time to live (Developer Guide, "Time to Live": no item that expired more than five years ago is deleted; API Reference,
+# Time to live (Developer Guide: no item that expired more than five years ago is deleted; API Reference,
 # UpdateTimeToLive: one change an hour)
 TTL_OLDEST_SECONDS = 5 * 365 * 24 * 3600
 TTL_CHANGE_INTERVAL_MS = 3600 * 1000
@@ -79,3 +79,12 @@ TTL_CHANGE_INTERVAL_MS = 3600 * 1000
 # Signatures (Signature Version 4, "Troubleshooting": requests are valid for 15 minutes; presigned up to 7 days)
 SIGNATURE_SKEW_MS = 15 * 60 * 1000
 PRESIGNED_SECONDS = 7 * 24 * 3600
+
+# Triggers (Lambda Developer Guide, "Lambda quotas", "Using tumbling windows", "Event filtering"; API Reference,
+# CreateEventSourceMapping)
+INVOCATION_BYTES = 6 * 1024 * 1024
+WINDOW_STATE_BYTES = 1024 * 1024
+FILTERS = 5
+RECORD_AGE_SECONDS = 60
+MAPPINGS_LISTED = 100
+FUNCTIONS_LISTED = 50

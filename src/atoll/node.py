@@ -28,9 +28,14 @@ from atoll.security.credentials import Credentials
 from atoll.storage.engine import Engine, Full, Transaction
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import SQLiteEngine
+from atoll.triggers.functions import Functions
+from atoll.triggers.poller import Triggers
+from atoll.triggers.registry import Registry
 from atoll.wire.admin import PREFIX as ADMIN_PREFIX
 from atoll.wire.admin import Admin
 from atoll.wire.codec import Call
+from atoll.wire.functions import PREFIX as FUNCTIONS_PREFIX
+from atoll.wire.functions import FunctionsRoute
 from atoll.wire.gateway import Gateway
 from atoll.wire.server import Server
 
@@ -57,6 +62,7 @@ class Config:
     durability: str = "full"
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
     @property
@@ -100,6 +106,7 @@ class Node:
         # Clients sign by the real time, whatever a manual clock says.
         self.front_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
         self.regions: dict[str, Region] = {}
+        self.triggers: dict[str, Triggers] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._background: list[asyncio.Task[None]] = []
@@ -121,7 +128,7 @@ class Node:
             clock=self.front_clock,
             region=config.region,
             credentials=credentials,
-            routes={ADMIN_PREFIX: admin.answer},
+            routes={ADMIN_PREFIX: admin.answer, FUNCTIONS_PREFIX: FunctionsRoute(self._triggers_of).answer},
             route_clock=SystemClock(),
         )
         self.server = Server(gateway.answer)
@@ -132,6 +139,7 @@ class Node:
     async def stop(self) -> None:
         """Answer what has arrived, finish the steps that run, close the stores."""
         self._stopping = True
+        await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
         for region in self.regions.values():
@@ -161,6 +169,7 @@ class Node:
     async def settle(self) -> int | None:
         """Run what is due; returns when the next step will be."""
         wakes = [await run_due(region) for region in list(self.regions.values()) if region.engine.lease()]
+        wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
 
     def region(self, name: str = "") -> Region:
@@ -175,7 +184,22 @@ class Node:
             )
             self.regions[name] = region
             self._background.append(asyncio.create_task(self._run_steps(region, woken)))
+            triggers = Triggers(region, Functions(self.config.functions, region, partial(self._environment, region)))
+            self.triggers[name] = triggers
+            if self.config.functions.functions:
+                self._background.append(asyncio.create_task(triggers.run()))
         return self.regions[name]
+
+    def _triggers_of(self, region: str) -> Triggers:
+        return self.triggers[self.region(region).name]
+
+    def _environment(self, region: Region) -> dict[str, str]:
+        """What functions need to find this server."""
+        scheme = "http" if self.config.tls_cert is None else "https"
+        found = {"AWS_ENDPOINT_URL": f"{scheme}://{region.endpoint}"}
+        if self.config.auth == "none":
+            found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
+        return found
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config

@@ -1,0 +1,108 @@
+"""Texts of the Lambda API, as far as it is about event source mappings and the functions that they invoke."""
+
+from __future__ import annotations
+
+from atoll import limits
+from atoll.errors import ApiError
+
+_USER = {"Type": "User"}
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError("InvalidParameterValueException", message, prefix="", fields=_USER)
+
+
+def _not_found(message: str) -> ApiError:
+    return ApiError("ResourceNotFoundException", message, status=404, prefix="", fields=_USER)
+
+
+def mapping_not_found() -> ApiError:
+    return _not_found("The resource you requested does not exist.")
+
+
+def function_not_found(arn: str) -> ApiError:
+    return _not_found(f"Function not found: {arn}")
+
+
+def function_does_not_exist() -> ApiError:
+    """A mapping names it."""
+    return _invalid("Function does not exist")
+
+
+def mapping_exists(stream_arn: str, function: str, uuid: str) -> ApiError:
+    return ApiError(
+        "ResourceConflictException",
+        f'The event source arn (" {stream_arn} ") and function (" {function} ") provided mapping already exists. '
+        f"Please update or delete the existing mapping with UUID {uuid}",
+        status=409,
+        prefix="",
+        fields=_USER,
+    )
+
+
+def source_unrecognized() -> ApiError:
+    return _invalid("Unrecognized event source.")
+
+
+def stream_not_found(arn: str) -> ApiError:
+    return _invalid(f"Stream not found: {arn}")
+
+
+def position_required() -> ApiError:
+    return ApiError(
+        "ValidationException",
+        "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: "
+        "Member must not be null.",
+        prefix="",
+    )
+
+
+def position_unsupported(arn: str) -> ApiError:
+    return _invalid(f"Unsupported starting position for arn type: {arn}")
+
+
+def filter_invalid() -> ApiError:
+    return _invalid("Invalid filter pattern definition.")
+
+
+def too_many_filters() -> ApiError:
+    return _invalid(f"An event source mapping may have {limits.FILTERS} filters at most.")
+
+
+def record_age_invalid() -> ApiError:
+    return _invalid(
+        f"MaximumRecordAgeInSeconds must be -1 or at least {limits.RECORD_AGE_SECONDS}.",
+    )
+
+
+def window_in_parallel() -> ApiError:
+    return _invalid("A tumbling window needs a parallelization factor of 1.")
+
+
+def destination_not_found(arn: str) -> ApiError:
+    return _invalid(f"Destination not found: {arn}")
+
+
+def payload_invalid(detail: str) -> ApiError:
+    return ApiError(
+        "InvalidRequestContentException",
+        f"Could not parse request body into json: {detail}",
+        prefix="",
+        fields=_USER,
+    )
+
+
+def payload_too_large(size: int) -> ApiError:
+    return ApiError(
+        "RequestTooLargeException",
+        f"Request must be smaller than {limits.INVOCATION_BYTES} bytes for the InvokeFunction operation; "
+        f"it has {size}.",
+        status=413,
+        prefix="",
+        fields=_USER,
+    )
+
+
+def unknown_path() -> ApiError:
+    """This part of the Lambda API is not here."""
+    return ApiError("UnknownOperationException", None, status=404, prefix="")

@@ -1,0 +1,373 @@
+"""What to do next with the records of one lane, and where it stands afterwards. Pure: records in, a decision out.
+
+A lane is a part of a shard that is worked off in order, one batch at a time (see `mapping`). All that has to outlive a
+crash is in `Lane`, which is stored after every outcome and never before it: so a function may be given records twice,
+but none is passed over. What `decide` is shown beside it, the records gathered from `position` on, can be read again.
+
+    no record            Wait, or Advance over records that were filtered out, or to the end of the shard
+    a batch is due       Invoke; it is due when it is full, when its first record has waited for the batching window,
+                         when nothing more will come
+    it succeeded         the lane goes on after its last record
+    it failed            it is tried again later, twice as long each time; or, if it is to be bisected, each half is,
+                         with all its retries: `ends` are the batches to come, by their last records
+    it failed in part    the lane goes on to the lowest record that failed; the rest of the batch is tried again
+    no retries are left  Discard, as with records that are too old: the destination is told, then the lane goes on
+    a window is over     (tumbling windows) Invoke without records, with the state that the function returned last
+
+A shard is finished when all its lanes are; its children begin then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import orjson
+
+from atoll import limits
+
+RETRIES_EXHAUSTED, RECORD_TOO_OLD = "RetryAttemptsExhausted", "RecordAgeExceeded"
+OK, FAILED = "OK", "PROBLEM: Function call failed"
+
+FIRST_RETRY_MS = 200
+LONGEST_RETRY_MS = 60_000
+
+# Records that were only passed over are passed over again after a crash; so not each of them has to be noted.
+UNNOTED = 1_000
+
+
+class Policy(Protocol):
+    """What a mapping says of its batches."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def batching_window_ms(self) -> int: ...
+    @property
+    def retries(self) -> int: ...
+    @property
+    def record_age_ms(self) -> int: ...
+    @property
+    def bisect(self) -> bool: ...
+    @property
+    def report_failures(self) -> bool: ...
+    @property
+    def tumbling_window_ms(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Window:
+    """A tumbling window. It is open from the first invocation to the final one; afterwards `start_ms` is where the
+    next may begin, for windows never go back."""
+
+    start_ms: int
+    state: Any = None
+    open: bool = False
+    early: bool = False
+    """Its state has grown too large."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    position: int
+    """All records of the shard's lane with lower numbers are done."""
+    of: int = 1
+    """How many lanes the shard has."""
+    ends: tuple[int, ...] = ()
+    """The last numbers of the batches that are tried again, the next one first."""
+    attempts: int = 0
+    """How often the batch was tried."""
+    due_ms: int = 0
+    """Not before this time it is tried again."""
+    discarding: bool = False
+    """The batch has used up its retries; the destination is to be told."""
+    window: Window | None = None
+    finished: bool = False
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that has passed the filters, as the function will see it."""
+
+    sequence: int
+    number: str
+    """The SequenceNumber."""
+    written_ms: int
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What there is to decide upon: the records from the lane's position on, as far as they were read."""
+
+    records: Sequence[Record]
+    cursor: int
+    """What comes before it is in `records`, or does not matter."""
+    caught_up: bool
+    """Nothing was there at the cursor."""
+    closed: bool = False
+    """Nothing ever will be."""
+    fenced: bool = False
+    """Nothing beyond is for now: the number of lanes is about to change."""
+
+    @property
+    def over(self) -> bool:
+        return self.caught_up and (self.closed or self.fenced)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Until there is more, or until then."""
+
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Advance:
+    lane: Lane
+
+
+@dataclass(frozen=True)
+class Invoke:
+    records: Sequence[Record]
+    window: Window | None = None
+    """With the state that the function is given."""
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Discard:
+    records: Sequence[Record]
+    condition: str
+
+
+Action = Wait | Advance | Invoke | Discard
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a function answered: JSON, or an error."""
+
+    payload: bytes
+    error: str | None = None
+    """Unhandled, where it failed."""
+
+
+def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Action:
+    if lane.finished:
+        return Wait()
+    if lane.due_ms > now_ms:
+        return Wait(lane.due_ms)
+    records = gathered.records
+    if lane.ends:
+        if gathered.cursor <= lane.ends[0] and not gathered.caught_up:
+            return Wait()
+        records = [record for record in records if record.sequence <= lane.ends[0]]
+        if not records:  # another filter, or they were trimmed
+            return Advance(replace(lane, position=lane.ends[0] + 1, ends=lane.ends[1:], attempts=0, discarding=False))
+    if lane.discarding:
+        return Discard(records, RETRIES_EXHAUSTED)
+    if policy.record_age_ms >= 0:
+        old = _leading(records, now_ms - policy.record_age_ms)
+        if old:
+            return Discard(records[:old], RECORD_TOO_OLD)
+    window = None
+    if policy.tumbling_window_ms:
+        if _closes(policy, lane, gathered, records, now_ms):
+            return Invoke((), lane.window, final=True)
+        window = _window(policy, lane, records[0]) if records else lane.window
+        records = [r for r in records if _window_start(policy, lane, r) == window.start_ms] if window else records
+    if not records:
+        return _pass_over(policy, lane, gathered)
+    if lane.ends:
+        return Invoke(records, window)
+    return _fresh(policy, records, gathered, window, now_ms)
+
+
+def _fresh(policy: Policy, records: Sequence[Record], gathered: Gathered, window: Window | None, now_ms: int) -> Action:
+    batch = _first_batch(policy, records)
+    if len(batch) < min(len(gathered.records), policy.batch_size) or len(batch) == policy.batch_size or gathered.over:
+        return Invoke(batch, window)
+    if not gathered.caught_up:
+        return Wait()
+    due_ms = batch[0].written_ms + policy.batching_window_ms
+    if window is not None:
+        due_ms = min(due_ms, window.start_ms + policy.tumbling_window_ms)
+    return Invoke(batch, window) if due_ms <= now_ms else Wait(due_ms)
+
+
+def _first_batch(policy: Policy, records: Sequence[Record]) -> Sequence[Record]:
+    """As many records as fit into one invocation; at least one."""
+    size = count = 0
+    for record in records[: policy.batch_size]:
+        size += len(record.json) + 1
+        if size > limits.INVOCATION_BYTES and count:
+            break
+        count += 1
+    return records[:count]
+
+
+def is_full(policy: Policy, lane: Lane, gathered: Gathered) -> bool:
+    """Whether there are enough records for a batch, so that no more have to be gathered."""
+    if lane.ends:
+        return gathered.cursor > lane.ends[0]
+    if len(gathered.records) >= policy.batch_size:
+        return True
+    return sum(len(record.json) + 1 for record in gathered.records) > limits.INVOCATION_BYTES
+
+
+def _leading(records: Sequence[Record], horizon_ms: int) -> int:
+    """How many of the first records were written then or earlier."""
+    count = 0
+    while count < len(records) and records[count].written_ms <= horizon_ms:
+        count += 1
+    return count
+
+
+def _pass_over(policy: Policy, lane: Lane, gathered: Gathered) -> Action:
+    if gathered.over and gathered.closed:
+        return Advance(replace(lane, position=gathered.cursor, finished=True))
+    passed = gathered.cursor - lane.position
+    if passed >= UNNOTED or (passed and gathered.over):
+        return Advance(replace(lane, position=gathered.cursor))
+    if lane.window is not None and lane.window.open:
+        return Wait(lane.window.start_ms + policy.tumbling_window_ms)
+    return Wait()
+
+
+# Tumbling windows
+
+
+def _window_start(policy: Policy, lane: Lane, record: Record) -> int:
+    own = record.written_ms - record.written_ms % policy.tumbling_window_ms
+    return own if lane.window is None else max(own, lane.window.start_ms)
+
+
+def _window(policy: Policy, lane: Lane, first: Record) -> Window:
+    start_ms = _window_start(policy, lane, first)
+    if lane.window is not None and lane.window.open and lane.window.start_ms == start_ms:
+        return lane.window
+    return Window(start_ms, open=True)
+
+
+def _closes(policy: Policy, lane: Lane, gathered: Gathered, records: Sequence[Record], now_ms: int) -> bool:
+    window = lane.window
+    if window is None or not window.open:
+        return False
+    if window.early:
+        return True
+    if records:
+        return _window_start(policy, lane, records[0]) > window.start_ms
+    ended = now_ms >= window.start_ms + policy.tumbling_window_ms
+    return gathered.caught_up and (ended or gathered.closed)
+
+
+# Outcomes
+
+
+def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: Outcome, now_ms: int, *, destination: bool) -> Lane:
+    """Where the lane stands after an invocation. `destination`: there is one to be told of discarded records."""
+    response: Any = None
+    failed = outcome.error is not None
+    if not failed and (policy.report_failures or policy.tumbling_window_ms):
+        try:
+            response = orjson.loads(outcome.payload or b"null")
+        except orjson.JSONDecodeError:
+            failed = True
+    first_failed = 0 if failed else _first_failed(policy, invoke.records, response)
+    if first_failed is None:
+        return _succeeded(policy, lane, invoke, response)
+    if first_failed:
+        lane = replace(_succeeded(policy, lane, invoke, response), ends=_retried(lane, invoke), attempts=0)
+        return _failed(policy, lane, invoke.records[first_failed:], invoke, now_ms, destination, whole=False)
+    return _failed(policy, lane, invoke.records, invoke, now_ms, destination, whole=failed)
+
+
+def discarded(lane: Lane, discard: Discard) -> Lane:
+    """Where the lane stands when the destination has been told."""
+    last = discard.records[-1].sequence
+    whole = not lane.ends or last >= lane.ends[0]
+    return replace(
+        lane,
+        position=last + 1,
+        ends=lane.ends[1:] if whole else lane.ends,
+        attempts=0 if whole else lane.attempts,
+        due_ms=0,
+        discarding=False,
+        result=FAILED,
+    )
+
+
+def _first_failed(policy: Policy, records: Sequence[Record], response: Any) -> int | None:
+    """Which record was the first to fail, by what the function reports: the lowest wins; no list or an empty one is
+    success; what is no report, or names no record of the batch, is failure of all."""
+    if not policy.report_failures or response is None:
+        return None
+    if not isinstance(response, dict):
+        return 0
+    failures = response.get("batchItemFailures")
+    if failures is None or failures == []:
+        return None
+    places = {record.number: place for place, record in enumerate(records)}
+    try:
+        return min(places[failure["itemIdentifier"]] for failure in failures)
+    except (KeyError, TypeError):
+        return 0
+
+
+def _retried(lane: Lane, invoke: Invoke) -> tuple[int, ...]:
+    """The batches to be tried again, that of the invocation among them."""
+    return lane.ends or (invoke.records[-1].sequence,)
+
+
+def _succeeded(policy: Policy, lane: Lane, invoke: Invoke, response: Any) -> Lane:
+    lane = replace(lane, attempts=0, due_ms=0, result=OK)
+    if policy.tumbling_window_ms and invoke.window is not None:
+        lane = replace(lane, window=_next_window(policy, invoke, response))
+    if not invoke.records:
+        return lane
+    return replace(lane, position=invoke.records[-1].sequence + 1, ends=lane.ends[1:])
+
+
+def _next_window(policy: Policy, invoke: Invoke, response: Any) -> Window:
+    assert invoke.window is not None
+    if invoke.final:
+        return _after_window(policy, invoke.window)
+    state = response.get("state") if isinstance(response, dict) else None
+    return replace(invoke.window, state=state, early=len(orjson.dumps(state)) > limits.WINDOW_STATE_BYTES)
+
+
+def _after_window(policy: Policy, window: Window) -> Window:
+    """One that was ended early may go on, with a new state."""
+    return Window(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
+
+
+def _failed(
+    policy: Policy,
+    lane: Lane,
+    records: Sequence[Record],
+    invoke: Invoke,
+    now_ms: int,
+    destination: bool,
+    *,
+    whole: bool,
+) -> Lane:
+    """`records` are to be tried again: `whole` if the function failed, not if it said from which one on it did."""
+    attempts = lane.attempts + 1
+    lane = replace(lane, result=FAILED)
+    if records:
+        ends = _retried(lane, invoke)
+        lane = replace(lane, position=records[0].sequence, ends=ends)
+        if whole and policy.bisect and len(records) > 1:
+            middle = records[len(records) // 2 - 1].sequence
+            return replace(lane, ends=(middle, *ends), attempts=0, due_ms=now_ms + FIRST_RETRY_MS)
+    if 0 <= policy.retries < attempts:
+        if not records:
+            assert invoke.window is not None
+            return replace(lane, attempts=0, due_ms=0, window=_after_window(policy, invoke.window))
+        discard = Discard(records, RETRIES_EXHAUSTED)
+        return replace(lane, attempts=attempts, due_ms=0, discarding=True) if destination else discarded(lane, discard)
+    wait_ms = min(FIRST_RETRY_MS << min(attempts - 1, 16), LONGEST_RETRY_MS)
+    return replace(lane, attempts=attempts, due_ms=now_ms + wait_ms)

@@ -1,0 +1,137 @@
+"""The functions and destinations of one region: invoked from the event loop, run in threads of their own.
+
+Each function has as many threads as it may have invocations at a time, so a slow one keeps nobody else waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from atoll.database.region import Region
+from atoll.triggers.batches import Outcome
+from atoll.triggers.registry import Destination, Function, Registry
+from atoll.triggers.runners import Runner, Webhook, failed, runner
+
+DESTINATION_TIMEOUT_S = 30.0
+DESTINATION_THREADS = 4
+
+_log = logging.getLogger(__name__)
+
+
+class Functions:
+    def __init__(self, registry: Registry, region: Region, environment: Callable[[], Mapping[str, str]] = dict) -> None:
+        """`environment` is what functions find in theirs, unless they or the server have it otherwise."""
+        self.registry = registry
+        self._region = region
+        self._environment = environment
+        self._runners: dict[str, Runner] = {}
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+        self._invocations = 0
+
+    def find(self, given: str) -> Function | None:
+        """By its name or ARN, with or without a version."""
+        if given.startswith("arn:"):
+            prefix = self.arn("")
+            if not given.startswith(prefix):
+                return None
+            given = given.removeprefix(prefix)
+        elif ":function:" in given:
+            given = given.rpartition(":function:")[2]
+        return self.registry.functions.get(given.partition(":")[0])
+
+    def arn(self, name: str) -> str:
+        return f"arn:aws:lambda:{self._region.name}:{self._region.settings.account}:function:{name}"
+
+    def new_request_id(self) -> str:
+        return str(uuid.uuid4())
+
+    async def invoke(self, function: Function, event: bytes, request_id: str) -> Outcome:
+        """Call it once. What goes wrong is an `Outcome` too."""
+        if function.name not in self._runners:
+            arn = self.arn(function.name)
+            environment = {
+                "AWS_LAMBDA_FUNCTION_NAME": function.name,
+                "AWS_REGION": self._region.name,
+                "AWS_DEFAULT_REGION": self._region.name,
+                **self._environment(),
+            }
+            self._runners[function.name] = runner(function, arn, environment)
+        call = self._runners[function.name].call
+        threads = self._pool(function.name, function.concurrency)
+        outcome = await asyncio.get_running_loop().run_in_executor(threads, call, event, request_id)
+        if outcome.error is not None:
+            _log.warning("function %s failed: %s", function.name, outcome.payload.decode(errors="replace"))
+        return outcome
+
+    def _pool(self, name: str, size: int) -> ThreadPoolExecutor:
+        if name not in self._threads:
+            self._threads[name] = ThreadPoolExecutor(size, f"atoll-{name}")
+        return self._threads[name]
+
+    # Destinations
+
+    def destination_arn(self, name: str) -> str:
+        """Of a destination or function of the file. To SDKs a destination is a queue."""
+        if name in self.registry.destinations:
+            return f"arn:aws:sqs:{self._region.name}:{self._region.settings.account}:{name}"
+        return self.arn(name)
+
+    def destination(self, arn: str) -> Destination | Function | None:
+        """Whatever service an ARN is of, its last part names the destination."""
+        if ":lambda:" in arn:
+            return self.find(arn)
+        return self.registry.destinations.get(arn.rpartition(":")[2])
+
+    async def report(self, arn: str, report: dict[str, Any], name: str) -> bool:
+        """Tell a destination; whether it was told. `name` is that of the report: the same for the same batch."""
+        target = self.destination(arn)
+        body = orjson.dumps(report)
+        if target is None:
+            _log.error("there is no destination %s for %s", arn, body.decode())
+            return True
+        if isinstance(target, Function):
+            outcome = await self.invoke(target, body, self.new_request_id())
+        else:
+            threads = self._pool(f" {target.name}", DESTINATION_THREADS)
+            outcome = await asyncio.get_running_loop().run_in_executor(threads, _deliver, target, body, name)
+        if outcome.error is not None:
+            _log.error("destination %s was not told: %s", arn, outcome.payload.decode(errors="replace"))
+        return outcome.error is None
+
+    def close(self) -> None:
+        """End what is running."""
+        for one in self._runners.values():
+            one.close()
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _deliver(target: Destination, report: bytes, name: str) -> Outcome:
+    if target.webhook is not None:
+        return Webhook(target.webhook, target.headers, DESTINATION_TIMEOUT_S).call(report, name)
+    assert target.directory is not None
+    try:
+        _write(target.directory / f"{name}.json", report)
+    except OSError as error:
+        return failed("Destination.Unwritable", str(error))
+    return Outcome(b"null")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of it or nothing, and on the disk: the records it speaks of are given up after that."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

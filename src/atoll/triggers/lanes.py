@@ -1,0 +1,185 @@
+"""From the store to what can be worked on: the lanes of all mappings, and the records that wait in them.
+
+`plan` finds the lanes that may run now. A shard may when its parent is finished, or is not in the stream any more; its
+lanes are those of its rows, or it is new and has as many as the mapping says. When the mapping says another number,
+the lanes go on to one common place, the fence, and are exchanged there (`exchange`): so an item's order is kept.
+Both functions are pure reads; `exchange` and `forget` write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import orjson
+
+from atoll.database import changes, shards, streams
+from atoll.database.format import ChangeRow
+from atoll.database.region import Region
+from atoll.database.schema import Shard, dump
+from atoll.database.streams import StreamDescription
+from atoll.errors import ApiError
+from atoll.storage.engine import Snapshot, Transaction
+from atoll.triggers import events, filters, mapping
+from atoll.triggers.batches import Gathered, Lane, Record
+from atoll.triggers.mapping import Mapping
+
+READ_RECORDS = 200
+
+Key = tuple[str, int, int]
+"""Mapping, shard, lane."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One lane of one shard, as it is stored."""
+
+    mapping: Mapping
+    stream: StreamDescription
+    shard: Shard
+    number: int
+    lane: Lane
+    fence: int | None = None
+    """Records from here on have to wait."""
+
+    @property
+    def key(self) -> Key:
+        return self.mapping.uuid, self.shard.number, self.number
+
+    @property
+    def shard_id(self) -> str:
+        return streams.shard_id(self.shard)
+
+
+@dataclass(frozen=True)
+class Plan:
+    places: tuple[Place, ...] = ()
+    exchanges: tuple[tuple[Mapping, Shard], ...] = ()
+    """Shards whose lanes are all at the fence."""
+    forgotten: tuple[Key, ...] = ()
+    """Lanes of shards that are trimmed."""
+
+
+def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
+    places: list[Place] = []
+    exchanges: list[tuple[Mapping, Shard]] = []
+    forgotten: list[Key] = []
+    for one in mapping.listed(snapshot):
+        try:
+            stream = streams.find(snapshot, region, one.stream_arn, now_ms)
+        except ApiError:
+            forgotten += (_key(one, *row) for row in mapping.lanes(snapshot, one.uuid))
+            continue
+        present = {shard.number: shard for shard in streams.shards_of(snapshot, stream)}
+        stored: dict[int, dict[int, Lane]] = {}
+        for number, lane_number, lane in mapping.lanes(snapshot, one.uuid):
+            if number in present:
+                stored.setdefault(number, {})[lane_number] = lane
+            else:
+                forgotten.append((one.uuid, number, lane_number))
+        if not one.enabled:
+            continue
+        finished: set[int] = set()
+        for shard in present.values():  # parents come before their children
+            lanes = _lanes(one, shard, stored.get(shard.number, {}))
+            if all(lane.finished for lane in lanes):
+                finished.add(shard.number)
+            elif shard.parent not in present or shard.parent in finished:
+                fence = None
+                if lanes[0].of != one.parallelization:
+                    fence = max(lane.position for lane in lanes)
+                    if _together(lanes):
+                        exchanges.append((one, shard))
+                places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
+    return Plan(tuple(places), tuple(exchanges), tuple(forgotten))
+
+
+def _key(one: Mapping, shard: int, number: int, lane: Lane) -> Key:
+    return one.uuid, shard, number
+
+
+def _lanes(one: Mapping, shard: Shard, stored: dict[int, Lane]) -> list[Lane]:
+    """All lanes of the shard; one without a row has not begun."""
+    of = next(iter(stored.values())).of if stored else one.parallelization
+    return [stored.get(number) or Lane(shard.first_sequence, of=of) for number in range(of)]
+
+
+def _together(lanes: list[Lane]) -> bool:
+    """Whether nothing is begun in any lane, and all are at one place."""
+    return len({lane.position for lane in lanes}) == 1 and not any(lane.ends or lane.attempts for lane in lanes)
+
+
+def exchange(tx: Transaction, one: Mapping, shard: Shard) -> None:
+    """Give the shard as many lanes as the mapping says."""
+    if tx.get(mapping.mapping_key(one.uuid)) is None:
+        return
+    old = _lanes(one, shard, {n: lane for s, n, lane in mapping.lanes(tx, one.uuid) if s == shard.number})
+    if not _together(old):
+        return
+    for number in range(len(old)):
+        tx.delete(mapping.lane_key(one.uuid, shard.number, number))
+    for number in range(one.parallelization):
+        lane = replace(old[0], of=one.parallelization, finished=False)
+        tx.put(mapping.lane_key(one.uuid, shard.number, number), dump(lane))
+
+
+def forget(tx: Transaction, keys: Iterable[Key]) -> None:
+    for key in keys:
+        tx.delete(mapping.lane_key(*key))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read of one lane."""
+
+    records: list[Record]
+    cursor: int
+    caught_up: bool
+    missed: int
+    """Records that were trimmed before anybody read them."""
+
+    def join(self, before: Iterable[Record], place: Place) -> Gathered:
+        fenced = place.fence is not None and self.cursor >= place.fence
+        closed = place.shard.last_sequence is not None and self.cursor >= place.shard.last_sequence
+        return Gathered([*before, *self.records], self.cursor, self.caught_up, closed=closed, fenced=fenced)
+
+
+def read(snapshot: Snapshot, region: Region, place: Place, cursor: int) -> Found:
+    """The records of the lane from `cursor` on, some of them: what is not the lane's and what the filters refuse is
+    passed over, what was trimmed too."""
+    stream, shard = place.stream, place.shard
+    end = shards.end_sequence(snapshot, stream.log_space, shard)
+    end = end if place.fence is None else min(end, place.fence)
+    if cursor >= end:
+        return Found([], cursor, True, 0)
+    matches = filters.any_of(place.mapping.patterns)
+    found: list[Record] = []
+    missed = 0
+    following = cursor
+    for sequence, change in _changes(snapshot, stream, shard, cursor, end):
+        missed += sequence - following
+        following = sequence + 1
+        if place.lane.of > 1 and _lane_of(stream, change.keys, place.lane.of) != place.number:
+            continue
+        record = events.record(region.name, place.mapping.stream_arn, stream, shard.number, sequence, change)
+        if matches is None or matches(orjson.loads(record.json)):
+            found.append(record)
+    if following == cursor:  # nothing is left of what was there
+        missed, following = end - cursor, end
+    if place.lane.result is None and cursor == shard.first_sequence:
+        missed = 0  # it begins with what is there
+    return Found(found, following, following >= end, missed)
+
+
+def _changes(
+    snapshot: Snapshot, stream: StreamDescription, shard: Shard, cursor: int, end: int
+) -> Iterator[tuple[int, ChangeRow]]:
+    for sequence, change in changes.read(snapshot, stream.log_space, shard.number, cursor, limit=READ_RECORDS):
+        if sequence >= end:
+            return
+        yield sequence, change
+
+
+def _lane_of(stream: StreamDescription, keys: bytes, of: int) -> int:
+    prefix = stream.keys.encode_partition(orjson.loads(keys))
+    return int.from_bytes(prefix[:8], "big") % of

@@ -1,0 +1,183 @@
+"""Event source mappings: which function is to be given which stream's records, and how.
+
+Rows in the catalog, both written with everything else in the same store, so that items, their changes and what the
+functions have been given always agree:
+
+    0 'M' uuid                  -> Mapping (JSON)
+    0 'P' uuid shard4 lane1     -> Lane (JSON): how far the function has come in this lane of the shard, see `batches`
+
+The counter `mappings` counts changes of mappings, as `generation` does for tables.
+
+A shard may be followed in several lanes side by side (the parallelization factor): an item's changes are all in the
+lane that the hash of its partition key names, so its order is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from atoll import limits
+from atoll.database import format as fmt
+from atoll.database import shards, streams
+from atoll.database.region import Region
+from atoll.database.schema import dump, load
+from atoll.errors import ApiError
+from atoll.errors import triggers as texts
+from atoll.storage.engine import Snapshot, Transaction
+from atoll.triggers import filters
+from atoll.triggers.batches import Lane
+
+LATEST, TRIM_HORIZON = "LATEST", "TRIM_HORIZON"
+REPORT_FAILURES = "ReportBatchItemFailures"
+
+CHANGES = b"mappings"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Unlimited retries and ages are -1, as in the API."""
+
+    uuid: str
+    function: str
+    stream_arn: str
+    modified_ms: int = 0
+    enabled: bool = True
+    starting_position: str = TRIM_HORIZON
+    batch_size: int = 100
+    batching_window_ms: int = 0
+    parallelization: int = 1
+    patterns: tuple[str, ...] = ()
+    retries: int = -1
+    record_age_ms: int = -1
+    bisect: bool = False
+    report_failures: bool = False
+    tumbling_window_ms: int = 0
+    on_failure: str | None = None
+    """The ARN of a destination or function."""
+    declared: bool = False
+    """It stands in the file of functions, which says when it is over."""
+
+
+def mapping_key(uuid: str) -> bytes:
+    return fmt.CATALOG + b"M" + uuid.encode()
+
+
+_MAPPINGS = (fmt.CATALOG + b"M", fmt.CATALOG + b"N")
+
+
+def lane_key(uuid: str, shard: int, lane: int) -> bytes:
+    return fmt.CATALOG + b"P" + uuid.encode() + shard.to_bytes(4, "big") + lane.to_bytes(1, "big")
+
+
+def _lane_range(uuid: str) -> tuple[bytes, bytes]:
+    return lane_key(uuid, 0, 0), lane_key(uuid, 0xFFFFFFFF, 0xFF)
+
+
+def find(snapshot: Snapshot, uuid: str) -> Mapping:
+    stored = snapshot.get(mapping_key(uuid))
+    if stored is None:
+        raise texts.mapping_not_found()
+    mapping: Mapping = load(Mapping, stored)
+    return mapping
+
+
+def listed(snapshot: Snapshot) -> Iterator[Mapping]:
+    for _, stored in snapshot.scan(*_MAPPINGS):
+        yield load(Mapping, stored)
+
+
+def lanes(snapshot: Snapshot, uuid: str) -> Iterator[tuple[int, int, Lane]]:
+    """Shard, lane and how far it has come."""
+    for key, stored in snapshot.scan(*_lane_range(uuid)):
+        yield int.from_bytes(key[-5:-1], "big"), key[-1], load(Lane, stored)
+
+
+def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int) -> None:
+    """From now on the function is given what it asks for: with LATEST, every change that commits after this."""
+    for other in listed(tx):
+        if (other.stream_arn, other.function) == (mapping.stream_arn, mapping.function):
+            raise texts.mapping_exists(mapping.stream_arn, mapping.function, other.uuid)
+    if ":dynamodb:" not in mapping.stream_arn:
+        raise texts.source_unrecognized()
+    try:
+        stream = streams.find(tx, region, mapping.stream_arn, now_ms)
+    except ApiError:
+        raise texts.stream_not_found(mapping.stream_arn) from None
+    if mapping.starting_position == LATEST:
+        for shard in streams.shards_of(tx, stream):
+            end = shards.end_sequence(tx, stream.log_space, shard)
+            for number in range(mapping.parallelization):
+                lane = Lane(end, of=mapping.parallelization, finished=shard.closed_ms is not None)
+                tx.put(lane_key(mapping.uuid, shard.number, number), dump(lane))
+    save(tx, mapping)
+
+
+def save(tx: Transaction, mapping: Mapping) -> None:
+    tx.put(mapping_key(mapping.uuid), dump(mapping))
+    tx.add(CHANGES, 1)
+
+
+def delete(tx: Transaction, uuid: str) -> None:
+    """The mapping, and how far it had come."""
+    tx.delete(mapping_key(uuid))
+    tx.delete_range(*_lane_range(uuid))
+    tx.add(CHANGES, 1)
+
+
+def save_lane(tx: Transaction, uuid: str, shard: int, number: int, lane: Lane) -> bool:
+    """Whether it was saved: nothing is, once the mapping is deleted."""
+    if tx.get(mapping_key(uuid)) is None:
+        return False
+    tx.put(lane_key(uuid, shard, number), dump(lane))
+    return True
+
+
+_PLAIN = {
+    "Enabled": "enabled",
+    "BatchSize": "batch_size",
+    "ParallelizationFactor": "parallelization",
+    "MaximumRetryAttempts": "retries",
+    "BisectBatchOnFunctionError": "bisect",
+    "StartingPosition": "starting_position",
+}
+_SECONDS = {
+    "MaximumBatchingWindowInSeconds": "batching_window_ms",
+    "TumblingWindowInSeconds": "tumbling_window_ms",
+}
+
+
+def changed(mapping: Mapping, request: dict[str, Any]) -> Mapping:
+    """The mapping with what a request (or an entry of the file) sets; the shape of the request has been checked."""
+    values: dict[str, Any] = {f: request[m] for m, f in _PLAIN.items() if request.get(m) is not None}
+    values |= {f: request[m] * 1000 for m, f in _SECONDS.items() if request.get(m) is not None}
+    age = request.get("MaximumRecordAgeInSeconds")
+    if age is not None:
+        if 0 <= age < limits.RECORD_AGE_SECONDS:
+            raise texts.record_age_invalid()
+        values["record_age_ms"] = -1 if age < 0 else age * 1000
+    if (criteria := request.get("FilterCriteria")) is not None:
+        values["patterns"] = _patterns(criteria)
+    if (kinds := request.get("FunctionResponseTypes")) is not None:
+        values["report_failures"] = REPORT_FAILURES in kinds
+    if (destinations := request.get("DestinationConfig")) is not None:
+        values["on_failure"] = (destinations.get("OnFailure") or {}).get("Destination") or None
+    mapping = replace(mapping, **values)
+    if mapping.tumbling_window_ms and mapping.parallelization > 1:
+        raise texts.window_in_parallel()
+    if mapping.starting_position not in (LATEST, TRIM_HORIZON):
+        raise texts.position_unsupported(mapping.stream_arn)
+    return mapping
+
+
+def _patterns(criteria: dict[str, Any]) -> tuple[str, ...]:
+    found = tuple(entry.get("Pattern") or "{}" for entry in criteria.get("Filters") or ())
+    if len(found) > limits.FILTERS:
+        raise texts.too_many_filters()
+    for pattern in found:
+        try:
+            filters.compile(pattern)
+        except ValueError:
+            raise texts.filter_invalid() from None
+    return found

@@ -1,0 +1,368 @@
+"""The loop that gives records to functions: look, decide, invoke, note; for all mappings of one region.
+
+    look      one read of the store finds the lanes that may run (`lanes.plan`, anew only when a table or mapping has
+              changed) and the records that are new in them
+    decide    what is due in each lane (`batches.decide`)
+    carry out each invocation is a task; when it has ended, the lane's new state is stored, and only then is it the
+              lane's state
+
+Only the process that holds the region's lease runs it. Records are noticed by looking at the shards' counters a few
+times a second, which costs writers nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from atoll.database import format as fmt
+from atoll.database import streams
+from atoll.database.region import Region
+from atoll.storage.engine import Full, Snapshot, Transaction
+from atoll.triggers import batches, events, lanes, mapping
+from atoll.triggers.batches import Advance, Discard, Gathered, Invoke, Lane, Record, Wait
+from atoll.triggers.functions import Functions
+from atoll.triggers.lanes import Found, Key, Place, Plan
+from atoll.triggers.mapping import Mapping
+from atoll.triggers.registry import Trigger
+
+LOOK_MS = 50
+LOOK_IDLE_MS = 500
+"""While there is no mapping."""
+RETRY_MS = 1_000
+STOP_S = 5.0
+"""Functions that run when the server stops have this long to end."""
+
+# Mappings of the file have ids that follow from what they connect, so that a restart finds how far they had come.
+DECLARED = uuid.UUID("5b5f1d0e-2f0b-4a3c-9d1c-6a3d1f6c7e11")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Follower:
+    """A lane at work: what it has gathered can be read again at any time."""
+
+    place: Place
+    records: list[Record]
+    cursor: int
+    caught_up: bool = False
+    closed: bool = False
+    fenced: bool = False
+    wake_ms: int | None = None
+    outdated: bool = False
+    """Since it went to work there has been a new plan."""
+    task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def begin(cls, place: Place) -> Follower:
+        return cls(place, [], place.lane.position)
+
+    @property
+    def gathered(self) -> Gathered:
+        return Gathered(self.records, self.cursor, self.caught_up, self.closed, self.fenced)
+
+    def take(self, found: Found) -> None:
+        joined = found.join((), self.place)
+        self.records += found.records
+        self.cursor, self.caught_up = found.cursor, found.caught_up
+        self.closed, self.fenced = joined.closed, joined.fenced
+
+    def go_on(self, lane: Lane) -> None:
+        """The lane's new state has been stored."""
+        self.place = replace(self.place, lane=lane)
+        self.records = [record for record in self.records if record.sequence >= lane.position]
+        self.cursor = max(self.cursor, lane.position)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one read of the store has shown."""
+
+    seen: tuple[int, int]
+    plan: Plan | None
+    """None if nothing has changed since the last."""
+    found: dict[Key, Found]
+
+
+class Triggers:
+    """`run` in the background, or `settle` whenever everything that is due shall be done."""
+
+    def __init__(self, region: Region, functions: Functions) -> None:
+        self.region = region
+        self.functions = functions
+        self.started_ms = region.clock.now_ms()
+        self._followers: dict[Key, Follower] = {}
+        self._seen = (-1, -1)
+        self._outdated = False
+        """The plan has to be made anew, though no table or mapping has changed."""
+        self._declared_at = -1
+        self._woken = asyncio.Event()
+        self._passing = asyncio.Lock()
+        self._stopping = False
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            wait_ms = LOOK_MS if self._followers else LOOK_IDLE_MS
+            try:
+                if self.region.engine.lease():
+                    if await self._pass():
+                        wait_ms = 0
+                    elif (due_ms := self._due_ms()) is not None:
+                        wait_ms = max(0, min(wait_ms, due_ms - self.region.clock.now_ms()))
+            except Exception:
+                _log.exception("the triggers of %s failed; they are tried again", self.region.name)
+                wait_ms = RETRY_MS
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
+
+    async def settle(self) -> int | None:
+        """Do all that is due, until no function runs; returns when there will be more to do, None if that depends on
+        new records only."""
+        if not self.region.engine.lease():
+            return None
+        while not self._stopping:
+            progress = await self._pass()
+            running = self._running()
+            if running and not progress:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            elif not running and not progress:
+                break
+            await asyncio.sleep(0)
+        return self._due_ms()
+
+    def forget(self) -> None:
+        """The store is not what it was: a state of before was restored. No function may be running."""
+        self._followers.clear()
+        self._outdated, self._declared_at = True, -1
+
+    async def stop(self) -> None:
+        """Invocations that do not end soon are left: their records are given again after the next start."""
+        self._stopping = True
+        self.wake()
+        async with self._passing:
+            running = self._running()
+        if running:
+            await asyncio.wait(running, timeout=STOP_S)
+        for task in self._running():
+            task.cancel()
+        self.functions.close()
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [follower.task for follower in self._followers.values() if follower.task is not None]
+
+    def _due_ms(self) -> int | None:
+        return min((f.wake_ms for f in self._followers.values() if f.wake_ms is not None), default=None)
+
+    async def _pass(self) -> bool:
+        """Look once and begin what is due; whether anything has moved."""
+        async with self._passing:
+            await self._declare()
+            now_ms = self.region.clock.now_ms()
+            if self._outdated:
+                self._seen, self._outdated = (-1, -1), False
+            busy = {key: follower for key, follower in self._followers.items() if follower.task is not None}
+            look = await self.region.engine.read(partial(self._look, busy=busy, now_ms=now_ms))
+            moved = False
+            if look.plan is not None:
+                self._seen = look.seen
+                if await self._adopt(look.plan, busy):
+                    return True
+            for key, found in look.found.items():
+                follower = self._followers.get(key)
+                if follower is None or key in busy:
+                    continue
+                moved = moved or found.cursor > follower.cursor
+                if found.missed:
+                    _log.warning("%d records of %s were trimmed before %s had them", found.missed,
+                                 follower.place.mapping.stream_arn, follower.place.mapping.function)  # fmt: skip
+                follower.take(found)
+            for follower in list(self._followers.values()):
+                if follower.task is None:
+                    moved = self._begin(follower, now_ms) or moved
+            return moved
+
+    def _look(self, snapshot: Snapshot, *, busy: dict[Key, Follower], now_ms: int) -> Look:
+        seen = snapshot.counter(fmt.GENERATION), snapshot.counter(mapping.CHANGES)
+        plan = None
+        followers = self._followers
+        if seen != self._seen:
+            plan = lanes.plan(snapshot, self.region, now_ms)
+            followers = {place.key: self._follower(place) for place in plan.places}
+        found = {}
+        for key, follower in followers.items():
+            place = follower.place
+            if key not in busy and not batches.is_full(place.mapping, place.lane, follower.gathered):
+                found[key] = lanes.read(snapshot, self.region, place, follower.cursor)
+        return Look(seen, plan, found)
+
+    def _follower(self, place: Place) -> Follower:
+        """What has been gathered is kept, as long as nothing has changed that it depends on."""
+        old = self._followers.get(place.key)
+        if old is None or (old.place.mapping, old.place.lane, old.place.fence) != (
+            place.mapping, place.lane, place.fence
+        ):  # fmt: skip
+            return Follower.begin(place)
+        return replace(old, place=place)
+
+    async def _adopt(self, plan: Plan, busy: dict[Key, Follower]) -> bool:
+        """Follow the lanes of a new plan, but leave those alone that were at work; returns whether the plan is over
+        already."""
+        self._followers = {place.key: self._follower(place) for place in plan.places} | busy
+        for follower in busy.values():
+            follower.outdated = True
+            self._outdated = self._outdated or follower.task is None
+        at_work = {key[:2] for key in busy}
+        exchanges = [(one, shard) for one, shard in plan.exchanges if (one.uuid, shard.number) not in at_work]
+        forgotten = [key for key in plan.forgotten if key not in busy]
+        if not exchanges and not forgotten:
+            return self._outdated
+
+        def tidy(tx: Transaction) -> None:
+            lanes.forget(tx, forgotten)
+            for one, shard in exchanges:
+                lanes.exchange(tx, one, shard)
+
+        await self.region.engine.transact(tidy)
+        self._outdated = True
+        return True
+
+    # One lane
+
+    def _begin(self, follower: Follower, now_ms: int) -> bool:
+        place = follower.place
+        if self.functions.find(place.mapping.function) is None:
+            return False
+        action = batches.decide(place.mapping, place.lane, follower.gathered, now_ms)
+        if isinstance(action, Wait):
+            follower.wake_ms = action.until_ms
+            return False
+        follower.wake_ms = None
+        follower.task = asyncio.create_task(self._carry_out(follower, action))
+        return True
+
+    async def _carry_out(self, follower: Follower, action: Advance | Invoke | Discard) -> None:
+        try:
+            if isinstance(action, Advance):
+                lane = action.lane
+            elif isinstance(action, Invoke):
+                lane = await self._invoke(follower.place, action)
+            else:
+                lane = await self._discard(follower.place, action)
+            await self._store(follower.place, lane)
+            follower.go_on(lane)
+            if follower.outdated or lane.finished or follower.fenced:
+                self._outdated = True
+        except Exception:
+            _log.exception("%s of %s is tried again", type(action).__name__, follower.place.mapping.function)
+            follower.go_on(replace(follower.place.lane, due_ms=self.region.clock.now_ms() + RETRY_MS))
+        finally:
+            follower.task = None
+            self.wake()
+
+    async def _invoke(self, place: Place, invoke: Invoke) -> Lane:
+        one = place.mapping
+        function = self.functions.find(one.function)
+        assert function is not None
+        event = events.event(invoke, one.stream_arn, place.shard_id, one.tumbling_window_ms)
+        outcome = await self.functions.invoke(function, event, self.functions.new_request_id())
+        now_ms = self.region.clock.now_ms()
+        lane = batches.after(one, place.lane, invoke, outcome, now_ms, destination=one.on_failure is not None)
+        if invoke.records and lane.result == batches.FAILED and not (lane.attempts or lane.due_ms):
+            self._log_given_up(place, invoke.records, batches.RETRIES_EXHAUSTED)
+        return lane
+
+    async def _discard(self, place: Place, discard: Discard) -> Lane:
+        one, now_ms = place.mapping, self.region.clock.now_ms()
+        self._log_given_up(place, discard.records, discard.condition)
+        if one.on_failure is not None:
+            report = events.failure(
+                discard,
+                place.lane,
+                function_arn=self.functions.arn(one.function),
+                stream_arn=one.stream_arn,
+                shard_id=place.shard_id,
+                request_id=self.functions.new_request_id(),
+                now_ms=now_ms,
+            )
+            first, last = discard.records[0].number, discard.records[-1].number
+            if not await self.functions.report(one.on_failure, report, f"{one.function}-{one.uuid}-{first}-{last}"):
+                return replace(place.lane, due_ms=now_ms + RETRY_MS)
+        return batches.discarded(place.lane, discard)
+
+    def _log_given_up(self, place: Place, records: Sequence[Record], condition: str) -> None:
+        _log.error("%s: %d records are given up, from %s on: %s", place.mapping.function, len(records),
+                   records[0].number, condition)  # fmt: skip
+
+    async def _store(self, place: Place, lane: Lane) -> None:
+        """Until it is stored; the function has done its work, and should not be asked to do it again."""
+        uuid, shard, number = place.key
+        while True:
+            try:
+                await self.region.engine.transact(lambda tx: mapping.save_lane(tx, uuid, shard, number, lane))
+            except Full:
+                self.region.catalog.forget()
+                _log.exception("the store has no room to note what %s has done", place.mapping.function)
+                await asyncio.sleep(RETRY_MS / 1000)
+            else:
+                return
+
+    # What the file declares
+
+    async def _declare(self) -> None:
+        """Make the mappings that the file's triggers ask for: again whenever a table has changed."""
+        if not self.functions.registry.functions:
+            return
+        generation = await self.region.engine.read(lambda snapshot: snapshot.counter(fmt.GENERATION))
+        if generation == self._declared_at:
+            return
+        now_ms = self.region.clock.now_ms()
+        await self.region.engine.transact(lambda tx: declare(tx, self.region, self.functions, now_ms))
+        self._declared_at = generation
+
+
+def declare(tx: Transaction, region: Region, functions: Functions, now_ms: int) -> None:
+    """The mappings of the file are those that it asks for now, for the streams that there are."""
+    wanted = {}
+    for trigger in functions.registry.triggers:
+        table = region.catalog.find(tx, trigger.table)
+        if table is not None and table.stream is not None and table.stream.enabled:
+            arn = region.arn(f"table/{table.name}/stream/{table.stream.label}")
+            one = declared(functions, trigger, arn)
+            wanted[one.uuid] = one
+    streams_there = {(t.table, t.function) for t in functions.registry.triggers}
+    for one in list(mapping.listed(tx)):
+        if one.uuid in wanted:
+            new = wanted.pop(one.uuid)
+            if replace(new, modified_ms=one.modified_ms) != one:
+                mapping.save(tx, replace(new, modified_ms=now_ms))
+        elif one.declared and not _is_there(tx, region, one, streams_there, now_ms):
+            mapping.delete(tx, one.uuid)
+    made_by_request = {(one.stream_arn, one.function) for one in mapping.listed(tx) if not one.declared}
+    for one in wanted.values():
+        if (one.stream_arn, one.function) not in made_by_request:
+            mapping.create(tx, region, replace(one, modified_ms=now_ms), now_ms)
+
+
+def _is_there(tx: Transaction, region: Region, one: Mapping, triggers: set[tuple[str, str]], now_ms: int) -> bool:
+    """A stream that has ended is followed to its end, as long as it can be read and the file still wants it."""
+    names = streams.parse_arn(region, one.stream_arn)
+    if names is None or (names[0], one.function) not in triggers:
+        return False
+    return any(d.label == names[1] for d in streams.listed(tx, names[0], None, now_ms))
+
+
+def declared(functions: Functions, trigger: Trigger, stream_arn: str) -> Mapping:
+    name = str(uuid.uuid5(DECLARED, f"{stream_arn} {trigger.function}"))
+    on_failure = None if trigger.on_failure is None else functions.destination_arn(trigger.on_failure)
+    one = Mapping(name, trigger.function, stream_arn, on_failure=on_failure, declared=True)
+    return mapping.changed(one, dict(trigger.request))

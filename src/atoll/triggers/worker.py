@@ -1,0 +1,77 @@
+"""The process that runs a Python function: `python -m atoll.triggers.worker module:function`.
+
+It reads one event after the other from its standard input and writes what the function returned to what was its
+standard output; what the function prints goes to standard error. A message is 4 bytes of length, then JSON:
+
+    in    {"requestId": ..., "functionArn": ..., "deadlineMs": ..., "event": ...}
+    out   {"payload": ...} or {"error": {"errorType", "errorMessage", "stackTrace"}}
+
+The function is called with the event and a context, as on Lambda. The process ends with its input.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from atoll.clock import SystemClock
+
+
+class Context:
+    """The second argument of a function: the members of Lambda's that have a meaning here."""
+
+    function_version = "$LATEST"
+    memory_limit_in_mb = "128"
+
+    def __init__(self, message: dict[str, Any]) -> None:
+        self.aws_request_id: str = message["requestId"]
+        self.invoked_function_arn: str = message["functionArn"]
+        self.function_name = self.invoked_function_arn.rpartition(":")[2]
+        self._deadline_ms: int = message["deadlineMs"]
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, self._deadline_ms - SystemClock().now_ms())
+
+
+def load(name: str) -> Callable[[Any, Context], Any]:
+    module, _, function = name.partition(":")
+    found: Callable[[Any, Context], Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def answer(name: str, message: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps({"payload": load(name)(message["event"], Context(message))}).encode()
+    except Exception as error:
+        trace = traceback.format_tb(error.__traceback__)[1:]
+        failed = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": trace}
+        return json.dumps({"error": failed}).encode()
+
+
+def read(source: BinaryIO) -> bytes | None:
+    """A message; None at the end."""
+    head = source.read(4)
+    length = int.from_bytes(head, "big")
+    body = source.read(length) if len(head) == 4 else b""
+    return body if len(head) == 4 and len(body) == length else None
+
+
+def write(target: BinaryIO, message: bytes) -> None:
+    target.write(len(message).to_bytes(4, "big") + message)
+    target.flush()
+
+
+def main() -> None:
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    while (message := read(sys.stdin.buffer)) is not None:
+        write(out, answer(sys.argv[1], json.loads(message)))
+
+
+if __name__ == "__main__":
+    main()
