@@ -28,6 +28,10 @@ def resolve_table(region: Region, given: str) -> str:
     return name
 
 
+_NO_BINDINGS = Bindings(None, None)
+_NO_LEGACY: dict[str, Any] = {}
+
+
 class Parameters:
     """The members of an operation's requests that say something about items: expressions, and what they replaced.
     Both in the order of the service's texts."""
@@ -35,7 +39,13 @@ class Parameters:
     def __init__(self, expressions: tuple[str, ...], legacy: tuple[str, ...] = ()) -> None:
         self.expressions = expressions
         self.legacy = legacy
+        self._legacy = frozenset(legacy)
         self.all = frozenset((*expressions, *legacy, NAMES, VALUES))
+
+    def legacy_of(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self._legacy.isdisjoint(body):
+            return _NO_LEGACY
+        return {member: value for member, value in body.items() if member in self._legacy}
 
 
 NO_EXPRESSIONS = Parameters(())
@@ -51,10 +61,6 @@ QUERY = Parameters(
 SCAN = Parameters(
     ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
 )
-
-
-_NO_BINDINGS = Bindings(None, None)
-_NO_LEGACY: dict[str, Any] = {}
 
 
 class Requested:
@@ -73,7 +79,7 @@ class Requested:
             self._bindings, self._legacy = _NO_BINDINGS, _NO_LEGACY
             return
         self._bindings = bindings(body, parameters.expressions, parameters.legacy)
-        self._legacy = {member: body[member] for member in body.keys() & parameters.legacy}
+        self._legacy = parameters.legacy_of(body)
 
     def condition(self, member: str = "ConditionExpression") -> Condition | None:
         text = self._body.get(member)

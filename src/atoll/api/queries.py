@@ -9,6 +9,7 @@ from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Requested, table_name
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
+from atoll.database.format import spliced
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index, KeySchema, Table
@@ -207,7 +208,7 @@ def page_answer(requested: Requested, target: Target, page: Page, projection: Pr
     answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
     if body.get("Select") != "COUNT":
         if projection is None:
-            answer["Items"] = [row.fragment for row in page.rows]
+            answer["Items"] = spliced(page.rows)
         else:
             answer["Items"] = [projection.apply(row.item) for row in page.rows]
     if page.last is not None:

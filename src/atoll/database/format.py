@@ -37,6 +37,7 @@ Counters (a key space of their own): `generation` counts changes of the catalog,
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import orjson
@@ -218,6 +219,11 @@ class Entry:
     @property
     def fragment(self) -> orjson.Fragment:
         return orjson.Fragment(self.json)
+
+
+def spliced(rows: Iterable[Row | Entry]) -> orjson.Fragment:
+    """The JSON list of whole items, unparsed."""
+    return orjson.Fragment(b"[" + b",".join([row.json for row in rows]) + b"]")
 
 
 def entry_row(size: int, json: bytes) -> bytes:
