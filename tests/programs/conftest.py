@@ -2,6 +2,8 @@
 
 Every program works in a region of its own, so that it meets only its own tables. What a program needs to know stands
 in its environment, as it would for DynamoDB: nothing in it is changed for Atoll.
+
+`fetched` holds those that need more than Python or take long: ATOLL_PROGRAMS=1 (`make programs`) runs them too.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ for folder in (ROOT, ROOT / "tests"):
 from programs.endpoint import Endpoint  # noqa: E402
 
 from benchmarks import servers  # noqa: E402
+
+collect_ignore = [] if os.environ.get("ATOLL_PROGRAMS") else ["fetched"]
 
 
 @pytest.fixture(scope="session")
