@@ -1,0 +1,331 @@
+"""ExecuteStatement, BatchExecuteStatement, ExecuteTransaction: statements become the reads and writes of the other
+operations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from atoll import errors, limits
+from atoll.api import queries
+from atoll.api.binding import resolve_table
+from atoll.api.partiql_items import Bound, Keyed, bind, keyed, read_key, refused, write_of
+from atoll.api.partiql_select import (
+    fingerprint,
+    next_token,
+    position_of,
+    select,
+    shown,
+)
+from atoll.capacity.units import Consumed, answers, read_units
+from atoll.database import reads, tokens, writes
+from atoll.database.format import Row
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import multi as multi_texts
+from atoll.errors import partiql as texts
+from atoll.expressions import partiql
+from atoll.expressions.partiql import Checking, Deleting, Reading, Updating
+from atoll.model import values as model
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+_MODES = ("TOTAL", "INDEXES")
+"""Of ReturnConsumedCapacity, those that ask for it."""
+
+
+# Writes of single items
+
+
+async def _write(region: Region, bound: Bound) -> tuple[writes.Write, writes.Outcome]:
+    def write(tx: Transaction) -> tuple[writes.Write, writes.Outcome]:
+        one = write_of(keyed(bound, bound.table(region, tx)))
+        return one, writes.execute(tx, region, one)
+
+    try:
+        return await region.engine.transact(write)
+    except errors.ApiError as refusal:
+        raise refused(bound, refusal) from None
+
+
+def _returned(bound: Bound, write: writes.Write, outcome: writes.Outcome) -> Any:
+    """The item that RETURNING asks for, None if there is nothing to show."""
+    returning = bound.statement.returning if isinstance(bound.statement, Updating | Deleting) else None
+    if returning is None:
+        return None
+    what, when = returning
+    if when == "OLD":
+        item = outcome.old.item if outcome.old is not None else None
+    else:
+        item = outcome.new
+    if item is not None and what == "MODIFIED":
+        assert isinstance(write, writes.Update)
+        assert write.update is not None
+        item = write.update.touched(item)
+    return item or None
+
+
+# ExecuteStatement
+
+
+async def execute_statement(region: Region, body: Body) -> Answer:
+    bound = bind(body)
+    if isinstance(bound.statement, Reading):
+        return await _select(region, bound, bound.statement)
+    if isinstance(bound.statement, Checking):
+        raise texts.exists_outside_transaction()
+    write, outcome = await _write(region, bound)
+    item = _returned(bound, write, outcome)
+    answer: Answer = {"Items": [] if item is None else [item]}
+    mode = body.get("ReturnConsumedCapacity")
+    if mode in _MODES:
+        consumed = Consumed(write.table.name)
+        consumed.add_write(outcome)
+        answer["ConsumedCapacity"] = consumed.answer(mode)
+    return answer
+
+
+async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
+    body = bound.body
+    of = fingerprint(body["Statement"], body.get("Parameters"))
+    position = position_of(body.get("NextToken"), of)
+    name = resolve_table(region, reading.table)
+    source = {"IndexName": reading.index, "ConsistentRead": body.get("ConsistentRead")}
+
+    found = await region.engine.read(
+        lambda snapshot: select(
+            snapshot,
+            queries.target_of(region, snapshot, name, source),
+            reading,
+            bound.values,
+            position,
+            body.get("Limit"),
+        )
+    )
+    answer: Answer = {"Items": [shown(reading.columns, row) for row in found.page.rows]}
+    if found.position is not None:
+        answer["NextToken"] = next_token(found.position, of)
+    mode = body.get("ReturnConsumedCapacity")
+    if mode in _MODES:
+        answer["ConsumedCapacity"] = queries.page_units(found.target, found.page, source).answer(mode)
+    return answer
+
+
+# BatchExecuteStatement
+
+Result = Keyed | errors.ApiError
+
+
+async def batch_execute_statement(region: Region, body: Body) -> Answer:
+    """Each statement by itself; only what is wrong with the batch fails all of them."""
+    bounds = [_bound_or_refusal(statement) for statement in body["Statements"]]
+    if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
+        raise texts.batch_mixed()
+
+    def read(snapshot: Snapshot) -> tuple[list[Result], dict[bytes, Row | None]]:
+        found = [_keyed_or_refusal(region, snapshot, bound) for bound in bounds]
+        row_keys = [one.row_key for one in found if isinstance(one, Keyed)]
+        if len(set(row_keys)) < len(row_keys):
+            raise multi_texts.duplicate_keys()
+        selected = [one.row_key for one in found if isinstance(one, Keyed) and one.bound.is_read]
+        return found, dict(zip(selected, reads.get_many(snapshot, selected), strict=True))
+
+    found, rows = await region.engine.read(read)
+    done = await asyncio.gather(*(_batch_response(region, one, rows) for one in found))
+    answer: Answer = {"Responses": [response for response, _ in done]}
+    mode = body.get("ReturnConsumedCapacity")
+    if mode in _MODES:
+        answer["ConsumedCapacity"] = answers([consumed for _, consumed in done if consumed is not None], mode)
+    return answer
+
+
+def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:
+    try:
+        bound = bind(body)
+    except errors.ApiError as refusal:
+        return refusal
+    return texts.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
+
+
+def _keyed_or_refusal(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError) -> Result:
+    if isinstance(bound, errors.ApiError):
+        return bound
+    try:
+        table = bound.table(region, snapshot)
+        return read_key(bound, table, texts.single_item_only()) if bound.is_read else keyed(bound, table)
+    except errors.ApiError as refusal:
+        return refusal
+
+
+async def _batch_response(region: Region, one: Result, rows: dict[bytes, Row | None]) -> tuple[Answer, Consumed | None]:
+    if isinstance(one, errors.ApiError):
+        return {"Error": texts.batch_error(one)}, None
+    consumed = Consumed(one.table.name)
+    response: Answer = {"TableName": one.bound.table_name}
+    if isinstance(one.bound.statement, Reading):
+        row = rows[one.row_key]
+        if row is not None:
+            response["Item"] = shown(one.bound.statement.columns, row)
+        consistent = one.bound.body.get("ConsistentRead") is True
+        consumed.table = read_units(row.size if row is not None else 0, consistent=consistent)
+        return response, consumed
+    try:
+        write, outcome = await _write(region, one.bound)
+    except errors.ApiError as refusal:
+        consumed.table = 1.0  # what did not go through is charged all the same
+        return {**response, "Error": texts.batch_error(refusal)}, consumed
+    consumed.add_write(outcome)
+    item = _returned(one.bound, write, outcome)
+    return response if item is None else {**response, "Item": item}, consumed
+
+
+# ExecuteTransaction
+
+
+async def execute_transaction(region: Region, body: Body) -> Answer:
+    statements: list[Body] = body["TransactStatements"]
+    bounds = [_bound_in_transaction(index, statement) for index, statement in enumerate(statements)]
+    kinds = {bound.is_read for bound in bounds}
+    if len(kinds) > 1:
+        raise texts.transaction_mixed()
+    if sum(model.value_size(value) for bound in bounds for value in bound.values.values()) > limits.TRANSACTION_BYTES:
+        raise multi_texts.transaction_too_large()
+    mode = body.get("ReturnConsumedCapacity")
+    if kinds == {True}:
+        return await _read_transaction(region, bounds, mode)
+    return await _write_transaction(region, bounds, body, mode)
+
+
+def _bound_in_transaction(index: int, body: Body) -> Bound:
+    prepared = partiql.prepare(body["Statement"])
+    statement = prepared.statement
+    try:
+        if isinstance(statement, Updating | Deleting) and statement.returning is not None:
+            raise texts.transaction_returning()
+        if isinstance(statement, Reading) and statement.index is not None:
+            raise texts.transaction_index()
+        if len(body.get("Parameters") or ()) < prepared.parameters:
+            raise texts.parameter_count()
+    except errors.ApiError as refusal:
+        raise texts.in_transaction(index, refusal) from None
+    return Bound(statement, partiql.values_of(prepared, body.get("Parameters") or ()), body)
+
+
+def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound]) -> list[Keyed]:
+    """Statements that do not fit their table cancel the transaction, each at its position."""
+    found: list[Keyed] = []
+    refusals: list[errors.ApiError | None] = []
+    tables = [bound.table(region, snapshot) for bound in bounds]
+    for index, (bound, table) in enumerate(zip(bounds, tables, strict=True)):
+        try:
+            found.append(_keyed_in_transaction(index, bound, table))
+            refusals.append(None)
+        except errors.ApiError as refusal:
+            refusals.append(refusal)
+    if any(refusals):
+        raise writes.Cancelled(refusals)
+    if len({one.row_key for one in found}) < len(found):
+        raise multi_texts.duplicate_operations()
+    return found
+
+
+class _Invalid(Exception):
+    """A statement that a transaction may not have: the whole request is at fault."""
+
+
+def _keyed_in_transaction(index: int, bound: Bound, table: Table) -> Keyed:
+    if bound.is_read:
+        refusal = texts.in_transaction(index, texts.transaction_select())
+        try:
+            return read_key(bound, table, refusal)
+        except errors.ApiError as error:
+            raise (_Invalid(error) if error is refusal else error) from None
+    if not isinstance(bound.statement, Checking):
+        return keyed(bound, table)
+    refusal = texts.in_transaction(index, texts.exists_form())
+    try:
+        one = keyed(bound, table)
+    except errors.ApiError as error:
+        raise (_Invalid(refusal) if error.message == texts.key_not_given().message else error) from None
+    if not one.rest:
+        raise _Invalid(refusal)
+    return one
+
+
+async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str | None) -> Answer:
+    def read(snapshot: Snapshot) -> tuple[list[Keyed], list[Row | None]]:
+        found = _all_keyed(region, snapshot, bounds)
+        return found, reads.get_many(snapshot, [one.row_key for one in found])
+
+    try:
+        found, rows = await region.engine.read(read)
+    except _Invalid as invalid:
+        raise invalid.args[0] from None
+    except writes.Cancelled as cancelled:
+        raise multi_texts.transaction_cancelled(cancelled.refusals) from None
+    if sum(row.size for row in rows if row is not None) > limits.TRANSACTION_BYTES:
+        raise multi_texts.transaction_too_large()
+    responses = []
+    for one, row in zip(found, rows, strict=True):
+        assert isinstance(one.bound.statement, Reading)
+        responses.append({} if row is None else {"Item": shown(one.bound.statement.columns, row)})
+    answer: Answer = {"Responses": responses}
+    if mode in _MODES:
+        answer["ConsumedCapacity"] = _read_capacity([one.table for one in found], rows, mode)
+    return answer
+
+
+def _read_capacity(tables: Sequence[Table], rows: Sequence[Row | None], mode: str) -> list[Answer]:
+    consumed: dict[str, Consumed] = {}
+    for table, row in zip(tables, rows, strict=True):
+        units = consumed.setdefault(table.name, Consumed(table.name))
+        units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
+    return answers(consumed.values(), mode, kind="Read")
+
+
+async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
+    token, now_ms = body.get("ClientRequestToken"), region.clock.now_ms()
+    of = "".join(fingerprint(bound.body["Statement"], bound.body.get("Parameters")) for bound in bounds)
+
+    def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
+        batch = _all_writes(_all_keyed(region, tx, bounds))
+        if token and not tokens.claim(tx, token, of, now_ms):
+            return batch, None
+        return batch, writes.execute_all(tx, region, batch)
+
+    try:
+        batch, outcomes = await region.engine.transact(write)
+    except _Invalid as invalid:
+        raise invalid.args[0] from None
+    except writes.Cancelled as cancelled:
+        refusals = [r and refused(bound, r) for bound, r in zip(bounds, cancelled.refusals, strict=True)]
+        raise multi_texts.transaction_cancelled(refusals) from None
+    answer: Answer = {"Responses": []}
+    if mode not in _MODES:
+        return answer
+    if outcomes is None:  # done before: charged as the reads that find it done
+        rows = await region.engine.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
+        answer["ConsumedCapacity"] = _read_capacity([one.table for one in batch], rows, mode)
+        return answer
+    consumed: dict[str, Consumed] = {}
+    for one, outcome in zip(batch, outcomes, strict=True):
+        consumed.setdefault(one.table.name, Consumed(one.table.name)).add_write(outcome, factor=2)
+    answer["ConsumedCapacity"] = answers(consumed.values(), mode, kind="Write")
+    return answer
+
+
+def _all_writes(found: Sequence[Keyed]) -> list[writes.Write]:
+    batch: list[writes.Write] = []
+    refusals: list[errors.ApiError | None] = []
+    for one in found:
+        try:
+            batch.append(write_of(one))
+            refusals.append(None)
+        except errors.ApiError as refusal:
+            refusals.append(refusal)
+    if any(refusals):
+        raise writes.Cancelled(refusals)
+    return batch

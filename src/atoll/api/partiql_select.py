@@ -1,0 +1,193 @@
+"""SELECT: the ranges that its condition leaves, and pages of them.
+
+A page goes on through the ranges until it has examined `Limit` items or 1 MB. A NextToken says where: the number of the
+range and the key of the last item, for this statement with these parameters only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cmp_to_key, lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from atoll import limits
+from atoll.api import keys, queries
+from atoll.api.queries import Target
+from atoll.database import reads
+from atoll.database.format import Entry, Row
+from atoll.database.reads import Page, Range
+from atoll.errors import ApiError
+from atoll.errors import partiql as texts
+from atoll.expressions import condition, partiql_keys
+from atoll.expressions.condition import Condition
+from atoll.expressions.keyrange import KeyAttribute, KeyCondition
+from atoll.expressions.partiql import Column, Reading, Values
+from atoll.expressions.partiql_keys import Access
+from atoll.expressions.projection import Projection
+from atoll.model import paths
+from atoll.model.values import AttributeValue, Item, compare
+from atoll.storage.engine import Snapshot
+
+program = lru_cache(4096)(condition.program)
+"""Of a condition's tree."""
+
+
+class Position(NamedTuple):
+    part: int
+    key: Item | None
+    """Of the last item read in this range; None at its start."""
+
+
+@dataclass(slots=True)
+class Selected:
+    target: Target
+    page: Page = field(default_factory=lambda: Page([], 0, 0, None, []))
+    """Of all ranges together."""
+    position: Position | None = None
+    """Where to go on."""
+
+
+def select(
+    snapshot: Snapshot, target: Target, reading: Reading, values: Values, position: Position | None, limit: int | None
+) -> Selected:
+    access = partiql_keys.access(
+        reading.where, key_attributes(target.keys.partition), key_attributes(target.keys.sort), values
+    )
+    check_columns(reading.columns, target.keys.names)
+    ranges, reverse = _ranges(target, access, reading.order)
+    filter_ = None if access.exact or reading.where is None else program(reading.where).with_values(values)
+    fetch = _must_fetch(target, reading.columns, filter_)
+    found = Selected(target)
+    first = position.part if position is not None else 0
+    for part in range(first, len(ranges)):
+        range_ = ranges[part]
+        if position is not None and part == first and position.key is not None:
+            range_ = range_.after(_row_key(target, position.key, range_), reverse)
+        page = reads.page(
+            snapshot,
+            target.table,
+            target.index,
+            range_,
+            reverse=reverse,
+            limit=None if limit is None else limit - found.page.scanned,
+            keep=filter_.matches if filter_ is not None else None,
+            fetch=fetch,
+        )
+        _add(found.page, page)
+        if page.last is not None:
+            found.position = Position(part, target.key_of(page.last.item))
+            break
+        if found.page.size >= limits.PAGE_BYTES and part + 1 < len(ranges):
+            found.position = Position(part + 1, None)
+            break
+    return found
+
+
+def _add(whole: Page, page: Page) -> None:
+    whole.rows += page.rows
+    whole.scanned += page.scanned
+    whole.size += page.size
+    whole.fetched_sizes += page.fetched_sizes
+
+
+def key_attributes(attributes: Any) -> list[KeyAttribute]:
+    return [(attribute.name, attribute.type) for attribute in attributes]
+
+
+def check_columns(columns: tuple[Column, ...] | None, key_names: tuple[str, ...]) -> None:
+    partiql_keys.check_paths((column.path for column in columns or ()), key_names)
+
+
+def _must_fetch(target: Target, columns: tuple[Column, ...] | None, filter_: Condition | None) -> bool:
+    if columns is None:
+        return False
+    attributes = frozenset(str(column.path[0]) for column in columns)
+    if target.index is not None and target.index.local and filter_ is not None:
+        attributes |= filter_.attributes
+    return queries.must_fetch(target, None, Projection((), attributes, dict))
+
+
+# Ranges
+
+
+def _ranges(target: Target, access: Access, order: tuple[tuple[str, bool], ...]) -> tuple[list[Range], bool]:
+    """In the order of the answer, and whether each is read from its end."""
+    partition, *_ = target.keys.partition
+    directions = dict(reversed(order))
+    for name in directions:
+        if name not in target.keys.names:
+            raise texts.order_attribute(name)
+    if access.partitions is None:
+        if order:
+            raise texts.order_without_partition()
+        return [reads.segment_range(target.space, 0, 1)], False
+    reverse = any(directions.get(attribute.name, False) for attribute in target.keys.sort)
+    if partition.name not in directions:
+        return sorted((_range(target, p, access.sort) for p in access.partitions), key=_start_of), reverse
+    ordered = sorted(access.partitions, key=_BY_VALUE, reverse=directions[partition.name])
+    return [_range(target, p, access.sort) for p in ordered], reverse
+
+
+def _start_of(range_: Range) -> bytes:
+    return range_.start
+
+
+_BY_VALUE = cmp_to_key(
+    lambda a, b: compare(a[0], b[0]) or 0  # type: ignore[index] # tuples of values of one type
+)
+
+
+def _range(target: Target, partition: tuple[AttributeValue, ...], sort: tuple[KeyCondition, ...]) -> Range:
+    conditions = [replace(narrowing, partition=partition) for narrowing in sort] or [KeyCondition(partition, ())]
+    ranges = [reads.query_range(target.space, target.keys, one) for one in conditions]
+    start, end = max(range_.start for range_ in ranges), min(range_.end for range_ in ranges)
+    return Range(start, max(start, end))
+
+
+def _row_key(target: Target, key: Item, range_: Range) -> bytes:
+    """Where the token says that the last page ended."""
+    try:
+        keys.check_start_key(target.table, target.index, key)
+        row_key = target.row_key(key)
+    except ApiError:
+        raise texts.next_token_invalid() from None
+    if row_key not in range_:
+        raise texts.next_token_invalid()
+    return row_key
+
+
+# Answers
+
+
+def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
+    """What the answer shows of a row: each column under the last step of its path."""
+    if columns is None:
+        return row.fragment
+    item = row.item
+    return {name: value for name, path in columns if (value := paths.get(item, path)) is not None}
+
+
+def fingerprint(statement: str, parameters: list[AttributeValue] | None) -> str:
+    return hashlib.sha256(orjson.dumps([statement, parameters or []], option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+def next_token(position: Position, fingerprint: str) -> str:
+    return base64.b64encode(orjson.dumps({"of": fingerprint, "part": position.part, "key": position.key})).decode()
+
+
+def position_of(token: str | None, fingerprint: str) -> Position | None:
+    if token is None:
+        return None
+    try:
+        stored = orjson.loads(base64.b64decode(token, validate=True))
+        of, position = stored["of"], Position(stored["part"], stored["key"])
+    except (binascii.Error, ValueError, KeyError, TypeError):
+        raise texts.next_token_invalid() from None
+    if of != fingerprint:
+        raise texts.next_token_of_other()
+    return position

@@ -1,0 +1,381 @@
+"""PartiQL statements become the same trees as expressions.
+
+    SELECT m.x FROM T.I WHERE pk = ?    Reading: table, index, columns, condition
+    INSERT INTO T VALUE {'pk': ?}       Inserting: table, item
+    UPDATE T SET a = a + 1 WHERE ...    Updating: table, actions, condition
+    DELETE FROM T WHERE ...             Deleting: table, condition
+    EXISTS(SELECT ...)                  Checking: the Reading of an item
+
+A text is translated once. Its literals and its parameters are values with names (":0" and "?0"); `values_of` has the
+values for one execution. What a condition says about keys is for partiql_keys to find out, once the table is known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple, cast
+
+from atoll.errors import ApiError, validation
+from atoll.errors import expressions as expression_texts
+from atoll.errors import partiql as errors
+from atoll.expressions import operands, partiql_syntax, tree
+from atoll.expressions import partiql_tree as written
+from atoll.expressions.parser import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
+from atoll.expressions.partiql_data import data, names_of
+from atoll.expressions.partiql_tree import Node
+from atoll.model import values as model
+from atoll.model.paths import Path
+from atoll.model.values import AttributeValue, Item
+
+Values = dict[str, AttributeValue]
+
+
+class Column(NamedTuple):
+    name: str
+    """The last step of the path: it is all that the answer shows of it."""
+    path: Path
+
+
+class SetOperand(NamedTuple):
+    """What a set function is given, which has to be a set."""
+
+    function: str
+    value: str
+    at: str
+    """Where its other argument is: that is the place that the service tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    table: str
+    index: str | None
+    columns: tuple[Column, ...] | None
+    where: tree.ConditionNode | None
+    order: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inserting:
+    table: str
+    members: tuple[tuple[str, str], ...]
+    """Attributes and the names of their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updating:
+    table: str
+    actions: tuple[tree.Action, ...]
+    sets: tuple[SetOperand, ...]
+    where: tree.ConditionNode | None
+    returning: tuple[str, str] | None
+    """ALL or MODIFIED, OLD or NEW."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    table: str
+    where: tree.ConditionNode | None
+    returning: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    reading: Reading
+
+
+Statement = Reading | Inserting | Updating | Deleting | Checking
+
+
+class Prepared(NamedTuple):
+    statement: Statement
+    literals: Values
+    parameters: int
+
+
+@lru_cache(4096)
+def prepare(text: str) -> Prepared:
+    found, parameters = partiql_syntax.parse(text)
+    translation = _Translation()
+    try:
+        statement = translation.statement(found)
+    except expression_texts.Fault as fault:
+        raise validation(fault.args[0]) from None
+    return Prepared(statement, translation.literals, parameters)
+
+
+def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Values:
+    """All values that the statement runs with. Checks the parameters and makes them canonical."""
+    for value in parameters:
+        model.check_value(value)
+    if len(parameters) < prepared.parameters:
+        raise errors.parameter_count()
+    values = {**prepared.literals, **{f"?{index}": value for index, value in enumerate(parameters)}}
+    _check_operands(prepared.statement, values)
+    return values
+
+
+def item_of(inserting: Inserting, values: Values) -> Item:
+    return {name: values[value] for name, value in inserting.members}
+
+
+class _AnyName(dict[str, str]):
+    """Statements have no placeholders: each name stands for itself."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+_NAMES = _AnyName()
+
+
+def _check_operands(statement: Statement, values: Values) -> None:
+    """Faults that show only with the values. Of two paths that overlap, texts name them the other way round than those
+    of expressions do."""
+    try:
+        match statement:
+            case Reading(columns=columns, where=where):
+                paths = tuple(tree.PathOperand(column.path) for column in columns or ())
+                operands.check_projection(paths[::-1], _NAMES, values)
+                _check_condition(where, values)
+            case Updating(actions=actions, sets=sets, where=where):
+                for function, value, at in sets:
+                    if next(iter(values[value])) not in ("SS", "NS", "BS"):
+                        raise errors.set_function_value(function, at)
+                operands.check_update(actions[::-1], _NAMES, values)
+                _check_condition(where, values)
+            case Deleting(where=where) | Checking(Reading(where=where)):
+                _check_condition(where, values)
+    except expression_texts.Fault as fault:
+        raise validation(fault.args[0]) from None
+
+
+def _check_condition(where: tree.ConditionNode | None, values: Values) -> None:
+    if where is not None:
+        operands.check_condition(where, _NAMES, values)
+
+
+_is_table_name = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:.*").fullmatch
+_COMPARISONS = frozenset(["=", "<>", "<", "<=", ">", ">="])
+_SET_FUNCTIONS: dict[str, type[tree.Add] | type[tree.Delete]] = {"set_add": tree.Add, "set_delete": tree.Delete}
+
+
+@dataclass(slots=True)
+class _Translation:
+    literals: Values = field(default_factory=dict)
+    sets: list[SetOperand] = field(default_factory=list)
+
+    def statement(self, found: written.Statement) -> Statement:
+        match found:
+            case written.Select():
+                return self.reading(found)
+            case written.Exists(select):
+                return Checking(self.reading(select))
+            case written.Insert(source, item):
+                table, index = _source(source)
+                if index is not None:
+                    raise errors.source_of_write()
+                return Inserting(table, self.item(item))
+            case written.Update(source, actions, where, returning):
+                done = tuple(self.action(path, value) for path, value in actions)
+                condition = None if where is None else self.condition(where)
+                return Updating(_written_table(source), done, tuple(self.sets), condition, returning)
+            case written.Delete(source, where, returning):
+                condition = None if where is None else self.condition(where)
+                return Deleting(_written_table(source), condition, returning)
+
+    def reading(self, select: written.Select) -> Reading:
+        table, index = _source(select.source)
+        if not _is_table_name(table):
+            raise errors.table_name()
+        columns = None if select.columns is None else _columns(select.columns)
+        where = None if select.where is None else self.condition(select.where)
+        if select.order and where is None:
+            raise errors.order_without_where()
+        return Reading(table, index, columns, where, tuple((_ordering(node), desc) for node, desc in select.order))
+
+    # Values
+
+    def value(self, node: Node) -> tree.ValueOperand:
+        if node.kind == "parameter":
+            return tree.ValueOperand(f"?{node.value}")
+        value = data(node)
+        model.check_value(value)
+        name = f":{len(self.literals)}"
+        self.literals[name] = value
+        return tree.ValueOperand(name)
+
+    def item(self, node: Node) -> tuple[tuple[str, str], ...]:
+        if node.kind != "struct":
+            raise errors.item_format(node.at)
+        names = names_of(node, top=True)
+        return tuple((name, self.value(value).name) for name, value in zip(names, node.args, strict=True))
+
+    # Conditions
+
+    def condition(self, node: Node, otherwise: ApiError | None = None) -> tree.ConditionNode:
+        """`otherwise` says what is wrong with an operand that stands here."""
+        match node:
+            case Node("operator", _, "AND" | "OR" as symbol, args):
+                terms = tuple(self.condition(arg, errors.operand_of_junction()) for arg in args)
+                return tree.And(terms) if symbol == "AND" else tree.Or(terms)
+            case Node("operator", _, "NOT", (arg,)):
+                return tree.Not(self.condition(arg, errors.operand_of_not()))
+            case Node("operator", _, "IS MISSING", (arg,)):
+                return tree.Function("attribute_not_exists", (self.operand(arg),))
+            case Node("operator", _, "IS NULL", (arg,)):
+                return tree.Compare("=", self.operand(arg), self.value(Node("null", node.at)))
+            case Node("operator", _, "BETWEEN", (arg, low, high)):
+                return tree.Between(self.operand(arg), self.operand(low), self.operand(high))
+            case Node("operator", _, "IN", (arg, choices)):
+                if choices.kind not in ("seq", "list", "bag") or not choices.args:
+                    raise errors.in_operands()
+                return tree.In(self.operand(arg), tuple(map(self.operand, choices.args)))
+            case Node("operator", _, symbol, (left, right)) if symbol in _COMPARISONS:
+                return tree.Compare(symbol, self.operand(left), self.operand(right))
+            case Node("operator", _, symbol):
+                raise errors.operator(symbol.lower(), "Condition")
+            case Node("call", _, name, args) if name != "size":
+                _known_function(name, CONDITION_FUNCTIONS, "a condition")
+                return tree.Function(name, tuple(map(self.operand, args)))
+            case Node("seq", _, _, (inner,)):
+                return self.condition(inner, otherwise)
+        raise otherwise or errors.no_condition()
+
+    def operand(self, node: Node) -> tree.Operand:
+        match node.kind:
+            case "name" | "path":
+                return tree.PathOperand(path_of(node))
+            case "missing":
+                raise errors.missing_compared()
+            case "seq" if len(node.args) == 1:
+                return self.operand(node.args[0])
+            case "operator":
+                raise errors.operator(node.value.lower(), "Condition")
+            case "call":
+                _known_function(node.value, CONDITION_FUNCTIONS, "a condition")
+                if node.value != "size":
+                    raise expression_texts.misused_function(node.value)
+                return tree.Function("size", tuple(map(self.operand, node.args)))
+        return self.value(node)
+
+    # Updates
+
+    def action(self, target: Node, node: Node | None) -> tree.Action:
+        path = tree.PathOperand(path_of(target))
+        if node is None:
+            return tree.Remove(path)
+        if node.kind == "call" and node.value in _SET_FUNCTIONS:
+            return _SET_FUNCTIONS[node.value](path, self.set_operand(path, node))
+        return tree.Set(path, self.new_value(node))
+
+    def set_operand(self, path: tree.PathOperand, node: Node) -> tree.ValueOperand:
+        name = node.value.upper()
+        if len(node.args) != 2:
+            raise errors.set_function_arguments(name, node.at)
+        first, second = node.args
+        if first.kind not in ("name", "path") or path_of(first) != path.path:
+            raise errors.set_function_path(name)
+        if second.kind in ("name", "path"):
+            raise errors.set_function_value(name, first.at)
+        operand = self.value(second)
+        self.sets.append(SetOperand(name, operand.name, first.at))
+        return operand
+
+    def new_value(self, node: Node) -> tree.Operand | tree.Arithmetic:
+        match node:
+            case Node("name" | "path"):
+                return tree.PathOperand(path_of(node))
+            case Node("missing"):
+                raise errors.missing_compared()
+            case Node("seq", _, _, (inner,)):
+                return self.new_value(inner)
+            case Node("operator", _, "+" | "-" as symbol, args):
+                if len(args) == 1:
+                    raise expression_texts.operand_count(symbol, 1)
+                # The trees of expressions have no sums in sums; the program of an update computes them all the same.
+                left, right = (cast(tree.Operand, self.new_value(arg)) for arg in args)
+                return tree.Arithmetic(symbol, left, right)
+            case Node("operator", _, symbol):
+                raise errors.operator(symbol.lower(), "Update")
+            case Node("call", _, name, args):
+                _known_function(name, UPDATE_FUNCTIONS, "an update")
+                return tree.Function(name, tuple(cast(tree.Operand, self.new_value(arg)) for arg in args))
+        return self.value(node)
+
+
+def _known_function(name: str, known: frozenset[str], where: str) -> None:
+    if name in known:
+        return
+    if name in CONDITION_FUNCTIONS | UPDATE_FUNCTIONS:
+        raise expression_texts.function_not_allowed(name, where)
+    raise errors.unknown_function(name)
+
+
+# Paths
+
+
+def path_of(node: Node) -> Path:
+    while node.kind == "seq" and len(node.args) == 1:
+        node = node.args[0]
+    steps = (node,) if node.kind == "name" else (*node.args, *node.value) if node.kind == "path" else ()
+    if not steps or steps[0].kind != "name":
+        raise errors.path_component((steps[0] if steps else node).at)
+    return tuple(_step(step) for step in steps)
+
+
+def _step(node: Node) -> str | int:
+    match node.kind:
+        case "name" | "string":
+            if not node.value:
+                raise errors.empty_path_component()
+            return str(node.value)
+        case "all":
+            raise errors.select_members()
+        case "number" if node.value.lstrip("-").isdigit():
+            if node.value[0] == "-":
+                raise errors.list_index(node.value, node.at)
+            return int(node.value)
+    raise errors.path_component(node.at)
+
+
+def _columns(nodes: tuple[Node, ...]) -> tuple[Column, ...]:
+    found: dict[str, Column] = {}
+    for node in nodes:
+        path = path_of(node)
+        last = max(index for index, step in enumerate(path) if isinstance(step, str))
+        name = str(path[last]) + "".join(f"[{index}]" for index in path[last + 1 :])
+        if name in found:
+            raise errors.repeated_column(name)
+        found[name] = Column(name, path)
+    return tuple(found.values())
+
+
+def _ordering(node: Node) -> str:
+    if node.kind == "name":
+        return str(node.value)
+    raise errors.order_argument(json.dumps(node.value) if node.kind == "string" else node.kind.upper())
+
+
+def _source(node: Node) -> tuple[str, str | None]:
+    if node.kind not in ("name", "path"):
+        raise errors.source()
+    table, *rest = path_of(node)
+    if len(rest) > 1:
+        raise errors.source_path()
+    return str(table), str(rest[0]) if rest else None
+
+
+def _written_table(node: Node) -> str:
+    table, index = _source(node)
+    if index is not None:
+        raise errors.write_to_index()
+    if not _is_table_name(table):
+        raise errors.table_name()
+    return table

@@ -1,0 +1,190 @@
+"""What the condition of a PartiQL statement says about keys: which item a write means, which part of a table a read.
+
+A condition is taken as the terms of its outermost AND. Only those can narrow what is read; a condition as a whole is
+still what decides about each item, unless its terms were used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from atoll.errors import expressions as expression_texts
+from atoll.errors import keys as key_texts
+from atoll.errors import partiql as errors
+from atoll.expressions import tree
+from atoll.expressions.keyrange import KeyAttribute, KeyCondition
+from atoll.model.paths import Path
+from atoll.model.values import AttributeValue, Item, equal
+
+Values = Mapping[str, AttributeValue]
+Terms = tuple[tree.ConditionNode, ...]
+
+_MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def terms_of(where: tree.ConditionNode | None) -> Terms:
+    if where is None:
+        return ()
+    if isinstance(where, tree.And):
+        return tuple(inner for term in where.terms for inner in terms_of(term))
+    return (where,)
+
+
+def joined(terms: Terms) -> tree.ConditionNode | None:
+    if not terms:
+        return None
+    return terms[0] if len(terms) == 1 else tree.And(terms)
+
+
+# Writes, and reads of one item
+
+
+def item_key(where: tree.ConditionNode | None, keys: Sequence[KeyAttribute], values: Values) -> tuple[Item, Terms]:
+    """The key that the condition demands, and what else it does."""
+    key: Item = {}
+    types = dict(keys)
+    rest: list[tree.ConditionNode] = []
+    for term in terms_of(where):
+        comparison = _comparison(term)
+        if comparison is None or comparison[0] not in types or comparison[1] != "=":
+            rest.append(term)
+            continue
+        name, value = comparison[0], values[comparison[2][0]]
+        if name in key and not equal(key[name], value):
+            raise errors.key_given_twice(name)
+        key[name] = value
+    if len(key) < len(types):
+        raise errors.key_not_given()
+    for name, type_ in keys:
+        if type_ not in key[name]:
+            raise errors.key_type(name)
+    return key, tuple(rest)
+
+
+# Reads
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The parts of a table or index that hold all items for which the condition can be true."""
+
+    partitions: tuple[tuple[AttributeValue, ...], ...] | None
+    """Each by the values of its partition key; None is all of them."""
+    sort: tuple[KeyCondition, ...]
+    """What the sort key is compared with (without the partition); all of these have to hold."""
+    exact: bool
+    """Whether the condition holds for everything in them."""
+
+
+def access(
+    where: tree.ConditionNode | None, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], values: Values
+) -> Access:
+    terms = terms_of(where)
+    found = [_equalities(where, name) for name, _ in partition]
+    partitions = None
+    if all(one is not None for one in found):
+        choices = [_distinct([values[name] for name in one or ()]) for one in found]
+        partitions = tuple(product(*choices))
+    _check_keys(where, [*partition, *sort], values, narrow=partitions is not None)
+    if partitions is None:
+        return Access(None, (), exact=not terms)
+    narrowed: list[KeyCondition] = []
+    used = 0
+    names = {name for name, _ in partition}
+    for term in terms:
+        comparison = _comparison(term)
+        if comparison is None:
+            continue
+        name, operator, operands = comparison
+        if name in names and operator == "=":
+            names.discard(name)
+            used += 1
+        elif sort and name == sort[0][0]:
+            given = tuple(values[operand] for operand in operands)
+            narrowed.append(KeyCondition((), given) if operator == "=" else KeyCondition((), (), operator, given))
+            used += 1
+    return Access(partitions, tuple(narrowed), exact=used == len(terms))
+
+
+def _distinct(values: list[AttributeValue]) -> list[AttributeValue]:
+    found: list[AttributeValue] = []
+    for value in values:
+        if not any(equal(value, other) for other in found):
+            found.append(value)
+    return found
+
+
+def _comparison(term: tree.ConditionNode) -> tuple[str, str, tuple[str, ...]] | None:
+    """Of a term that compares one attribute with values in a way that a key condition can: name, operator, values."""
+    match term:
+        case tree.Compare(op, tree.PathOperand((str(name),)), tree.ValueOperand(value)) if op != "<>":
+            return name, op, (value,)
+        case tree.Compare(op, tree.ValueOperand(value), tree.PathOperand((str(name),))) if op != "<>":
+            return name, _MIRRORED[op], (value,)
+        case tree.Between(tree.PathOperand((str(name),)), tree.ValueOperand(low), tree.ValueOperand(high)):
+            return name, "BETWEEN", (low, high)
+        case tree.Function("begins_with", (tree.PathOperand((str(name),)), tree.ValueOperand(value))):
+            return name, "begins_with", (value,)
+    return None
+
+
+def _equalities(node: tree.ConditionNode | None, name: str) -> tuple[str, ...] | None:
+    """The values of which the attribute has to have one; None if it may have any."""
+    match node:
+        case tree.Compare() as term:
+            comparison = _comparison(term)
+            return comparison[2] if comparison is not None and comparison[:2] == (name, "=") else None
+        case tree.In(tree.PathOperand((str(other),)), choices) if other == name:
+            if all(isinstance(choice, tree.ValueOperand) for choice in choices):
+                return tuple(choice.name for choice in choices if isinstance(choice, tree.ValueOperand))
+        case tree.And(terms):
+            return next((found for term in terms if (found := _equalities(term, name)) is not None), None)
+        case tree.Or(terms):
+            alternatives = [_equalities(term, name) for term in terms]
+            if all(found is not None for found in alternatives):
+                return tuple(value for found in alternatives for value in found or ())
+    return None
+
+
+def _check_keys(
+    where: tree.ConditionNode | None, keys: Sequence[KeyAttribute], values: Values, *, narrow: bool
+) -> None:
+    """Key attributes are compared with values of their type only. `narrow`: there are conditions on the partition."""
+    types = dict(keys)
+    conditions = set(map(id, terms_of(where))) if narrow else set()
+    check_paths((node.path for node in tree.walk(where) if isinstance(node, tree.PathOperand)), list(types))
+    for node in tree.walk(where):
+        match node:
+            case tree.Compare(_, left, right):
+                operands: tuple[tree.Operand, ...] = (left, right)
+            case tree.Between(first, low, high):
+                operands = (first, low, high)
+            case tree.In(first, choices):
+                operands = (first, *choices)
+            case tree.Function("begins_with" | "contains", args):
+                operands = args
+            case _:
+                continue
+        name_of = next((o.path[0] for o in operands if isinstance(o, tree.PathOperand) and o.path[0] in types), None)
+        if name_of is None:
+            continue
+        for operand in operands:
+            if isinstance(operand, tree.ValueOperand):
+                is_condition = id(node) in conditions and not isinstance(node, tree.In)
+                _check_key_value(str(name_of), types[str(name_of)], values[operand.name], is_condition)
+
+
+def check_paths(paths: Iterable[Path], key_names: Sequence[str]) -> None:
+    """Keys have nothing inside them."""
+    for path in paths:
+        if len(path) > 1 and path[0] in key_names:
+            raise errors.nested_key(str(path[0]))
+
+
+def _check_key_value(name: str, type_: str, value: AttributeValue, is_condition: bool) -> None:
+    if type_ not in value:
+        raise errors.key_type(name) if is_condition else expression_texts.key_condition_type()
+    if type_ != "N" and not value[type_]:
+        raise key_texts.empty_key(name, type_)

@@ -1,0 +1,75 @@
+"""PartiQL text to tokens, with places that error texts tell."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# Names that have to be quoted; in any case of letters.
+KEYWORDS = frozenset(
+    """
+    absolute action add all allocate alter and any are as asc assertion at authorization avg bag begin between bit
+    bit_length blob bool boolean by cascade cascaded case cast catalog char char_length character character_length
+    check clob close coalesce collate collation column commit conflict connect connection constraint constraints
+    continue convert corresponding count create cross current current_date current_time current_timestamp
+    current_user cursor date date_add date_diff deallocate dec decimal declare default deferrable deferred delete
+    desc describe descriptor diagnostics disconnect distinct do domain double drop else end escape except exception
+    exec execute exists external extract false fetch first float for foreign found from full get global go goto grant
+    group having identity immediate in index indicator initially inner input insensitive insert int integer intersect
+    interval into is isolation join key language last left let level like limit list local lower match max min missing
+    modified module names national natural nchar new next no not nothing null nullif numeric octet_length of old on
+    only open option or order outer output overlaps pad partial pivot position precision prepare preserve primary
+    prior privileges procedure public read real references relative remove restrict returning revoke right rollback
+    rows schema scroll section select session session_user set sexp size smallint some space sql sqlcode sqlerror
+    sqlstate string struct substring sum symbol system_user table temporary then time timestamp to transaction
+    translate translation trim true tuple union unique unknown unpivot update upper usage user using value values
+    varchar varying view when whenever where with work write zone
+    """.split()
+)
+
+_scan = re.compile(
+    r"""
+    (?P<string>    '(?:[^']|'')*' )
+  | (?P<quoted>    "(?:[^"]|"")*" )
+  | (?P<number>    (?: [0-9]+ (?:\.[0-9]*)? | \.[0-9]+ ) (?:[eE][+-]?[0-9]+)? )
+  | (?P<name>      [A-Za-z_$][A-Za-z0-9_$]* )
+  | (?P<ion>       `[^`]*` )
+  | (?P<space>     (?: [ \t\r\n]+ | --[^\n]* | /\*.*?\*/ )+ )
+  | (?P<symbol>    << | >> | <= | >= | <> | != | \|\| | [-+*/%=<>()\[\]{},.:;?@] )
+  | (?P<other>     . )
+    """,
+    re.VERBOSE | re.DOTALL,
+).finditer
+
+
+class Token(NamedTuple):
+    kind: str
+    """Of symbols their text, of keywords that in capitals, else the group that matched, END at the end."""
+    text: str
+    start: int
+
+
+def tokens(text: str) -> list[Token]:
+    found = []
+    for match in _scan(text):
+        kind, part = str(match.lastgroup), match.group()
+        if kind == "space":
+            continue
+        if kind == "symbol":
+            kind = part
+        elif kind == "name" and part.lower() in KEYWORDS:
+            kind = part.upper()
+        found.append(Token(kind, part, match.start()))
+    found.append(Token("END", "", len(text)))
+    return found
+
+
+def name_of(token: Token) -> str:
+    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
+
+
+def place(text: str, token: Token) -> str:
+    """line:column:length, both from 1."""
+    line = text.count("\n", 0, token.start) + 1
+    column = token.start - (text.rfind("\n", 0, token.start) + 1) + 1
+    return f"{line}:{column}:{len(token.text)}"

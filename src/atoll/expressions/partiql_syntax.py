@@ -1,0 +1,413 @@
+"""The grammar of PartiQL statements, as far as DynamoDB speaks it.
+
+    statement = select | insert | update | delete | EXISTS "(" select ")"            and ";" at the end, or not
+    select    = SELECT ( "*" | expression, ... ) FROM path [WHERE expression] [ORDER BY name [ASC | DESC], ...]
+    insert    = INSERT INTO path VALUE expression
+    update    = UPDATE path ( SET path "=" expression, ... | REMOVE path )+ [WHERE expression] [returning]
+    delete    = DELETE FROM path [WHERE expression] [returning]
+    returning = RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*"
+
+Expressions are PartiQL's in general: what DynamoDB does not support is refused later, with a text that tells it apart
+from what is no PartiQL at all. Binary operators bind by the levels of `_LEVELS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from atoll.errors import ApiError
+from atoll.errors import partiql as errors
+from atoll.expressions.partiql_lexer import Token, name_of, place, tokens
+from atoll.expressions.partiql_tree import Delete, Exists, Insert, Node, Select, Statement, Update, java_name
+
+T = TypeVar("T")
+
+
+_LEVELS = {
+    "OR": 1,
+    "AND": 2,
+    # NOT is 3
+    **dict.fromkeys(("=", "<>", "!=", "<", "<=", ">", ">=", "IN", "IS", "BETWEEN", "LIKE", "NOT"), 4),
+    "||": 5,
+    "+": 6,
+    "-": 6,
+    "*": 7,
+    "/": 7,
+    "%": 7,
+}
+_NOT, _COMPARISON, _CONCATENATION, _UNARY = 3, 4, 5, 8
+_DEPTH = 100
+_CONSTANTS = {"TRUE": "true", "FALSE": "false", "NULL": "null", "MISSING": "missing"}
+
+
+def parse(text: str) -> tuple[Statement, int]:
+    """The statement, and how many parameters it has."""
+    parser = _Parser(text)
+    statement = parser.statement()
+    if parser.kind == ";":
+        parser.next()
+    parser.expect("END")
+    if parser.faults:
+        raise parser.faults[0]
+    assert statement is not None
+    return statement, parser.parameters
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = tokens(text)
+        self.index = 0
+        self.kind = self.tokens[0].kind
+        self.depth = 0
+        self.parameters = 0
+        self.faults: list[ApiError] = []
+        """Of well-formed text; a syntax error anywhere comes first."""
+
+    # Tokens
+
+    def next(self) -> Token:
+        token = self.tokens[self.index]
+        if token.kind == "other":
+            raise self.malformed()
+        if token.kind != "END":
+            self.index += 1
+            self.kind = self.tokens[self.index].kind
+        return token
+
+    def expect(self, *kinds: str) -> Token:
+        if self.kind not in kinds:
+            raise self.malformed()
+        return self.next()
+
+    def accept(self, *kinds: str) -> Token | None:
+        return self.next() if self.kind in kinds else None
+
+    def malformed(self) -> ApiError:
+        return errors.malformed(self.text)
+
+    def list_of(self, element: Callable[[], T]) -> tuple[T, ...]:
+        found = [element()]
+        while self.accept(","):
+            found.append(element())
+        return tuple(found)
+
+    def at(self, token: Token) -> str:
+        return place(self.text, token)
+
+    # Statements
+
+    def statement(self) -> Statement | None:
+        match self.kind:
+            case "SELECT" | "PIVOT":
+                return self.select()
+            case "INSERT":
+                return self.insert()
+            case "UPDATE":
+                return self.update()
+            case "DELETE":
+                return self.delete()
+            case "EXISTS":
+                return self.exists()
+            case "CREATE" | "DROP":
+                verb = self.next().kind.title()
+                what = self.expect("TABLE", "INDEX").kind.title()
+                while self.kind not in ("END", ";"):
+                    self.next()
+                self.faults.append(errors.unsupported_operation(verb + what))
+                return None
+        self.faults.append(errors.unsupported_operation(java_name(self.expression())))
+        return None
+
+    def select(self) -> Select:
+        columns = self.columns()
+        self.expect("FROM")
+        source = self.source()
+        where = self.expression() if self.accept("WHERE") else None
+        if self.accept("GROUP"):
+            self.expect("BY")
+            self.list_of(self.column)
+            self.faults.append(errors.unsupported_clause("GROUP BY"))
+        if self.accept("HAVING"):
+            self.faults.append(errors.unsupported_clause("HAVING", self.expression().at))
+        order: tuple[tuple[Node, bool], ...] = ()
+        if self.accept("ORDER"):
+            self.expect("BY")
+            order = self.list_of(self.ordering)
+        if self.accept("LIMIT"):
+            self.faults.append(errors.unsupported_clause("LIMIT", self.expression().at))
+        return Select(columns, source, where, order)
+
+    def columns(self) -> tuple[Node, ...] | None:
+        """None for all."""
+        if self.next().kind == "PIVOT":
+            self.expression()
+            self.expect("AT")
+            self.expression()
+        elif self.accept("VALUE"):
+            self.expression()
+        else:
+            if self.accept("DISTINCT"):
+                self.faults.append(errors.unsupported_token("DISTINCT"))
+            else:
+                self.accept("ALL")
+            return None if self.accept("*") else self.list_of(self.column)
+        self.faults.append(errors.select_value())
+        return None
+
+    def column(self) -> Node:
+        found = self.expression()
+        self.no_alias()
+        return found
+
+    def no_alias(self) -> None:
+        if self.accept("AS", "AT"):
+            self.expect("name", "quoted")
+        elif not self.accept("name", "quoted"):
+            return
+        self.faults.append(errors.alias())
+
+    def source(self) -> Node:
+        if self.accept("UNPIVOT"):
+            self.faults.append(errors.many_sources())
+        found = self.expression()
+        self.no_alias()
+        while self.kind in (",", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS"):
+            self.faults.append(errors.many_sources())
+            while self.kind in (",", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "OUTER"):
+                self.next()
+            self.expression()
+            self.no_alias()
+            if self.accept("ON"):
+                self.expression()
+        return found
+
+    def ordering(self) -> tuple[Node, bool]:
+        found = self.expression()
+        direction = self.accept("ASC", "DESC")
+        return found, direction is not None and direction.kind == "DESC"
+
+    def insert(self) -> Insert:
+        self.next()
+        self.expect("INTO")
+        source = self.reference()
+        if not self.accept("VALUE"):
+            item = self.expression()
+            self.faults.append(errors.unsupported_operation("InsertOp"))
+            return Insert(source, item)
+        item = self.expression()
+        if self.kind == "RETURNING":
+            self.returning()
+            self.faults.append(errors.returning_of_insert())
+        return Insert(source, item)
+
+    def update(self) -> Update:
+        self.next()
+        source = self.reference()
+        self.no_alias()
+        actions: list[tuple[Node, Node | None]] = []
+        while not actions or self.kind in ("SET", "REMOVE"):
+            if self.expect("SET", "REMOVE").kind == "SET":
+                actions += self.list_of(self.assignment)
+            else:
+                actions.append((self.reference(), None))
+        where = self.expression() if self.accept("WHERE") else None
+        return Update(source, tuple(actions), where, self.returning())
+
+    def assignment(self) -> tuple[Node, Node]:
+        path = self.reference()
+        self.expect("=")
+        return path, self.expression()
+
+    def delete(self) -> Delete:
+        self.next()
+        self.expect("FROM")
+        source = self.reference()
+        self.no_alias()
+        where = self.expression() if self.accept("WHERE") else None
+        returning = self.returning()
+        if returning not in (None, ("ALL", "OLD")):
+            self.faults.append(errors.returning_of_delete(f"RETURNING {' '.join(returning)} *"))
+        return Delete(source, where, returning)
+
+    def returning(self) -> tuple[str, str] | None:
+        if not self.accept("RETURNING"):
+            return None
+        elements = self.list_of(self.returned)
+        if len(elements) > 1:
+            self.faults.append(errors.returning_many())
+        return elements[0]
+
+    def returned(self) -> tuple[str, str]:
+        what, when = self.expect("ALL", "MODIFIED").kind, self.expect("OLD", "NEW").kind
+        if not self.accept("*"):
+            self.expression()
+            self.faults.append(errors.returning_target())
+        return what, when
+
+    def exists(self) -> Exists | None:
+        self.next()
+        self.expect("(")
+        if self.kind == "SELECT":
+            select = self.select()
+            self.expect(")")
+            return Exists(select)
+        raise self.malformed()
+
+    # Expressions
+
+    def expression(self, level: int = 1) -> Node:
+        """All operators that bind at least as tightly as `level`."""
+        self.depth += 1
+        if self.depth > _DEPTH:
+            raise self.malformed()
+        if self.kind == "NOT" and level <= _NOT:
+            operator = self.next()
+            left = Node("operator", self.at(operator), "NOT", (self.expression(_NOT),))
+        else:
+            left = self.unary()
+        while _LEVELS.get(self.kind, 0) >= level:
+            left = self.binary(left)
+        self.depth -= 1
+        return left
+
+    def binary(self, left: Node) -> Node:
+        operator = self.next()
+        at = self.at(operator)
+        match operator.kind:
+            case "NOT":
+                return Node("operator", at, "NOT", (self.negated(left),))
+            case "IS":
+                negation = self.accept("NOT")
+                type_ = self.expect("NULL", "MISSING")
+                found = Node("operator", at, f"IS {type_.kind}", (left,))
+                return Node("operator", at, "NOT", (found,)) if negation else found
+            case "BETWEEN" | "LIKE" | "IN":
+                return self.comparison(left, operator)
+        symbol = "<>" if operator.kind == "!=" else operator.kind
+        return Node("operator", at, symbol, (left, self.expression(_LEVELS[operator.kind] + 1)))
+
+    def negated(self, left: Node) -> Node:
+        return self.comparison(left, self.expect("BETWEEN", "LIKE", "IN"))
+
+    def comparison(self, left: Node, operator: Token) -> Node:
+        right = self.expression(_CONCATENATION)
+        if operator.kind == "BETWEEN":
+            self.expect("AND")
+            return Node("operator", self.at(operator), "BETWEEN", (left, right, self.expression(_CONCATENATION)))
+        if operator.kind == "LIKE" and self.accept("ESCAPE"):
+            self.expression(_CONCATENATION)
+        return Node("operator", self.at(operator), operator.kind, (left, right))
+
+    def unary(self) -> Node:
+        operator = self.accept("+", "-")
+        if operator is None:
+            return self.path()
+        operand = self.expression(_UNARY)
+        if operand.kind == "number":
+            sign = "-" if operator.kind == "-" else ""
+            return Node("number", operand.at, sign + operand.value)
+        return Node("operator", self.at(operator), operator.kind, (operand,))
+
+    def path(self) -> Node:
+        start = self.primary()
+        steps: list[Node] = []
+        while self.kind in (".", "["):
+            if self.next().kind == ".":
+                token = self.expect("name", "quoted", "*")
+                steps.append(Node("all" if token.kind == "*" else "name", self.at(token), name_of(token)))
+            else:
+                steps.append(self.expression())
+                self.expect("]")
+        return Node("path", start.at, tuple(steps), (start,)) if steps else start
+
+    def reference(self) -> Node:
+        """A path where nothing else may stand."""
+        found = self.path()
+        if found.kind not in ("name", "path"):
+            raise self.malformed()
+        return found
+
+    def primary(self) -> Node:
+        token = self.tokens[self.index]
+        at = self.at(token)
+        if token.kind in _CONSTANTS:
+            return Node(_CONSTANTS[self.next().kind], at, token.text)
+        if self.tokens[min(self.index + 1, len(self.tokens) - 1)].kind == "(" and token.text.lower() in _CALLABLE:
+            return self.call()
+        match token.kind:
+            case "name":
+                self.next()
+                return self.arguments(token) if self.kind == "(" else Node("name", at, token.text)
+            case "quoted":
+                return Node("name", at, name_of(self.next()))
+            case "@":
+                self.next()
+                return Node("name", at, name_of(self.expect("name", "quoted")))
+            case "string":
+                return Node("string", at, self.next().text[1:-1].replace("''", "'"))
+            case "number":
+                return Node("number", at, self.next().text)
+            case "ion":
+                return Node("ion", at, self.next().text[1:-1])
+            case "?":
+                self.next()
+                self.parameters += 1
+                return Node("parameter", at, self.parameters - 1)
+            case "(" | "[" | "<<" | "{":
+                return self.collection()
+            case "SELECT" | "CASE":
+                # Of what follows only the end is looked for.
+                self.faults.append(errors.unsupported_token(token.kind, at))
+                self.skip()
+                return Node("null", at)
+        raise self.malformed()
+
+    def call(self) -> Node:
+        token = self.next()
+        return self.arguments(token)
+
+    def arguments(self, function: Token) -> Node:
+        self.expect("(")
+        args: tuple[Node, ...] = ()
+        if self.accept("*"):
+            pass
+        elif self.kind != ")":
+            args = self.list_of(self.expression)
+        self.expect(")")
+        return Node("call", self.at(function), function.text.lower(), args)
+
+    def collection(self) -> Node:
+        token = self.next()
+        kind, end = {"(": ("seq", ")"), "[": ("list", "]"), "<<": ("bag", ">>"), "{": ("struct", "}")}[token.kind]
+        if self.accept(end):
+            if kind == "seq":
+                raise self.malformed()
+            return Node(kind, self.at(token), ())
+        if kind == "struct":
+            members = self.list_of(self.member)
+            self.expect(end)
+            return Node(kind, self.at(token), tuple(key for key, _ in members), tuple(value for _, value in members))
+        found = self.list_of(self.expression)
+        self.expect(end)
+        return Node(kind, self.at(token), (), found)
+
+    def member(self) -> tuple[Node, Node]:
+        key = self.expression()
+        self.expect(":")
+        return key, self.expression()
+
+    def skip(self) -> None:
+        depth = 0
+        while self.kind != "END" and not (depth == 0 and self.kind in (")", ";")):
+            depth += {"(": 1, ")": -1}.get(self.next().kind, 0)
+
+
+# Functions whose names are keywords.
+_CALLABLE = frozenset(
+    """
+    avg bit_length cast char_length character_length coalesce count date_add date_diff exists extract lower max min
+    nullif octet_length position size substring sum trim upper
+    """.split()
+)

@@ -1,0 +1,83 @@
+"""PartiQL statements as written: what the grammar builds, before anything of it means something to a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of an expression.
+
+    name(text)  literal(text or number, kind "string" or "number")  true  false  null  missing  parameter(index)
+    path(steps; the first argument is what it starts at)  call(function)  list  bag  seq  struct(keys)
+    operator(symbol), with its operands as arguments; IS and NOT IN are operators too
+    """
+
+    kind: str
+    at: str
+    value: Any = None
+    args: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    columns: tuple[Node, ...] | None
+    source: Node
+    where: Node | None
+    order: tuple[tuple[Node, bool], ...]
+    """With whether it is descending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    source: Node
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    source: Node
+    actions: tuple[tuple[Node, Node | None], ...]
+    """The value is None where the path is removed."""
+    where: Node | None
+    returning: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    source: Node
+    where: Node | None
+    returning: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    select: Select
+
+
+Statement = Select | Insert | Update | Delete | Exists
+
+
+_JAVA_NAMES = {
+    "string": "Literal",
+    "number": "Literal",
+    "true": "Literal",
+    "false": "Literal",
+    "null": "Literal",
+    "ion": "Literal",
+    "missing": "LiteralMissing",
+    "name": "VariableReference",
+    "parameter": "Parameter",
+    "path": "Path",
+    "struct": "Struct",
+    "list": "Seq",
+    "bag": "Seq",
+    "seq": "Seq",
+}
+
+
+def java_name(node: Node) -> str:
+    """What the service calls a kind of expression."""
+    return _JAVA_NAMES.get(node.kind, "NAry")
