@@ -28,6 +28,7 @@ INCIDENTAL = {
     "LastUpdateToPayPerRequestDateTime",
     "LatestStreamArn",
     "LatestStreamLabel",
+    "NumberOfDecreasesToday",
     "TableArn",
     "TableId",
     "TableSizeBytes",
@@ -62,9 +63,17 @@ class Difference:
             self.step.body.decode(errors="replace") if isinstance(self.step.body, bytes) else _json(self.step.body)
         )
         if self.atoll.ok and self.oracle.ok:
-            theirs, ours = comparable(self.oracle, self.step), comparable(self.atoll, self.step)
-            return f"{self.step.operation} {request}\n  atoll  {_json(ours)}\n  oracle {_json(theirs)}"
-        return f"{self.step.operation} {request}\n  atoll  {outcome(self.atoll)}\n  oracle {outcome(self.oracle)}"
+            ours, theirs = comparable(self.atoll, self.step), comparable(canonical(self.oracle), self.step)
+            lines = [f"{self.step.operation} {request}", *parts_that_differ(ours, theirs)]
+            return "\n".join(lines)
+        lines = [
+            f"{self.step.operation} {request}",
+            f"  atoll  {outcome(self.atoll)}",
+            f"  oracle {outcome(self.oracle)}",
+        ]
+        if outcome(self.atoll) == outcome(self.oracle):
+            lines += parts_that_differ(details(self.atoll), details(canonical(self.oracle)))
+        return "\n".join(lines)
 
 
 def compare(step: Step, atoll: Answer, oracle: Answer) -> Difference | None:
@@ -77,11 +86,28 @@ def compare(step: Step, atoll: Answer, oracle: Answer) -> Difference | None:
 
 def same(step: Step, atoll: Answer, oracle: Answer) -> bool:
     if atoll.ok and oracle.ok:
-        ours, theirs = comparable(atoll, step), comparable(oracle, step)
+        ours, theirs = comparable(atoll, step), comparable(canonical(oracle), step)
         if step.ties:
             return bool(ties_apart(ours, step.ties) == ties_apart(theirs, step.ties))
         return bool(ours == theirs)
-    return atoll.status == oracle.status and outcome(atoll) == outcome(oracle) and details(atoll) == details(oracle)
+    return (
+        atoll.status == oracle.status
+        and outcome(atoll) == outcome(oracle)
+        and details(atoll) == details(canonical(oracle))
+    )
+
+
+def parts_that_differ(ours: Any, theirs: Any, at: str = "") -> list[str]:
+    """One line for each smallest part of two JSON values that is not the same."""
+    if ours == theirs:
+        return []
+    if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() & theirs.keys():
+        names = sorted(ours.keys() | theirs.keys())
+        return [line for name in names for line in parts_that_differ(ours.get(name), theirs.get(name), f"{at}.{name}")]
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        return [line for index, pair in pairs for line in parts_that_differ(*pair, f"{at}[{index}]")]
+    return [f"  atoll  {at} {_json(ours)}", f"  oracle {at} {_json(theirs)}"]
 
 
 def outcome(answer: Answer) -> str:
@@ -91,8 +117,12 @@ def outcome(answer: Answer) -> str:
 
 
 def details(answer: Answer) -> Any:
-    """What errors carry beside their message."""
-    return normalised({name: answer.body[name] for name in ("Item", "CancellationReasons") if name in answer.body})
+    """What errors carry beside their message. (Why a member of a transaction is not valid has many texts.)"""
+    reasons = [
+        {name: content for name, content in reason.items() if name != "Message" or reason["Code"] != "ValidationError"}
+        for reason in answer.body.get("CancellationReasons", [])
+    ]
+    return normalised({"Item": answer.body.get("Item"), "CancellationReasons": reasons})
 
 
 def comparable(answer: Answer, step: Step) -> Any:
@@ -103,6 +133,33 @@ def comparable(answer: Answer, step: Step) -> Any:
         for table, found in body.get("Responses", {}).items() if isinstance(body.get("Responses"), dict) else ():
             body["Responses"][table] = sorted(found, key=_json)
     return body
+
+
+def canonical(oracle: Answer) -> Answer:
+    """DynamoDB Local's answer as the service would write it."""
+    return Answer(oracle.status, _canonical(oracle.body))
+
+
+def _canonical(value: Any) -> Any:
+    """Numbers as plain decimals: DynamoDB Local keeps the client's spelling."""
+    if isinstance(value, list):
+        return [_canonical(element) for element in value]
+    if not isinstance(value, dict):
+        # Its reasons of cancelled transactions end in a full stop.
+        return "The conditional request failed" if value == "The conditional request failed." else value
+    if len(value) == 1:
+        ((name, content),) = value.items()
+        if name == "N":
+            return {name: _plain(content)}
+        if name == "NS":
+            return {name: [_plain(number) for number in content]}
+    return {name: _canonical(content) for name, content in value.items()}
+
+
+def _plain(number: str) -> str:
+    found = format(Decimal(number), "f")
+    found = found.rstrip("0").rstrip(".") if "." in found else found
+    return "0" if found == "-0" else found
 
 
 def ties_apart(body: Any, attribute: str) -> Any:
@@ -126,8 +183,15 @@ def normalised(value: Any) -> Any:
     return {
         name: sorted(normalised(content), key=_json) if name in UNORDERED else normalised(content)
         for name, content in value.items()
-        if name not in INCIDENTAL
+        if name not in INCIDENTAL and not (name == "ProvisionedThroughput" and on_demand(content))
     }
+
+
+def on_demand(throughput: Any) -> bool:
+    """An index of an on-demand table has a throughput of zero; DynamoDB Local leaves it out."""
+    return isinstance(throughput, dict) and not any(
+        throughput.get(f"{what}CapacityUnits") for what in ("Read", "Write")
+    )
 
 
 def pages(answers: Iterable[Answer]) -> Answer:

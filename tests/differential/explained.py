@@ -1,8 +1,9 @@
 """Where Atoll differs from DynamoDB Local on purpose, each with its reason.
 
-DynamoDB Local is right about what operations *do*; its texts, its order of checks and some limits are not the
-service's. An entry covers a difference if all its patterns are found: in the operation, in Atoll's outcome and in
-DynamoDB Local's. An outcome is `success` or `400 ValidationException: message`.
+DynamoDB Local is right about what operations *do*; its texts, its order of checks and some of its limits are not the
+service's. An entry covers a difference if all its patterns are found: in the operation, in the request's JSON, in
+Atoll's outcome and in DynamoDB Local's. An outcome is `success` or `400 ValidationException: message`. An entry is as
+narrow as its reason: what an operation stores or answers is never explained away by a pattern on errors.
 """
 
 from __future__ import annotations
@@ -30,10 +31,340 @@ class Explained:
         )
 
 
-EXPLAINED: list[Explained] = [
+VALIDATION = "ValidationException: "
+DEFINITIONS = "^(Create|Update|Delete|Describe)Table$|^ListTables$"
+
+SHAPES = [
     Explained(
-        "the data plane's text for a missing table is the service's own",
-        atoll=r"ResourceNotFoundException: Requested resource not found$",
-        local=r"ResourceNotFoundException: Cannot do operations on a non-existent table$",
+        "what cannot be read at all has a 400; DynamoDB Local fails",
+        atoll="^400 (UnknownOperationException|ValidationException)",
+        local="^500 InternalFailure",
+        operation="^(?!UpdateTable)",
+    ),
+    Explained(
+        "JSON of the wrong type is refused before anything else; DynamoDB Local converts it, or fails",
+        atoll="^400 SerializationException",
+    ),
+    Explained(
+        "constraints of shapes are told together, in one envelope, before anything that needs thought",
+        atoll=VALIDATION + r"\d+ validation errors? detected: ",
+        local="^400 |^500 InternalFailure",
+    ),
+    Explained(
+        "a missing member that the service calls required",
+        atoll=VALIDATION + r"The \w+ parameter is required for Batch(Get|Write)Item$",
+        local=VALIDATION + "Batch(Get|Write)Item (must have some|cannot have a null or no) requests set",
+    ),
+    Explained(
+        "names of one and two characters are legal in requests for items, and no such table exists",
+        atoll="ResourceNotFoundException: Requested resource not found$",
+        local=VALIDATION + "Invalid table/index name",
+    ),
+    Explained(
+        "the service says nothing about an operation that it does not know",
+        atoll="UnknownOperationException: $",
+        local="UnknownOperationException: An unknown operation was requested",
+    ),
+    Explained(
+        "parallel scans are checked before expressions, with the service's text",
+        operation="^Scan$",
+        atoll=VALIDATION + "The Segment parameter is zero-based and must be less than parameter TotalSegments",
+        local="^400 " + VALIDATION,
     ),
 ]
+
+TABLES = [
+    Explained(
+        "requests for items do not name the table that is missing",
+        atoll="ResourceNotFoundException: Requested resource not found$",
+        local="ResourceNotFoundException: Cannot do operations on a non-existent table$",
+    ),
+    Explained(
+        "table operations name the table that is missing",
+        operation=DEFINITIONS,
+        atoll="ResourceNotFoundException: Requested resource not found: Table: \\S+ not found$",
+        local="ResourceNotFoundException: Cannot do operations on a non-existent table$",
+    ),
+    Explained(
+        "the text for a table that exists",
+        operation="^CreateTable$",
+        atoll="ResourceInUseException: Table already exists: ",
+        local="ResourceInUseException: Cannot create preexisting table$",
+    ),
+    Explained(
+        "DynamoDB Local words the rules for table definitions in its own way",
+        operation=DEFINITIONS,
+        atoll="^400 " + VALIDATION,
+        local="^400 " + VALIDATION,
+    ),
+    Explained(
+        "what a request itself gets wrong is told before the table is looked for",
+        operation=DEFINITIONS,
+        atoll="^400 " + VALIDATION,
+        local="^400 Resource(NotFound|InUse)Exception: ",
+    ),
+    Explained(
+        "an unknown index in a change of indexes is ResourceNotFoundException",
+        operation="^UpdateTable$",
+        atoll="^400 ResourceNotFoundException",
+        local="^500 InternalFailure|Invalid global secondary index name",
+    ),
+    Explained(
+        "throughput of an on-demand table or index cannot be set; DynamoDB Local takes it, or fails",
+        operation="^UpdateTable$",
+        atoll=VALIDATION + ".*when BillingMode is PAY_PER_REQUEST$",
+        local="^success$|^500 InternalFailure",
+    ),
+    Explained(
+        "going to provisioned throughput says how much",
+        operation="^UpdateTable$",
+        atoll="ProvisionedThroughput must be specified when BillingMode is PROVISIONED$",
+        local="^success$",
+    ),
+    Explained(
+        "one call makes one kind of change",
+        operation="^UpdateTable$",
+        atoll="Only one kind of change can be made to a table in one call of UpdateTable$",
+        local="^success$",
+    ),
+    Explained(
+        "a description of a deleted table has no schema any more",
+        operation="^DeleteTable$",
+        atoll="^success$",
+        local="^success$",
+    ),
+]
+
+VALUES = [
+    Explained(
+        "too many digits have one text, whether they are given or computed",
+        atoll="Attempting to store more than 38 significant digits in a Number",
+        local="DynamoDB only supports precision up to 38 digits",
+    ),
+    Explained(
+        "the text for what is no number",
+        atoll="The parameter cannot be converted to a numeric value",
+        local="A value provided cannot be converted into a number",
+    ),
+    Explained(
+        "a key of the wrong type, with too few or too many attributes has one text",
+        atoll=VALIDATION + "The provided key element does not match the schema$",
+        local=VALIDATION
+        + "(The number of conditions on the keys is invalid|Invalid attribute value type|.*Type mismatch for key)",
+    ),
+    Explained(
+        "the text for a key attribute that an item lacks",
+        atoll=VALIDATION + r"One or more parameter values were invalid: Missing the key \w+ in the item$",
+        local=VALIDATION + "One of the required keys was not given a value$",
+    ),
+    Explained(
+        "the text for key attributes of another type",
+        atoll=VALIDATION
+        + r"One or more parameter values were invalid: Type mismatch for (key \w+ expected: |Index Key )",
+        local=VALIDATION + "(Invalid attribute value type$|.*Type mismatch for (key|Index Key)$)",
+    ),
+    Explained(
+        "the text for keys that are too long",
+        atoll=VALIDATION + ".*(Size of hashkey has exceeded|Aggregated size of all range keys has exceeded)",
+        local=VALIDATION + "Hash primary key values must be under 2048 bytes",
+    ),
+    Explained(
+        "an update is refused an index key of the wrong type; DynamoDB Local lets the item drop out of the index",
+        operation="^UpdateItem$|^TransactWriteItems$",
+        atoll="Type mismatch for Index Key|TransactionCanceledException: ",
+        local="^success$",
+        request='"indexed"',
+    ),
+    Explained(
+        "a sum beyond the largest number overflows",
+        atoll=VALIDATION + "Number (over|under)flow",
+        local=VALIDATION + "DynamoDB only supports precision up to 38 digits",
+    ),
+    Explained(
+        "the text for duplicates ends in a full stop",
+        atoll=r"Input collection \[.*\] contains duplicates\.",
+        local=r"Input collection \[.*\] contains duplicates",
+    ),
+    Explained(
+        "one key in two spellings is a duplicate",
+        operation="^BatchGetItem$",
+        request='"numbered"',
+        atoll=VALIDATION + "Provided list of item keys contains duplicates$",
+        local="^success$",
+    ),
+    Explained(
+        "duplicates are looked for before the items themselves are checked",
+        operation="^Batch",
+        atoll=VALIDATION + "(Provided list of item keys contains duplicates|.*Duplicate value in attribute name)",
+        local=VALIDATION,
+    ),
+    Explained(
+        "which of several indexes on one attribute is named first is nobody's promise",
+        atoll="A value specified for a secondary index key is not supported.*IndexName: ",
+        local="A value specified for a secondary index key is not supported.*IndexName: ",
+    ),
+]
+
+EXPRESSIONS = [
+    Explained(
+        "an overlap names the two paths that overlap; DynamoDB Local often names others",
+        atoll="Two document paths (overlap|conflict) with each other; .* path one: ",
+        local="Two document paths (overlap|conflict) with each other; .* path one: ",
+    ),
+    Explained(
+        "of two actions that cannot be carried out either may be told",
+        operation="^(UpdateItem|TransactWriteItems)$",
+        atoll=VALIDATION
+        + "(The document path|The provided expression refers|Attempting to store|Number overflow|An operand in)",
+        local=VALIDATION + "(The document path|The provided expression refers|DynamoDB only supports|An operand in)",
+    ),
+    Explained(
+        "SIZE is a reserved word",
+        atoll="Attribute name is a reserved keyword; reserved keyword: size$",
+    ),
+    Explained(
+        "a missing sort key is named",
+        atoll=VALIDATION + r"Query condition missed key schema element: \w+$",
+        local=VALIDATION + "Query condition missed key schema element$",
+    ),
+    Explained(
+        "nested paths to keys in key conditions have a text of their own",
+        atoll="KeyConditionExpressions cannot have conditions on nested attributes$",
+        local="Key attributes must be scalars",
+    ),
+    Explained(
+        "a wrong Select is told before its combination with a projection",
+        atoll="ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName$",
+        local="Cannot specify the ProjectionExpression when choosing to get ALL_PROJECTED_ATTRIBUTES$",
+    ),
+    Explained(
+        "the text for an ExclusiveStartKey that cannot be one",
+        atoll=VALIDATION + "The provided starting key is invalid",
+        local=VALIDATION + "(Exclusive Start Key must have same size|Type mismatch for attribute to update)",
+    ),
+    Explained(
+        "texts print numbers as they are stored",
+        atoll="The BETWEEN operator requires .*lower bound operand: .*upper bound operand: ",
+        local="The BETWEEN operator requires .*lower bound operand: .*upper bound operand: ",
+    ),
+    Explained(
+        "the names that an index does not project are sorted, as are types that may be named",
+        atoll=r"does not project \[|Invalid attribute type name found; .* valid types: ",
+        local=r"does not project \[|Invalid attribute type name found; .* valid types: ",
+    ),
+    Explained(
+        "changed parts of a document come back alone, without what stands beside them",
+        operation="^UpdateItem$",
+        request='"ReturnValues": "UPDATED_(OLD|NEW)"',
+        atoll="^success$",
+        local="^success$",
+    ),
+    Explained(
+        "an update needs no UpdateExpression, whatever it returns; DynamoDB Local fails",
+        operation="^UpdateItem$",
+        atoll="^success$",
+        local="^500 InternalFailure",
+    ),
+    Explained(
+        "what the request's parameters say together is checked before its expressions, and both before the index",
+        atoll=VALIDATION
+        + "(Cannot specify the|.*ALL_PROJECTED_ATTRIBUTES can be used only|Either the KeyConditions"
+        + "|The (Total)?Segments? parameter is required|Can not use both|Invalid \\w+Expression: )",
+        local=VALIDATION
+        + "(Invalid \\w+Expression: |.*ALL_PROJECTED_ATTRIBUTES can be used only|Value provided in"
+        + "|Expression\\w+ contains|If (total )?segments? is specified|Conditions can be of length|Key attributes must be scalars|The provided starting key|Exclusive Start Key"
+        + "|The table does not have|Invalid table/index name|.*ComparisonOperator \\w+ is not valid)",
+    ),
+    Explained(
+        "what is wrong with a projection of an index is told before its conditions are looked at",
+        atoll=VALIDATION
+        + ".*(Global secondary index \\S+ does not project|Select type ALL_ATTRIBUTES is not supported)",
+        local=VALIDATION
+        + "(Filter Expression can only contain|.*Condition parameter type does not match|.*does not project one or more filter attributes)",
+    ),
+    Explained(
+        "expressions are checked before keys",
+        atoll=VALIDATION + "(Invalid \\w+Expression: |Expression\\w+ contains)",
+        local=VALIDATION
+        + "(The number of conditions on|One or more parameter values are not valid|Invalid attribute value type|.*Type mismatch for key)",
+    ),
+    Explained(
+        "the text for consistent reads of a global index",
+        atoll=VALIDATION + "Consistent reads are not supported on global secondary indexes$",
+        local=VALIDATION + "Consistent read cannot be true when querying a GSI$",
+    ),
+    Explained(
+        "a table without sort key cannot be queried from a starting key",
+        operation="^Query$",
+        request="ExclusiveStartKey",
+        atoll="The query can return at most one row and cannot be restarted$",
+    ),
+]
+
+LEGACY = [
+    Explained(
+        "actions are checked for their types before conditions are, and both before the item is read",
+        operation="^UpdateItem$",
+        atoll=VALIDATION + "One or more parameter values were invalid: (ADD|DELETE) action |.*must be of same type$",
+        local="ConditionalCheckFailedException|ConditionalOperator can only|.*ComparisonOperator \\w+ is not valid",
+    ),
+    Explained(
+        "the filter of a query is checked before its key conditions",
+        operation="^Query$",
+        request="KeyConditions",
+        atoll=VALIDATION + "(.*ComparisonOperator|ConditionalOperator can only|Attempted conditional)",
+        local=VALIDATION + "(Conditions can be of length|Query key condition not|Only scalar types can be used)",
+    ),
+    Explained(
+        "the text for operators that cannot search an index",
+        operation="^Query$",
+        atoll="Attempted conditional constraint is not an indexable operation$",
+        local="Only scalar types can be used as Range Key values$",
+    ),
+    Explained(
+        "attributes given twice are named",
+        atoll="Duplicate value in attribute name: ",
+        local="Cannot have two attributes with the same name$",
+    ),
+    Explained(
+        "types have their short names in texts",
+        atoll=r"(DELETE|ADD) action .*is not supported for the type \w+$",
+        local=r"(DELETE|ADD) action .*is not supported for the type \w+$",
+    ),
+]
+
+TRANSACTIONS = [
+    Explained(
+        "a write that its item or its key makes impossible cancels the transaction, with a reason",
+        operation="^TransactWriteItems$",
+        atoll=r"TransactionCanceledException: .*\[.*ValidationError",
+        local="^400 " + VALIDATION,
+    ),
+    Explained(
+        "a transaction that its keys make impossible is cancelled with a list of reasons",
+        operation="^Transact(Write|Get)Items$",
+        atoll=r"TransactionCanceledException: .*\[.*ValidationError",
+        local="^400 (ValidationException|TransactionCanceledException): "
+        "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*value for a key attribute)",
+    ),
+    Explained(
+        "one key in two spellings is one item",
+        operation="^TransactWriteItems$",
+        request='"numbered"|"indexed"',
+        atoll=VALIDATION + "Transaction request cannot include multiple operations on one item$",
+    ),
+    Explained(
+        "the text for a member of a transaction without an action",
+        operation="^TransactWriteItems$",
+        atoll=VALIDATION + "TransactItems can only contain one of Check, Put, Update or Delete$",
+        local=VALIDATION + "Invalid Request: TransactWriteRequest should contain",
+    ),
+    Explained(
+        "a missing table is told before anything about items",
+        operation="^Transact(Write|Get)Items$",
+        atoll="ResourceNotFoundException: Requested resource not found$",
+        local="^400 " + VALIDATION,
+    ),
+]
+
+EXPLAINED = [*SHAPES, *TABLES, *VALUES, *EXPRESSIONS, *LEGACY, *TRANSACTIONS]
