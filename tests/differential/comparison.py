@@ -16,6 +16,7 @@ from benchmarks.client import Answer
 
 # Members that may differ from server to server: identity, time, size estimates, capacity.
 INCIDENTAL = {
+    "Backfilling",
     "ConsumedCapacity",
     "CreationDateTime",
     "IndexArn",

@@ -116,6 +116,12 @@ TABLES = [
         local="^success$|^500 InternalFailure",
     ),
     Explained(
+        "an on-demand table has no throughput, and attributes without use are not defined; DynamoDB Local takes both",
+        operation="^CreateTable$",
+        atoll=VALIDATION + ".*(when BillingMode is PAY_PER_REQUEST$|Some AttributeDefinitions are not used)",
+        local="^success$",
+    ),
+    Explained(
         "going to provisioned throughput says how much",
         operation="^UpdateTable$",
         atoll="ProvisionedThroughput must be specified when BillingMode is PROVISIONED$",
@@ -272,7 +278,8 @@ EXPRESSIONS = [
         + "|The (Total)?Segments? parameter is required|Can not use both|Invalid \\w+Expression: )",
         local=VALIDATION
         + "(Invalid \\w+Expression: |.*ALL_PROJECTED_ATTRIBUTES can be used only|Value provided in"
-        + "|Expression\\w+ contains|If (total )?segments? is specified|Conditions can be of length|Key attributes must be scalars|The provided starting key|Exclusive Start Key"
+        + "|Expression\\w+ contains|If (total )?segments? is specified|Conditions can be of length"
+        + "|Key attributes must be scalars|The provided starting key|Exclusive Start Key"
         + "|The table does not have|Invalid table/index name|.*ComparisonOperator \\w+ is not valid)",
     ),
     Explained(
@@ -280,7 +287,7 @@ EXPRESSIONS = [
         atoll=VALIDATION
         + ".*(Global secondary index \\S+ does not project|Select type ALL_ATTRIBUTES is not supported)",
         local=VALIDATION
-        + "(Filter Expression can only contain|.*Condition parameter type does not match|.*does not project one or more filter attributes)",
+        + "(Filter Expression can only|Conditions can be of length|.*Condition parameter type does not match|.*does not project one or more filter attributes)",
     ),
     Explained(
         "expressions are checked before keys",
@@ -345,7 +352,8 @@ TRANSACTIONS = [
         operation="^Transact(Write|Get)Items$",
         atoll=r"TransactionCanceledException: .*\[.*ValidationError",
         local="^400 (ValidationException|TransactionCanceledException): "
-        "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*value for a key attribute)",
+        "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*value for a key attribute"
+        r"|.*\[ValidationError\])",
     ),
     Explained(
         "one key in two spellings is one item",

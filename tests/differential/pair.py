@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from differential import definitions
 from differential.comparison import Difference, compare, outcome, pages
 from differential.tables import TABLES, Step
 
@@ -55,6 +56,7 @@ class Pair:
     def clear(self) -> None:
         """Make the two stores equal again, after a write that only one of them did."""
         for client in self._clients:
+            ask(client, Step("DeleteTable", {"TableName": definitions.NAME}))
             for table in TABLES:
                 for item in client.call("Scan", {"TableName": table.name}).body["Items"]:
                     client.call("DeleteItem", {"TableName": table.name, "Key": {n: item[n] for n in table.key_names}})
