@@ -84,6 +84,9 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
            ["full", "relaxed"])  # fmt: skip
     option("--control-plane-delay", "0", "seconds that CREATING, UPDATING and DELETING last")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
+    option("--ttl-delay", "0", "seconds that expired items stay before they are deleted")
+    option("--ttl-rate", "", "expired items to delete a second at most")
+    flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--functions", "", "a TOML file of functions and of the tables whose changes they are given")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
@@ -146,6 +149,9 @@ def _config(options: argparse.Namespace) -> Config:
             account=options.account,
             control_plane_delay_ms=int(float(options.control_plane_delay) * 1000),
             error_style=options.error_style,
+            ttl_delay_ms=int(float(options.ttl_delay) * 1000),
+            ttl_rate=int(options.ttl_rate) if options.ttl_rate else None,
+            strict_stream_readers=options.strict_stream_readers,
         )
         config = Config(
             host=options.host,
@@ -169,6 +175,8 @@ def _config(options: argparse.Namespace) -> Config:
         raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
     if settings.control_plane_delay_ms < 0:
         raise Refused("--control-plane-delay takes a number of seconds from 0")
+    if config.settings.ttl_rate is not None and config.settings.ttl_rate < 1:
+        raise Refused("--ttl-rate takes a number from 1")
     if config.workers < 1:
         raise Refused("--workers takes a number from 1")
     if config.workers > 1 and config.data is None:

@@ -9,7 +9,9 @@ import pytest
 from atoll.api import items, queries, tables
 from atoll.database import expiry, ttl
 from atoll.database import format as fmt
+from atoll.database.region import Settings
 from atoll.errors import ApiError
+from tests.database.conftest import World
 
 NOW = 1_800_000_000
 HOUR_MS = 3600 * 1000
@@ -124,17 +126,20 @@ def test_an_expired_item_leaves_every_index(world: Any) -> None:
     assert counters == [0, 0]
 
 
-def test_the_delay_and_the_rate_can_be_chosen(world: Any) -> None:
+def test_the_delay_and_the_rate_can_be_chosen() -> None:
+    world = World(Settings(ttl_delay_ms=10_000, ttl_rate=2))
     world.create()
     world.set_ttl()
     for i in range(5):
         world.put("a", i, **expires(0))
     world.clock.advance(10_000)
     now_ms = world.clock.now_ms()
-    assert world.step(ttl.delete_expired, delay_ms=10_000) == now_ms + 1_000
+    assert world.step(ttl.delete_expired) == now_ms + 1_000
+    world.clock.advance(1_000)
+    now_ms = world.clock.now_ms()
     left = []
-    for expected in (now_ms + 500, now_ms + 500, None):
-        assert world.step(ttl.delete_expired, limit=2, pause_ms=500) == expected
+    for expected in (now_ms + 1_000, now_ms + 1_000, None):
+        assert world.step(ttl.delete_expired) == expected
         left.append(sum(world.get("a", i) is not None for i in range(5)))
     assert left == [3, 1, 0]
     deleted = world.read(lambda snapshot: snapshot.counter(fmt.expired_counter(world.table().space)))

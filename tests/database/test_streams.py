@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
 
 from atoll.api import streams, tables
+from atoll.database.region import Settings
 from atoll.errors import ApiError
+from tests.database.conftest import World
 
 HOUR_MS = 3600 * 1000
 
@@ -252,10 +253,11 @@ def test_streams_are_listed_in_pages(world: Any) -> None:
     assert refusal(world.call, streams.list_streams, Limit=101)[0] == "ValidationException"
 
 
-def test_a_third_reader_of_a_shard_is_throttled_if_asked_for(world: Any) -> None:
+def test_a_third_reader_of_a_shard_is_throttled_if_asked_for() -> None:
+    world = World(Settings(strict_stream_readers=True))
     world.create()
     arn, shard = only_shard(world)
-    strict = partial(streams.get_records, readers=streams.Readers())
+    strict = streams.get_records
     first, second, third = (world.iterator(arn, shard) for _ in range(3))
     following = world.call(strict, ShardIterator=first)["NextShardIterator"]
     world.call(strict, ShardIterator=second)

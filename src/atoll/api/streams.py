@@ -135,8 +135,7 @@ def _timestamp_ms(seconds: float | None, now_ms: int) -> int:
     return int(seconds * 1000)
 
 
-async def get_records(region: Region, body: Body, *, readers: Readers | None = None) -> Answer:
-    """With `readers`, a shard is read by two at a time at most."""
+async def get_records(region: Region, body: Body) -> Answer:
     limit = body.get("Limit") or limits.STREAM_RECORDS
     if limit > limits.STREAM_RECORDS:
         raise texts.too_many_records()
@@ -147,8 +146,8 @@ async def get_records(region: Region, body: Body, *, readers: Readers | None = N
     now_ms = region.clock.now_ms()
     if now_ms > iterator.issued_ms + limits.STREAM_ITERATOR_MS:
         raise texts.iterator_expired()
-    if readers is not None:
-        readers.admit(iterator, now_ms)
+    if region.settings.strict_stream_readers:
+        region.readers.admit(iterator.arn, iterator.shard, iterator.reader, now_ms)
 
     def read(snapshot: Snapshot) -> streams.Page:
         stored, stored_shard = snapshot.get_many(
@@ -208,24 +207,3 @@ def parse_iterator(token: str) -> Iterator:
 
 def _checksum(arn: str, state: bytes) -> bytes:
     return blake2b(arn.encode() + state, digest_size=_CHECKSUM, person=b"shard iterator").digest()
-
-
-class Readers:
-    """Who read which shard within the last second, in this process."""
-
-    WINDOW_MS = 1_000
-    _MOST_SHARDS = 1_000
-
-    def __init__(self) -> None:
-        self._seen_ms: dict[tuple[str, int], dict[int, int]] = {}
-
-    def admit(self, iterator: Iterator, now_ms: int) -> None:
-        """Raises LimitExceededException if two others are reading the shard."""
-        if len(self._seen_ms) > self._MOST_SHARDS:
-            self._seen_ms = {k: v for k, v in self._seen_ms.items() if max(v.values()) + self.WINDOW_MS > now_ms}
-        shard = (iterator.arn, iterator.shard)
-        active = {r: ms for r, ms in self._seen_ms.get(shard, {}).items() if ms + self.WINDOW_MS > now_ms}
-        if iterator.reader not in active and len(active) >= limits.STREAM_READERS:
-            raise texts.too_many_readers()
-        active[iterator.reader] = now_ms
-        self._seen_ms[shard] = active

@@ -149,7 +149,8 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
             changed = streams.enable(tx, region, changed, stream["StreamViewType"], now_ms)
         else:
             changed = streams.disable(tx, region, changed, now_ms)
-    if changed.throughput != table.throughput or changed.billing_mode != table.billing_mode:
+    capacity = (changed.throughput, changed.billing_mode, changed.warm)
+    if capacity != (table.throughput, table.billing_mode, table.warm):
         changed = shards.repartition(tx, region, changed, now_ms)
     return changed
 

@@ -31,6 +31,7 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     if table.ttl is not None:
         spaces.append(table.ttl.space)
     for space in spaces:
+        tx.delete(fmt.backfill_key(space))
         discard(tx, space, now_ms)
     discard(tx, table.log_space, now_ms + limits.STREAM_RETENTION_MS)
 

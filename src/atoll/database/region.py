@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from atoll.clock import Clock, HybridClock
 from atoll.database.catalog import Catalog
+from atoll.database.readers import Readers
 from atoll.storage.engine import Engine
 
 
@@ -17,6 +18,12 @@ class Settings:
     """How long CREATING, UPDATING and DELETING last."""
     error_style: str = "classic"
     """classic or 2026: the envelope of validation errors of writes."""
+    ttl_delay_ms: int = 0
+    """How long expired items stay before they are deleted."""
+    ttl_rate: int | None = None
+    """How many expired items are deleted a second at most; None is as fast as it goes."""
+    strict_stream_readers: bool = False
+    """Whether a third reader of a shard is throttled, as the service does."""
 
 
 @dataclass
@@ -30,10 +37,18 @@ class Region:
     wake: Callable[[], None] = lambda: None
     """Tells the background steps that there may be something to do."""
     catalog: Catalog = field(default_factory=Catalog)
+    readers: Readers = field(default_factory=Readers)
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:
         self.versions = HybridClock(self.clock, self.name)
+
+    def rewind(self, last: int = 0) -> None:
+        """Forget what has not happened yet: the clock was set back, and perhaps the store with it. `last` is the time
+        of the last version that was given."""
+        self.catalog.forget()
+        self.readers = Readers()
+        self.versions = HybridClock(self.clock, self.name, last)
 
     def arn(self, resource: str) -> str:
         return f"arn:aws:dynamodb:{self.name}:{self.settings.account}:{resource}"

@@ -38,8 +38,6 @@ TRIMMED_CHANGES = 500
 
 TRIM_INTERVAL_MS = 60_000
 """A shard is looked at this often at most, so changes live up to that much longer."""
-SIZE_INTERVAL_MS = 10 * 60_000
-"""How often tables are measured."""
 
 
 @lru_cache(maxsize=4096)
@@ -193,13 +191,12 @@ def rotate(tx: Transaction, region: Region, now_ms: int) -> int | None:
 
 
 def split(tx: Transaction, region: Region, now_ms: int) -> int | None:
-    """Give tables that have grown the partitions that their size needs."""
-    tables = region.catalog.tables(tx)
-    for table in tables:
+    """Give tables that have grown the partitions that their size needs. Only writes make them grow, never time."""
+    for table in region.catalog.tables(tx):
         size = tx.counter(fmt.bytes_counter(table.space))
         if size > len(table.shards) * limits.PARTITION_BYTES and table.status != "DELETING":
             catalog.save(tx, repartition(tx, region, table, now_ms))
-    return now_ms + SIZE_INTERVAL_MS if tables else None
+    return None
 
 
 def trim(tx: Transaction, region: Region, now_ms: int) -> int | None:

@@ -14,7 +14,6 @@ from atoll.database.schema import dump, load
 from atoll.errors import multi as texts
 from atoll.storage.engine import Transaction
 
-
 FORGET_ROWS = 500
 
 

@@ -102,17 +102,12 @@ def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
     return True
 
 
-def delete_expired(
-    tx: Transaction,
-    region: Region,
-    now_ms: int,
-    *,
-    delay_ms: int = 0,
-    limit: int = DELETED_ITEMS,
-    pause_ms: int = 0,
-) -> int | None:
-    """Delete up to `limit` items that expired more than `delay_ms` ago; the rest, if there is one, after a pause.
-    Returns when the next item will be due: a write may always bring one that expires sooner."""
+def delete_expired(tx: Transaction, region: Region, now_ms: int, *, limit: int = DELETED_ITEMS) -> int | None:
+    """Delete up to `limit` items whose time, and the delay after it, is over. Returns when the next item will be due: a write
+    may always bring one that expires sooner."""
+    delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
+    limit = limit if rate is None else min(limit, rate)
+    pause_ms = 0 if rate is None else limit * 1000 // rate
     tables = [t for t in region.catalog.tables(tx) if t.ttl is not None and t.ttl.status == "ENABLED"]
     if not tables:
         return None

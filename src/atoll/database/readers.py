@@ -1,0 +1,28 @@
+"""How many read a shard at the same time: the service throttles more than two, and Atoll does where it is asked to be
+as strict."""
+
+from __future__ import annotations
+
+from atoll import limits
+from atoll.errors import streams as texts
+
+WINDOW_MS = 1_000
+MOST_SHARDS = 1_000
+
+
+class Readers:
+    """Who read which shard within the last second, in this process."""
+
+    def __init__(self) -> None:
+        self._seen_ms: dict[tuple[str, int], dict[int, int]] = {}
+
+    def admit(self, stream: str, shard: int, reader: int, now_ms: int) -> None:
+        """Raises LimitExceededException if two others are reading the shard of this stream (its ARN)."""
+        if len(self._seen_ms) > MOST_SHARDS:
+            self._seen_ms = {k: v for k, v in self._seen_ms.items() if max(v.values()) + WINDOW_MS > now_ms}
+        seen = self._seen_ms.get((stream, shard), {})
+        active = {one: ms for one, ms in seen.items() if ms + WINDOW_MS > now_ms}
+        if reader not in active and len(active) >= limits.STREAM_READERS:
+            raise texts.too_many_readers()
+        active[reader] = now_ms
+        self._seen_ms[stream, shard] = active
