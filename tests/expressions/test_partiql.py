@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from atoll.errors import ApiError
 from atoll.expressions import partiql, partiql_keys, tree
 from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.partiql import Column, Deleting, Inserting, Reading, Updating
@@ -83,6 +84,14 @@ def test_delete() -> None:
 )
 def test_conditions(text: str, expected: tree.ConditionNode) -> None:
     assert prepared(f"SELECT * FROM Tab WHERE {text}")[0].where == expected
+
+
+def test_long_statements_do_not_become_deep_trees() -> None:
+    statement, _ = prepared("SELECT * FROM Tab WHERE " + " OR ".join(["a = 1"] * 900))
+    assert len(statement.where.terms) == 900
+    for text in ("a = 1" + " + 1" * 1500, "NOT " * 1500 + "a = 1", "a = " + "- " * 1500 + "1", "a = " + "[" * 1500):
+        with pytest.raises(ApiError, match="well formed"):
+            partiql.prepare(f"SELECT * FROM Tab WHERE {text}")
 
 
 def test_one_translation_serves_all_parameters() -> None:

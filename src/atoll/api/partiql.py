@@ -90,8 +90,8 @@ async def execute_statement(region: Region, body: Body) -> Answer:
 
 async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
     body = bound.body
-    of = fingerprint(body["Statement"], body.get("Parameters"))
-    position = position_of(body.get("NextToken"), of)
+    token = body.get("NextToken")
+    position = None if token is None else position_of(token, _fingerprint(bound))
     name = resolve_table(region, reading.table)
     source = {"IndexName": reading.index, "ConsistentRead": body.get("ConsistentRead")}
 
@@ -107,11 +107,15 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
     )
     answer: Answer = {"Items": [shown(reading.columns, row) for row in found.page.rows]}
     if found.position is not None:
-        answer["NextToken"] = next_token(found.position, of)
+        answer["NextToken"] = next_token(found.position, _fingerprint(bound))
     mode = body.get("ReturnConsumedCapacity")
     if mode in _MODES:
         answer["ConsumedCapacity"] = queries.page_units(found.target, found.page, source).answer(mode)
     return answer
+
+
+def _fingerprint(bound: Bound) -> str:
+    return fingerprint(bound.body["Statement"], bound.body.get("Parameters"))
 
 
 # BatchExecuteStatement
@@ -288,7 +292,7 @@ def _read_capacity(tables: Sequence[Table], rows: Sequence[Row | None], mode: st
 
 async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
     token, now_ms = body.get("ClientRequestToken"), region.clock.now_ms()
-    of = "".join(fingerprint(bound.body["Statement"], bound.body.get("Parameters")) for bound in bounds)
+    of = "".join(map(_fingerprint, bounds))
 
     def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
         batch = _all_writes(_all_keyed(region, tx, bounds))

@@ -33,7 +33,7 @@ from atoll.model import paths
 from atoll.model.values import AttributeValue, Item, compare
 from atoll.storage.engine import Snapshot
 
-program = lru_cache(4096)(condition.program)
+program = lru_cache(512)(condition.program)
 """Of a condition's tree."""
 
 
@@ -180,9 +180,7 @@ def next_token(position: Position, fingerprint: str) -> str:
     return base64.b64encode(orjson.dumps({"of": fingerprint, "part": position.part, "key": position.key})).decode()
 
 
-def position_of(token: str | None, fingerprint: str) -> Position | None:
-    if token is None:
-        return None
+def position_of(token: str, fingerprint: str) -> Position:
     try:
         stored = orjson.loads(base64.b64decode(token, validate=True))
         of, position = stored["of"], Position(stored["part"], stored["key"])

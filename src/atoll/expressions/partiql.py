@@ -33,6 +33,9 @@ from atoll.model.values import AttributeValue, Item
 
 Values = dict[str, AttributeValue]
 
+_STATEMENTS = 512  # remembered; those with literals may come only once, and each may have 8 KB
+_TYPES_OF_STATEMENT = 64
+
 
 class Column(NamedTuple):
     name: str
@@ -94,9 +97,13 @@ class Prepared(NamedTuple):
     statement: Statement
     literals: Values
     parameters: int
+    depends_on_content: bool
+    """Whether there are faults that not even the types of the values tell."""
+    checked: set[tuple[str, ...]]
+    """Types of parameters that the statement was found to be without fault with."""
 
 
-@lru_cache(4096)
+@lru_cache(_STATEMENTS)
 def prepare(text: str) -> Prepared:
     found, parameters = partiql_syntax.parse(text)
     translation = _Translation()
@@ -104,7 +111,18 @@ def prepare(text: str) -> Prepared:
         statement = translation.statement(found)
     except expression_texts.Fault as fault:
         raise validation(fault.args[0]) from None
-    return Prepared(statement, translation.literals, parameters)
+    depends = any(
+        isinstance(node, tree.Between) or (isinstance(node, tree.Function) and node.name == "attribute_type")
+        for node in tree.walk(_condition_of(statement))
+    )
+    return Prepared(statement, translation.literals, parameters, depends, set())
+
+
+def _condition_of(statement: Statement) -> tree.ConditionNode | None:
+    match statement:
+        case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
+            return where
+    return None
 
 
 def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Values:
@@ -114,7 +132,12 @@ def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Value
     if len(parameters) < prepared.parameters:
         raise errors.parameter_count()
     values = {**prepared.literals, **{f"?{index}": value for index, value in enumerate(parameters)}}
-    _check_operands(prepared.statement, values)
+    types = tuple([next(iter(value)) for value in parameters[: prepared.parameters]])
+    if types not in prepared.checked or prepared.depends_on_content:
+        _check_operands(prepared.statement, values)
+        if len(prepared.checked) >= _TYPES_OF_STATEMENT:
+            prepared.checked.clear()
+        prepared.checked.add(types)
     return values
 
 
@@ -138,27 +161,21 @@ _NAMES = _AnyName()
 def _check_operands(statement: Statement, values: Values) -> None:
     """Faults that show only with the values. Of two paths that overlap, texts name them the other way round than those
     of expressions do."""
+    where = _condition_of(statement)
     try:
         match statement:
-            case Reading(columns=columns, where=where):
-                paths = tuple(tree.PathOperand(column.path) for column in columns or ())
-                operands.check_projection(paths[::-1], _NAMES, values)
-                _check_condition(where, values)
-            case Updating(actions=actions, sets=sets, where=where):
+            case Reading(columns=columns):
+                paths = [tree.PathOperand(column.path) for column in columns or ()]
+                operands.check_projection(tuple(paths[::-1]), _NAMES, values)
+            case Updating(actions=actions, sets=sets):
                 for function, value, at in sets:
                     if next(iter(values[value])) not in ("SS", "NS", "BS"):
                         raise errors.set_function_value(function, at)
                 operands.check_update(actions[::-1], _NAMES, values)
-                _check_condition(where, values)
-            case Deleting(where=where) | Checking(Reading(where=where)):
-                _check_condition(where, values)
+        if where is not None:
+            operands.check_condition(where, _NAMES, values)
     except expression_texts.Fault as fault:
         raise validation(fault.args[0]) from None
-
-
-def _check_condition(where: tree.ConditionNode | None, values: Values) -> None:
-    if where is not None:
-        operands.check_condition(where, _NAMES, values)
 
 
 _is_table_name = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:.*").fullmatch

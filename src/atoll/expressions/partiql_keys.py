@@ -6,9 +6,11 @@ still what decides about each item, unless its terms were used up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 from atoll.errors import expressions as expression_texts
 from atoll.errors import keys as key_texts
@@ -81,31 +83,58 @@ class Access:
 def access(
     where: tree.ConditionNode | None, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], values: Values
 ) -> Access:
+    found = _analysis(where, tuple(name for name, _ in partition), tuple(name for name, _ in sort))
+    types = dict([*partition, *sort])
+    for name, value, is_condition in found.compared:
+        _check_key_value(name, types[name], values[value], is_condition)
+    if found.choices is None:
+        return Access(None, (), found.exact)
+    partitions = tuple(product(*(_distinct([values[name] for name in choice]) for choice in found.choices)))
+    narrowed = []
+    for operator, operands in found.sort:
+        given = tuple([values[operand] for operand in operands])
+        narrowed.append(KeyCondition((), given) if operator == "=" else KeyCondition((), (), operator, given))
+    return Access(partitions, tuple(narrowed), found.exact)
+
+
+class _Analysis(NamedTuple):
+    """What a condition says about the attributes of a key schema, whatever its values are."""
+
+    choices: tuple[tuple[str, ...], ...] | None
+    """For each attribute of the partition key the values that it may have; None if one may have any."""
+    sort: tuple[tuple[str, tuple[str, ...]], ...]
+    """Operators and values that the sort key is compared with."""
+    exact: bool
+    compared: tuple[tuple[str, str, bool], ...]
+    """All values that key attributes are compared with, and whether that narrows what is read."""
+
+
+@lru_cache(512)
+def _analysis(where: tree.ConditionNode | None, partition: tuple[str, ...], sort: tuple[str, ...]) -> _Analysis:
     terms = terms_of(where)
-    found = [_equalities(where, name) for name, _ in partition]
-    partitions = None
-    if all(one is not None for one in found):
-        choices = [_distinct([values[name] for name in one or ()]) for one in found]
-        partitions = tuple(product(*choices))
-    _check_keys(where, [*partition, *sort], values, narrow=partitions is not None)
-    if partitions is None:
-        return Access(None, (), exact=not terms)
-    narrowed: list[KeyCondition] = []
+    check_paths((node.path for node in tree.walk(where) if isinstance(node, tree.PathOperand)), partition + sort)
+    choices: list[tuple[str, ...]] = []
+    for name in partition:
+        equalities = _equalities(where, name)
+        if equalities is None:
+            return _Analysis(None, (), not terms, tuple(_compared(where, partition + sort, ())))
+        choices.append(equalities)
+    narrowed = []
+    left = set(partition)
     used = 0
-    names = {name for name, _ in partition}
     for term in terms:
         comparison = _comparison(term)
         if comparison is None:
             continue
         name, operator, operands = comparison
-        if name in names and operator == "=":
-            names.discard(name)
+        if name in left and operator == "=":
+            left.discard(name)
             used += 1
-        elif sort and name == sort[0][0]:
-            given = tuple(values[operand] for operand in operands)
-            narrowed.append(KeyCondition((), given) if operator == "=" else KeyCondition((), (), operator, given))
+        elif name in sort[:1]:
+            narrowed.append((operator, operands))
             used += 1
-    return Access(partitions, tuple(narrowed), exact=used == len(terms))
+    compared = tuple(_compared(where, partition + sort, terms))
+    return _Analysis(tuple(choices), tuple(narrowed), used == len(terms), compared)
 
 
 def _distinct(values: list[AttributeValue]) -> list[AttributeValue]:
@@ -148,13 +177,11 @@ def _equalities(node: tree.ConditionNode | None, name: str) -> tuple[str, ...] |
     return None
 
 
-def _check_keys(
-    where: tree.ConditionNode | None, keys: Sequence[KeyAttribute], values: Values, *, narrow: bool
-) -> None:
-    """Key attributes are compared with values of their type only. `narrow`: there are conditions on the partition."""
-    types = dict(keys)
-    conditions = set(map(id, terms_of(where))) if narrow else set()
-    check_paths((node.path for node in tree.walk(where) if isinstance(node, tree.PathOperand)), list(types))
+def _compared(
+    where: tree.ConditionNode | None, names: tuple[str, ...], narrowing: Terms
+) -> Iterator[tuple[str, str, bool]]:
+    """Key attributes are compared with values of their types only."""
+    conditions = set(map(id, narrowing))
     for node in tree.walk(where):
         match node:
             case tree.Compare(_, left, right):
@@ -167,13 +194,12 @@ def _check_keys(
                 operands = args
             case _:
                 continue
-        name_of = next((o.path[0] for o in operands if isinstance(o, tree.PathOperand) and o.path[0] in types), None)
-        if name_of is None:
-            continue
-        for operand in operands:
-            if isinstance(operand, tree.ValueOperand):
-                is_condition = id(node) in conditions and not isinstance(node, tree.In)
-                _check_key_value(str(name_of), types[str(name_of)], values[operand.name], is_condition)
+        name = next((o.path[0] for o in operands if isinstance(o, tree.PathOperand) and o.path[0] in names), None)
+        if name is not None:
+            is_condition = id(node) in conditions and not isinstance(node, tree.In)
+            for operand in operands:
+                if isinstance(operand, tree.ValueOperand):
+                    yield str(name), operand.name, is_condition
 
 
 def check_paths(paths: Iterable[Path], key_names: Sequence[str]) -> None:

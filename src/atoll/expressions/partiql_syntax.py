@@ -267,7 +267,11 @@ class _Parser:
             left = Node("operator", self.at(operator), "NOT", (self.expression(_NOT),))
         else:
             left = self.unary()
+        height = 0
         while _LEVELS.get(self.kind, 0) >= level:
+            height += self.kind not in ("AND", "OR")
+            if height > _DEPTH:
+                raise self.malformed()
             left = self.binary(left)
         self.depth -= 1
         return left
@@ -286,7 +290,10 @@ class _Parser:
             case "BETWEEN" | "LIKE" | "IN":
                 return self.comparison(left, operator)
         symbol = "<>" if operator.kind == "!=" else operator.kind
-        return Node("operator", at, symbol, (left, self.expression(_LEVELS[operator.kind] + 1)))
+        right = self.expression(_LEVELS[operator.kind] + 1)
+        if symbol in ("AND", "OR") and left.kind == "operator" and left.value == symbol:
+            return Node("operator", at, symbol, (*left.args, right))  # long chains must not become deep trees
+        return Node("operator", at, symbol, (left, right))
 
     def negated(self, left: Node) -> Node:
         return self.comparison(left, self.expect("BETWEEN", "LIKE", "IN"))
