@@ -112,10 +112,18 @@ class Update:
         before = old.item if old is not None else self.key
         item = self.update.apply(before) if self.update is not None else before
         indexes.check_keys(self.table, item)
-        size = values.check_item(item)  # a SET may have nested it too deep
+        size = old.size if old is not None else values.item_size(before)
+        if self.update is not None:
+            size += _grown(before, item, self.update.attributes)
         if size > limits.ITEM_BYTES:
             raise value_texts.updated_item_too_large()
         return Image(item, size, orjson.dumps(item))
+
+
+def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
+    """By how many bytes an update of these attributes changed the item. Also refuses what a SET nested too deep."""
+    removed = values.item_size({name: before[name] for name in names if name in before})
+    return values.check_item({name: after[name] for name in names if name in after}) - removed
 
 
 @dataclass(slots=True)
