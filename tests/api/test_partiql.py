@@ -408,6 +408,11 @@ def test_what_fails_a_whole_batch(sql: Partiql) -> None:
     assert refused(sql.batch, read, read).message == "Provided list of item keys contains duplicates"
 
 
+def test_parameters_that_cannot_be_read_fail_a_whole_batch(sql: Partiql) -> None:
+    statement = {"Statement": "SELECT * FROM Plain WHERE pk = ?", "Parameters": [{"S": 1}]}
+    assert refused(sql.batch, statement).code == "SerializationException"
+
+
 # Transactions
 
 

@@ -150,6 +150,8 @@ def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:
     try:
         bound = bind(body)
     except errors.ApiError as refusal:
+        if refusal.code not in texts.BATCH_CODES:
+            raise  # parameters that cannot even be read
         return refusal
     return texts.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
 

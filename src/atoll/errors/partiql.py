@@ -288,7 +288,7 @@ def exists_form() -> ApiError:
 
 
 # BatchExecuteStatement answers errors by statement, with codes of its own.
-_BATCH_CODES = {
+BATCH_CODES = {
     "ValidationException": "ValidationError",
     "ConditionalCheckFailedException": "ConditionalCheckFailed",
     "DuplicateItemException": "DuplicateItem",
@@ -304,4 +304,4 @@ _BATCH_CODES = {
 
 
 def batch_error(refusal: ApiError) -> dict[str, Any]:
-    return {"Code": _BATCH_CODES[refusal.code], "Message": refusal.message, **(refusal.fields or {})}
+    return {"Code": BATCH_CODES[refusal.code], "Message": refusal.message, **(refusal.fields or {})}
