@@ -20,7 +20,7 @@ from typing import Any
 
 from atoll import errors
 from atoll.api import operations
-from atoll.clock import Clock, HybridClock, ManualClock, SkewedClock, SystemClock
+from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.database import backfill, deletion, shards, tokens, ttl
 from atoll.database.region import Region, Settings
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
@@ -160,10 +160,10 @@ class Node:
                     break
                 self.clock.set(wake_ms)
                 await asyncio.sleep(0)
-            if now_ms < self.clock.now_ms():  # records shall have the time that it is from now on
-                for region in self.regions.values():
-                    region.versions = HybridClock(self.clock, region.name)
+            back = now_ms < self.clock.now_ms()
             self.clock.set(now_ms)
+            for region in self.regions.values() if back else ():
+                region.rewind()
             await self.settle()
 
     async def settle(self) -> int | None:

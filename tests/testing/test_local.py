@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -301,3 +302,37 @@ class TestState:
             for region in ("us-east-1", "us-west-2", "eu-north-1")
         }
         assert tables == {"us-east-1": ["East"], "us-west-2": ["West"], "eu-north-1": []}
+
+    def test_readers_of_a_later_time_do_not_hold_back_those_of_an_earlier_one(self) -> None:
+        with testing.serve(strict_stream_readers=True) as server:
+            table = make_table(server, **STREAM)
+            state = server.snapshot()
+            server.clock.advance("1h")
+            for _ in range(2):
+                records(server, table)
+            server.restore(state)
+            for _ in range(2):
+                records(server, table)
+            server.clock.advance("1h")
+            for _ in range(2):
+                records(server, table)
+            server.clock.set(server.clock.time() - 3600)
+            for _ in range(2):
+                records(server, table)
+
+
+class TestExamples:
+    def test_no_seat_is_sold_twice(self, server: testing.LocalServer) -> None:
+        variables = {
+            "AWS_ENDPOINT_URL_DYNAMODB": server.endpoint_url,
+            "AWS_DEFAULT_REGION": server.region,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+            "NO_PROXY": "127.0.0.1",
+        }
+        program = Path(__file__).parents[2] / "examples" / "optimistic_locking.py"
+        done = subprocess.run([sys.executable, program], env=os.environ | variables, capture_output=True, text=True)
+        *told, last = done.stdout.splitlines()
+        assert last == "20 seats sold, 0 left, version 21", done.stderr
+        assert sorted(int(line.split()[-2]) for line in told if "sold a seat" in line) == list(range(20))
+        assert server.client().list_tables()["TableNames"] == []

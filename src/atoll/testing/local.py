@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 import uvloop
 
 from atoll.api import admin
-from atoll.clock import HybridClock, ManualClock
+from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.errors import ApiError
 from atoll.node import Config, Node
@@ -175,8 +175,7 @@ class LocalServer:
         for name, region in self._node.regions.items():
             rows, last = state.regions.get(name, empty)
             _engine(region).restore(rows)
-            region.versions = HybridClock(clock, name, last)
-            region.catalog.forget()
+            region.rewind(last)
             region.wake()
 
 

@@ -1,0 +1,138 @@
+"""The documentation says what is there, and what it shows works."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from atoll import testing
+from atoll.cli import _parser
+
+urlopen = build_opener(ProxyHandler({})).open
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+
+OPTION_ROW = re.compile(r"^\| `(--[a-z-]+)` \| `([A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def options(command: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    """The options of a command and of those below it: (command, option)."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from options(name, below)
+        elif action.option_strings and action.dest != "help":
+            yield command, action
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("ATOLL_", "AWS_"))]:
+        monkeypatch.delenv(name)
+
+
+class TestConfiguration:
+    PAGE = (ROOT / "docs" / "configuration.md").read_text()
+
+    def test_every_option_of_the_server_stands_in_the_table_with_its_variable_and_default(self) -> None:
+        documented = {option: (variable, default) for option, variable, default in OPTION_ROW.findall(self.PAGE)}
+        for command, action in options("", _parser()):
+            if command != "serve":
+                continue
+            (name,) = action.option_strings
+            default = "off" if action.const is True else f"`{action.default}`" if action.default else "none"
+            assert documented.pop(name, None) == ("ATOLL_" + action.dest.upper(), default), name
+        assert not documented, "these options are not there any more"
+
+    def test_every_choice_is_named(self) -> None:
+        for _, action in options("", _parser()):
+            for choice in action.choices or ():
+                assert f"`{choice}`" in self.PAGE, action.option_strings
+
+    def test_every_option_of_other_commands_is_named(self) -> None:
+        there = {name for _, action in options("", _parser()) for name in action.option_strings}
+        named = set(re.findall(r"--[a-z][a-z-]*", self.PAGE))
+        assert there - {"--version"} <= named
+        assert named <= there, "these options are not there any more"
+
+
+class TestLinks:
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+    def test_links_lead_somewhere(self, page: Path) -> None:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if target.startswith(("https://", "http://", "mailto:")):
+                continue
+            path, _, anchor = target.partition("#")
+            linked = page if not path else page.parent / path
+            assert linked.exists(), f"{target} leads nowhere"
+            if anchor:
+                assert anchor in anchors(linked.read_text()), f"{target}: there is no such heading"
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of the headings, as forges make them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+class TestExamples:
+    def test_the_first_program_prints_what_the_readme_says(self, tmp_path: Path) -> None:
+        (program,) = blocks("README.md", "python")
+        (printed,) = blocks("README.md", "text")
+        exports = dict(re.findall(r"export (\w+)=(\S+)", "".join(blocks("README.md", "sh"))))
+        assert exports["AWS_ENDPOINT_URL_DYNAMODB"] == "http://127.0.0.1:8000"
+        with testing.serve() as server:
+            variables = os.environ | exports | {"AWS_ENDPOINT_URL_DYNAMODB": server.endpoint_url, "NO_PROXY": "*"}
+            (tmp_path / "first.py").write_text(program)
+            done = subprocess.run(
+                [sys.executable, "first.py"], cwd=tmp_path, env=variables, capture_output=True, text=True
+            )
+        assert done.stdout == printed, done.stderr
+
+    def test_the_examples_about_testing_pass(self, tmp_path: Path) -> None:
+        examples = blocks("docs/testing.md", "python")
+        for number, example in enumerate(examples):
+            (tmp_path / f"test_{number}.py").write_text(example)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
+        assert len(examples) == 6
+
+    def test_the_clock_and_streams_of_a_server_of_its_own_are_moved_as_shown(self) -> None:
+        shown = "".join(blocks("docs/testing.md", "sh"))
+        requests = re.findall(r"^curl localhost:8000/_atoll/(\S+)(?: -d '(.+?)')?", shown, re.MULTILINE)
+        assert len(requests) == 8
+        with testing.serve() as server:
+            for path, body in requests:
+                if path.startswith("streams/"):
+                    body = body.replace("arn:aws:dynamodb:...", stream_of_orders(server))
+                with urlopen(f"{server.endpoint_url}/_atoll/{path}", body.encode() or None) as answer:
+                    assert answer.status == 200
+
+
+def stream_of_orders(server: testing.LocalServer) -> str:
+    """The ARN, of tables made in two regions where they are not there yet."""
+    for region in (server.region, "eu-west-1"):
+        client = server.client(region_name=region)
+        if not client.list_tables()["TableNames"]:
+            client.create_table(
+                TableName="Orders",
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+                StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+            )
+    return server.client().describe_table(TableName="Orders")["Table"]["LatestStreamArn"]
