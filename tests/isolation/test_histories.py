@@ -295,7 +295,7 @@ def test_a_single_stale_read_among_thousands_is_found(shape: Shape) -> None:
 
 
 def test_tiny_histories_are_judged_as_by_trying_every_order() -> None:
-    """Exactly where items are lists, and where single items are replaced; without a false alarm where both are mixed."""
+    """Exactly where items are lists, and where single items are replaced; without false alarm where both are mixed."""
     tiny = Shape(operations=5, clients=3, items=2, width=2, unanswered=0.15)
     single = Shape(operations=5, clients=3, items=2, width=1, unanswered=0.15, replacing=1, conditional_replacing=False)
     mixed = Shape(operations=5, clients=3, items=2, width=2, unanswered=0.15, replacing=0.4)
