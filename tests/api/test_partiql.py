@@ -89,6 +89,13 @@ def keys(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
 # SELECT
 
 
+def test_batches_and_transactions_show_columns_in_their_places(sql: Partiql) -> None:
+    select = "SELECT m.x, m.y[0] FROM Things WHERE pk = 'r' AND sk = 7"
+    item = {"m": {"M": {"x": {"N": "7"}, "y": {"L": [{"S": "y"}]}}}}
+    assert sql.batch(select)["Responses"] == [{"TableName": "Things", "Item": item}]
+    assert sql.transact(select)["Responses"] == [{"Item": item}]
+
+
 @pytest.mark.parametrize(
     ("where", "expected"),
     [

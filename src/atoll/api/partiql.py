@@ -15,6 +15,7 @@ from atoll.api.partiql_select import (
     fingerprint,
     next_token,
     position_of,
+    projected,
     select,
     shown,
 )
@@ -25,7 +26,6 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import multi as multi_texts
 from atoll.errors import partiql as texts
-from atoll.expressions import partiql
 from atoll.expressions.partiql import Checking, Deleting, Reading, Updating
 from atoll.model import values as model
 from atoll.storage.engine import Snapshot, Transaction
@@ -174,7 +174,7 @@ async def _batch_response(region: Region, one: Result, rows: dict[bytes, Row | N
     if isinstance(one.bound.statement, Reading):
         row = rows[one.row_key]
         if row is not None:
-            response["Item"] = shown(one.bound.statement.columns, row)
+            response["Item"] = projected(one.bound.statement.columns, row)
         consistent = one.bound.body.get("ConsistentRead") is True
         consumed.table = read_units(row.size if row is not None else 0, consistent=consistent)
         return response, consumed
@@ -206,18 +206,18 @@ async def execute_transaction(region: Region, body: Body) -> Answer:
 
 
 def _bound_in_transaction(index: int, body: Body) -> Bound:
-    prepared = partiql.prepare(body["Statement"])
-    statement = prepared.statement
     try:
+        bound = bind(body)
+        statement = bound.statement
         if isinstance(statement, Updating | Deleting) and statement.returning is not None:
             raise texts.transaction_returning()
         if isinstance(statement, Reading) and statement.index is not None:
             raise texts.transaction_index()
-        if len(body.get("Parameters") or ()) < prepared.parameters:
-            raise texts.parameter_count()
     except errors.ApiError as refusal:
+        if refusal.code != "ValidationException" or refusal.message == texts.malformed(body["Statement"]).message:
+            raise
         raise texts.in_transaction(index, refusal) from None
-    return Bound(statement, partiql.values_of(prepared, body.get("Parameters") or ()), body)
+    return bound
 
 
 def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound]) -> list[Keyed]:
@@ -277,7 +277,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
     responses = []
     for one, row in zip(found, rows, strict=True):
         assert isinstance(one.bound.statement, Reading)
-        responses.append({} if row is None else {"Item": shown(one.bound.statement.columns, row)})
+        responses.append({} if row is None else {"Item": projected(one.bound.statement.columns, row)})
     answer: Answer = {"Responses": responses}
     if mode in _MODES:
         answer["ConsumedCapacity"] = _read_capacity([one.table for one in found], rows, mode)

@@ -119,12 +119,12 @@ def _ranges(target: Target, access: Access, order: tuple[tuple[str, bool], ...])
     """In the order of the answer, and whether each is read from its end."""
     partition, *_ = target.keys.partition
     directions = dict(reversed(order))
+    if access.partitions is None and order:
+        raise texts.order_without_partition()
     for name in directions:
         if name not in target.keys.names:
             raise texts.order_attribute(name)
     if access.partitions is None:
-        if order:
-            raise texts.order_without_partition()
         return [reads.segment_range(target.space, 0, 1)], False
     reverse = any(directions.get(attribute.name, False) for attribute in target.keys.sort)
     if partition.name not in directions:
@@ -170,6 +170,11 @@ def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
         return row.fragment
     item = row.item
     return {name: value for name, path in columns if (value := paths.get(item, path)) is not None}
+
+
+def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
+    """What batches and transactions show of a row: each column in its place, as a projection expression does."""
+    return row.fragment if columns is None else paths.project(row.item, [column.path for column in columns])
 
 
 def fingerprint(statement: str, parameters: list[AttributeValue] | None) -> str:
