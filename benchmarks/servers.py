@@ -32,6 +32,7 @@ DYNALITE = "4.0.0"
 PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven", "node": "nodejs", "npm": "npm", "wrk": "wrk"}
 
 START_SECONDS = 60.0
+LOGS = 40
 
 
 def require(*programs: str) -> None:
@@ -173,9 +174,11 @@ def dynalite(directory: Path | None, name: str = "dynalite") -> Server:
 
 
 def log_file(name: str) -> Path:
-    """Several servers of one name may run at once: the number tells them apart."""
+    """Several servers of one name may run at once: the number tells them apart. The last few logs are kept."""
     folder = CACHE / "logs"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)[:-LOGS]:
+        old.unlink(missing_ok=True)
     return folder / f"{name.lower().replace(' ', '-')}-{os.getpid()}-{time.monotonic_ns()}.log"
 
 

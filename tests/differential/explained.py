@@ -287,13 +287,15 @@ EXPRESSIONS = [
         atoll=VALIDATION
         + ".*(Global secondary index \\S+ does not project|Select type ALL_ATTRIBUTES is not supported)",
         local=VALIDATION
-        + "(Filter Expression can only|Conditions can be of length|.*Condition parameter type does not match|.*does not project one or more filter attributes)",
+        + "(Filter Expression can only|Conditions can be of length|.*Condition parameter type does not match"
+        + "|.*does not project one or more filter attributes)",
     ),
     Explained(
         "expressions are checked before keys",
         atoll=VALIDATION + "(Invalid \\w+Expression: |Expression\\w+ contains)",
         local=VALIDATION
-        + "(The number of conditions on|One or more parameter values are not valid|Invalid attribute value type|.*Type mismatch for key)",
+        + "(The number of conditions on|One or more parameter values are not valid|Invalid attribute value type"
+        + "|.*Type mismatch for key)",
     ),
     Explained(
         "the text for consistent reads of a global index",
