@@ -192,6 +192,8 @@ def _fresh(policy: Policy, records: Sequence[Record], gathered: Gathered, window
         return Invoke(batch, window)
     if not gathered.caught_up:
         return Wait()
+    if not policy.batching_window_ms:
+        return Invoke(batch, window)
     due_ms = batch[0].written_ms + policy.batching_window_ms
     if window is not None:
         due_ms = min(due_ms, window.start_ms + policy.tumbling_window_ms)

@@ -334,31 +334,21 @@ def declare(tx: Transaction, region: Region, functions: Functions, now_ms: int) 
     """The mappings of the file are those that it asks for now, for the streams that there are."""
     wanted = {}
     for trigger in functions.registry.triggers:
-        table = region.catalog.find(tx, trigger.table)
-        if table is not None and table.stream is not None and table.stream.enabled:
-            arn = region.arn(f"table/{table.name}/stream/{table.stream.label}")
-            one = declared(functions, trigger, arn)
+        # Also those that have ended: they are followed to their end.
+        for stream in streams.listed(tx, trigger.table, None, now_ms):
+            one = declared(functions, trigger, streams.arn_of(region, stream))
             wanted[one.uuid] = one
-    streams_there = {(t.table, t.function) for t in functions.registry.triggers}
     for one in list(mapping.listed(tx)):
         if one.uuid in wanted:
             new = wanted.pop(one.uuid)
             if replace(new, modified_ms=one.modified_ms) != one:
                 mapping.save(tx, replace(new, modified_ms=now_ms))
-        elif one.declared and not _is_there(tx, region, one, streams_there, now_ms):
+        elif one.declared:
             mapping.delete(tx, one.uuid)
     made_by_request = {(one.stream_arn, one.function) for one in mapping.listed(tx) if not one.declared}
     for one in wanted.values():
         if (one.stream_arn, one.function) not in made_by_request:
             mapping.create(tx, region, replace(one, modified_ms=now_ms), now_ms)
-
-
-def _is_there(tx: Transaction, region: Region, one: Mapping, triggers: set[tuple[str, str]], now_ms: int) -> bool:
-    """A stream that has ended is followed to its end, as long as it can be read and the file still wants it."""
-    names = streams.parse_arn(region, one.stream_arn)
-    if names is None or (names[0], one.function) not in triggers:
-        return False
-    return any(d.label == names[1] for d in streams.listed(tx, names[0], None, now_ms))
 
 
 def declared(functions: Functions, trigger: Trigger, stream_arn: str) -> Mapping:
