@@ -172,6 +172,8 @@ class TestRefusals:
             (["--control-plane-delay", "soon"], "could not convert"),
             (["--control-plane-delay", "-1"], "--control-plane-delay takes a number of seconds from 0"),
             (["--control-plane-delay", "inf"], "cannot convert"),
+            (["--ttl-delay", "-1"], "--ttl-delay takes a number of seconds from 0"),
+            (["--ttl-rate", "0"], "--ttl-rate takes a number from 1"),
             (["--auth", "sigv4", "--in-memory", "--port", "0"], "there is none"),
             (["--tls-cert", "missing.pem", "--in-memory", "--port", "0"], "No such file"),
         ],

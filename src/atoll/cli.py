@@ -175,6 +175,8 @@ def _config(options: argparse.Namespace) -> Config:
         raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
     if settings.control_plane_delay_ms < 0:
         raise Refused("--control-plane-delay takes a number of seconds from 0")
+    if settings.ttl_delay_ms < 0:
+        raise Refused("--ttl-delay takes a number of seconds from 0")
     if config.settings.ttl_rate is not None and config.settings.ttl_rate < 1:
         raise Refused("--ttl-rate takes a number from 1")
     if config.workers < 1:
