@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.client import Answer
 from differential.comparison import compare, pages
 from differential.tables import Step
+
+from benchmarks.client import Answer
 
 GET = Step("GetItem", {"TableName": "plain"})
 
