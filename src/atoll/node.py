@@ -1,7 +1,8 @@
 """Wires one node: regions with their engines, the server, the loop of the background steps.
 
 The only module, beside tests and the command line, that names a concrete engine or starts a loop. A region is opened
-when the first request for it comes (a request's region is the one its signature is for): `DIR/<region>/atoll.db`.
+at the start if it has a store, `DIR/<region>/atoll.db`, or when the first request for it comes: a request's region is
+the one its signature is for.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Engine, Full, Transaction
 from atoll.storage.memory import MemoryEngine
+from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
@@ -115,7 +117,8 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-        self.region(config.region)
+        for region in {config.region, *self._stored_regions()}:
+            self.region(region)
         credentials = None
         if config.auth == "sigv4":
             if config.data is None:
@@ -134,7 +137,15 @@ class Node:
         self.server = Server(gateway.answer)
         addresses = await self.server.listen(config.host, config.port, ssl=self._tls(), reuse_port=config.workers > 1)
         self.address = addresses[0]
-        self.region(config.region).endpoint = "{}:{}".format(*self.address)
+        for region in self.regions.values():
+            region.endpoint = "{}:{}".format(*self.address)
+
+    def _stored_regions(self) -> list[str]:
+        """Those that have a store already: their background steps go on, asked for or not."""
+        data = self.config.data
+        if data is None or not data.is_dir():
+            return []
+        return [path.name for path in data.iterdir() if (path / STORE_FILE).is_file()]
 
     async def stop(self) -> None:
         """Answer what has arrived, finish the steps that run, close the stores."""

@@ -1,0 +1,51 @@
+"""One node: its regions."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from atoll.api import operations
+from atoll.clock import ManualClock
+from atoll.node import Config, Node
+
+START_MS = 1_800_000_000_000
+DYNAMODB = operations.DYNAMODB.target
+
+
+def call(node: Node, region: str, operation: str, **body: Any) -> Any:
+    return operations.call(node.region(region), DYNAMODB, operation, body)
+
+
+def test_stored_regions_go_on_by_themselves(tmp_path: Path) -> None:
+    """Items expire in every region that has a store, also before anybody asks for it."""
+    key = {"AttributeName": "pk", "KeyType": "HASH"}
+    definition = {"AttributeName": "pk", "AttributeType": "S"}
+
+    async def before() -> None:
+        node = Node(Config(data=tmp_path, port=0), ManualClock(START_MS))
+        await node.start()
+        await call(
+            node, "eu-west-1", "CreateTable", TableName="Things", KeySchema=[key], AttributeDefinitions=[definition],
+            BillingMode="PAY_PER_REQUEST",
+        )  # fmt: skip
+        specification = {"Enabled": True, "AttributeName": "until"}
+        await call(node, "eu-west-1", "UpdateTimeToLive", TableName="Things", TimeToLiveSpecification=specification)
+        item = {"pk": {"S": "a"}, "until": {"N": str(START_MS // 1000 + 60)}}
+        await call(node, "eu-west-1", "PutItem", TableName="Things", Item=item)
+        await node.settle()
+        await node.stop()
+
+    async def after() -> set[str]:
+        node = Node(Config(data=tmp_path, port=0), ManualClock(START_MS + 3_600_000))
+        await node.start()
+        await node.settle()
+        regions = set(node.regions)
+        found = await call(node, "eu-west-1", "GetItem", TableName="Things", Key={"pk": {"S": "a"}})
+        await node.stop()
+        assert found == {}
+        return regions
+
+    asyncio.run(before())
+    assert asyncio.run(after()) == {"us-east-1", "eu-west-1"}
