@@ -117,8 +117,8 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-        for region in {config.region, *self._stored_regions()}:
-            self.region(region)
+        for name in {config.region, *self._stored_regions()}:
+            self.region(name)
         credentials = None
         if config.auth == "sigv4":
             if config.data is None:
