@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from itertools import permutations
 
-from atoll.testing.histories import Operation, Read, Write
+from atoll.testing.histories import Operation, Outcome, Read, Write
 
 Chain = tuple[str, ...]
 
@@ -48,9 +48,9 @@ def serial(seed: object, shape: Shape) -> list[Operation]:
         names = [f"{generation}.{item}" for item in range(shape.items)]
         chosen = random_.sample(names, random_.randint(1, min(shape.width, shape.items)))
         reads, writes = _accesses(random_, shape, chosen, f"v{number}", store)
-        outcome = random_.choices(
-            ("ok", "failed", "unknown"), (1 - shape.failing - shape.unanswered, shape.failing, shape.unanswered)
-        )[0]
+        outcomes: tuple[Outcome, ...] = ("failed", "unknown", "ok")
+        weights = (shape.failing, shape.unanswered, 1 - shape.failing - shape.unanswered)
+        outcome = random_.choices(outcomes, weights)[0]
         if outcome == "ok" or (outcome == "unknown" and random_.random() < 0.5):
             for write in writes:
                 store[write.item] = (*(() if write.replaces else store.get(write.item, ())), write.value)

@@ -1,7 +1,7 @@
 """Clients in several processes against one server that is killed under them: every history has to be serializable.
 
-An ordinary run takes one short round with each number of workers. A soak (`ATOLL_SOAK`) takes ten minutes of rounds over
-one data directory, `ATOLL_SECONDS` of them; `ATOLL_SEED` chooses requests and the moments of the kills.
+An ordinary run takes one short round with each number of workers. A soak (`ATOLL_SOAK`) takes five minutes of rounds
+with each, over one data directory. `ATOLL_SECONDS` sets the time, `ATOLL_SEED` requests and the moments of the kills.
 """
 
 from __future__ import annotations

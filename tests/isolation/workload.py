@@ -23,9 +23,8 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "src")]
 
-from benchmarks.client import Answer, Client
-
 from atoll.testing.histories import Operation, Outcome, Read, Write, dump, load
+from benchmarks.client import Answer, Client
 
 TABLE = "isolation"
 CONNECTIONS = 3
@@ -101,7 +100,7 @@ class Session:
     def __init__(self, port: int, name: str, round_: str, seed: object, until_ns: int) -> None:
         self.history: list[Operation] = []
         self._port, self._name, self._round, self._until_ns = port, name, round_, until_ns
-        self._random = random.Random(f"{seed}/{name}")
+        self._random = random.Random(f"{seed}/{round_}/{name}")
         self._client: Client | None = None
         self._count = 0
         self._seen: dict[str, Chain] = {}
@@ -237,7 +236,7 @@ class Session:
                 writes.append(Write(item, value, replaces=is_register(item)))
             if kind in ("check", "both"):
                 held[item] = seen
-        token = {"ClientRequestToken": self._value()} if self._random.random() < 0.7 else {}
+        token = {"ClientRequestToken": f"{self._round}.{self._value()}"} if self._random.random() < 0.7 else {}
         body = {"TransactItems": actions, **token}
         self._call("TransactWriteItems", body, writes=writes, held=held, again=bool(token), items=items)
 
@@ -301,7 +300,7 @@ class Session:
 def refusals(answer: Answer, items: list[str]) -> dict[str, Chain]:
     """What a refused write was shown: the items whose conditions failed."""
     if answer.code == "ConditionalCheckFailedException":
-        return {items[0]: chain_of(answer.body.get("Item"))}
+        return {item: chain_of(answer.body.get("Item")) for item in items[:1]}
     if answer.code != "TransactionCanceledException":
         raise RuntimeError(f"unexpected answer: {answer}")
     reasons = zip(items, answer.body["CancellationReasons"], strict=True)

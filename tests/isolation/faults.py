@@ -1,0 +1,151 @@
+"""Engines that break one promise of the storage contract each, now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from atoll.database.writes import Cancelled
+from atoll.errors import ApiError, conditional_check_failed
+from atoll.storage.buffer import Buffer
+from atoll.storage.engine import Snapshot, T, Transaction
+from atoll.storage.memory import MemoryEngine
+
+LOG_KEY_BYTES = 16  # keys of items and of index entries are longer
+
+
+class Changes(NamedTuple):
+    rows: dict[bytes, bytes | None]
+    counters: dict[bytes, int]
+
+    @property
+    def items(self) -> list[bytes]:
+        return [key for key in self.rows if len(key) > LOG_KEY_BYTES]
+
+    def apply(self, tx: Transaction) -> None:
+        for key, value in self.rows.items():
+            if value is None:
+                tx.delete(key)
+            else:
+                tx.put(key, value)
+        for key, number in self.counters.items():
+            tx.add(key, number - tx.counter(key))
+
+
+class Faulty(MemoryEngine):
+    """Without fault as long as no item is written, so that tables can be made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.random = random.Random(1)
+        self.past: MemoryEngine | None = None
+        """The store as it was some transactions ago."""
+
+    def strikes(self, chance: float) -> bool:
+        return self.past is not None and self.random.random() < chance
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        result, changes = await run(self, fn)
+        if changes.items and (self.past is None or self.random.random() < 0.1):
+            self.past = copy(self)
+        await self.commit(changes)
+        return result
+
+    async def commit(self, changes: Changes) -> None:
+        await MemoryEngine.transact(self, changes.apply)
+
+
+async def run(engine: MemoryEngine, fn: Callable[[Transaction], T]) -> tuple[T, Changes]:
+    """What `fn` returns and what it would write to `engine`, which stays as it is."""
+
+    def look(snapshot: Snapshot) -> tuple[T, Changes]:
+        buffer = Buffer(snapshot)
+        return fn(buffer), Changes(buffer.rows, buffer.counters)
+
+    return await MemoryEngine.read(engine, look)
+
+
+def copy(engine: MemoryEngine) -> MemoryEngine:
+    made = MemoryEngine()
+    made.restore(engine.snapshot())
+    return made
+
+
+async def rows(engine: MemoryEngine, keys: list[bytes]) -> list[bytes | None]:
+    return await engine.read(lambda snapshot: snapshot.get_many(keys))
+
+
+class StaleReads(Faulty):
+    """Some reads see the past."""
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        if self.past is not None and self.strikes(0.05):
+            return await self.past.read(fn)
+        return await super().read(fn)
+
+
+class StaleDecisions(Faulty):
+    """Some transactions decide on the past."""
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        if self.past is None or not self.strikes(0.05):
+            return await super().transact(fn)
+        result, changes = await run(self.past, fn)
+        await self.commit(changes)
+        return result
+
+
+class SnapshotIsolation(Faulty):
+    """Transactions decide at one moment and commit at a later one; only what both write is a conflict."""
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        while self.past is not None:
+            then = copy(self)
+            result, changes = await run(then, fn)
+            await asyncio.sleep(0.002)
+            if await rows(then, changes.items) == await rows(self, changes.items):
+                await self.commit(changes)
+                return result
+        return await super().transact(fn)
+
+
+class TornCommits(Faulty):
+    """Transactions are applied in two steps."""
+
+    async def commit(self, changes: Changes) -> None:
+        keys = changes.items
+        late = {key: changes.rows.pop(key) for key in keys[len(keys) // 2 :]}
+        await super().commit(changes)
+        await asyncio.sleep(0.002)
+        await super().commit(Changes(late, {}))
+
+
+class ForgottenCommits(Faulty):
+    """Some transactions are acknowledged and never applied."""
+
+    async def commit(self, changes: Changes) -> None:
+        if not (changes.items and self.strikes(0.02)):
+            await super().commit(changes)
+
+
+class AppliedRefusals(Faulty):
+    """Some transactions are applied and refused nevertheless."""
+
+    async def commit(self, changes: Changes) -> None:
+        await super().commit(changes)
+        if changes.items and self.strikes(0.05):
+            raise conditional_check_failed()
+
+
+class RepeatedCommits(Faulty):
+    """Some transactions are applied twice, where their conditions hold twice."""
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        result = await super().transact(fn)
+        if self.strikes(0.05):
+            with suppress(ApiError, Cancelled):
+                await super().transact(fn)
+        return result

@@ -1,0 +1,61 @@
+"""The whole harness finds faults: its clients and its check, on a server whose engine breaks a promise now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from isolation import faults
+from isolation.workload import DEFINITION, sessions
+
+import atoll.testing
+from atoll.node import Node
+from atoll.storage.memory import MemoryEngine
+from atoll.testing.histories import Operation, check
+from benchmarks.client import Client
+
+SECONDS = 0.4
+ROUNDS = 20
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch, engine: type[MemoryEngine]) -> Iterator[int]:
+    monkeypatch.setattr(Node, "_open_engine", lambda node, region: engine())
+    with atoll.testing.serve(clock="system") as server:
+        port = int(server.endpoint_url.rpartition(":")[2])
+        with Client(port) as client:
+            assert client.call("CreateTable", DEFINITION).ok
+        yield port
+
+
+def load(port: int, number: int) -> list[Operation]:
+    return sessions(port, f"r{number}-a", "faults", time.monotonic_ns() + int(SECONDS * 1e9))
+
+
+@pytest.mark.parametrize(
+    ("engine", "kinds"),
+    [
+        (faults.StaleReads, {"stale read"}),
+        (faults.StaleDecisions, {"lost update"}),
+        (faults.SnapshotIsolation, {"write skew"}),
+        (faults.TornCommits, {"fractured read", "read skew"}),
+        (faults.ForgottenCommits, {"lost update"}),
+        (faults.AppliedRefusals, {"aborted read"}),
+        (faults.RepeatedCommits, {"duplicated write"}),
+    ],
+)
+def test_a_fault_of_the_engine_is_found(port: int, kinds: set[str]) -> None:
+    found: set[str] = set()
+    for number in range(ROUNDS):
+        found |= {anomaly.kind for anomaly in check(load(port, number))}
+        if found & kinds:
+            return
+    pytest.fail(f"found {found}, which is not {kinds}")
+
+
+@pytest.mark.parametrize("engine", [MemoryEngine])
+def test_an_engine_without_fault_is_not_blamed(port: int) -> None:
+    history = load(port, 0)
+    assert len(history) > 50
+    assert check(history) == []
