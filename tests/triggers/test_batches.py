@@ -183,6 +183,9 @@ class TestOutcomes:
         lane = batches.discarded(Lane(1, ends=(2,), attempts=7), action)
         assert (lane.position, lane.ends, lane.attempts) == (2, (2,), 7)
 
+    def test_a_retry_that_cannot_be_read_yet_waits(self) -> None:
+        assert batches.decide(policy(), Lane(3, ends=(3,), attempts=1), gathered(cursor=3, fenced=True), NOW_MS) == Wait()
+
     def test_a_retry_whose_records_are_gone_goes_on(self) -> None:
         action = batches.decide(policy(), Lane(1, ends=(3,), attempts=1), gathered(cursor=9), NOW_MS)
         assert action == Advance(Lane(4))

@@ -162,7 +162,7 @@ def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Actio
         return Wait(lane.due_ms)
     records = gathered.records
     if lane.ends:
-        if gathered.cursor <= lane.ends[0] and not gathered.caught_up:
+        if gathered.cursor <= lane.ends[0]:  # only what was read to its end can be known to be gone
             return Wait()
         records = [record for record in records if record.sequence <= lane.ends[0]]
         if not records:  # another filter, or they were trimmed

@@ -87,7 +87,8 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
             elif shard.parent not in present or shard.parent in finished:
                 fence = None
                 if lanes[0].of != one.parallelization:
-                    fence = max(lane.position for lane in lanes)
+                    # Behind all batches that have been begun: they are tried again as they were.
+                    fence = max(max((lane.position, *(end + 1 for end in lane.ends))) for lane in lanes)
                     if _together(lanes):
                         exchanges.append((one, shard))
                 places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
