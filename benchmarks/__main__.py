@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,7 @@ class Sender:
 
 
 def compare(results: report.Results, scratch: Path, workloads: list[Workload], options: Any) -> None:
+    contenders: dict[str, Callable[[], AbstractContextManager[tuple[servers.Server, Credentials]]]]
     contenders = {"Atoll": lambda: atoll(scratch / "atoll")}
     if not options.skip_peers:
         contenders |= {

@@ -40,9 +40,7 @@ class Results:
             parts.append(table(HEADINGS, self._rows(self._found, "Atoll")))
         for what, found in self._variants.items():
             base = next(iter(next(iter(found.values()))))
-            parts.append(
-                f"## By {what}\n\n" + table([*HEADINGS[:-1], f"{base} are faster by"], self._rows(found, base))
-            )
+            parts.append(f"## By {what}\n\n" + table([*HEADINGS[:-1], f"{base} faster by"], self._rows(found, base)))
         return "\n".join(parts)
 
     def _rows(self, found: dict[str, dict[str, Result | None]], base: str) -> Iterable[Sequence[str]]:

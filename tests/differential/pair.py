@@ -9,6 +9,7 @@ from typing import Any
 
 from differential import definitions
 from differential.comparison import Difference, compare, outcome, pages
+from differential.shrinking import shrunk
 from differential.tables import TABLES, Step
 
 from benchmarks.client import Answer, Client
@@ -36,22 +37,41 @@ class Pair:
                 assert answer.ok, answer
 
     def run(self, family: str, steps: list[Step]) -> None:
-        for at, step in enumerate(steps):
+        """Send a scenario to both; raises for a difference nobody explained, told by as few requests as show it."""
+        difference = self.first_finding(steps, family)
+        if difference is None:
+            return
+        if self._survey:
+            self.findings.setdefault(difference.kind, []).append(difference)
+            return
+        kind = difference.kind
+
+        def shows_the_same(candidate: list[Step]) -> bool:
+            found = self.first_finding(candidate)
+            return found is not None and found.kind == kind
+
+        until = steps.index(difference.step) + 1
+        few = shrunk(steps[:until], shows_the_same)
+        raise Unexplained(story(few, self.first_finding(few) or difference))
+
+    def first_finding(self, steps: list[Step], family: str = "shrinking") -> Difference | None:
+        for step in steps:
             atoll, oracle = (ask(client, step) for client in self._clients)
             self.requests[family] += 1
             self.succeeded[family] += oracle.ok
             difference = compare(step, atoll, oracle)
             if difference is None:
                 continue
-            if difference.explanation is not None:
-                self.explained[difference.explanation.reason] += 1
-            elif self._survey:
-                self.findings.setdefault(difference.kind, []).append(difference)
-            else:
-                raise Unexplained(story(steps[:at], difference))
             if step.operation not in READS and (difference.diverged or atoll.ok):
                 self.clear()
-                return
+            elif difference.explanation is not None:
+                self.explained[difference.explanation.reason] += 1
+                continue
+            if difference.explanation is None:
+                return difference
+            self.explained[difference.explanation.reason] += 1
+            return None
+        return None
 
     def clear(self) -> None:
         """Make the two stores equal again, after a write that only one of them did."""
@@ -76,8 +96,8 @@ class Pair:
             client.close()
 
 
-def story(before: list[Step], difference: Difference) -> str:
-    told = [f"  {step.operation} {step.body}" for step in before]
+def story(steps: list[Step], difference: Difference) -> str:
+    told = [f"  {step.operation} {step.body}" for step in steps[:-1]]
     return "\n".join(["an unexplained difference", *told, str(difference)])
 
 
