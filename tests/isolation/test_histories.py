@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from isolation.simulation import Shape, disturbed, explainable, serial
 
-from atoll.testing.histories import Operation, Read, Write, check, dump, load
+from atoll.testing.histories import Anomaly, Operation, Read, Write, check, dump, load
 
 
 class Recorder:
@@ -336,3 +339,12 @@ def test_an_anomaly_is_explained_in_words(client: Recorder) -> None:
         "  T1 before T2: T1 saw y without a, which T2 wrote",
         "  T2 before T1: T1 saw a, which T2 wrote to x",
     ]
+
+
+def test_the_page_shows_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "histories.md").read_text()
+    (example,), (shown,) = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "text"))
+    exec(example, {})
+    assert capsys.readouterr().out == shown
+    kinds = set(re.findall(r"^\| ([a-z ]+) \|", page, re.MULTILINE))
+    assert kinds == set(re.findall(r"^    \| ([a-z ]+) \|", Anomaly.__doc__ or "", re.MULTILINE)) - {"kind"}
