@@ -87,6 +87,15 @@ def test_update_makes_the_item_if_it_is_missing(service: Any) -> None:
     assert answer == {"Attributes": item(n={"N": "1"})}
 
 
+def test_update_makes_no_item_that_would_have_nothing_but_its_key(service: Any) -> None:
+    service.table()
+    assert update(service, "REMOVE a", ReturnValues="ALL_NEW") == {}
+    assert update(service, "DELETE a :s", {":s": {"SS": ["x"]}}, ReturnValues="ALL_NEW") == {}
+    assert service.scan(TableName="Things")["Count"] == 0
+    service.update_item(TableName="Things", Key=KEY)  # without an expression it does
+    assert service.scan(TableName="Things")["Items"] == [KEY]
+
+
 def test_right_hand_sides_read_the_old_item(service: Any) -> None:
     service.table()
     service.put_item(TableName="Things", Item=item(a={"N": "1"}, b={"N": "2"}))

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from atoll import errors
-from atoll.api import account, items, multi, queries, shapes, streams, tables, tags, ttl
+from atoll.api import account, items, multi, partiql, queries, shapes, streams, tables, tags, ttl
 from atoll.database.region import Region
 from atoll.storage.engine import Full
 
@@ -45,6 +45,9 @@ _FUNCTIONS: dict[Service, dict[str, Function]] = {
         "BatchWriteItem": multi.batch_write_item,
         "TransactGetItems": multi.transact_get_items,
         "TransactWriteItems": multi.transact_write_items,
+        "ExecuteStatement": partiql.execute_statement,
+        "BatchExecuteStatement": partiql.batch_execute_statement,
+        "ExecuteTransaction": partiql.execute_transaction,
         "CreateTable": tables.create_table,
         "DescribeTable": tables.describe_table,
         "ListTables": tables.list_tables,

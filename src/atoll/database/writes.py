@@ -111,6 +111,8 @@ class Update:
         _require(self.condition, old, self.show_item)
         before = old.item if old is not None else self.key
         item = self.update.apply(before) if self.update is not None else before
+        if old is None and self.update is not None and len(item) == len(self.key):
+            return None  # it only removes, and from nothing: no item is made
         indexes.check_keys(self.table, item)
         size = old.size if old is not None else values.item_size(before)
         if self.update is not None:
