@@ -124,6 +124,8 @@ def test_starting_keys_have_to_lie_within_the_query(service: Any) -> None:
         "ExpressionAttributeValues": {":p": {"S": "a"}, ":s": {"N": "5"}},
     }
     outside = service.refused("Query", **request, ExclusiveStartKey={"pk": {"S": "a"}, "sk": {"N": "1"}})
+    assert outside.message == "The provided starting key does not match the range key predicate"
+    outside = service.refused("Query", **request, ExclusiveStartKey={"pk": {"S": "b"}, "sk": {"N": "9"}})
     assert outside.message == "The provided starting key is outside query boundaries based on provided conditions"
     short = service.refused("Query", **request, ExclusiveStartKey={"pk": {"S": "a"}})
     assert short.message == "The provided starting key is invalid"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from atoll.expressions.bind import Bindings, bindings
+from atoll.expressions.bind import Bindings, bindings, check_parameters
 
 VALUES: dict[str, Any] = {
     ":s": {"S": "x"},
@@ -239,15 +239,20 @@ def test_unused_names_come_before_unused_values(message: Message) -> None:
 def test_faulty_requests(message: Message, request_: dict[str, Any], text: str) -> None:
     expressions = ("ProjectionExpression", "FilterExpression", "KeyConditionExpression")
     legacy = ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions")
-    assert message(bindings, request_, expressions, legacy) == text
+
+    def bound() -> Bindings:
+        check_parameters(request_, expressions, legacy)
+        return bindings(request_)
+
+    assert message(bound) == text
 
 
 def test_key_conditions_of_the_legacy_form_may_go_with_a_filter() -> None:
     request = {"KeyConditions": {}, "FilterExpression": "a = b"}
-    bindings(request, ("FilterExpression", "KeyConditionExpression"), ("KeyConditions",)).finish()
+    check_parameters(request, ("FilterExpression", "KeyConditionExpression"), ("KeyConditions",))
 
 
 def test_values_are_made_canonical() -> None:
     request = {"ConditionExpression": "a = :a", "ExpressionAttributeValues": {":a": {"N": "1.5E2"}}}
-    bound = bindings(request, ("ConditionExpression",))
+    bound = bindings(request)
     assert bound.condition("a = :a").matches({"a": {"N": "150"}})

@@ -8,7 +8,7 @@ from atoll.api.shapes import table_name as parse_table_name
 from atoll.database.region import Region
 from atoll.errors import requests as texts
 from atoll.expressions import legacy
-from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings
+from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings, check_parameters
 from atoll.expressions.condition import Condition
 from atoll.expressions.projection import Projection
 from atoll.expressions.update import Update
@@ -28,7 +28,6 @@ def resolve_table(region: Region, given: str) -> str:
     return name
 
 
-_NO_BINDINGS = Bindings(None, None)
 _NO_LEGACY: dict[str, Any] = {}
 
 
@@ -40,7 +39,7 @@ class Parameters:
         self.expressions = expressions
         self.legacy = legacy
         self._legacy = frozenset(legacy)
-        self.all = frozenset((*expressions, *legacy, NAMES, VALUES))
+        self.all = frozenset((*expressions, *legacy, NAMES, VALUES) if expressions else ())
 
     def legacy_of(self, body: dict[str, Any]) -> dict[str, Any]:
         if self._legacy.isdisjoint(body):
@@ -64,27 +63,41 @@ SCAN = Parameters(
 
 
 class Requested:
-    """The expressions of one request, bound to its names and values. Ask for those the operation knows, then `finish`,
+    """The expressions of one request, bound to its names and values. Which parameters go together is checked at once;
+    names, values and expressions are when the first expression is asked for, so that an operation can look at its key
+    or item before, as the service does. Ask for all that the operation knows, in the service's order, then `finish`,
     which refuses names and values that nothing used."""
 
     _legacy: dict[str, Any]
-    __slots__ = ("_bindings", "_body", "_legacy", "capacity", "collection_metrics")
+    __slots__ = ("_body", "_bound", "_legacy", "capacity", "collection_metrics")
 
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
         self._body = body
         mode = body.get("ReturnConsumedCapacity")
         self.capacity: str | None = mode if mode in ("TOTAL", "INDEXES") else None
         self.collection_metrics = body.get("ReturnItemCollectionMetrics") == "SIZE"
+        self._bound: Bindings | None = None
         if parameters.all.isdisjoint(body):
-            self._bindings, self._legacy = _NO_BINDINGS, _NO_LEGACY
+            self._legacy = _NO_LEGACY
             return
-        self._bindings = bindings(body, parameters.expressions, parameters.legacy)
+        check_parameters(body, parameters.expressions, parameters.legacy)
         self._legacy = parameters.legacy_of(body)
+
+    def _bindings(self) -> Bindings:
+        if self._bound is None:
+            self._bound = bindings(self._body)
+        return self._bound
+
+    @property
+    def table(self) -> str:
+        """The table as the request names it, which is how ConsumedCapacity names it too."""
+        name: str = self._body["TableName"]
+        return name
 
     def condition(self, member: str = "ConditionExpression") -> Condition | None:
         text = self._body.get(member)
         if text is not None:
-            return self._bindings.condition(text, member)
+            return self._bindings().condition(text, member)
         given = self._legacy
         if not given:
             return None
@@ -95,23 +108,24 @@ class Requested:
     def projection(self) -> Projection | None:
         text = self._body.get("ProjectionExpression")
         if text is not None:
-            return self._bindings.projection(text)
+            return self._bindings().projection(text)
         names = self._legacy.get("AttributesToGet")
         return None if names is None else legacy.attributes_to_get(names)
 
     def update(self) -> Update | None:
         text = self._body.get("UpdateExpression")
         if text is not None:
-            return self._bindings.update(text)
+            return self._bindings().update(text)
         updates = self._legacy.get("AttributeUpdates")
         return None if updates is None else legacy.attribute_updates(updates)
 
     def key_condition(self) -> KeyConditionOf | None:
         text = self._body.get("KeyConditionExpression")
         if text is not None:
-            return self._bindings.key_condition(text)
+            return self._bindings().key_condition(text)
         conditions = self._legacy.get("KeyConditions")
         return None if conditions is None else legacy.key_condition(conditions)
 
     def finish(self) -> None:
-        self._bindings.finish()
+        if self._bound is not None:
+            self._bound.finish()

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.api import keys
+from atoll.api import index_keys, keys
 from atoll.api.binding import GET, UPDATE, WRITE, Requested, table_name
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
@@ -15,7 +15,9 @@ from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import keys as key_texts
+from atoll.errors import requests as texts
 from atoll.errors import values as value_texts
+from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
 from atoll.storage.engine import Snapshot, Transaction
@@ -26,15 +28,18 @@ Answer = dict[str, Any]
 
 async def get_item(region: Region, body: Body) -> Answer:
     requested = Requested(body, GET)
+    key = body["Key"]
+    values.check_item(key)
     projection = requested.projection()
     requested.finish()
-    key, name = body["Key"], table_name(region, body)
-    values.check_item(key)
-    now_ms = region.clock.now_ms()
+    name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> Row | None:
         table = region.catalog.usable(snapshot, name, now_ms)
-        return reads.get(snapshot, keys.row_key(table, key))
+        row_key = keys.row_key(table, key)
+        if projection is not None:
+            keys.check_scalars(table, projection.entered)
+        return reads.get(snapshot, row_key)
 
     row = await region.engine.read(read)
     answer: Answer = {}
@@ -42,18 +47,21 @@ async def get_item(region: Region, body: Body) -> Answer:
         answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
     if requested.capacity is not None:
         consistent = body.get("ConsistentRead") is True
-        consumed = Consumed(name, read_units(row.size if row is not None else 0, consistent=consistent))
+        consumed = Consumed(body["TableName"], read_units(row.size if row is not None else 0, consistent=consistent))
         answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     return answer
 
 
 async def put_item(region: Region, body: Body) -> Answer:
     requested = Requested(body, WRITE)
+    item, wanted = body["Item"], body.get("ReturnValues")
+    size = values.check_item(item)
+    check_return_values(wanted)
+    image = _image(item, size)
     condition = requested.condition()
     requested.finish()
-    image, name = image_of(body["Item"]), table_name(region, body)
+    name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    now_ms = region.clock.now_ms()
 
     def write(tx: Transaction) -> tuple[writes.Put, writes.Outcome]:
         table = region.catalog.usable(tx, name, now_ms)
@@ -62,41 +70,42 @@ async def put_item(region: Region, body: Body) -> Answer:
 
     put, outcome = await region.engine.transact(write)
     answer = write_answer(requested, put, outcome)
-    if body.get("ReturnValues") == "ALL_OLD" and outcome.old is not None:
+    if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
     return answer
 
 
 async def delete_item(region: Region, body: Body) -> Answer:
     requested = Requested(body, WRITE)
+    key, wanted = body["Key"], body.get("ReturnValues")
+    values.check_item(key)
+    check_return_values(wanted)
     condition = requested.condition()
     requested.finish()
-    key, name = body["Key"], table_name(region, body)
-    values.check_item(key)
+    name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    now_ms = region.clock.now_ms()
 
     def write(tx: Transaction) -> tuple[writes.Delete, writes.Outcome]:
         table = region.catalog.usable(tx, name, now_ms)
-        delete = writes.Delete(table, key, keys.row_key(table, key), condition, show_item)
+        delete = delete_of(table, key, condition, show_item)
         return delete, writes.execute(tx, region, delete)
 
     delete, outcome = await region.engine.transact(write)
     answer = write_answer(requested, delete, outcome)
-    if body.get("ReturnValues") == "ALL_OLD" and outcome.old is not None:
+    if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
     return answer
 
 
 async def update_item(region: Region, body: Body) -> Answer:
     requested = Requested(body, UPDATE)
+    key = body["Key"]
+    values.check_item(key)
     update = requested.update()
     condition = requested.condition()
     requested.finish()
-    key, name = body["Key"], table_name(region, body)
-    values.check_item(key)
+    name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    now_ms = region.clock.now_ms()
 
     def write(tx: Transaction) -> tuple[writes.Update, writes.Outcome]:
         table = region.catalog.usable(tx, name, now_ms)
@@ -123,27 +132,60 @@ def _update_values(wanted: str | None, update: UpdateExpression | None, outcome:
     return None
 
 
+def check_return_values(wanted: str | None) -> None:
+    """Of PutItem and DeleteItem."""
+    if wanted is not None and wanted not in ("ALL_OLD", "NONE"):
+        raise texts.return_values_of_write()
+
+
 def image_of(item: values.Item) -> writes.Image:
     """A request's Item, checked and ready to be stored."""
-    size = values.check_item(item)
+    return _image(item, values.check_item(item))
+
+
+def _image(item: values.Item, size: int) -> writes.Image:
     if size > limits.ITEM_BYTES:
         raise value_texts.item_too_large()
     return writes.Image(item, size, orjson.dumps(item))
 
 
-def put_of(table: Table, image: writes.Image, condition: Any = None, show_item: bool = False) -> writes.Put:
+def put_of(
+    table: Table, image: writes.Image, condition: Condition | None = None, show_item: bool = False
+) -> writes.Put:
     row_key = keys.row_key_of_item(table, image.item)
+    if table.indexes:
+        index_keys.check_item(table, image.item)
+    if condition is not None:
+        keys.check_scalars(table, condition.entered)
     return writes.Put(table, table.keys.key_of(image.item), row_key, image, condition, show_item)
 
 
+def delete_of(
+    table: Table, key: values.Item, condition: Condition | None = None, show_item: bool = False
+) -> writes.Delete:
+    row_key = keys.row_key(table, key)
+    if condition is not None:
+        keys.check_scalars(table, condition.entered)
+    return writes.Delete(table, key, row_key, condition, show_item)
+
+
 def update_of(
-    table: Table, key: values.Item, update: UpdateExpression | None, condition: Any = None, show_item: bool = False
+    table: Table,
+    key: values.Item,
+    update: UpdateExpression | None,
+    condition: Condition | None = None,
+    show_item: bool = False,
 ) -> writes.Update:
     row_key = keys.row_key(table, key)
     if update is not None:
         for name in table.keys.names:
             if name in update.attributes:
                 raise key_texts.update_of_key(name)
+        if table.indexes:
+            update = index_keys.checked(table, update)
+        keys.check_scalars(table, update.program.entered)
+    if condition is not None:
+        keys.check_scalars(table, condition.entered)
     return writes.Update(table, key, row_key, update, condition, show_item)
 
 
@@ -151,7 +193,7 @@ def write_answer(requested: Requested, write: writes.Write, outcome: writes.Outc
     """ConsumedCapacity and ItemCollectionMetrics, where they were asked for."""
     answer: Answer = {}
     if requested.capacity is not None:
-        consumed = Consumed(write.table.name)
+        consumed = Consumed(requested.table)
         consumed.add_write(outcome)
         answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     if requested.collection_metrics and outcome.collection_size is not None:

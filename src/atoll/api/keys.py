@@ -53,11 +53,15 @@ def _check_sizes(schema: KeySchema, item: Item) -> None:
     for attribute in schema.attributes:
         if not item[attribute.name][attribute.type]:
             raise texts.empty_key(attribute.name, attribute.type)
-    partition, *sort = schema.attributes
-    if _size(partition, item) > limits.PARTITION_KEY_BYTES:
-        raise texts.partition_key_too_large()
-    if sort and _size(sort[0], item) > limits.SORT_KEY_BYTES:
+    for attribute in schema.attributes:
+        check_size(attribute, item, sort=attribute in schema.sort)
+
+
+def check_size(attribute: KeyAttribute, item: Item, *, sort: bool) -> None:
+    if sort and _size(attribute, item) > limits.SORT_KEY_BYTES:
         raise texts.sort_key_too_large()
+    if not sort and _size(attribute, item) > limits.PARTITION_KEY_BYTES:
+        raise texts.partition_key_too_large()
 
 
 def _size(attribute: KeyAttribute, item: Item) -> int:
@@ -68,6 +72,21 @@ def _size(attribute: KeyAttribute, item: Item) -> int:
 def check_start_key(table: Table, index: Index | None, start: Item) -> None:
     """An ExclusiveStartKey has exactly the table's key attributes, and the index's."""
     types = {**table.keys.types, **(index.keys.types if index is not None else {})}
-    if start.keys() != types.keys() or any(t not in start[name] for name, t in types.items()):
+    if start.keys() != types.keys():
         raise texts.start_key_invalid()
+    if any(t not in start[name] for name, t in types.items()):
+        raise texts.start_key_invalid(texts.key_does_not_match().message)
 
+
+def check_scalars(table: Table, entered: frozenset[str]) -> None:
+    """Paths may not lead into the attributes that are keys of the table or of its indexes. `entered` are the top-level
+    names below which an expression looks."""
+    if not entered:
+        return
+    for name in table.keys.names:
+        if name in entered:
+            raise texts.not_scalar("Key", name)
+    for index in table.indexes:
+        for name in index.keys.names:
+            if name in entered:
+                raise texts.not_scalar("IndexKey", name)

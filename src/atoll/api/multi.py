@@ -16,6 +16,8 @@ from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import keys as key_texts
 from atoll.errors import multi as texts
 from atoll.expressions.projection import Projection
 from atoll.model import values
@@ -50,8 +52,8 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
         for one in wanted:
             table = region.catalog.usable(snapshot, one.name, now_ms)
             row_keys = [keys.row_key(table, key) for key in one.options["Keys"]]
-            if len(set(row_keys)) < len(row_keys):
-                raise texts.duplicate_keys()
+            if one.projection is not None:
+                keys.check_scalars(table, one.projection.entered)
             found.append(reads.get_many(snapshot, row_keys))
         return found
 
@@ -62,8 +64,13 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     requested = Requested(options, GET)
     projection = requested.projection()
     requested.finish()
-    for key in options["Keys"]:
+    given_keys = options["Keys"]
+    for key in given_keys:
         values.check_item(key)
+    if len(given_keys) > 1:
+        texts_of_keys = {orjson.dumps(key, option=orjson.OPT_SORT_KEYS) for key in given_keys}
+        if len(texts_of_keys) < len(given_keys):
+            raise texts.duplicate_keys()
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
@@ -74,7 +81,7 @@ def _batch_answer(wanted: list[_Wanted], found: list[list[Row | None]], mode: st
     consumed = []
     size = 0
     for one, rows in zip(wanted, found, strict=True):
-        units = Consumed(one.name)
+        units = Consumed(one.given)
         answered = responses.setdefault(one.given, [])
         for key, row in zip(one.options["Keys"], rows, strict=True):
             size += row.size if row is not None else 0
@@ -122,10 +129,18 @@ def _prepare(request: Body) -> Callable[[Any], writes.Write]:
     """A write that only waits for its table; what can be checked without the table has been."""
     if "PutRequest" in request:
         image = items.image_of(request["PutRequest"]["Item"])
-        return lambda table: items.put_of(table, image)
+        return lambda table: _batch_put(table, image)
     key = request["DeleteRequest"]["Key"]
     values.check_item(key)
-    return lambda table: writes.Delete(table, key, keys.row_key(table, key))
+    return lambda table: items.delete_of(table, key)
+
+
+def _batch_put(table: Table, image: writes.Image) -> writes.Put:
+    """As in a Key, whatever is wrong with the key has one text here."""
+    for name, type_ in table.keys.name_types:
+        if type_ not in image.item.get(name, ()):
+            raise key_texts.key_does_not_match()
+    return items.put_of(table, image)
 
 
 def _refuse_repeated(batch: list[writes.Write], refusal: Callable[[], errors.ApiError]) -> None:
@@ -139,8 +154,12 @@ def _written_answer(
     answer: Answer = {}
     if requested.capacity is not None:
         consumed: dict[str, Consumed] = {}
-        for _, write, outcome in done:
-            consumed.setdefault(write.table.name, Consumed(write.table.name)).add_write(outcome, factor)
+        for given, write, outcome in done:
+            units = consumed.setdefault(given, Consumed(given))
+            if isinstance(write, writes.Check):
+                units.table += factor * read_units(outcome.table_bytes, consistent=True)
+            else:
+                units.add_write(outcome, factor)
         kind = "Write" if factor == 2 else None
         answer["ConsumedCapacity"] = answers(consumed.values(), requested.capacity, kind=kind)
     if requested.collection_metrics:
@@ -163,15 +182,18 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     for entry in body["TransactItems"]:
         get = entry["Get"]
         requested = Requested(get, GET)
+        values.check_item(get["Key"])
         projection = requested.projection()
         requested.finish()
-        values.check_item(get["Key"])
         gets.append((table_name(region, get), get["Key"], projection))
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[Row | None]:
         tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
         row_keys = _row_keys(tables, [key for _, key, _ in gets])
+        for table, (_, _, projection) in zip(tables, gets, strict=True):
+            if projection is not None:
+                keys.check_scalars(table, projection.entered)
         if len(set(row_keys)) < len(row_keys):
             raise texts.duplicate_operations()
         return reads.get_many(snapshot, row_keys)
@@ -181,7 +203,8 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         raise texts.transaction_too_large()
     consumed: dict[str, Consumed] = {}
     responses = []
-    for (name, _, projection), row in zip(gets, rows, strict=True):
+    given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
+    for name, (_, _, projection), row in zip(given, gets, rows, strict=True):
         units = consumed.setdefault(name, Consumed(name))
         units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
         responses.append(_transact_response(row, projection))
@@ -228,6 +251,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         raise texts.transaction_too_large()
     token = body.get("ClientRequestToken")
     fingerprint = _fingerprint(body) if token else ""
+    given = [name for _, name, _ in makers]
     now_ms = region.clock.now_ms()
 
     def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
@@ -243,8 +267,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     except writes.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:
-        return await _replayed(region, requested, batch)
-    given = [name for _, name, _ in makers]
+        return await _replayed(region, requested, given, batch)
     return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
@@ -269,38 +292,44 @@ def _transact_maker(region: Region, entry: Body) -> tuple[str, str, Maker]:
 
 def _put_maker(part: Body) -> Maker:
     requested = Requested(part, WRITE)
+    image, show_item = items.image_of(part["Item"]), _shows_item(part)
     condition = requested.condition()
     requested.finish()
-    image, show_item = items.image_of(part["Item"]), _shows_item(part)
     return lambda table: items.put_of(table, image, condition, show_item)
 
 
 def _update_maker(part: Body) -> Maker:
     requested = Requested(part, UPDATE)
+    values.check_item(part["Key"])
     update = requested.update()
     condition = requested.condition()
     requested.finish()
-    values.check_item(part["Key"])
     return lambda table: items.update_of(table, part["Key"], update, condition, _shows_item(part))
 
 
 def _delete_maker(part: Body) -> Maker:
     requested = Requested(part, WRITE)
-    condition = requested.condition()
-    requested.finish()
     key = part["Key"]
     values.check_item(key)
-    return lambda table: writes.Delete(table, key, keys.row_key(table, key), condition, _shows_item(part))
+    condition = requested.condition()
+    requested.finish()
+    return lambda table: items.delete_of(table, key, condition, _shows_item(part))
 
 
 def _check_maker(part: Body) -> Maker:
     requested = Requested(part, WRITE)
+    key = part["Key"]
+    values.check_item(key)
     condition = requested.condition()
     requested.finish()
     assert condition is not None  # the shape requires it
-    key = part["Key"]
-    values.check_item(key)
-    return lambda table: writes.Check(table, key, keys.row_key(table, key), condition, _shows_item(part))
+
+    def make(table: Table) -> writes.Check:
+        row_key = keys.row_key(table, key)
+        keys.check_scalars(table, condition.entered)
+        return writes.Check(table, key, row_key, condition, _shows_item(part))
+
+    return make
 
 
 _MAKERS: dict[str, Callable[[Body], Maker]] = {
@@ -330,13 +359,13 @@ def _fingerprint(body: Body) -> str:
     return hashlib.sha256(orjson.dumps(body["TransactItems"], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-async def _replayed(region: Region, requested: Requested, batch: list[writes.Write]) -> Answer:
+async def _replayed(region: Region, requested: Requested, given: list[str], batch: list[writes.Write]) -> Answer:
     """A transaction that was done before is charged as the reads that would find it done."""
     if requested.capacity is None:
         return {}
     rows = await region.engine.read(lambda snapshot: reads.get_many(snapshot, [w.row_key for w in batch]))
     consumed: dict[str, Consumed] = {}
-    for write, row in zip(batch, rows, strict=True):
-        units = consumed.setdefault(write.table.name, Consumed(write.table.name))
+    for name, row in zip(given, rows, strict=True):
+        units = consumed.setdefault(name, Consumed(name))
         units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
     return {"ConsumedCapacity": answers(consumed.values(), requested.capacity, kind="Read")}

@@ -109,7 +109,7 @@ def _must_fetch(target: Target, columns: tuple[Column, ...] | None, filter_: Con
     attributes = frozenset(str(column.path[0]) for column in columns)
     if target.index is not None and target.index.local and filter_ is not None:
         attributes |= filter_.attributes
-    return queries.must_fetch(target, None, Projection((), attributes, dict))
+    return queries.must_fetch(target, None, Projection((), attributes, frozenset(), dict))
 
 
 # Ranges

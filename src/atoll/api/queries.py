@@ -13,9 +13,11 @@ from atoll.database.format import spliced
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index, KeySchema, Table
+from atoll.errors import ApiError
 from atoll.errors import keys as key_texts
 from atoll.errors import queries as texts
 from atoll.expressions.condition import Condition
+from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.projection import Projection
 from atoll.model import values
 from atoll.model.values import Item
@@ -79,6 +81,11 @@ def check_select(body: Body) -> None:
         raise texts.select_specific_without_projection()
 
 
+def held_by(target: Target, index: Index) -> frozenset[str]:
+    """The attributes that an index which does not project all has."""
+    return frozenset((*target.table.keys.names, *index.keys.names, *index.projection.attributes))
+
+
 def must_fetch(target: Target, select: str | None, projection: Projection | None) -> bool:
     """Whether whole items are needed that the index does not hold: a local index fetches them, a global one refuses."""
     index = target.index
@@ -90,65 +97,87 @@ def must_fetch(target: Target, select: str | None, projection: Projection | None
         return True
     if projection is None:
         return False
-    held = {*target.table.keys.names, *index.keys.names, *index.projection.attributes}
-    missing = sorted(projection.attributes - held)
+    missing = sorted(projection.attributes - held_by(target, index))
     if missing and not index.local:
         raise texts.not_projected(index.name, missing)
     return bool(missing)
 
 
 async def query(region: Region, body: Body) -> Answer:
-    check_select(body)
     requested = Requested(body, QUERY)
+    check_select(body)
+    start = start_key(body)
+    if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
+        raise texts.no_key_condition()
+    key_condition = requested.key_condition()
     filter_ = requested.condition("FilterExpression")
     projection = requested.projection()
-    key_condition = requested.key_condition()
-    if key_condition is None:
-        raise texts.no_key_condition()
     requested.finish()
-    name, start = table_name(region, body), start_key(body)
+    assert key_condition is not None
+    name = table_name(region, body)
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
 
     def read(snapshot: Snapshot) -> tuple[Target, Page]:
         target = target_of(region, snapshot, name, body)
-        fetch = must_fetch(target, select, projection)
         schema = target.keys
         condition = key_condition(schema.partition_types, schema.sort_types)
-        if filter_ is not None:
-            for key_name in target.keys.names:
-                if key_name in filter_.attributes:
-                    raise texts.filter_on_key(key_name)
         range_ = reads.query_range(target.space, target.keys, condition)
         if start is not None:
-            range_ = _restart(target, range_, start, reverse)
+            range_ = _restart(target, range_, start, condition, reverse)
+        fetch = _must_fetch(target, select, projection, filter_, body)
         return target, _page(snapshot, target, range_, limit, filter_, fetch, reverse)
 
     target, page = await region.engine.read(read)
     return page_answer(requested, target, page, projection, body)
 
 
-def _restart(target: Target, range_: Range, start: Item, reverse: bool) -> Range:
+def _must_fetch(
+    target: Target, select: str | None, projection: Projection | None, filter_: Condition | None, body: Body
+) -> bool:
+    """What Query's projection and filter may look at; see `must_fetch`."""
+    if projection is not None:
+        keys.check_scalars(target.table, projection.entered)
+    if filter_ is not None:
+        for name in target.keys.names:
+            if name in filter_.attributes:
+                raise texts.filter_on_key(name, legacy="QueryFilter" in body)
+    fetch = must_fetch(target, select, projection)
+    if filter_ is not None:
+        keys.check_scalars(target.table, filter_.entered)
+        if target.index is not None and target.index.projection.type != "ALL":
+            missing = sorted(filter_.attributes - held_by(target, target.index))
+            if missing:
+                raise texts.filter_not_projected(target.index.name, missing)
+    return fetch
+
+
+def _restart(target: Target, range_: Range, start: Item, condition: KeyCondition, reverse: bool) -> Range:
     keys.check_start_key(target.table, target.index, start)
     if target.index is None and not target.keys.sort:
         raise key_texts.single_row_not_restartable()
     row_key = target.row_key(start)
     if row_key not in range_:
-        raise key_texts.start_key_outside()
+        whole = reads.query_range(target.space, target.keys, KeyCondition(condition.partition, ()))
+        raise key_texts.start_key_unlike_condition() if row_key in whole else key_texts.start_key_outside()
     return range_.after(row_key, reverse)
 
 
 async def scan(region: Region, body: Body) -> Answer:
-    check_select(body)
-    segment, total = segments(body)
     requested = Requested(body, SCAN)
+    check_select(body)
+    start = start_key(body)
+    segment, total = segments(body)
     filter_ = requested.condition("FilterExpression")
     projection = requested.projection()
     requested.finish()
-    name, start = table_name(region, body), start_key(body)
+    name = table_name(region, body)
     limit, select = body.get("Limit"), body.get("Select")
 
     def read(snapshot: Snapshot) -> tuple[Target, Page]:
         target = target_of(region, snapshot, name, body)
+        for expression in (projection, filter_):
+            if expression is not None:
+                keys.check_scalars(target.table, expression.entered)
         fetch = must_fetch(target, select, projection)
         range_ = reads.segment_range(target.space, segment, total)
         if start is not None:
@@ -179,7 +208,13 @@ def segments(body: Body) -> tuple[int, int]:
 def start_key(body: Body) -> Item | None:
     start: Item | None = body.get("ExclusiveStartKey")
     if start is not None:
-        values.check_item(start)
+        try:
+            values.check_item(start)
+        except ApiError as error:
+            # Of numbers and sets of numbers it is told bare.
+            if error.code != "ValidationException" or key_texts.told_bare(error):
+                raise
+            raise key_texts.start_key_invalid(error.message) from None
     return start
 
 
@@ -222,7 +257,7 @@ def page_units(target: Target, page: Page, body: Body) -> Consumed:
     """A page is charged for the sum of what it examined; items fetched behind a local index each by itself."""
     consistent = body.get("ConsistentRead") is True
     units = read_units(page.size, consistent=consistent)
-    consumed = Consumed(target.table.name)
+    consumed = Consumed(body.get("TableName") or target.table.name)
     if target.index is None:
         consumed.table = units
     else:

@@ -40,7 +40,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "ShardIteratorType": {"enum": ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"]},
     # A table's name or its ARN; the model has only the ARN's length.
     "TableArn": {"table": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
-    "CreateTableInput.TableName": {"table": False, "min": 3},
+    "CreateTableInput.TableName": {"min": 3},
     "AttributeNameList": {"max": 255},
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
     "CreateTableInput.KeySchema": {"max": 2},

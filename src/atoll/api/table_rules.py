@@ -226,8 +226,6 @@ def check_update(body: Body) -> None:
         raise texts.nothing_to_update()
     if body.get("BillingMode") == PROVISIONED and body.get("ProvisionedThroughput") is None:
         raise texts.throughput_required()
-    if body.get("BillingMode") == ON_DEMAND and body.get("ProvisionedThroughput") is not None:
-        raise texts.units_on_demand()
     capacity.check_bounds(body.get("ProvisionedThroughput"))
     names: set[str] = set()
     for update in body.get("GlobalSecondaryIndexUpdates") or ():

@@ -21,11 +21,14 @@ PAGE = 10
 
 
 async def tag_resource(region: Region, body: Body) -> Answer:
+    name = _table_name(region, body["ResourceArn"])
+    if not body["Tags"]:
+        raise texts.nothing_to_tag()
     table_rules.check_tags(body["Tags"])
     given = {tag["Key"]: tag["Value"] for tag in body["Tags"]}
 
     def tag(tx: Transaction) -> None:
-        table = _table(region, tx, body["ResourceArn"])
+        table = _table(region, tx, name, body["ResourceArn"])
         tags = {**dict(table.tags), **given}
         if len(tags) > limits.TAGS:
             raise texts.too_many_tags()
@@ -36,10 +39,12 @@ async def tag_resource(region: Region, body: Body) -> Answer:
 
 
 async def untag_resource(region: Region, body: Body) -> Answer:
-    unwanted = set(body["TagKeys"])
+    name, unwanted = _table_name(region, body["ResourceArn"]), set(body["TagKeys"])
+    if not unwanted:
+        raise texts.nothing_to_untag()
 
     def untag(tx: Transaction) -> None:
-        table = _table(region, tx, body["ResourceArn"])
+        table = _table(region, tx, name, body["ResourceArn"])
         catalog.save(tx, replace(table, tags=tuple(tag for tag in table.tags if tag[0] not in unwanted)))
 
     await region.engine.transact(untag)
@@ -47,7 +52,9 @@ async def untag_resource(region: Region, body: Body) -> Answer:
 
 
 async def list_tags_of_resource(region: Region, body: Body) -> Answer:
-    table = await region.engine.read(lambda snapshot: _table(region, snapshot, body["ResourceArn"]))
+    arn = body["ResourceArn"]
+    name = _table_name(region, arn)
+    table = await region.engine.read(lambda snapshot: _table(region, snapshot, name, arn))
     after = body.get("NextToken") or ""
     tags = [tag for tag in sorted(table.tags) if tag[0] > after]
     answer: Answer = {"Tags": [{"Key": key, "Value": value} for key, value in tags[:PAGE]]}
@@ -56,13 +63,17 @@ async def list_tags_of_resource(region: Region, body: Body) -> Answer:
     return answer
 
 
-def _table(region: Region, snapshot: Snapshot, arn: str) -> Table:
+def _table_name(region: Region, arn: str) -> str:
     parts = arn.split(":")
     if len(parts) != 6 or parts[:3] != ["arn", "aws", "dynamodb"] or not parts[5].startswith("table/"):
         raise texts.invalid_resource_arn(arn)
     if parts[3] != region.name or parts[4] != region.settings.account:
         raise texts.foreign_resource(arn, region.settings.account)
-    table = region.catalog.find(snapshot, parts[5].removeprefix("table/"))
+    return parts[5].removeprefix("table/")
+
+
+def _table(region: Region, snapshot: Snapshot, name: str, arn: str) -> Table:
+    table = region.catalog.find(snapshot, name)
     if table is None or table.gone_at(region.clock.now_ms()):
         raise texts.resource_arn_not_found(arn)
     return table

@@ -19,7 +19,7 @@ class ApiError(Exception):
     """An answer other than 200.
 
     `code` is the name without its prefix, `prefix` its family, `fields` are members beside `message`
-    (`Item` of a failed condition, `CancellationReasons` of a transaction).
+    (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`: see `drifting`.
     """
 
     def __init__(
@@ -37,6 +37,18 @@ class ApiError(Exception):
         self.status = status
         self.prefix = prefix
         self.fields = fields
+        self.drifts = False
+
+
+def drifting(error: ApiError) -> ApiError:
+    """A validation error that the service has told writes in its envelope since 2026; see `in_envelope`."""
+    error.drifts = True
+    return error
+
+
+def in_envelope(error: ApiError) -> ApiError:
+    """An error of PutItem or UpdateItem as the service has worded it since 2026."""
+    return validation(f"1 validation error detected: {error.message}") if error.drifts else error
 
 
 def validation(message: str) -> ApiError:

@@ -10,7 +10,7 @@ from binascii import a2b_base64
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from atoll.errors import ApiError, invalid_parameter, validation
+from atoll.errors import ApiError, drifting, invalid_parameter, validation
 
 
 class Fault(Exception):
@@ -19,7 +19,7 @@ class Fault(Exception):
 
 def invalid(parameter: str, fault: Fault) -> ApiError:
     """`parameter` is ConditionExpression, FilterExpression, ..."""
-    return validation(f"Invalid {parameter}: {fault.args[0]}")
+    return drifting(validation(f"Invalid {parameter}: {fault.args[0]}"))
 
 
 # The text by itself
@@ -78,9 +78,7 @@ def repeated_section(name: str) -> Fault:
 
 
 def undefined_name(name: str) -> Fault:
-    return Fault(
-        f"An expression attribute name used in the document path is not defined; attribute name: {name}"
-    )
+    return Fault(f"An expression attribute name used in the document path is not defined; attribute name: {name}")
 
 
 def undefined_value(name: str) -> Fault:
@@ -242,37 +240,40 @@ def mixed_parameters(legacy: Iterable[str], expressions: Iterable[str]) -> ApiEr
 
 
 def names_without_expression() -> ApiError:
-    return validation("ExpressionAttributeNames can only be specified when using expressions")
+    return drifting(validation("ExpressionAttributeNames can only be specified when using expressions"))
 
 
 def values_without_expression(parameters: Sequence[str]) -> ApiError:
     """`parameters` are the expressions that the operation takes values for."""
     verb = "is" if len(parameters) == 1 else "are"
-    return validation(
-        "ExpressionAttributeValues can only be specified when using expressions: "
-        f"{' and '.join(parameters)} {verb} null"
+    return drifting(
+        validation(
+            "ExpressionAttributeValues can only be specified when using expressions: "
+            f"{' and '.join(parameters)} {verb} null"
+        )
     )
 
 
 def empty_map(parameter: str) -> ApiError:
-    return validation(f"{parameter} must not be empty")
+    return drifting(validation(f"{parameter} must not be empty"))
 
 
 def map_key(parameter: str, key: str) -> ApiError:
     detail = f'Syntax error; key: "{key}"' if key else "The expression attribute map contains an empty key;"
-    return validation(f"{parameter} contains invalid key: {detail}")
+    return drifting(validation(f"{parameter} contains invalid key: {detail}"))
 
 
 def map_value(parameter: str, key: str, detail: str | None) -> ApiError:
-    return validation(f"{parameter} contains invalid value: {detail} for key {key}")
+    return drifting(validation(f"{parameter} contains invalid value: {detail} for key {key}"))
 
 
 def map_too_large(parameter: str) -> ApiError:
-    return validation(f"{parameter} exceeds max size")
+    return drifting(validation(f"{parameter} exceeds max size"))
 
 
 def unused(parameter: str, keys: Iterable[str]) -> ApiError:
-    return validation(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(sorted(keys))}}}")
+    listed = ", ".join(sorted(keys))
+    return drifting(validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}"))
 
 
 # What only the item shows

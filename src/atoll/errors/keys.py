@@ -44,8 +44,27 @@ def update_of_key(name: str) -> ApiError:
     return invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
 
 
-def start_key_invalid() -> ApiError:
-    return validation("The provided starting key is invalid")
+def not_scalar(key: str, name: str) -> ApiError:
+    """A path that leads into a key attribute. `key` is Key or IndexKey."""
+    return validation(
+        f"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: {key}: {name}"
+    )
+
+
+def start_key_invalid(detail: str | None = None) -> ApiError:
+    return validation("The provided starting key is invalid" + (f": {detail}" if detail else ""))
+
+
+_NUMBER_TEXTS = ("contains duplicates", "number set", "numeric value", "significant digits", "number with magnitude")
+
+
+def told_bare(error: ApiError) -> bool:
+    """Whether an ExclusiveStartKey with this fault in its values is not called invalid beside it."""
+    return any(text in str(error.message) for text in _NUMBER_TEXTS)
+
+
+def start_key_unlike_condition() -> ApiError:
+    return validation("The provided starting key does not match the range key predicate")
 
 
 def start_key_outside() -> ApiError:

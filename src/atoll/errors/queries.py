@@ -6,9 +6,7 @@ from atoll.errors import ApiError, invalid_parameter, validation
 
 
 def no_key_condition() -> ApiError:
-    return validation(
-        "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
-    )
+    return validation("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 
 
 def no_such_index(name: str) -> ApiError:
@@ -49,10 +47,14 @@ def select_specific_without_projection() -> ApiError:
     )
 
 
-def filter_on_key(name: str) -> ApiError:
-    return validation(
-        f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
-    )
+def filter_on_key(name: str, *, legacy: bool) -> ApiError:
+    what = "QueryFilter" if legacy else "Filter Expression"
+    return validation(f"{what} can only contain non-primary key attributes: Primary key attribute: {name}")
+
+
+def filter_not_projected(index: str, attributes: list[str]) -> ApiError:
+    listed = ", ".join(attributes)
+    return invalid_parameter(f"Secondary index {index} does not project one or more filter attributes: [{listed}]")
 
 
 def total_segments_missing() -> ApiError:

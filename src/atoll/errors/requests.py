@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.errors import ApiError, access_denied, serialization, validation
+from atoll.errors import ApiError, access_denied, drifting, serialization, validation
 
 # Constraints. They appear in a violation by themselves, or several of them in a bracket of `each`.
 
@@ -74,6 +74,10 @@ def too_many_items(operation: str) -> ApiError:
 
 def transact_item_has_not_one_kind() -> ApiError:
     return validation("TransactItems can only contain one of Check, Put, Update or Delete")
+
+
+def return_values_of_write() -> ApiError:
+    return drifting(validation("ReturnValues can only be ALL_OLD or NONE"))
 
 
 def invalid_table_arn() -> ApiError:

@@ -74,6 +74,20 @@ def empty_index_key(name: str, type_: str, index: str) -> ApiError:
     )
 
 
+def index_key_update() -> ApiError:
+    """An update that computes a value of another type than the index key's."""
+    return validation("The update expression attempted to update the secondary index key to unsupported type")
+
+
+def empty_index_key_update(type_: str) -> ApiError:
+    kind = "string" if type_ == "S" else "binary"
+    return validation(
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key "
+        "to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty "
+        f"{kind} value."
+    )
+
+
 def item_collection_too_large() -> ApiError:
     return ApiError("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")
 
@@ -314,6 +328,14 @@ def encrypted_by_default() -> ApiError:
 
 def encrypted_with_key() -> ApiError:
     return invalid_parameter("Table is already encrypted with given KMSMasterKeyId")
+
+
+def nothing_to_tag() -> ApiError:
+    return validation("Atleast one Tag needs to be provided as Input.")
+
+
+def nothing_to_untag() -> ApiError:
+    return validation("Atleast one Tag Key needs to be provided as Input.")
 
 
 def tag_repeated() -> ApiError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.errors import ApiError, invalid_parameter, serialization, validation
+from atoll.errors import ApiError, drifting, invalid_parameter, serialization, validation
 
 # Numbers
 
@@ -44,18 +44,17 @@ def null_value(name: str | None) -> ApiError:
 
 
 def null_not_true() -> ApiError:
-    return invalid_parameter("Null attribute value types must have the value of true")
+    return drifting(invalid_parameter("Null attribute value types must have the value of true"))
 
 
 def empty_set(kind: str) -> ApiError:
     """The article and the two spaces are the service's."""
-    return invalid_parameter(
-        {
-            "SS": "An string set  may not be empty",
-            "NS": "An number set  may not be empty",
-            "BS": "Binary sets should not be empty",
-        }[kind]
-    )
+    texts = {
+        "SS": "An string set  may not be empty",
+        "NS": "An number set  may not be empty",
+        "BS": "Binary sets should not be empty",
+    }
+    return drifting(invalid_parameter(texts[kind]))
 
 
 def null_in_set(kind: str) -> ApiError:
@@ -67,13 +66,10 @@ def null_in_set(kind: str) -> ApiError:
 def duplicates(kind: str, members: Sequence[str]) -> ApiError:
     """Three kinds, three texts; the service's."""
     if kind == "NS":
-        return validation("Input collection contains duplicates")
-    listed = f"[{', '.join(members)}]"
-    return invalid_parameter(
-        f"Input collection {listed} contains duplicates."
-        if kind == "SS"
-        else f"Input collection {listed}of type BS contains duplicates."
-    )
+        return drifting(validation("Input collection contains duplicates"))
+    of_type = "" if kind == "SS" else "of type BS"
+    listed = f"[{', '.join(members)}]{of_type}"
+    return drifting(invalid_parameter(f"Input collection {listed} contains duplicates."))
 
 
 def nesting() -> ApiError:

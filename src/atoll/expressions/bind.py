@@ -37,9 +37,8 @@ _TEXTS = 4096
 _PROGRAMS_OF_TEXT = 64
 
 
-def bindings(request: Mapping[str, Any], expressions: Sequence[str], legacy: Sequence[str] = ()) -> Bindings:
-    """The bindings of a request that may have these parameters, each list in the order of the service's texts. Checks
-    the values and makes them canonical."""
+def check_parameters(request: Mapping[str, Any], expressions: Sequence[str], legacy: Sequence[str] = ()) -> None:
+    """Which of its parameters a request may have together, each list in the order of the service's texts."""
     given = [parameter for parameter in expressions if request.get(parameter) is not None]
     names, values = request.get(NAMES), request.get(VALUES)
     if given:
@@ -54,7 +53,12 @@ def bindings(request: Mapping[str, Any], expressions: Sequence[str], legacy: Seq
         takers = [parameter for parameter in expressions if parameter != "ProjectionExpression"]
         if not any(parameter in given for parameter in takers):
             raise errors.values_without_expression(takers)
-    bound = Bindings(names, values)
+
+
+def bindings(request: Mapping[str, Any]) -> Bindings:
+    """The bindings of a request. Checks its values and makes them canonical."""
+    values = request.get(VALUES)
+    bound = Bindings(request.get(NAMES), values)
     if values is not None:
         _check_values(values)
     return bound

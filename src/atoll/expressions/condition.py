@@ -24,6 +24,7 @@ class Condition:
     test: Test
     values: Values
     attributes: frozenset[str]  # the top-level names that the condition looks at
+    entered: frozenset[str]  # those of them below which it looks
 
     def matches(self, item: Item) -> bool:
         return self.test(item, self.values)
@@ -33,9 +34,10 @@ class Condition:
 class Program:
     test: Test
     attributes: frozenset[str]
+    entered: frozenset[str]
 
     def with_values(self, values: Values) -> Condition:
-        return Condition(self.test, values, self.attributes)
+        return Condition(self.test, values, self.attributes, self.entered)
 
 
 def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
@@ -44,11 +46,17 @@ def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
 
 
 def program(resolved: tree.ConditionNode) -> Program:
-    return Program(_test(resolved), attributes(resolved))
+    return Program(_test(resolved), attributes(resolved), entered(resolved))
 
 
 def attributes(resolved: object) -> frozenset[str]:
     return frozenset(str(node.path[0]) for node in tree.walk(resolved) if isinstance(node, tree.PathOperand))
+
+
+def entered(resolved: object) -> frozenset[str]:
+    """The top-level names of paths that go on below them."""
+    paths = (node.path for node in tree.walk(resolved) if isinstance(node, tree.PathOperand))
+    return frozenset(str(path[0]) for path in paths if len(path) > 1)
 
 
 def _test(node: tree.ConditionNode) -> Test:

@@ -15,9 +15,12 @@ from atoll.model.values import Item
 class Projection:
     paths: tuple[Path, ...]
     attributes: frozenset[str]  # top-level names
+    entered: frozenset[str]  # those of them below which it looks
     apply: Callable[[Item], Item]
 
 
 def program(operands: tuple[tree.PathOperand, ...]) -> Projection:
     found = tuple(operand.path for operand in operands)
-    return Projection(found, frozenset(str(path[0]) for path in found), paths.projector(found))
+    names = frozenset(str(path[0]) for path in found)
+    entered = frozenset(str(path[0]) for path in found if len(path) > 1)
+    return Projection(found, names, entered, paths.projector(found))

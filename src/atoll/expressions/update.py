@@ -12,7 +12,7 @@ from typing import Any
 from atoll.errors import ApiError
 from atoll.errors import expressions as errors
 from atoll.expressions import tree
-from atoll.expressions.condition import Read, reader
+from atoll.expressions.condition import Read, entered, reader
 from atoll.model import numbers, paths
 from atoll.model.paths import Path
 from atoll.model.values import AttributeValue, Item
@@ -26,6 +26,8 @@ class Program:
     steps: tuple[tuple[Path, Compute], ...]
     flat: tuple[tuple[str, Compute], ...] | None  # the same steps where no path goes below the top level
     attributes: frozenset[str]
+    entered: frozenset[str]  # top-level names below which the update or its operands look
+    assigned: Mapping[str, str]  # top-level name -> name of the value that it is set, added to or reduced by
 
 
 @dataclass(slots=True)
@@ -81,7 +83,17 @@ def program(actions: tuple[tree.Action, ...]) -> Program:
     names = [str(path[0]) for path, _ in steps]
     nested = any(len(path) > 1 for path, _ in steps)
     flat = None if nested else tuple((name, compute) for name, (_, compute) in zip(names, steps, strict=True))
-    return Program(steps, flat, frozenset(names))
+    return Program(steps, flat, frozenset(names), entered(actions), _assigned(actions))
+
+
+def _assigned(actions: tuple[tree.Action, ...]) -> dict[str, str]:
+    found = {}
+    for action in actions:
+        if isinstance(action, tree.Remove) or len(action.path.path) > 1:
+            continue
+        if isinstance(action.value, tree.ValueOperand):
+            found[str(action.path.path[0])] = action.value.name
+    return found
 
 
 def _compute(action: tree.Action) -> Compute:
