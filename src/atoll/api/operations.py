@@ -99,11 +99,19 @@ TARGETS: dict[str, str] = {
 """The value of X-Amz-Target of each operation, and what its requests are signed for."""
 
 
+# Operations whose validation errors changed their form in 2026 (`--error-style 2026`). Reads did not.
+ENVELOPED = frozenset({"PutItem", "UpdateItem"})
+
+
 async def call(region: Region, service: str, name: str, body: Body) -> Body:
     operation = OPERATIONS[service, name]
     operation.check(body)
     try:
         return await operation.function(region, body)
+    except errors.ApiError as error:
+        if region.settings.error_style == "2026" and name in ENVELOPED:
+            raise errors.in_envelope(error) from None
+        raise
     except Full:
         region.catalog.forget()
         _log.exception("the store has no room")
