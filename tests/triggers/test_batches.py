@@ -151,7 +151,9 @@ class TestOutcomes:
         lane = self.after(reported(1), Lane(1, ends=(4,), attempts=3), report_failures=True, retries=3)
         assert lane == Lane(5, result=batches.FAILED)
 
-    @pytest.mark.parametrize("payload", [b"null", b"", b"{}", b'{"batchItemFailures": []}', b'{"batchItemFailures": null}'])
+    @pytest.mark.parametrize(
+        "payload", [b"null", b"", b"{}", b'{"batchItemFailures": []}', b'{"batchItemFailures": null}']
+    )
     def test_no_report_is_success(self, payload: bytes) -> None:
         assert self.after(Outcome(payload), report_failures=True).position == 5
 
@@ -184,7 +186,9 @@ class TestOutcomes:
         assert (lane.position, lane.ends, lane.attempts) == (2, (2,), 7)
 
     def test_a_retry_that_cannot_be_read_yet_waits(self) -> None:
-        assert batches.decide(policy(), Lane(3, ends=(3,), attempts=1), gathered(cursor=3, fenced=True), NOW_MS) == Wait()
+        assert (
+            batches.decide(policy(), Lane(3, ends=(3,), attempts=1), gathered(cursor=3, fenced=True), NOW_MS) == Wait()
+        )
 
     def test_a_retry_whose_records_are_gone_goes_on(self) -> None:
         action = batches.decide(policy(), Lane(1, ends=(3,), attempts=1), gathered(cursor=9), NOW_MS)

@@ -78,7 +78,10 @@ def test_a_whole_file(file: Path) -> None:
         ("[destinations.d]", "needs a directory or a webhook"),
         ("[[triggers]]\ntable = 'users'", "needs a table and a function"),
         ("[[triggers]]\ntable = 'users'\nfunction = 'f'", "there is no function f"),
-        ("[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'T'\nfunction = 'f'\non_failure = 'x'", "no destination x"),
+        (
+            "[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'T'\nfunction = 'f'\non_failure = 'x'",
+            "no destination x",
+        ),
         ("[functions.f]\npython = 'a:b'\n" + "[[triggers]]\ntable = 'T'\nfunction = 'f'\n" * 2, "stands there twice"),
     ],
 )

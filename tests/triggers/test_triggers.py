@@ -219,9 +219,7 @@ class TestShards:
 
         world.story(tell)
 
-    def test_what_was_trimmed_does_not_stop_what_comes(
-        self, world: World, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_what_was_trimmed_does_not_stop_what_comes(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         async def tell() -> None:
             await world.map(await world.table())
             await world.put("a")
@@ -298,7 +296,9 @@ class TestLanes:
             world.functions.behaviours["f"] = refuse("k0")
             await world.put(*(f"k{n}" for n in range(30)))
             await world.triggers.settle()
-            refused = {key(r) for e in world.functions.events["f"] for r in e["Records"] if "k0" in map(key, e["Records"])}
+            refused = {
+                key(r) for e in world.functions.events["f"] for r in e["Records"] if "k0" in map(key, e["Records"])
+            }
             assert 0 < len(refused) < 30
             assert set(world.functions.given()) == {f"k{n}" for n in range(30)}
 
@@ -530,8 +530,12 @@ def test_no_change_is_missed_over_crashes_splits_and_failures(tmp_path_factory: 
     async def tell() -> None:
         world.functions.behaviours["f"] = fail_or_note
         factor = st.integers(1, 4)
-        uuid = await world.map(await world.table(), BatchSize=draw(st.integers(1, 5)),
-                               ParallelizationFactor=draw(factor), BisectBatchOnFunctionError=draw(st.booleans()))  # fmt: skip
+        members = {
+            "BatchSize": draw(st.integers(1, 5)),
+            "ParallelizationFactor": draw(factor),
+            "BisectBatchOnFunctionError": draw(st.booleans()),
+        }
+        uuid = await world.map(await world.table(), **members)
         for _ in range(draw(st.integers(1, 25))):
             match draw(st.sampled_from(["put", "put", "put", "settle", "crash", "split", "rotate", "factor", "wait"])):
                 case "put":
