@@ -66,6 +66,12 @@ SHAPES = [
         local="UnknownOperationException: An unknown operation was requested",
     ),
     Explained(
+        "the text for a return value that an operation does not have",
+        operation="^(Put|Delete)Item$",
+        atoll=VALIDATION,
+        local=VALIDATION + "Return values set to invalid value$",
+    ),
+    Explained(
         "parallel scans are checked before expressions, with the service's text",
         operation="^Scan$",
         atoll=VALIDATION + "The Segment parameter is zero-based and must be less than parameter TotalSegments",
@@ -187,9 +193,9 @@ VALUES = [
         local=VALIDATION + "DynamoDB only supports precision up to 38 digits",
     ),
     Explained(
-        "the text for duplicates ends in a full stop",
-        atoll=r"Input collection \[.*\] contains duplicates\.",
-        local=r"Input collection \[.*\] contains duplicates",
+        "the text for duplicates lists them and ends in a full stop",
+        atoll=r"Input collection \[.*\] ?(of type \w+ )?contains duplicates\.",
+        local=r"Input collection (\[.*\] |of type \w+ )contains duplicates",
     ),
     Explained(
         "one key in two spellings is a duplicate",
