@@ -155,6 +155,11 @@ class TestServing:
             assert running.client().scan(TableName="Things")["Count"] == 10
             assert running.stop() == 0
 
+    def test_workers_do_not_outlive_their_supervisor(self, tmp_path: Path) -> None:
+        with serving(tmp_path, "--workers", "2", processes=2) as running:
+            assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+            assert not running._reader.is_alive(), "a worker still holds the pipe of its log"
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -25,6 +26,7 @@ from atoll.node import REGION_NAME, Config, Node
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Locked
+from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 
@@ -135,7 +137,7 @@ def _serve(options: argparse.Namespace) -> int:
             "use --auth sigv4, or --insecure if that is what you want"
         )
     if config.workers > 1:
-        return _supervise(config)
+        return _serve_with_workers(config)
     return _run(config)
 
 
@@ -201,16 +203,29 @@ def _registry(path: str) -> Registry:
     return registry
 
 
-def _run(config: Config) -> int:
-    """Serve in this process until SIGTERM or SIGINT."""
-    uvloop.run(_serve_until_told(config))
+def _run(config: Config, parent: int | None = None) -> int:
+    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` says that the supervisor is gone."""
+    try:
+        uvloop.run(_serve_until_told(config, parent))
+    except Refused as refused:
+        print(f"atoll: {refused}", file=sys.stderr)
+        return CANNOT_START
     return 0
 
 
-async def _serve_until_told(config: Config) -> None:
+async def _serve_until_told(config: Config, parent: int | None) -> None:
     told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if parent is not None:
+            loop.remove_reader(parent)
+        told.set()
+
+    if parent is not None:
+        loop.add_reader(parent, end)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, end)
     node = Node(config)
     try:
         await node.start()
@@ -228,11 +243,8 @@ async def _serve_until_told(config: Config) -> None:
     await node.stop()
 
 
-def _supervise(config: Config) -> int:
-    """Start the workers, start one again when it dies, end them all when we are told to end.
-
-    The port is bound here without listening, so that `--port 0` means the same port to all workers.
-    """
+def _serve_with_workers(config: Config) -> int:
+    """The port is bound here without listening, so that `--port 0` means the same port to all workers."""
     reserved = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
@@ -240,48 +252,7 @@ def _supervise(config: Config) -> int:
     except OSError as error:
         raise Refused(f"{config.host}:{config.port}: {error}") from error
     config = replace(config, port=reserved.getsockname()[1])
-    workers: set[int] = set()
-    ending = False
-
-    def end(number: int, frame: object) -> None:
-        nonlocal ending
-        ending = True
-        for pid in workers:
-            os.kill(pid, signal.SIGTERM)
-
-    workers.update(_fork(config) for _ in range(config.workers))
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    result = 0
-    while workers:
-        pid, status = os.wait()
-        workers.discard(pid)
-        if ending:
-            continue
-        code = os.waitstatus_to_exitcode(status)
-        if code == 2:  # it could not start: neither could another
-            result = code
-            end(signal.SIGTERM, None)
-        else:
-            _log.error("worker %d ended with %d; another takes its place", pid, code)
-            workers.add(_fork(config))
-    return result
-
-
-def _fork(config: Config) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    code = 1
-    try:
-        code = _run(config)
-    except Refused as refused:
-        print(f"atoll: {refused}", file=sys.stderr)
-        code = 2
-    finally:
-        os._exit(code)
+    return supervise(config.workers, partial(_run, config))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                 0 'G' space                                    -> Garbage (JSON): a space nobody uses any more
                 0 'X' token                                    -> Token (JSON): a transaction that must not be repeated
                 0 'Y' millisecond8 token                       -> key of the token, which is over then
+                0 'M' uuid                                     -> Mapping (JSON), see `triggers.mapping`
+                0 'P' uuid shard4 lane1                        -> Lane (JSON): how far a function has come
     items       space hash8 partition sort                     -> item row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
     log         space shard4 sequence8                         -> change row
@@ -28,7 +30,7 @@ a parallel scan's segments are ranges of the hash.
 
 Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
 
-Counters (a key space of their own): `generation` counts changes of the catalog, `spaces` gives the numbers of spaces,
+Counters (a key space of their own): `generation` and `mappings` count changes of tables and of mappings, `spaces` gives the numbers of spaces,
 'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers the changes of an open shard,
 'e' space counts the items of a table that time to live has deleted,
 'c' space partition-prefix is the size of an item collection (only tables with local indexes).

@@ -176,6 +176,7 @@ class LocalServer:
             rows, last = state.regions.get(name, empty)
             _engine(region).restore(rows)
             region.rewind(last)
+            self._node.triggers[name].forget()
             region.wake()
 
 
