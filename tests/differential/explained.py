@@ -34,6 +34,9 @@ class Explained:
 VALIDATION = "ValidationException: "
 DEFINITIONS = "^(Create|Update|Delete|Describe)Table$|^ListTables$"
 
+# Key conditions whose range ends at a key that an item may have.
+INCLUSIVE = r'"KeyConditionExpression": "[^"]*(<=|>=|BETWEEN)'
+
 SHAPES = [
     Explained(
         "what cannot be read at all has a 400; DynamoDB Local fails",
@@ -307,6 +310,13 @@ EXPRESSIONS = [
         "the text for consistent reads of a global index",
         atoll=VALIDATION + "Consistent reads are not supported on global secondary indexes$",
         local=VALIDATION + "Consistent read cannot be true when querying a GSI$",
+    ),
+    Explained(
+        "a page may start at the last key of an inclusive range, and find nothing",
+        operation="^Query$",
+        request=INCLUSIVE,
+        atoll="^success$",
+        local=VALIDATION + "The provided starting key does not match the range key predicate$",
     ),
     Explained(
         "a table without sort key cannot be queried from a starting key",
