@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check differential bench soak clean
+.PHONY: setup serve test check differential programs bench soak clean
 
 setup: $(VENV)/installed
 
@@ -27,13 +27,17 @@ check: setup
 differential: setup
 	$(RUN)/python -m tests.differential
 
+# Programs that have to be fetched: the AWS CLI, aiobotocore, the JavaScript SDK (installs node where apt-get can).
+programs: setup
+	ATOLL_PROGRAMS=1 $(RUN)/python -m pytest tests/programs/fetched
+
 # Speed beside the peers (needs Java, npm and wrk).
 bench: setup
 	$(RUN)/python -m benchmarks
 
 # The slow runs: crashes and simulations with many seeds.
 soak: setup
-	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database
+	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/triggers
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

@@ -187,6 +187,12 @@ def test_a_key_that_does_not_fit_cancels_the_transaction(service: Any) -> None:
     assert names(service) == set()
 
 
+def test_members_that_nobody_knows_are_ignored(service: Any) -> None:
+    service.table()
+    service.transact_write_items(TransactItems=[{**put("a"), "Extra": [1]}])
+    assert names(service) == {"a"}
+
+
 def test_an_unknown_table_is_not_a_reason(service: Any) -> None:
     service.table()
     refusal = service.refused("TransactWriteItems", TransactItems=[put("a"), put("b", "Nowhere")])

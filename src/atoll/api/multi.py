@@ -350,7 +350,7 @@ def _request_bytes(body: Body) -> int:
         values.item_size(part.get("Item") or part.get("Key") or {})
         + sum(values.value_size(value) for value in (part.get("ExpressionAttributeValues") or {}).values())
         for entry in body["TransactItems"]
-        for part in entry.values()
+        for part in [entry[kind] for kind in entry.keys() & _MAKERS.keys()]
     )
 
 

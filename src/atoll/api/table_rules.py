@@ -20,19 +20,25 @@ Body = dict[str, Any]
 WARM_AT_FIRST = WarmThroughput(limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS)
 """What a new on-demand table can take without being warmed."""
 
-# What UpdateTable can change, by kind: one kind a call. Deletion protection goes with any.
+# What UpdateTable can change by itself only: one of these kinds a call (the guide names throughput and indexes). What
+# is of no kind goes with any of them, as Terraform sends it.
 KINDS: dict[str, str] = {
     "ProvisionedThroughput": "capacity",
     "OnDemandThroughput": "capacity",
     "WarmThroughput": "capacity",
-    "StreamSpecification": "stream",
-    "SSESpecification": "encryption",
     "TableClass": "class",
     "ReplicaUpdates": "replicas",
     "GlobalTableWitnessUpdates": "replicas",
     "MultiRegionConsistency": "replicas",
 }
-CHANGES = (*KINDS, "BillingMode", "GlobalSecondaryIndexUpdates", "DeletionProtectionEnabled")
+CHANGES = (
+    *KINDS,
+    "BillingMode",
+    "GlobalSecondaryIndexUpdates",
+    "StreamSpecification",
+    "SSESpecification",
+    "DeletionProtectionEnabled",
+)
 
 
 def check_create(body: Body) -> None:
@@ -327,7 +333,8 @@ def _check_index_update(index: Index, mode: str, given: Body, now_ms: int) -> No
 
 
 def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
-    """The request has to define the new keys, known before or not; what else it defines has to be as it is."""
+    """The request has to define the new keys, known before or not; what else it defines, perhaps for indexes to come,
+    has to be as it is."""
     known = dict(table.keys.types)
     for index in table.indexes:
         known |= index.keys.types
@@ -336,9 +343,6 @@ def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
     for name, type_ in declared.items():
         if known.get(name, type_) != type_:
             raise texts.definition_differs(name)
-    used = known | dict.fromkeys(_names(created["KeySchema"]))
-    if not used.keys() >= declared.keys():
-        raise texts.definitions_unused(declared, used)
     if len(table.global_indexes) >= limits.GLOBAL_INDEXES:
         raise texts.too_many_global_indexes()
     _check_projected([_included(created), *(len(index.projection.attributes) for index in table.indexes)])
