@@ -22,7 +22,7 @@ LEVELS = (
     (WW | WR, WW | WR | RT),
     (RW, WW | WR | RW | RT),
 )
-ATTEMPTS = 50
+ATTEMPTS = 30
 
 
 @dataclass(frozen=True)
@@ -100,20 +100,20 @@ def _shortest(graph: Graph, inside: set[int], closing: int, others: int) -> list
             if not kind & closing or kind & ~(closing | others) or target not in inside:
                 continue
             attempts += 1
-            path = _path(graph, target, source, inside, others)
+            path = _path(graph, target, source, inside, others, shorter_than=len(best) if best else inf)
             if path is not None:
-                cycle = _contract(graph, [(source, kind, item), *path])
-                if best is None or len(cycle) < len(best):
-                    best = cycle
+                best = _contract(graph, [(source, kind, item), *path])
             if attempts == ATTEMPTS or (best is not None and len(best) == 2):
                 return best
     return best
 
 
-def _path(graph: Graph, start: int, end: int, inside: set[int], kinds: int) -> list[tuple[int, int, str]] | None:
+def _path(
+    graph: Graph, start: int, end: int, inside: set[int], kinds: int, *, shorter_than: float
+) -> list[tuple[int, int, str]] | None:
     """Nodes from `start` until before `end`, each with the edge that leaves it. Moments cost nothing to pass."""
     came: dict[int, tuple[int, int, str]] = {}
-    distance = {start: 0}
+    distance = {start: int(start < graph.operations)}
     queue = deque([start])
     while queue:
         node = queue.popleft()
@@ -127,7 +127,7 @@ def _path(graph: Graph, start: int, end: int, inside: set[int], kinds: int) -> l
             if kind & ~kinds or target not in inside:
                 continue
             cost = distance[node] + (target < graph.operations)
-            if cost < distance.get(target, inf):
+            if cost < min(shorter_than, distance.get(target, inf)):
                 distance[target] = cost
                 came[target] = (node, kind, item)
                 (queue.append if target < graph.operations else queue.appendleft)(target)

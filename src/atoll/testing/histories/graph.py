@@ -51,8 +51,9 @@ def dependencies(versions: Versions, *, strict: bool) -> Graph:
 
 def _order_item(graph: Graph, versions: Versions, item: Item) -> None:
     ends = {head: graph.moment() for head in item.segments}
+    replacing = {item.writers[head] for head in item.segments if head is not None}
     for head, segment in item.segments.items():
-        _order_segment(graph, item, segment, ends[head])
+        _order_segment(graph, item, segment, ends[head], replacing)
     for head, earlier in _segment_order(versions, item):
         graph.add(ends[earlier], item.writers[head])
     for value, writer in item.writers.items():
@@ -62,8 +63,8 @@ def _order_item(graph: Graph, versions: Versions, item: Item) -> None:
             graph.add(ends[None], writer)
 
 
-def _order_segment(graph: Graph, item: Item, segment: Segment, end: int) -> None:
-    replacing = {item.writers[head] for head in item.segments if head is not None}
+def _order_segment(graph: Graph, item: Item, segment: Segment, end: int, replacing: set[int]) -> None:
+    """`replacing` are those who replace the item, and are themselves what follows if they saw the end."""
     at_end = RT if replacing else 0
     writers = [item.writers[value] for value in segment.chain]
     for reader in segment.readers.get(None, ()):  # of the absent item
@@ -76,7 +77,7 @@ def _order_segment(graph: Graph, item: Item, segment: Segment, end: int) -> None
         graph.add(writer, following, WW | timed, item.name)
         for reader in segment.readers.get(value, ()):
             graph.add(writer, reader, WR, item.name)
-            if following != end or reader not in replacing:  # else it is itself what follows
+            if following != end or reader not in replacing:
                 graph.add(reader, following, RW | timed, item.name)
 
 
