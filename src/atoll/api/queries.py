@@ -125,7 +125,10 @@ async def query(region: Region, body: Body) -> Answer:
         if start is not None:
             range_ = _restart(target, range_, start, condition, reverse)
         fetch = _must_fetch(target, select, projection, filter_, body)
-        return target, _page(snapshot, target, range_, limit, filter_, fetch, reverse)
+        page = _page(snapshot, target, range_, limit, filter_, fetch, reverse)
+        if target.index is None and not schema.sort:
+            page.last = None  # there is nothing after a single row
+        return target, page
 
     target, page = await region.engine.read(read)
     return page_answer(requested, target, page, projection, body)
