@@ -54,6 +54,12 @@ SHAPES = [
         local="^400 |^500 InternalFailure",
     ),
     Explained(
+        "an empty text is no member of an enumeration, not an absent one",
+        request='"(ReturnConsumedCapacity|ReturnItemCollectionMetrics|ReturnValues|Select)": ""',
+        atoll=VALIDATION + "1 validation error detected: Value '' at .*Member must satisfy enum value set",
+        local="^success$",
+    ),
+    Explained(
         "a missing member that the service calls required",
         atoll=VALIDATION + r"The \w+ parameter is required for Batch(Get|Write)Item$",
         local=VALIDATION + "Batch(Get|Write)Item (must have some|cannot have a null or no) requests set",
@@ -135,6 +141,12 @@ TABLES = [
         operation="^UpdateTable$",
         atoll="ProvisionedThroughput must be specified when BillingMode is PROVISIONED$",
         local="^success$",
+    ),
+    Explained(
+        "what is wrong with a change is told; DynamoDB Local fails",
+        operation="^UpdateTable$",
+        atoll=VALIDATION,
+        local="^500 InternalFailure",
     ),
     Explained(
         "one call makes one kind of change",
@@ -222,6 +234,19 @@ VALUES = [
 
 EXPRESSIONS = [
     Explained(
+        "an update that only removes makes no item where there is none, so it has none to return",
+        operation="^UpdateItem$",
+        request=r'^(?i:(?!.*"UpdateExpression": "[^"]*\b(SET|ADD)\b)).*"ReturnValues": "ALL_NEW"',
+        atoll="^success$",
+        local="^success$",
+    ),
+    Explained(
+        "an update of a key attribute is refused whatever its condition says",
+        operation="^UpdateItem$|^TransactWriteItems$",
+        atoll="This attribute is part of the key$|TransactionCanceledException: .*ValidationError",
+        local="ConditionalCheckFailed",
+    ),
+    Explained(
         "an overlap names the two paths that overlap; DynamoDB Local often names others",
         atoll="Two document paths (overlap|conflict) with each other; .* path one: ",
         local="Two document paths (overlap|conflict) with each other; .* path one: ",
@@ -294,10 +319,11 @@ EXPRESSIONS = [
     Explained(
         "what is wrong with a projection of an index is told before its conditions are looked at",
         atoll=VALIDATION
-        + ".*(Global secondary index \\S+ does not project|Select type ALL_ATTRIBUTES is not supported)",
+        + "(Filter Expression can only|Cannot specify the|.*Global secondary index \\S+ does not project"
+        + "|.*Select type ALL_ATTRIBUTES is not supported)",
         local=VALIDATION
-        + "(Filter Expression can only|Conditions can be of length|.*Condition parameter type does not match"
-        + "|.*does not project one or more filter attributes)",
+        + "(Filter Expression can only|Key attributes must be scalars|Conditions can be of length"
+        + "|.*Condition parameter type does not match|.*does not project one or more filter attributes)",
     ),
     Explained(
         "expressions are checked before keys",

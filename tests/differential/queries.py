@@ -57,10 +57,10 @@ def _sort_condition(draw: Draw[Any], table: Table, sort: str, writer: Writer) ->
     return f"{operand()} {operator} {name}" if chance(draw, 8) else f"{name} {operator} {operand()}"
 
 
-def narrowing(draw: Draw[Any], index: Index | None, writer: Writer) -> Body:
+def narrowing(draw: Draw[Any], index: Index | None, writer: Writer, *, filtered: bool = True) -> Body:
     """Filter, projection and Select: what a read leaves out."""
     body: Body = {}
-    if chance(draw, 35):
+    if filtered and chance(draw, 35):
         body["FilterExpression"] = writer.condition(1)
     if chance(draw, 20):
         body["ProjectionExpression"] = writer.projection()
@@ -131,7 +131,9 @@ def scan_step(draw: Draw[Any], table: Table) -> Step:
     index = one_of(draw, [None, *table.indexes])
     writer = Writer(draw, wild=5)
     body: Body = {"TableName": table.name} | ({} if index is None else {"IndexName": index.name})
-    body |= narrowing(draw, index, writer) | writer.placeholders()
+    # DynamoDB Local filters a scan by attributes that the index does not hold.
+    filtered = index is None or index.projection["ProjectionType"] == "ALL"
+    body |= narrowing(draw, index, writer, filtered=filtered) | writer.placeholders()
     if chance(draw, 40):
         body["Limit"] = one_of(draw, [1, 2, 3, 7, 100])
     if chance(draw, 30):
