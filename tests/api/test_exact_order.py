@@ -162,6 +162,9 @@ ORDER = [
     first("transaction: duplicates before conditions", "TransactWriteItems",
           {"TransactItems": [{"Delete": {**TABLE, "Key": KEY, "ConditionExpression": "attribute_not_exists(pk)"}}] * 2},
           "Transaction request cannot include multiple operations on one item"),
+    first("transaction: duplicates before keys that do not fit", "TransactGetItems",
+          {"TransactItems": [*[{"Get": {**TABLE, "Key": KEY}}] * 2, {"Get": {**TABLE, "Key": WRONG}}]},
+          "Transaction request cannot include multiple operations on one item"),
     # Tables
     first("create: shape before definition", "CreateTable",
           {"TableName": "ab", "AttributeDefinitions": [], "KeySchema": []},

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import orjson
 
@@ -21,11 +22,11 @@ from atoll.errors import keys as key_texts
 from atoll.errors import multi as texts
 from atoll.expressions.projection import Projection
 from atoll.model import values
-from atoll.model.values import Item
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
+T = TypeVar("T")
 
 
 # BatchGetItem
@@ -114,7 +115,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         for name, given, makers in prepared:
             table = region.catalog.usable(tx, name, now_ms)
             batch.extend((given, make(table)) for make in makers)
-        _refuse_repeated([one for _, one in batch], texts.duplicate_keys)
+        _refuse_repeated([one.row_key for _, one in batch], texts.duplicate_keys)
         outcomes = writes.execute_all(tx, region, [one for _, one in batch])
         return [(given, one, outcome) for (given, one), outcome in zip(batch, outcomes, strict=True)]
 
@@ -143,8 +144,8 @@ def _batch_put(table: Table, image: writes.Image) -> writes.Put:
     return items.put_of(table, image)
 
 
-def _refuse_repeated(batch: list[writes.Write], refusal: Callable[[], errors.ApiError]) -> None:
-    if len({one.row_key for one in batch}) < len(batch):
+def _refuse_repeated(row_keys: list[bytes], refusal: Callable[[], errors.ApiError]) -> None:
+    if len(set(row_keys)) < len(row_keys):
         raise refusal()
 
 
@@ -190,12 +191,14 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
 
     def read(snapshot: Snapshot) -> list[Row | None]:
         tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
-        row_keys = _row_keys(tables, [key for _, key, _ in gets])
+        pairs = zip(tables, gets, strict=True)
+        row_keys, refusals = _attempted(partial(keys.row_key, table, key) for table, (_, key, _) in pairs)
+        _refuse_repeated(row_keys, texts.duplicate_operations)
         for table, (_, _, projection) in zip(tables, gets, strict=True):
             if projection is not None:
                 keys.check_scalars(table, projection.entered)
-        if len(set(row_keys)) < len(row_keys):
-            raise texts.duplicate_operations()
+        if any(refusals):
+            raise texts.transaction_cancelled(refusals)
         return reads.get_many(snapshot, row_keys)
 
     rows = await region.engine.read(read)
@@ -224,19 +227,17 @@ def _transact_response(row: Row | None, projection: Projection | None) -> Answer
     return {"Item": part} if part else {}
 
 
-def _row_keys(tables: list[Any], given: list[Item]) -> list[bytes]:
-    """Keys that do not fit their table cancel the transaction, each at its position."""
-    row_keys: list[bytes] = []
+def _attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
+    """What could be made, and by position what was refused: keys that do not fit their table cancel a transaction."""
+    made: list[T] = []
     refusals: list[errors.ApiError | None] = []
-    for table, key in zip(tables, given, strict=True):
+    for attempt in attempts:
         try:
-            row_keys.append(keys.row_key(table, key))
+            made.append(attempt())
             refusals.append(None)
         except errors.ApiError as refusal:
             refusals.append(refusal)
-    if any(refusals):
-        raise texts.transaction_cancelled(refusals)
-    return row_keys
+    return made, refusals
 
 
 # TransactWriteItems
@@ -256,8 +257,11 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
 
     def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
         tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in makers]
-        batch = _make_all([(make, table) for (_, _, make), table in zip(makers, tables, strict=True)])
-        _refuse_repeated(batch, texts.duplicate_operations)
+        pairs = zip(tables, makers, strict=True)
+        batch, refusals = _attempted(partial(make, table) for table, (_, _, make) in pairs)
+        _refuse_repeated([one.row_key for one in batch], texts.duplicate_operations)
+        if any(refusals):
+            raise writes.Cancelled(refusals)
         if token and not tokens.claim(tx, token, fingerprint, now_ms):
             return batch, None
         return batch, writes.execute_all(tx, region, batch)
@@ -269,20 +273,6 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     if outcomes is None:
         return await _replayed(region, requested, given, batch)
     return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
-
-
-def _make_all(pairs: list[tuple[Maker, Any]]) -> list[writes.Write]:
-    batch: list[writes.Write] = []
-    refusals: list[errors.ApiError | None] = []
-    for make, table in pairs:
-        try:
-            batch.append(make(table))
-            refusals.append(None)
-        except errors.ApiError as refusal:
-            refusals.append(refusal)
-    if any(refusals):
-        raise writes.Cancelled(refusals)
-    return batch
 
 
 def _transact_maker(region: Region, entry: Body) -> tuple[str, str, Maker]:
