@@ -135,6 +135,8 @@ def details(answer: Answer) -> Any:
 
 def comparable(answer: Answer, step: Step) -> Any:
     body = normalised(answer.body)
+    if step.operation == "Scan" and isinstance(step.body, dict) and step.body.get("Segment"):
+        return {}  # which items lie in one segment is each server's own affair
     if step.unordered:
         if isinstance(body.get("Items"), list):
             body["Items"] = sorted(body["Items"], key=_json)

@@ -54,9 +54,8 @@ SHAPES = [
         local="^400 |^500 InternalFailure",
     ),
     Explained(
-        "an empty text is no member of an enumeration, not an absent one",
-        request='"(ReturnConsumedCapacity|ReturnItemCollectionMetrics|ReturnValues|Select)": ""',
-        atoll=VALIDATION + "1 validation error detected: Value '' at .*Member must satisfy enum value set",
+        "what is no member of an enumeration is refused everywhere; DynamoDB Local often takes it",
+        atoll=VALIDATION + "1 validation error detected: .*Member must satisfy enum value set",
         local="^success$",
     ),
     Explained(
@@ -137,6 +136,13 @@ TABLES = [
         local="^success$",
     ),
     Explained(
+        "the attributes of an index are defined as long as it is there, deleting included",
+        operation="^UpdateTable$",
+        request='"Delete": {"IndexName"',
+        atoll="^success$",
+        local="^success$",
+    ),
+    Explained(
         "going to provisioned throughput says how much",
         operation="^UpdateTable$",
         atoll="ProvisionedThroughput must be specified when BillingMode is PROVISIONED$",
@@ -180,8 +186,20 @@ VALUES = [
         + "(The number of conditions on the keys is invalid|Invalid attribute value type|.*Type mismatch for key)",
     ),
     Explained(
+        "the text for an item of a batch that lacks its key",
+        operation="^BatchWriteItem$",
+        atoll=VALIDATION + "The provided key element does not match the schema$",
+        local=VALIDATION + "One of the required keys was not given a value$",
+    ),
+    Explained(
         "the text for a key attribute that an item lacks",
         atoll=VALIDATION + r"One or more parameter values were invalid: Missing the key \w+ in the item$",
+        local=VALIDATION + "One of the required keys was not given a value$",
+    ),
+    Explained(
+        "whatever is wrong with the key of an item in a batch has the text of keys",
+        operation="^BatchWriteItem$",
+        atoll=VALIDATION + "The provided key element does not match the schema$",
         local=VALIDATION + "One of the required keys was not given a value$",
     ),
     Explained(
@@ -278,6 +296,12 @@ EXPRESSIONS = [
         local="Cannot specify the ProjectionExpression when choosing to get ALL_PROJECTED_ATTRIBUTES$",
     ),
     Explained(
+        "a start in another partition is outside of the query, whatever its sort key",
+        operation="^Query$",
+        atoll=VALIDATION + "The provided starting key is outside query boundaries based on provided conditions$",
+        local=VALIDATION + "The provided starting key does not match the range key predicate$",
+    ),
+    Explained(
         "the text for an ExclusiveStartKey that cannot be one",
         atoll=VALIDATION + "The provided starting key is invalid",
         local=VALIDATION + "(Exclusive Start Key must have same size|Type mismatch for attribute to update)",
@@ -353,6 +377,18 @@ EXPRESSIONS = [
 ]
 
 LEGACY = [
+    Explained(
+        "of two faults of legacy conditions either may be told",
+        request="AttributeValueList",
+        atoll=VALIDATION + ".*(Duplicate value in attribute name|must be of same type$|ComparisonOperator)",
+        local=VALIDATION + ".*(Attempted conditional constraint|ComparisonOperator)",
+    ),
+    Explained(
+        "each table of a batch may speak the old or the new language",
+        operation="^BatchGetItem$",
+        atoll="^success$",
+        local=VALIDATION + "Can not use both expression and non-expression parameters",
+    ),
     Explained(
         "actions are checked for their types before conditions are, and both before the item is read",
         operation="^UpdateItem$",
