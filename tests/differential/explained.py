@@ -197,12 +197,6 @@ VALUES = [
         local=VALIDATION + "One of the required keys was not given a value$",
     ),
     Explained(
-        "whatever is wrong with the key of an item in a batch has the text of keys",
-        operation="^BatchWriteItem$",
-        atoll=VALIDATION + "The provided key element does not match the schema$",
-        local=VALIDATION + "One of the required keys was not given a value$",
-    ),
-    Explained(
         "the text for key attributes of another type",
         atoll=VALIDATION
         + r"One or more parameter values were invalid: Type mismatch for (key \w+ expected: |Index Key )",
@@ -455,4 +449,25 @@ TRANSACTIONS = [
     ),
 ]
 
-EXPLAINED = [*SHAPES, *TABLES, *VALUES, *EXPRESSIONS, *LEGACY, *TRANSACTIONS]
+PARTIQL = [
+    Explained(
+        "the service's code for an item that is there already",
+        operation="^(Execute|BatchExecute)Statement$",
+        atoll="DuplicateItemException: Duplicate primary key exists in table$",
+        local="DuplicateItem: Duplicate primary key exists in table$",
+    ),
+    Explained(
+        "statements that cannot be carried out cancel a transaction, each with its reason",
+        operation="^ExecuteTransaction$",
+        atoll=r"TransactionCanceledException: .*\[.*(DuplicateItem|ValidationError)",
+        local=r"^400 ValidationException: |TransactionCanceledException: .*\[.*ValidationError",
+    ),
+    Explained(
+        "the order of a result is checked before the types of its keys",
+        operation="^ExecuteStatement$",
+        atoll=VALIDATION + r"Variable reference \w+ in ORDER BY clause must be part of the primary key$",
+        local="^400 " + VALIDATION,
+    ),
+]
+
+EXPLAINED = [*SHAPES, *TABLES, *VALUES, *EXPRESSIONS, *LEGACY, *TRANSACTIONS, *PARTIQL]
