@@ -426,7 +426,7 @@ TRANSACTIONS = [
         operation="^Transact(Write|Get)Items$",
         atoll=r"TransactionCanceledException: .*\[.*ValidationError",
         local="^400 (ValidationException|TransactionCanceledException): "
-        "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*value for a key attribute"
+        "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*Value for a key attribute"
         r"|.*\[ValidationError\])",
     ),
     Explained(
