@@ -49,3 +49,18 @@ def test_stored_regions_go_on_by_themselves(tmp_path: Path) -> None:
 
     asyncio.run(before())
     assert asyncio.run(after()) == {"us-east-1", "eu-west-1"}
+
+
+def test_a_copy_of_a_store_is_no_region(tmp_path: Path) -> None:
+    """Whoever copied us-east-1 to us-east-1.bak could not start the server again."""
+    (tmp_path / "us-east-1.bak").mkdir()
+    (tmp_path / "us-east-1.bak" / "atoll.db").touch()
+
+    async def started() -> set[str]:
+        node = Node(Config(data=tmp_path, port=0), ManualClock(START_MS))
+        await node.start()
+        regions = set(node.regions)
+        await node.stop()
+        return regions
+
+    assert asyncio.run(started()) == {"us-east-1"}

@@ -141,11 +141,13 @@ class Node:
             region.endpoint = "{}:{}".format(*self.address)
 
     def _stored_regions(self) -> list[str]:
-        """Those that have a store already: their background steps go on, asked for or not."""
+        """Those that have a store already: their background steps go on, asked for or not. Directories whose names are
+        no regions' are somebody's copies."""
         data = self.config.data
         if data is None or not data.is_dir():
             return []
-        return [path.name for path in data.iterdir() if (path / STORE_FILE).is_file()]
+        names = [path.name for path in data.iterdir() if (path / STORE_FILE).is_file()]
+        return [name for name in names if REGION_NAME.fullmatch(name)]
 
     async def stop(self) -> None:
         """Answer what has arrived, finish the steps that run, close the stores."""
