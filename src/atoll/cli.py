@@ -25,7 +25,7 @@ from atoll.errors import ApiError
 from atoll.node import REGION_NAME, Config, Node
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
-from atoll.storage.engine import Corrupt, Locked
+from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
@@ -229,7 +229,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     node = Node(config)
     try:
         await node.start()
-    except (OSError, Locked, Corrupt, BadCredentials, ValueError) as error:
+    except (OSError, Locked, Corrupt, Full, BadCredentials, ValueError) as error:
         raise Refused(str(error)) from error
     scheme = "https" if config.tls_cert is not None else "http"
     host, port = node.address

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 CANNOT_START = 2
 """The exit code of a worker that could not start: neither could another."""
@@ -25,13 +26,17 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
     ending = False
 
     def start() -> None:
-        workers.add(_fork(work, read_end, write_end))
+        pid = _fork(work, read_end, write_end)
+        workers.add(pid)
+        if ending:  # the signal came while it was being made
+            os.kill(pid, signal.SIGTERM)
 
     def end(number: int, frame: object) -> None:
         nonlocal ending
         ending = True
         for pid in workers:
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     for _ in range(count):
         start()
