@@ -30,7 +30,8 @@ a parallel scan's segments are ranges of the hash.
 
 Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
 
-Counters (a key space of their own): `generation` and `mappings` count changes of tables and of mappings, `spaces` gives the numbers of spaces,
+Counters (a key space of their own): `generation` and `mappings` count changes of tables and of mappings, `spaces` gives
+the numbers of spaces,
 'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers the changes of an open shard,
 'e' space counts the items of a table that time to live has deleted,
 'c' space partition-prefix is the size of an item collection (only tables with local indexes).

@@ -103,8 +103,8 @@ def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
 
 
 def delete_expired(tx: Transaction, region: Region, now_ms: int, *, limit: int = DELETED_ITEMS) -> int | None:
-    """Delete up to `limit` items whose time, and the delay after it, is over. Returns when the next item will be due: a write
-    may always bring one that expires sooner."""
+    """Delete up to `limit` items whose time, and the delay after it, is over. Returns when the next item will be due: a
+    write may always bring one that expires sooner."""
     delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
     limit = limit if rate is None else min(limit, rate)
     pause_ms = 0 if rate is None else limit * 1000 // rate
