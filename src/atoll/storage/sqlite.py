@@ -93,6 +93,8 @@ class SQLiteEngine:
         self._lease, self._owner, self._turn = lease, owner, turn
         self._queue: list[_Pending] = []
         self._busy = False
+        self._kept = False
+        """Whether the reading connection has kept its transaction for the reads to come."""
         self._closed = False
         self._broken: Corrupt | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -107,7 +109,8 @@ class SQLiteEngine:
         rows = self._reader
         try:
             while True:
-                rows.begin("BEGIN")
+                if not self._kept:
+                    rows.begin("BEGIN")
                 try:
                     result = fn(rows)
                     if not rows.guessed_wrong():
@@ -118,9 +121,25 @@ class SQLiteEngine:
                     if not rows.guessed_wrong():
                         raise
                 finally:
-                    rows.end()
+                    self._end_read()
         except apsw.Error as error:
+            self._kept = False
+            rows.roll_back()
             raise fault(error) from error
+
+    def _end_read(self) -> None:
+        """Where nobody else writes, what is committed stays as it is until our next batch: reads that come before it
+        share one transaction. While a commit is on its way none is kept, for it would hold on to the log."""
+        self._kept = self._turn is None and not self._busy
+        if self._kept:
+            self._reader.keep()
+        else:
+            self._reader.end()
+
+    def _drop_kept(self) -> None:
+        if self._kept:
+            self._kept = False
+            self._reader.end()
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         if self._closed:
@@ -151,6 +170,7 @@ class SQLiteEngine:
         if self._busy:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
+        self._drop_kept()
         self._committer.shutdown()
         self._checkpoint_thread.shutdown()
         for connection in self._connections:  # the last one of the file checkpoints the log and removes it
@@ -172,6 +192,7 @@ class SQLiteEngine:
         waiting.add_done_callback(lambda _: self._run())
 
     def _run(self) -> None:
+        self._drop_kept()
         batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
         wrote = False
         writer = self._writer

@@ -160,6 +160,13 @@ class Rows:
         self.close_scans()
         self._execute("COMMIT")
 
+    def keep(self) -> None:
+        """End a use of the transaction, but not the transaction itself: what follows until `end` sees its moment."""
+        self.close_scans()
+        if not self._checked:
+            self.check_counters()
+        self._guessed = self._wrong = False
+
     def close_scans(self) -> None:
         """A scan that was not read to its end would keep its moment, and with it the log, from being given up."""
         for scan in self._scans:
