@@ -265,6 +265,12 @@ def test_items_that_cannot_be_inserted(item: str, text: str, sql: Partiql) -> No
     assert refused(sql.execute, f"INSERT INTO Plain VALUE {item}").message == text
 
 
+def test_values_of_index_keys_have_the_lengths_of_keys(sql: Partiql) -> None:
+    """INSERT made a write of its own, and so stored what PutItem refuses."""
+    refusal = refused(sql.execute, "INSERT INTO Things VALUE {'pk': 'new', 'sk': 1, 'l': ?}", {"S": "l" * 1025})
+    assert "exceeded the size limit of 1024 bytes" in refusal.message
+
+
 # UPDATE
 
 
@@ -465,6 +471,14 @@ def test_exists_checks_an_item(sql: Partiql) -> None:
         assert reasons(refusal) == ["ConditionalCheckFailed", "None"]
     sql.transact("EXISTS(SELECT * FROM Plain WHERE pk = 'p' AND n = 1)", insert)
     assert sql.items("SELECT * FROM Plain WHERE pk = 'q'")
+
+
+def test_exists_is_charged_as_a_read(sql: Partiql) -> None:
+    """Of 4 KB steps, like a ConditionCheck."""
+    sql.execute("INSERT INTO Plain VALUE {'pk': 'long', 'n': ?}", {"S": "x" * 3000})
+    exists = "EXISTS(SELECT * FROM Plain WHERE pk = 'long' AND attribute_exists(n))"
+    answer = sql.transact(exists, ReturnConsumedCapacity="TOTAL")
+    assert answer["ConsumedCapacity"] == [{"TableName": "Plain", "CapacityUnits": 2.0, "WriteCapacityUnits": 2.0}]
 
 
 def test_statements_that_do_not_fit_the_table_cancel(sql: Partiql) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atoll.api.shapes import table_name as parse_table_name
+from atoll.capacity.units import MODES
 from atoll.database.region import Region
 from atoll.errors import requests as texts
 from atoll.expressions import legacy
@@ -74,7 +75,7 @@ class Requested:
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
         self._body = body
         mode = body.get("ReturnConsumedCapacity")
-        self.capacity: str | None = mode if mode in ("TOTAL", "INDEXES") else None
+        self.capacity: str | None = mode if mode in MODES else None
         self.collection_metrics = body.get("ReturnItemCollectionMetrics") == "SIZE"
         self._bound: Bindings | None = None
         if parameters.all.isdisjoint(body):

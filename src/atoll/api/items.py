@@ -47,7 +47,7 @@ async def get_item(region: Region, body: Body) -> Answer:
         answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
     if requested.capacity is not None:
         consistent = body.get("ConsistentRead") is True
-        consumed = Consumed(body["TableName"], read_units(row.size if row is not None else 0, consistent=consistent))
+        consumed = Consumed(body["TableName"], read_units(reads.size_of(row), consistent=consistent))
         answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     return answer
 
@@ -194,7 +194,7 @@ def write_answer(requested: Requested, write: writes.Write, outcome: writes.Outc
     answer: Answer = {}
     if requested.capacity is not None:
         consumed = Consumed(requested.table)
-        consumed.add_write(outcome)
+        consumed.add_write(write, outcome)
         answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     if requested.collection_metrics and outcome.collection_size is not None:
         answer["ItemCollectionMetrics"] = collection_metrics(write, outcome)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from atoll import errors, limits
 from atoll.api import items, keys
 from atoll.api.binding import GET, NO_EXPRESSIONS, UPDATE, WRITE, Requested, resolve_table, table_name
-from atoll.capacity.units import Consumed, answers, read_units
+from atoll.capacity.units import MODES, Consumed, answers, read_units, reads_of_transaction
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -26,7 +26,6 @@ from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
-T = TypeVar("T")
 
 
 # BatchGetItem
@@ -85,16 +84,16 @@ def _batch_answer(wanted: list[_Wanted], found: list[list[Row | None]], mode: st
         units = Consumed(one.given)
         answered = responses.setdefault(one.given, [])
         for key, row in zip(one.options["Keys"], rows, strict=True):
-            size += row.size if row is not None else 0
+            size += reads.size_of(row)
             if size > limits.BATCH_GET_BYTES:
                 unprocessed.setdefault(one.given, {**one.options, "Keys": []})["Keys"].append(key)
                 continue
-            units.table += read_units(row.size if row is not None else 0, consistent=one.consistent)
+            units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
                 answered.append(row.fragment if one.projection is None else one.projection.apply(row.item))
         consumed.append(units)
     answer: Answer = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    if mode in ("TOTAL", "INDEXES"):
+    if mode in MODES:
         answer["ConsumedCapacity"] = answers(consumed, mode)
     return answer
 
@@ -157,10 +156,7 @@ def _written_answer(
         consumed: dict[str, Consumed] = {}
         for given, write, outcome in done:
             units = consumed.setdefault(given, Consumed(given))
-            if isinstance(write, writes.Check):
-                units.table += factor * read_units(outcome.table_bytes, consistent=True)
-            else:
-                units.add_write(outcome, factor)
+            units.add_write(write, outcome, factor)
         kind = "Write" if factor == 2 else None
         answer["ConsumedCapacity"] = answers(consumed.values(), requested.capacity, kind=kind)
     if requested.collection_metrics:
@@ -192,7 +188,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     def read(snapshot: Snapshot) -> list[Row | None]:
         tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
         pairs = zip(tables, gets, strict=True)
-        row_keys, refusals = _attempted(partial(keys.row_key, table, key) for table, (_, key, _) in pairs)
+        row_keys, refusals = writes.attempted(partial(keys.row_key, table, key) for table, (_, key, _) in pairs)
         _refuse_repeated(row_keys, texts.duplicate_operations)
         for table, (_, _, projection) in zip(tables, gets, strict=True):
             if projection is not None:
@@ -202,18 +198,13 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         return reads.get_many(snapshot, row_keys)
 
     rows = await region.engine.read(read)
-    if sum(row.size for row in rows if row is not None) > limits.TRANSACTION_BYTES:
+    if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
         raise texts.transaction_too_large()
-    consumed: dict[str, Consumed] = {}
-    responses = []
-    given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
-    for name, (_, _, projection), row in zip(given, gets, rows, strict=True):
-        units = consumed.setdefault(name, Consumed(name))
-        units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
-        responses.append(_transact_response(row, projection))
-    answer: Answer = {"Responses": responses}
-    if mode in ("TOTAL", "INDEXES"):
-        answer["ConsumedCapacity"] = answers(consumed.values(), mode, kind="Read")
+    pairs = zip(gets, rows, strict=True)
+    answer: Answer = {"Responses": [_transact_response(row, projection) for (_, _, projection), row in pairs]}
+    if mode in MODES:
+        given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
+        answer["ConsumedCapacity"] = reads_of_transaction(zip(given, map(reads.size_of, rows), strict=True), mode)
     return answer
 
 
@@ -225,19 +216,6 @@ def _transact_response(row: Row | None, projection: Projection | None) -> Answer
         return {"Item": row.fragment}
     part = projection.apply(row.item)
     return {"Item": part} if part else {}
-
-
-def _attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
-    """What could be made, and by position what was refused: keys that do not fit their table cancel a transaction."""
-    made: list[T] = []
-    refusals: list[errors.ApiError | None] = []
-    for attempt in attempts:
-        try:
-            made.append(attempt())
-            refusals.append(None)
-        except errors.ApiError as refusal:
-            refusals.append(refusal)
-    return made, refusals
 
 
 # TransactWriteItems
@@ -258,7 +236,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
         tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in makers]
         pairs = zip(tables, makers, strict=True)
-        batch, refusals = _attempted(partial(make, table) for table, (_, _, make) in pairs)
+        batch, refusals = writes.attempted(partial(make, table) for table, (_, _, make) in pairs)
         _refuse_repeated([one.row_key for one in batch], texts.duplicate_operations)
         if any(refusals):
             raise writes.Cancelled(refusals)
@@ -354,8 +332,5 @@ async def _replayed(region: Region, requested: Requested, given: list[str], batc
     if requested.capacity is None:
         return {}
     rows = await region.engine.read(lambda snapshot: reads.get_many(snapshot, [w.row_key for w in batch]))
-    consumed: dict[str, Consumed] = {}
-    for name, row in zip(given, rows, strict=True):
-        units = consumed.setdefault(name, Consumed(name))
-        units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
-    return {"ConsumedCapacity": answers(consumed.values(), requested.capacity, kind="Read")}
+    read = zip(given, map(reads.size_of, rows), strict=True)
+    return {"ConsumedCapacity": reads_of_transaction(read, requested.capacity)}

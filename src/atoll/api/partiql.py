@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from atoll import errors, limits
@@ -19,7 +20,7 @@ from atoll.api.partiql_select import (
     select,
     shown,
 )
-from atoll.capacity.units import Consumed, answers, read_units
+from atoll.capacity.units import MODES, Consumed, answers, read_units, reads_of_transaction
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -32,9 +33,6 @@ from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
-
-_MODES = ("TOTAL", "INDEXES")
-"""Of ReturnConsumedCapacity, those that ask for it."""
 
 
 # Writes of single items
@@ -81,9 +79,9 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     item = _returned(bound, write, outcome)
     answer: Answer = {"Items": [] if item is None else [item]}
     mode = body.get("ReturnConsumedCapacity")
-    if mode in _MODES:
+    if mode in MODES:
         consumed = Consumed(write.table.name)
-        consumed.add_write(outcome)
+        consumed.add_write(write, outcome)
         answer["ConsumedCapacity"] = consumed.answer(mode)
     return answer
 
@@ -109,7 +107,7 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, _fingerprint(bound))
     mode = body.get("ReturnConsumedCapacity")
-    if mode in _MODES:
+    if mode in MODES:
         answer["ConsumedCapacity"] = queries.page_units(found.target, found.page, source).answer(mode)
     return answer
 
@@ -141,7 +139,7 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
     done = await asyncio.gather(*(_batch_response(region, one, rows) for one in found))
     answer: Answer = {"Responses": [response for response, _ in done]}
     mode = body.get("ReturnConsumedCapacity")
-    if mode in _MODES:
+    if mode in MODES:
         answer["ConsumedCapacity"] = answers([consumed for _, consumed in done if consumed is not None], mode)
     return answer
 
@@ -176,14 +174,14 @@ async def _batch_response(region: Region, one: Result, rows: dict[bytes, Row | N
         if row is not None:
             response["Item"] = projected(one.bound.statement.columns, row)
         consistent = one.bound.body.get("ConsistentRead") is True
-        consumed.table = read_units(row.size if row is not None else 0, consistent=consistent)
+        consumed.table = read_units(reads.size_of(row), consistent=consistent)
         return response, consumed
     try:
         write, outcome = await _write(region, one.bound)
     except errors.ApiError as refusal:
         consumed.table = 1.0  # what did not go through is charged all the same
         return {**response, "Error": texts.batch_error(refusal)}, consumed
-    consumed.add_write(outcome)
+    consumed.add_write(write, outcome)
     item = _returned(one.bound, write, outcome)
     return response if item is None else {**response, "Item": item}, consumed
 
@@ -222,15 +220,8 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
 
 def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound]) -> list[Keyed]:
     """Statements that do not fit their table cancel the transaction, each at its position."""
-    found: list[Keyed] = []
-    refusals: list[errors.ApiError | None] = []
-    tables = [bound.table(region, snapshot) for bound in bounds]
-    for index, (bound, table) in enumerate(zip(bounds, tables, strict=True)):
-        try:
-            found.append(_keyed_in_transaction(index, bound, table))
-            refusals.append(None)
-        except errors.ApiError as refusal:
-            refusals.append(refusal)
+    pairs = enumerate(zip(bounds, [bound.table(region, snapshot) for bound in bounds], strict=True))
+    found, refusals = writes.attempted(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
         raise writes.Cancelled(refusals)
     if len({one.row_key for one in found}) < len(found):
@@ -272,24 +263,21 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
         raise invalid.args[0] from None
     except writes.Cancelled as cancelled:
         raise multi_texts.transaction_cancelled(cancelled.refusals) from None
-    if sum(row.size for row in rows if row is not None) > limits.TRANSACTION_BYTES:
+    if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
         raise multi_texts.transaction_too_large()
     responses = []
     for one, row in zip(found, rows, strict=True):
         assert isinstance(one.bound.statement, Reading)
         responses.append({} if row is None else {"Item": projected(one.bound.statement.columns, row)})
     answer: Answer = {"Responses": responses}
-    if mode in _MODES:
-        answer["ConsumedCapacity"] = _read_capacity([one.table for one in found], rows, mode)
+    if mode in MODES:
+        answer["ConsumedCapacity"] = _read_capacity(found, rows, mode)
     return answer
 
 
-def _read_capacity(tables: Sequence[Table], rows: Sequence[Row | None], mode: str) -> list[Answer]:
-    consumed: dict[str, Consumed] = {}
-    for table, row in zip(tables, rows, strict=True):
-        units = consumed.setdefault(table.name, Consumed(table.name))
-        units.table += 2 * read_units(row.size if row is not None else 0, consistent=True)
-    return answers(consumed.values(), mode, kind="Read")
+def _read_capacity(found: Sequence[Keyed | writes.Write], rows: Sequence[Row | None], mode: str) -> list[Answer]:
+    names = [one.table.name for one in found]
+    return reads_of_transaction(zip(names, map(reads.size_of, rows), strict=True), mode)
 
 
 async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
@@ -297,7 +285,9 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
     of = "".join(map(_fingerprint, bounds))
 
     def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
-        batch = _all_writes(_all_keyed(region, tx, bounds))
+        batch, refusals = writes.attempted(partial(write_of, one) for one in _all_keyed(region, tx, bounds))
+        if any(refusals):
+            raise writes.Cancelled(refusals)
         if token and not tokens.claim(tx, token, of, now_ms):
             return batch, None
         return batch, writes.execute_all(tx, region, batch)
@@ -310,28 +300,14 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
         refusals = [r and refused(bound, r) for bound, r in zip(bounds, cancelled.refusals, strict=True)]
         raise multi_texts.transaction_cancelled(refusals) from None
     answer: Answer = {"Responses": []}
-    if mode not in _MODES:
+    if mode not in MODES:
         return answer
     if outcomes is None:  # done before: charged as the reads that find it done
         rows = await region.engine.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
-        answer["ConsumedCapacity"] = _read_capacity([one.table for one in batch], rows, mode)
+        answer["ConsumedCapacity"] = _read_capacity(batch, rows, mode)
         return answer
     consumed: dict[str, Consumed] = {}
     for one, outcome in zip(batch, outcomes, strict=True):
-        consumed.setdefault(one.table.name, Consumed(one.table.name)).add_write(outcome, factor=2)
+        consumed.setdefault(one.table.name, Consumed(one.table.name)).add_write(one, outcome, factor=2)
     answer["ConsumedCapacity"] = answers(consumed.values(), mode, kind="Write")
     return answer
-
-
-def _all_writes(found: Sequence[Keyed]) -> list[writes.Write]:
-    batch: list[writes.Write] = []
-    refusals: list[errors.ApiError | None] = []
-    for one in found:
-        try:
-            batch.append(write_of(one))
-            refusals.append(None)
-        except errors.ApiError as refusal:
-            refusals.append(refusal)
-    if any(refusals):
-        raise writes.Cancelled(refusals)
-    return batch

@@ -112,7 +112,7 @@ def write_of(one: Keyed) -> writes.Write:
         case Inserting() as inserting:
             image = items.image_of(partiql.item_of(inserting, bound.values))
             absent = tree.Function("attribute_not_exists", exists.args)
-            return writes.Put(table, key, row_key, image, _condition((absent,), bound), bound.shows_item)
+            return items.put_of(table, image, _condition((absent,), bound), bound.shows_item)
         case Updating(actions=actions):
             condition = _condition((exists, *one.rest), bound)
             return items.update_of(table, key, update.compile(actions, bound.values), condition, bound.shows_item)

@@ -13,7 +13,10 @@ from typing import Any
 from atoll import limits
 from atoll.database.indexes import Arm
 from atoll.database.schema import Index
-from atoll.database.writes import Outcome
+from atoll.database.writes import Check, Outcome, Write
+
+MODES = ("TOTAL", "INDEXES")
+"""The values of ReturnConsumedCapacity that ask for it."""
 
 
 def read_units(size: int, *, consistent: bool = False) -> float:
@@ -51,9 +54,12 @@ class Consumed:
         arms = self.local if index.local else self.global_
         arms[index.name] = arms.get(index.name, 0.0) + units
 
-    def add_write(self, outcome: Outcome, factor: int = 1) -> None:
-        """`factor` is 2 for a transaction, which doubles the table's part only."""
-        self.table += factor * write_units(outcome.table_bytes)
+    def add_write(self, write: Write, outcome: Outcome, factor: int = 1) -> None:
+        """`factor` is 2 for a transaction, which doubles the table's part only. A check is charged as a read."""
+        if isinstance(write, Check):
+            self.table += factor * read_units(outcome.table_bytes, consistent=True)
+        else:
+            self.table += factor * write_units(outcome.table_bytes)
         for arm in outcome.arms:
             self.add_index(arm.index, arm_units(arm))
 
@@ -74,9 +80,14 @@ class Consumed:
         return answer
 
 
-def wanted(mode: str | None) -> bool:
-    return mode in ("TOTAL", "INDEXES")
-
-
 def answers(consumed: Iterable[Consumed], mode: str, *, kind: str | None = None) -> list[dict[str, Any]]:
     return [one.answer(mode, kind=kind) for one in consumed]
+
+
+def reads_of_transaction(reads: Iterable[tuple[str, int]], mode: str) -> list[dict[str, Any]]:
+    """`reads` are the tables that items were read from, as the answer names them, and the items' sizes (0 for none).
+    Each is charged as two consistent reads."""
+    consumed: dict[str, Consumed] = {}
+    for table_name, size in reads:
+        consumed.setdefault(table_name, Consumed(table_name)).table += 2 * read_units(size, consistent=True)
+    return answers(consumed.values(), mode, kind="Read")

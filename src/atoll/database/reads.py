@@ -55,6 +55,10 @@ def get_many(snapshot: Snapshot, row_keys: list[bytes]) -> list[Row | None]:
     return [Row(stored) if stored is not None else None for stored in snapshot.get_many(row_keys)]
 
 
+def size_of(row: Row | None) -> int:
+    return 0 if row is None else row.size
+
+
 def query_range(space: int, keys: KeySchema, condition: KeyCondition) -> Range:
     """The rows that a key condition names."""
     item = {a.name: v for a, v in zip(keys.partition, condition.partition, strict=True)}

@@ -7,9 +7,10 @@ then apply the decision in the caller's transaction: item row, index entries, ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
 from zlib import adler32
 
 import orjson
@@ -28,6 +29,8 @@ from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
+
+T = TypeVar("T")
 
 
 class Image(NamedTuple):
@@ -176,17 +179,24 @@ class Cancelled(Exception):
         self.refusals = refusals
 
 
-def execute_all(tx: Transaction, region: Region, writes: Sequence[Write]) -> list[Outcome]:
-    """Run writes to different items as one: all decide on the same moment, then all are applied or none is."""
-    rows = [Row(stored) if stored is not None else None for stored in tx.get_many([w.row_key for w in writes])]
-    decisions: list[Decision] = []
+def attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
+    """What could be made for a transaction, and by position what was refused."""
+    made: list[T] = []
     refusals: list[errors.ApiError | None] = []
-    for write, old in zip(writes, rows, strict=True):
+    for attempt in attempts:
         try:
-            decisions.append(write.decide(old))
+            made.append(attempt())
             refusals.append(None)
         except errors.ApiError as refusal:
             refusals.append(refusal)
+    return made, refusals
+
+
+def execute_all(tx: Transaction, region: Region, writes: Sequence[Write]) -> list[Outcome]:
+    """Run writes to different items as one: all decide on the same moment, then all are applied or none is."""
+    rows = [Row(stored) if stored is not None else None for stored in tx.get_many([w.row_key for w in writes])]
+    pairs = zip(writes, rows, strict=True)
+    decisions, refusals = attempted(partial(write.decide, old) for write, old in pairs)
     if any(refusals):
         raise Cancelled(refusals)
     return [_apply(tx, region, *one) for one in zip(writes, rows, decisions, strict=True)]
