@@ -20,14 +20,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report, servers
+from benchmarks import report, servers, streams
 from benchmarks.client import Client
 from benchmarks.measure import Result, measure, rss_mb
 from benchmarks.signing import ANYONE, Credentials, Signer
-from benchmarks.workloads import TABLES, WORKLOADS, Workload, definition, encoded, load
+from benchmarks.workloads import TABLES, WORKLOADS, Workload, definition, encoded, load, put_item
 
 ITEMS = 2_000
 SCALES = (10_000, 1_000_000)
+LOG_SCALES = (10_000, 10_000_000)
 
 
 def main() -> None:
@@ -36,11 +37,15 @@ def main() -> None:
     chosen = [w for w in WORKLOADS if (w.name in names if names else w.core or not options.quick)]
     with tempfile.TemporaryDirectory(dir=_cache(), prefix="bench-") as scratch:
         results = report.Results(machine())
-        compare(results, Path(scratch), chosen, options)
+        if not options.streams:
+            compare(results, Path(scratch), chosen, options)
+        if options.streams or not (options.quick or options.only):
+            streams_and_expiry(results, Path(scratch), options)
         if options.workers:
             several_workers(results, Path(scratch), options)
         if options.scale:
             scale(results, Path(scratch), options)
+            scale_log(results, Path(scratch), options)
     print(results.text())
     if options.write:
         Path(__file__).with_name("RESULTS.md").write_text(results.text())
@@ -52,8 +57,11 @@ def _options() -> Any:
     parser.add_argument("--seconds", type=float, default=3, help="of each measurement (default: 3)")
     parser.add_argument("--quick", action="store_true", help="only the core operations, for one second each")
     parser.add_argument("--skip-peers", action="store_true", help="only Atoll")
+    parser.add_argument("--streams", action="store_true", help="only Atoll's streams and time to live")
     parser.add_argument("--workers", action="store_true", help="also reads and writes of one and of two workers")
-    parser.add_argument("--scale", action="store_true", help="also reads and writes at 1,000,000 items (minutes)")
+    parser.add_argument(
+        "--scale", action="store_true", help="also with 1,000,000 items, and 10,000,000 in a log (minutes)"
+    )
     parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
     options = parser.parse_args()
     if options.quick:
@@ -187,6 +195,31 @@ def scale(results: report.Results, scratch: Path, options: Any) -> None:
                 if workload.name in ("GetItem", "PutItem", "Query"):
                     result = one(server, credentials, workload, options.seconds, count)
                     results.add_variant("items", workload.name, name, result)
+        shutil.rmtree(directory)
+
+
+def streams_and_expiry(results: report.Results, scratch: Path, options: Any) -> None:
+    with atoll(scratch / "streams") as (server, credentials):
+        prepare(server, credentials, {"plain", "streamed"})
+        pages = streams.read_stream(server, credentials, "streamed", options.seconds)
+        for name, table in (("no stream", "plain"), ("a stream", "streamed")):
+            put = one(server, credentials, Workload("PutItem", table, put_item), options.seconds)
+            results.add_variant("stream", "PutItem", name, put)
+        expiry = streams.expire(server, credentials, "plain", ITEMS, options.seconds)
+    results.add_table(*streams.read_table(pages))
+    results.add_table(*streams.expiry_table(expiry))
+
+
+def scale_log(results: report.Results, scratch: Path, options: Any) -> None:
+    """What lies in the log of a table should not matter to those who write."""
+    for count in LOG_SCALES:
+        directory = scratch / f"log-{count}"
+        with atoll(directory) as (server, credentials):
+            prepare(server, credentials, {"streamed"})
+        streams.fill_log(directory / credentials.region, "streamed", count)
+        with atoll(directory) as (server, credentials):
+            result = one(server, credentials, Workload("PutItem", "streamed", put_item), options.seconds)
+            results.add_variant("records in the log", "PutItem", f"{count:,} records", result)
         shutil.rmtree(directory)
 
 

@@ -1,4 +1,4 @@
-"""One measurement: wrk replays signed requests over 32 connections; /proc tells what they cost the server."""
+"""One measurement: wrk replays signed requests over many connections; /proc tells what they cost the server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Result:
     failed: int  # answers other than 200, and socket errors
 
 
-def measure(server: Server, requests: Iterable[bytes], *, seconds: float, warm_up: float) -> Result:
+def measure(
+    server: Server, requests: Iterable[bytes], *, seconds: float, warm_up: float, connections: int = CONNECTIONS
+) -> Result:
     require("wrk")
     CACHE.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=CACHE, suffix=".requests") as file:
@@ -33,19 +35,19 @@ def measure(server: Server, requests: Iterable[bytes], *, seconds: float, warm_u
             file.write(b"%d\n%b\n" % (len(request), request))
         file.flush()
         if warm_up:
-            _wrk(server, Path(file.name), warm_up)
+            _wrk(server, Path(file.name), warm_up, connections)
         before = cpu_seconds(server)
-        count, duration_us, p50_us, p99_us, *failed = _wrk(server, Path(file.name), seconds)
+        count, duration_us, p50_us, p99_us, *failed = _wrk(server, Path(file.name), seconds, connections)
         used = cpu_seconds(server) - before
     return Result(
         count / duration_us * 1e6, p50_us / 1e3, p99_us / 1e3, used / max(count, 1) * 1e6, rss_mb(server), sum(failed)
     )
 
 
-def _wrk(server: Server, file: Path, seconds: float) -> list[int]:
+def _wrk(server: Server, file: Path, seconds: float, connections: int) -> list[int]:
     script = Path(__file__).with_name("replay.lua")
     duration = f"{max(round(seconds), 1)}s"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration}", "--latency", "-s", str(script)]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}", "--latency", "-s", str(script)]
     output = subprocess.run(
         [*command, f"http://{HOST}:{server.port}/", "--", str(file)], check=True, capture_output=True, text=True
     ).stdout

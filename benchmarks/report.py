@@ -15,6 +15,7 @@ class Results:
         self._found: dict[str, dict[str, Result | None]] = {}
         self._variants: dict[str, dict[str, dict[str, Result | None]]] = {}
         self._started: dict[str, tuple[float, float]] = {}
+        self._others: list[str] = []
 
     def start(self, server: str, milliseconds: float, rss_mb: float) -> None:
         self._started[server] = (milliseconds, rss_mb)
@@ -24,6 +25,10 @@ class Results:
 
     def add_variant(self, what: str, workload: str, variant: str, result: Result | None) -> None:
         self._variants.setdefault(what, {}).setdefault(workload, {})[variant] = result
+
+    def add_table(self, title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """For what is not only requests of one kind."""
+        self._others.append(f"## {title}\n\n" + table(headings, rows))
 
     def line(self, workload: str, server: str) -> str:
         return "  ".join(_cells(self._found[workload][server]))
@@ -41,7 +46,7 @@ class Results:
         for what, found in self._variants.items():
             base = next(iter(next(iter(found.values()))))
             parts.append(f"## By {what}\n\n" + table([*HEADINGS[:-1], f"{base} faster by"], self._rows(found, base)))
-        return "\n".join(parts)
+        return "\n".join(parts + self._others)
 
     def _rows(self, found: dict[str, dict[str, Result | None]], base: str) -> Iterable[Sequence[str]]:
         for workload, results in found.items():

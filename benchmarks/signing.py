@@ -38,8 +38,8 @@ class Signer:
             key = hmac.digest(key, part.encode(), "sha256")
         self._key = key
 
-    def request(self, operation: str, body: bytes) -> bytes:
-        target = f"{SERVICE}.{operation}"
+    def request(self, operation: str, body: bytes, *, service: str = SERVICE) -> bytes:
+        target = f"{service}.{operation}"
         canonical = (
             f"POST\n/\n\ncontent-type:{CONTENT_TYPE}\nhost:{self._host}\nx-amz-date:{self._date}\nx-amz-target:{target}\n"
             f"\n{SIGNED_HEADERS}\n{hashlib.sha256(body).hexdigest()}"

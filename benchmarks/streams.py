@@ -1,0 +1,225 @@
+"""What concerns streams and time to live.
+
+Reading a stream: every page of a stream is asked for once, as boto3 would, and the requests that had records are then
+replayed. (A shard iterator is no state of the server, so it may be used again.)
+Expiry: as many items as `EXPIRING` expire in one second; from the moment at which the first is gone, other items are
+read, and the table's own count says how many are deleted meanwhile.
+The log: a table's log is filled through the storage engine, with rows as small as they get, before the server starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from atoll.clock import COUNTER_BITS, Version
+from atoll.database import format as fmt
+from atoll.database.catalog import Catalog
+from atoll.database.schema import Table
+from atoll.storage.engine import Transaction
+from atoll.storage.sqlite import SQLiteEngine
+from benchmarks.client import Client, Json
+from benchmarks.measure import Result, measure
+from benchmarks.servers import Server
+from benchmarks.signing import Credentials, Signer
+from benchmarks.workloads import PARTITIONS, SORTS, Requests, definition, encoded, get_item, item, key
+
+SERVICE = "DynamoDBStreams_20120810"
+RECORDS = 20_000
+READERS = 4
+"""Connections that read the stream: about one for each shard, as consumers have."""
+EXPIRING = 50_000
+LEAD_SECONDS = 20
+"""How long before their second the items begin to be written; they all have to be there then."""
+FILLED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Pages:
+    """A stream that was replayed, page by page."""
+
+    result: Result
+    records: float
+    """In a page, on average."""
+
+    @property
+    def records_per_cpu_second(self) -> float:
+        return self.records / self.result.cpu_us * 1e6
+
+
+@dataclass(frozen=True)
+class Expiry:
+    calm: Result
+    busy: Result
+    deleted_per_second: float
+    left: int
+    """Items that were still there when the reads ended: 0 means that some reads had no deletions beside them."""
+
+
+class Caller:
+    """Signed calls on one connection. Each has to succeed."""
+
+    def __init__(self, server: Server, credentials: Credentials, client: Client) -> None:
+        self.signer = Signer(server.port, credentials)
+        self._client = client
+
+    def call(self, operation: str, body: Json) -> Json:
+        return self.send(self.signer.request(operation, json.dumps(body).encode()))
+
+    def send(self, request: bytes) -> Json:
+        answer = self._client.exchange(request)
+        assert answer.ok, answer.body
+        return answer.body
+
+
+# Reading a stream
+
+
+def changing(table: str, count: int) -> Requests:
+    """Replaces all items until there are so many changes."""
+    for turn in range(-(-count // (PARTITIONS * SORTS))):
+        chance = random.Random(turn + 1)
+        for start in range(0, PARTITIONS * SORTS, 25):
+            puts = [{"PutRequest": {"Item": item(at, chance)}} for at in range(start, start + 25)]
+            yield "BatchWriteItem", {"RequestItems": {table: puts}}
+
+
+def read_stream(server: Server, credentials: Credentials, table: str, seconds: float) -> Pages:
+    """The table was loaded, and has a stream of both images."""
+    with Client(server.port) as client:
+        caller = Caller(server, credentials, client)
+        for operation, body in changing(table, RECORDS):
+            caller.call(operation, body)
+        pages = list(_pages(caller, table))
+    requests = [request for request, _ in pages]
+    result = measure(server, requests, seconds=seconds, warm_up=1, connections=READERS)
+    return Pages(result, sum(records for _, records in pages) / len(pages))
+
+
+def _pages(caller: Caller, table: str) -> Iterator[tuple[bytes, int]]:
+    """The requests for all pages that have records, with how many they have."""
+
+    def request(operation: str, body: Json) -> bytes:
+        return caller.signer.request(operation, json.dumps(body).encode(), service=SERVICE)
+
+    (stream,) = caller.send(request("ListStreams", {"TableName": table}))["Streams"]
+    arn = {"StreamArn": stream["StreamArn"]}
+    for shard in caller.send(request("DescribeStream", arn))["StreamDescription"]["Shards"]:
+        start = arn | {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = caller.send(request("GetShardIterator", start))["ShardIterator"]
+        while True:
+            page = request("GetRecords", {"ShardIterator": iterator, "Limit": 1000})
+            answer = caller.send(page)
+            if not answer["Records"]:
+                break
+            yield page, len(answer["Records"])
+            iterator = answer["NextShardIterator"]
+
+
+# Expiry
+
+
+def expire(server: Server, credentials: Credentials, readable: str, count: int, seconds: float) -> Expiry:
+    """While items of another table expire, the `count` items of `readable` are read."""
+    signer = Signer(server.port, credentials)
+    reads = [signer.request(*request) for request in encoded(get_item(readable, count))]
+    with Client(server.port) as client, ThreadPoolExecutor(1) as pool:
+        caller = Caller(server, credentials, client)
+        _load_expiring(caller)
+        calm = measure(server, reads, seconds=seconds, warm_up=1)
+        assert _left(caller) == EXPIRING, f"{LEAD_SECONDS} s are too few to write {EXPIRING:,} items"
+        while (first := _left(caller)) == EXPIRING:
+            time.sleep(0.005)
+        begin = end = time.monotonic()
+        left = first
+        reading = pool.submit(measure, server, reads, seconds=seconds, warm_up=0)
+        while left and not reading.done():
+            time.sleep(0.02)
+            left, end = _left(caller), time.monotonic()
+        return Expiry(calm, reading.result(), (first - left) / (end - begin), left)
+
+
+def _load_expiring(caller: Caller) -> None:
+    caller.call("CreateTable", definition("expiring"))
+    specification = {"Enabled": True, "AttributeName": "expires"}
+    caller.call("UpdateTimeToLive", {"TableName": "expiring", "TimeToLiveSpecification": specification})
+    expires = {"expires": {"N": str(int(time.time()) + LEAD_SECONDS)}}
+    one = item(0, random.Random(0)) | expires
+    for start in range(0, EXPIRING, 25):
+        puts = [{"PutRequest": {"Item": one | key(at)}} for at in range(start, start + 25)]
+        caller.call("BatchWriteItem", {"RequestItems": {"expiring": puts}})
+
+
+def _left(caller: Caller) -> int:
+    count: int = caller.call("DescribeTable", {"TableName": "expiring"})["Table"]["ItemCount"]
+    return count
+
+
+# The log
+
+
+def fill_log(store: Path, table: str, count: int) -> None:
+    """Give each shard of the table its share of so many records. No server may have the store open."""
+    asyncio.run(_fill_log(store, table, count))
+
+
+async def _fill_log(store: Path, name: str, count: int) -> None:
+    engine = SQLiteEngine.open(store, durability="relaxed")
+    table = await engine.read(lambda snapshot: Catalog().find(snapshot, name))
+    assert table is not None
+    share = count // len(table.shards)
+    for shard in table.shards:
+        for done in range(0, share, FILLED_AT_ONCE):
+            rows = min(FILLED_AT_ONCE, share - done)
+            await engine.transact(partial(_append, table=table, shard=shard.number, count=rows))
+    await engine.close()
+
+
+def _append(tx: Transaction, *, table: Table, shard: int, count: int) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    key_json = b'{"pk":{"S":"a"},"sk":{"S":"b"}}'
+    row = fmt.change_row(Version(now_ms << COUNTER_BITS, "us-east-1"), now_ms, fmt.USER, (6, key_json), None, None)
+    last = tx.add(fmt.sequence_counter(table.log_space, shard), count)
+    for sequence in range(last - count + 1, last + 1):
+        tx.put(fmt.change_key(table.log_space, shard, sequence), row)
+
+
+# Results
+
+
+def read_table(pages: Pages) -> tuple[str, list[str], list[list[str]]]:
+    result = pages.result
+    figures = (
+        ("pages/s", f"{result.per_second:,.0f}" + f" ({result.failed} failed)" * bool(result.failed)),
+        ("p50 ms", f"{result.p50_ms:.2f}"),
+        ("p99 ms", f"{result.p99_ms:.2f}"),
+        ("records/page", f"{pages.records:.0f}"),
+        ("records/s", f"{result.per_second * pages.records:,.0f}"),
+        ("CPU us/record", f"{result.cpu_us / pages.records:.1f}"),
+        ("records/s of CPU", f"{pages.records_per_cpu_second:,.0f}"),
+        ("RSS MB", f"{result.rss_mb:.0f}"),
+    )
+    return (
+        f"GetRecords, new and old images, {READERS} readers",
+        [name for name, _ in figures],
+        [[value for _, value in figures]],
+    )
+
+
+def expiry_table(expiry: Expiry) -> tuple[str, list[str], list[list[str]]]:
+    headings = ["", "requests/s", "p50 ms", "p99 ms", "items deleted/s", "left at the end"]
+    rows = [
+        [name, f"{r.per_second:,.0f}", f"{r.p50_ms:.2f}", f"{r.p99_ms:.2f}", *more]
+        for name, r, *more in (
+            ("nothing expires", expiry.calm, "", ""),
+            ("items expire", expiry.busy, f"{expiry.deleted_per_second:,.0f}", f"{expiry.left:,}"),
+        )
+    ]
+    return f"GetItem while {EXPIRING:,} items expire", headings, rows
