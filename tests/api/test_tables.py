@@ -23,6 +23,22 @@ def test_a_new_table_is_created_at_once_by_default(service: Any) -> None:
     assert (again.code, again.message) == ("ResourceInUseException", "Table already exists: Things")
 
 
+def test_a_table_stays_when_the_clock_goes_back(service: Any) -> None:
+    """It was told to be CREATING until the moment of its creation, which then was to come once more."""
+    service.table()
+    service.update_table(TableName="Things", DeletionProtectionEnabled=False)
+    service.clock.advance(-5_000)
+    assert service.describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
+    assert service.get_item(TableName="Things", Key={"pk": {"S": "a"}}) == {}
+
+
+def test_what_is_warmed_for_reads_only_stays_as_warm_for_writes(service: Any) -> None:
+    service.table(BillingMode="PAY_PER_REQUEST")
+    service.update_table(TableName="Things", WarmThroughput={"ReadUnitsPerSecond": 15_000})
+    warm = service.describe_table(TableName="Things")["Table"]["WarmThroughput"]
+    assert warm == {"ReadUnitsPerSecond": 15_000, "WriteUnitsPerSecond": 4_000, "Status": "ACTIVE"}
+
+
 def test_states_last_as_long_as_they_are_told_to(slow_service: Any) -> None:
     service = slow_service
     service.table()

@@ -20,6 +20,7 @@ from atoll.database.schema import (
     Table,
     Throughput,
     WarmThroughput,
+    unwarmed,
 )
 
 Body = dict[str, Any]
@@ -47,7 +48,9 @@ def key_schema(body: Body, declared: dict[str, str] | None = None) -> KeySchema:
 def indexes(body: Body, new_space: Callable[[], int]) -> tuple[Index, ...]:
     declared = types(None, body)
     local = [_local_index(entry, declared, new_space()) for entry in body.get("LocalSecondaryIndexes") or ()]
-    global_ = [global_index(entry, declared, new_space()) for entry in body.get("GlobalSecondaryIndexes") or ()]
+    mode = body.get("BillingMode") or PROVISIONED
+    entries = body.get("GlobalSecondaryIndexes") or ()
+    global_ = [global_index(entry, declared, new_space(), mode) for entry in entries]
     return tuple(local + global_)
 
 
@@ -55,14 +58,18 @@ def _local_index(entry: Body, declared: dict[str, str], space: int) -> Index:
     return Index(entry["IndexName"], key_schema(entry, declared), _projection(entry), local=True, space=space)
 
 
-def global_index(entry: Body, declared: dict[str, str], space: int) -> Index:
-    index = Index(entry["IndexName"], key_schema(entry, declared), _projection(entry), local=False, space=space)
+def global_index(entry: Body, declared: dict[str, str], space: int, mode: str) -> Index:
     provisioned = entry.get("ProvisionedThroughput")
-    return replace(
-        index,
-        throughput=_throughput(provisioned) if provisioned else None,
+    throughput = _throughput(provisioned) if provisioned else None
+    return Index(
+        entry["IndexName"],
+        key_schema(entry, declared),
+        _projection(entry),
+        local=False,
+        space=space,
+        throughput=throughput,
         on_demand=_on_demand(entry),
-        warm=_warm(entry),
+        warm=_warm(entry, unwarmed(mode, throughput)),
     )
 
 
@@ -86,23 +93,26 @@ def _maximum(units: int | None) -> int | None:
     return None if units == -1 else units
 
 
-def _warm(entry: Body) -> WarmThroughput | None:
+def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput | None:
+    """What is warmed in one respect stays as it is in the other."""
     given = entry.get("WarmThroughput")
     if given is None:
         return None
-    return WarmThroughput(given.get("ReadUnitsPerSecond", 0), given.get("WriteUnitsPerSecond", 0))
+    read, write = given.get("ReadUnitsPerSecond"), given.get("WriteUnitsPerSecond")
+    return WarmThroughput(current.read if read is None else read, current.write if write is None else write)
 
 
 def settings(body: Body, region: Region, now_ms: int) -> dict[str, Any]:
     """The members of a new Table beside its keys and indexes."""
     mode = body.get("BillingMode") or PROVISIONED
     provisioned = body.get("ProvisionedThroughput")
+    throughput = _throughput(provisioned) if provisioned and mode == PROVISIONED else Throughput(0, 0)
     return {
         "billing_mode": mode,
         "billing_changed_ms": now_ms if mode == ON_DEMAND else None,
-        "throughput": _throughput(provisioned) if provisioned and mode == PROVISIONED else Throughput(0, 0),
+        "throughput": throughput,
         "on_demand": _on_demand(body),
-        "warm": _warm(body),
+        "warm": _warm(body, unwarmed(mode, throughput)),
         "table_class": body.get("TableClass"),
         "deletion_protection": body.get("DeletionProtectionEnabled") is True,
         "encryption": encryption(body, region),
@@ -133,7 +143,7 @@ def with_settings(table: Table, body: Body, region: Region, now_ms: int) -> Tabl
     if "OnDemandThroughput" in body:
         table = replace(table, on_demand=_on_demand(body))
     if "WarmThroughput" in body:
-        table = replace(table, warm=_warm(body))
+        table = replace(table, warm=_warm(body, table.warm_throughput()))
     return table
 
 
@@ -152,14 +162,14 @@ def with_capacity(table: Table, body: Body, now_ms: int) -> Table:
     return replace(changed, throughput=changed_throughput(table.throughput, given, now_ms)) if given else changed
 
 
-def with_index_capacity(index: Index, entry: Body, now_ms: int) -> Index:
+def with_index_capacity(table: Table, index: Index, entry: Body, now_ms: int) -> Index:
     given = entry.get("ProvisionedThroughput")
     if given:
         index = replace(index, throughput=changed_throughput(index.throughput or Throughput(0, 0), given, now_ms))
     if "OnDemandThroughput" in entry:
         index = replace(index, on_demand=_on_demand(entry))
     if "WarmThroughput" in entry:
-        index = replace(index, warm=_warm(entry))
+        index = replace(index, warm=_warm(entry, table.warm_throughput(index)))
     return index
 
 

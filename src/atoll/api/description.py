@@ -7,7 +7,6 @@ from typing import Any
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import (
-    ON_DEMAND,
     Index,
     KeySchema,
     OnDemandThroughput,
@@ -21,8 +20,6 @@ from atoll.storage.engine import Snapshot
 Description = dict[str, Any]
 
 DAY_MS = 24 * 3600 * 1000
-# What a new on-demand table can take at once (Developer Guide, "Warm throughput").
-ON_DEMAND_WARM = WarmThroughput(read=12_000, write=4_000)
 
 
 def seconds(ms: int) -> float:
@@ -84,7 +81,7 @@ def _settings(table: Table, arn: str, status: str) -> Description:
     if table.on_demand is not None:
         settings["OnDemandThroughput"] = on_demand(table.on_demand)
     if status != "CREATING":
-        settings["WarmThroughput"] = warm(table.warm, table.billing_mode, table.throughput)
+        settings["WarmThroughput"] = warm(table.warm_throughput())
     return settings
 
 
@@ -109,7 +106,7 @@ def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Inde
     if index.on_demand is not None:
         description["OnDemandThroughput"] = on_demand(index.on_demand)
     if status not in ("CREATING", "DELETING"):
-        description["WarmThroughput"] = warm(index.warm, table.billing_mode, index.throughput or Throughput(0, 0))
+        description["WarmThroughput"] = warm(table.warm_throughput(index))
     return description
 
 
@@ -153,9 +150,5 @@ def on_demand(value: OnDemandThroughput) -> Description:
     }
 
 
-def warm(value: WarmThroughput | None, billing_mode: str, provisioned: Throughput) -> Description:
-    if value is None and billing_mode == ON_DEMAND:
-        value = ON_DEMAND_WARM
-    if value is None:
-        value = WarmThroughput(provisioned.read, provisioned.write)
+def warm(value: WarmThroughput) -> Description:
     return {"ReadUnitsPerSecond": value.read, "WriteUnitsPerSecond": value.write, "Status": "ACTIVE"}

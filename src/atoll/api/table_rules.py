@@ -12,13 +12,10 @@ from typing import Any
 
 from atoll import errors, limits
 from atoll.api import capacity_rules as capacity
-from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, Table, WarmThroughput
+from atoll.database.schema import ON_DEMAND, PROVISIONED, WARM_ON_DEMAND, Index, Table
 from atoll.errors import tables as texts
 
 Body = dict[str, Any]
-
-WARM_AT_FIRST = WarmThroughput(limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS)
-"""What a new on-demand table can take without being warmed."""
 
 # What UpdateTable can change by itself only: one of these kinds a call (the guide names throughput and indexes). What
 # is of no kind goes with any of them, as Terraform sends it.
@@ -57,7 +54,7 @@ def check_create(body: Body) -> None:
     _check_projected(_included(index) for index in indexes)
     _check_stream(body)
     _check_encryption(body)
-    capacity.check_warm(body, "table", WARM_AT_FIRST if mode == ON_DEMAND else None)
+    capacity.check_warm(body, "table", WARM_ON_DEMAND if mode == ON_DEMAND else None)
     check_tags(body.get("Tags") or [])
 
 
@@ -282,7 +279,7 @@ def _check_new_units(table: Table, mode: str, body: Body, now_ms: int) -> None:
         if missing:
             raise texts.indexes_units_required(missing)
     capacity.check_maxima(mode, body)
-    capacity.check_warm(body, "table", table.warm)
+    capacity.check_warm(body, "table", table.warm_throughput())
 
 
 def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int) -> None:
@@ -295,7 +292,7 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int) -> No
             if "Delete" in update:
                 _check_deletable(table, index, now_ms)
             else:
-                _check_index_update(index, mode, update["Update"], now_ms)
+                _check_index_update(table, index, mode, update["Update"], now_ms)
     created = [update["Create"] for update in updates if "Create" in update]
     if any(table.index(index["IndexName"]) is not None for index in created):
         raise texts.index_exists()
@@ -317,7 +314,7 @@ def _check_deletable(table: Table, index: Index, now_ms: int) -> None:
         raise texts.index_not_active(table.name, index.name, status)
 
 
-def _check_index_update(index: Index, mode: str, given: Body, now_ms: int) -> None:
+def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int) -> None:
     units = given.get("ProvisionedThroughput")
     if units is None:
         if mode == PROVISIONED and not given.keys() & {"OnDemandThroughput", "WarmThroughput"}:
@@ -329,7 +326,7 @@ def _check_index_update(index: Index, mode: str, given: Body, now_ms: int) -> No
         if index.throughput is not None:
             capacity.check_new_units(index.throughput, units, f"index {index.name}", now_ms)
     capacity.check_maxima(mode, given)
-    capacity.check_warm(given, f"index {index.name}", index.warm)
+    capacity.check_warm(given, f"index {index.name}", table.warm_throughput(index))
 
 
 def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:

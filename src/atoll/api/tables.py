@@ -38,8 +38,7 @@ async def create_table(region: Region, body: Body) -> Answer:
             space=catalog.new_space(tx),
             log_space=catalog.new_space(tx),
             created_ms=now_ms,
-            status="CREATING",
-            due_ms=now_ms + region.settings.control_plane_delay_ms,
+            **_until_due(region, "CREATING", now_ms),
             keys=definitions.key_schema(body),
             indexes=definitions.indexes(body, lambda: catalog.new_space(tx)),
             **definitions.settings(body, region, now_ms),
@@ -49,9 +48,20 @@ async def create_table(region: Region, body: Body) -> Answer:
         if stream is not None and stream.get("StreamEnabled"):
             table = streams.enable(tx, region, table, stream["StreamViewType"], now_ms)
         catalog.save(tx, table)
-        return {"TableDescription": describe(region, tx, replace(table, due_ms=now_ms + 1), now_ms)}
+        return {"TableDescription": _described_as(region, tx, "CREATING", table, now_ms)}
 
     return await region.engine.transact(create)
+
+
+def _until_due(region: Region, status: str, now_ms: int) -> dict[str, Any]:
+    """A transitional status, unless it is over at once: a clock that is set back later would bring it back."""
+    delay_ms = region.settings.control_plane_delay_ms
+    return {"status": status if delay_ms else "ACTIVE", "due_ms": now_ms + delay_ms}
+
+
+def _described_as(region: Region, tx: Transaction, status: str, table: Table, now_ms: int) -> Answer:
+    """The table as the answer to its creation or change shows it, however short the status lasts."""
+    return describe(region, tx, replace(table, status=status, due_ms=now_ms + 1), now_ms)
 
 
 def _check_room(tx: Transaction, region: Region) -> None:
@@ -127,9 +137,9 @@ async def update_table(region: Region, body: Body) -> Answer:
         table = region.catalog.changeable(tx, name, now_ms)
         table_rules.check_update_of(table, body, now_ms)
         changed = _changed(tx, region, table, body, now_ms)
-        changed = replace(changed, status="UPDATING", due_ms=now_ms + region.settings.control_plane_delay_ms)
+        changed = replace(changed, **_until_due(region, "UPDATING", now_ms))
         catalog.save(tx, changed)
-        return {"TableDescription": describe(region, tx, replace(changed, due_ms=now_ms + 1), now_ms)}
+        return {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
 
     answer = await region.engine.transact(update)
     region.wake()
@@ -151,18 +161,19 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
             changed = streams.disable(tx, region, changed, now_ms)
     capacity = (changed.throughput, changed.billing_mode, changed.warm)
     if capacity != (table.throughput, table.billing_mode, table.warm):
-        changed = shards.repartition(tx, region, changed, now_ms)
+        changed = shards.repartition(tx, changed, now_ms)
     return changed
 
 
 def _with_index_change(tx: Transaction, table: Table, entry: Body, body: Body, now_ms: int, due_ms: int) -> Table:
     if "Create" in entry:
-        index = definitions.global_index(entry["Create"], definitions.types(table, body), catalog.new_space(tx))
+        declared = definitions.types(table, body)
+        index = definitions.global_index(entry["Create"], declared, catalog.new_space(tx), table.billing_mode)
         index = replace(index, status="CREATING", backfilling=True, due_ms=due_ms)
         return replace(table, indexes=(*table.indexes, index))
     if "Delete" in entry:
         return table.with_index(replace(_index(table, entry["Delete"]), status="DELETING", due_ms=due_ms))
-    index = definitions.with_index_capacity(_index(table, entry["Update"]), entry["Update"], now_ms)
+    index = definitions.with_index_capacity(table, _index(table, entry["Update"]), entry["Update"], now_ms)
     return table.with_index(replace(index, status="UPDATING", due_ms=due_ms))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from atoll import limits
 from atoll.model import keycode
 from atoll.model.values import Item
 
@@ -129,6 +130,16 @@ class OnDemandThroughput:
 class WarmThroughput:
     read: int
     write: int
+
+
+WARM_ON_DEMAND = WarmThroughput(limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS)
+
+
+def unwarmed(billing_mode: str, provisioned: Throughput | None) -> WarmThroughput:
+    """What a table or index can take at once that nobody has warmed."""
+    if billing_mode == ON_DEMAND:
+        return WARM_ON_DEMAND
+    return WarmThroughput(0, 0) if provisioned is None else WarmThroughput(provisioned.read, provisioned.write)
 
 
 @dataclass(frozen=True)
@@ -252,10 +263,6 @@ class Table:
     def prefix(self) -> bytes:
         return self.space.to_bytes(4, "big")
 
-    @cached_property
-    def key_names(self) -> frozenset[str]:
-        return frozenset(self.keys.names)
-
     def item_key(self, item: Item) -> bytes:
         """The row key of the item; it has to have all key attributes, of the right types."""
         return self._encode(item)
@@ -306,6 +313,11 @@ class Table:
             if index.status_at(now_ms) in ("CREATING", "DELETING"):
                 return index
         return None
+
+    def warm_throughput(self, index: Index | None = None) -> WarmThroughput:
+        """What the table, or its index, can take at once."""
+        of = self if index is None else index
+        return of.warm or unwarmed(self.billing_mode, of.throughput)
 
     def gone_at(self, now_ms: int) -> bool:
         return self.status == "DELETING" and now_ms >= self.due_ms

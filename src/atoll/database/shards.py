@@ -28,7 +28,7 @@ from atoll import limits
 from atoll.database import catalog, changes
 from atoll.database import format as fmt
 from atoll.database.region import Region
-from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, WarmThroughput, dump, load
+from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, dump, load
 from atoll.storage.engine import Snapshot, Transaction
 
 # The most that one call of a step does.
@@ -82,7 +82,7 @@ def partitions(table: Table, size: int) -> int:
     """How many partitions a table of so many bytes needs. For provisioned throughput and size this is the published
     arithmetic; on demand, where reads and writes are not provisioned together, each of the two has to fit."""
     if table.billing_mode == ON_DEMAND:
-        warm = table.warm or WarmThroughput(limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS)
+        warm = table.warm_throughput()
         units = max(-(-warm.read // limits.PARTITION_READ_UNITS), -(-warm.write // limits.PARTITION_WRITE_UNITS))
     else:
         share = limits.PARTITION_READ_UNITS // limits.PARTITION_WRITE_UNITS
@@ -163,7 +163,7 @@ def _open(tx: Transaction, log_space: int, shard: Shard) -> Shard:
     return shard
 
 
-def repartition(tx: Transaction, region: Region, table: Table, now_ms: int) -> Table:
+def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
     """The table with as many partitions as its throughput and size need, or those it has, if they are more."""
     size = tx.counter(fmt.bytes_counter(table.space))
     return follow(tx, table, divide(table.shards, partitions(table, size)), now_ms)
@@ -195,7 +195,7 @@ def split(tx: Transaction, region: Region, now_ms: int) -> int | None:
     for table in region.catalog.tables(tx):
         size = tx.counter(fmt.bytes_counter(table.space))
         if size > len(table.shards) * limits.PARTITION_BYTES and table.status != "DELETING":
-            catalog.save(tx, repartition(tx, region, table, now_ms))
+            catalog.save(tx, repartition(tx, table, now_ms))
     return None
 
 
