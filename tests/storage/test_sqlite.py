@@ -34,6 +34,22 @@ def test_closed_store_is_found_again_without_its_log(tmp_path):
     assert run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"k"), s.counter(b"n")))) == (b"v", 7)
 
 
+def test_a_counter_that_is_zero_again_leaves_nothing_behind(tmp_path):
+    """Shards are opened and closed for years, each with a counter."""
+
+    async def scenario(engine):
+        await engine.transact(lambda tx: tx.add(b"n", 7))
+        await engine.transact(lambda tx: tx.add(b"n", -7))
+        assert await engine.read(lambda s: s.counter(b"n")) == 0
+        assert await engine.transact(lambda tx: tx.add(b"n", 2)) == 2
+        await engine.transact(lambda tx: tx.add(b"n", -2))
+
+    run(tmp_path, scenario)
+    with sqlite3.connect(tmp_path / "atoll.db") as connection:
+        assert connection.execute("SELECT count(*) FROM counters").fetchone() == (0,)
+    connection.close()
+
+
 def test_closed_store_takes_no_more_writes(tmp_path):
     async def scenario(engine):
         await engine.close()

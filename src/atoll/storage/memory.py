@@ -78,4 +78,8 @@ class _Now:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
-        self.counters.update(buffer.counters)
+        for key, number in buffer.counters.items():
+            if number:
+                self.counters[key] = number
+            else:
+                self.counters.pop(key, None)

@@ -3,7 +3,7 @@
     application_id  "Atol"; a file of another application is refused
     user_version    the format's version, 1; another version is refused
     kv              id INTEGER PRIMARY KEY, k BLOB UNIQUE, v BLOB     one row per key
-    counters        k BLOB PRIMARY KEY, n INTEGER                     one row per counter
+    counters        k BLOB PRIMARY KEY, n INTEGER                     one row per counter that is not 0
 
 `kv` is a rowid table with an index by key, and not WITHOUT ROWID, because an upsert of a 1 KB value costs half as much:
 the b-tree of keys stays small, and new values are appended at the end of the table.
@@ -29,6 +29,7 @@ PAGE_BYTES = 4096
 MAP_BYTES = 64 * 1024**3
 CACHE_KIB = 8 * 1024
 BUSY_MS = 10_000
+KEPT_COUNTERS = 10_000
 
 _SCHEMA = f"""
 CREATE TABLE kv (id INTEGER PRIMARY KEY, k BLOB NOT NULL UNIQUE, v BLOB NOT NULL);
@@ -45,6 +46,7 @@ _DELETE_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ?"
 _FIRST_ROW = "SELECT 1 FROM counters"
 _COUNTER = "SELECT n FROM counters WHERE k = ?"
 _SET_COUNTER = "INSERT INTO counters (k, n) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET n = excluded.n"
+_DELETE_COUNTER = "DELETE FROM counters WHERE k = ?"
 
 
 def fault(error: apsw.Error) -> Exception:
@@ -179,7 +181,7 @@ class Rows:
             self._execute(_FIRST_ROW).get  # noqa: B018 - the property runs the statement
         version = self._connection.data_version()
         current = version == self._counters_version
-        if not current:
+        if not current or len(self._counters) > KEPT_COUNTERS:
             self._counters.clear()
             self._counters_version = version
         self._checked = self.trusting = True
@@ -212,7 +214,10 @@ class Rows:
     def write_counters(self) -> None:
         """Write the counters that changed since `begin`, each once."""
         for key in self._counters_changed:
-            self._execute(_SET_COUNTER, (key, self._counters[key]))
+            if value := self._counters[key]:
+                self._execute(_SET_COUNTER, (key, value))
+            else:
+                self._execute(_DELETE_COUNTER, (key,))
         self._counters_changed.clear()
 
     def roll_back(self) -> None:
