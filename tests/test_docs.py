@@ -48,7 +48,9 @@ class TestConfiguration:
     PAGE = (ROOT / "docs" / "configuration.md").read_text()
 
     def test_every_option_of_the_server_stands_in_the_table_with_its_variable_and_default(self) -> None:
-        documented = {option: (variable, default) for option, variable, default in OPTION_ROW.findall(self.PAGE)}
+        rows = OPTION_ROW.findall(self.PAGE)
+        documented = {option: (variable, default) for option, variable, default in rows}
+        assert len(documented) == len(rows), "an option stands in the table twice"
         for command, action in options("", _parser()):
             if command != "serve":
                 continue
