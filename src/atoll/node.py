@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from atoll import errors
 from atoll.api import operations
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.database import backfill, deletion, shards, tokens, ttl
 from atoll.database.region import Region, Settings
+from atoll.errors import requests as texts
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Engine, Full, Transaction
@@ -189,7 +189,7 @@ class Node:
         name = name or self.config.region
         if name not in self.regions:
             if REGION_NAME.fullmatch(name) is None:
-                raise errors.validation(f"Invalid region: {name}")
+                raise texts.invalid_region(name)
             woken = asyncio.Event()
             endpoint = "{}:{}".format(*self.address)
             region = Region(

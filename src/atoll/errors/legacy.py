@@ -88,7 +88,3 @@ def update_type() -> ApiError:
 
 def repeated_attribute(name: str) -> ApiError:
     return invalid_parameter(f"Duplicate value in attribute name: {name}")
-
-
-def empty_name() -> ApiError:
-    return validation("Empty attribute name")

@@ -19,10 +19,6 @@ def transaction_too_large() -> ApiError:
     return validation("Transaction request cannot be larger than the maximum allowed size of 4 MB")
 
 
-def batch_get_options_differ() -> ApiError:
-    return validation("Too many items requested for the BatchGetItem call")
-
-
 def token_mismatch() -> ApiError:
     return ApiError("IdempotentParameterMismatchException", None)
 

@@ -86,12 +86,6 @@ def repeated_column(name: str) -> ApiError:
     return validation(f"Duplicate identifiers in select clause: {name}")
 
 
-def nested_key(name: str) -> ApiError:
-    return validation(
-        f"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: {name}"
-    )
-
-
 # Values
 
 

@@ -84,12 +84,21 @@ def invalid_table_arn() -> ApiError:
     return validation("Invalid TableArn")
 
 
+def invalid_region(name: str) -> ApiError:
+    """A signature is for it; the service knows its Regions, we only know what their names look like."""
+    return validation(f"Invalid region: {name}")
+
+
 def foreign_table(arn: str) -> ApiError:
     """An ARN of another account or region."""
     return access_denied(f"The request is not authorized on resource: {arn}")
 
 
 # JSON of the wrong type (SerializationException); the other texts of this kind are those of values
+
+
+def body_is_list() -> ApiError:
+    return serialization("Start of list found where not expected")
 
 
 def parameterized_type() -> ApiError:

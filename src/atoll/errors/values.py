@@ -82,10 +82,14 @@ def nesting() -> ApiError:
 # Items
 
 
+def empty_name() -> ApiError:
+    return validation("Empty attribute name")
+
+
 def attribute_name(size: int) -> ApiError:
     """`size` in bytes is outside of what a name may have."""
     if size == 0:
-        return validation("Empty attribute name")
+        return empty_name()
     return validation("Attribute name is too large, must be less than 65536 bytes")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from atoll.errors import expressions as expression_texts
 from atoll.errors import legacy as texts
+from atoll.errors import values as value_texts
 from atoll.expressions import condition, keyrange, projection, tree, update
 from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition
@@ -57,7 +58,7 @@ class _Values(dict[str, AttributeValue]):
 
 def _path(name: str) -> tree.PathOperand:
     if not name:
-        raise texts.empty_name()
+        raise value_texts.empty_name()
     return tree.PathOperand((name,))
 
 

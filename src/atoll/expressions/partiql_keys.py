@@ -206,7 +206,7 @@ def check_paths(paths: Iterable[Path], key_names: Sequence[str]) -> None:
     """Keys have nothing inside them."""
     for path in paths:
         if len(path) > 1 and path[0] in key_names:
-            raise errors.nested_key(str(path[0]))
+            raise key_texts.not_scalar("Key", str(path[0]))
 
 
 def _check_key_value(name: str, type_: str, value: AttributeValue, is_condition: bool) -> None:

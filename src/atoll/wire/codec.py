@@ -19,7 +19,7 @@ from zlib import crc32
 import orjson
 
 from atoll import errors
-from atoll.errors import ApiError
+from atoll.errors import ApiError, requests, values
 
 JSON_TYPES = (b"application/x-amz-json-1.0", b"application/x-amz-json-1.1", b"application/json")
 
@@ -92,10 +92,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
     if not isinstance(value, dict):
-        is_list = isinstance(value, list)
-        raise errors.serialization(
-            "Start of list found where not expected" if is_list else "Unexpected value type in payload"
-        )
+        raise requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
     return value
 
 
