@@ -1,5 +1,6 @@
-"""Every published number, once. Unless a line says otherwise, the source is the service's page "Service, account, and
-table quotas" (Amazon DynamoDB Developer Guide)."""
+"""Every published number, once, but for those that the service's own model of its requests has (`api.service_model`).
+Unless a line says otherwise, the source is the service's page "Service, account, and table quotas" (Amazon DynamoDB
+Developer Guide)."""
 
 # Items
 ITEM_BYTES = 409_600
@@ -17,7 +18,6 @@ EXPRESSION_BYTES = 4_096
 EXPRESSION_OPERATORS = 300
 EXPRESSION_OPERANDS_IN = 100
 EXPRESSION_VARIABLES_BYTES = 2 * 1024 * 1024
-PARTIQL_STATEMENT_CHARS = 8_192
 
 # Requests and answers
 REQUEST_BYTES = 16 * 1024 * 1024
@@ -25,11 +25,8 @@ PAGE_BYTES = 1024 * 1024
 BATCH_GET_KEYS = 100
 BATCH_GET_BYTES = 16 * 1024 * 1024
 BATCH_WRITE_ITEMS = 25
-BATCH_STATEMENTS = 25
-TRANSACTION_ITEMS = 100
 TRANSACTION_BYTES = 4 * 1024 * 1024
 TRANSACTION_TOKEN_MS = 10 * 60 * 1000
-TOTAL_SEGMENTS = 1_000_000
 LIST_TABLES_LIMIT = 100
 
 # Tables
@@ -38,8 +35,6 @@ LOCAL_INDEXES = 5
 GLOBAL_INDEXES = 20
 PROJECTED_ATTRIBUTES = 100
 TAGS = 50
-TAG_KEY_CHARS = 128
-TAG_VALUE_CHARS = 256
 ITEM_COLLECTION_BYTES = 10 * 1024**3
 INDEX_KEY_ATTRIBUTES = 4
 

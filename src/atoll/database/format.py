@@ -31,10 +31,9 @@ a parallel scan's segments are ranges of the hash.
 Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
 
 Counters (a key space of their own): `generation` and `mappings` count changes of tables and of mappings, `spaces` gives
-the numbers of spaces,
-'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers the changes of an open shard,
-'e' space counts the items of a table that time to live has deleted,
-'c' space partition-prefix is the size of an item collection (only tables with local indexes).
+the numbers of spaces, 'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers the
+changes of an open shard, 'e' space counts the items of a table that time to live has deleted, 'c' space
+partition-prefix is the size of an item collection (only tables with local indexes).
 """
 
 from __future__ import annotations
@@ -88,11 +87,6 @@ def streams_of(table: str) -> tuple[bytes, bytes]:
 
 
 STREAMS = (CATALOG + b"S", CATALOG + b"T")
-
-
-def parse_stream_key(key: bytes) -> tuple[str, str]:
-    table, _, label = key[len(CATALOG) + 1 :].partition(b"\0")
-    return table.decode(), label.decode()
 
 
 def shard_key(log_space: int, number: int) -> bytes:
@@ -159,8 +153,12 @@ def collection_counter(row_prefix: bytes) -> bytes:
     return b"c" + row_prefix
 
 
+def change_prefix(log_space: int, shard: int) -> bytes:
+    return space_prefix(log_space) + shard.to_bytes(4, "big")
+
+
 def change_key(log_space: int, shard: int, sequence: int) -> bytes:
-    return space_prefix(log_space) + shard.to_bytes(4, "big") + sequence.to_bytes(8, "big")
+    return change_prefix(log_space, shard) + sequence.to_bytes(8, "big")
 
 
 class Row:

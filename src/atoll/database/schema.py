@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from atoll import limits
+from atoll.database import format as fmt
 from atoll.model import keycode
 from atoll.model.values import Item
 
@@ -261,7 +262,7 @@ class Table:
 
     @cached_property
     def prefix(self) -> bytes:
-        return self.space.to_bytes(4, "big")
+        return fmt.space_prefix(self.space)
 
     def item_key(self, item: Item) -> bytes:
         """The row key of the item; it has to have all key attributes, of the right types."""
@@ -289,8 +290,8 @@ class Table:
 
     @cached_property
     def _logs(self) -> list[tuple[bytes, bytes]]:
-        log = self.log_space.to_bytes(4, "big")
-        return [(b"s" + log + number, log + number) for number in (s.number.to_bytes(4, "big") for s in self.shards)]
+        log, numbers = self.log_space, [shard.number for shard in self.shards]
+        return [(fmt.sequence_counter(log, number), fmt.change_prefix(log, number)) for number in numbers]
 
     @cached_property
     def _shard_starts(self) -> list[bytes]:

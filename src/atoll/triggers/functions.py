@@ -35,7 +35,6 @@ class Functions:
         self._environment = environment
         self._runners: dict[str, Runner] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
-        self._invocations = 0
 
     def find(self, given: str) -> Function | None:
         """By its name or ARN, with or without a version."""

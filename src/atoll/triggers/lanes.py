@@ -68,7 +68,9 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
         try:
             stream = streams.find(snapshot, region, one.stream_arn, now_ms)
         except ApiError:
-            forgotten += (_key(one, *row) for row in mapping.lanes(snapshot, one.uuid))
+            forgotten += (
+                (one.uuid, number, lane_number) for number, lane_number, _ in mapping.lanes(snapshot, one.uuid)
+            )
             continue
         present = {shard.number: shard for shard in streams.shards_of(snapshot, stream)}
         stored: dict[int, dict[int, Lane]] = {}
@@ -93,10 +95,6 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
                         exchanges.append((one, shard))
                 places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
     return Plan(tuple(places), tuple(exchanges), tuple(forgotten))
-
-
-def _key(one: Mapping, shard: int, number: int, lane: Lane) -> Key:
-    return one.uuid, shard, number
 
 
 def _lanes(one: Mapping, shard: Shard, stored: dict[int, Lane]) -> list[Lane]:
