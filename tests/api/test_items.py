@@ -27,6 +27,15 @@ def test_a_missing_item_is_absent_from_the_answer_but_costs_half_a_unit(service:
     assert answer == {"ConsumedCapacity": {"TableName": "Things", "CapacityUnits": 0.5}}
 
 
+def test_members_of_other_operations_are_ignored(service: Any) -> None:
+    service.table()
+    service.put_item(TableName="Things", Item=item(a={"N": "1"}))
+    answer = service.get_item(
+        TableName="Things", Key=KEY, ProjectionExpression="a", ExpressionAttributeValues={":x": {"N": "1"}}
+    )
+    assert answer == {"Item": {"a": {"N": "1"}}}
+
+
 def test_numbers_are_one_key_however_they_are_written(service: Any) -> None:
     service.request(
         "CreateTable",

@@ -343,12 +343,13 @@ def test_refused_updates(update: str, text: str, sql: Partiql) -> None:
 # DELETE
 
 
-def test_a_delete_is_idempotent_unless_it_has_conditions(sql: Partiql) -> None:
-    returned = sql.items("DELETE FROM Plain WHERE pk = 'p' RETURNING ALL OLD *")
+def test_a_delete_is_refused_by_an_item_that_is_there_and_not_as_demanded(sql: Partiql) -> None:
+    refusal = refused(sql.execute, "DELETE FROM Plain WHERE pk = 'p' AND n = 2")
+    assert refusal.code == "ConditionalCheckFailedException"
+    returned = sql.items("DELETE FROM Plain WHERE pk = 'p' AND n = 1 RETURNING ALL OLD *")
     assert returned[0]["n"] == {"N": "1"}
     assert sql.items("DELETE FROM Plain WHERE pk = 'p' RETURNING ALL OLD *") == []
-    refusal = refused(sql.execute, "DELETE FROM Plain WHERE pk = 'p' AND n = 1")
-    assert refusal.code == "ConditionalCheckFailedException"
+    assert sql.items("DELETE FROM Plain WHERE pk = 'p' AND n = 2") == []
 
 
 def test_writes_are_charged(sql: Partiql) -> None:

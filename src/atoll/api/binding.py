@@ -39,6 +39,7 @@ class Parameters:
     def __init__(self, expressions: tuple[str, ...], legacy: tuple[str, ...] = ()) -> None:
         self.expressions = expressions
         self.legacy = legacy
+        self.takes_values = any(name != "ProjectionExpression" for name in expressions)
         self._legacy = frozenset(legacy)
         self.all = frozenset((*expressions, *legacy, NAMES, VALUES) if expressions else ())
 
@@ -70,7 +71,7 @@ class Requested:
     which refuses names and values that nothing used."""
 
     _legacy: dict[str, Any]
-    __slots__ = ("_body", "_bound", "_legacy", "capacity", "collection_metrics")
+    __slots__ = ("_body", "_bound", "_legacy", "_takes_values", "capacity", "collection_metrics")
 
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
         self._body = body
@@ -78,6 +79,7 @@ class Requested:
         self.capacity: str | None = mode if mode in MODES else None
         self.collection_metrics = body.get("ReturnItemCollectionMetrics") == "SIZE"
         self._bound: Bindings | None = None
+        self._takes_values = parameters.takes_values
         if parameters.all.isdisjoint(body):
             self._legacy = _NO_LEGACY
             return
@@ -86,7 +88,7 @@ class Requested:
 
     def _bindings(self) -> Bindings:
         if self._bound is None:
-            self._bound = bindings(self._body)
+            self._bound = bindings(self._body, takes_values=self._takes_values)
         return self._bound
 
     @property

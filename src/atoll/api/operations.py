@@ -112,7 +112,7 @@ async def call(region: Region, service: str, name: str, body: Body) -> Body:
         if region.settings.error_style == "2026" and name in ENVELOPED:
             raise errors.in_envelope(error) from None
         raise
-    except Full:
+    except Full as full:
         region.catalog.forget()
-        _log.exception("the store has no room")
+        _log.error("the store has no room: %s", full)
         raise errors.internal() from None

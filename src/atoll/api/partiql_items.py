@@ -117,12 +117,19 @@ def write_of(one: Keyed) -> writes.Write:
             condition = _condition((exists, *one.rest), bound)
             return items.update_of(table, key, update.compile(actions, bound.values), condition, bound.shows_item)
         case Deleting():
-            return writes.Delete(table, key, row_key, _condition(one.rest, bound), bound.shows_item)
+            condition = _condition(_if_there(exists, one.rest), bound)
+            return writes.Delete(table, key, row_key, condition, bound.shows_item)
         case Checking():
             condition = _condition((exists, *one.rest), bound)
             assert condition is not None
             return writes.Check(table, key, row_key, condition, bound.shows_item)
     raise AssertionError(bound.statement)
+
+
+def _if_there(exists: tree.Function, rest: partiql_keys.Terms) -> partiql_keys.Terms:
+    """To delete an item that is not there succeeds, whatever else the statement demands of it."""
+    joined = partiql_keys.joined(rest)
+    return () if joined is None else (tree.Or((tree.Not(exists), joined)),)
 
 
 def _condition(terms: partiql_keys.Terms, bound: Bound) -> Condition | None:

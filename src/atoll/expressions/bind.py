@@ -52,13 +52,14 @@ def check_parameters(request: Mapping[str, Any], expressions: Sequence[str], leg
         raise errors.names_without_expression()
     if values is not None:
         takers = [parameter for parameter in expressions if parameter != "ProjectionExpression"]
-        if not any(parameter in given for parameter in takers):
+        if takers and not any(parameter in given for parameter in takers):
             raise errors.values_without_expression(takers)
 
 
-def bindings(request: Mapping[str, Any]) -> Bindings:
-    """The bindings of a request. Checks its values and makes them canonical."""
-    values = request.get(VALUES)
+def bindings(request: Mapping[str, Any], *, takes_values: bool = True) -> Bindings:
+    """The bindings of a request. Checks its values and makes them canonical. Where the operation takes none they are
+    ignored, as any member is that nobody knows."""
+    values = request.get(VALUES) if takes_values else None
     bound = Bindings(request.get(NAMES), values)
     if values is not None:
         _check_values(values)
