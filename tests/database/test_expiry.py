@@ -227,6 +227,23 @@ def test_disabling_forgets_the_index(world: Any) -> None:
     assert world.get("a") is None
 
 
+def test_enabling_before_the_end_of_disabling_leaves_no_index_behind() -> None:
+    """Where states last longer than the hour between two changes."""
+    world = World(Settings(control_plane_delay_ms=3 * HOUR_MS))
+    world.create()
+    world.pass_time(3 * HOUR_MS)
+    world.set_ttl()
+    world.pass_time(3 * HOUR_MS)
+    world.put("a", **expires(YEAR_S))
+    space = world.table().ttl.space
+    world.set_ttl(enabled=False)
+    world.clock.advance(2 * HOUR_MS)
+    world.set_ttl()
+    assert world.table().ttl.space != space
+    world.pass_time(4 * HOUR_MS)
+    assert world.read(lambda snapshot: list(snapshot.scan(*fmt.space_range(space)))) == []
+
+
 def test_changes_that_change_nothing_are_refused(world: Any) -> None:
     world.create()
     assert refusal(world.set_ttl, enabled=False) == ("ValidationException", "TimeToLive is already disabled")

@@ -178,7 +178,8 @@ class TestAuthority:
         self, admin: Credential, client: Any, signed: LocalServer
     ) -> None:
         make_table(client)
-        ask(signed, "POST", "/_atoll/clock", {"advance": "25h"}, signed_by=admin)
+        status, _ = ask(signed, "POST", "/_atoll/clock", {"advance": "25h"}, signed_by=admin)
+        assert status == 200
         client.put_item(TableName="Things", Item={"pk": {"S": "a"}})
 
     @pytest.mark.parametrize(("skew", "text"), [("16m", "Signature expired"), ("-16m", "Signature not yet current")])

@@ -27,11 +27,12 @@ async def create_table(region: Region, body: Body) -> Answer:
 
     def create(tx: Transaction) -> Answer:
         existing = region.catalog.find(tx, name)
+        if existing is not None and not existing.gone_at(now_ms):
+            raise texts.table_exists(name)
+        if existing is None and len(region.catalog.tables(tx)) >= limits.TABLES:
+            raise texts.too_many_tables()
         if existing is not None:
-            if not existing.gone_at(now_ms):
-                raise texts.table_exists(name)
             deletion.drop(tx, existing, now_ms)
-        _check_room(tx, region)
         table = Table(
             name=name,
             id=str(uuid.uuid4()),
@@ -62,12 +63,6 @@ def _until_due(region: Region, status: str, now_ms: int) -> dict[str, Any]:
 def _described_as(region: Region, tx: Transaction, status: str, table: Table, now_ms: int) -> Answer:
     """The table as the answer to its creation or change shows it, however short the status lasts."""
     return describe(region, tx, replace(table, status=status, due_ms=now_ms + 1), now_ms)
-
-
-def _check_room(tx: Transaction, region: Region) -> None:
-    """Limits on tables that exist or are being made."""
-    if len(region.catalog.tables(tx)) >= limits.TABLES:
-        raise texts.too_many_tables()
 
 
 async def describe_table(region: Region, body: Body) -> Answer:

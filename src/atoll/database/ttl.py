@@ -36,6 +36,8 @@ def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms
             raise texts.other_attribute(table.ttl.attribute)
         raise texts.already_enabled()
     _check_interval(table, now_ms)
+    if table.ttl is not None:  # still DISABLING, where that lasts for hours
+        table = _without(tx, table, now_ms)
     empty = tx.counter(fmt.count_counter(table.space)) == 0
     status = "ENABLED" if empty and not region.settings.control_plane_delay_ms else "ENABLING"
     ttl = TimeToLive(attribute, status, catalog.new_space(tx), now_ms)
