@@ -7,7 +7,6 @@ violated constraints quote a value: `[KeySchemaElement(attributeName=a, keyType=
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import Any
 
@@ -172,6 +171,5 @@ def java_text(shape: Shape, value: Any) -> str:
         item = shape.item
         return "{" + ", ".join(f"{key}={java_text(item, v)}" for key, v in value.items()) + "}"
     if shape.kind == "blob":
-        size = len(base64.b64decode(value))
-        return f"java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]"
+        return errors.java_binary(value)
     return str(value)

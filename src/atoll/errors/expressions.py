@@ -6,11 +6,11 @@ text came from, so it raises a `Fault`, and `invalid` makes of it the error that
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from atoll.errors import ApiError, drifting, invalid_parameter, validation
+from atoll.errors.values import java_binary
 
 
 class Fault(Exception):
@@ -174,8 +174,7 @@ def paths_conflict(one: str, two: str) -> Fault:
 def _value(value: dict[str, Any]) -> str:
     ((type_, content),) = value.items()
     if type_ == "B":
-        size = len(a2b_base64(content))
-        content = f"java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]"
+        content = java_binary(content)
     return f"AttributeValue: {{{type_}:{content}}}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Sequence
 
 from atoll.errors import ApiError, drifting, invalid_parameter, serialization, validation
@@ -104,6 +105,12 @@ def updated_item_too_large() -> ApiError:
 def invalid_update_path() -> ApiError:
     """The parent of what is to be set or removed is missing, or no list or map as the path wants it."""
     return validation("The document path provided in the update expression is invalid for update")
+
+
+def java_binary(content: str) -> str:
+    """How Java prints a binary value, which is given in base64."""
+    size = len(a2b_base64(content))
+    return f"java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]"
 
 
 # JSON of the wrong type, in the words of the service's parser. `expected` is a Java type: "String", "Boolean", ...

@@ -19,7 +19,7 @@ from atoll.model.values import AttributeValue
 KeyAttribute = tuple[str, str]  # name and type
 Conditions = Mapping[str, tuple[str, tuple[str, ...]]]  # attribute -> operator and the names of its values
 
-_MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ def _comparisons(node: tree.ConditionNode) -> Iterator[tuple[str, str, tuple[str
             raise errors.key_operator("<>")
         case tree.Compare(op, left, right):
             name, values = _attribute((left, right))
-            yield name, op if isinstance(left, tree.PathOperand) else _MIRRORED[op], values
+            yield name, op if isinstance(left, tree.PathOperand) else MIRRORED[op], values
         case tree.Between(operand, low, high):
             yield _with_attribute_first("BETWEEN", (operand, low, high))
         case tree.Function("begins_with", args):

@@ -24,7 +24,7 @@ from atoll.errors import expressions as expression_texts
 from atoll.errors import partiql as errors
 from atoll.expressions import operands, partiql_syntax, tree
 from atoll.expressions import partiql_tree as written
-from atoll.expressions.parser import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
+from atoll.expressions.parser import COMPARATORS, CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
 from atoll.expressions.partiql_data import data, names_of
 from atoll.expressions.partiql_tree import Node
 from atoll.model import values as model
@@ -179,7 +179,6 @@ def _check_operands(statement: Statement, values: Values) -> None:
 
 
 _is_table_name = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:.*").fullmatch
-_COMPARISONS = frozenset(["=", "<>", "<", "<=", ">", ">="])
 _SET_FUNCTIONS: dict[str, type[tree.Add] | type[tree.Delete]] = {"set_add": tree.Add, "set_delete": tree.Delete}
 
 
@@ -254,7 +253,7 @@ class _Translation:
                 if choices.kind not in ("seq", "list", "bag") or not choices.args:
                     raise errors.in_operands()
                 return tree.In(self.operand(arg), tuple(map(self.operand, choices.args)))
-            case Node("operator", _, symbol, (left, right)) if symbol in _COMPARISONS:
+            case Node("operator", _, symbol, (left, right)) if symbol in COMPARATORS:
                 return tree.Compare(symbol, self.operand(left), self.operand(right))
             case Node("operator", _, symbol):
                 raise errors.operator(symbol.lower(), "Condition")

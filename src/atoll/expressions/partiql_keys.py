@@ -16,14 +16,12 @@ from atoll.errors import expressions as expression_texts
 from atoll.errors import keys as key_texts
 from atoll.errors import partiql as errors
 from atoll.expressions import tree
-from atoll.expressions.keyrange import KeyAttribute, KeyCondition
+from atoll.expressions.keyrange import MIRRORED, KeyAttribute, KeyCondition
 from atoll.model.paths import Path
 from atoll.model.values import AttributeValue, Item, equal
 
 Values = Mapping[str, AttributeValue]
 Terms = tuple[tree.ConditionNode, ...]
-
-_MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def terms_of(where: tree.ConditionNode | None) -> Terms:
@@ -151,7 +149,7 @@ def _comparison(term: tree.ConditionNode) -> tuple[str, str, tuple[str, ...]] | 
         case tree.Compare(op, tree.PathOperand((str(name),)), tree.ValueOperand(value)) if op != "<>":
             return name, op, (value,)
         case tree.Compare(op, tree.ValueOperand(value), tree.PathOperand((str(name),))) if op != "<>":
-            return name, _MIRRORED[op], (value,)
+            return name, MIRRORED[op], (value,)
         case tree.Between(tree.PathOperand((str(name),)), tree.ValueOperand(low), tree.ValueOperand(high)):
             return name, "BETWEEN", (low, high)
         case tree.Function("begins_with", (tree.PathOperand((str(name),)), tree.ValueOperand(value))):
