@@ -9,11 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 CANNOT_START = 2
 """The exit code of a worker that could not start: neither could another."""
+
+RESTART_S = 0.2
+"""Before a worker is started again, which may die at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +58,9 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
             end(signal.SIGTERM, None)
         else:
             _log.error("worker %d ended with %d; another takes its place", pid, code)
-            start()
+            time.sleep(RESTART_S)
+            if not ending:
+                start()
     return result
 
 
