@@ -6,12 +6,37 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from atoll import node as node_module
 from atoll.api import operations
 from atoll.clock import ManualClock
+from atoll.database.region import Region
 from atoll.node import Config, Node
+from atoll.storage.engine import Transaction
+from atoll.storage.memory import MemoryEngine
 
 START_MS = 1_800_000_000_000
 DYNAMODB = operations.DYNAMODB.target
+
+
+def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+
+    def bad(tx: Transaction, region: Region, now_ms: int) -> int | None:
+        raise RuntimeError("a bad row")
+
+    def good(tx: Transaction, region: Region, now_ms: int) -> int | None:
+        done.append(now_ms)
+        return None
+
+    monkeypatch.setattr(node_module, "STEPS", (bad, good))
+    region = Region("us-east-1", MemoryEngine(), ManualClock(START_MS))
+    with pytest.raises(ExceptionGroup, match="background steps"):
+        asyncio.run(node_module.run_due(region))
+    assert done == [START_MS]
 
 
 def call(node: Node, region: str, operation: str, **body: Any) -> Any:

@@ -26,7 +26,7 @@ from atoll.database.region import Region, Settings
 from atoll.errors import requests as texts
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Engine, Full, Transaction
+from atoll.storage.engine import Engine, Transaction
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
@@ -240,28 +240,34 @@ class Node:
                     wake_ms = await run_due(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
-            except Exception as error:
-                _log.exception("a background step failed in %s; it is tried again", region.name)
+            except Exception:
+                _log.exception("background steps failed in %s; they are tried again", region.name)
                 wait_ms = RETRY_MS
-                if isinstance(error, Full):
-                    region.catalog.forget()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
 
 
 async def run_due(region: Region) -> int | None:
-    """Run every step until none is due; returns when the next one will be."""
-    wakes = []
+    """Run every step until none is due; returns when the next one will be. A step that fails does not keep the others
+    from their work; what failed is raised at the end."""
+    wakes, failures = [], []
     for step in STEPS:
-        while True:
-            now_ms = region.clock.now_ms()
-            wake_ms = await region.engine.transact(partial(_step, step, region=region, now_ms=now_ms))
-            if wake_ms is None or wake_ms > now_ms:
-                break
-        if wake_ms is not None:
-            wakes.append(wake_ms)
-    return min(wakes, default=None)
+        try:
+            wakes.append(await _run(step, region))
+        except Exception as failure:
+            failures.append(failure)
+    if failures:
+        raise ExceptionGroup("background steps", failures)
+    return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
 
 
-def _step(step: Step, tx: Transaction, *, region: Region, now_ms: int) -> int | None:
+async def _run(step: Step, region: Region) -> int | None:
+    while True:
+        now_ms = region.clock.now_ms()
+        wake_ms = await region.transact(partial(_at, step, region, now_ms))
+        if wake_ms is None or wake_ms > now_ms:
+            return wake_ms
+
+
+def _at(step: Step, region: Region, now_ms: int, tx: Transaction) -> int | None:
     return step(tx, region, now_ms)

@@ -77,7 +77,7 @@ async def create_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
     def create(tx: Transaction) -> None:
         mapping.create(tx, triggers.region, one, now_ms)
 
-    await triggers.region.engine.transact(create)
+    await triggers.region.transact(create)
     triggers.wake()
     return _described(functions, one, None, "Creating")
 
@@ -99,7 +99,7 @@ async def get_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
         one = mapping.find(snapshot, body["UUID"])
         return _described(triggers.functions, one, _last_result(snapshot, one))
 
-    return await triggers.region.engine.read(read)
+    return await triggers.region.read(read)
 
 
 async def list_event_source_mappings(triggers: Triggers, body: Body) -> Answer:
@@ -127,7 +127,7 @@ async def list_event_source_mappings(triggers: Triggers, body: Body) -> Answer:
             answer["NextMarker"] = found[count - 1].uuid
         return answer
 
-    return await triggers.region.engine.read(read)
+    return await triggers.region.read(read)
 
 
 async def update_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
@@ -145,7 +145,7 @@ async def update_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
         mapping.save(tx, one)
         return _described(functions, one, _last_result(tx, one), "Updating")
 
-    answer = await triggers.region.engine.transact(update)
+    answer = await triggers.region.transact(update)
     triggers.wake()
     return answer
 
@@ -157,7 +157,7 @@ async def delete_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
         mapping.delete(tx, one.uuid)
         return answer
 
-    answer = await triggers.region.engine.transact(delete)
+    answer = await triggers.region.transact(delete)
     triggers.wake()
     return answer
 

@@ -41,7 +41,7 @@ async def get_item(region: Region, body: Body) -> Answer:
             keys.check_scalars(table, projection.entered)
         return reads.get(snapshot, row_key)
 
-    row = await region.engine.read(read)
+    row = await region.read(read)
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
@@ -68,7 +68,7 @@ async def put_item(region: Region, body: Body) -> Answer:
         put = put_of(table, image, condition, show_item)
         return put, writes.execute(tx, region, put)
 
-    put, outcome = await region.engine.transact(write)
+    put, outcome = await region.transact(write)
     answer = write_answer(requested, put, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -90,7 +90,7 @@ async def delete_item(region: Region, body: Body) -> Answer:
         delete = delete_of(table, key, condition, show_item)
         return delete, writes.execute(tx, region, delete)
 
-    delete, outcome = await region.engine.transact(write)
+    delete, outcome = await region.transact(write)
     answer = write_answer(requested, delete, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -112,7 +112,7 @@ async def update_item(region: Region, body: Body) -> Answer:
         change = update_of(table, key, update, condition, show_item)
         return change, writes.execute(tx, region, change)
 
-    change, outcome = await region.engine.transact(write)
+    change, outcome = await region.transact(write)
     answer = write_answer(requested, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), update, outcome)
     if attributes:

@@ -57,7 +57,7 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
             found.append(reads.get_many(snapshot, row_keys))
         return found
 
-    return _batch_answer(wanted, await region.engine.read(read), body.get("ReturnConsumedCapacity"))
+    return _batch_answer(wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
@@ -119,8 +119,8 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         return [(given, one, outcome) for (given, one), outcome in zip(batch, outcomes, strict=True)]
 
     try:
-        done = await region.engine.transact(write)
-    except writes.Cancelled as cancelled:
+        done = await region.transact(write)
+    except texts.Cancelled as cancelled:
         raise next(refusal for refusal in cancelled.refusals if refusal is not None) from None
     return {"UnprocessedItems": {}, **_written_answer(requested, done)}
 
@@ -197,7 +197,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
             raise texts.transaction_cancelled(refusals)
         return reads.get_many(snapshot, row_keys)
 
-    rows = await region.engine.read(read)
+    rows = await region.read(read)
     if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
         raise texts.transaction_too_large()
     pairs = zip(gets, rows, strict=True)
@@ -239,14 +239,14 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         batch, refusals = writes.attempted(partial(make, table) for table, (_, _, make) in pairs)
         _refuse_repeated([one.row_key for one in batch], texts.duplicate_operations)
         if any(refusals):
-            raise writes.Cancelled(refusals)
+            raise texts.Cancelled(refusals)
         if token and not tokens.claim(tx, token, fingerprint, now_ms):
             return batch, None
         return batch, writes.execute_all(tx, region, batch)
 
     try:
-        batch, outcomes = await region.engine.transact(write)
-    except writes.Cancelled as cancelled:
+        batch, outcomes = await region.transact(write)
+    except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:
         return await _replayed(region, requested, given, batch)
@@ -331,6 +331,6 @@ async def _replayed(region: Region, requested: Requested, given: list[str], batc
     """A transaction that was done before is charged as the reads that would find it done."""
     if requested.capacity is None:
         return {}
-    rows = await region.engine.read(lambda snapshot: reads.get_many(snapshot, [w.row_key for w in batch]))
+    rows = await region.read(lambda snapshot: reads.get_many(snapshot, [w.row_key for w in batch]))
     read = zip(given, map(reads.size_of, rows), strict=True)
     return {"ConsumedCapacity": reads_of_transaction(read, requested.capacity)}

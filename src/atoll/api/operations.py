@@ -113,6 +113,5 @@ async def call(region: Region, service: str, name: str, body: Body) -> Body:
             raise errors.in_envelope(error) from None
         raise
     except Full as full:
-        region.catalog.forget()
         _log.error("the store has no room: %s", full)
         raise errors.internal() from None

@@ -44,7 +44,7 @@ async def _write(region: Region, bound: Bound) -> tuple[writes.Write, writes.Out
         return one, writes.execute(tx, region, one)
 
     try:
-        return await region.engine.transact(write)
+        return await region.transact(write)
     except errors.ApiError as refusal:
         raise refused(bound, refusal) from None
 
@@ -93,7 +93,7 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
     name = resolve_table(region, reading.table)
     source = {"IndexName": reading.index, "ConsistentRead": body.get("ConsistentRead")}
 
-    found = await region.engine.read(
+    found = await region.read(
         lambda snapshot: select(
             snapshot,
             queries.target_of(region, snapshot, name, source),
@@ -135,7 +135,7 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
         selected = [one.row_key for one in found if isinstance(one, Keyed) and one.bound.is_read]
         return found, dict(zip(selected, reads.get_many(snapshot, selected), strict=True))
 
-    found, rows = await region.engine.read(read)
+    found, rows = await region.read(read)
     done = await asyncio.gather(*(_batch_response(region, one, rows) for one in found))
     answer: Answer = {"Responses": [response for response, _ in done]}
     mode = body.get("ReturnConsumedCapacity")
@@ -223,7 +223,7 @@ def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound]) -> l
     pairs = enumerate(zip(bounds, [bound.table(region, snapshot) for bound in bounds], strict=True))
     found, refusals = writes.attempted(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
-        raise writes.Cancelled(refusals)
+        raise multi_texts.Cancelled(refusals)
     if len({one.row_key for one in found}) < len(found):
         raise multi_texts.duplicate_operations()
     return found
@@ -258,10 +258,10 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
         return found, reads.get_many(snapshot, [one.row_key for one in found])
 
     try:
-        found, rows = await region.engine.read(read)
+        found, rows = await region.read(read)
     except _Invalid as invalid:
         raise invalid.args[0] from None
-    except writes.Cancelled as cancelled:
+    except multi_texts.Cancelled as cancelled:
         raise multi_texts.transaction_cancelled(cancelled.refusals) from None
     if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
         raise multi_texts.transaction_too_large()
@@ -287,23 +287,23 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
     def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
         batch, refusals = writes.attempted(partial(write_of, one) for one in _all_keyed(region, tx, bounds))
         if any(refusals):
-            raise writes.Cancelled(refusals)
+            raise multi_texts.Cancelled(refusals)
         if token and not tokens.claim(tx, token, of, now_ms):
             return batch, None
         return batch, writes.execute_all(tx, region, batch)
 
     try:
-        batch, outcomes = await region.engine.transact(write)
+        batch, outcomes = await region.transact(write)
     except _Invalid as invalid:
         raise invalid.args[0] from None
-    except writes.Cancelled as cancelled:
+    except multi_texts.Cancelled as cancelled:
         refusals = [r and refused(bound, r) for bound, r in zip(bounds, cancelled.refusals, strict=True)]
         raise multi_texts.transaction_cancelled(refusals) from None
     answer: Answer = {"Responses": []}
     if mode not in MODES:
         return answer
     if outcomes is None:  # done before: charged as the reads that find it done
-        rows = await region.engine.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
+        rows = await region.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
         answer["ConsumedCapacity"] = _read_capacity(batch, rows, mode)
         return answer
     consumed: dict[str, Consumed] = {}

@@ -130,7 +130,7 @@ async def query(region: Region, body: Body) -> Answer:
             page.last = None  # there is nothing after a single row
         return target, page
 
-    target, page = await region.engine.read(read)
+    target, page = await region.read(read)
     return page_answer(requested, target, page, projection, body)
 
 
@@ -191,7 +191,7 @@ async def scan(region: Region, body: Body) -> Answer:
             range_ = range_.after(row_key, reverse=False)
         return target, _page(snapshot, target, range_, limit, filter_, fetch)
 
-    target, page = await region.engine.read(read)
+    target, page = await region.read(read)
     return page_answer(requested, target, page, projection, body)
 
 

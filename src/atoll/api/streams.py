@@ -43,7 +43,7 @@ async def list_streams(region: Region, body: Body) -> Answer:
     def read(snapshot: Snapshot) -> list[StreamDescription]:
         return list(islice(streams.listed(snapshot, table, after, now_ms), limit + 1))
 
-    found = await region.engine.read(read)
+    found = await region.read(read)
     answer: Answer = {
         "Streams": [
             {"StreamArn": streams.arn_of(region, d), "TableName": d.table, "StreamLabel": d.label}
@@ -73,7 +73,7 @@ async def describe_stream(region: Region, body: Body) -> Answer:
             found = (shard for shard in found if shard.parent == parent and parent is not None)
         return description, list(islice(found, limit + 1))
 
-    description, found = await region.engine.read(read)
+    description, found = await region.read(read)
     answer: Answer = {
         "StreamArn": arn,
         "StreamLabel": description.label,
@@ -126,7 +126,7 @@ async def get_shard_iterator(region: Region, body: Body) -> Answer:
         reader = int.from_bytes(os.urandom(4), "big")
         return Iterator(arn, log_space, shard.number, position(snapshot, log_space, shard), now_ms, reader)
 
-    return {"ShardIterator": (await region.engine.read(read)).token()}
+    return {"ShardIterator": (await region.read(read)).token()}
 
 
 def _timestamp_ms(seconds: float | None, now_ms: int) -> int:
@@ -163,7 +163,7 @@ async def get_records(region: Region, body: Body) -> Answer:
         shard = shards.parse(stored_shard)
         return streams.read(snapshot, region.name, description, shard, iterator.position, limit)
 
-    page = await region.engine.read(read)
+    page = await region.read(read)
     answer: Answer = {"Records": page.records}
     if page.next is not None:
         answer["NextShardIterator"] = replace(iterator, position=page.next, issued_ms=now_ms).token()

@@ -51,7 +51,7 @@ async def create_table(region: Region, body: Body) -> Answer:
         catalog.save(tx, table)
         return {"TableDescription": _described_as(region, tx, "CREATING", table, now_ms)}
 
-    return await region.engine.transact(create)
+    return await region.transact(create)
 
 
 def _until_due(region: Region, status: str, now_ms: int) -> dict[str, Any]:
@@ -72,7 +72,7 @@ async def describe_table(region: Region, body: Body) -> Answer:
         table = region.catalog.described(snapshot, name, now_ms)
         return {"Table": describe(region, snapshot, table, now_ms)}
 
-    return await region.engine.read(read)
+    return await region.read(read)
 
 
 async def list_tables(region: Region, body: Body) -> Answer:
@@ -83,7 +83,7 @@ async def list_tables(region: Region, body: Body) -> Answer:
     def read(snapshot: Snapshot) -> list[str]:
         return [t.name for t in region.catalog.tables(snapshot) if t.name > after and not t.gone_at(now_ms)]
 
-    names = await region.engine.read(read)
+    names = await region.read(read)
     answer: Answer = {"TableNames": names[:limit]}
     if len(names) > limit:
         answer["LastEvaluatedTableName"] = names[limit - 1]
@@ -111,7 +111,7 @@ async def delete_table(region: Region, body: Body) -> Answer:
                 catalog.save(tx, table)
         return {"TableDescription": _leaving(describe(region, tx, table, now_ms))}
 
-    answer = await region.engine.transact(delete)
+    answer = await region.transact(delete)
     region.wake()
     return answer
 
@@ -136,7 +136,7 @@ async def update_table(region: Region, body: Body) -> Answer:
         catalog.save(tx, changed)
         return {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
 
-    answer = await region.engine.transact(update)
+    answer = await region.transact(update)
     region.wake()
     return answer
 

@@ -34,7 +34,7 @@ async def tag_resource(region: Region, body: Body) -> Answer:
             raise texts.too_many_tags()
         catalog.save(tx, replace(table, tags=tuple(tags.items())))
 
-    await region.engine.transact(tag)
+    await region.transact(tag)
     return {}
 
 
@@ -47,14 +47,14 @@ async def untag_resource(region: Region, body: Body) -> Answer:
         table = _table(region, tx, name, body["ResourceArn"])
         catalog.save(tx, replace(table, tags=tuple(tag for tag in table.tags if tag[0] not in unwanted)))
 
-    await region.engine.transact(untag)
+    await region.transact(untag)
     return {}
 
 
 async def list_tags_of_resource(region: Region, body: Body) -> Answer:
     arn = body["ResourceArn"]
     name = _table_name(region, arn)
-    table = await region.engine.read(lambda snapshot: _table(region, snapshot, name, arn))
+    table = await region.read(lambda snapshot: _table(region, snapshot, name, arn))
     after = body.get("NextToken") or ""
     tags = [tag for tag in sorted(table.tags) if tag[0] > after]
     answer: Answer = {"Tags": [{"Key": key, "Value": value} for key, value in tags[:PAGE]]}

@@ -29,7 +29,7 @@ async def update_time_to_live(region: Region, body: Body) -> Answer:
         change = ttl.enable if enabled else ttl.disable
         catalog.save(tx, change(tx, region, table, attribute, now_ms))
 
-    await region.engine.transact(update)
+    await region.transact(update)
     region.wake()
     return {"TimeToLiveSpecification": {"Enabled": enabled, "AttributeName": attribute}}
 
@@ -43,4 +43,4 @@ async def describe_time_to_live(region: Region, body: Body) -> Answer:
             return {"TimeToLiveStatus": "DISABLED"}
         return {"TimeToLiveStatus": setting.status, "AttributeName": setting.attribute}
 
-    return {"TimeToLiveDescription": await region.engine.read(read)}
+    return {"TimeToLiveDescription": await region.read(read)}

@@ -14,6 +14,7 @@ from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
+from atoll.database.walk import walk
 from atoll.storage.engine import Transaction
 
 ITEMS = 200
@@ -45,14 +46,8 @@ def _remove(tx: Transaction, table: Table, index: Index, now_ms: int) -> None:
 
 def _backfill(tx: Transaction, table: Table, index: Index) -> bool:
     """Do some items; returns whether all are done."""
-    progress = fmt.backfill_key(index.space)
-    start, end = fmt.space_range(table.space)
-    done = tx.get(progress)
-    rows = list(tx.scan(done + b"\0" if done else start, end, limit=ITEMS))
-    for _, stored in rows:
+
+    def visit(_: bytes, stored: bytes) -> None:
         indexes.add(tx, table, index, Row(stored).item)
-    if len(rows) == ITEMS:
-        tx.put(progress, rows[-1][0])
-        return False
-    tx.delete(progress)
-    return True
+
+    return walk(tx, table.space, fmt.backfill_key(index.space), ITEMS, visit)

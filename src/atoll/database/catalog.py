@@ -26,7 +26,7 @@ def _parse(stored: bytes) -> Table:
 class Catalog:
     def __init__(self) -> None:
         self._generation = -1
-        self._tables: dict[str, Table | None] = {}
+        self._tables: dict[str, Table] = {}
         self._all_generation = -1
         self._all: list[Table] | None = None
 
@@ -40,8 +40,9 @@ class Catalog:
             return self._tables[name]
         except KeyError:
             stored = snapshot.get(fmt.table_key(name))
-            table = None if stored is None else _parse(stored)
-            self._tables[name] = table
+            if stored is None:
+                return None
+            table = self._tables[name] = _parse(stored)
             return table
 
     def forget(self) -> None:

@@ -25,21 +25,18 @@ def append(
     row_key: bytes,
     key: Item,
     version: Version,
+    written_ms: int,
     cause: int,
     old: tuple[int, bytes] | None,
     new: tuple[int, bytes] | None,
-    *,
-    written_ms: int | None = None,
 ) -> int:
-    """Write the record and return its sequence number. Images are (size, JSON). `written_ms` is this region's time,
-    to be given where the version comes from another region, or from a backup."""
+    """Write the record and return its sequence number. Images are (size, JSON). `written_ms` is this region's time; the
+    version's may be another's, or ahead of a clock that was set back."""
     counter, prefix = table.log_of(row_key)
     sequence = tx.add(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))
     if old is not None and not table.keeps_old_images:
         old = (old[0], b"")
-    if written_ms is None:
-        written_ms = version.ms
     tx.put(prefix + sequence.to_bytes(8, "big"), fmt.change_row(version, written_ms, cause, keys, old, new))
     return sequence
 

@@ -9,9 +9,10 @@ from atoll.database import format as fmt
 from atoll.database import streams
 from atoll.database.region import Region
 from atoll.database.schema import Table, dump, load
+from atoll.database.walk import piece
 from atoll.storage.engine import Transaction
 
-SWEEP_ROWS = 2_000
+SWEEP_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def sweep(tx: Transaction, region: Region, now_ms: int) -> int | None:
         if garbage.due_ms > now_ms:
             wakes.append(garbage.due_ms)
             continue
-        rows = [row for row, _ in tx.scan(*fmt.space_range(garbage.space), limit=SWEEP_ROWS)]
-        for row in rows:
+        rows, all_ = piece(tx.scan(*fmt.space_range(garbage.space)), SWEEP_ROWS)
+        for row, _ in rows:
             tx.delete(row)
-        if len(rows) == SWEEP_ROWS:
+        if not all_:
             return now_ms
         tx.delete(key)
         for counter in (fmt.count_counter(garbage.space), fmt.bytes_counter(garbage.space)):

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from atoll.clock import Clock, HybridClock
 from atoll.database.catalog import Catalog
 from atoll.database.readers import Readers
-from atoll.storage.engine import Engine
+from atoll.errors import ApiError
+from atoll.errors.multi import Cancelled
+from atoll.storage.engine import Engine, Snapshot, T, Transaction
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,19 @@ class Region:
 
     def __post_init__(self) -> None:
         self.versions = HybridClock(self.clock, self.name)
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        return await self.engine.read(fn)
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        """As the engine's. What failed may have shown its own changes of the catalog to the cache: forget them."""
+        try:
+            return await self.engine.transact(fn)
+        except (ApiError, Cancelled):
+            raise
+        except BaseException:
+            self.catalog.forget()
+            raise
 
     def rewind(self, last: int = 0) -> None:
         """Forget what has not happened yet: the clock was set back, and perhaps the store with it. `last` is the time

@@ -18,6 +18,7 @@ from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table, TimeToLive
+from atoll.database.walk import walk
 from atoll.errors import ttl as texts
 from atoll.model import keycode
 from atoll.model.values import Item
@@ -91,17 +92,11 @@ def build(tx: Transaction, region: Region, now_ms: int) -> int | None:
 
 def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
     """Do some items; returns whether all are done."""
-    progress = fmt.backfill_key(ttl.space)
-    start, end = fmt.space_range(table.space)
-    done = tx.get(progress)
-    rows = list(tx.scan(done + b"\0" if done else start, end, limit=BUILT_ITEMS))
-    for key, stored in rows:
+
+    def visit(key: bytes, stored: bytes) -> None:
         expiry.apply(tx, ttl, key, None, Row(stored).item)
-    if len(rows) == BUILT_ITEMS:
-        tx.put(progress, rows[-1][0])
-        return False
-    tx.delete(progress)
-    return True
+
+    return walk(tx, table.space, fmt.backfill_key(ttl.space), BUILT_ITEMS, visit)
 
 
 def delete_expired(tx: Transaction, region: Region, now_ms: int, *, limit: int = DELETED_ITEMS) -> int | None:

@@ -24,6 +24,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import tables as table_texts
 from atoll.errors import values as value_texts
+from atoll.errors.multi import Cancelled
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
@@ -171,14 +172,6 @@ def execute(tx: Transaction, region: Region, write: Write) -> Outcome:
     return _apply(tx, region, write, old, write.decide(old))
 
 
-class Cancelled(Exception):
-    """A transaction with at least one refusal: one entry a write, None where it would have gone through."""
-
-    def __init__(self, refusals: list[errors.ApiError | None]) -> None:
-        super().__init__("transaction cancelled")
-        self.refusals = refusals
-
-
 def attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
     """What could be made for a transaction, and by position what was refused."""
     made: list[T] = []
@@ -246,7 +239,7 @@ def _change(
     before = (old.size, old.json) if old is not None else None
     after = (new.size, new.json) if new is not None else None
     _count(tx, write, before, after)
-    changes.append(tx, table, row_key, write.key, version, write.cause, before, after)
+    changes.append(tx, table, row_key, write.key, version, region.clock.now_ms(), write.cause, before, after)
 
 
 def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None) -> None:

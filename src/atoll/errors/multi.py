@@ -23,6 +23,14 @@ def token_mismatch() -> ApiError:
     return ApiError("IdempotentParameterMismatchException", None)
 
 
+class Cancelled(Exception):
+    """A transaction with at least one refusal: one entry a write, None where it would have gone through."""
+
+    def __init__(self, refusals: list[ApiError | None]) -> None:
+        super().__init__("transaction cancelled")
+        self.refusals = refusals
+
+
 CODES = {
     "ConditionalCheckFailedException": "ConditionalCheckFailed",
     "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded",

@@ -171,7 +171,7 @@ class Triggers:
             if self._outdated:
                 self._seen, self._outdated = (-1, -1), False
             busy = {key: follower for key, follower in self._followers.items() if follower.task is not None}
-            look = await self.region.engine.read(partial(self._look, busy=busy, now_ms=now_ms))
+            look = await self.region.read(partial(self._look, busy=busy, now_ms=now_ms))
             moved = False
             if look.plan is not None:
                 self._seen = look.seen
@@ -232,7 +232,7 @@ class Triggers:
             for one, shard in exchanges:
                 lanes.exchange(tx, one, shard)
 
-        await self.region.engine.transact(tidy)
+        await self.region.transact(tidy)
         self._outdated = True
         return True
 
@@ -308,9 +308,8 @@ class Triggers:
         uuid, shard, number = place.key
         while True:
             try:
-                await self.region.engine.transact(lambda tx: mapping.save_lane(tx, uuid, shard, number, lane))
+                await self.region.transact(lambda tx: mapping.save_lane(tx, uuid, shard, number, lane))
             except Full:
-                self.region.catalog.forget()
                 _log.exception("the store has no room to note what %s has done", place.mapping.function)
                 await asyncio.sleep(RETRY_MS / 1000)
             else:
@@ -322,11 +321,11 @@ class Triggers:
         """Make the mappings that the file's triggers ask for: again whenever a table has changed."""
         if not self.functions.registry.functions:
             return
-        generation = await self.region.engine.read(lambda snapshot: snapshot.counter(fmt.GENERATION))
+        generation = await self.region.read(lambda snapshot: snapshot.counter(fmt.GENERATION))
         if generation == self._declared_at:
             return
         now_ms = self.region.clock.now_ms()
-        await self.region.engine.transact(lambda tx: declare(tx, self.region, self.functions, now_ms))
+        await self.region.transact(lambda tx: declare(tx, self.region, self.functions, now_ms))
         self._declared_at = generation
 
 
