@@ -202,9 +202,13 @@ def streams_and_expiry(results: report.Results, scratch: Path, options: Any) -> 
     with atoll(scratch / "streams") as (server, credentials):
         prepare(server, credentials, {"plain", "streamed"})
         pages = streams.read_stream(server, credentials, "streamed", options.seconds)
-        for name, table in (("no stream", "plain"), ("a stream", "streamed")):
+        best: dict[str, Result] = {}
+        for name, table in (("no stream", "plain"), ("a stream", "streamed")) * 2:  # by turns: machines have moods
             put = one(server, credentials, Workload("PutItem", table, put_item), options.seconds)
-            results.add_variant("stream", "PutItem", name, put)
+            if put is not None:
+                best[name] = max(put, best.get(name, put), key=lambda result: result.per_second)
+        for name, put in best.items():
+            results.add_variant("stream (the better of two)", "PutItem", name, put)
         expiry = streams.expire(server, credentials, "plain", ITEMS, options.seconds)
     results.add_table(*streams.read_table(pages))
     results.add_table(*streams.expiry_table(expiry))
