@@ -174,3 +174,12 @@ def test_tags_need_a_table(service: Any, arn: str, code: str, message: str) -> N
 def test_limits_and_endpoints_are_told(service: Any) -> None:
     assert service.describe_limits()["TableMaxReadCapacityUnits"] == 40_000
     assert service.describe_endpoints()["Endpoints"][0]["CachePeriodInMinutes"] == 1440
+
+
+@pytest.mark.parametrize("member", ["ReplicaUpdates", "GlobalTableWitnessUpdates", "MultiRegionConsistency"])
+def test_replicas_are_refused_and_not_forgotten(service: Any, member: str) -> None:
+    service.table()
+    create = [{"Create": {"RegionName": "eu-west-1"}}]
+    given = {"ReplicaUpdates": create, "GlobalTableWitnessUpdates": create, "MultiRegionConsistency": "STRONG"}[member]
+    refusal = service.refused("UpdateTable", TableName="Things", **{member: given})
+    assert (refusal.code, refusal.message) == ("ValidationException", f"{member} is not served by this server")

@@ -122,11 +122,11 @@ async def update_item(region: Region, body: Body) -> Answer:
 
 def _update_values(wanted: str | None, update: UpdateExpression | None, outcome: writes.Outcome) -> Any:
     if wanted == "ALL_NEW":
-        return outcome.new
+        return orjson.Fragment(outcome.new.json) if outcome.new is not None else None
     if wanted == "ALL_OLD":
         return outcome.old.fragment if outcome.old is not None else None
     if update is not None and wanted == "UPDATED_NEW" and outcome.new is not None:
-        return update.touched(outcome.new)
+        return update.touched(outcome.new.item)
     if update is not None and wanted == "UPDATED_OLD" and outcome.old is not None:
         return update.touched(outcome.old.item)
     return None

@@ -29,7 +29,7 @@ from atoll.errors import multi as multi_texts
 from atoll.errors import partiql as texts
 from atoll.expressions.partiql import Checking, Deleting, Reading, Updating
 from atoll.model import values as model
-from atoll.storage.engine import Snapshot, Transaction
+from atoll.storage.engine import Full, Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -58,7 +58,7 @@ def _returned(bound: Bound, write: writes.Write, outcome: writes.Outcome) -> Any
     if when == "OLD":
         item = outcome.old.item if outcome.old is not None else None
     else:
-        item = outcome.new
+        item = outcome.new.item if outcome.new is not None else None
     if item is not None and what == "MODIFIED":
         assert isinstance(write, writes.Update)
         assert write.update is not None
@@ -178,6 +178,8 @@ async def _batch_response(region: Region, one: Result, rows: dict[bytes, Row | N
         return response, consumed
     try:
         write, outcome = await _write(region, one.bound)
+    except Full:  # others of the batch may have gone through
+        return {**response, "Error": texts.batch_error(errors.internal())}, None
     except errors.ApiError as refusal:
         consumed.table = 1.0  # what did not go through is charged all the same
         return {**response, "Error": texts.batch_error(refusal)}, consumed

@@ -40,6 +40,7 @@ CHANGES = (
 
 def check_create(body: Body) -> None:
     """Also of the parameters from which an import makes its table."""
+    _check_served(body)
     mode = body.get("BillingMode") or PROVISIONED
     declared = [a["AttributeName"] for a in body["AttributeDefinitions"]]
     capacity.check_table_units(mode, body)
@@ -224,7 +225,24 @@ def _check_encryption(body: Body) -> None:
 # Changes
 
 
+# What would make a table more than it can be here. Whoever asks for it must not believe that he has it.
+NOT_SERVED = (
+    "ReplicaUpdates",
+    "MultiRegionConsistency",
+    "GlobalTableWitnessUpdates",
+    "GlobalTableSourceArn",
+    "ResourcePolicy",
+)
+
+
+def _check_served(body: Body) -> None:
+    for member in NOT_SERVED:
+        if body.get(member):
+            raise texts.not_served(member)
+
+
 def check_update(body: Body) -> None:
+    _check_served(body)
     if not any(body.get(member) not in (None, []) for member in CHANGES):
         raise texts.nothing_to_update()
     if body.get("BillingMode") == PROVISIONED and body.get("ProvisionedThroughput") is None:

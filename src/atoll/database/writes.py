@@ -150,11 +150,10 @@ class Check:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a write found and left. `new` is None after a deletion."""
+    """What a write found and left; `new` is None after a deletion."""
 
     old: Row | None
-    new: Item | None
-    new_size: int = 0
+    new: Image | None
     arms: list[Arm] = field(default_factory=list)
     collection_size: int | None = None
     """Bytes of the item's collection, on tables with local indexes."""
@@ -162,7 +161,7 @@ class Outcome:
     @property
     def table_bytes(self) -> int:
         """What the write is charged for on the table: the larger image."""
-        return max(self.old.size if self.old is not None else 0, self.new_size)
+        return max(self.old.size if self.old is not None else 0, self.new.size if self.new is not None else 0)
 
 
 def execute(tx: Transaction, region: Region, write: Write) -> Outcome:
@@ -198,9 +197,9 @@ def execute_all(tx: Transaction, region: Region, writes: Sequence[Write]) -> lis
 def _apply(tx: Transaction, region: Region, write: Write, old: Row | None, decision: Decision) -> Outcome:
     """The one setter: writes the row and all that follows from it."""
     if isinstance(decision, _Unchanged):
-        return Outcome(old, old.item if old is not None else None, old.size if old is not None else 0)
+        return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
     new = decision
-    outcome = Outcome(old, new.item, new.size) if new is not None else Outcome(old, None)
+    outcome = Outcome(old, new)
     table = write.table
     if not _same(old, new):
         _change(tx, region, write, old, new, outcome)

@@ -366,6 +366,11 @@ def too_many_tags() -> ApiError:
 # Changes of a table
 
 
+def not_served(member: str) -> ApiError:
+    """Ours: the service would do it."""
+    return validation(f"{member} is not served by this server")
+
+
 def nothing_to_update() -> ApiError:
     return validation(
         "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
