@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -231,6 +232,9 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
         await node.start()
     except (OSError, Locked, Corrupt, Full, BadCredentials, ValueError) as error:
         raise Refused(str(error)) from error
+    # What is there now stays: the collector need not look at it again, which would hold up requests for milliseconds.
+    gc.collect()
+    gc.freeze()
     scheme = "https" if config.tls_cert is not None else "http"
     host, port = node.address
     _log.info(
