@@ -140,9 +140,7 @@ class World:
     def iterator(self, arn: str, shard: str, kind: str = "TRIM_HORIZON", number: str | None = None, **more: Any) -> str:
         if number is not None:
             more["SequenceNumber"] = number
-        answer = self.call(
-            streams.get_shard_iterator, StreamArn=arn, ShardId=shard, ShardIteratorType=kind, **more
-        )
+        answer = self.call(streams.get_shard_iterator, StreamArn=arn, ShardId=shard, ShardIteratorType=kind, **more)
         token: str = answer["ShardIterator"]
         return token
 

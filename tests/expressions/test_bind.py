@@ -183,9 +183,7 @@ def test_faulty_maps(message: Message, names: Any, values: Any, text: str) -> No
 def test_unused_names_come_before_unused_values(message: Message) -> None:
     bound = Bindings({"#b": "b", "#a": "a", "#c": "c"}, {":v": {"S": "x"}, ":u": {"S": "x"}})
     bound.condition("#c = :v")
-    assert (
-        message(bound.finish) == "Value provided in ExpressionAttributeNames unused in expressions: keys: {#a, #b}"
-    )
+    assert message(bound.finish) == "Value provided in ExpressionAttributeNames unused in expressions: keys: {#a, #b}"
     bound.projection("#a, #b")
     assert message(bound.finish) == "Value provided in ExpressionAttributeValues unused in expressions: keys: {:u}"
     bound.update("SET a = :u")
