@@ -211,6 +211,9 @@ def test_an_index_is_made_in_two_phases(slow_service: Any) -> None:
     assert service.refused("UpdateTable", **delete).code == "ResourceInUseException"
     service.clock.advance(10_000)
     assert state() == ("ACTIVE", "CREATING", True)
+    assert service.refused("Scan", TableName="Things", IndexName="late").message == (
+        "Cannot read from backfilling global secondary index: late"
+    )
     another = {"Create": {**LATE, "IndexName": "another"}}
     refusal = service.refused("UpdateTable", **create, GlobalSecondaryIndexUpdates=[another])
     assert (refusal.code, refusal.message) == (

@@ -63,6 +63,8 @@ def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Targ
     if index_name is None:
         return Target(table, None)
     index = table.index(index_name)
+    if index is not None and index.filling_at(now_ms):
+        raise texts.index_backfilling(index_name)
     if index is None or index.status_at(now_ms) in ("CREATING", "DELETING"):
         raise texts.no_such_index(index_name)
     if not index.local and body.get("ConsistentRead") is True:

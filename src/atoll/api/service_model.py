@@ -37,7 +37,9 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "ReturnValue": {"enum": ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"]},
     "ScalarAttributeType": {"enum": ["B", "N", "S"]},
     "Select": {"enum": ["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"]},
-    "ShardIteratorType": {"enum": ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"]},
+    "ShardIteratorType": {
+        "enum": ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON", "AT_TIMESTAMP"]
+    },
     # A table's name or its ARN; the model has only the ARN's length.
     "TableArn": {"table": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
     "CreateTableInput.TableName": {"min": 3},

@@ -135,6 +135,12 @@ def _timestamp_ms(seconds: float | None, now_ms: int) -> int:
     return int(seconds * 1000)
 
 
+# The service's guide shows `type` and `principalId`, its model has `Type` and `PrincipalId`, which is what SDKs read.
+_BOTH_SPELLINGS = streams.EXPIRED_BY_SERVICE | {
+    name[0].upper() + name[1:]: value for name, value in streams.EXPIRED_BY_SERVICE.items()
+}
+
+
 async def get_records(region: Region, body: Body) -> Answer:
     limit = body.get("Limit") or limits.STREAM_RECORDS
     if limit > limits.STREAM_RECORDS:
@@ -164,6 +170,9 @@ async def get_records(region: Region, body: Body) -> Answer:
         return streams.read(snapshot, region.name, description, shard, iterator.position, limit)
 
     page = await region.read(read)
+    for record in page.records:
+        if "userIdentity" in record:
+            record["userIdentity"] = _BOTH_SPELLINGS
     answer: Answer = {"Records": page.records}
     if page.next is not None:
         answer["NextShardIterator"] = replace(iterator, position=page.next, issued_ms=now_ms).token()

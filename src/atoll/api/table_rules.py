@@ -232,6 +232,8 @@ NOT_SERVED = (
     "GlobalTableWitnessUpdates",
     "GlobalTableSourceArn",
     "ResourcePolicy",
+    "VectorIndexes",
+    "VectorIndexUpdates",
 )
 
 

@@ -29,6 +29,7 @@ from atoll.database import catalog, changes
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, dump, load
+from atoll.errors import streams as texts
 from atoll.storage.engine import Snapshot, Transaction
 
 # The most that one call of a step does.
@@ -270,4 +271,7 @@ def force_trim(tx: Transaction, region: Region, name: str, now_ms: int, *, limit
 def _named(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:
     if ":" in name:
         name = name.partition(":table/")[2].partition("/")[0]
-    return region.catalog.described(tx, name, now_ms)
+    table = region.catalog.described(tx, name, now_ms)
+    if table.stream is None:
+        raise texts.no_stream(name)
+    return table

@@ -13,6 +13,10 @@ def no_such_index(name: str) -> ApiError:
     return validation(f"The table does not have the specified index: {name}")
 
 
+def index_backfilling(name: str) -> ApiError:
+    return validation(f"Cannot read from backfilling global secondary index: {name}")
+
+
 def consistent_global_read() -> ApiError:
     return validation("Consistent reads are not supported on global secondary indexes")
 

@@ -6,6 +6,11 @@ from atoll import limits
 from atoll.errors import ApiError, invalid_parameter, limit_exceeded, resource_not_found, validation
 
 
+def no_stream(table: str) -> ApiError:
+    """Ours, for those who force the shards of a table to rotate, to split or to be trimmed."""
+    return validation(f"The table has no stream: {table}")
+
+
 def stream_not_found(arn: str) -> ApiError:
     return resource_not_found(f"Requested resource not found: Stream: {arn} not found")
 
