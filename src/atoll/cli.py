@@ -22,7 +22,6 @@ from atoll import __version__
 from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
 from atoll.database.region import Settings
-from atoll.errors import ApiError
 from atoll.node import REGION_NAME, Config, Node
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
@@ -198,9 +197,12 @@ def _registry(path: str) -> Registry:
         return Registry()
     try:
         registry = load_registry(Path(path))
-        check_registry(registry)
-    except (BadRegistry, ApiError) as error:
+    except BadRegistry as error:
         raise Refused(str(error)) from error
+    try:
+        check_registry(registry)
+    except BadRegistry as error:
+        raise Refused(f"{path}: {error}") from error
     return registry
 
 

@@ -139,6 +139,8 @@ class Node:
         self.address = addresses[0]
         for region in self.regions.values():
             region.endpoint = "{}:{}".format(*self.address)
+        if config.functions.functions and self.region().engine.lease():  # one of several processes says what is wrong
+            self.triggers[config.region].functions.load()
 
     def _stored_regions(self) -> list[str]:
         """Those that have a store already: their background steps go on, asked for or not. Directories whose names are

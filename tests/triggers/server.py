@@ -16,7 +16,8 @@ from botocore.config import Config
 class Server:
     def __init__(self, directory: Path, functions: Path, *options: str) -> None:
         self._words = [sys.executable, "-m", "atoll.cli", "serve", "--functions", str(functions), *options]
-        self._words += ["--data", str(directory / "data")]
+        if "--in-memory" not in options:
+            self._words += ["--data", str(directory / "data")]
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 

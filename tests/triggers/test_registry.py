@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from atoll.api.functions import check_registry
-from atoll.errors import ApiError
 from atoll.triggers.registry import BadRegistry, load
 
 WHOLE = """
@@ -76,13 +75,25 @@ def test_a_whole_file(file: Path) -> None:
         ("[functions.'f g']\npython = 'a:b'", "the name of a function"),
         ("[functions.f]\npython = 'a:b'\nretries = 3", "retries is not known"),
         ("[destinations.d]", "needs a directory or a webhook"),
-        ("[[triggers]]\ntable = 'users'", "needs a table and a function"),
+        ("[functions.f]\npython = 'a:b'\ntimeout = 'long'", "functions.toml: function f: could not convert"),
+        ("[[triggers]]\ntable = 'users'", "trigger 1: a trigger needs a table and a function"),
+        (
+            "[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'ab'\nfunction = 'f'",
+            "trigger of ab for f: the name of a table has 3 to 255 letters",
+        ),
+        (
+            "[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 3\nfunction = 'f'",
+            "trigger of 3 for f: expected string",
+        ),
         ("[[triggers]]\ntable = 'users'\nfunction = 'f'", "there is no function f"),
         (
-            "[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'T'\nfunction = 'f'\non_failure = 'x'",
+            "[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'users'\nfunction = 'f'\non_failure = 'x'",
             "no destination x",
         ),
-        ("[functions.f]\npython = 'a:b'\n" + "[[triggers]]\ntable = 'T'\nfunction = 'f'\n" * 2, "stands there twice"),
+        (
+            "[functions.f]\npython = 'a:b'\n" + "[[triggers]]\ntable = 'users'\nfunction = 'f'\n" * 2,
+            "stands there twice",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(file: Path, text: str, complaint: str) -> None:
@@ -107,6 +118,6 @@ def test_a_file_that_is_not_there(file: Path) -> None:
     ],
 )
 def test_a_trigger_has_to_be_a_mapping_that_a_request_could_make(file: Path, line: str, complaint: str) -> None:
-    file.write_text(f"[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'T'\nfunction = 'f'\n{line}\n")
-    with pytest.raises(ApiError, match=complaint):
+    file.write_text(f"[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'users'\nfunction = 'f'\n{line}\n")
+    with pytest.raises(BadRegistry, match=f"trigger of users for f: .*{complaint}"):
         check_registry(load(file))

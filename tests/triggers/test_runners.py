@@ -14,7 +14,7 @@ import pytest
 
 from atoll.triggers.batches import Outcome
 from atoll.triggers.registry import Function
-from atoll.triggers.runners import Runner, runner
+from atoll.triggers.runners import Python, Runner, runner
 
 MODULE = """
 import os, sys, time
@@ -85,6 +85,16 @@ class TestPython:
     def test_a_module_that_is_not_there(self, make: Make) -> None:
         outcome = make(python="nowhere:f").call(b"{}", "1")
         assert parsed(outcome)["errorType"] == "ModuleNotFoundError"
+
+    def test_it_can_be_loaded_without_being_called(self, make: Make) -> None:
+        for name in ("module:leave", "module:fail"):
+            one = make(python=name)
+            assert isinstance(one, Python)
+            assert one.load() == Outcome(b"null")
+        for name, kind in (("nowhere:f", "ModuleNotFoundError"), ("module:nothing", "AttributeError")):
+            one = make(python=name)
+            assert isinstance(one, Python)
+            assert parsed(one.load())["errorType"] == kind
 
     def test_a_result_that_is_no_json(self, make: Make) -> None:
         assert parsed(make(python="module:strange").call(b"{}", "1"))["errorType"] == "TypeError"

@@ -334,6 +334,7 @@ class TestFailures:
             report = json.loads(path.read_text())
             assert report["requestContext"]["condition"] == "RetryAttemptsExhausted"
             assert report["requestContext"]["approximateInvokeCount"] == 3
+            assert report["responseContext"]["functionError"] == "Unhandled"
             assert report["DDBStreamBatchInfo"] == {
                 "shardId": report["DDBStreamBatchInfo"]["shardId"],
                 "startSequenceNumber": "1000000000000020000000",
@@ -343,6 +344,26 @@ class TestFailures:
                 "batchSize": 1,
                 "streamArn": arn,
             }
+
+        world.story(tell)
+
+    def test_a_reported_failure_is_logged_and_is_no_error_of_the_function(
+        self, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def tell() -> None:
+            arn = await world.table()
+            failures = {"batchItemFailures": [{"itemIdentifier": "1000000000000010000000"}]}
+            world.functions.behaviours["f"] = lambda event: failures if "Records" in event else None
+            destination = "arn:aws:sqs:us-east-1:000000000000:failures"
+            await world.map(arn, MaximumRetryAttempts=1, FunctionResponseTypes=["ReportBatchItemFailures"],
+                            DestinationConfig={"OnFailure": {"Destination": destination}})  # fmt: skip
+            await world.put("a")
+            with caplog.at_level(logging.WARNING):
+                await world.advance(60_000)
+            assert caplog.text.count('function f failed: {"batchItemFailures":') == 2
+            (path,) = (tmp_path / "failures").iterdir()
+            report = json.loads(path.read_text())
+            assert report["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
 
         world.story(tell)
 
@@ -459,6 +480,30 @@ class TestDeclaredTriggers:
             (one,) = (await api.list_event_source_mappings(world.triggers, {}))["EventSourceMappings"]
             assert (one["BatchSize"], one["LastProcessingResult"]) == (7, "OK")
             assert one["DestinationConfig"]["OnFailure"]["Destination"].endswith(":failures")
+
+        world.story(tell)
+
+    def test_a_trigger_that_has_nothing_to_follow_is_told_of_once(
+        self, worlds: Callable[..., World], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = worlds(Trigger("users", "f", None, {}))
+        waits = "the trigger of users for f waits: "
+
+        async def told() -> list[str]:
+            caplog.clear()
+            await world.triggers.settle()
+            return [record.message for record in caplog.records if record.levelno == logging.WARNING]
+
+        async def tell() -> None:
+            assert await told() == [waits + "there is no such table in us-east-1"]
+            await world.table("others", stream=False)
+            assert await told() == []
+            await world.table(stream=False)
+            assert await told() == [waits + "the table has no stream in us-east-1"]
+            for enabled in (True, False):
+                specification = {"StreamEnabled": enabled} | ({"StreamViewType": "KEYS_ONLY"} if enabled else {})
+                await world.request("UpdateTable", TableName="users", StreamSpecification=specification)
+                assert await told() == ([] if enabled else [waits + "the table has no stream in us-east-1"])
 
         world.story(tell)
 

@@ -23,7 +23,7 @@ from atoll.triggers import batches, events, mapping
 from atoll.triggers.functions import Functions
 from atoll.triggers.mapping import Mapping
 from atoll.triggers.poller import Triggers
-from atoll.triggers.registry import Function, Registry
+from atoll.triggers.registry import BadRegistry, Function, Registry
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -55,8 +55,11 @@ def check_registry(registry: Registry) -> None:
     """Whether the file's triggers are mappings that a request could have made."""
     for trigger in registry.triggers:
         body = {"FunctionName": trigger.function, **trigger.request}
-        check("CreateEventSourceMapping", body)
-        mapping.changed(Mapping("", trigger.function, ""), body)
+        try:
+            check("CreateEventSourceMapping", body)
+            mapping.changed(Mapping("", trigger.function, ""), body)
+        except ApiError as error:
+            raise BadRegistry(f"trigger of {trigger.table} for {trigger.function}: {error.message}") from error
 
 
 # Event source mappings

@@ -85,6 +85,8 @@ class Lane:
     window: Window | None = None
     finished: bool = False
     result: str | None = None
+    unhandled: bool = False
+    """At the last try the function itself failed: it did not say which records did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,7 @@ def discarded(lane: Lane, discard: Discard) -> Lane:
         due_ms=0,
         discarding=False,
         result=FAILED,
+        unhandled=False,
     )
 
 
@@ -325,7 +328,7 @@ def _retried(lane: Lane, invoke: Invoke) -> tuple[int, ...]:
 
 
 def _succeeded(policy: Policy, lane: Lane, invoke: Invoke, response: Any) -> Lane:
-    lane = replace(lane, attempts=0, due_ms=0, result=OK)
+    lane = replace(lane, attempts=0, due_ms=0, result=OK, unhandled=False)
     if policy.tumbling_window_ms and invoke.window is not None:
         lane = replace(lane, window=_next_window(policy, invoke, response))
     if not invoke.records:
@@ -358,7 +361,7 @@ def _failed(
 ) -> Lane:
     """`records` are to be tried again: `whole` if the function failed, not if it said from which one on it did."""
     attempts = lane.attempts + 1
-    lane = replace(lane, result=FAILED)
+    lane = replace(lane, result=FAILED, unhandled=whole)
     if records:
         ends = _retried(lane, invoke)
         lane = replace(lane, position=records[0].sequence, ends=ends)

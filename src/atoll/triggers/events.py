@@ -68,7 +68,9 @@ def failure(
         },
     }
     if lane.attempts:
-        report["responseContext"] = {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+        report["responseContext"] = {"statusCode": 200, "executedVersion": "$LATEST"}
+        if lane.unhandled:
+            report["responseContext"]["functionError"] = "Unhandled"
     return report
 
 

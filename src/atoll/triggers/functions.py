@@ -19,7 +19,7 @@ import orjson
 from atoll.database.region import Region
 from atoll.triggers.batches import Outcome
 from atoll.triggers.registry import Destination, Function, Registry
-from atoll.triggers.runners import Runner, Webhook, failed, runner
+from atoll.triggers.runners import Python, Runner, Webhook, failed, runner
 
 DESTINATION_TIMEOUT_S = 30.0
 DESTINATION_THREADS = 4
@@ -35,6 +35,7 @@ class Functions:
         self._environment = environment
         self._runners: dict[str, Runner] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
+        self._loading: asyncio.Task[None] | None = None
 
     def find(self, given: str) -> Function | None:
         """By its name or ARN, with or without a version."""
@@ -55,21 +56,37 @@ class Functions:
 
     async def invoke(self, function: Function, event: bytes, request_id: str) -> Outcome:
         """Call it once. What goes wrong is an `Outcome` too."""
+        call = self._runner(function).call
+        threads = self._pool(function.name, function.concurrency)
+        outcome = await asyncio.get_running_loop().run_in_executor(threads, call, event, request_id)
+        if outcome.error is not None:
+            _log.warning("function %s failed: %s", function.name, outcome.payload.decode(errors="replace"))
+        return outcome
+
+    def load(self) -> None:
+        """Begin to start a process for each Python function: what cannot be loaded is told now, not when it is needed."""
+        self._loading = asyncio.create_task(self._load())
+
+    async def _load(self) -> None:
+        for function in self.registry.functions.values():
+            one = self._runner(function)
+            if isinstance(one, Python):
+                threads = self._pool(function.name, function.concurrency)
+                outcome = await asyncio.get_running_loop().run_in_executor(threads, one.load)
+                if outcome.error is not None:
+                    message = outcome.payload.decode(errors="replace")
+                    _log.warning("function %s: %s cannot be loaded: %s", function.name, function.python, message)
+
+    def _runner(self, function: Function) -> Runner:
         if function.name not in self._runners:
-            arn = self.arn(function.name)
             environment = {
                 "AWS_LAMBDA_FUNCTION_NAME": function.name,
                 "AWS_REGION": self._region.name,
                 "AWS_DEFAULT_REGION": self._region.name,
                 **self._environment(),
             }
-            self._runners[function.name] = runner(function, arn, environment)
-        call = self._runners[function.name].call
-        threads = self._pool(function.name, function.concurrency)
-        outcome = await asyncio.get_running_loop().run_in_executor(threads, call, event, request_id)
-        if outcome.error is not None:
-            _log.warning("function %s failed: %s", function.name, outcome.payload.decode(errors="replace"))
-        return outcome
+            self._runners[function.name] = runner(function, self.arn(function.name), environment)
+        return self._runners[function.name]
 
     def _pool(self, name: str, size: int) -> ThreadPoolExecutor:
         if name not in self._threads:
@@ -108,6 +125,8 @@ class Functions:
 
     def close(self) -> None:
         """End what is running."""
+        if self._loading is not None:
+            self._loading.cancel()
         for one in self._runners.values():
             one.close()
         for threads in self._threads.values():

@@ -102,6 +102,8 @@ class Triggers:
         self._outdated = False
         """The plan has to be made anew, though no table or mapping has changed."""
         self._declared_at = -1
+        self._idle: set[str] = set()
+        """What was said of triggers that have nothing to follow."""
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._stopping = False
@@ -277,6 +279,8 @@ class Triggers:
         outcome = await self.functions.invoke(function, event, self.functions.new_request_id())
         now_ms = self.region.clock.now_ms()
         lane = batches.after(one, place.lane, invoke, outcome, now_ms, destination=one.on_failure is not None)
+        if outcome.error is None and lane.result == batches.FAILED:
+            _log.warning("function %s failed: %s", one.function, outcome.payload.decode(errors="replace"))
         if invoke.records and lane.result == batches.FAILED and not (lane.attempts or lane.due_ms):
             self._log_given_up(place, invoke.records, batches.RETRIES_EXHAUSTED)
         return lane
@@ -327,6 +331,10 @@ class Triggers:
         now_ms = self.region.clock.now_ms()
         await self.region.transact(lambda tx: declare(tx, self.region, self.functions, now_ms))
         self._declared_at = generation
+        idle = await self.region.read(lambda snapshot: idle_triggers(snapshot, self.region, self.functions))
+        for reason in sorted(idle - self._idle):
+            _log.warning("%s", reason)
+        self._idle = idle
 
 
 def declare(tx: Transaction, region: Region, functions: Functions, now_ms: int) -> None:
@@ -348,6 +356,17 @@ def declare(tx: Transaction, region: Region, functions: Functions, now_ms: int) 
     for one in wanted.values():
         if (one.stream_arn, one.function) not in made_by_request:
             mapping.create(tx, region, replace(one, modified_ms=now_ms), now_ms)
+
+
+def idle_triggers(snapshot: Snapshot, region: Region, functions: Functions) -> set[str]:
+    """What to say of the triggers that have nothing to follow yet."""
+    found = set()
+    for trigger in functions.registry.triggers:
+        table = region.catalog.find(snapshot, trigger.table)
+        if table is None or table.stream is None or not table.stream.enabled:
+            lacking = "there is no such table" if table is None else "the table has no stream"
+            found.add(f"the trigger of {trigger.table} for {trigger.function} waits: {lacking} in {region.name}")
+    return found
 
 
 def declared(functions: Functions, trigger: Trigger, stream_arn: str) -> Mapping:

@@ -21,13 +21,17 @@ CreateEventSourceMapping, with words in lower case: batch_size, maximum_retry_at
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+_is_table_name = re.compile(r"[a-zA-Z0-9_.-]{3,255}").fullmatch
 
 
 class BadRegistry(Exception):
@@ -94,7 +98,8 @@ def load(path: Path) -> Registry:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadRegistry(f"{path}: {error}") from error
     try:
-        _only(content, "the file", {"functions", "destinations", "triggers"})
+        with _named("the file"):
+            _only(content, {"functions", "destinations", "triggers"})
         base = path.resolve().parent
         functions = {n: _function(n, entry, base) for n, entry in content.get("functions", {}).items()}
         destinations = {n: _destination(n, entry, base) for n, entry in content.get("destinations", {}).items()}
@@ -104,63 +109,78 @@ def load(path: Path) -> Registry:
     return Registry(functions, destinations, triggers)
 
 
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say of which part of the file it is that something is wrong."""
+    try:
+        yield
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from error
+
+
 def _function(name: str, entry: dict[str, Any], base: Path) -> Function:
     kinds = {"python", "command", "webhook"}
     common = {"timeout", "concurrency", "environment", "headers", "description"}
-    _only(entry, f"function {name}", kinds | common)
-    if len(kinds & entry.keys()) != 1:
-        raise ValueError(f"function {name} needs one of python, command and webhook")
-    if not all(c.isalnum() or c in "-_" for c in name) or len(name) > 64:
-        raise ValueError(f"{name}: the name of a function has up to 64 letters, digits, - and _")
-    command = entry.get("command")
-    if command is not None and not (isinstance(command, list) and command):
-        raise ValueError(f"function {name}: command takes a list of words")
-    if ":" not in entry.get("python", ":"):
-        raise ValueError(f"function {name}: python takes module:function")
-    function = Function(
-        name=name,
-        directory=base,
-        python=entry.get("python"),
-        command=tuple(command) if command else None,
-        webhook=_url(entry.get("webhook")),
-        timeout_s=float(entry.get("timeout", 60)),
-        concurrency=int(entry.get("concurrency", 10)),
-        environment={key: str(value) for key, value in entry.get("environment", {}).items()},
-        headers=entry.get("headers", {}),
-        description=entry.get("description", ""),
-    )
-    if function.timeout_s <= 0 or function.concurrency < 1:
-        raise ValueError(f"function {name}: timeout and concurrency are greater than zero")
+    with _named(f"function {name}"):
+        _only(entry, kinds | common)
+        if len(kinds & entry.keys()) != 1:
+            raise ValueError("a function needs one of python, command and webhook")
+        if not all(c.isalnum() or c in "-_" for c in name) or len(name) > 64:
+            raise ValueError("the name of a function has up to 64 letters, digits, - and _")
+        command = entry.get("command")
+        if command is not None and not (isinstance(command, list) and command):
+            raise ValueError("command takes a list of words")
+        if ":" not in entry.get("python", ":"):
+            raise ValueError("python takes module:function")
+        function = Function(
+            name=name,
+            directory=base,
+            python=entry.get("python"),
+            command=tuple(command) if command else None,
+            webhook=_url(entry.get("webhook")),
+            timeout_s=float(entry.get("timeout", 60)),
+            concurrency=int(entry.get("concurrency", 10)),
+            environment={key: str(value) for key, value in entry.get("environment", {}).items()},
+            headers=entry.get("headers", {}),
+            description=entry.get("description", ""),
+        )
+        if function.timeout_s <= 0 or function.concurrency < 1:
+            raise ValueError("timeout and concurrency are greater than zero")
     return function
 
 
 def _destination(name: str, entry: dict[str, Any], base: Path) -> Destination:
-    _only(entry, f"destination {name}", {"directory", "webhook", "headers"})
-    if len(entry.keys() & {"directory", "webhook"}) != 1:
-        raise ValueError(f"destination {name} needs a directory or a webhook")
-    directory = base / entry["directory"] if "directory" in entry else None
-    return Destination(name, directory, _url(entry.get("webhook")), entry.get("headers", {}))
+    with _named(f"destination {name}"):
+        _only(entry, {"directory", "webhook", "headers"})
+        if len(entry.keys() & {"directory", "webhook"}) != 1:
+            raise ValueError("a destination needs a directory or a webhook")
+        directory = base / entry["directory"] if "directory" in entry else None
+        return Destination(name, directory, _url(entry.get("webhook")), entry.get("headers", {}))
 
 
 def _triggers(
     entries: list[dict[str, Any]], functions: Mapping[str, Function], destinations: Mapping[str, Destination]
 ) -> Iterator[Trigger]:
     seen = set()
-    for entry in entries:
-        table, function = entry.get("table"), entry.get("function")
-        if not table or not function:
-            raise ValueError("a trigger needs a table and a function")
-        where = f"trigger of {table}"
-        _only(entry, where, {"table", "function", "filters", "report_batch_item_failures", "on_failure", *_MEMBERS})
-        if function not in functions:
-            raise ValueError(f"{where}: there is no function {function}")
-        if (table, function) in seen:
-            raise ValueError(f"{where} and {function} stands there twice")
-        seen.add((table, function))
-        on_failure = entry.get("on_failure")
-        if on_failure is not None and on_failure not in destinations and on_failure not in functions:
-            raise ValueError(f"{where}: there is no destination {on_failure}")
-        yield Trigger(table, function, on_failure, _request(entry))
+    for number, entry in enumerate(entries, 1):
+        with _named(f"trigger {number}"):
+            table, function = entry.get("table"), entry.get("function")
+            if not table or not function:
+                raise ValueError("a trigger needs a table and a function")
+        with _named(f"trigger of {table} for {function}"):
+            _only(entry, {"table", "function", "filters", "report_batch_item_failures", "on_failure", *_MEMBERS})
+            if not _is_table_name(table):
+                raise ValueError("the name of a table has 3 to 255 letters, digits, -, _ and .")
+            if function not in functions:
+                raise ValueError(f"there is no function {function}")
+            if (table, function) in seen:
+                raise ValueError("it stands there twice")
+            seen.add((table, function))
+            on_failure = entry.get("on_failure")
+            if on_failure is not None and on_failure not in destinations and on_failure not in functions:
+                raise ValueError(f"there is no destination {on_failure}")
+            request = _request(entry)
+        yield Trigger(table, function, on_failure, request)
 
 
 def _request(entry: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +200,7 @@ def _url(url: str | None) -> str | None:
     return url
 
 
-def _only(entry: dict[str, Any], where: str, known: set[str]) -> None:
+def _only(entry: dict[str, Any], known: set[str]) -> None:
     unknown = sorted(entry.keys() - known)
     if unknown:
-        raise ValueError(f"{where}: {', '.join(unknown)} is not known")
+        raise ValueError(f"{', '.join(unknown)} is not known")

@@ -98,19 +98,26 @@ class Python:
         self._processes = _Processes(function, environment)
         self._idle: list[subprocess.Popen[bytes]] = []
 
+    def load(self) -> Outcome:
+        """Start a process and let it find the function, without an invocation."""
+        return self._ask(b"{}", "")
+
     def call(self, event: bytes, request_id: str) -> Outcome:
-        try:
-            process = self._take()
-        except OSError as error:
-            return failed("Runtime.ExitError", str(error))
         message = {
             "requestId": request_id,
             "functionArn": self._arn,
             "deadlineMs": SystemClock().now_ms() + int(self._timeout_s * 1000),
             "event": orjson.Fragment(event),
         }
+        return self._ask(orjson.dumps(message), request_id)
+
+    def _ask(self, message: bytes, request_id: str) -> Outcome:
+        try:
+            process = self._take()
+        except OSError as error:
+            return failed("Runtime.ExitError", str(error))
         late = threading.Event()
-        answer = self._exchange(process, orjson.dumps(message), late)
+        answer = self._exchange(process, message, late)
         if answer is not None:
             self._idle.append(process)
             parsed = orjson.loads(answer)

@@ -3,7 +3,7 @@
 It reads one event after the other from its standard input and writes what the function returned to what was its
 standard output; what the function prints goes to standard error. A message is 4 bytes of length, then JSON:
 
-    in    {"requestId": ..., "functionArn": ..., "deadlineMs": ..., "event": ...}
+    in    {"requestId": ..., "functionArn": ..., "deadlineMs": ..., "event": ...} or {}, to load the function only
     out   {"payload": ...} or {"error": {"errorType", "errorMessage", "stackTrace"}}
 
 The function is called with the event and a context, as on Lambda. The process ends with its input.
@@ -46,7 +46,9 @@ def load(name: str) -> Callable[[Any, Context], Any]:
 
 def answer(name: str, message: dict[str, Any]) -> bytes:
     try:
-        return json.dumps({"payload": load(name)(message["event"], Context(message))}).encode()
+        function = load(name)
+        payload = function(message["event"], Context(message)) if message else None
+        return json.dumps({"payload": payload}).encode()
     except Exception as error:
         trace = traceback.format_tb(error.__traceback__)[1:]
         failed = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": trace}
