@@ -132,7 +132,7 @@ class TestServing:
         assert list(tmp_path.iterdir()) == []
 
     def test_options_may_come_from_the_environment(self, tmp_path: Path) -> None:
-        variables = {"ATOLL_IN_MEMORY": "1", "ATOLL_CLOCK": "manual", "ATOLL_REGION": "eu-west-1"}
+        variables = {"ATOLL_IN_MEMORY": "1", "ATOLL_DATA": "data", "ATOLL_CLOCK": "manual", "ATOLL_REGION": "eu-west-1"}
         with serving(tmp_path, **variables) as running:
             assert "region=eu-west-1" in running.log[0]
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -166,7 +166,7 @@ class TestRefusals:
         ("arguments", "text"),
         [
             (["--host", "0.0.0.0"], "use --auth sigv4, or --insecure"),
-            (["--port", "many"], "invalid literal"),
+            (["--port", "many"], "--port takes a number from 0 to 65535, not 'many'"),
             (["--port", "65536"], "--port takes a number from 0 to 65535"),
             (["--port", "-1"], "--port takes a number from 0 to 65535"),
             (["--workers", "0"], "--workers takes a number from 1"),
@@ -174,13 +174,18 @@ class TestRefusals:
             (["--workers", "2", "--clock", "manual"], "several workers cannot share a manual clock"),
             (["--account", "1234"], "--account takes twelve digits"),
             (["--region", "Here"], "--region takes a region's name as in eu-west-1, not 'Here'"),
-            (["--control-plane-delay", "soon"], "could not convert"),
+            (["--control-plane-delay", "soon"], "--control-plane-delay takes a number of seconds from 0, not 'soon'"),
             (["--control-plane-delay", "-1"], "--control-plane-delay takes a number of seconds from 0"),
-            (["--control-plane-delay", "inf"], "cannot convert"),
+            (["--control-plane-delay", "inf"], "--control-plane-delay takes a number of seconds from 0, not 'inf'"),
+            (["--control-plane-delay", "nan"], "--control-plane-delay takes a number of seconds from 0, not 'nan'"),
+            (["--ttl-delay", "later"], "--ttl-delay takes a number of seconds from 0, not 'later'"),
+            (["--ttl-rate", "all"], "--ttl-rate takes a number from 1, not 'all'"),
+            (["--workers", "two"], "--workers takes a number from 1, not 'two'"),
+            (["--in-memory", "--data", "there"], "--in-memory keeps nothing in a directory"),
             (["--ttl-delay", "-1"], "--ttl-delay takes a number of seconds from 0"),
             (["--ttl-rate", "0"], "--ttl-rate takes a number from 1"),
             (["--auth", "sigv4", "--in-memory", "--port", "0"], "there is none"),
-            (["--tls-cert", "missing.pem", "--in-memory", "--port", "0"], "No such file"),
+            (["--tls-cert", "missing.pem", "--in-memory", "--port", "0"], "No such file or directory: 'missing.pem'"),
         ],
     )
     def test_what_cannot_be_done_is_told(
@@ -219,7 +224,13 @@ class TestRefusals:
     def test_a_directory_that_another_server_uses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with serving(tmp_path):
             assert main(["serve", "--port", "0"]) == 2
-        assert "is in use by another server" in capsys.readouterr().err
+        told = "data/us-east-1 is in use by another server: name another data directory with --data"
+        assert told in capsys.readouterr().err
+
+    def test_a_certificate_that_is_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "server.pem").write_text("nonsense")
+        assert main(["serve", "--in-memory", "--port", "0", "--tls-cert", "server.pem"]) == 2
+        assert "atoll: server.pem: " in capsys.readouterr().err
 
     def test_credentials_that_cannot_be_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "data").mkdir()

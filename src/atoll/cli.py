@@ -48,6 +48,13 @@ class Refused(Exception):
     """The command cannot be carried out as it was given."""
 
 
+class _Data(argparse.Action):
+    """Notes that the directory was named on the command line, not by the environment."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, values: object, option: object = None) -> None:
+        namespace.data, namespace.data_named = values, True
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="atoll", description="An open-source DynamoDB that you run yourself.")
     parser.add_argument("--version", action="version", version=f"atoll {__version__}")
@@ -60,11 +67,17 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(serve: argparse.ArgumentParser) -> None:
     allowed: dict[str, Sequence[str]] = {}
 
-    def option(name: str, default: str, help_: str, choices: Sequence[str] | None = None) -> None:
+    def option(
+        name: str,
+        default: str,
+        help_: str,
+        choices: Sequence[str] | None = None,
+        action: str | type[argparse.Action] = "store",
+    ) -> None:
         variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
         value = os.environ.get(variable, default)
         help_ = f"{help_} (default: {default or 'none'}; {variable})"
-        serve.add_argument(name, default=value, help=help_, choices=choices)
+        serve.add_argument(name, default=value, help=help_, choices=choices, action=action)
         if choices is not None:
             allowed[name] = choices
 
@@ -75,7 +88,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
 
     option("--host", "127.0.0.1", "the address to listen at")
     option("--port", "8000", "the port to listen at; 0 takes a free one")
-    option("--data", "data", "the directory to keep tables and credentials in")
+    option("--data", "data", "the directory to keep tables and credentials in", action=_Data)
     flag("--in-memory", "keep everything in memory; nothing outlives the process")
     option("--region", "us-east-1", "the region of requests that are not signed for one")
     option("--workers", "1", "how many processes serve")
@@ -93,7 +106,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
-    serve.set_defaults(run=_serve, allowed=allowed)
+    serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
 
 
 def _add_credentials(credentials: argparse.ArgumentParser) -> None:
@@ -146,43 +159,32 @@ def _config(options: argparse.Namespace) -> Config:
         value = getattr(options, name.strip("-").replace("-", "_"))
         if value not in choices:
             raise Refused(f"{name} takes {' or '.join(choices)}, not {value!r}")
-    try:
-        settings = Settings(
-            account=options.account,
-            control_plane_delay_ms=int(float(options.control_plane_delay) * 1000),
-            error_style=options.error_style,
-            ttl_delay_ms=int(float(options.ttl_delay) * 1000),
-            ttl_rate=int(options.ttl_rate) if options.ttl_rate else None,
-            strict_stream_readers=options.strict_stream_readers,
-        )
-        config = Config(
-            host=options.host,
-            port=int(options.port),
-            data=None if options.in_memory else Path(options.data),
-            region=options.region,
-            workers=int(options.workers),
-            auth=options.auth,
-            clock=options.clock,
-            durability=options.durability,
-            tls_cert=Path(options.tls_cert) if options.tls_cert else None,
-            tls_key=Path(options.tls_key) if options.tls_key else None,
-            functions=_registry(options.functions),
-            settings=settings,
-        )
-    except (ValueError, OverflowError) as error:
-        raise Refused(str(error)) from error
-    if not 0 <= config.port <= 65_535:
-        raise Refused("--port takes a number from 0 to 65535")
+    if options.in_memory and options.data_named:
+        raise Refused("--in-memory keeps nothing in a directory: leave out --data, or --in-memory")
+    settings = Settings(
+        account=options.account,
+        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
+        error_style=options.error_style,
+        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
+        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
+        strict_stream_readers=options.strict_stream_readers,
+    )
+    config = Config(
+        host=options.host,
+        port=_number("--port", options.port, 0, 65_535),
+        data=None if options.in_memory else Path(options.data),
+        region=options.region,
+        workers=_number("--workers", options.workers, 1),
+        auth=options.auth,
+        clock=options.clock,
+        durability=options.durability,
+        tls_cert=Path(options.tls_cert) if options.tls_cert else None,
+        tls_key=Path(options.tls_key) if options.tls_key else None,
+        functions=_registry(options.functions),
+        settings=settings,
+    )
     if REGION_NAME.fullmatch(config.region) is None:
         raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
-    if settings.control_plane_delay_ms < 0:
-        raise Refused("--control-plane-delay takes a number of seconds from 0")
-    if settings.ttl_delay_ms < 0:
-        raise Refused("--ttl-delay takes a number of seconds from 0")
-    if config.settings.ttl_rate is not None and config.settings.ttl_rate < 1:
-        raise Refused("--ttl-rate takes a number from 1")
-    if config.workers < 1:
-        raise Refused("--workers takes a number from 1")
     if config.workers > 1 and config.data is None:
         raise Refused("several workers cannot share memory: use --data")
     if config.workers > 1 and config.clock == "manual":
@@ -190,6 +192,26 @@ def _config(options: argparse.Namespace) -> Config:
     if not (len(options.account) == 12 and options.account.isdigit()):
         raise Refused("--account takes twelve digits")
     return config
+
+
+def _number(name: str, text: str, least: int, most: int | None = None) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least or (most is not None and number > most):
+        raise Refused(f"{name} takes a number from {least}{'' if most is None else f' to {most}'}, not {text!r}")
+    return number
+
+
+def _milliseconds(name: str, text: str) -> int:
+    try:
+        ms = int(float(text) * 1000)
+    except (ValueError, OverflowError):
+        ms = -1
+    if ms < 0:
+        raise Refused(f"{name} takes a number of seconds from 0, not {text!r}")
+    return ms
 
 
 def _registry(path: str) -> Registry:
@@ -232,7 +254,9 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     node = Node(config)
     try:
         await node.start()
-    except (OSError, Locked, Corrupt, Full, BadCredentials, ValueError) as error:
+    except Locked as error:
+        raise Refused(f"{error}: name another data directory with --data") from error
+    except (OSError, Corrupt, Full, BadCredentials, ValueError) as error:
         raise Refused(str(error)) from error
     # What is there now stays: the collector need not look at it again, which would hold up requests for milliseconds.
     gc.collect()

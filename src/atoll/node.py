@@ -226,10 +226,17 @@ class Node:
         return operations.call(self.region(call.region), call.service, call.operation, call.body)
 
     def _tls(self) -> ssl.SSLContext | None:
-        if self.config.tls_cert is None:
+        cert, key = self.config.tls_cert, self.config.tls_key
+        if cert is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.config.tls_cert, self.config.tls_key)
+        files = [cert] if key is None else [cert, key]
+        for path in files:
+            path.read_bytes()  # what cannot be read is named by this error, but by none of the next line's
+        try:
+            context.load_cert_chain(cert, key)
+        except ssl.SSLError as error:
+            raise ValueError(f"{' and '.join(map(str, files))}: {error}") from error
         return context
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:

@@ -64,7 +64,7 @@ class Functions:
         return outcome
 
     def load(self) -> None:
-        """Begin to start a process for each Python function: what cannot be loaded is told now, not when it is needed."""
+        """Begin to start a process for each Python function: what cannot be loaded is told now, not when needed."""
         self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> None:
