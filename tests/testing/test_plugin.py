@@ -32,6 +32,13 @@ def test_what_a_test_changes_is_undone(turn, things, atoll_server, dynamodb, dyn
     atoll_server.clock.advance("25h")
     assert (atoll_server.clock.now - before).days == 1
 
+def test_the_environment_leads_to_the_server(monkeypatch, atoll_environment, atoll_server):
+    import boto3, os
+    make_table(boto3.Session().client("dynamodb"), "Own")
+    assert "Own" in atoll_server.client().list_tables()["TableNames"]
+    assert boto3.Session().client("dynamodbstreams").list_streams()["Streams"] == []
+    assert "AWS_ENDPOINT_URL_DYNAMODB" not in os.environ
+
 def test_without_tables(dynamodb, atoll_process):
     assert atoll_process.client().list_tables()["TableNames"] in ([], ["Things"])
 """
@@ -45,12 +52,12 @@ def pytest_in(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
 
 def test_each_test_starts_where_the_fixtures_of_wider_scope_left_it(tmp_path: Path) -> None:
     done = pytest_in(tmp_path)
-    assert "4 passed" in done.stdout, done.stdout
+    assert "5 passed" in done.stdout, done.stdout
 
 
 def test_parallel_processes_do_not_disturb_each_other(tmp_path: Path) -> None:
     done = pytest_in(tmp_path, "-n", "2", "--dist", "each")
-    assert "8 passed" in done.stdout, done.stdout
+    assert "10 passed" in done.stdout, done.stdout
     left = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
     assert left == {"test_things.py"}
 

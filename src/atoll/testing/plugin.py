@@ -4,10 +4,12 @@ atoll_process       the server of this test process; for fixtures of a wider sco
 atoll_server        the same server, for one test: what the test changes is undone when it ends
 dynamodb            a client of boto3 for atoll_server
 dynamodb_resource   a resource of boto3 for atoll_server
+atoll_environment   environment variables by which the application's own clients find atoll_server
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -44,3 +46,15 @@ def dynamodb(atoll_server: LocalServer) -> Any:
 def dynamodb_resource(atoll_server: LocalServer) -> Any:
     """boto3.resource("dynamodb") for atoll_server."""
     return atoll_server.resource("dynamodb")
+
+
+@pytest.fixture
+def atoll_environment(atoll_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that the application makes during the test find atoll_server, and never AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", atoll_server.endpoint_url)
+    monkeypatch.setenv("AWS_REGION", atoll_server.region)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", atoll_server.region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
