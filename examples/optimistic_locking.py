@@ -5,7 +5,7 @@ condition that the version is still the one that was read. Whoever comes too lat
 
     python examples/optimistic_locking.py
 
-boto3 finds the server by the environment: AWS_ENDPOINT_URL_DYNAMODB, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
+boto3 finds the server by the environment: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY.
 """
 

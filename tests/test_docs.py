@@ -95,9 +95,9 @@ class TestExamples:
         (program,) = blocks("README.md", "python")
         (printed,) = blocks("README.md", "text")
         exports = dict(re.findall(r"export (\w+)=(\S+)", "".join(blocks("README.md", "sh"))))
-        assert exports["AWS_ENDPOINT_URL_DYNAMODB"] == "http://127.0.0.1:8000"
+        assert exports["AWS_ENDPOINT_URL"] == "http://127.0.0.1:8000"
         with testing.serve() as server:
-            variables = os.environ | exports | {"AWS_ENDPOINT_URL_DYNAMODB": server.endpoint_url, "NO_PROXY": "*"}
+            variables = os.environ | exports | {"AWS_ENDPOINT_URL": server.endpoint_url, "NO_PROXY": "*"}
             (tmp_path / "first.py").write_text(program)
             done = subprocess.run(
                 [sys.executable, "first.py"], cwd=tmp_path, env=variables, capture_output=True, text=True
