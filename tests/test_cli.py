@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import boto3
@@ -159,6 +159,30 @@ class TestServing:
         with serving(tmp_path, "--workers", "2", processes=2) as running:
             assert running.stop(signal.SIGKILL) == -signal.SIGKILL
             assert not running._reader.is_alive(), "a worker still holds the pipe of its log"
+
+
+class TestFunctions:
+    def serving(
+        self, directory: Path, name: str, *arguments: str, processes: int = 1
+    ) -> AbstractContextManager[Running]:
+        (directory / "slow.py").write_text("import time\ntime.sleep(60)")
+        (directory / "functions.toml").write_text(f"[functions.f]\npython = '{name}'\nconcurrency = 1\n")
+        return serving(directory, "--functions", "functions.toml", *arguments, processes=processes)
+
+    def test_one_that_cannot_be_loaded_is_told_of_at_the_start(self, tmp_path: Path) -> None:
+        with self.serving(tmp_path, "nowhere:f", "--in-memory") as running:
+            running.client("lambda").invoke(FunctionName="f")  # one at a time: the start was first
+            running.stop()
+        told = [line for line in running.log if "function f: nowhere:f cannot be loaded: " in line]
+        assert len(told) == 1 and "No module named 'nowhere'" in told[0]
+
+    @pytest.mark.parametrize("processes", [1, 2])
+    def test_one_that_is_still_loading_does_not_keep_the_server_from_its_end(
+        self, tmp_path: Path, processes: int
+    ) -> None:
+        with self.serving(tmp_path, "slow:f", "--workers", str(processes), processes=processes) as running:
+            assert running.stop() == 0
+        assert "cannot be loaded" not in "".join(running.log)
 
 
 class TestRefusals:
