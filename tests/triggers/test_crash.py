@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.triggers.server import Server
 
-KILLS = 12 if os.environ.get("ATOLL_SOAK") else 3
+KILLS = 20 if os.environ.get("ATOLL_SOAK") else 3
 
 MODULE = """
 import json, os
