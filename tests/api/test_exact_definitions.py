@@ -240,7 +240,9 @@ def test_refused_when(service: Any, operation: str, body: dict[str, Any], code: 
 
 def test_tags_that_are_not_there_can_be_removed(service: Any) -> None:
     service.create_table(**ON_DEMAND)
-    service.untag_resource(ResourceArn=ARN + "OnDemand", TagKeys=["nothing"])
+    before = service.list_tags_of_resource(ResourceArn=ARN + "OnDemand")
+    assert service.untag_resource(ResourceArn=ARN + "OnDemand", TagKeys=["nothing"]) == {}
+    assert service.list_tags_of_resource(ResourceArn=ARN + "OnDemand") == before
 
 
 def test_a_table_can_be_deleted_twice_but_not_while_it_is_being_made(slow_service: Any) -> None:
