@@ -11,7 +11,7 @@ RUN := $(VENV)/bin
 setup: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	touch $@
 
