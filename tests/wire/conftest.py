@@ -66,7 +66,8 @@ class Wire:
             self.requests.append(request)
             return await answer(request)
 
-        self.server = Server(noted)
+        self._due: list[Callable[[], None]] = []
+        self.server = Server(noted, soon=self._due.append)
         self.transport = Transport()
         self.connection = Connection(self.server)
         self.connection.connection_made(self.transport)
@@ -76,7 +77,13 @@ class Wire:
         before = len(self.transport.data)
         for part in parts:
             self.connection.data_received(part)
+        self.settle()
         return self.transport.data[before:]
+
+    def settle(self) -> None:
+        """What was put off until all that arrived was looked at."""
+        while self._due:
+            self._due.pop(0)()
 
     def tick(self, count: int) -> None:
         for _ in range(count):

@@ -10,7 +10,7 @@ import pytest
 
 from atoll import limits
 from atoll.wire.codec import Request
-from atoll.wire.connection import HEAD_BYTES, QUEUED_REQUESTS
+from atoll.wire.connection import HEAD_BYTES, QUEUED_REQUESTS, Connection
 from tests.wire.conftest import Transport, Wire, bodies, echo, plain, post, read_answers, statuses
 
 
@@ -221,14 +221,34 @@ def held() -> tuple[Wire, Callable[[], Awaitable[None]]]:
     async def release() -> None:
         waiting.pop(0).set_result(None)
         await asyncio.sleep(0)
+        wire.settle()
 
-    return Wire(answer), release
+    wire = Wire(answer)
+    return wire, release
 
 
 class TestPipelining:
     def test_answers_that_are_ready_together_are_written_together(self, wire: Wire) -> None:
         wire.send(b"".join(post(b"%d" % n) for n in range(5)))
         assert wire.transport.written == [b"".join(plain(b"%d" % n) for n in range(5))]
+
+    def test_answers_wait_until_all_connections_have_been_looked_at(self, wire: Wire) -> None:
+        other = Transport()
+        connection = Connection(wire.server)
+        connection.connection_made(other)
+        wire.connection.data_received(post(b"1"))
+        connection.data_received(post(b"2"))
+        assert len(wire.requests) == 2
+        assert wire.transport.written == other.written == []
+        wire.settle()
+        assert (wire.transport.written, other.written) == ([plain(b"1")], [plain(b"2")])
+
+    def test_a_client_that_went_before_its_answer_is_not_written_to(self, wire: Wire) -> None:
+        wire.connection.data_received(post(b"1"))
+        wire.connection.connection_lost(ConnectionResetError())
+        wire.settle()
+        assert len(wire.requests) == 1
+        assert wire.transport.written == []
 
     def test_requests_are_answered_one_after_the_other(self) -> None:
         async def main() -> None:

@@ -2,7 +2,8 @@
 
 A connection answers its requests one after the other, in their order, since each may change what the next one sees.
 While one waits (for a commit), those sent behind it queue; the queue's length, and the other side's pace of reading,
-hold back our own reading. Answers that are ready together are written together.
+hold back our own reading. Answers that are ready together are written together, and when all connections that something
+arrived on have been looked at.
 
 A request that is refused while it arrives (no HTTP, too large, too slow) gets a bare status, and the connection ends.
 """
@@ -47,6 +48,8 @@ class Owner(Protocol):
     def opened(self, connection: Connection) -> None: ...
 
     def closed(self, connection: Connection) -> None: ...
+
+    def flush_soon(self, connection: Connection) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -112,7 +115,7 @@ class Connection(asyncio.Protocol):
         except HttpParserError:
             self._refuse(400)
         self._receiving = False
-        self._flush()
+        self._flush_soon()
 
     def eof_received(self) -> bool:
         """A client that sends nothing more may still wait for answers, where the transport can be half open."""
@@ -128,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._tick = self._server.tick
         self._run_queue()
-        self._flush()
+        self.flush()
 
     # The parser's side. Nothing raises here: a refusal is noted and what follows it is ignored.
 
@@ -275,7 +278,7 @@ class Connection(asyncio.Protocol):
         self._out_bytes += len(answer)
         if not self._receiving:
             self._run_queue()
-            self._flush()
+            self._flush_soon()
         elif self._out_bytes > WRITE_BYTES:
             self._write()
 
@@ -296,7 +299,13 @@ class Connection(asyncio.Protocol):
         self._out.clear()
         self._out_bytes = 0
 
-    def _flush(self) -> None:
+    def _flush_soon(self) -> None:
+        if self._out:
+            self._server.flush_soon(self)
+        elif self._ending:
+            self.flush()
+
+    def flush(self) -> None:
         if self._out:
             self._write()
         if self._ending and self._running is None and not self._queue:
@@ -338,7 +347,7 @@ class Connection(asyncio.Protocol):
         for request in (self._running, *self._queue):
             if request is not None and request.connection is not _CLOSE:
                 request.connection = _CLOSE
-        self._flush()
+        self.flush()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -359,7 +368,7 @@ class Connection(asyncio.Protocol):
         elif self._headers is not None or self._request is not None:
             if age > server.request_ticks:
                 self._refuse(408)
-                self._flush()
+                self.flush()
         elif age > server.idle_ticks:
             self._ending = True
-            self._flush()
+            self.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
 
@@ -14,11 +15,22 @@ IDLE_MS = 300_000
 REQUEST_MS = 30_000
 
 
+def _call_soon(function: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(function)
+
+
 class Server:
-    """All connections of this process. `answer` returns a whole HTTP response and is not expected to raise."""
+    """All connections of this process. `answer` returns a whole HTTP response and is not expected to raise; `soon`
+    calls a function when what has arrived together has been dealt with."""
 
     def __init__(
-        self, answer: Answer, *, idle_ms: int = IDLE_MS, request_ms: int = REQUEST_MS, tick_ms: int = TICK_MS
+        self,
+        answer: Answer,
+        *,
+        idle_ms: int = IDLE_MS,
+        request_ms: int = REQUEST_MS,
+        tick_ms: int = TICK_MS,
+        soon: Callable[[Callable[[], None]], object] = _call_soon,
     ) -> None:
         self.answer = answer
         self.tick = 0
@@ -30,6 +42,8 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event = asyncio.Event()
+        self._soon = soon
+        self._to_flush: list[Connection] = []
 
     async def listen(
         self, host: str, port: int, *, ssl: SSLContext | None = None, reuse_port: bool = False
@@ -68,6 +82,18 @@ class Server:
         self.connections.discard(connection)
         if not self.connections:
             self._gone.set()
+
+    def flush_soon(self, connection: Connection) -> None:
+        """Write its answers when all that has arrived by now has been looked at: to wake clients one by one, between
+        their requests, costs as much as to answer them."""
+        if not self._to_flush:
+            self._soon(self._flush)
+        self._to_flush.append(connection)
+
+    def _flush(self) -> None:
+        connections, self._to_flush = self._to_flush, []
+        for connection in connections:
+            connection.flush()
 
     def _ticked(self) -> None:
         self.tick += 1
