@@ -162,6 +162,66 @@ def test_disk_that_fails_at_the_commit_refuses_the_batch_and_works_again(tmp_pat
     assert run(tmp_path, lambda engine: engine.read(lambda s: s.counter(b"n"))) == 2
 
 
+class HeldSync:
+    """A disk that takes its time: the test says when a sync is over, and how."""
+
+    def __init__(self, engine):
+        engine._sync.close()
+        engine._sync = self
+        self.done = []
+
+    def start(self, done):
+        self.done.append(done)
+
+    def close(self):
+        pass
+
+
+async def turns(count=5):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_nobody_sees_a_write_before_it_is_durable(tmp_path):
+    async def scenario(engine):
+        await engine.transact(lambda tx: (tx.put(b"k", b"old"), tx.add(b"n", 1)))
+        disk = HeldSync(engine)
+        write = asyncio.ensure_future(engine.transact(lambda tx: (tx.put(b"k", b"new"), tx.add(b"n", 1))))
+        await turns()
+        refused = asyncio.ensure_future(engine.transact(lambda tx: {}["refused"]))
+        await turns()
+        for _ in range(2):
+            assert await engine.read(lambda s: (s.get(b"k"), s.counter(b"n"))) == (b"old", 1)
+        assert not write.done()
+        assert not refused.done()
+        disk.done.pop()(None)
+        assert await engine.read(lambda s: (s.get(b"k"), s.counter(b"n"))) == (b"new", 2)
+        await write
+        with pytest.raises(KeyError):
+            await refused
+
+    run(tmp_path, scenario)
+
+
+def test_log_that_cannot_be_synced_stops_all_writes_and_is_never_shown(tmp_path):
+    async def scenario(engine):
+        await engine.transact(lambda tx: tx.put(b"k", b"old"))
+        disk = HeldSync(engine)
+        write = asyncio.ensure_future(engine.transact(lambda tx: tx.put(b"k", b"new")))
+        await turns()
+        waiting = asyncio.ensure_future(engine.transact(lambda tx: tx.put(b"k", b"newer")))
+        await turns()
+        disk.done.pop()(OSError(5, "Input/output error"))
+        for refused in (write, waiting, engine.transact(lambda tx: tx.put(b"k", b"newest"))):
+            with pytest.raises(Corrupt, match="the log could not be synced"):
+                await refused
+        assert disk.done == []
+        for _ in range(2):
+            assert await engine.read(lambda s: s.get(b"k")) == b"old"
+
+    run(tmp_path, scenario)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_log_does_not_grow_without_bound_under_constant_load(tmp_path, monkeypatch, workers):
     for name, pages in {"CHECKPOINT_PAGES": 100, "CHECKPOINT_REST_PAGES": 70, "LOG_PAGES": 600}.items():

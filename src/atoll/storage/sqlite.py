@@ -1,9 +1,13 @@
 """The default engine: one SQLite file in a data directory, written by group commit.
 
 Reads run inline on the event loop, on a connection of their own: a point read costs less than a hop to a thread.
-Writes are collected. While one commit is on its way to the disk, in a thread, new functions queue; then all of them run
-inline, one after the other, in one transaction of SQLite, and the next commit makes them durable together. Nobody is
-answered before, not even who was refused, for he may have been refused because of a row that is not durable yet.
+Writes are collected. While one commit is on its way to the disk, new functions queue; then all of them run inline, one
+after the other, in one transaction of SQLite, and the next commit makes them durable together. Nobody is answered
+before, not even who was refused, for he may have been refused because of a row that is not durable yet.
+
+A worker that is alone commits inline too, lets the log be synced beside it, and reads the moment before the commit
+until that is done. Several workers cannot keep each other from seeing what is committed, so with them SQLite syncs
+within the commit, which then takes a thread.
 
     atoll.db    the file (`sqlitefile` has its format), with SQLite's -wal and -shm beside it
     owner.lock  held by the server: exclusively by one worker, shared by the workers of one server
@@ -17,12 +21,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from atoll.storage.buffer import Buffer
+from atoll.storage.datasync import DataSync, open_sync
 from atoll.storage.engine import Corrupt, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.sqlitefile import Rows, connect, fault, sync_file
@@ -74,7 +80,8 @@ class SQLiteEngine:
         connections: list[apsw.Connection] = []
         try:
             for _ in range(3):
-                connections.append(connect(directory / FILE_NAME, durability=durability))
+                connections.append(connect(directory / FILE_NAME, synced=durability == "full" and workers > 1))
+            sync = open_sync(directory / f"{FILE_NAME}-wal") if durability == "full" and workers == 1 else None
         except BaseException:
             for connection in connections:
                 connection.close(True)
@@ -84,13 +91,20 @@ class SQLiteEngine:
             raise
         if turn:
             turn.release()
-        return cls(connections, FileLock(directory / "lease.lock"), owner, turn)
+        return cls(connections, FileLock(directory / "lease.lock"), owner, turn, sync)
 
-    def __init__(self, connections: list[apsw.Connection], lease: FileLock, owner: FileLock, turn: Turn | None) -> None:
+    def __init__(
+        self,
+        connections: list[apsw.Connection],
+        lease: FileLock,
+        owner: FileLock,
+        turn: Turn | None,
+        sync: DataSync | None,
+    ) -> None:
         self._connections = connections
         write, read, self._checkpointer = connections
         self._writer, self._reader = Rows(write), Rows(read)
-        self._lease, self._owner, self._turn = lease, owner, turn
+        self._lease, self._owner, self._turn, self._sync = lease, owner, turn, sync
         self._queue: list[_Pending] = []
         self._busy = False
         self._kept = False
@@ -128,9 +142,9 @@ class SQLiteEngine:
             raise fault(error) from error
 
     def _end_read(self) -> None:
-        """Where nobody else writes, what is committed stays as it is until our next batch: reads that come before it
-        share one transaction. While a commit is on its way none is kept, for it would hold on to the log."""
-        self._kept = self._turn is None and not self._busy
+        """Where nobody else writes, what is durable stays as it is until our next batch is: the reads that come before
+        share one transaction."""
+        self._kept = self._turn is None
         if self._kept:
             self._reader.keep()
         else:
@@ -176,12 +190,14 @@ class SQLiteEngine:
         for connection in self._connections:  # the last one of the file checkpoints the log and removes it
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._broken is not None)
             connection.close()
+        if self._sync:
+            self._sync.close()
         self._lease.close()
         self._owner.close()
         if self._turn:
             self._turn.close()
 
-    # One batch: take the turn, run, commit in the thread, answer.
+    # One batch: take the turn, run, commit, answer.
 
     def _take_turn(self) -> None:
         if self._turn is None or self._turn.try_acquire():
@@ -192,21 +208,29 @@ class SQLiteEngine:
         waiting.add_done_callback(lambda _: self._run())
 
     def _run(self) -> None:
-        self._drop_kept()
         batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
         wrote = False
         writer = self._writer
         loop = asyncio.get_running_loop()
+        if self._broken:
+            self._pass_turn()
+            loop.call_soon(self._answer, batch, self._broken)
+            return
+        self._drop_kept()
         try:
             writer.begin("BEGIN IMMEDIATE")
             writer.check_counters()
             for pending in batch:
                 wrote = self._run_one(pending) or wrote
             writer.close_scans()
-            if wrote:
-                writer.write_counters()
-            else:
+            if not wrote:
                 writer.commit()
+            else:
+                writer.write_counters()
+                if self._turn is None:
+                    self._reader.begin("BEGIN")
+                    self._end_read()
+                    writer.commit()
         except Exception as error:
             writer.roll_back()
             self._pass_turn()
@@ -215,9 +239,13 @@ class SQLiteEngine:
         if not wrote:
             self._pass_turn()
             loop.call_soon(self._answer, batch, None)
-            return
-        committing = loop.run_in_executor(self._committer, self._commit)
-        committing.add_done_callback(lambda done: self._answer(batch, done.exception()))
+        elif self._turn is not None:
+            committing = loop.run_in_executor(self._committer, self._commit)
+            committing.add_done_callback(lambda done: self._answer(batch, done.exception()))
+        elif self._sync is not None:
+            self._sync.start(partial(self._synced, batch))
+        else:
+            loop.call_soon(self._synced, batch, None)
 
     def _run_one(self, pending: _Pending) -> bool:
         """Run one function; whether it wrote anything. Raises what SQLite raises: it spoils the batch."""
@@ -243,6 +271,18 @@ class SQLiteEngine:
         finally:
             self._pass_turn()
 
+    def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
+        if error is not None:  # what is committed but may be lost is never shown: reads keep the moment before it
+            self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
+            self._answer(batch, self._broken)
+            return
+        self._drop_kept()
+        self._answer(batch, None)
+
+    def _break(self, error: Corrupt) -> None:
+        _log.error("the store takes no more writes: %s", error)
+        self._broken = error
+
     def _pass_turn(self) -> None:
         if self._turn:
             self._turn.release()
@@ -253,6 +293,15 @@ class SQLiteEngine:
             pending.error = error or pending.error
             if not pending.future.done():
                 pending.future.set_result(None)
+        if self._finish_checkpoint and self._turn is None and not self._broken:
+            self._finish_checkpoint = False
+            loop = asyncio.get_running_loop()
+            finishing = loop.run_in_executor(self._checkpoint_thread, self._checkpoint, self._checkpointer)
+            finishing.add_done_callback(lambda _: self._go_on())
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
         if self._queue:
             self._take_turn()
         else:
@@ -287,8 +336,7 @@ class SQLiteEngine:
         try:
             sync_file(self._checkpointer)
         except Corrupt as error:
-            _log.error("the store takes no more writes: %s", error)
-            self._broken = error
+            self._break(error)
         return done
 
     def _checkpoint(self, connection: apsw.Connection) -> int:

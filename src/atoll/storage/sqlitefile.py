@@ -58,15 +58,15 @@ def fault(error: apsw.Error) -> Exception:
     return error
 
 
-def connect(path: Path, *, durability: str) -> apsw.Connection:
-    """A connection to the file, made if it is not there. Raises Corrupt for a file that is not ours to write."""
+def connect(path: Path, *, synced: bool) -> apsw.Connection:
+    """A connection to the file, made if it is not there; `synced` says that its commits wait for the disk. Raises
+    Corrupt for a file that is not ours to write."""
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(BUSY_MS)
         _check_format(connection, path)
-        synchronous = {"full": "FULL", "relaxed": "NORMAL"}[durability]
         for pragma, value in (
-            ("synchronous", synchronous),
+            ("synchronous", "FULL" if synced else "NORMAL"),
             ("wal_autocheckpoint", 0),
             ("mmap_size", MAP_BYTES),
             ("cache_size", -CACHE_KIB),

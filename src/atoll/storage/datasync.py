@@ -1,0 +1,135 @@
+"""Syncing a file without waiting for it: the kernel does it beside us, or else a thread.
+
+A thread takes the interpreter's lock twice for each sync, and gets it when the event loop lets go: that costs both of
+them more than the sync itself. Linux can sync asynchronously, and tells through a descriptor that the loop watches.
+Sources: io_submit(2), eventfd(2), linux/aio_abi.h.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import platform
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+Done = Callable[[BaseException | None], None]
+
+
+class DataSync(Protocol):
+    """Makes durable what was written to one file before `start`; one sync at a time, for one event loop."""
+
+    def start(self, done: Done) -> None:
+        """`done` is called from the event loop, with what failed, if anything has."""
+
+    def close(self) -> None: ...
+
+
+def open_sync(path: Path) -> DataSync:
+    try:
+        return KernelSync(path)
+    except (OSError, KeyError):  # another system, an old kernel, a sandbox that forbids it, a file system that cannot
+        return ThreadSync(path)
+
+
+# The numbers of io_setup, io_destroy, io_submit, io_getevents.
+_CALLS = {"x86_64": (206, 207, 209, 208), "aarch64": (0, 1, 2, 4), "riscv64": (0, 1, 2, 4)}
+_FDSYNC = 3
+_TELL_DESCRIPTOR = 1
+
+
+class _Control(ctypes.Structure):
+    """struct iocb of a little-endian machine."""
+
+    _fields_ = (
+        ("data", ctypes.c_uint64), ("key", ctypes.c_uint32), ("rw_flags", ctypes.c_uint32),
+        ("opcode", ctypes.c_uint16), ("priority", ctypes.c_int16), ("descriptor", ctypes.c_uint32),
+        ("buffer", ctypes.c_uint64), ("bytes", ctypes.c_uint64), ("offset", ctypes.c_int64),
+        ("reserved", ctypes.c_uint64), ("flags", ctypes.c_uint32), ("told", ctypes.c_uint32),
+    )  # fmt: skip
+
+
+class _Event(ctypes.Structure):
+    """struct io_event."""
+
+    _fields_ = (
+        ("data", ctypes.c_uint64), ("control", ctypes.c_uint64), ("result", ctypes.c_int64), ("more", ctypes.c_int64)
+    )  # fmt: skip
+
+
+class KernelSync:
+    def __init__(self, path: Path) -> None:
+        if platform.system() != "Linux":
+            raise OSError("only Linux is known to do this")
+        self._setup, self._destroy, self._submit, self._events = _CALLS[platform.machine()]
+        self._system_call = ctypes.PyDLL(None, use_errno=True).syscall
+        self._context = ctypes.c_ulong(0)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._done: Done | None = None
+        self._call(self._setup, ctypes.c_long(1), ctypes.byref(self._context))
+        self._file = os.open(path, os.O_RDONLY)
+        self._told = os.eventfd(0)
+        control = _Control(opcode=_FDSYNC, descriptor=self._file, flags=_TELL_DESCRIPTOR, told=self._told)
+        self._controls = (ctypes.POINTER(_Control) * 1)(ctypes.pointer(control))
+        try:
+            self._begin()
+            if error := self._end():
+                raise error
+        except OSError:
+            self.close()
+            raise
+
+    def start(self, done: Done) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._told, self._ready)
+        self._done = done
+        try:
+            self._begin()
+        except OSError as error:
+            self._loop.call_soon(done, error)
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._told)
+        self._call(self._destroy, self._context)
+        os.close(self._told)
+        os.close(self._file)
+
+    def _ready(self) -> None:
+        done, self._done = self._done, None
+        assert done is not None
+        done(self._end())
+
+    def _begin(self) -> None:
+        self._call(self._submit, self._context, ctypes.c_long(1), self._controls)
+
+    def _end(self) -> OSError | None:
+        """How it went; waits until it is over."""
+        os.eventfd_read(self._told)
+        event = _Event()
+        one = ctypes.c_long(1)
+        self._call(self._events, self._context, one, one, ctypes.byref(event), None)
+        return OSError(-event.result, os.strerror(-event.result)) if event.result < 0 else None
+
+    def _call(self, number: int, *arguments: object) -> None:
+        if self._system_call(ctypes.c_long(number), *arguments) < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+class ThreadSync:
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDONLY)
+        self._sync = getattr(os, "fdatasync", os.fsync)
+        self._thread = ThreadPoolExecutor(1, "atoll-sync")
+
+    def start(self, done: Done) -> None:
+        syncing = asyncio.get_running_loop().run_in_executor(self._thread, self._sync, self._file)
+        syncing.add_done_callback(lambda over: done(over.exception()))
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        os.close(self._file)

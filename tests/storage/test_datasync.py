@@ -1,0 +1,69 @@
+"""Syncing beside the event loop, in both ways that there are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from atoll.storage import datasync
+from atoll.storage.datasync import DataSync, KernelSync, ThreadSync, open_sync
+
+
+def sync(using: DataSync, times: int) -> list[BaseException | None]:
+    """What the syncs tell, one begun when the one before it is over."""
+
+    async def main() -> list[BaseException | None]:
+        told = []
+        for _ in range(times):
+            over: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+            using.start(over.set_result)
+            told.append(await over)
+        return told
+
+    return asyncio.run(main())
+
+
+@pytest.fixture(params=["kernel", "thread"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> DataSync:
+    (tmp_path / "file").write_bytes(b"x")
+    if request.param == "thread":
+        return ThreadSync(tmp_path / "file")
+    try:
+        return KernelSync(tmp_path / "file")
+    except (OSError, KeyError) as error:
+        pytest.skip(f"this system cannot: {error}")
+
+
+def test_each_sync_is_told_of_once(opened: DataSync) -> None:
+    assert sync(opened, 3) == [None, None, None]
+    opened.close()
+
+
+def test_what_fails_is_told(opened: DataSync) -> None:
+    os.close(opened._file)  # type: ignore[attr-defined]
+    pipe = os.pipe()  # cannot be synced; one of its ends has the number of the file now
+    (error,) = sync(opened, 1)
+    assert isinstance(error, OSError)
+    for end in {*pipe} - {opened._file}:  # type: ignore[attr-defined]
+        os.close(end)
+    opened.close()
+
+
+def test_a_system_without_it_gets_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setattr(datasync.platform, "machine", lambda: "a machine of its own")
+    opened = open_sync(tmp_path / "file")
+    assert isinstance(opened, ThreadSync)
+    assert sync(opened, 1) == [None]
+    opened.close()
+
+
+def test_a_file_that_cannot_be_synced_so_gets_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setattr(datasync, "_FDSYNC", 999)
+    opened = open_sync(tmp_path / "file")
+    assert isinstance(opened, ThreadSync)
+    opened.close()
