@@ -258,7 +258,7 @@ class TestTumblingWindows:
         assert batches.decide(one, lane, nothing, now_ms) == Wait()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_record_is_lost_and_their_order_is_kept_whatever_fails(data: st.DataObject) -> None:
     one = policy(

@@ -550,7 +550,7 @@ class TestDeclaredTriggers:
         world.story(tell)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_change_is_missed_over_crashes_splits_and_failures(tmp_path_factory: Any, data: st.DataObject) -> None:
     """Functions that fail at random, servers that crash at random: in the end each change was given at least once, and

@@ -42,7 +42,7 @@ def answers(data: bytes, cuts: list[int]) -> list[tuple[int, dict[bytes, bytes],
 cuts = st.lists(st.integers(0, 10_000), max_size=6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.binary(max_size=300), cuts=cuts)
 def test_random_bytes(data: bytes, cuts: list[int]) -> None:
     answers(data, cuts)
@@ -58,13 +58,13 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=mutated(), cuts=cuts)
 def test_mutated_requests(data: bytes, cuts: list[int]) -> None:
     answers(data, cuts)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(requests=st.lists(st.sampled_from(VALID), min_size=1, max_size=6), cuts=cuts)
 def test_however_valid_requests_are_cut_each_is_answered(requests: list[bytes], cuts: list[int]) -> None:
     final = [status for status, _, _ in answers(b"".join(requests), cuts) if status not in (100, 408)]
