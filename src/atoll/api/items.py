@@ -34,20 +34,21 @@ async def get_item(region: Region, body: Body) -> Answer:
     requested.finish()
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> Row | None:
+    def read(snapshot: Snapshot) -> tuple[Table, Row | None]:
         table = region.catalog.usable(snapshot, name, now_ms)
         row_key = keys.row_key(table, key)
         if projection is not None:
             keys.check_scalars(table, projection.entered)
-        return reads.get(snapshot, row_key)
+        return table, reads.get(snapshot, row_key)
 
-    row = await region.read(read)
+    table, row = await region.read(read)
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
     if requested.capacity is not None:
         consistent = body.get("ConsistentRead") is True
-        consumed = Consumed(body["TableName"], read_units(reads.size_of(row), consistent=consistent))
+        units = read_units(reads.size_of(row), consistent=consistent)
+        consumed = Consumed(table, "Read", requested.table, units)
         answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     return answer
 
@@ -193,7 +194,7 @@ def write_answer(requested: Requested, write: writes.Write, outcome: writes.Outc
     """ConsumedCapacity and ItemCollectionMetrics, where they were asked for."""
     answer: Answer = {}
     if requested.capacity is not None:
-        consumed = Consumed(requested.table)
+        consumed = Consumed(write.table, "Write", requested.table)
         consumed.add_write(write, outcome)
         answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     if requested.collection_metrics and outcome.collection_size is not None:

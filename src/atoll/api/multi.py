@@ -13,7 +13,7 @@ import orjson
 from atoll import errors, limits
 from atoll.api import items, keys
 from atoll.api.binding import GET, NO_EXPRESSIONS, UPDATE, WRITE, Requested, resolve_table, table_name
-from atoll.capacity.units import MODES, Consumed, answers, read_units, reads_of_transaction
+from atoll.capacity.units import MODES, Consumed, answers, read_in_transaction, read_units, written
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -47,14 +47,14 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
     wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
     now_ms = region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> list[list[Row | None]]:
+    def read(snapshot: Snapshot) -> list[tuple[Table, list[Row | None]]]:
         found = []
         for one in wanted:
             table = region.catalog.usable(snapshot, one.name, now_ms)
             row_keys = [keys.row_key(table, key) for key in one.options["Keys"]]
             if one.projection is not None:
                 keys.check_scalars(table, one.projection.entered)
-            found.append(reads.get_many(snapshot, row_keys))
+            found.append((table, reads.get_many(snapshot, row_keys)))
         return found
 
     return _batch_answer(wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
@@ -74,14 +74,14 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
-def _batch_answer(wanted: list[_Wanted], found: list[list[Row | None]], mode: str | None) -> Answer:
+def _batch_answer(wanted: list[_Wanted], found: list[tuple[Table, list[Row | None]]], mode: str | None) -> Answer:
     """As many items as 16 MB hold; the keys of the others go back, with the options they came with."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
     consumed = []
     size = 0
-    for one, rows in zip(wanted, found, strict=True):
-        units = Consumed(one.given)
+    for one, (table, rows) in zip(wanted, found, strict=True):
+        units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
         for key, row in zip(one.options["Keys"], rows, strict=True):
             size += reads.size_of(row)
@@ -153,12 +153,7 @@ def _written_answer(
 ) -> Answer:
     answer: Answer = {}
     if requested.capacity is not None:
-        consumed: dict[str, Consumed] = {}
-        for given, write, outcome in done:
-            units = consumed.setdefault(given, Consumed(given))
-            units.add_write(write, outcome, factor)
-        kind = "Write" if factor == 2 else None
-        answer["ConsumedCapacity"] = answers(consumed.values(), requested.capacity, kind=kind)
+        answer["ConsumedCapacity"] = answers(written(done, factor), requested.capacity, typed=factor == 2)
     if requested.collection_metrics:
         metrics: dict[str, list[Any]] = {}
         for given, write, outcome in done:
@@ -185,7 +180,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         gets.append((table_name(region, get), get["Key"], projection))
     now_ms = region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> list[Row | None]:
+    def read(snapshot: Snapshot) -> tuple[list[Table], list[Row | None]]:
         tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
         pairs = zip(tables, gets, strict=True)
         row_keys, refusals = writes.attempted(partial(keys.row_key, table, key) for table, (_, key, _) in pairs)
@@ -195,16 +190,17 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
                 keys.check_scalars(table, projection.entered)
         if any(refusals):
             raise texts.transaction_cancelled(refusals)
-        return reads.get_many(snapshot, row_keys)
+        return tables, reads.get_many(snapshot, row_keys)
 
-    rows = await region.read(read)
+    tables, rows = await region.read(read)
     if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
         raise texts.transaction_too_large()
     pairs = zip(gets, rows, strict=True)
     answer: Answer = {"Responses": [_transact_response(row, projection) for (_, _, projection), row in pairs]}
     if mode in MODES:
         given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
-        answer["ConsumedCapacity"] = reads_of_transaction(zip(given, map(reads.size_of, rows), strict=True), mode)
+        consumed = read_in_transaction(zip(given, tables, map(reads.size_of, rows), strict=True))
+        answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer
 
 
@@ -332,5 +328,5 @@ async def _replayed(region: Region, requested: Requested, given: list[str], batc
     if requested.capacity is None:
         return {}
     rows = await region.read(lambda snapshot: reads.get_many(snapshot, [w.row_key for w in batch]))
-    read = zip(given, map(reads.size_of, rows), strict=True)
-    return {"ConsumedCapacity": reads_of_transaction(read, requested.capacity)}
+    consumed = read_in_transaction(zip(given, [w.table for w in batch], map(reads.size_of, rows), strict=True))
+    return {"ConsumedCapacity": answers(consumed, requested.capacity, typed=True)}

@@ -20,7 +20,7 @@ from atoll.api.partiql_select import (
     select,
     shown,
 )
-from atoll.capacity.units import MODES, Consumed, answers, read_units, reads_of_transaction
+from atoll.capacity.units import MODES, Consumed, answers, read_in_transaction, read_units, written
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -80,8 +80,7 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     answer: Answer = {"Items": [] if item is None else [item]}
     mode = body.get("ReturnConsumedCapacity")
     if mode in MODES:
-        consumed = Consumed(write.table.name)
-        consumed.add_write(write, outcome)
+        (consumed,) = written([(write.table.name, write, outcome)])
         answer["ConsumedCapacity"] = consumed.answer(mode)
     return answer
 
@@ -167,7 +166,7 @@ def _keyed_or_refusal(region: Region, snapshot: Snapshot, bound: Bound | errors.
 async def _batch_response(region: Region, one: Result, rows: dict[bytes, Row | None]) -> tuple[Answer, Consumed | None]:
     if isinstance(one, errors.ApiError):
         return {"Error": texts.batch_error(one)}, None
-    consumed = Consumed(one.table.name)
+    consumed = Consumed(one.table, "Read" if one.bound.is_read else "Write", one.table.name)
     response: Answer = {"TableName": one.bound.table_name}
     if isinstance(one.bound.statement, Reading):
         row = rows[one.row_key]
@@ -278,8 +277,9 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
 
 
 def _read_capacity(found: Sequence[Keyed | writes.Write], rows: Sequence[Row | None], mode: str) -> list[Answer]:
-    names = [one.table.name for one in found]
-    return reads_of_transaction(zip(names, map(reads.size_of, rows), strict=True), mode)
+    pairs = zip(found, rows, strict=True)
+    consumed = read_in_transaction((one.table.name, one.table, reads.size_of(row)) for one, row in pairs)
+    return answers(consumed, mode, typed=True)
 
 
 async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
@@ -308,8 +308,7 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
         rows = await region.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
         answer["ConsumedCapacity"] = _read_capacity(batch, rows, mode)
         return answer
-    consumed: dict[str, Consumed] = {}
-    for one, outcome in zip(batch, outcomes, strict=True):
-        consumed.setdefault(one.table.name, Consumed(one.table.name)).add_write(one, outcome, factor=2)
-    answer["ConsumedCapacity"] = answers(consumed.values(), mode, kind="Write")
+    pairs = zip(batch, outcomes, strict=True)
+    consumed = written(((one.table.name, one, outcome) for one, outcome in pairs), factor=2)
+    answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer

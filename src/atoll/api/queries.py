@@ -262,7 +262,7 @@ def page_units(target: Target, page: Page, body: Body) -> Consumed:
     """A page is charged for the sum of what it examined; items fetched behind a local index each by itself."""
     consistent = body.get("ConsistentRead") is True
     units = read_units(page.size, consistent=consistent)
-    consumed = Consumed(body.get("TableName") or target.table.name)
+    consumed = Consumed(target.table, "Read", body.get("TableName") or target.table.name)
     if target.index is None:
         consumed.table = units
     else:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from atoll import limits
 from atoll.database.indexes import Arm
-from atoll.database.schema import Index
+from atoll.database.schema import Index, Table
 from atoll.database.writes import Check, Outcome, Write
 
 MODES = ("TOTAL", "INDEXES")
 """The values of ReturnConsumedCapacity that ask for it."""
+
+Kind = Literal["Read", "Write"]
 
 
 def read_units(size: int, *, consistent: bool = False) -> float:
@@ -41,7 +43,10 @@ def arm_units(arm: Arm) -> float:
 class Consumed:
     """The units of one operation on one table; `answer` gives them in the form that the request asked for."""
 
+    of: Table
+    kind: Kind
     table_name: str
+    """As the answer names the table."""
     table: float = 0.0
     local: dict[str, float] = field(default_factory=dict)
     global_: dict[str, float] = field(default_factory=dict)
@@ -63,12 +68,13 @@ class Consumed:
         for arm in outcome.arms:
             self.add_index(arm.index, arm_units(arm))
 
-    def answer(self, mode: str, *, kind: str | None = None) -> dict[str, Any]:
-        """`mode` is TOTAL or INDEXES; `kind` (Read or Write) adds the typed members that transactions answer."""
+    def answer(self, mode: str, *, typed: bool = False) -> dict[str, Any]:
+        """`mode` is TOTAL or INDEXES; `typed` adds the members that transactions answer, ReadCapacityUnits or
+        WriteCapacityUnits."""
 
         def units(amount: float) -> dict[str, float]:
-            typed = {f"{kind}CapacityUnits": amount} if kind else {}
-            return {**typed, "CapacityUnits": amount}
+            member = {f"{self.kind}CapacityUnits": amount} if typed else {}
+            return {**member, "CapacityUnits": amount}
 
         answer: dict[str, Any] = {"TableName": self.table_name, **units(self.total)}
         if mode == "INDEXES":
@@ -80,14 +86,24 @@ class Consumed:
         return answer
 
 
-def answers(consumed: Iterable[Consumed], mode: str, *, kind: str | None = None) -> list[dict[str, Any]]:
-    return [one.answer(mode, kind=kind) for one in consumed]
+def answers(consumed: Iterable[Consumed], mode: str, *, typed: bool = False) -> list[dict[str, Any]]:
+    return [one.answer(mode, typed=typed) for one in consumed]
 
 
-def reads_of_transaction(reads: Iterable[tuple[str, int]], mode: str) -> list[dict[str, Any]]:
-    """`reads` are the tables that items were read from, as the answer names them, and the items' sizes (0 for none).
-    Each is charged as two consistent reads."""
+def written(done: Iterable[tuple[str, Write, Outcome]], factor: int = 1) -> list[Consumed]:
+    """By table, as the answer names it; for `factor` see `Consumed.add_write`."""
     consumed: dict[str, Consumed] = {}
-    for table_name, size in reads:
-        consumed.setdefault(table_name, Consumed(table_name)).table += 2 * read_units(size, consistent=True)
-    return answers(consumed.values(), mode, kind="Read")
+    for name, write, outcome in done:
+        if name not in consumed:
+            consumed[name] = Consumed(write.table, "Write", name)
+        consumed[name].add_write(write, outcome, factor)
+    return list(consumed.values())
+
+
+def read_in_transaction(reads: Iterable[tuple[str, Table, int]]) -> list[Consumed]:
+    """By table, as the answer names it; the sizes are those of the items (0 for none). Each is charged as two
+    consistent reads."""
+    consumed: dict[str, Consumed] = {}
+    for name, table, size in reads:
+        consumed.setdefault(name, Consumed(table, "Read", name)).table += 2 * read_units(size, consistent=True)
+    return list(consumed.values())
