@@ -79,6 +79,24 @@ def serving(directory: Path, *arguments: str, processes: int = 1, **variables: s
         running.process.stderr.close()
 
 
+def make_limited_table(client: boto3.client) -> None:
+    client.create_table(
+        TableName="Limited",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+    )
+
+
+def write_100_units(client: boto3.client) -> bool:
+    """Whether the table was not throttled."""
+    try:
+        client.put_item(TableName="Limited", Item={"pk": {"S": "a"}, "x": {"S": "x" * 102_000}})
+    except client.exceptions.ProvisionedThroughputExceededException:
+        return False
+    return True
+
+
 def make_table(client: boto3.client) -> None:
     client.create_table(
         TableName="Things",
@@ -154,6 +172,19 @@ class TestServing:
                 running.client().put_item(TableName="Things", Item={"pk": {"S": str(i)}})
             assert running.client().scan(TableName="Things")["Count"] == 10
             assert running.stop() == 0
+
+    def test_two_workers_throttle_a_table_together(self, tmp_path: Path) -> None:
+        with serving(tmp_path, "--workers", "2", processes=2) as running:
+            make_limited_table(running.client())
+            written = [write_100_units(running.client()) for _ in range(30)]
+            # The burst of 300 units, and a write that what came meanwhile let in; each worker alone would give as much.
+            assert sum(written) in (3, 4)
+            assert not any(written[4:])
+
+    def test_nothing_is_throttled_where_that_is_switched_off(self, tmp_path: Path) -> None:
+        with serving(tmp_path, "--throttling", "off") as running:
+            make_limited_table(running.client())
+            assert all(write_100_units(running.client()) for _ in range(8))
 
     def test_workers_do_not_outlive_their_supervisor(self, tmp_path: Path) -> None:
         with serving(tmp_path, "--workers", "2", processes=2) as running:

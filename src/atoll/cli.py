@@ -101,6 +101,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
     option("--ttl-delay", "0", "seconds that expired items stay before they are deleted")
     option("--ttl-rate", "", "expired items to delete a second at most")
+    option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--functions", "", "a TOML file of functions and of the tables whose changes they are given")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
@@ -168,6 +169,7 @@ def _config(options: argparse.Namespace) -> Config:
         ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
         ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
         strict_stream_readers=options.strict_stream_readers,
+        throttling=options.throttling == "on",
     )
     config = Config(
         host=options.host,

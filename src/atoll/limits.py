@@ -51,6 +51,8 @@ THROUGHPUT_DECREASE_INTERVAL_MS = 3600 * 1000
 # What a new on-demand table can serve at once ("Understanding DynamoDB warm throughput").
 WARM_READ_UNITS = 12_000
 WARM_WRITE_UNITS = 4_000
+# Unused units that a table or index may use later ("Burst capacity").
+BURST_SECONDS = 300
 UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000

@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from atoll.api import operations
+from atoll.capacity.buckets import LocalBuckets
+from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
+from atoll.capacity.shared import SharedBuckets
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.database import backfill, deletion, shards, tokens, ttl
-from atoll.database.region import Region, Settings
+from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as texts
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
@@ -195,8 +198,9 @@ class Node:
             woken = asyncio.Event()
             endpoint = "{}:{}".format(*self.address)
             region = Region(
-                name, self._open_engine(name), self.clock, self.config.settings, endpoint=endpoint, wake=woken.set
-            )
+                name, self._open_engine(name), self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
+                buckets=self._open_buckets(name),
+            )  # fmt: skip
             self.regions[name] = region
             self._background.append(asyncio.create_task(self._run_steps(region, woken)))
             triggers = Triggers(region, Functions(self.config.functions, region, partial(self._environment, region)))
@@ -221,6 +225,14 @@ class Node:
         if config.data is None:
             return MemoryEngine()
         return SQLiteEngine.open(config.data / region, durability=config.durability, workers=config.workers)
+
+    def _open_buckets(self, region: str) -> Buckets | None:
+        config = self.config
+        if not config.settings.throttling:
+            return None
+        if config.data is None or config.workers == 1:
+            return LocalBuckets(self.clock)
+        return SharedBuckets(config.data / region / BUCKETS_FILE, self.clock)
 
     def _call(self, call: Call) -> Any:
         return operations.call(self.region(call.region), call.service, call.operation, call.body)

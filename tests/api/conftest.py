@@ -11,6 +11,7 @@ import pytest
 
 from atoll import errors
 from atoll.api import operations
+from atoll.capacity.buckets import LocalBuckets
 from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.node import run_due
@@ -24,7 +25,8 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.clock = ManualClock(START_MS)
-        self.region = Region("us-east-1", MemoryEngine(), self.clock, settings)
+        buckets = LocalBuckets(self.clock)
+        self.region = Region("us-east-1", MemoryEngine(), self.clock, settings, buckets=buckets)
 
     def request(self, operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810") -> Any:
         body = orjson.loads(orjson.dumps(body))

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Key
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from atoll import testing
 from atoll.clock import SystemClock
@@ -231,6 +233,77 @@ def records(server: testing.LocalServer, table: Any) -> list[Any]:
         )["ShardIterator"]
         found += streams.get_records(ShardIterator=iterator)["Records"]
     return found
+
+
+def make_limited_table(server: testing.LocalServer, units: int = 1) -> Any:
+    return server.resource().create_table(
+        TableName="Limited",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        ProvisionedThroughput={"ReadCapacityUnits": units, "WriteCapacityUnits": units},
+    )
+
+
+def exhaust(server: testing.LocalServer) -> None:
+    """Write 400 units, and see that the table takes no more."""
+    client = server.client(config=Config(retries={"max_attempts": 0}))
+    client.put_item(TableName="Limited", Item={"pk": {"S": "a"}, "x": {"S": "x" * 409_000}})
+    with pytest.raises(client.exceptions.ProvisionedThroughputExceededException) as caught:
+        client.delete_item(TableName="Limited", Key={"pk": {"S": "a"}})
+    assert caught.value.response["ThrottlingReasons"] == [
+        {
+            "reason": "TableWriteProvisionedThroughputExceeded",
+            "resource": "arn:aws:dynamodb:us-east-1:000000000000:table/Limited",
+        }
+    ]
+
+
+class TestThrottling:
+    def test_a_table_is_refilled_as_the_clock_moves(self, server: testing.LocalServer) -> None:
+        table = make_limited_table(server)
+        exhaust(server)
+        server.clock.advance("101s")
+        table.delete_item(Key={"pk": "a"})
+
+    def test_a_maximum_on_demand_has_a_code_and_a_member_of_its_own(self, server: testing.LocalServer) -> None:
+        make_table(server, OnDemandThroughput={"MaxWriteRequestUnits": 1})
+        client = server.client(config=Config(retries={"max_attempts": 0}))
+        client.put_item(TableName="Things", Item={"pk": {"S": "a"}, "x": {"S": "x" * 409_000}})
+        with pytest.raises(ClientError) as caught:
+            client.delete_item(TableName="Things", Key={"pk": {"S": "a"}})
+        assert caught.value.response["Error"]["Code"] == "ThrottlingException"
+        (reason,) = caught.value.response["throttlingReasons"]
+        assert reason["reason"] == "TableWriteMaxOnDemandThroughputExceeded"
+
+    def test_a_batch_writer_goes_on_until_all_is_written(self, server: testing.LocalServer) -> None:
+        table = make_limited_table(server)
+        unprocessed = []
+
+        def while_an_answer_is_read(parsed: Any, **_: Any) -> None:
+            unprocessed.append(len(parsed["UnprocessedItems"].get("Limited", ())))
+            server.clock.advance(5)
+
+        table.meta.client.meta.events.register("after-call.dynamodb.BatchWriteItem", while_an_answer_is_read)
+        with table.batch_writer() as batch:
+            for number in range(500):
+                batch.put_item(Item={"pk": str(number)})
+        assert sum(unprocessed) > 100
+        assert unprocessed[-1] == 0
+        server.clock.advance("5m")
+        assert table.scan(Select="COUNT")["Count"] == 500
+
+    def test_a_state_that_is_restored_has_full_tables(self, server: testing.LocalServer) -> None:
+        make_limited_table(server)
+        state = server.snapshot()
+        for _ in range(2):
+            exhaust(server)
+            server.restore(state)
+
+    def test_it_can_be_switched_off(self) -> None:
+        with testing.serve(throttling=False) as server:
+            table = make_limited_table(server)
+            for _ in range(5):
+                table.put_item(Item={"pk": "a", "x": "x" * 409_000})
 
 
 class TestStreams:

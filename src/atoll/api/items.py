@@ -9,6 +9,7 @@ import orjson
 from atoll import limits
 from atoll.api import index_keys, keys
 from atoll.api.binding import GET, UPDATE, WRITE, Requested, table_name
+from atoll.capacity import metering
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
 from atoll.database.format import Row
@@ -45,11 +46,13 @@ async def get_item(region: Region, body: Body) -> Answer:
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
-    if requested.capacity is not None:
+    if requested.capacity is not None or table.limited:
         consistent = body.get("ConsistentRead") is True
         units = read_units(reads.size_of(row), consistent=consistent)
         consumed = Consumed(table, "Read", requested.table, units)
-        answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
+        metering.read(region, consumed)
+        if requested.capacity is not None:
+            answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     return answer
 
 
@@ -64,12 +67,13 @@ async def put_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Put, writes.Outcome]:
+    def write(tx: Transaction) -> tuple[writes.Put, metering.Result]:
         table = region.catalog.usable(tx, name, now_ms)
         put = put_of(table, image, condition, show_item)
-        return put, writes.execute(tx, region, put)
+        return put, metering.execute(tx, region, put)
 
-    put, outcome = await region.transact(write)
+    put, result = await region.transact(write)
+    outcome = metering.settle(region, put, result)
     answer = write_answer(requested, put, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -86,12 +90,13 @@ async def delete_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Delete, writes.Outcome]:
+    def write(tx: Transaction) -> tuple[writes.Delete, metering.Result]:
         table = region.catalog.usable(tx, name, now_ms)
         delete = delete_of(table, key, condition, show_item)
-        return delete, writes.execute(tx, region, delete)
+        return delete, metering.execute(tx, region, delete)
 
-    delete, outcome = await region.transact(write)
+    delete, result = await region.transact(write)
+    outcome = metering.settle(region, delete, result)
     answer = write_answer(requested, delete, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -108,12 +113,13 @@ async def update_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Update, writes.Outcome]:
+    def write(tx: Transaction) -> tuple[writes.Update, metering.Result]:
         table = region.catalog.usable(tx, name, now_ms)
         change = update_of(table, key, update, condition, show_item)
-        return change, writes.execute(tx, region, change)
+        return change, metering.execute(tx, region, change)
 
-    change, outcome = await region.transact(write)
+    change, result = await region.transact(write)
+    outcome = metering.settle(region, change, result)
     answer = write_answer(requested, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), update, outcome)
     if attributes:

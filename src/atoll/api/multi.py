@@ -13,7 +13,8 @@ import orjson
 from atoll import errors, limits
 from atoll.api import items, keys
 from atoll.api.binding import GET, NO_EXPRESSIONS, UPDATE, WRITE, Requested, resolve_table, table_name
-from atoll.capacity.units import MODES, Consumed, answers, read_in_transaction, read_units, written
+from atoll.capacity import metering
+from atoll.capacity.units import MODES, Consumed, answers, read_units, written
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -57,7 +58,7 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
             found.append((table, reads.get_many(snapshot, row_keys)))
         return found
 
-    return _batch_answer(wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
+    return _batch_answer(region, wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
@@ -74,24 +75,33 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
-def _batch_answer(wanted: list[_Wanted], found: list[tuple[Table, list[Row | None]]], mode: str | None) -> Answer:
-    """As many items as 16 MB hold; the keys of the others go back, with the options they came with."""
+def _batch_answer(
+    region: Region, wanted: list[_Wanted], found: list[tuple[Table, list[Row | None]]], mode: str | None
+) -> Answer:
+    """As many items as 16 MB hold and as the tables' throughput lets; the keys of the others go back, with the options
+    they came with."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
     consumed = []
+    refusal = None
     size = 0
     for one, (table, rows) in zip(wanted, found, strict=True):
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
         for key, row in zip(one.options["Keys"], rows, strict=True):
+            throttled = metering.unreadable(region, table, used=units.table)
+            refusal = refusal or throttled
             size += reads.size_of(row)
-            if size > limits.BATCH_GET_BYTES:
+            if throttled or size > limits.BATCH_GET_BYTES:
                 unprocessed.setdefault(one.given, {**one.options, "Keys": []})["Keys"].append(key)
                 continue
             units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
                 answered.append(row.fragment if one.projection is None else one.projection.apply(row.item))
         consumed.append(units)
+    if refusal is not None and not any(units.table for units in consumed):
+        raise refusal
+    metering.charge(region, consumed)
     answer: Answer = {"Responses": responses, "UnprocessedKeys": unprocessed}
     if mode in MODES:
         answer["ConsumedCapacity"] = answers(consumed, mode)
@@ -104,25 +114,29 @@ def _batch_answer(wanted: list[_Wanted], found: list[tuple[Table, list[Row | Non
 async def batch_write_item(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
     prepared = [
-        (resolve_table(region, given), given, [_prepare(request) for request in requests])
+        (resolve_table(region, given), given, [(request, _prepare(request)) for request in requests])
         for given, requests in body["RequestItems"].items()
     ]
     now_ms = region.clock.now_ms()
 
-    def write(tx: Transaction) -> list[tuple[str, writes.Write, writes.Outcome]]:
-        batch: list[tuple[str, writes.Write]] = []
-        for name, given, makers in prepared:
+    def make(tx: Transaction) -> list[writes.Write]:
+        batch: list[writes.Write] = []
+        for name, _, makers in prepared:
             table = region.catalog.usable(tx, name, now_ms)
-            batch.extend((given, make(table)) for make in makers)
-        _refuse_repeated([one.row_key for _, one in batch], texts.duplicate_keys)
-        outcomes = writes.execute_all(tx, region, [one for _, one in batch])
-        return [(given, one, outcome) for (given, one), outcome in zip(batch, outcomes, strict=True)]
+            batch.extend(make_one(table) for _, make_one in makers)
+        _refuse_repeated([one.row_key for one in batch], texts.duplicate_keys)
+        return batch
 
-    try:
-        done = await region.transact(write)
-    except texts.Cancelled as cancelled:
-        raise next(refusal for refusal in cancelled.refusals if refusal is not None) from None
-    return {"UnprocessedItems": {}, **_written_answer(requested, done)}
+    results = await metering.write_each(region, make)
+    done: list[tuple[str, writes.Write, writes.Outcome]] = []
+    unprocessed: dict[str, list[Body]] = {}
+    requests = [(given, request) for _, given, makers in prepared for request, _ in makers]
+    for (given, request), (one, outcome) in zip(requests, results, strict=True):
+        if isinstance(outcome, errors.ApiError):
+            unprocessed.setdefault(given, []).append(request)
+        else:
+            done.append((given, one, outcome))
+    return {"UnprocessedItems": unprocessed, **_written_answer(requested, done)}
 
 
 def _prepare(request: Body) -> Callable[[Any], writes.Write]:
@@ -195,11 +209,14 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     tables, rows = await region.read(read)
     if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
         raise texts.transaction_too_large()
+    given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
+    try:
+        consumed = metering.read_together(region, list(zip(given, tables, map(reads.size_of, rows), strict=True)))
+    except texts.Cancelled as cancelled:
+        raise texts.transaction_cancelled(cancelled.refusals) from None
     pairs = zip(gets, rows, strict=True)
     answer: Answer = {"Responses": [_transact_response(row, projection) for (_, _, projection), row in pairs]}
     if mode in MODES:
-        given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
-        consumed = read_in_transaction(zip(given, tables, map(reads.size_of, rows), strict=True))
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer
 
@@ -229,23 +246,21 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     given = [name for _, name, _ in makers]
     now_ms = region.clock.now_ms()
 
-    def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
+    def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
         tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in makers]
         pairs = zip(tables, makers, strict=True)
-        batch, refusals = writes.attempted(partial(make, table) for table, (_, _, make) in pairs)
+        batch, refusals = writes.attempted(partial(make_one, table) for table, (_, _, make_one) in pairs)
         _refuse_repeated([one.row_key for one in batch], texts.duplicate_operations)
         if any(refusals):
             raise texts.Cancelled(refusals)
-        if token and not tokens.claim(tx, token, fingerprint, now_ms):
-            return batch, None
-        return batch, writes.execute_all(tx, region, batch)
+        return batch, token is not None and not tokens.claim(tx, token, fingerprint, now_ms)
 
     try:
-        batch, outcomes = await region.transact(write)
+        batch, outcomes = await metering.write_together(region, make, factor=2)
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:
-        return await _replayed(region, requested, given, batch)
+        return await _repeated(region, requested, given, batch)
     return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
@@ -323,10 +338,8 @@ def _fingerprint(body: Body) -> str:
     return hashlib.sha256(orjson.dumps(body["TransactItems"], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-async def _replayed(region: Region, requested: Requested, given: list[str], batch: list[writes.Write]) -> Answer:
-    """A transaction that was done before is charged as the reads that would find it done."""
+async def _repeated(region: Region, requested: Requested, given: list[str], batch: list[writes.Write]) -> Answer:
+    consumed = await metering.find_done(region, given, batch)
     if requested.capacity is None:
         return {}
-    rows = await region.read(lambda snapshot: reads.get_many(snapshot, [w.row_key for w in batch]))
-    consumed = read_in_transaction(zip(given, [w.table for w in batch], map(reads.size_of, rows), strict=True))
     return {"ConsumedCapacity": answers(consumed, requested.capacity, typed=True)}

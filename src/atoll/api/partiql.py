@@ -20,13 +20,15 @@ from atoll.api.partiql_select import (
     select,
     shown,
 )
-from atoll.capacity.units import MODES, Consumed, answers, read_in_transaction, read_units, written
+from atoll.capacity import metering
+from atoll.capacity.units import MODES, Consumed, answers, read_units, written
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import multi as multi_texts
 from atoll.errors import partiql as texts
+from atoll.errors.capacity import THROTTLED
 from atoll.expressions.partiql import Checking, Deleting, Reading, Updating
 from atoll.model import values as model
 from atoll.storage.engine import Full, Snapshot, Transaction
@@ -39,12 +41,13 @@ Answer = dict[str, Any]
 
 
 async def _write(region: Region, bound: Bound) -> tuple[writes.Write, writes.Outcome]:
-    def write(tx: Transaction) -> tuple[writes.Write, writes.Outcome]:
+    def write(tx: Transaction) -> tuple[writes.Write, metering.Result]:
         one = write_of(keyed(bound, bound.table(region, tx)))
-        return one, writes.execute(tx, region, one)
+        return one, metering.execute(tx, region, one)
 
     try:
-        return await region.transact(write)
+        one, result = await region.transact(write)
+        return one, metering.settle(region, one, result)
     except errors.ApiError as refusal:
         raise refused(bound, refusal) from None
 
@@ -106,9 +109,8 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, _fingerprint(bound))
     mode = body.get("ReturnConsumedCapacity")
-    if mode in MODES:
-        answer["ConsumedCapacity"] = queries.page_units(found.target, found.page, source).answer(mode)
-    return answer
+    told = mode if mode in MODES else None
+    return answer | queries.charge_page(region, found.target, found.page, source, told)
 
 
 def _fingerprint(bound: Bound) -> str:
@@ -174,14 +176,21 @@ async def _batch_response(region: Region, one: Result, rows: dict[bytes, Row | N
             response["Item"] = projected(one.bound.statement.columns, row)
         consistent = one.bound.body.get("ConsistentRead") is True
         consumed.table = read_units(reads.size_of(row), consistent=consistent)
+        try:
+            metering.read(region, consumed)
+        except errors.ApiError as refusal:
+            return {"TableName": one.bound.table_name, "Error": texts.batch_error(refusal)}, None
         return response, consumed
     try:
         write, outcome = await _write(region, one.bound)
     except Full:  # others of the batch may have gone through
         return {**response, "Error": texts.batch_error(errors.internal())}, None
     except errors.ApiError as refusal:
+        response["Error"] = texts.batch_error(refusal)
+        if refusal.code in THROTTLED:
+            return response, None
         consumed.table = 1.0  # what did not go through is charged all the same
-        return {**response, "Error": texts.batch_error(refusal)}, consumed
+        return response, consumed
     consumed.add_write(write, outcome)
     item = _returned(one.bound, write, outcome)
     return response if item is None else {**response, "Item": item}, consumed
@@ -260,55 +269,49 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
 
     try:
         found, rows = await region.read(read)
+        if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
+            raise multi_texts.transaction_too_large()
+        pairs = zip(found, rows, strict=True)
+        consumed = metering.read_together(
+            region, [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs]
+        )
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:
         raise multi_texts.transaction_cancelled(cancelled.refusals) from None
-    if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
-        raise multi_texts.transaction_too_large()
     responses = []
     for one, row in zip(found, rows, strict=True):
         assert isinstance(one.bound.statement, Reading)
         responses.append({} if row is None else {"Item": projected(one.bound.statement.columns, row)})
     answer: Answer = {"Responses": responses}
     if mode in MODES:
-        answer["ConsumedCapacity"] = _read_capacity(found, rows, mode)
+        answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer
-
-
-def _read_capacity(found: Sequence[Keyed | writes.Write], rows: Sequence[Row | None], mode: str) -> list[Answer]:
-    pairs = zip(found, rows, strict=True)
-    consumed = read_in_transaction((one.table.name, one.table, reads.size_of(row)) for one, row in pairs)
-    return answers(consumed, mode, typed=True)
 
 
 async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
     token, now_ms = body.get("ClientRequestToken"), region.clock.now_ms()
     of = "".join(map(_fingerprint, bounds))
 
-    def write(tx: Transaction) -> tuple[list[writes.Write], list[writes.Outcome] | None]:
+    def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
         batch, refusals = writes.attempted(partial(write_of, one) for one in _all_keyed(region, tx, bounds))
         if any(refusals):
             raise multi_texts.Cancelled(refusals)
-        if token and not tokens.claim(tx, token, of, now_ms):
-            return batch, None
-        return batch, writes.execute_all(tx, region, batch)
+        return batch, token is not None and not tokens.claim(tx, token, of, now_ms)
 
     try:
-        batch, outcomes = await region.transact(write)
+        batch, outcomes = await metering.write_together(region, make, factor=2)
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:
         refusals = [r and refused(bound, r) for bound, r in zip(bounds, cancelled.refusals, strict=True)]
         raise multi_texts.transaction_cancelled(refusals) from None
+    names = [one.table.name for one in batch]
+    if outcomes is None:
+        consumed = await metering.find_done(region, names, batch)
+    else:
+        consumed = written(zip(names, batch, outcomes, strict=True), factor=2)
     answer: Answer = {"Responses": []}
-    if mode not in MODES:
-        return answer
-    if outcomes is None:  # done before: charged as the reads that find it done
-        rows = await region.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
-        answer["ConsumedCapacity"] = _read_capacity(batch, rows, mode)
-        return answer
-    pairs = zip(batch, outcomes, strict=True)
-    consumed = written(((one.table.name, one, outcome) for one, outcome in pairs), factor=2)
-    answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
+    if mode in MODES:
+        answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer

@@ -7,6 +7,7 @@ from typing import Any
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Requested, table_name
+from atoll.capacity import metering
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
 from atoll.database.format import spliced
@@ -133,7 +134,7 @@ async def query(region: Region, body: Body) -> Answer:
         return target, page
 
     target, page = await region.read(read)
-    return page_answer(requested, target, page, projection, body)
+    return page_answer(region, requested, target, page, projection, body)
 
 
 def _must_fetch(
@@ -194,7 +195,7 @@ async def scan(region: Region, body: Body) -> Answer:
         return target, _page(snapshot, target, range_, limit, filter_, fetch)
 
     target, page = await region.read(read)
-    return page_answer(requested, target, page, projection, body)
+    return page_answer(region, requested, target, page, projection, body)
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -244,7 +245,9 @@ def _page(
     )
 
 
-def page_answer(requested: Requested, target: Target, page: Page, projection: Projection | None, body: Body) -> Answer:
+def page_answer(
+    region: Region, requested: Requested, target: Target, page: Page, projection: Projection | None, body: Body
+) -> Answer:
     answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
     if body.get("Select") != "COUNT":
         if projection is None:
@@ -253,12 +256,20 @@ def page_answer(requested: Requested, target: Target, page: Page, projection: Pr
             answer["Items"] = [projection.apply(row.item) for row in page.rows]
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.key_of(page.last.item)
-    if requested.capacity is not None:
-        answer["ConsumedCapacity"] = page_units(target, page, body).answer(requested.capacity)
+    answer |= charge_page(region, target, page, body, requested.capacity)
     return answer
 
 
-def page_units(target: Target, page: Page, body: Body) -> Consumed:
+def charge_page(region: Region, target: Target, page: Page, body: Body, mode: str | None) -> Answer:
+    """ConsumedCapacity where `mode` asks for it. Raises if nothing may be read now."""
+    if mode is None and not target.table.limited:
+        return {}
+    consumed = _page_units(target, page, body)
+    metering.read(region, consumed)
+    return {} if mode is None else {"ConsumedCapacity": consumed.answer(mode)}
+
+
+def _page_units(target: Target, page: Page, body: Body) -> Consumed:
     """A page is charged for the sum of what it examined; items fetched behind a local index each by itself."""
     consistent = body.get("ConsistentRead") is True
     units = read_units(page.size, consistent=consistent)

@@ -10,6 +10,7 @@ from atoll import limits
 from atoll.api import definitions, table_rules
 from atoll.api.binding import table_name
 from atoll.api.description import describe
+from atoll.capacity import metering
 from atoll.database import catalog, deletion, shards, streams
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
@@ -128,15 +129,16 @@ async def update_table(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     table_rules.check_update(body)
 
-    def update(tx: Transaction) -> Answer:
+    def update(tx: Transaction) -> tuple[Table, Answer]:
         table = region.catalog.changeable(tx, name, now_ms)
         table_rules.check_update_of(table, body, now_ms)
         changed = _changed(tx, region, table, body, now_ms)
         changed = replace(changed, **_until_due(region, "UPDATING", now_ms))
         catalog.save(tx, changed)
-        return {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
+        return table, {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
 
-    answer = await region.transact(update)
+    before, answer = await region.transact(update)
+    metering.change(region, before)
     region.wake()
     return answer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from atoll.clock import Clock, HybridClock
 from atoll.database.catalog import Catalog
@@ -26,6 +27,19 @@ class Settings:
     """How many expired items are deleted a second at most; None is as fast as it goes."""
     strict_stream_readers: bool = False
     """Whether a third reader of a shard is throttled, as the service does."""
+    throttling: bool = True
+    """Whether tables and indexes are throttled at their throughput."""
+
+
+class Buckets(Protocol):
+    """What may be consumed now: each bucket has a number and is refilled at some units a second."""
+
+    def level(self, number: int, rate: float) -> float: ...
+
+    def take(self, number: int, rate: float, units: float) -> None: ...
+
+    def forget(self) -> None:
+        """All are full again."""
 
 
 @dataclass
@@ -40,6 +54,8 @@ class Region:
     """Tells the background steps that there may be something to do."""
     catalog: Catalog = field(default_factory=Catalog)
     readers: Readers = field(default_factory=Readers)
+    buckets: Buckets | None = None
+    """None throttles nothing."""
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +79,8 @@ class Region:
         of the last version that was given."""
         self.catalog.forget()
         self.readers = Readers()
+        if self.buckets is not None:
+            self.buckets.forget()
         self.versions = HybridClock(self.clock, self.name, last)
 
     def arn(self, resource: str) -> str:

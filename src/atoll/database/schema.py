@@ -121,7 +121,7 @@ class Throughput:
 
 @dataclass(frozen=True)
 class OnDemandThroughput:
-    """Self-imposed maxima of an on-demand table; None and -1 both mean no maximum."""
+    """Self-imposed maxima of an on-demand table, in units a second; None means no maximum."""
 
     max_read: int | None = None
     max_write: int | None = None
@@ -319,6 +319,19 @@ class Table:
         """What the table, or its index, can take at once."""
         of = self if index is None else index
         return of.warm or unwarmed(self.billing_mode, of.throughput)
+
+    def units_per_second(self, index: Index | None = None) -> tuple[int | None, int | None]:
+        """Read and write units that the table, or a global index, may consume; None where nothing limits them."""
+        of = self if index is None else index
+        if self.billing_mode == PROVISIONED:
+            return (None, None) if of.throughput is None else (of.throughput.read, of.throughput.write)
+        return (None, None) if of.on_demand is None else (of.on_demand.max_read, of.on_demand.max_write)
+
+    @cached_property
+    def limited(self) -> bool:
+        """Whether anything limits what may be consumed."""
+        rates = (self.units_per_second(), *map(self.units_per_second, self.global_indexes))
+        return any(units is not None for rate in rates for units in rate)
 
     def gone_at(self, now_ms: int) -> bool:
         return self.status == "DELETING" and now_ms >= self.due_ms

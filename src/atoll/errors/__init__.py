@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-# The three families of `__type` prefixes. SDKs cut at '#', but their retry rules and users' logs see the whole.
+# The four families of `__type` prefixes. SDKs cut at '#', but their retry rules and users' logs see the whole.
 SERVICE = "com.amazonaws.dynamodb.v20120810#"
 VALIDATE = "com.amazon.coral.validate#"
 CORAL = "com.amazon.coral.service#"
+AVAILABILITY = "com.amazon.coral.availability#"
 
 
 class ApiError(Exception):
@@ -38,6 +39,11 @@ class ApiError(Exception):
         self.prefix = prefix
         self.fields = fields
         self.drifts = False
+
+    @property
+    def item(self) -> dict[str, Any]:
+        """The member `Item`, if there is one: of the fields it alone is told of a part of a request, too."""
+        return {} if self.fields is None or "Item" not in self.fields else {"Item": self.fields["Item"]}
 
 
 def drifting(error: ApiError) -> ApiError:
@@ -91,10 +97,13 @@ def limit_exceeded(message: str) -> ApiError:
     return ApiError("LimitExceededException", message)
 
 
+CONDITION_FAILED = "ConditionalCheckFailedException"
+
+
 def conditional_check_failed(item: Any = None) -> ApiError:
     """`item` is the item as it was, where the request asked for it."""
     return ApiError(
-        "ConditionalCheckFailedException",
+        CONDITION_FAILED,
         "The conditional request failed",
         fields=None if item is None else {"Item": item},
     )

@@ -36,6 +36,8 @@ CODES = {
     "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded",
     "ValidationException": "ValidationError",
     "DuplicateItemException": "DuplicateItem",
+    "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
+    "ThrottlingException": "ThrottlingError",
 }
 
 
@@ -43,7 +45,7 @@ def reason(refusal: ApiError | None) -> dict[str, Any]:
     """A position of CancellationReasons; a write that would have gone through has the code None and no message."""
     if refusal is None:
         return {"Code": "None"}
-    return {**(refusal.fields or {}), "Code": CODES[refusal.code], "Message": refusal.message}
+    return {**refusal.item, "Code": CODES[refusal.code], "Message": refusal.message}
 
 
 def transaction_cancelled(refusals: list[ApiError | None]) -> ApiError:

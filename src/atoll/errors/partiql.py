@@ -298,4 +298,4 @@ BATCH_CODES = {
 
 
 def batch_error(refusal: ApiError) -> dict[str, Any]:
-    return {"Code": BATCH_CODES[refusal.code], "Message": refusal.message, **(refusal.fields or {})}
+    return {"Code": BATCH_CODES[refusal.code], "Message": refusal.message, **refusal.item}

@@ -1,0 +1,68 @@
+"""The buckets of a region that several processes serve: a file that all of them have open.
+
+    byte 0                  locked by every process that uses the file; the first of them empties it
+    16 * number, 16 bytes   a bucket: units (a double), milliseconds (an integer); all zero if it was never used
+
+The bytes of a bucket are locked while one process looks at them or changes them, and the clock is read meanwhile: no
+change is lost, and time does not go back between two of them. The system frees the locks of a process that dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from struct import Struct
+
+from atoll.capacity.buckets import Bucket, drained, refilled
+from atoll.clock import Clock
+
+FILE_NAME = "buckets"
+
+_log = logging.getLogger(__name__)
+
+_BUCKET = Struct("<dq")
+
+
+class SharedBuckets:
+    """Belongs to its process, until that ends: locks of this kind are the process's, not the object's."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+            self.forget()
+        except (BlockingIOError, PermissionError):
+            _log.debug("another process has opened %s", path)
+        fcntl.lockf(self._fd, fcntl.LOCK_SH, 1)
+
+    def level(self, number: int, rate: float) -> float:
+        with self._locked(number):
+            return refilled(self._load(number), rate, self._clock.now_ms()).units
+
+    def take(self, number: int, rate: float, units: float) -> None:
+        with self._locked(number):
+            bucket = drained(self._load(number), rate, units, self._clock.now_ms())
+            os.pwrite(self._fd, _BUCKET.pack(*bucket), number * _BUCKET.size)
+
+    def forget(self) -> None:
+        os.truncate(self._fd, 0)
+
+    @contextmanager
+    def _locked(self, number: int) -> Iterator[None]:
+        fcntl.lockf(self._fd, fcntl.LOCK_EX, _BUCKET.size, number * _BUCKET.size)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, _BUCKET.size, number * _BUCKET.size)
+
+    def _load(self, number: int) -> Bucket | None:
+        stored = os.pread(self._fd, _BUCKET.size, number * _BUCKET.size)
+        if len(stored) < _BUCKET.size:
+            return None
+        bucket = Bucket(*_BUCKET.unpack(stored))
+        return bucket if bucket.at_ms else None

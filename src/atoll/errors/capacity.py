@@ -1,0 +1,43 @@
+"""Texts of throttling: what a table or an index may consume is used up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atoll.errors import AVAILABILITY, ApiError
+
+THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException")
+"""The codes of these errors."""
+
+
+def provisioned_exceeded(kind: str, arns: Sequence[str], *, index: bool) -> ApiError:
+    """`kind` is Read or Write, `arns` name the table, or the indexes, whose units are used up."""
+    if index:
+        message = (
+            "The level of configured provisioned throughput for one or more global secondary indexes of the table was "
+            "exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes "
+            "with the UpdateTable API."
+        )
+    else:
+        message = (
+            "The level of configured provisioned throughput for the table was exceeded. Consider increasing your "
+            "provisioning level with the UpdateTable API."
+        )
+    reasons = _reasons(kind, "ProvisionedThroughputExceeded", arns, index)
+    return ApiError("ProvisionedThroughputExceededException", message, fields={"ThrottlingReasons": reasons})
+
+
+def maximum_exceeded(kind: str, arns: Sequence[str], *, index: bool) -> ApiError:
+    """Of a table on demand that has a maximum."""
+    reasons = _reasons(kind, "MaxOnDemandThroughputExceeded", arns, index)
+    return ApiError(
+        "ThrottlingException",
+        "Throughput exceeds the maximum OnDemandThroughput configured on table or index",
+        prefix=AVAILABILITY,
+        fields={"throttlingReasons": reasons},
+    )
+
+
+def _reasons(kind: str, limit: str, arns: Sequence[str], index: bool) -> list[dict[str, str]]:
+    reason = f"{'Index' if index else 'Table'}{kind}{limit}"
+    return [{"reason": reason, "resource": arn} for arn in arns]

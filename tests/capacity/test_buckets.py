@@ -1,0 +1,164 @@
+"""Token buckets: the arithmetic, and the file that processes share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atoll.capacity.buckets import Bucket, LocalBuckets, drained, refilled
+from atoll.capacity.shared import SharedBuckets
+from atoll.clock import ManualClock
+
+START_MS = 1_800_000_000_000
+
+
+def test_a_new_bucket_holds_what_flows_into_it_in_300_seconds() -> None:
+    assert refilled(None, 5, START_MS) == Bucket(1500, START_MS)
+
+
+def test_a_bucket_is_refilled_steadily_and_never_runs_over() -> None:
+    empty = Bucket(0, START_MS)
+    assert refilled(empty, 10, START_MS + 250).units == 2.5
+    assert refilled(empty, 10, START_MS + 299_000).units == 2990
+    assert refilled(empty, 10, START_MS + 3_600_000).units == 3000
+
+
+def test_a_debt_is_paid_before_anything_is_there() -> None:
+    indebted = drained(Bucket(1, START_MS), 10, 101, START_MS)
+    assert indebted.units == -100
+    assert refilled(indebted, 10, START_MS + 9_999).units < 0
+    assert refilled(indebted, 10, START_MS + 10_001).units > 0
+
+
+def test_at_another_rate_a_bucket_keeps_what_it_holds_if_there_is_room() -> None:
+    bucket = Bucket(1500, START_MS)
+    assert refilled(bucket, 100, START_MS).units == 1500
+    assert refilled(bucket, 1, START_MS).units == 300
+    assert refilled(Bucket(-50, START_MS), 1, START_MS).units == -50
+
+
+def test_a_clock_that_was_set_back_refills_nothing_and_then_goes_on() -> None:
+    back = refilled(Bucket(0, START_MS), 10, START_MS - 60_000)
+    assert back == Bucket(0, START_MS - 60_000)
+    assert refilled(back, 10, START_MS - 59_000).units == 10
+
+
+OPERATIONS = st.lists(st.tuples(st.integers(0, 400_000), st.sampled_from([0.5, 1, 2, 7, 100, 400])), max_size=60)
+
+
+@given(rate=st.integers(1, 50), operations=OPERATIONS)
+def test_no_schedule_gets_more_than_the_burst_and_the_rate_beyond_the_last_operation(
+    rate: int, operations: list[tuple[int, float]]
+) -> None:
+    clock = ManualClock(START_MS)
+    buckets = LocalBuckets(clock)
+    consumed, last = 0.0, 0.0
+    for wait_ms, units in operations:
+        clock.advance(wait_ms)
+        if buckets.level(7, rate) <= 0:
+            continue
+        # Whoever is admitted finds all that was consumed before him paid for.
+        assert consumed <= 300 * rate + rate * (clock.now_ms() - START_MS) / 1000 + 1e-6
+        buckets.take(7, rate, units)
+        consumed, last = consumed + units, units
+    assert consumed - last <= 300 * rate + rate * (clock.now_ms() - START_MS) / 1000 + 1e-6
+
+
+@given(rate=st.integers(1, 50), operations=OPERATIONS)
+def test_who_waits_for_what_he_has_consumed_is_never_refused(rate: int, operations: list[tuple[int, float]]) -> None:
+    clock = ManualClock(START_MS)
+    buckets = LocalBuckets(clock)
+    for _, units in operations:
+        assert buckets.level(7, rate) > 0
+        buckets.take(7, rate, units)
+        clock.advance(-int(-units * 1000 // rate))
+
+
+@pytest.mark.parametrize("kind", ["local", "shared"])
+def test_buckets_know_each_other_not_and_are_full_when_all_is_forgotten(kind: str, tmp_path: Path) -> None:
+    clock = ManualClock(START_MS)
+    buckets = LocalBuckets(clock) if kind == "local" else SharedBuckets(tmp_path / "buckets", clock)
+    buckets.take(1001, 2, 650)
+    buckets.take(4, 1, 10)
+    assert [buckets.level(number, rate) for number, rate in [(1001, 2), (4, 1), (5, 1)]] == [-50, 290, 300]
+    clock.advance(30_000)
+    assert [buckets.level(number, rate) for number, rate in [(1001, 2), (4, 1), (5, 1)]] == [10, 300, 300]
+    buckets.forget()
+    assert buckets.level(1001, 2) == 600
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from atoll.capacity.shared import SharedBuckets
+from atoll.clock import ManualClock
+
+buckets = SharedBuckets(Path(sys.argv[1]), ManualClock(1_800_000_000_000))
+for line in sys.stdin:
+    for _ in range(int(line)):
+        buckets.take(6, 1000, 1)
+    print(buckets.level(6, 1000), flush=True)
+"""
+
+
+def other_process(path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+
+
+def say(process: subprocess.Popen[str], times: int) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{times}\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> float:
+    assert process.stdout is not None
+    return float(process.stdout.readline())
+
+
+def end(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        process.communicate(timeout=60)
+
+
+def test_processes_lose_none_of_each_others_changes(tmp_path: Path) -> None:
+    processes = [other_process(tmp_path / "buckets") for _ in range(3)]
+    for process in processes:  # all have opened the file
+        say(process, 0)
+        assert hear(process) == 300_000
+    for process in processes:
+        say(process, 5000)
+    for process in processes:
+        hear(process)
+    say(processes[0], 0)
+    assert hear(processes[0]) == 300_000 - 3 * 5000
+    end(*processes)
+
+
+def test_a_process_that_comes_later_finds_the_buckets_as_they_are_and_the_first_of_all_finds_them_full(
+    tmp_path: Path,
+) -> None:
+    first = other_process(tmp_path / "buckets")
+    say(first, 100)
+    assert hear(first) == 299_900
+    second = other_process(tmp_path / "buckets")
+    say(second, 0)
+    assert hear(second) == 299_900
+    end(first)
+    third = other_process(tmp_path / "buckets")
+    say(third, 0)
+    assert hear(third) == 299_900
+    end(second, third)
+    fourth = other_process(tmp_path / "buckets")
+    say(fourth, 0)
+    assert hear(fourth) == 300_000
+    end(fourth)
