@@ -79,6 +79,23 @@ def test_only_the_clock_reads_a_clock(path: Path) -> None:
             }, f"{path.name}:{node.lineno} reads a clock"  # fmt: skip
 
 
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Those for types are imports too. A package may import its modules."""
+    modules = {module(path): path for path in MODULES}
+    imported = {
+        name: {one if one in modules else one.rpartition(".")[0] for one in imports(path)} & modules.keys()
+        for name, path in modules.items()
+    }
+    while leaves := {name for name, needed in imported.items() if not needed & imported.keys()}:
+        for name in leaves:
+            del imported[name]
+    assert not imported, f"a circle among {', '.join(sorted(imported))}"
+
+
 def test_every_module_is_used() -> None:
     """A module that nothing imports, and that nobody starts, is dead."""
     used = set()
@@ -87,6 +104,6 @@ def test_every_module_is_used() -> None:
             used |= {name, name.rpartition(".")[0]}
     roots = {"cli", "testing", "testing.plugin", "storage.mirror", "__main__"}
     for path in MODULES:
-        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        name = module(path)
         if name not in roots and name != "__init__":
             assert name in used or any(other.startswith(name + ".") for other in used), f"{name} is not used"

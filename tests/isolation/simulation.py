@@ -25,6 +25,7 @@ class Shape:
     replacing: float = 0.0
     conditional_replacing: bool = True
     """Whether who replaces an item may have read it."""
+    deleting: float = 0.0
     failing: float = 0.1
     unanswered: float = 0.02
 
@@ -53,7 +54,7 @@ def serial(seed: object, shape: Shape) -> list[Operation]:
         outcome = random_.choices(outcomes, weights)[0]
         if outcome == "ok" or (outcome == "unknown" and random_.random() < 0.5):
             for write in writes:
-                store[write.item] = (*(() if write.replaces else store.get(write.item, ())), write.value)
+                _apply(store, write)
         known = tuple(reads) if outcome != "unknown" else ()
         times = round(invoked * 1e6), None if outcome == "unknown" else round(completed * 1e6)
         history.append(Operation("Simulated", f"client {client}", *times, outcome, known, tuple(writes)))
@@ -70,8 +71,14 @@ def _accesses(
         if kind == "read" or (kind == "both" and (shape.conditional_replacing or not replaces)):
             reads.append(Read(item, store.get(item, ())))
         if kind != "read":
-            writes.append(Write(item, value, replaces))
+            deletes = random_.random() < shape.deleting
+            writes.append(Write(item, None) if deletes else Write(item, value, replaces))
     return reads, writes
+
+
+def _apply(store: dict[str, Chain], write: Write) -> None:
+    before = () if write.replaces else store.get(write.item, ())
+    store[write.item] = () if write.value is None else (*before, write.value)
 
 
 def disturbed(seed: object, history: list[Operation]) -> list[Operation]:
@@ -112,7 +119,7 @@ def _explains(order: tuple[Operation, ...]) -> bool:
         before = dict(store)
         if operation.outcome != "failed":
             for write in operation.writes:
-                store[write.item] = (*(() if write.replaces else store.get(write.item, ())), write.value)
+                _apply(store, write)
         for read in operation.reads:
             write_ = operation.write(read.item)
             sees_own = write_ is not None and read.chain[-1:] == (write_.value,)

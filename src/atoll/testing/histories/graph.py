@@ -14,10 +14,10 @@ kind: what counts is how the moment was reached.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from math import inf
+from collections.abc import Iterable, Iterator, Sequence
 
-from atoll.testing.histories.versions import Item, Segment, Versions
+from atoll.testing.histories.segments import Item, Segment, Span, runs, whole
+from atoll.testing.histories.versions import Versions
 
 WW, WR, RW, RT = 1, 2, 4, 8
 
@@ -51,69 +51,69 @@ def dependencies(versions: Versions, *, strict: bool) -> Graph:
 
 def _order_item(graph: Graph, versions: Versions, item: Item) -> None:
     ends = {head: graph.moment() for head in item.segments}
-    replacing = {item.writers[head] for head in item.segments if head is not None}
+    ordered = [(run, whole(run)) for run in runs(versions.operations, item)]
+    lasts = {one.heads[0]: ends[run[-1].heads[0]] for run, _ in ordered for one in run}
     for head, segment in item.segments.items():
-        _order_segment(graph, item, segment, ends[head], replacing)
-    for head, earlier in _segment_order(versions, item):
-        graph.add(ends[earlier], item.writers[head])
-    for value, writer in item.writers.items():
-        # An acknowledged append that no list shows came after what was seen of the first segment: there it would be
-        # seen. After which later segment it came, nothing tells.
-        if value not in item.placed and writer in versions.happened and versions.operations[writer].outcome != "failed":
-            graph.add(ends[None], writer)
+        next_ = item.following.get(head)
+        follower = item.writers[next_] if next_ is not None else None
+        _order_segment(graph, item, segment, ends[head], follower, lasts.get(head, ends[head]))
+    for head, next_ in item.following.items():
+        graph.add(ends[head], item.writers[next_])
+    for run, earlier in _earlier([joined for _, joined in ordered]):
+        first = run.heads[0]
+        if first is not None:
+            graph.add(ends[earlier.heads[-1]], item.writers[first])
+    if len(item.segments) == 1:
+        for value in versions.unseen(item):
+            graph.add(ends[None], item.writers[value])
 
 
-def _order_segment(graph: Graph, item: Item, segment: Segment, end: int, replacing: set[int]) -> None:
-    """`replacing` are those who replace the item, and are themselves what follows if they saw the end."""
-    at_end = RT if replacing else 0
-    writers = [item.writers[value] for value in segment.chain]
-    for reader in segment.readers.get(None, ()):  # of the absent item
-        if writers:
-            graph.add(reader, writers[0], RW, item.name)
-        elif reader not in replacing:
+def _order_segment(graph: Graph, item: Item, segment: Segment, end: int, follower: int | None, last: int) -> None:
+    """`follower` began the next segment; `end` is that of this segment, `last` that of its run."""
+    at_end = RT if len(item.segments) > 1 else 0
+    starting = {item.writers[head] for head in item.segments if head is not None}
+    writers = [item.writers[version] for version in segment.chain]
+
+    def read(reader: int, following: int) -> None:
+        if following != end:
+            graph.add(reader, following, RW, item.name)
+        elif reader == follower:
+            graph.add(reader, last, RW | at_end, item.name)  # it is itself what comes next, before all that comes later
+        elif reader not in starting:
             graph.add(reader, end, RW | at_end, item.name)
-    for value, writer, following in zip(segment.chain, writers, [*writers, end][1:], strict=True):
-        timed = at_end if following == end else 0
-        graph.add(writer, following, WW | timed, item.name)
-        for reader in segment.readers.get(value, ()):
+
+    for reader in segment.readers.get(None, ()):  # of the absent item
+        read(reader, writers[0] if writers else end)
+    for version, writer, following in zip(segment.chain, writers, [*writers, end][1:], strict=True):
+        graph.add(writer, following, WW | (at_end if following == end else 0), item.name)
+        for reader in segment.readers.get(version, ()):
             graph.add(writer, reader, WR, item.name)
-            if following != end or reader not in replacing:
-                graph.add(reader, following, RW | timed, item.name)
+            read(reader, following)
 
 
-def _segment_order(versions: Versions, item: Item) -> Iterator[tuple[str, str | None]]:
-    """Segments, and those known to be earlier: some operation in them completed before one in the later was invoked.
+def _earlier(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
+    """Spans, and those that precede them: some operation in them completed before one in the later was invoked.
 
     That is an interval order. What follows from others is left out: of all earlier ones, let `latest` be the one in
     which something was invoked last; then those that completed anything before that are earlier than `latest` already.
     """
-    if len(item.segments) == 1:
+    if len(spans) == 1:
         return
-    began: dict[str | None, float] = {}
-    lasted: dict[str | None, float] = {}
-    for head, segment in item.segments.items():
-        inside = [item.writers[value] for value in segment.chain]
-        inside += [reader for readers in segment.readers.values() for reader in readers]
-        completed = [versions.operations[at].completed for at in inside]
-        began[head] = min((at for at in completed if at is not None), default=inf) if head is not None else -inf
-        lasted[head] = max((versions.operations[at].invoked for at in inside), default=-inf)
-    heads = sorted(item.segments, key=began.__getitem__)
-    starts = [began[head] for head in heads]
-    tops: list[tuple[str | None, str | None]] = []  # the two segments that lasted longest, of heads[:i + 1]
-    for head in heads:
-        best = sorted({*(tops[-1] if tops else ()), head}, key=lambda h: lasted[h], reverse=True)
-        tops.append((best[0], best[min(1, len(best) - 1)]))
-    for head in heads:
-        if head is None:
+    ordered = sorted(spans, key=lambda one: one.began)
+    starts = [one.began for one in ordered]
+    tops: list[list[Span]] = []  # the two that lasted longest, of ordered[:i + 1]
+    for one in ordered:
+        tops.append(sorted([*(tops[-1] if tops else ()), one], key=lambda top: top.lasted, reverse=True)[:2])
+    for later in ordered:
+        count = bisect_left(starts, later.lasted)
+        earlier = [top for top in tops[count - 1] if top is not later] if count else []
+        if not earlier:
             continue
-        if (after := item.segments[head].after) is not None:
-            yield head, after
-        count = bisect_left(starts, lasted[head])
-        latest = next(top for top in tops[count - 1] if top != head)
-        yield head, latest
-        for earlier in heads[bisect_left(starts, lasted[latest]) : count]:
-            if earlier not in (head, latest):
-                yield head, earlier
+        latest = earlier[0]
+        yield later, latest
+        for one in ordered[bisect_left(starts, latest.lasted) : count]:
+            if one is not later and one is not latest:
+                yield later, one
 
 
 def _touching(versions: Versions) -> dict[str, set[int]]:

@@ -5,6 +5,8 @@ As text, a history is one operation a line, in any order, each an object of JSON
     {"name": "UpdateItem", "process": "client 2", "invoked": 17, "completed": 21, "outcome": "ok",
      "reads": [{"item": "x", "chain": ["a", "b"]}], "writes": [{"item": "x", "value": "c", "replaces": false}],
      "atomic": true}
+
+A deletion is a write whose value is null.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Literal
 import orjson
 
 Outcome = Literal["ok", "failed", "unknown"]
+Version = str | int
+"""What an item is after a write: the value written, or the number of the operation that deleted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,18 @@ class Read:
 @dataclass(frozen=True, slots=True)
 class Write:
     item: str
-    value: str
+    value: str | None
+    """None: the item was deleted, if it was there."""
     replaces: bool = False
     """Whether the item holds nothing but this value afterwards; else the value was appended."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether what was there before is gone."""
+        return self.replaces or self.value is None
+
+    def version(self, operation: int) -> Version:
+        return operation if self.value is None else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +97,9 @@ def load(text: bytes) -> Iterator[Operation]:
     for line in text.splitlines():
         fields = orjson.loads(line)
         fields["reads"] = tuple(Read(intern(r["item"]), tuple(map(intern, r["chain"]))) for r in fields["reads"])
-        fields["writes"] = tuple(Write(intern(w["item"]), intern(w["value"]), w["replaces"]) for w in fields["writes"])
+        fields["writes"] = tuple(_write(**write) for write in fields["writes"])
         yield Operation(**fields)
+
+
+def _write(item: str, value: str | None, replaces: bool) -> Write:
+    return Write(intern(item), value and intern(value), replaces)

@@ -1,41 +1,17 @@
-"""The order in which each item was written, as far as reads tell it.
+"""What each item was, and in which order, as far as reads tell it.
 
-A version of an item is named by the value that made it, the first one (the absent item) by None. A replacement starts a
-*segment*: its own version and those of the appends up to the next replacement. Within a segment every read shows all
-versions before the one it saw, so the longest list is the order, and every other must be the beginning of it.
+Within a segment every read shows all versions before the one it saw, so the longest list is the order, and every other
+must be the beginning of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
+from atoll.testing.histories.absences import Absences
 from atoll.testing.histories.anomalies import Anomaly, show, show_chain
-from atoll.testing.histories.operations import Operation, Write
-
-Chain = tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Segment:
-    chain: Chain = ()
-    witness: int = -1
-    """An operation that saw the whole chain."""
-    readers: dict[str | None, list[int]] = field(default_factory=dict)
-    """By the version that they saw."""
-    after: str | None = None
-    """The first value of the segment that it is known to follow at once."""
-
-
-@dataclass(slots=True)
-class Item:
-    name: str
-    writers: dict[str, int] = field(default_factory=dict)
-    segments: dict[str | None, Segment] = field(default_factory=lambda: {None: Segment()})
-    """By their first value, None for the item before any replacement."""
-    placed: set[str] = field(default_factory=set)
-    replaced: dict[str | None, int] = field(default_factory=dict)
-    """By the version, who saw it and replaced it."""
+from atoll.testing.histories.operations import Operation, Version, Write
+from atoll.testing.histories.segments import Chain, Item, Segment
 
 
 class Versions:
@@ -46,15 +22,44 @@ class Versions:
         self.items: dict[str, Item] = {}
         self.happened: set[int] = set()
         self.anomalies: list[Anomaly] = []
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, Version]] = set()
         for at, operation in enumerate(operations):
             for write in operation.writes:
-                writers = self._item(write.item).writers
-                if writers.setdefault(write.value, at) != at:
-                    raise ValueError(f"two operations write {write.value} to {write.item}; values must be unique")
+                self._declare(at, operation, write)
         self._unread = [at for at, operation in enumerate(operations) if operation.outcome != "unknown"]
-        while self._unread:
-            self._learn(self._unread.pop())
+        self._doubtful: dict[str, Item] = {}
+        """Items of which more is known since it was last asked when they were absent."""
+        while self._unread or self._doubtful:
+            if self._unread:
+                self._learn(self._unread.pop())
+            else:
+                self._decide(self._doubtful.popitem()[1])
+        for item in self.items.values():
+            if len(item.segments) > 1:
+                # Whatever was seen of any segment came all before or all after such a write, or would show it.
+                for value in self.unseen(item):
+                    item.segments[value] = Segment((value,), item.writers[value])
+
+    def _declare(self, at: int, operation: Operation, write: Write) -> None:
+        item = self._item(write.item)
+        if item.writers.setdefault(write.version(at), at) != at:
+            raise ValueError(f"two operations write {write.value} to {write.item}; values must be unique")
+        if write.value is None:
+            item.deleted = True
+            read = operation.read(write.item)
+            if operation.outcome != "failed" and (read is None or read.chain):
+                item.deletions.append(at)
+
+    def unseen(self, item: Item) -> list[str]:
+        """The values that were written, but are in no state that anybody saw."""
+        return [
+            version
+            for version, at in item.writers.items()
+            if isinstance(version, str) and version not in item.placed and self._lasts(at)
+        ]
+
+    def _lasts(self, at: int) -> bool:
+        return at in self.happened and self.operations[at].outcome != "failed"
 
     def _item(self, name: str) -> Item:
         item = self.items.get(name)
@@ -66,19 +71,19 @@ class Versions:
         if at in self.happened:
             return
         self.happened.add(at)
-        operation = self.operations[at]
-        for name, before, write in accesses(operation):
+        for name, before, write in accesses(self.operations[at]):
             item = self._item(name)
-            made = write is not None and write.replaces and self._observe(at, item, (write.value,))
-            appended = (write.value,) if write is not None and not write.replaces else ()
+            if item.deleted:
+                self._doubtful[name] = item
+            if write is not None and write.starts and (write.value is not None or before != ()):
+                self._observe(at, item, (write.version(at),))
+            appended = (write.version(at),) if write is not None and not write.starts else ()
             if before is None or not self._observe(at, item, before + appended):
                 continue
-            head, version = self._head(item, before), before[-1] if before else None
-            item.segments[head].readers.setdefault(version, []).append(at)
-            if made and write is not None:
-                item.segments[write.value].after = head
-                if (other := item.replaced.setdefault(version, at)) != at:
-                    self._report("lost update", item, write.value, f"was replaced twice after {version}", at, other)
+            if before or not item.deleted:
+                self._saw(at, item, self._head(item, before), before[-1] if before else None)
+            elif not appended:
+                item.undecided.append(at)
 
     def _observe(self, at: int, item: Item, chain: Chain) -> bool:
         """Whether what was seen fits what else is known; if it tells more, it is known from now on."""
@@ -93,17 +98,61 @@ class Versions:
         for position in range(known, len(chain)):
             if not self._may_be_placed(at, item, chain, position):
                 return False
+        if not known and item.deleted and not self._starts(item, chain[0]):
+            item.undecided.append(item.writers[chain[0]])
         item.segments[head] = segment
         segment.chain, segment.witness = chain, at
-        for value in chain[known:]:
-            item.placed.add(value)
-            self._unread.append(item.writers[value])
+        for version in chain[known:]:
+            item.placed.add(version)
+            self._unread.append(item.writers[version])
         return True
 
-    def _head(self, item: Item, chain: Chain) -> str | None:
-        return chain[0] if chain and self._replaces(item, chain[0]) else None
+    def _head(self, item: Item, chain: Chain) -> Version | None:
+        return chain[0] if chain and (item.deleted or self._starts(item, chain[0])) else None
 
-    def _may_be_seen(self, at: int, item: Item, value: str) -> bool:
+    def _saw(self, at: int, item: Item, head: Version | None, version: Version | None) -> None:
+        """A version of a segment, and perhaps began the next segment upon it."""
+        item.segments[head].readers.setdefault(version, []).append(at)
+        write = self.operations[at].write(item.name)
+        if write is None or not self._lasts(at) or (made := write.version(at)) not in item.segments or made == head:
+            return
+        if (other := item.following.setdefault(head, made)) != made:
+            text = f"was replaced twice after {version}" if isinstance(version, str) else "was created twice in a row"
+            writers = [at, item.writers[other]]
+            self._report(self._lost(writers), item, made, text, *writers)
+
+    def _decide(self, item: Item) -> None:
+        """For those who saw the item absent: which absence was it?"""
+        if not item.undecided:
+            return
+        absences = Absences(self.operations, item, self.unseen(item))
+        undecided, item.undecided = item.undecided, []
+        for at in undecided:
+            possible = absences.possible(at)
+            if len(possible) > 1:
+                item.undecided.append(at)
+                continue
+            earlier = self._deletions_before(at, item)
+            if not possible and earlier and self.operations[earlier[-1]].outcome == "failed":
+                text = "was absent after an operation that failed to delete it"
+                self._report("aborted read", item, earlier[-1], text, at, earlier[-1])
+                continue
+            # What cannot be is told by a cycle: what was missed since the last deletion came before.
+            known = [None, *(deletion for deletion in earlier if deletion in item.segments)]
+            absence = possible[0] if possible else known[-1]
+            if isinstance(absence, int):
+                self._learn(absence)
+            self._saw(at, item, absence, absence)
+            self._doubtful[item.name] = item
+
+    def _deletions_before(self, at: int, item: Item) -> list[int]:
+        """All that were tried and may have been under way then, as they were invoked."""
+        until = self.operations[at].completed
+        tried = [version for version in item.writers if isinstance(version, int) and version != at]
+        earlier = [d for d in tried if until is None or self.operations[d].invoked <= until]
+        return sorted(earlier, key=lambda d: self.operations[d].invoked)
+
+    def _may_be_seen(self, at: int, item: Item, value: Version) -> bool:
         writer = item.writers.get(value)
         if writer is None:
             return self._report("unwritten value", item, value, "holds a value that nobody wrote to it", at)
@@ -116,16 +165,20 @@ class Versions:
         if not self._may_be_seen(at, item, value):
             return False
         writer = item.writers[value]
-        if value in item.placed or value in chain[:position]:
+        if value in chain[:position]:
             return self._report("duplicated write", item, value, "holds the value of one write twice", at, writer)
-        if position and self._replaces(item, value):
+        if value in item.placed:
+            other = next(segment for segment in item.segments.values() if value in segment.chain)
+            text = f"was seen after {show_chain(chain[:position])} and as {show_chain(other.chain)}"
+            return self._report("duplicated write", item, value, text, at, other.witness, writer)
+        if position and self._starts(item, value):
             return self._report("unwritten value", item, value, "holds something before a replacement", at, writer)
         return True
 
-    def _replaces(self, item: Item, value: str) -> bool:
-        writer = item.writers.get(value)
+    def _starts(self, item: Item, version: Version) -> bool:
+        writer = item.writers.get(version)
         write = self.operations[writer].write(item.name) if writer is not None else None
-        return write is not None and write.replaces
+        return write is not None and write.starts
 
     def _report_diverged(self, at: int, item: Item, chain: Chain, segment: Segment) -> None:
         """Both cannot be: one of two values took the other's place."""
@@ -133,21 +186,26 @@ class Versions:
         if not self._may_be_seen(at, item, chain[place]):
             return
         writers = [item.writers[one[place]] for one in (chain, segment.chain)]
-        unanswered = any(self.operations[writer].outcome == "unknown" for writer in writers)
         ours, theirs = show_chain(chain[: place + 1]), show_chain(segment.chain[: place + 1])
         self._report(
-            "dirty read" if unanswered else "lost update",
+            self._lost(writers),
             item,
             chain[place],
             f"was seen to begin with {ours} and with {theirs}",
             *dict.fromkeys([at, segment.witness, *writers]),
         )
 
-    def _report(self, kind: str, item: Item, value: str, text: str, *operations: int) -> bool:
-        """Once for each value, since everybody who comes later sees it too."""
-        if (item.name, value) not in self._told:
-            self._told.add((item.name, value))
-            lines = [f"{item.name} {text} ({value})", *(show(self.operations[at]) for at in operations)]
+    def _lost(self, writers: Iterable[int]) -> str:
+        """What it is called that one of two took the other's place."""
+        unanswered = any(self.operations[writer].outcome == "unknown" for writer in writers)
+        return "dirty read" if unanswered else "lost update"
+
+    def _report(self, kind: str, item: Item, version: Version, text: str, *operations: int) -> bool:
+        """Once for each version, since everybody who comes later sees it too."""
+        if (item.name, version) not in self._told:
+            self._told.add((item.name, version))
+            what = f"{item.name} {text} ({version})" if isinstance(version, str) else f"{item.name} {text}"
+            lines = [what, *(show(self.operations[at]) for at in operations)]
             self.anomalies.append(Anomaly(kind, "\n".join(lines), tuple(self.operations[at] for at in operations)))
         return False
 
