@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+from atoll.database.format import CATALOG
 from atoll.database.writes import Cancelled
 from atoll.errors import ApiError, conditional_check_failed
 from atoll.storage.buffer import Buffer
@@ -23,7 +24,7 @@ class Changes(NamedTuple):
 
     @property
     def items(self) -> list[bytes]:
-        return [key for key in self.rows if len(key) > LOG_KEY_BYTES]
+        return [key for key in self.rows if len(key) > LOG_KEY_BYTES and not key.startswith(CATALOG)]
 
     def apply(self, tx: Transaction) -> None:
         for key, value in self.rows.items():
@@ -72,6 +73,10 @@ def copy(engine: MemoryEngine) -> MemoryEngine:
     made = MemoryEngine()
     made.restore(engine.snapshot())
     return made
+
+
+def deletions(changes: Changes) -> list[bytes]:
+    return [key for key in changes.items if changes.rows[key] is None]
 
 
 async def rows(engine: MemoryEngine, keys: list[bytes]) -> list[bytes | None]:
@@ -129,6 +134,70 @@ class ForgottenCommits(Faulty):
     async def commit(self, changes: Changes) -> None:
         if not (changes.items and self.strikes(0.02)):
             await super().commit(changes)
+
+
+class ForgottenDeletions(Faulty):
+    """Some deletions are acknowledged and never applied, nor what else their transaction wrote."""
+
+    async def commit(self, changes: Changes) -> None:
+        if not (deletions(changes) and self.strikes(0.2)):
+            await super().commit(changes)
+
+
+class Later(Faulty):
+    """Does something after it was acknowledged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def later(self, changed: dict[bytes, bytes | None]) -> None:
+        task = asyncio.create_task(self._commit_later(Changes(changed, {})))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _commit_later(self, changes: Changes) -> None:
+        await asyncio.sleep(0.005)
+        await super().commit(changes)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks)
+        await super().close()
+
+
+class RisingItems(Later):
+    """Some items that were deleted come back after a while."""
+
+    async def commit(self, changes: Changes) -> None:
+        deleted = deletions(changes)
+        before = await rows(self, deleted)
+        await super().commit(changes)
+        if deleted and self.strikes(0.3):
+            self.later(dict(zip(deleted, before, strict=True)))
+
+
+class LateDeletions(Later):
+    """Some deletions are acknowledged before they are applied."""
+
+    async def commit(self, changes: Changes) -> None:
+        deleted = deletions(changes)
+        if deleted and self.strikes(0.3):
+            self.later({key: changes.rows.pop(key) for key in deleted})
+        await super().commit(changes)
+
+
+class UndoneTransactions(Faulty):
+    """Some transactions with a deletion are applied, seen, taken back and refused."""
+
+    async def commit(self, changes: Changes) -> None:
+        if not (deletions(changes) and self.strikes(0.3)):
+            await super().commit(changes)
+            return
+        before = await rows(self, changes.items)
+        await super().commit(changes)
+        await asyncio.sleep(0.005)
+        await super().commit(Changes(dict(zip(changes.items, before, strict=True)), {}))
+        raise conditional_check_failed()
 
 
 class AppliedRefusals(Faulty):

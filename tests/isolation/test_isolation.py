@@ -54,7 +54,7 @@ def test_histories_are_serializable_across_kills(workers: int, tmp_path: Path) -
         total.update((operation.name, operation.outcome) for operation in history)
         assert_serializable(history, tmp_path / "history.jsonl")
     assert kills > 0
-    for name in ("TransactWriteItems", "UpdateItem", "PutItem"):
+    for name in ("TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem"):
         for outcome in ("ok", "failed"):
             assert total[name, outcome] > 10, total
     for name in ("TransactGetItems", "GetItem", "Query", "BatchGetItem", "BatchWriteItem"):

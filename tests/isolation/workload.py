@@ -3,8 +3,9 @@
 It says when it is ready, and is told (on its standard input) until when to go on, in nanoseconds.
 
 All of them work on the same few items, others every second: lists, to which values are appended (by updates, or by puts
-of the whole list on condition of its last value), and registers, which are put without asking. Items of a partition
-can be queried together, also by their last value, through a local index. Times are those of the machine's monotonic
+of the whole list on condition of its last value), and registers, which are put without asking. Now and then one is
+deleted, with or without asking, and the next write makes it anew. Items of a partition can be queried together, also by
+their last value, through a local index. Times are those of the machine's monotonic
 clock, which all processes share. When the connection breaks a transaction with a token may be sent again; everything
 else that was not answered is unknown.
 """
@@ -107,7 +108,7 @@ class Session:
         kinds: dict[Callable[[], None], int] = {
             self._get: 2, self._transact_get: 3, self._query: 2, self._batch_get: 1,
             self._append: 3, self._append_if: 2, self._put_if: 2, self._put_register: 1, self._batch_write: 2,
-            self._transact: 6,
+            self._transact: 6, self._delete: 1, self._delete_if: 1, self._create: 1,
         }  # fmt: skip
         self._kinds, self._weights = list(kinds), list(kinds.values())
 
@@ -208,10 +209,41 @@ class Session:
         item, value = self._items(1, among=REGISTERS)[0], self._value()
         self._call("PutItem", put(item, (value,)), writes=[Write(item, value, replaces=True)])
 
+    def _delete(self) -> None:
+        item = self._items(1)[0]
+        body = {"TableName": TABLE, "Key": key(item)}
+        if self._random.random() < 0.3:
+            self._call("DeleteItem", body, writes=[Write(item, None)])
+            return
+        body["ReturnValues"] = "ALL_OLD"
+        writes = [Write(item, None)]
+        self._call("DeleteItem", body, writes=writes, shown=lambda answer: {item: chain_of(answer.get("Attributes"))})
+
+    def _delete_if(self) -> None:
+        item = self._items(1)[0]
+        self._fresh(item)
+        seen = self._seen.get(item, ())
+        body = only_if({"TableName": TABLE, "Key": key(item)}, seen)
+        self._call("DeleteItem", body, writes=[Write(item, None)], held={item: seen})
+
+    def _create(self) -> None:
+        """Refused where the item is there, most times; so look for one that is not."""
+        items, value = self._items(3, among=LISTS), self._value()
+        self._fresh(*items)
+        item = next((item for item in items if not self._seen.get(item)), items[0])
+        self._call("PutItem", only_if(put(item, (value,)), ()), writes=[Write(item, value)], held={item: ()})
+
     def _batch_write(self) -> None:
-        writes = [Write(item, self._value(), replaces=True) for item in self._items(2, among=REGISTERS)]
-        puts = [{"PutRequest": {"Item": image(write.item, (write.value,))}} for write in writes]
-        self._call("BatchWriteItem", {"RequestItems": {TABLE: puts}}, writes=writes, atomic=False)
+        writes, requests = [], []
+        for item in self._items(2, among=REGISTERS):
+            if self._random.random() < 0.1:
+                writes.append(Write(item, None))
+                requests.append({"DeleteRequest": {"Key": key(item)}})
+            else:
+                value = self._value()
+                writes.append(Write(item, value, replaces=True))
+                requests.append({"PutRequest": {"Item": image(item, (value,))}})
+        self._call("BatchWriteItem", {"RequestItems": {TABLE: requests}}, writes=writes, atomic=False)
 
     def _transact(self) -> None:
         items = self._items(self._random.randint(2, 4))
@@ -220,25 +252,37 @@ class Session:
         writes: list[Write] = []
         held: dict[str, Chain] = {}
         for item in items:
-            value, seen = self._value(), self._seen.get(item, ())
-            kind = self._random.choice(["check", "put"] if is_register(item) else ["check", "append", "append", "both"])
-            if kind == "check":
-                actions.append({"ConditionCheck": only_if({"TableName": TABLE, "Key": key(item)}, seen)})
-            elif kind == "put":
-                actions.append({"Put": put(item, (value,))})
-            elif kind == "append":
-                actions.append({"Update": append(item, value)})
-            elif self._random.random() < 0.5:
-                actions.append({"Update": only_if(append(item, value), seen)})
-            else:
-                actions.append({"Put": only_if(put(item, (*seen, value)), seen)})
-            if kind != "check":
-                writes.append(Write(item, value, replaces=is_register(item)))
-            if kind in ("check", "both"):
-                held[item] = seen
+            kind = self._kind_of_action(item)
+            action, write = self._action(kind, item)
+            actions.append(action)
+            if write is not None:
+                writes.append(write)
+            if kind in ("check", "append if", "put if", "delete if"):
+                held[item] = self._seen.get(item, ())
         token = {"ClientRequestToken": f"{self._round}.{self._value()}"} if self._random.random() < 0.7 else {}
         body = {"TransactItems": actions, **token}
         self._call("TransactWriteItems", body, writes=writes, held=held, again=bool(token), items=items)
+
+    def _kind_of_action(self, item: str) -> str:
+        if self._random.random() < 0.1:
+            return self._random.choice(["delete", "delete if"])
+        if is_register(item):
+            return self._random.choice(["check", "put"])
+        return self._random.choices(["check", "append", "append if", "put if"], [2, 4, 1, 1])[0]
+
+    def _action(self, kind: str, item: str) -> tuple[Body, Write | None]:
+        at, value, seen = {"TableName": TABLE, "Key": key(item)}, self._value(), self._seen.get(item, ())
+        if kind == "check":
+            return {"ConditionCheck": only_if(at, seen)}, None
+        if kind == "put":
+            return {"Put": put(item, (value,))}, Write(item, value, replaces=True)
+        if kind == "append":
+            return {"Update": append(item, value)}, Write(item, value)
+        if kind == "append if":
+            return {"Update": only_if(append(item, value), seen)}, Write(item, value)
+        if kind == "put if":
+            return {"Put": only_if(put(item, (*seen, value)), seen)}, Write(item, value)
+        return {"Delete": only_if(at, seen) if kind == "delete if" else at}, Write(item, None)
 
     # Sending and recording
 
