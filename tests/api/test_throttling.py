@@ -257,6 +257,24 @@ class TestIndexes:
         _, reasons = exceeded(indexed.refused("PutItem", TableName="Things", Item=both))
         assert [resource for _, resource in reasons] == ["Things/index/by-g", "Things/index/by-h"]
 
+    def test_where_the_table_is_exhausted_too_only_that_is_told(self, indexed: Any) -> None:
+        spend_writes(indexed, 300_000 - 300)
+        put = {"TableName": "Things", "Item": item("new", g={"S": "g"})}
+        assert exceeded(indexed.refused("PutItem", **put)) == TABLE_WRITE
+
+    def test_filling_an_index_is_free(self, service: Any) -> None:
+        provisioned(service, write=10)
+        for number in range(400):
+            service.put_item(TableName="Things", Item=item(str(number), g={"S": "g"}))
+        create = {"Create": global_index("by-g", "g", ProvisionedThroughput=units(1, 1))}
+        types = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "g")]
+        service.update_table(TableName="Things", AttributeDefinitions=types, GlobalSecondaryIndexUpdates=[create])
+        service.settle()
+        assert service.scan(TableName="Things", IndexName="by-g")["Count"] == 400
+        for number in range(300):
+            service.put_item(TableName="Things", Item=item(f"more {number}", g={"S": "g"}))
+        assert exceeded(service.refused("DeleteItem", TableName="Things", Key=key("1"))) == self.BY_G
+
     def test_a_write_whose_condition_fails_needs_nothing_of_the_index(self, indexed: Any) -> None:
         error = indexed.refused("PutItem", TableName="Things", Item=item("a", g={"S": "g"}),
                                 ConditionExpression="attribute_exists(pk)")  # fmt: skip
@@ -378,6 +396,15 @@ class TestTransactions:
         assert service.scan(TableName="Free")["Count"] == 0
         service.clock.advance(1)
         service.transact_write_items(TransactItems=[self.put("c", "Free"), self.put("d")])
+
+    def test_one_that_is_throttled_is_free(self, service: Any) -> None:
+        provisioned(service)
+        provisioned(service, "Others")
+        spend_writes(service, 300, "Others")
+        spend_writes(service, 299)
+        writes = [self.put("a"), self.put("b", "Others")]
+        assert service.refused("TransactWriteItems", TransactItems=writes).code == "TransactionCanceledException"
+        service.put_item(TableName="Things", Item=item("a"))
 
     def test_a_cancelled_one_whose_condition_failed_is_charged(self, service: Any) -> None:
         provisioned(service)
