@@ -97,6 +97,11 @@ class Requested:
         name: str = self._body["TableName"]
         return name
 
+    @property
+    def values_size(self) -> int:
+        """Of the values, when the expressions have been asked for."""
+        return 0 if self._bound is None else self._bound.values_size
+
     def condition(self, member: str = "ConditionExpression") -> Condition | None:
         text = self._body.get(member)
         if text is not None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -233,23 +233,28 @@ def _transact_response(row: Row | None, projection: Projection | None) -> Answer
 
 # TransactWriteItems
 
-Maker = Callable[[Any], writes.Write]
+class _Action(NamedTuple):
+    """One of a transaction's, which only waits for its table."""
+
+    size: int
+    """Of what the request has of it: its item or key, and its values."""
+    make: Callable[[Table], writes.Write]
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
-    makers = [_transact_maker(region, entry) for entry in body["TransactItems"]]
-    if _request_bytes(body) > limits.TRANSACTION_BYTES:
+    actions = [_action(region, entry) for entry in body["TransactItems"]]
+    if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
         raise texts.transaction_too_large()
     token = body.get("ClientRequestToken")
     fingerprint = _fingerprint(body) if token else ""
-    given = [name for _, name, _ in makers]
+    given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()
 
     def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
-        tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in makers]
-        pairs = zip(tables, makers, strict=True)
-        batch, refusals = writes.attempted(partial(make_one, table) for table, (_, _, make_one) in pairs)
+        tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in actions]
+        pairs = zip(tables, actions, strict=True)
+        batch, refusals = writes.attempted(partial(action.make, table) for table, (_, _, action) in pairs)
         _refuse_repeated([one.row_key for one in batch], texts.duplicate_operations)
         if any(refusals):
             raise texts.Cancelled(refusals)
@@ -264,41 +269,45 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
-def _transact_maker(region: Region, entry: Body) -> tuple[str, str, Maker]:
-    (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _MAKERS)
-    return table_name(region, part), part["TableName"], _MAKERS[kind](part)
+def _action(region: Region, entry: Body) -> tuple[str, str, _Action]:
+    (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _ACTIONS)
+    return table_name(region, part), part["TableName"], _ACTIONS[kind](part)
 
 
-def _put_maker(part: Body) -> Maker:
+def _put_action(part: Body) -> _Action:
     requested = Requested(part, WRITE)
     image, show_item = items.image_of(part["Item"]), _shows_item(part)
     condition = requested.condition()
     requested.finish()
-    return lambda table: items.put_of(table, image, condition, show_item)
+    make = partial(items.put_of, image=image, condition=condition, show_item=show_item)
+    return _Action(image.size + requested.values_size, make)
 
 
-def _update_maker(part: Body) -> Maker:
+def _update_action(part: Body) -> _Action:
     requested = Requested(part, UPDATE)
-    values.check_item(part["Key"])
+    key, show_item = part["Key"], _shows_item(part)
+    size = values.check_item(key)
     update = requested.update()
     condition = requested.condition()
     requested.finish()
-    return lambda table: items.update_of(table, part["Key"], update, condition, _shows_item(part))
+    make = partial(items.update_of, key=key, update=update, condition=condition, show_item=show_item)
+    return _Action(size + requested.values_size, make)
 
 
-def _delete_maker(part: Body) -> Maker:
+def _delete_action(part: Body) -> _Action:
     requested = Requested(part, WRITE)
-    key = part["Key"]
-    values.check_item(key)
+    key, show_item = part["Key"], _shows_item(part)
+    size = values.check_item(key)
     condition = requested.condition()
     requested.finish()
-    return lambda table: items.delete_of(table, key, condition, _shows_item(part))
+    make = partial(items.delete_of, key=key, condition=condition, show_item=show_item)
+    return _Action(size + requested.values_size, make)
 
 
-def _check_maker(part: Body) -> Maker:
+def _check_action(part: Body) -> _Action:
     requested = Requested(part, WRITE)
-    key = part["Key"]
-    values.check_item(key)
+    key, show_item = part["Key"], _shows_item(part)
+    size = values.check_item(key)
     condition = requested.condition()
     requested.finish()
     assert condition is not None  # the shape requires it
@@ -306,31 +315,21 @@ def _check_maker(part: Body) -> Maker:
     def make(table: Table) -> writes.Check:
         row_key = keys.row_key(table, key)
         keys.check_scalars(table, condition.entered)
-        return writes.Check(table, key, row_key, condition, _shows_item(part))
+        return writes.Check(table, key, row_key, condition, show_item)
 
-    return make
+    return _Action(size + requested.values_size, make)
 
 
-_MAKERS: dict[str, Callable[[Body], Maker]] = {
-    "Put": _put_maker,
-    "Update": _update_maker,
-    "Delete": _delete_maker,
-    "ConditionCheck": _check_maker,
+_ACTIONS: dict[str, Callable[[Body], _Action]] = {
+    "Put": _put_action,
+    "Update": _update_action,
+    "Delete": _delete_action,
+    "ConditionCheck": _check_action,
 }
 
 
 def _shows_item(part: Body) -> bool:
     return part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-
-
-def _request_bytes(body: Body) -> int:
-    """The 4 MB of a transaction count the items and keys in the request, not the items they meet."""
-    return sum(
-        values.item_size(part.get("Item") or part.get("Key") or {})
-        + sum(values.value_size(value) for value in (part.get("ExpressionAttributeValues") or {}).values())
-        for entry in body["TransactItems"]
-        for part in [entry[kind] for kind in entry.keys() & _MAKERS.keys()]
-    )
 
 
 def _fingerprint(body: Body) -> str:

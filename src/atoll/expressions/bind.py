@@ -62,11 +62,11 @@ def bindings(request: Mapping[str, Any], *, takes_values: bool = True) -> Bindin
     values = request.get(VALUES) if takes_values else None
     bound = Bindings(request.get(NAMES), values)
     if values is not None:
-        _check_values(values)
+        bound.values_size = _checked_size(values)
     return bound
 
 
-def _check_values(values: dict[str, AttributeValue]) -> None:
+def _checked_size(values: dict[str, AttributeValue]) -> int:
     size = 0
     for key, value in values.items():
         try:
@@ -77,12 +77,13 @@ def _check_values(values: dict[str, AttributeValue]) -> None:
             raise errors.map_value(VALUES, key, error.message) from None
     if size > limits.EXPRESSION_VARIABLES_BYTES:
         raise errors.map_too_large(VALUES)
+    return size
 
 
 class Bindings:
     """One per request: all its expressions are bound here, then `finish` looks for what none of them used."""
 
-    __slots__ = ("_names", "_used", "_values")
+    __slots__ = ("_names", "_used", "_values", "values_size")
 
     def __init__(self, names: dict[str, str] | None, values: dict[str, AttributeValue] | None) -> None:
         """`values` are canonical."""
@@ -97,6 +98,7 @@ class Bindings:
         self._names = _NOTHING if names is None else names
         self._values = _NOTHING if values is None else values
         self._used: list[_Expression] = []
+        self.values_size = 0
 
     def condition(self, text: str, kind: str = "ConditionExpression") -> Condition:
         """`kind` is the parameter that the text came in, FilterExpression or ConditionExpression."""
