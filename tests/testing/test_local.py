@@ -259,6 +259,11 @@ def exhaust(server: testing.LocalServer) -> None:
 
 
 class TestThrottling:
+    @pytest.fixture
+    def server(self) -> Iterator[testing.LocalServer]:
+        with testing.serve(throttling=True) as running:
+            yield running
+
     def test_a_table_is_refilled_as_the_clock_moves(self, server: testing.LocalServer) -> None:
         table = make_limited_table(server)
         exhaust(server)
@@ -299,11 +304,10 @@ class TestThrottling:
             exhaust(server)
             server.restore(state)
 
-    def test_it_can_be_switched_off(self) -> None:
-        with testing.serve(throttling=False) as server:
-            table = make_limited_table(server)
-            for _ in range(5):
-                table.put_item(Item={"pk": "a", "x": "x" * 409_000})
+    def test_nothing_is_throttled_where_it_was_not_asked_for(self, atoll_server: testing.LocalServer) -> None:
+        table = make_limited_table(atoll_server)
+        for _ in range(5):
+            table.put_item(Item={"pk": "a", "x": "x" * 409_000})
 
 
 class TestStreams:

@@ -34,10 +34,14 @@ Duration = str | float | timedelta
 CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
-def serve(*, region: str = "us-east-1", clock: str = "manual", **settings: Any) -> LocalServer:
+def serve(
+    *, region: str = "us-east-1", clock: str = "manual", throttling: bool = False, **settings: Any
+) -> LocalServer:
     """A server that runs inside of `with`, or from `start()` to `stop()`. Its clock begins at the real time; a manual
-    one moves only by `server.clock`, a "system" one is the real time. `settings` are those of
-    `atoll.database.region.Settings`."""
+    one moves only by `server.clock`, a "system" one is the real time. Nothing is throttled unless the test asks for it,
+    for while the clock stands still no table gets new units. `settings` are those of `atoll.database.region.Settings`.
+    """
+    settings = {"throttling": throttling, **settings}
     return LocalServer(Config(port=0, data=None, region=region, clock=clock, settings=Settings(**settings)))
 
 
