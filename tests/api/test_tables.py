@@ -23,6 +23,32 @@ def test_a_new_table_is_created_at_once_by_default(service: Any) -> None:
     assert (again.code, again.message) == ("ResourceInUseException", "Table already exists: Things")
 
 
+@pytest.mark.parametrize("value", [{"S": "a\0b\1"}, {"N": "-1e99"}, {"N": "0.5"}, {"B": "AAEC"}], ids=str)
+def test_a_deleted_table_with_a_local_index_leaves_no_counters(service: Any, value: dict[str, str]) -> None:
+    index = {
+        "IndexName": "local",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "other", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    service.table(sort="N", types={"pk": next(iter(value)), "other": "S"}, LocalSecondaryIndexes=[index])
+    service.update_time_to_live(
+        TableName="Things", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+    )
+    service.settle()
+    gone = {"expires": {"N": str(service.clock.now_ms() // 1000 - 60)}}
+    for number in range(3):
+        item = {"pk": value, "sk": {"N": str(number)}, "other": {"S": "x"}}
+        service.put_item(TableName="Things", Item=item | (gone if number == 0 else {}))
+    service.settle()
+    service.delete_table(TableName="Things")
+    service.settle()
+    service.clock.advance(86_400_000 + 1)
+    service.settle()
+    rows, counters = service.region.engine.snapshot()
+    assert counters.keys() == {b"generation", b"spaces"}
+    assert not rows
+
+
 def test_a_table_stays_when_the_clock_goes_back(service: Any) -> None:
     """It was told to be CREATING until the moment of its creation, which then was to come once more."""
     service.table()

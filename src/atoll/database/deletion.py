@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from atoll import limits
@@ -21,6 +22,8 @@ class Garbage:
 
     space: int
     due_ms: int
+    collections: str = ""
+    """The type of the partition key, where item collections have counters."""
 
 
 def drop(tx: Transaction, table: Table, now_ms: int) -> None:
@@ -28,7 +31,9 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
     tx.add(fmt.GENERATION, 1)
-    spaces = [table.space, *(index.space for index in table.indexes)]
+    tx.delete(fmt.backfill_key(table.space))
+    discard(tx, table.space, now_ms, table.keys.partition[0].type if table.local_indexes else "")
+    spaces = [index.space for index in table.indexes]
     if table.ttl is not None:
         spaces.append(table.ttl.space)
     for space in spaces:
@@ -37,8 +42,8 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     discard(tx, table.log_space, now_ms + limits.STREAM_RETENTION_MS)
 
 
-def discard(tx: Transaction, space: int, due_ms: int) -> None:
-    tx.put(fmt.garbage_key(space), dump(Garbage(space, due_ms)))
+def discard(tx: Transaction, space: int, due_ms: int, collections: str = "") -> None:
+    tx.put(fmt.garbage_key(space), dump(Garbage(space, due_ms, collections)))
 
 
 def finish_deletions(tx: Transaction, region: Region, now_ms: int) -> int | None:
@@ -63,9 +68,16 @@ def sweep(tx: Transaction, region: Region, now_ms: int) -> int | None:
         rows, all_ = piece(tx.scan(*fmt.space_range(garbage.space)), SWEEP_ROWS)
         for row, _ in rows:
             tx.delete(row)
+        if garbage.collections:
+            prefixes = {fmt.collection_prefix(row, garbage.collections) for row, _ in rows}
+            _clear(tx, map(fmt.collection_counter, prefixes))
         if not all_:
             return now_ms
         tx.delete(key)
-        for counter in (fmt.count_counter(garbage.space), fmt.bytes_counter(garbage.space)):
-            tx.add(counter, -tx.counter(counter))
+        _clear(tx, (counter(garbage.space) for counter in (fmt.count_counter, fmt.bytes_counter, fmt.expired_counter)))
     return min(wakes, default=None)
+
+
+def _clear(tx: Transaction, counters: Iterable[bytes]) -> None:
+    for counter in counters:
+        tx.add(counter, -tx.counter(counter))

@@ -45,6 +45,7 @@ from dataclasses import dataclass
 import orjson
 
 from atoll.clock import Version
+from atoll.model import keycode
 from atoll.model.values import Item
 
 CATALOG = b"\0\0\0\0"
@@ -151,6 +152,12 @@ def sequence_counter(log_space: int, shard: int) -> bytes:
 def collection_counter(row_prefix: bytes) -> bytes:
     """`row_prefix` is the part of a row key that all items of one partition key share."""
     return b"c" + row_prefix
+
+
+def collection_prefix(row_key: bytes, partition_type: str) -> bytes:
+    """The part of an item's row key that it shares with its collection."""
+    _, end = keycode.decode(row_key, partition_type, start=12)
+    return row_key[:end]
 
 
 def change_prefix(log_space: int, shard: int) -> bytes:
