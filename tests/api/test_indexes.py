@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from atoll import limits
+
 GLOBAL = {
     "IndexName": "by-colour",
     "KeySchema": [{"AttributeName": "colour", "KeyType": "HASH"}, {"AttributeName": "weight", "KeyType": "RANGE"}],
@@ -233,6 +237,26 @@ def test_item_collections_are_measured_on_tables_with_local_indexes(service: Any
         "ItemCollectionKey": {"pk": {"S": "a"}},
         "SizeEstimateRangeGB": [0.0, 1.0],
     }
+
+
+def test_an_item_collection_that_is_full_takes_no_more(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(service)
+    full = ("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")
+    service.put_item(TableName="Things", Item=thing("1"))
+    monkeypatch.setattr(limits, "ITEM_COLLECTION_BYTES", 100)
+    large = thing("2") | {"text": {"S": "x" * 100}}
+    refused = service.refused("PutItem", TableName="Things", Item=large)
+    assert (refused.code, refused.message) == full
+    puts = [{"Put": {"TableName": "Things", "Item": item}} for item in (thing("3"), large, thing("4", pk={"S": "b"}))]
+    refused = service.refused("TransactWriteItems", TransactItems=puts)
+    assert refused.code == "TransactionCanceledException"
+    assert refused.fields["CancellationReasons"] == [
+        {"Code": "None"},
+        {"Code": "ItemCollectionSizeLimitExceeded", "Message": "Collection size exceeded."},
+        {"Code": "None"},
+    ]
+    assert service.scan(TableName="Things")["Count"] == 1
+    service.delete_item(TableName="Things", Key={"pk": {"S": "a"}, "sk": {"S": "1"}})
 
 
 def test_a_global_index_may_have_keys_of_several_attributes(service: Any) -> None:

@@ -191,7 +191,12 @@ def execute_all(tx: Transaction, region: Region, writes: Sequence[Write]) -> lis
     decisions, refusals = attempted(partial(write.decide, old) for write, old in pairs)
     if any(refusals):
         raise Cancelled(refusals)
-    return [_apply(tx, region, *one) for one in zip(writes, rows, decisions, strict=True)]
+    # Whether an item collection is too large turns on the writes before: it shows only now.
+    applied = (partial(_apply, tx, region, *one) for one in zip(writes, rows, decisions, strict=True))
+    outcomes, refusals = attempted(applied)
+    if any(refusals):
+        raise Cancelled(refusals)
+    return outcomes
 
 
 def _apply(tx: Transaction, region: Region, write: Write, old: Row | None, decision: Decision) -> Outcome:
