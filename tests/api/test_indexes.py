@@ -279,3 +279,36 @@ def test_a_global_index_may_have_keys_of_several_attributes(service: Any) -> Non
         ExpressionAttributeValues={":a": {"S": "x"}, ":b": {"N": "1"}, ":c": {"S": "1"}, ":d": {"N": "1"}},
     )  # fmt: skip
     assert [i["pk"]["S"] for i in answer["Items"]] == ["3", "5"]
+
+
+LONG = {"S": "x" * 2049}
+PUT = {"TableName": "Things", "Item": {"pk": {"S": "a"}, "sk": {"S": "1"}, "colour": LONG}}
+UPDATE = {
+    "TableName": "Things",
+    "Key": {"pk": {"S": "a"}, "sk": {"S": "1"}},
+    "UpdateExpression": "SET colour = :long",
+    "ExpressionAttributeValues": {":long": LONG},
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("PutItem", PUT),
+        ("UpdateItem", UPDATE),
+        ("BatchWriteItem", {"RequestItems": {"Things": [{"PutRequest": {"Item": PUT["Item"]}}]}}),
+        ("TransactWriteItems", {"TransactItems": [{"Put": PUT}]}),
+        ("TransactWriteItems", {"TransactItems": [{"Update": UPDATE}]}),
+        ("ExecuteStatement", {"Statement": "INSERT INTO Things VALUE {'pk': 'a', 'sk': '1', 'colour': ?}"}),
+        ("ExecuteStatement", {"Statement": "UPDATE Things SET colour = ? WHERE pk = 'a' AND sk = '1'"}),
+    ],
+    ids=str,
+)
+def test_no_way_of_writing_takes_an_index_key_that_is_too_long(service: Any, operation: str, body: Any) -> None:
+    make(service)
+    service.put_item(TableName="Things", Item=thing("1") if "UPDATE" in str(body) else thing("2"))
+    parameters = {"Parameters": [LONG]} if "Statement" in body else {}
+    refused = service.refused(operation, **body, **parameters)
+    told = str(refused.fields["CancellationReasons"]) if refused.fields else str(refused.message)
+    assert "Size of hashkey has exceeded the maximum size limit of2048 bytes" in told
+    assert service.scan(TableName="Things", FilterExpression="attribute_exists(colour)")["Count"] == 0

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.api import index_keys, keys
+from atoll.api import keys
 from atoll.api.binding import GET, UPDATE, WRITE, Requested, table_name
 from atoll.capacity import metering
 from atoll.capacity.units import Consumed, read_units
@@ -160,8 +160,6 @@ def put_of(
     table: Table, image: writes.Image, condition: Condition | None = None, show_item: bool = False
 ) -> writes.Put:
     row_key = keys.row_key_of_item(table, image.item)
-    if table.indexes:
-        index_keys.check_item(table, image.item)
     if condition is not None:
         keys.check_scalars(table, condition.entered)
     return writes.Put(table, table.keys.key_of(image.item), row_key, image, condition, show_item)
@@ -188,8 +186,7 @@ def update_of(
         for name in table.keys.names:
             if name in update.attributes:
                 raise key_texts.update_of_key(name)
-        if table.indexes:
-            update = index_keys.checked(table, update)
+        keys.check_assigned(table, update)
         keys.check_scalars(table, update.program.entered)
     if condition is not None:
         keys.check_scalars(table, condition.entered)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
-
-from atoll import limits
-from atoll.database.schema import Index, KeyAttribute, KeySchema, Table
+from atoll.database.keys import check_sizes
+from atoll.database.schema import Index, Table
 from atoll.errors import keys as texts
+from atoll.errors import tables as table_texts
+from atoll.expressions.update import Update
 from atoll.model.values import AttributeValue, Item
 
 
@@ -38,37 +38,6 @@ def row_key_of_item(table: Table, item: Item) -> bytes:
 
 _ABSENT: AttributeValue = {}
 
-# Contents up to this length are within the limits in any encoding; longer ones are measured.
-SHORT = limits.SORT_KEY_BYTES // 4
-
-
-def check_sizes(schema: KeySchema, item: Item) -> None:
-    """Key values may be neither empty nor longer than 2,048 and 1,024 bytes."""
-    for name, type_ in schema.name_types:
-        if not 0 < len(item[name][type_]) <= SHORT:
-            _check_sizes(schema, item)
-
-
-def _check_sizes(schema: KeySchema, item: Item) -> None:
-    for attribute in schema.attributes:
-        if not item[attribute.name][attribute.type]:
-            raise texts.empty_key(attribute.name, attribute.type)
-    for attribute in schema.attributes:
-        check_size(attribute, item, sort=attribute in schema.sort)
-
-
-def check_size(attribute: KeyAttribute, item: Item, *, sort: bool) -> None:
-    if sort and _size(attribute, item) > limits.SORT_KEY_BYTES:
-        raise texts.sort_key_too_large()
-    if not sort and _size(attribute, item) > limits.PARTITION_KEY_BYTES:
-        raise texts.partition_key_too_large()
-
-
-def _size(attribute: KeyAttribute, item: Item) -> int:
-    value: str = item[attribute.name][attribute.type]
-    return len(binascii.a2b_base64(value)) if attribute.type == "B" else len(value.encode())
-
-
 def check_start_key(table: Table, index: Index | None, start: Item) -> None:
     """An ExclusiveStartKey has exactly the table's key attributes, and the index's."""
     types = {**table.keys.types, **(index.keys.types if index is not None else {})}
@@ -76,6 +45,16 @@ def check_start_key(table: Table, index: Index | None, start: Item) -> None:
         raise texts.start_key_invalid()
     if any(t not in start[name] for name, t in types.items()):
         raise texts.start_key_invalid(texts.key_does_not_match().message)
+
+
+def check_assigned(table: Table, update: Update) -> None:
+    """Values that a request gives to keys of indexes have their types. What is computed is checked when it is."""
+    for index in table.indexes:
+        for attribute in index.keys.attributes:
+            name = update.program.assigned.get(attribute.name)
+            if name is not None and attribute.type not in update.values[name]:
+                actual = next(iter(update.values[name]))
+                raise table_texts.index_key_type(attribute.name, attribute.type, actual, index.name)
 
 
 def check_scalars(table: Table, entered: frozenset[str]) -> None:

@@ -6,11 +6,13 @@ attributes has no entry in it (a sparse index).
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import orjson
 
 from atoll.database import format as fmt
+from atoll.database import keys
 from atoll.database.schema import Index, Table
 from atoll.errors import tables as texts
 from atoll.model import values
@@ -30,16 +32,43 @@ class Arm:
 
 
 def check_keys(table: Table, item: Item) -> None:
-    """An attribute that is a key of an index has to have the index's type, and may not be empty."""
+    """An attribute that is a key of an index has to have the index's type, and the length of a key."""
     for index in table.indexes:
-        for attribute in index.keys.attributes:
-            value = item.get(attribute.name)
-            if value is None:
+        for name, type_ in index.keys.name_types:
+            value = item.get(name)
+            if value is not None and not 0 < len(value.get(type_, "")) <= keys.SHORT:
+                _check_keys(table, item)
+
+
+def _check_keys(table: Table, item: Item) -> None:
+    present = [
+        (index, attribute, item[attribute.name])
+        for index in table.indexes
+        for attribute in index.keys.attributes
+        if attribute.name in item
+    ]
+    for index, attribute, value in present:
+        if attribute.type in value:
+            keys.check_length(attribute, item, sort=attribute in index.keys.sort)
+    for index, attribute, value in present:
+        if attribute.type not in value:
+            raise texts.index_key_type(attribute.name, attribute.type, next(iter(value)), index.name)
+        if not value[attribute.type]:
+            raise texts.empty_index_key(attribute.name, attribute.type, index.name)
+
+
+def check_updated_keys(table: Table, item: Item, updated: Container[str]) -> None:
+    """What an update made is told in words of its own. `updated` are the attributes that it touched."""
+    for index in table.indexes:
+        for name, type_ in index.keys.name_types:
+            value = item.get(name)
+            if value is None or name not in updated:
                 continue
-            if attribute.type not in value:
-                raise texts.index_key_type(attribute.name, attribute.type, next(iter(value)), index.name)
-            if not value[attribute.type]:
-                raise texts.empty_index_key(attribute.name, attribute.type, index.name)
+            if type_ not in value:
+                raise texts.index_key_update()
+            if not value[type_]:
+                raise texts.empty_index_key_update(type_)
+    check_keys(table, item)
 
 
 def entry_key(table: Table, index: Index, item: Item) -> bytes | None:
