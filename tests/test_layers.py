@@ -9,12 +9,13 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock"}
+BASE = {"errors", "limits", "clock", "arns"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"replication", "capacity", "triggers"}
 
 ALLOWED: dict[str, set[str]] = {
-    "errors": {"errors", "limits"},
+    "errors": {"errors", "limits", "arns"},
+    "arns": set(),
     "limits": set(),
     "clock": set(),
     "model": {"model", "errors", "limits"},

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
+from atoll import arns
 from atoll.clock import Clock, ManualClock, SkewedClock
 from atoll.database import shards, streams
 from atoll.database.region import Region
@@ -126,8 +127,8 @@ def _stream(server: Server, body: Body) -> tuple[Region, str]:
     name, region = body.get("stream"), body.get("region", "")
     if not isinstance(name, str) or not name or not isinstance(region, str) or body.keys() - {"stream", "region"}:
         raise texts.stream_required()
-    if name.startswith("arn:"):
-        region = (*name.split(":"), "", "", "")[3]
+    if (arn := arns.parse(name)) is not None:
+        region = arn.region
     return server.region(region), name
 
 

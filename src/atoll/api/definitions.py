@@ -127,8 +127,7 @@ def encryption(body: Body, region: Region) -> Encryption | None:
         return None
     key = given.get("KMSMasterKeyId") or "alias/aws/dynamodb"
     if not key.startswith("arn:"):
-        kind = key if key.startswith("alias/") else f"key/{key}"
-        key = f"arn:aws:kms:{region.name}:{region.settings.account}:{kind}"
+        key = region.arn(key if key.startswith("alias/") else f"key/{key}", service="kms")
     return Encryption("ENABLED", given.get("SSEType") or "KMS", key)
 
 

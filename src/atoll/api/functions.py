@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from atoll import limits
+from atoll import arns, limits
 from atoll.api import shapes
 from atoll.errors import ApiError
 from atoll.errors import triggers as texts
@@ -69,7 +69,8 @@ async def create_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
     check("CreateEventSourceMapping", body)
     functions, now_ms = triggers.functions, triggers.region.clock.now_ms()
     arn = body.get("EventSourceArn") or ""
-    if not arn.startswith("arn:") or ":dynamodb:" not in arn:
+    source = arns.parse(arn)
+    if source is None or source.service != "dynamodb":
         raise texts.source_unrecognized()
     if body.get("StartingPosition") is None:
         raise texts.position_required()
@@ -173,7 +174,7 @@ def _last_result(snapshot: Snapshot, one: Mapping) -> str | None:
 def _described(functions: Functions, one: Mapping, result: str | None, state: str | None = None) -> Answer:
     answer: Answer = {
         "UUID": one.uuid,
-        "EventSourceMappingArn": functions.arn("").replace(":function:", ":event-source-mapping:") + one.uuid,
+        "EventSourceMappingArn": functions.mapping_arn(one.uuid),
         "EventSourceArn": one.stream_arn,
         "FunctionArn": functions.arn(one.function),
         "StartingPosition": one.starting_position,
@@ -248,7 +249,7 @@ _UNDER_WAY: set[asyncio.Task[batches.Outcome]] = set()
 def _found(functions: Functions, name: str) -> Function:
     function = functions.find(name)
     if function is None:
-        raise texts.function_not_found(name if name.startswith("arn:") else functions.arn(name))
+        raise texts.function_not_found(name if arns.parse(name) else functions.arn(name))
     return function
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from atoll import limits
+from atoll import arns, limits
 from atoll.errors import requests as errors
 
 NAME_PATTERN = "[a-zA-Z0-9_.-]+"
@@ -205,8 +205,5 @@ def _pattern(pattern: str) -> Callable[[str], bool]:
     return lambda text: match(text) is not None
 
 
-TABLE_ARN = re.compile(r"arn:aws[\w-]*:dynamodb:([a-z0-9-]+):(\d{12}):table/([a-zA-Z0-9_.-]{3,255})")
-
-
 def _or_arn(holds: Callable[[str], bool]) -> Callable[[str], bool]:
-    return lambda name: holds(name) or TABLE_ARN.fullmatch(name) is not None
+    return lambda name: holds(name) or arns.parse_table(name) is not None

@@ -15,10 +15,10 @@ from functools import cache, lru_cache, partial
 from itertools import islice
 from typing import Any
 
-from atoll import errors, limits
+from atoll import arns, errors, limits
 from atoll.api import json_types
 from atoll.api.json_types import java_text, lower_first
-from atoll.api.service_model import NAME_PATTERN, TABLE_ARN, Shape, model
+from atoll.api.service_model import NAME_PATTERN, Shape, model
 from atoll.errors import requests as texts
 from atoll.errors import values as value_texts
 
@@ -253,8 +253,8 @@ def _as_requested(path: str) -> str:
 def table_name(value: str) -> tuple[str, str | None, str | None]:
     """Name, region and account of a table that is given by its name or ARN. For names whose place in a request is not
     one of a table's name in the model; where it is, the validator has checked it."""
-    if (arn := TABLE_ARN.fullmatch(value)) is not None:
-        return arn[3], arn[1], arn[2]
+    if (arn := arns.parse_table(value)) is not None:
+        return arn.table, arn.region, arn.account
     if re.fullmatch(NAME_PATTERN, value) is None:
         raise texts.violations([texts.violation(value, "tableName", texts.matches(NAME_PATTERN))])
     return value, None, None

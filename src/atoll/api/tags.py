@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from atoll import limits
+from atoll import arns, limits
 from atoll.api import table_rules
 from atoll.database import catalog
 from atoll.database.region import Region
@@ -64,12 +64,15 @@ async def list_tags_of_resource(region: Region, body: Body) -> Answer:
 
 
 def _table_name(region: Region, arn: str) -> str:
-    parts = arn.split(":")
-    if len(parts) != 6 or parts[:3] != ["arn", "aws", "dynamodb"] or not parts[5].startswith("table/"):
+    given = arns.parse(arn)
+    if given is None or (given.partition, given.service) != ("aws", "dynamodb"):
         raise texts.invalid_resource_arn(arn)
-    if parts[3] != region.name or parts[4] != region.settings.account:
+    kind, _, name = given.resource.partition("/")
+    if kind != "table" or not name or ":" in name:
+        raise texts.invalid_resource_arn(arn)
+    if (given.region, given.account) != (region.name, region.settings.account):
         raise texts.foreign_resource(arn, region.settings.account)
-    return parts[5].removeprefix("table/")
+    return name
 
 
 def _table(region: Region, snapshot: Snapshot, name: str, arn: str) -> Table:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from atoll import arns
+from atoll.arns import Arn
 from atoll.clock import Clock, HybridClock
 from atoll.database.catalog import Catalog
 from atoll.database.readers import Readers
@@ -83,5 +85,10 @@ class Region:
             self.buckets.forget()
         self.versions = HybridClock(self.clock, self.name, last)
 
-    def arn(self, resource: str) -> str:
-        return f"arn:aws:dynamodb:{self.name}:{self.settings.account}:{resource}"
+    def arn(self, resource: str, service: str = "dynamodb") -> str:
+        return str(Arn(service, self.name, self.settings.account, resource))
+
+    def resource(self, arn: str, service: str = "dynamodb") -> str | None:
+        """What an ARN names, if it is of this region and account."""
+        found = arns.parse(arn)
+        return found.resource if found is not None and arn == self.arn(found.resource, service) else None

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from atoll import limits
+from atoll import arns, limits
 from atoll.database import catalog, changes
 from atoll.database import format as fmt
 from atoll.database.region import Region
@@ -269,9 +269,8 @@ def force_trim(tx: Transaction, region: Region, name: str, now_ms: int, *, limit
 
 
 def _named(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:
-    if ":" in name:
-        name = name.partition(":table/")[2].partition("/")[0]
-    table = region.catalog.described(tx, name, now_ms)
+    arn = arns.parse(name)
+    table = region.catalog.described(tx, name if arn is None else arn.table, now_ms)
     if table.stream is None:
         raise texts.no_stream(name)
     return table

@@ -141,8 +141,9 @@ def arn_of(region: Region, description: StreamDescription) -> str:
 
 def parse_arn(region: Region, arn: str) -> tuple[str, str] | None:
     """Table and label; None if it is not the ARN of a stream of this region."""
-    table, separator, label = arn.removeprefix(region.arn("table/")).partition("/stream/")
-    return (table, label) if separator and ":" not in table and arn.startswith(region.arn("table/")) else None
+    resource = region.resource(arn) or ""
+    table, separator, label = resource.removeprefix("table/").partition("/stream/")
+    return (table, label) if separator and ":" not in table and resource.startswith("table/") else None
 
 
 def shard_id(shard: Shard) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from atoll import limits
+from atoll.arns import Arn
 from atoll.errors import (
     ApiError,
     access_denied,
@@ -351,7 +352,8 @@ def invalid_resource_arn(arn: str) -> ApiError:
 
 
 def foreign_resource(arn: str, account: str) -> ApiError:
-    return access_denied(f"User: arn:aws:iam::{account}:root is not authorized to access the resource: {arn}")
+    user = Arn("iam", "", account, "root")
+    return access_denied(f"User: {user} is not authorized to access the resource: {arn}")
 
 
 def resource_arn_not_found(arn: str) -> ApiError:

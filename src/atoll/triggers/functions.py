@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from atoll import arns
 from atoll.database.region import Region
 from atoll.triggers.batches import Outcome
 from atoll.triggers.registry import Destination, Function, Registry
@@ -40,16 +41,18 @@ class Functions:
     def find(self, given: str) -> Function | None:
         """By its name or ARN, with or without a version."""
         if given.startswith("arn:"):
-            prefix = self.arn("")
-            if not given.startswith(prefix):
+            kind, _, given = (self._region.resource(given, "lambda") or "").partition(":")
+            if kind != "function":
                 return None
-            given = given.removeprefix(prefix)
         elif ":function:" in given:
             given = given.rpartition(":function:")[2]
         return self.registry.functions.get(given.partition(":")[0])
 
     def arn(self, name: str) -> str:
-        return f"arn:aws:lambda:{self._region.name}:{self._region.settings.account}:function:{name}"
+        return self._region.arn(f"function:{name}", "lambda")
+
+    def mapping_arn(self, uuid: str) -> str:
+        return self._region.arn(f"event-source-mapping:{uuid}", "lambda")
 
     def new_request_id(self) -> str:
         return str(uuid.uuid4())
@@ -98,12 +101,13 @@ class Functions:
     def destination_arn(self, name: str) -> str:
         """Of a destination or function of the file. To SDKs a destination is a queue."""
         if name in self.registry.destinations:
-            return f"arn:aws:sqs:{self._region.name}:{self._region.settings.account}:{name}"
+            return self._region.arn(name, "sqs")
         return self.arn(name)
 
     def destination(self, arn: str) -> Destination | Function | None:
         """Whatever service an ARN is of, its last part names the destination."""
-        if ":lambda:" in arn:
+        given = arns.parse(arn)
+        if given is not None and given.service == "lambda":
             return self.find(arn)
         return self.registry.destinations.get(arn.rpartition(":")[2])
 

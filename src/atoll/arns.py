@@ -1,0 +1,40 @@
+"""Amazon Resource Names: arn:partition:service:region:account:resource."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Arn(NamedTuple):
+    service: str
+    region: str
+    account: str
+    resource: str
+    partition: str = "aws"
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
+
+    @property
+    def table(self) -> str:
+        """The name, if it is of a table or of what belongs to one; else empty."""
+        kind, _, rest = self.resource.partition("/")
+        return rest.partition("/")[0] if kind == "table" else ""
+
+
+def parse(text: str) -> Arn | None:
+    """None if it is no ARN. Only a resource may contain colons."""
+    parts = text.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn":
+        return None
+    _, partition, service, region, account, resource = parts
+    return Arn(service, region, account, resource, partition)
+
+
+_TABLE = re.compile(r"arn:aws[\w-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[a-zA-Z0-9_.-]{3,255}")
+
+
+def parse_table(text: str) -> Arn | None:
+    """None if it is not the ARN of a table, in the form that DynamoDB asks for."""
+    return parse(text) if _TABLE.fullmatch(text) else None
