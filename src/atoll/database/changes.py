@@ -35,8 +35,11 @@ def append(
     counter, prefix = table.log_of(row_key)
     sequence = tx.add(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))
-    if old is not None and not table.keeps_old_images:
+    log_old, log_new = table.logged_images
+    if old is not None and not log_old:
         old = (old[0], b"")
+    if new is not None and not log_new:
+        new = (new[0], b"")
     tx.put(prefix + sequence.to_bytes(8, "big"), fmt.change_row(version, written_ms, cause, keys, old, new))
     return sequence
 

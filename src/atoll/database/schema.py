@@ -276,10 +276,12 @@ class Table:
         return lambda item: prefix + partition(item) + sort(item)
 
     @cached_property
-    def keeps_old_images(self) -> bool:
-        """Whether the change log keeps what an item was. Nobody but a stream asks for it, and a stream never shows what
-        was written before it."""
-        return self.stream is not None and self.stream.enabled and self.stream.view_type in OLD_VIEWS
+    def logged_images(self) -> tuple[bool, bool]:
+        """Whether the change log keeps what an item was, and what it became. Nobody but a stream asks for it, and a
+        stream never shows what was written before it."""
+        if self.stream is None or not self.stream.enabled:
+            return False, False
+        return self.stream.view_type in OLD_VIEWS, self.stream.view_type in NEW_VIEWS
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """Where the changes of this item go: the counter that numbers them, and what their keys begin with."""

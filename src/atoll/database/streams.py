@@ -305,7 +305,7 @@ def record_of(
     body["SizeBytes"] = size
     record: dict[str, Any] = {
         "eventID": md5((description.table_id + number).encode(), usedforsecurity=False).hexdigest(),
-        "eventName": "INSERT" if not change.old_size else "REMOVE" if change.new is None else "MODIFY",
+        "eventName": "INSERT" if not change.old_size else "REMOVE" if not change.new_size else "MODIFY",
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
         "awsRegion": region_name,
