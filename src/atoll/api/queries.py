@@ -49,9 +49,10 @@ class Target:
         return key if self.index is None else {**key, **self.index.keys.key_of(item)}
 
     def row_key(self, key: Item) -> bytes:
+        row_key = self.table.item_key(key)
         if self.index is None:
-            return self.table.item_key(key)
-        entry_key = indexes.entry_key(self.table, self.index, key)
+            return row_key
+        entry_key = indexes.entry_key(self.index, key, row_key)
         if entry_key is None:
             raise key_texts.start_key_invalid()
         return entry_key
@@ -84,11 +85,6 @@ def check_select(body: Body) -> None:
         raise texts.select_specific_without_projection()
 
 
-def held_by(target: Target, index: Index) -> frozenset[str]:
-    """The attributes that an index which does not project all has."""
-    return frozenset((*target.table.keys.names, *index.keys.names, *index.projection.attributes))
-
-
 def must_fetch(target: Target, select: str | None, projection: Projection | None) -> bool:
     """Whether whole items are needed that the index does not hold: a local index fetches them, a global one refuses."""
     index = target.index
@@ -100,7 +96,7 @@ def must_fetch(target: Target, select: str | None, projection: Projection | None
         return True
     if projection is None:
         return False
-    missing = sorted(projection.attributes - held_by(target, index))
+    missing = sorted(projection.attributes - target.table.projected_names(index))
     if missing and not index.local:
         raise texts.not_projected(index.name, missing)
     return bool(missing)
@@ -151,7 +147,7 @@ def _must_fetch(
     if filter_ is not None:
         keys.check_scalars(target.table, filter_.entered)
         if target.index is not None and target.index.projection.type != "ALL":
-            missing = sorted(filter_.attributes - held_by(target, target.index))
+            missing = sorted(filter_.attributes - target.table.projected_names(target.index))
             if missing:
                 raise texts.filter_not_projected(target.index.name, missing)
     return fetch

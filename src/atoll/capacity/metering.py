@@ -283,6 +283,5 @@ def _changed(tx: Transaction, one: Write, of: Sequence[Index]) -> list[Index]:
     new = one.decide(old)
     if not isinstance(new, Image | None):
         return []
-    items = [image.item if image is not None else {} for image in (old, new)]
-    entries = [[indexes.entry(one.table, index, item) for item in items] for index in of]
+    entries = [[indexes.entry(one.table, index, image, one.row_key) for image in (old, new)] for index in of]
     return [index for index, (before, after) in zip(of, entries, strict=True) if before != after]

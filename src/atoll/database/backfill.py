@@ -47,7 +47,7 @@ def _remove(tx: Transaction, table: Table, index: Index, now_ms: int) -> None:
 def _backfill(tx: Transaction, table: Table, index: Index) -> bool:
     """Do some items; returns whether all are done."""
 
-    def visit(_: bytes, stored: bytes) -> None:
-        indexes.add(tx, table, index, Row(stored).item)
+    def visit(row_key: bytes, stored: bytes) -> None:
+        indexes.add(tx, table, index, row_key, Row(stored))
 
     return walk(tx, table.space, fmt.backfill_key(index.space), ITEMS, visit)

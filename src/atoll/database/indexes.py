@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -71,79 +72,83 @@ def check_updated_keys(table: Table, item: Item, updated: Container[str]) -> Non
     check_keys(table, item)
 
 
-def entry_key(table: Table, index: Index, item: Item) -> bytes | None:
-    for attribute in index.keys.attributes:
+def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
+    """Where the item's entry stands, if it has one. `row_key` is the item's own."""
+    for name, type_ in index.keys.name_types:
         # An item from before the index may have another type there, or nothing, which an index key cannot be.
-        if not item.get(attribute.name, _ABSENT).get(attribute.type):
+        if not item.get(name, _ABSENT).get(type_):
             return None
-    return fmt.space_prefix(index.space) + index.keys.encode(item) + _table_suffix(table, item)
+    # Behind the index's key, the table's own key without its space and hash tells entries of equal keys apart.
+    return fmt.space_prefix(index.space) + index.keys.encode(item) + row_key[12:]
 
 
 _ABSENT: values.AttributeValue = {}
 
 
-def _table_suffix(table: Table, item: Item) -> bytes:
-    """What tells entries of equal index keys apart: the table's own key, without its hash."""
-    return table.keys.encode(item)[8:]
+class Stored(Protocol):
+    """An item as it is stored, or will be."""
+
+    @property
+    def item(self) -> Item: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def json(self) -> bytes: ...
 
 
-def projected(table: Table, index: Index, item: Item) -> Item:
-    if index.projection.type == "ALL":
-        return item
-    names = {*table.keys.names, *index.keys.names, *index.projection.attributes}
-    return {name: value for name, value in item.items() if name in names}
+class Entry(NamedTuple):
+    key: bytes
+    row: bytes
+    size: int
 
 
-def entry(table: Table, index: Index, item: Item) -> tuple[bytes, bytes] | None:
-    """The item's row in the index, if it has one."""
-    key = entry_key(table, index, item)
+def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> Entry | None:
+    """The row in the index of an item, if there is an item and it has one."""
+    if of is None:
+        return None
+    key = entry_key(index, of.item, row_key)
     if key is None:
         return None
     if index.projection.type == "ALL":
-        return key, fmt.entry_row(values.item_size(item), orjson.dumps(item))
-    part = projected(table, index, item)
-    return key, fmt.entry_row(values.item_size(part), orjson.dumps(part))
+        return Entry(key, fmt.entry_row(of.size, of.json), of.size)
+    names = table.projected_names(index)
+    part = {name: value for name, value in of.item.items() if name in names}
+    size = values.item_size(part)
+    return Entry(key, fmt.entry_row(size, orjson.dumps(part)), size)
 
 
-def apply(tx: Transaction, table: Table, old: Item | None, new: Item | None) -> list[Arm]:
+def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new: Stored | None) -> list[Arm]:
     """Bring all indexes from the old item to the new one; the arms are those that were touched."""
     arms = []
     for index in table.indexes:
         if index.status == "DELETING":
             continue
-        before = entry(table, index, old) if old is not None else None
-        after = entry(table, index, new) if new is not None else None
-        if index.backfilling and before is not None and tx.get(before[0]) is None:
+        before, after = entry(table, index, old, row_key), entry(table, index, new, row_key)
+        if index.backfilling and before is not None and tx.get(before.key) is None:
             before = None  # the backfill has not come to this item yet
         if before == after:
             continue
-        moved = before is not None and after is not None and before[0] != after[0]
+        moved = before is not None and after is not None and before.key != after.key
         if before is not None and (after is None or moved):
-            tx.delete(before[0])
+            tx.delete(before.key)
         if after is not None:
-            tx.put(*after)
+            tx.put(after.key, after.row)
         _count(tx, index, before, after)
-        arms.append(Arm(index, _size(before), _size(after), moved))
+        arms.append(Arm(index, before.size if before else None, after.size if after else None, moved))
     return arms
 
 
-def add(tx: Transaction, table: Table, index: Index, item: Item) -> None:
+def add(tx: Transaction, table: Table, index: Index, row_key: bytes, item: Stored) -> None:
     """Give a stored item its entry in an index that is being made, unless a write has done so."""
-    row = entry(table, index, item)
-    if row is not None and tx.get(row[0]) is None:
-        tx.put(*row)
-        _count(tx, index, None, row)
+    made = entry(table, index, item, row_key)
+    if made is not None and tx.get(made.key) is None:
+        tx.put(made.key, made.row)
+        _count(tx, index, None, made)
 
 
-def _size(row: tuple[bytes, bytes] | None) -> int | None:
-    return None if row is None else fmt.Entry(row[1]).size
-
-
-def _count(
-    tx: Transaction, index: Index, before: tuple[bytes, bytes] | None, after: tuple[bytes, bytes] | None
-) -> None:
+def _count(tx: Transaction, index: Index, before: Entry | None, after: Entry | None) -> None:
     rows = (after is not None) - (before is not None)
-    size = (_size(after) or 0) - (_size(before) or 0)
+    size = (after.size if after else 0) - (before.size if before else 0)
     if rows:
         tx.add(fmt.count_counter(index.space), rows)
     if size:

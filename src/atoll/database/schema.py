@@ -252,6 +252,15 @@ class Table:
     def _indexes_by_name(self) -> dict[str, Index]:
         return {index.name: index for index in self.indexes}
 
+    def projected_names(self, index: Index) -> frozenset[str]:
+        """The attributes that an index which does not project all has."""
+        return self._projected_names[index.name]
+
+    @cached_property
+    def _projected_names(self) -> dict[str, frozenset[str]]:
+        own = self.keys.names
+        return {i.name: frozenset((*own, *i.keys.names, *i.projection.attributes)) for i in self.indexes}
+
     @cached_property
     def local_indexes(self) -> tuple[Index, ...]:
         return tuple(index for index in self.indexes if index.local)

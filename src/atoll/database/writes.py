@@ -238,7 +238,7 @@ def _change(
     else:
         tx.delete(row_key)
     if table.indexes:
-        outcome.arms = indexes.apply(tx, table, old.item if old else None, new.item if new else None)
+        outcome.arms = indexes.apply(tx, table, row_key, old, new)
     if table.ttl is not None:
         expiry.apply(tx, table.ttl, row_key, old.item if old else None, new.item if new else None)
     before = (old.size, old.json) if old is not None else None
