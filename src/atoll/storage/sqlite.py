@@ -21,7 +21,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,10 @@ class SQLiteEngine:
         self._finish_checkpoint = False
         write.set_wal_hook(self._note_log_pages)
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # asked once: it makes a system call
+
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         rows = self._reader
         try:
@@ -160,12 +164,11 @@ class SQLiteEngine:
             raise RuntimeError("the store is closed")
         if self._broken:
             raise Corrupt(str(self._broken))
-        loop = asyncio.get_running_loop()
-        pending = _Pending(fn, loop.create_future())
+        pending = _Pending(fn, self._loop.create_future())
         self._queue.append(pending)
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._take_turn)
+            self._loop.call_soon(self._take_turn)
         await pending.future
         if isinstance(pending.error, apsw.Error):
             raise fault(pending.error) from pending.error
@@ -182,7 +185,7 @@ class SQLiteEngine:
             return
         self._closed = True
         if self._busy:
-            self._drained = asyncio.get_running_loop().create_future()
+            self._drained = self._loop.create_future()
             await self._drained
         self._drop_kept()
         self._committer.shutdown()
@@ -203,18 +206,16 @@ class SQLiteEngine:
         if self._turn is None or self._turn.try_acquire():
             self._run()
             return
-        loop = asyncio.get_running_loop()
-        waiting = loop.run_in_executor(self._committer, self._turn.acquire)
+        waiting = self._loop.run_in_executor(self._committer, self._turn.acquire)
         waiting.add_done_callback(lambda _: self._run())
 
     def _run(self) -> None:
         batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
         wrote = False
         writer = self._writer
-        loop = asyncio.get_running_loop()
         if self._broken:
             self._pass_turn()
-            loop.call_soon(self._answer, batch, self._broken)
+            self._loop.call_soon(self._answer, batch, self._broken)
             return
         self._drop_kept()
         try:
@@ -234,18 +235,18 @@ class SQLiteEngine:
         except Exception as error:
             writer.roll_back()
             self._pass_turn()
-            loop.call_soon(self._answer, batch, error)
+            self._loop.call_soon(self._answer, batch, error)
             return
         if not wrote:
             self._pass_turn()
-            loop.call_soon(self._answer, batch, None)
+            self._loop.call_soon(self._answer, batch, None)
         elif self._turn is not None:
-            committing = loop.run_in_executor(self._committer, self._commit)
+            committing = self._loop.run_in_executor(self._committer, self._commit)
             committing.add_done_callback(lambda done: self._answer(batch, done.exception()))
         elif self._sync is not None:
             self._sync.start(partial(self._synced, batch))
         else:
-            loop.call_soon(self._synced, batch, None)
+            self._loop.call_soon(self._synced, batch, None)
 
     def _run_one(self, pending: _Pending) -> bool:
         """Run one function; whether it wrote anything. Raises what SQLite raises: it spoils the batch."""
@@ -295,8 +296,7 @@ class SQLiteEngine:
                 pending.future.set_result(None)
         if self._finish_checkpoint and self._turn is None and not self._broken:
             self._finish_checkpoint = False
-            loop = asyncio.get_running_loop()
-            finishing = loop.run_in_executor(self._checkpoint_thread, self._checkpoint, self._checkpointer)
+            finishing = self._loop.run_in_executor(self._checkpoint_thread, self._checkpoint, self._checkpointer)
             finishing.add_done_callback(lambda _: self._go_on())
         else:
             self._go_on()
@@ -328,8 +328,8 @@ class SQLiteEngine:
         ):
             return
         self._checkpointing = True
-        loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._checkpoint_thread, self._checkpoint_beside).add_done_callback(self._look_at_rest)
+        checkpoint = self._loop.run_in_executor(self._checkpoint_thread, self._checkpoint_beside)
+        checkpoint.add_done_callback(self._look_at_rest)
 
     def _checkpoint_beside(self) -> int:
         done = self._checkpoint(self._checkpointer)
