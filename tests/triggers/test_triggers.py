@@ -550,6 +550,33 @@ class TestDeclaredTriggers:
         world.story(tell)
 
 
+class TestStop:
+    def test_an_invocation_that_nobody_waits_for_is_ended_first(self, world: World) -> None:
+        async def tell() -> None:
+            world.functions.gate = asyncio.Event()
+            await api.invoke(world.triggers, {"FunctionName": "f", "InvocationType": "Event", "Payload": b"7"})
+            stopping = asyncio.create_task(world.triggers.stop())
+            await asyncio.wait([stopping], timeout=0.05)
+            assert not stopping.done()
+            world.functions.gate.set()
+            await stopping
+            assert world.functions.events["f"] == [7]
+
+        world.story(tell)
+
+    def test_one_that_does_not_end_is_not_waited_for(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("STOP_S", "KILLED_S"):
+            monkeypatch.setattr(f"atoll.triggers.poller.{name}", 0.01)
+
+        async def tell() -> None:
+            world.functions.gate = asyncio.Event()
+            await api.invoke(world.triggers, {"FunctionName": "f", "InvocationType": "Event"})
+            await world.triggers.stop()
+            assert not world.functions.events
+
+        world.story(tell)
+
+
 @settings(max_examples=60)
 @given(data=st.data())
 def test_no_change_is_missed_over_crashes_splits_and_failures(tmp_path_factory: Any, data: st.DataObject) -> None:

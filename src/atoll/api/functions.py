@@ -6,7 +6,6 @@ Functions are not made here: they are those of the file that the server was give
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -233,17 +232,11 @@ async def invoke(triggers: Triggers, body: Body) -> Invoked:
     check("Invoke", {"FunctionName": body["FunctionName"], "InvocationType": kind})
     if kind == "DryRun":
         return Invoked(204)
-    functions = triggers.functions
-    invocation = asyncio.create_task(functions.invoke(function, payload, functions.new_request_id()))
+    invocation = triggers.invocation(function, payload)
     if kind == "Event":
-        _UNDER_WAY.add(invocation)
-        invocation.add_done_callback(_UNDER_WAY.discard)
         return Invoked(202)
     outcome = await invocation
     return Invoked(200, outcome.payload, outcome.error)
-
-
-_UNDER_WAY: set[asyncio.Task[batches.Outcome]] = set()
 
 
 def _found(functions: Functions, name: str) -> Function:

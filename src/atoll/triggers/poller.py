@@ -19,17 +19,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from atoll.database import format as fmt
 from atoll.database import streams
 from atoll.database.region import Region
 from atoll.storage.engine import Full, Snapshot, Transaction
 from atoll.triggers import batches, events, lanes, mapping
-from atoll.triggers.batches import Advance, Discard, Gathered, Invoke, Lane, Record, Wait
+from atoll.triggers.batches import Advance, Discard, Gathered, Invoke, Lane, Outcome, Record, Wait
 from atoll.triggers.functions import Functions
 from atoll.triggers.lanes import Found, Key, Place, Plan
 from atoll.triggers.mapping import Mapping
-from atoll.triggers.registry import Trigger
+from atoll.triggers.registry import Function, Trigger
 
 LOOK_MS = 50
 LOOK_IDLE_MS = 500
@@ -37,6 +38,8 @@ LOOK_IDLE_MS = 500
 RETRY_MS = 1_000
 STOP_S = 5.0
 """Functions that run when the server stops have this long to end."""
+KILLED_S = 1.0
+"""And this long to be gone after they were killed."""
 
 # Mappings of the file have ids that follow from what they connect, so that a restart finds how far they had come.
 DECLARED = uuid.UUID("5b5f1d0e-2f0b-4a3c-9d1c-6a3d1f6c7e11")
@@ -106,6 +109,8 @@ class Triggers:
         """What was said of triggers that have nothing to follow."""
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
+        self._invocations: set[asyncio.Task[Outcome]] = set()
+        """Those that clients have asked for."""
         self._stopping = False
 
     def wake(self) -> None:
@@ -152,12 +157,21 @@ class Triggers:
         self._stopping = True
         self.wake()
         async with self._passing:
-            running = self._running()
+            running: list[asyncio.Task[Any]] = [*self._running(), *self._invocations]
         if running:
             await asyncio.wait(running, timeout=STOP_S)
         for task in self._running():
             task.cancel()
         self.functions.close()
+        if self._invocations:  # what was killed tells those who wait for it
+            await asyncio.wait(self._invocations, timeout=KILLED_S)
+
+    def invocation(self, function: Function, event: bytes) -> asyncio.Task[Outcome]:
+        """Call a function once, whether anybody waits for its answer or not."""
+        task = asyncio.create_task(self.functions.invoke(function, event, self.functions.new_request_id()))
+        self._invocations.add(task)
+        task.add_done_callback(self._invocations.discard)
+        return task
 
     def _running(self) -> list[asyncio.Task[None]]:
         return [follower.task for follower in self._followers.values() if follower.task is not None]
