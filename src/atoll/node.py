@@ -174,8 +174,8 @@ class Node:
             now_ms = until(self.clock.now_ms())
             while not self._stopping:
                 wake_ms = await self.settle()
-                if wake_ms is None or wake_ms > now_ms:
-                    break
+                if wake_ms is None or not self.clock.now_ms() < wake_ms <= now_ms:
+                    break  # what should have been done before, and was not when it could be, holds up no clock
                 self.clock.set(wake_ms)
                 await asyncio.sleep(0)
             back = now_ms < self.clock.now_ms()

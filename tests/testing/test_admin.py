@@ -22,6 +22,7 @@ from atoll.clock import ManualClock
 from atoll.node import Config, Node
 from atoll.security.credentials import FILE_NAME, Credential, Credentials
 from atoll.testing.local import LocalServer
+from atoll.triggers.poller import Triggers
 
 Answer = tuple[int, Any]
 
@@ -223,6 +224,20 @@ class TestStepByStep:
         server.clock.advance("25h")
         assert seen == [0, 4, 8, 12, 16, 20, 24]
         assert server.clock.time() * 1000 == pytest.approx(start_ms + 25 * 3600 * 1000)
+
+    def test_what_was_to_be_done_in_the_past_does_not_set_the_clock_back(
+        self, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        moments = [server.clock.time()]
+
+        async def settle(triggers: Triggers) -> int:
+            moments.append(triggers.region.clock.now_ms() / 1000)
+            return round(moments[0] * 1000) - 5_000
+
+        monkeypatch.setattr(Triggers, "settle", settle)
+        server.clock.advance("1h")
+        assert moments == sorted(moments)
+        assert server.clock.time() == pytest.approx(moments[0] + 3600)
 
     def test_two_who_move_the_clock_at_once_both_do(self, server: LocalServer) -> None:
         before = server.clock.now
