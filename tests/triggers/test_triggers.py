@@ -550,6 +550,26 @@ class TestDeclaredTriggers:
         world.story(tell)
 
 
+    def test_a_start_without_the_file_loses_no_place(self, worlds: Callable[..., World]) -> None:
+        world = worlds(Trigger("users", "f", None, {}))
+        registry = world.registry
+
+        async def tell() -> None:
+            await world.table()
+            await world.put("a")
+            await world.triggers.settle()
+            world.registry = type(registry)({}, {}, ())
+            world.restart()
+            await world.put("b")
+            await world.triggers.settle()
+            world.registry = registry
+            world.restart()
+            await world.triggers.settle()
+            assert world.functions.given() == ["b"]
+
+        world.story(tell)
+
+
 class TestStop:
     def test_an_invocation_that_nobody_waits_for_is_ended_first(self, world: World) -> None:
         async def tell() -> None:

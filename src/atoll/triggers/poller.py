@@ -336,7 +336,8 @@ class Triggers:
     # What the file declares
 
     async def _declare(self) -> None:
-        """Make the mappings that the file's triggers ask for: again whenever a table has changed."""
+        """Make the mappings that the file's triggers ask for: again whenever a table has changed. A server that is
+        started without functions leaves them as they are, so that they go on where they were when it has them again."""
         if not self.functions.registry.functions:
             return
         generation = await self.region.read(lambda snapshot: snapshot.counter(fmt.GENERATION))
