@@ -12,6 +12,7 @@ from atoll import node as node_module
 from atoll.api import operations
 from atoll.clock import ManualClock
 from atoll.database.region import Region
+from atoll.errors import ApiError
 from atoll.node import Config, Node
 from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
@@ -74,6 +75,35 @@ def test_stored_regions_go_on_by_themselves(tmp_path: Path) -> None:
 
     asyncio.run(before())
     assert asyncio.run(after()) == {"us-east-1", "eu-west-1"}
+
+
+REGIONS = ["us-east-1", "us-gov-west-1", "mars-north-1", "local", "localhost"]
+NO_REGIONS = ["us", "Us-East-1", "us-east-1.bak", "../us-east-1", "us-east-1/x", "us-east-1\n", "us-" + "x" * 61]
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_a_region_is_made_when_it_is_first_named(tmp_path: Path, name: str) -> None:
+    async def tell() -> None:
+        node = Node(Config(data=tmp_path, port=0), ManualClock(START_MS))
+        await node.start()
+        assert await call(node, name, "ListTables") == {"TableNames": []}
+        await node.stop()
+
+    asyncio.run(tell())
+    assert (tmp_path / name).is_dir()
+
+
+@pytest.mark.parametrize("name", NO_REGIONS)
+def test_what_cannot_be_a_region_makes_no_store(tmp_path: Path, name: str) -> None:
+    async def tell() -> None:
+        node = Node(Config(data=tmp_path / "data", port=0), ManualClock(START_MS))
+        await node.start()
+        with pytest.raises(ApiError, match="Invalid region"):
+            node.region(name)
+        await node.stop()
+
+    asyncio.run(tell())
+    assert [path.name for path in tmp_path.rglob("*") if path.is_dir()] == ["data", "us-east-1"]
 
 
 def test_a_copy_of_a_store_is_no_region(tmp_path: Path) -> None:

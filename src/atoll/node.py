@@ -46,7 +46,8 @@ from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
 
-REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
+# What is shaped like a Region's name, and the two that are usual with DynamoDB Local. Each is a directory.
+REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
 # How long the background steps may not look for work that another process of this node has left.
 LOOK_AGAIN_MS = 1_000
