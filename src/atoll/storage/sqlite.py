@@ -41,7 +41,7 @@ BATCH = 256
 # The log is given back to the file after so many pages, little and often, beside the commits. SQLite starts the log
 # again from its beginning, and syncs the file, only when all of it was given back, which under constant load it never
 # is. So the file is synced here, the pages that came meanwhile are given back in turn, and when few remain (or too many
-# have come together), the thread that commits gives back the rest before the next batch.
+# have come together), the rest is given back before the next batch.
 CHECKPOINT_PAGES = 500
 CHECKPOINT_REST_PAGES = 100
 LOG_PAGES = 16_000
@@ -265,7 +265,7 @@ class SQLiteEngine:
             self._writer.commit()
             if self._finish_checkpoint and not self._broken:
                 self._finish_checkpoint = False
-                self._checkpoint(self._connections[0])
+                self._checkpoint_thread.submit(self._checkpoint, self._checkpointer).result()  # behind one that runs
         except BaseException:
             self._writer.roll_back()
             raise
