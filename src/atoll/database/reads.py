@@ -5,7 +5,7 @@ A page ends after `limit` rows, or before its rows would exceed 1 MB; both count
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from atoll import limits
@@ -109,26 +109,26 @@ def page(
     fetch: bool = False,
 ) -> Page:
     """Read on from the range's start (its end, if `reverse`). `fetch` reads the whole items behind a local index."""
-    result = Page([], 0, 0, None, [])
-    row: Row | Entry | None = None
     examined: list[Row | Entry] = []
+    size = 0
+    last = None
     read = Row if index is None else Entry
     for _, stored in snapshot.scan(range_.start, range_.end, reverse=reverse, limit=limit):
-        following = read(stored)
-        if result.size + following.size > limits.PAGE_BYTES and row is not None:
-            result.last = row
+        row = read(stored)
+        size += row.size
+        if size > limits.PAGE_BYTES and examined:
+            size -= row.size
+            last = examined[-1]
             break
-        row = following
         examined.append(row)
-        result.size += row.size
     else:
-        if limit is not None and len(examined) == limit:
-            result.last = row
-    result.scanned = len(examined)
-    rows: Iterable[Row | Entry] = examined
+        if len(examined) == limit:
+            last = examined[-1]
+    rows, fetched_sizes = examined, []
     if fetch:
-        whole = [r for r in get_many(snapshot, [table.item_key(r.item) for r in examined]) if r is not None]
-        result.fetched_sizes = [r.size for r in whole]
-        rows = whole
-    result.rows = [r for r in rows if keep is None or keep(r.item)]
-    return result
+        whole = get_many(snapshot, [table.item_key(row.item) for row in examined])
+        rows = [row for row in whole if row is not None]
+        fetched_sizes = [row.size for row in rows]
+    if keep is not None:
+        rows = [row for row in rows if keep(row.item)]
+    return Page(rows, len(examined), size, last, fetched_sizes)
