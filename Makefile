@@ -26,8 +26,11 @@ check: setup
 	$(RUN)/mypy
 
 # The same generated requests to Atoll and to DynamoDB Local (needs Java and npm; installs them where apt-get can).
+# `make differential COUNT=20000 SEED=1` sends more of them, and others.
+differential: COUNT ?= 6000
+differential: SEED ?= 0
 differential: setup
-	$(RUN)/python -m tests.differential
+	DIFFERENTIAL_COUNT=$(COUNT) DIFFERENTIAL_SEED=$(SEED) $(RUN)/python -m tests.differential
 
 # Programs that have to be fetched: the AWS CLI, aiobotocore, the JavaScript SDK (installs node where apt-get can).
 programs: setup

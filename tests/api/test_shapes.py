@@ -100,6 +100,16 @@ def test_lenient_json_is_set_right() -> None:
         ("GetItem", {"AttributesToGet": "a"}, "Unexpected field type"),
         ("Scan", {"Limit": "1"}, "STRING_VALUE cannot be converted to Integer"),
         ("Scan", {"Limit": True}, "TRUE_VALUE cannot be converted to Integer"),
+        # A limit beyond 64 bits went to the engine, which failed.
+        ("Scan", {"Limit": 1 << 31}, "NUMBER_VALUE cannot be converted to Integer"),
+        ("Scan", {"Limit": 1 << 64}, "NUMBER_VALUE cannot be converted to Integer"),
+        ("Scan", {"Limit": 1e300}, "DECIMAL_VALUE cannot be converted to Integer"),
+        ("Scan", {"Limit": float("inf")}, "DECIMAL_VALUE cannot be converted to Integer"),
+        (
+            "CreateTable",
+            {"ProvisionedThroughput": {"ReadCapacityUnits": 1 << 63}},
+            "NUMBER_VALUE cannot be converted to Long",
+        ),
         (
             "CreateTable",
             {"ProvisionedThroughput": {"ReadCapacityUnits": "1"}},

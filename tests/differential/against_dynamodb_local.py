@@ -11,11 +11,12 @@ import pytest
 from differential import definitions, legacy, malformed, multi, partiql, queries, single, syntax
 from differential.pair import Pair
 from differential.tables import Step
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.engine import ConjectureRunner
 
 COUNT = int(os.environ.get("DIFFERENTIAL_COUNT", "6000"))
-RANDOM = os.environ.get("DIFFERENTIAL_RANDOM", "") not in ("", "0")
+SEED = int(os.environ.get("DIFFERENTIAL_SEED", "0"))
 
 # The families of requests, with the share of all requests in percent and the usual number of steps of one example.
 FAMILIES: dict[str, tuple[st.SearchStrategy[list[Step]], int, int]] = {
@@ -41,12 +42,14 @@ CHOSEN = os.environ.get("DIFFERENTIAL_FAMILIES", ",".join(FAMILIES)).split(",")
 
 
 @pytest.mark.parametrize("family", CHOSEN)
-def test_answers_agree(family: str, pair: Pair) -> None:
+def test_answers_agree(family: str, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     scenarios, share, steps = FAMILIES[family]
+    # Hypothesis would send each scenario five times more with parts of it copied over others. New ones find more.
+    monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda runner, data: None)
 
+    @seed(SEED)
     @settings(
         max_examples=max(COUNT * share // 100 // steps, 5),
-        derandomize=not RANDOM,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),

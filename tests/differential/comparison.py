@@ -36,6 +36,8 @@ INCIDENTAL = {
     "TableStatus",
     "WarmThroughput",
 }
+# Members that make a request read a part only.
+PARTIAL = {"ExclusiveStartKey", "Limit", "TotalSegments"}
 # Lists without an order of their own.
 UNORDERED = {"AttributeDefinitions", "LocalSecondaryIndexes", "GlobalSecondaryIndexes", "NonKeyAttributes"}
 
@@ -81,8 +83,35 @@ def compare(step: Step, atoll: Answer, oracle: Answer) -> Difference | None:
     if same(step, atoll, oracle):
         return None
     ours, theirs = outcome(atoll), outcome(oracle)
-    explanation = next((known for known in EXPLAINED if known.covers(step.operation, step.body, ours, theirs)), None)
-    return Difference(step, atoll, oracle, explanation)
+    if step.operation == "BatchExecuteStatement" and atoll.ok and oracle.ok:
+        return Difference(step, atoll, oracle, explained_in_batch(step, atoll, oracle))
+    return Difference(step, atoll, oracle, explanation_of(step.operation, step.body, ours, theirs))
+
+
+def explanation_of(operation: str, body: Any, ours: str, theirs: str) -> Explained | None:
+    return next((known for known in EXPLAINED if known.covers(operation, body, ours, theirs)), None)
+
+
+def explained_in_batch(step: Step, atoll: Answer, oracle: Answer) -> Explained | None:
+    """A reason for each statement that was answered differently, as if it had come alone; the last one is told."""
+    explanation = None
+    responses = (normalised(answer.body["Responses"]) for answer in (atoll, canonical(oracle)))
+    for statement, ours, theirs in zip(step.body["Statements"], *responses, strict=True):
+        if ours != theirs:
+            outcomes = (error_of_statement(response) for response in (ours, theirs))
+            explanation = explanation_of("ExecuteStatement", statement, *outcomes)
+            if explanation is None:
+                return None
+    return explanation
+
+
+def error_of_statement(response: dict[str, Any]) -> str:
+    """The outcome that ExecuteStatement would have had."""
+    if "Error" not in response:
+        return "success"
+    code = response["Error"]["Code"]
+    exception = {"ValidationError": "ValidationException"}.get(code, f"{code}Exception")
+    return f"400 {exception}: {response['Error']['Message']}"
 
 
 def same(step: Step, atoll: Answer, oracle: Answer) -> bool:
@@ -135,8 +164,8 @@ def details(answer: Answer) -> Any:
 
 def comparable(answer: Answer, step: Step) -> Any:
     body = normalised(answer.body)
-    if step.operation == "Scan" and isinstance(step.body, dict) and step.body.get("Segment"):
-        return {}  # which items lie in one segment is each server's own affair
+    if is_part(step):
+        return {}  # which items it has is each server's own affair
     if step.operation == "TransactGetItems":  # of an item that has nothing to show the service shows nothing
         body["Responses"] = [response if response.get("Item") else {} for response in body["Responses"]]
     if step.unordered:
@@ -145,6 +174,16 @@ def comparable(answer: Answer, step: Step) -> Any:
         for table, found in body.get("Responses", {}).items() if isinstance(body.get("Responses"), dict) else ():
             body["Responses"][table] = sorted(found, key=_json)
     return body
+
+
+def is_part(step: Step) -> bool:
+    """One segment of a Scan, or one page of what has no order that all agree on."""
+    if step.operation not in ("Scan", "Query") or not isinstance(step.body, dict):
+        return False
+    if step.operation == "Scan" and step.body.get("Segment"):
+        return True
+    ordered = step.operation == "Query" and ("IndexName" not in step.body or not step.unordered)
+    return not step.walk and not ordered and not PARTIAL.isdisjoint(step.body)
 
 
 def canonical(oracle: Answer) -> Answer:
@@ -195,7 +234,9 @@ def normalised(value: Any) -> Any:
     return {
         name: sorted(normalised(content), key=_json) if name in UNORDERED else normalised(content)
         for name, content in value.items()
-        if name not in INCIDENTAL and not (name == "ProvisionedThroughput" and on_demand(content))
+        if name not in INCIDENTAL
+        and not (name == "ProvisionedThroughput" and on_demand(content))
+        and not (name == "OnDemandThroughput" and unlimited(content))
     }
 
 
@@ -204,6 +245,11 @@ def on_demand(throughput: Any) -> bool:
     return isinstance(throughput, dict) and not any(
         throughput.get(f"{what}CapacityUnits") for what in ("Read", "Write")
     )
+
+
+def unlimited(maxima: Any) -> bool:
+    """DynamoDB Local tells the maxima that an index does not have."""
+    return isinstance(maxima, dict) and all(maximum == -1 for maximum in maxima.values())
 
 
 def pages(answers: Iterable[Answer]) -> Answer:

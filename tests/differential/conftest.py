@@ -1,8 +1,9 @@
 """The two servers, and the summary of what was compared.
 
-`DIFFERENTIAL_COUNT` is the number of requests; `DIFFERENTIAL_SURVEY=1` collects all differences by kind instead of
-stopping at the first; `DIFFERENTIAL_CANDIDATE` puts another server in Atoll's place (`dynamodb-local` or `dynalite`:
-a check of the harness itself).
+`DIFFERENTIAL_COUNT` is the number of requests, `DIFFERENTIAL_SEED` another number than 0 for other requests than the
+usual ones, `DIFFERENTIAL_FAMILIES=partiql,legacy` the families to compare. `DIFFERENTIAL_SURVEY=1` collects all
+differences by kind instead of stopping at the first. `DIFFERENTIAL_CANDIDATE` puts another server in Atoll's place
+(`dynamodb-local` or `dynalite`: a check of the harness itself).
 """
 
 from __future__ import annotations

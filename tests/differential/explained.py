@@ -80,6 +80,12 @@ SHAPES = [
         local=VALIDATION + "Return values set to invalid value$",
     ),
     Explained(
+        "a write of a batch that is none, or two, is told before what is in the others",
+        operation="^BatchWriteItem$",
+        atoll=VALIDATION + "Supplied AttributeValue has more than one datatypes set",
+        local="^400 " + VALIDATION,
+    ),
+    Explained(
         "parallel scans are checked before expressions, with the service's text",
         operation="^Scan$",
         atoll=VALIDATION + "The Segment parameter is zero-based and must be less than parameter TotalSegments",
@@ -118,10 +124,22 @@ TABLES = [
         local="^400 Resource(NotFound|InUse)Exception: ",
     ),
     Explained(
+        "what is wrong with a projection is told before tables are looked for",
+        operation="^BatchGetItem$",
+        atoll=VALIDATION + "Invalid ProjectionExpression: ",
+        local="ResourceNotFoundException: Cannot do operations on a non-existent table$",
+    ),
+    Explained(
         "an unknown index in a change of indexes is ResourceNotFoundException",
         operation="^UpdateTable$",
         atoll="^400 ResourceNotFoundException",
         local="^500 InternalFailure|Invalid global secondary index name",
+    ),
+    Explained(
+        "the keys of a global index may have several attributes; DynamoDB Local is older",
+        operation="^(Create|Update)Table$",
+        atoll="^success$",
+        local=VALIDATION + "(Key Schema too big|Too many hash keys specified)",
     ),
     Explained(
         "throughput of an on-demand table or index cannot be set; DynamoDB Local takes it, or fails",
@@ -141,6 +159,19 @@ TABLES = [
         request='"Delete": {"IndexName"',
         atoll="^success$",
         local="^success$",
+    ),
+    Explained(
+        "the indexes of an on-demand table have no throughput",
+        operation="^UpdateTable$",
+        request='"BillingMode": "PAY_PER_REQUEST"',
+        atoll="^success$",
+        local="^success$",
+    ),
+    Explained(
+        "a stream is set together with anything else, as Terraform does",
+        operation="^UpdateTable$",
+        atoll="^success$",
+        local=VALIDATION + "Cannot change IOPS and Streams at the same time",
     ),
     Explained(
         "going to provisioned throughput says how much",
@@ -173,6 +204,11 @@ VALUES = [
         "too many digits have one text, whether they are given or computed",
         atoll="Attempting to store more than 38 significant digits in a Number",
         local="DynamoDB only supports precision up to 38 digits",
+    ),
+    Explained(
+        "a value has 32 levels at most wherever it stands; DynamoDB Local takes 33 where it is not put",
+        atoll=VALIDATION + "(ExpressionAttributeValues contains invalid value: )?Nesting Levels have exceeded",
+        local="^success$|ConditionalCheckFailedException|Nesting Levels have exceeded supported limits$",
     ),
     Explained(
         "the text for what is no number",
@@ -209,10 +245,22 @@ VALUES = [
     ),
     Explained(
         "an update is refused an index key of the wrong type; DynamoDB Local lets the item drop out of the index",
-        operation="^UpdateItem$|^TransactWriteItems$",
+        operation="^(UpdateItem|TransactWriteItems|ExecuteStatement)$",
         atoll="Type mismatch for Index Key|TransactionCanceledException: ",
-        local="^success$",
-        request='"indexed"',
+        local="^success$|ConditionalCheckFailedException",
+        request="indexed",
+    ),
+    Explained(
+        "the text for an index key that an update computes as another type",
+        operation="^UpdateItem$",
+        atoll=VALIDATION + "The update expression attempted to update the secondary index key to unsupported type$",
+        local=VALIDATION + "Invalid attribute value type$",
+    ),
+    Explained(
+        "keys are checked as values before expressions are",
+        operation="^(GetItem|Transact(Get|Write)Items)$",
+        atoll=VALIDATION + "(Supplied AttributeValue |The supplied Item contains a null)",
+        local=VALIDATION + "(Invalid \\w+Expression: |Value provided in Expression\\w+ unused)",
     ),
     Explained(
         "a sum beyond the largest number overflows",
@@ -227,7 +275,7 @@ VALUES = [
     Explained(
         "one key in two spellings is a duplicate",
         operation="^BatchGetItem$",
-        request='"numbered"',
+        request='"numbered"|"indexed"',
         atoll=VALIDATION + "Provided list of item keys contains duplicates$",
         local="^success$",
     ),
@@ -238,9 +286,15 @@ VALUES = [
         local=VALIDATION,
     ),
     Explained(
-        "which of several indexes on one attribute is named first is nobody's promise",
-        atoll="A value specified for a secondary index key is not supported.*IndexName: ",
-        local="A value specified for a secondary index key is not supported.*IndexName: ",
+        "keys fit the table before they are compared with one another",
+        operation="^BatchWriteItem$",
+        atoll=VALIDATION + "The provided key element does not match the schema$",
+        local=VALIDATION + "Provided list of item keys contains duplicates$",
+    ),
+    Explained(
+        "which of several indexes is named first is nobody's promise",
+        atoll="(A value specified for a secondary index key is not supported|Type mismatch for Index Key).*IndexName: ",
+        local="A value specified for a secondary index key is not supported.*IndexName: |Type mismatch for Index Key",
     ),
 ]
 
@@ -253,9 +307,10 @@ EXPRESSIONS = [
         local="^success$",
     ),
     Explained(
-        "an update of a key attribute is refused whatever its condition says",
-        operation="^UpdateItem$|^TransactWriteItems$",
-        atoll="This attribute is part of the key$|TransactionCanceledException: .*ValidationError",
+        "an update of a key attribute, and a path into one, is refused whatever the condition says",
+        operation="^(UpdateItem|TransactWriteItems|ExecuteStatement)$",
+        atoll="This attribute is part of the key$|Key attributes must be scalars; "
+        "|TransactionCanceledException: .*ValidationError",
         local="ConditionalCheckFailed",
     ),
     Explained(
@@ -265,9 +320,10 @@ EXPRESSIONS = [
     ),
     Explained(
         "of two actions that cannot be carried out either may be told",
-        operation="^(UpdateItem|TransactWriteItems)$",
+        operation="^(UpdateItem|TransactWriteItems|ExecuteStatement)$",
         atoll=VALIDATION
-        + "(The document path|The provided expression refers|Attempting to store|Number overflow|An operand in)",
+        + "(The document path|The provided expression refers|Attempting to store|Number overflow|An operand in"
+        + "|.*Type mismatch for Index Key)",
         local=VALIDATION + "(The document path|The provided expression refers|DynamoDB only supports|An operand in)",
     ),
     Explained(
@@ -327,11 +383,15 @@ EXPRESSIONS = [
         "what the request's parameters say together is checked before its expressions, and both before the index",
         atoll=VALIDATION
         + "(Cannot specify the|.*ALL_PROJECTED_ATTRIBUTES can be used only|Either the KeyConditions"
-        + "|The (Total)?Segments? parameter is required|Can not use both|Invalid \\w+Expression: )",
+        + "|The (Total)?Segments? parameter is required|Can not use both|Invalid \\w+Expression: "
+        + "|Must specify the AttributesToGet|Value provided in Expression\\w+ unused)",
         local=VALIDATION
         + "(Invalid \\w+Expression: |.*ALL_PROJECTED_ATTRIBUTES can be used only|Value provided in"
         + "|Expression\\w+ contains|If (total )?segments? is specified|Conditions can be of length"
         + "|Key attributes must be scalars|The provided starting key|Exclusive Start Key"
+        + "|.*Condition parameter type does not match|Query condition missed key schema element"
+        + "|One or more parameter values are not valid|Cannot have two attributes with the same name"
+        + "|.*Invalid number of argument|Consistent read cannot be true|Query key condition not supported"
         + "|The table does not have|Invalid table/index name|.*ComparisonOperator \\w+ is not valid)",
     ),
     Explained(
@@ -341,19 +401,29 @@ EXPRESSIONS = [
         + "|.*Select type ALL_ATTRIBUTES is not supported)",
         local=VALIDATION
         + "(Filter Expression can only|Key attributes must be scalars|Conditions can be of length"
-        + "|.*Condition parameter type does not match|.*does not project one or more filter attributes)",
+        + "|.*Condition parameter type does not match|.*does not project one or more filter attributes"
+        + "|Exclusive Start Key)",
     ),
     Explained(
-        "expressions are checked before keys",
-        atoll=VALIDATION + "(Invalid \\w+Expression: |Expression\\w+ contains)",
-        local=VALIDATION
+        "what a query asks of keys is checked before what it shows",
+        operation="^Query$",
+        atoll=VALIDATION + ".*(Condition parameter type does not match schema type|Query condition missed)",
+        local=VALIDATION + "Key attributes must be scalars",
+    ),
+    Explained(
+        "expressions are checked before keys, of the table and of its indexes",
+        atoll=VALIDATION
+        + "(Invalid \\w+Expression: |Expression\\w+ (contains|must not be)|Value provided in Expression\\w+ unused"
+        + "|Key attributes must be scalars)",
+        local="^400 (ValidationException|TransactionCanceledException): "
         + "(The number of conditions on|One or more parameter values are not valid|Invalid attribute value type"
-        + "|.*Type mismatch for key)",
+        + "|.*Type mismatch for (key|Index Key)|Provided list of item keys contains duplicates"
+        + "|Supplied AttributeValue is empty|Hash primary key values must be under)",
     ),
     Explained(
         "the text for consistent reads of a global index",
         atoll=VALIDATION + "Consistent reads are not supported on global secondary indexes$",
-        local=VALIDATION + "Consistent read cannot be true when querying a GSI$",
+        local=VALIDATION + "Consistent read cannot be true when (querying|scanning) a GSI$",
     ),
     Explained(
         "a page may start at the last key of an inclusive range, and find nothing",
@@ -380,21 +450,25 @@ LEGACY = [
     Explained(
         "each table of a batch may speak the old or the new language",
         operation="^BatchGetItem$",
-        atoll="^success$",
+        atoll="^success$|" + VALIDATION + "(Invalid ProjectionExpression: |The provided key element)",
         local=VALIDATION + "Can not use both expression and non-expression parameters",
     ),
     Explained(
         "actions are checked for their types before conditions are, and both before the item is read",
         operation="^UpdateItem$",
         atoll=VALIDATION + "One or more parameter values were invalid: (ADD|DELETE) action |.*must be of same type$",
-        local="ConditionalCheckFailedException|ConditionalOperator can only|.*ComparisonOperator \\w+ is not valid",
+        local="ConditionalCheckFailedException|ConditionalOperator can only|.*ComparisonOperator",
     ),
     Explained(
-        "the filter of a query is checked before its key conditions",
+        "attributes to get and the filter of a query are checked before its key conditions",
         operation="^Query$",
         request="KeyConditions",
-        atoll=VALIDATION + "(.*ComparisonOperator|ConditionalOperator can only|Attempted conditional)",
-        local=VALIDATION + "(Conditions can be of length|Query key condition not|Only scalar types can be used)",
+        atoll=VALIDATION
+        + "(.*ComparisonOperator|ConditionalOperator can only|Attempted conditional"
+        + "|.*Duplicate value in attribute name)",
+        local=VALIDATION
+        + "(Conditions can be of length|Query (key condition not|condition missed)|Only scalar types can be used|Attempted conditional"
+        + "|One or more parameter values are not valid)",
     ),
     Explained(
         "the text for operators that cannot search an index",
@@ -427,6 +501,7 @@ TRANSACTIONS = [
         atoll=r"TransactionCanceledException: .*\[.*ValidationError",
         local="^400 (ValidationException|TransactionCanceledException): "
         "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*Value for a key attribute"
+        "|Hash primary key values must be under"
         r"|.*\[ValidationError\])",
     ),
     Explained(
@@ -442,10 +517,22 @@ TRANSACTIONS = [
         local=VALIDATION + "Invalid Request: TransactWriteRequest should contain",
     ),
     Explained(
+        "a member of a transaction without an action is told before the faults of others",
+        operation="^TransactWriteItems$",
+        atoll=VALIDATION + "TransactItems can only contain one of Check, Put, Update or Delete$",
+        local="^400 " + VALIDATION,
+    ),
+    Explained(
+        "one item twice is told before anything is done, and before keys that cannot be",
+        operation="^(TransactWriteItems|TransactGetItems|ExecuteTransaction)$",
+        atoll=VALIDATION + "Transaction request cannot include multiple operations on one item$",
+        local="^400 (ValidationException|TransactionCanceledException): ",
+    ),
+    Explained(
         "a missing table is told before anything about items",
         operation="^Transact(Write|Get)Items$",
         atoll="ResourceNotFoundException: Requested resource not found$",
-        local="^400 " + VALIDATION,
+        local="^400 (ValidationException|TransactionCanceledException): ",
     ),
 ]
 
@@ -461,6 +548,27 @@ PARTIQL = [
         operation="^ExecuteTransaction$",
         atoll=r"TransactionCanceledException: .*\[.*(DuplicateItem|ValidationError)",
         local=r"^400 ValidationException: |TransactionCanceledException: .*\[.*ValidationError",
+    ),
+    Explained(
+        "a column is what its path leads to; DynamoDB Local looks for elements of lists that lack what is not selected",
+        operation="^ExecuteStatement$",
+        request=r"SELECT [^*]*\[[1-9]\].* FROM",
+        atoll="^success$",
+        local="^success$",
+    ),
+    Explained(
+        "an order by a key that is not shown, a condition on what an index does not hold; DynamoDB Local fails",
+        operation="^ExecuteStatement$",
+        request=" ORDER BY |indexed",
+        atoll="^success$",
+        local="^500 InternalFailure",
+    ),
+    Explained(
+        "a condition on what an index does not hold is not true; DynamoDB Local forgets those on its keys",
+        operation="^ExecuteStatement$",
+        request=r'FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b|by-i|by-bin).* WHERE ',
+        atoll="^success$",
+        local="^success$",
     ),
     Explained(
         "the order of a result is checked before the types of its keys",

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 Body = dict[str, Any]
 
 ALPHABETS = {"S": STRINGS, "N": NUMBERS, "B": BINARIES}
+# What no item has: where DynamoDB Local goes on among equal items of a local index is decided by a hash.
+BETWEEN = {"S": "aa", "N": "7", "B": "YWE="}
 SELECTS = ["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "COUNT", "SPECIFIC_ATTRIBUTES"]
 
 
@@ -78,7 +80,8 @@ def start_key(draw: Draw[Any], table: Table, index: Index | None) -> Value:
     key = dict(one_of(draw, table.keys))
     for name in (index.partition, index.sort) if index else ():
         if name is not None and name not in key:
-            key[name] = key_value(draw, table, name)
+            kind = table.types[name]
+            key[name] = {kind: BETWEEN[kind]} if index.is_local else key_value(draw, table, name)
     if chance(draw, 8):
         flaw = one_of(draw, ["missing", "extra", "type", "empty"])
         if flaw == "missing":

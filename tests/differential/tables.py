@@ -7,6 +7,7 @@ one left and a shrunk example means the same as before.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from differential.values import Draw, Value, attributes, chance, one_of
@@ -83,9 +84,11 @@ class Table:
 
     def contents(self, draw: Draw[Any], *, least: int = 0, most: int = 6) -> Step:
         requests = []
+        taken: set[tuple[str, ...]] = set()
         for key in self.keys:
             if chance(draw, 65):
                 found = self.indexable(attributes(draw, wild=self.wild, least=least, most=most))
+                found = self.untied(key[self.partition], found, taken)
                 requests.append({"PutRequest": {"Item": key | found}})
             else:
                 requests.append({"DeleteRequest": {"Key": key}})
@@ -94,6 +97,18 @@ class Table:
     def indexable(self, found: dict[str, Value]) -> dict[str, Value]:
         """Without what cannot be an index key: such a batch would be refused as a whole."""
         return {name: value for name, value in found.items() if name not in self.types or value.get(self.types[name])}
+
+    def untied(self, partition: Value, found: dict[str, Value], taken: set[tuple[str, ...]]) -> dict[str, Value]:
+        """Without what another item of the partition has in a local index, `taken`: DynamoDB Local orders equal ones by
+        a hash."""
+        left = dict(found)
+        for name in {index.sort for index in self.indexes if index.is_local} & found.keys():
+            ((kind, content),) = found[name].items()
+            place = (*partition.values(), name, str(Decimal(content).normalize()) if kind == "N" else content)
+            if place in taken:
+                del left[name]
+            taken.add(place)
+        return left
 
 
 def key_schema(partition: str, sort: str | None) -> list[dict[str, str]]:

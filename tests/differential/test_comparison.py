@@ -40,6 +40,31 @@ def test_items_equal_in_an_index_key_may_come_in_any_order() -> None:
     assert differs({"Items": [first, second, third]}, {"Items": [third, first, second]}, step)
 
 
+def test_a_page_of_a_scan_has_any_items_but_all_pages_have_the_same() -> None:
+    ours, theirs = ({"Items": [{"pk": {"S": pk}}]} for pk in "ab")
+    assert not differs(ours, theirs, Step("Scan", {"Limit": 1}, unordered=True))
+    assert not differs(ours, theirs, Step("Scan", {"Segment": 1, "TotalSegments": 2}, walk=True, unordered=True))
+    assert differs(ours, theirs, Step("Scan", {"Limit": 1}, walk=True, unordered=True))
+    assert differs(ours, theirs, Step("Scan", {}, unordered=True))
+    assert differs(ours, theirs, Step("Query", {"Limit": 1}, unordered=True))
+
+
+def test_statements_of_a_batch_are_explained_one_by_one() -> None:
+    step = Step("BatchExecuteStatement", {"Statements": [{"Statement": "INSERT ..."}, {"Statement": "UPDATE ..."}]})
+
+    def explained(message: str) -> bool:
+        known = "The parameter cannot be converted to a numeric value: x"
+        ours = [{"Error": {"Code": "ValidationError", "Message": text}} for text in (known, "one")]
+        known = "A value provided cannot be converted into a number"
+        theirs = [{"Error": {"Code": "ValidationError", "Message": text}} for text in (known, message)]
+        found = compare(step, Answer(200, {"Responses": ours}), Answer(200, {"Responses": theirs}))
+        assert found is not None
+        return found.explanation is not None
+
+    assert explained("one")
+    assert not explained("two")
+
+
 def test_codes_and_messages_of_errors_count() -> None:
     ours = Answer(400, {"__type": "x#ValidationException", "message": "one"})
     assert compare(GET, ours, Answer(400, {"__type": "y#ValidationException", "Message": "one"})) is None

@@ -28,6 +28,9 @@ PYTHON: dict[str, tuple[type, ...]] = {
     "timestamp": (float, int),
 }
 
+# Where whole numbers end.
+BOUNDS = {"integer": 1 << 31, "long": 1 << 63}
+
 JAVA = {
     "string": "java.lang.String",
     "character": "java.lang.String",
@@ -138,9 +141,10 @@ def _blob(value: Any) -> str:
 
 
 def _text_or_number(kind: str, value: Any) -> Any:
-    if kind in ("integer", "long") and type(value) is float:
+    bound = BOUNDS.get(kind)
+    if bound is not None and type(value) in (int, float) and -bound <= value < bound:
         return math.floor(value)
-    if type(value) not in PYTHON[kind]:
+    if bound is not None or type(value) not in PYTHON[kind]:
         raise errors.wrong_scalar(value, JAVA[kind].rpartition(".")[2])
     return value
 

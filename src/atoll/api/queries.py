@@ -119,7 +119,8 @@ async def query(region: Region, body: Body) -> Answer:
     def read(snapshot: Snapshot) -> tuple[Target, Page]:
         target = target_of(region, snapshot, name, body)
         schema = target.keys
-        condition = key_condition(schema.partition_types, schema.sort_types)
+        index_name = None if target.index is None else target.index.name
+        condition = key_condition(schema.partition_types, schema.sort_types, index_name)
         range_ = reads.query_range(target.space, target.keys, condition)
         if start is not None:
             range_ = _restart(target, range_, start, condition, reverse)

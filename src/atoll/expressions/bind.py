@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 from atoll import limits
 from atoll.errors import ApiError
@@ -28,7 +28,14 @@ from atoll.model.values import AttributeValue
 NAMES = "ExpressionAttributeNames"
 VALUES = "ExpressionAttributeValues"
 
-KeyConditionOf = Callable[[Sequence[KeyAttribute], Sequence[KeyAttribute]], KeyCondition]
+
+class KeyConditionOf(Protocol):
+    """What a condition means for the partition and sort key of a table, or of the index with that name."""
+
+    def __call__(
+        self, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], index: str | None = None
+    ) -> KeyCondition: ...
+
 
 _is_name_key = re.compile(r"#[A-Za-z0-9_]+").fullmatch
 _is_value_key = re.compile(r":[A-Za-z0-9_]+").fullmatch

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from atoll.errors import expressions as errors
 from atoll.errors import keys as key_errors
+from atoll.errors import tables as table_errors
 from atoll.expressions import tree
 from atoll.model.values import AttributeValue
 
@@ -35,14 +36,16 @@ def key_condition(
     values: Mapping[str, AttributeValue],
     partition: Sequence[KeyAttribute],
     sort: Sequence[KeyAttribute],
+    index: str | None = None,
 ) -> KeyCondition:
+    """`index` has the keys, if it is not the table: its name, for the texts."""
     if len(found) > max(2, len(partition) + len(sort)):
         raise errors.key_condition_count()
     equal: list[AttributeValue] = []
     for name, type_ in partition:
         if name not in found:
             raise errors.key_condition_missed(name)
-        operator, operands = _operands(found, values, name, type_)
+        operator, operands = _operands(found, values, name, type_, index)
         if operator != "=":
             raise errors.key_condition_unsupported()
         equal += operands
@@ -53,7 +56,7 @@ def key_condition(
             if left:
                 raise errors.key_condition_missed(name)
             break
-        operator, operands = _operands(found, values, name, type_)
+        operator, operands = _operands(found, values, name, type_, index)
         left -= 1
         if operator == "=":
             result.sort += operands
@@ -67,7 +70,7 @@ def key_condition(
 
 
 def _operands(
-    found: Conditions, values: Mapping[str, AttributeValue], name: str, type_: str
+    found: Conditions, values: Mapping[str, AttributeValue], name: str, type_: str, index: str | None
 ) -> tuple[str, tuple[AttributeValue, ...]]:
     operator, names = found[name]
     operands = tuple([values[operand] for operand in names])
@@ -75,6 +78,8 @@ def _operands(
         if type_ not in operand or (operator == "begins_with" and type_ == "N"):
             raise errors.key_condition_type()
         if not operand[type_]:
+            if index is not None:
+                raise table_errors.empty_index_key(name, type_, index)
             raise key_errors.empty_key(name, type_)
     return operator, operands
 

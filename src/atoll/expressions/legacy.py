@@ -167,12 +167,12 @@ def key_condition(given: Given) -> KeyConditionOf:
     if not found:
         raise expression_texts.key_condition_count()
 
-    def of(partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute]) -> KeyCondition:
+    def of(partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], index: str | None = None) -> KeyCondition:
         for name, _ in (*partition, *sort):
             if name in found and found[name][0] not in _KEY_OPERATORS:
                 raise texts.not_indexable()
         known = {name: (_KEY_OPERATORS.get(operator, operator), names) for name, (operator, names) in found.items()}
-        return keyrange.key_condition(known, values, partition, sort)
+        return keyrange.key_condition(known, values, partition, sort, index)
 
     return of
 
