@@ -42,7 +42,7 @@ BATCH = 256
 # again from its beginning, and syncs the file, only when all of it was given back, which under constant load it never
 # is. So the file is synced here, the pages that came meanwhile are given back in turn, and when few remain (or too many
 # have come together), the rest is given back before the next batch.
-CHECKPOINT_PAGES = 500
+CHECKPOINT_PAGES = 2000
 CHECKPOINT_REST_PAGES = 100
 LOG_PAGES = 16_000
 
