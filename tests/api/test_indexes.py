@@ -189,6 +189,19 @@ def test_an_index_can_be_taken_away(service: Any) -> None:
     )
 
 
+def test_items_from_before_an_index_may_have_what_its_keys_cannot_be(service: Any) -> None:
+    service.table()
+    given = {"longest": "g" * 2_048, "too long": "g" * 2_049, "wide": "ü" * 1_024, "too wide": "ü" * 1_025}
+    for pk, value in given.items():
+        service.put_item(TableName="Things", Item={"pk": {"S": pk}, "g": {"S": value}})
+    declared = [{"AttributeName": "g", "AttributeType": "S"}]
+    updates = [{"Create": LATE}]
+    service.update_table(TableName="Things", AttributeDefinitions=declared, GlobalSecondaryIndexUpdates=updates)
+    service.settle()
+    found = service.scan(TableName="Things", IndexName="late")["Items"]
+    assert {item["pk"]["S"] for item in found} == {"longest", "wide"}
+
+
 LATE = {
     "IndexName": "late",
     "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],

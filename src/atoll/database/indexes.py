@@ -74,15 +74,10 @@ def check_updated_keys(table: Table, item: Item, updated: Container[str]) -> Non
 
 def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
     """Where the item's entry stands, if it has one. `row_key` is the item's own."""
-    for name, type_ in index.keys.name_types:
-        # An item from before the index may have another type there, or nothing, which an index key cannot be.
-        if not item.get(name, _ABSENT).get(type_):
-            return None
+    if not keys.fits(index.keys, item):  # an item from before the index may have anything there
+        return None
     # Behind the index's key, the table's own key without its space and hash tells entries of equal keys apart.
     return fmt.space_prefix(index.space) + index.keys.encode(item) + row_key[12:]
-
-
-_ABSENT: values.AttributeValue = {}
 
 
 class Stored(Protocol):

@@ -7,7 +7,7 @@ import binascii
 from atoll import limits
 from atoll.database.schema import KeyAttribute, KeySchema
 from atoll.errors import keys as texts
-from atoll.model.values import Item
+from atoll.model.values import AttributeValue, Item
 
 # Contents up to this length are within the limits in any encoding; longer ones are measured.
 SHORT = limits.SORT_KEY_BYTES // 4
@@ -29,10 +29,26 @@ def _check_sizes(schema: KeySchema, item: Item) -> None:
 
 
 def check_length(attribute: KeyAttribute, item: Item, *, sort: bool) -> None:
-    if sort and _size(attribute, item) > limits.SORT_KEY_BYTES:
-        raise texts.sort_key_too_large()
-    if not sort and _size(attribute, item) > limits.PARTITION_KEY_BYTES:
-        raise texts.partition_key_too_large()
+    if _size(attribute, item) > _most(sort):
+        raise texts.sort_key_too_large() if sort else texts.partition_key_too_large()
+
+
+def fits(schema: KeySchema, item: Item) -> bool:
+    """Whether the item has all key attributes, and each is what a key can be."""
+    short = True
+    for name, type_ in schema.name_types:
+        content = item.get(name, _ABSENT).get(type_)
+        if not content:
+            return False
+        short = short and len(content) <= SHORT
+    return short or all(_size(a, item) <= _most(a in schema.sort) for a in schema.attributes)
+
+
+_ABSENT: AttributeValue = {}
+
+
+def _most(sort: bool) -> int:
+    return limits.SORT_KEY_BYTES if sort else limits.PARTITION_KEY_BYTES
 
 
 def _size(attribute: KeyAttribute, item: Item) -> int:
