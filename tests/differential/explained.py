@@ -142,6 +142,18 @@ TABLES = [
         local=VALIDATION + "(Key Schema too big|Too many hash keys specified)",
     ),
     Explained(
+        "the request that makes an index defines its attributes, even those that the table knows",
+        operation="^UpdateTable$",
+        atoll=VALIDATION + ".*Some index key attributes are not defined in AttributeDefinitions",
+        local="^success$",
+    ),
+    Explained(
+        "a table that exists is told before what only newer definitions have",
+        operation="^CreateTable$",
+        atoll="ResourceInUseException: Table already exists: ",
+        local=VALIDATION + "(Key Schema too big|Too many hash keys specified)",
+    ),
+    Explained(
         "throughput of an on-demand table or index cannot be set; DynamoDB Local takes it, or fails",
         operation="^UpdateTable$",
         atoll=VALIDATION + ".*when BillingMode is PAY_PER_REQUEST$",
@@ -286,10 +298,12 @@ VALUES = [
         local=VALIDATION,
     ),
     Explained(
-        "keys fit the table before they are compared with one another",
+        "keys fit the table before they are compared with one another, and before indexes are looked at",
         operation="^BatchWriteItem$",
         atoll=VALIDATION + "The provided key element does not match the schema$",
-        local=VALIDATION + "Provided list of item keys contains duplicates$",
+        local=VALIDATION
+        + "(Provided list of item keys contains duplicates$"
+        + "|.*A value specified for a secondary index key is not supported)",
     ),
     Explained(
         "which of several indexes is named first is nobody's promise",
@@ -354,7 +368,9 @@ EXPRESSIONS = [
     Explained(
         "the text for an ExclusiveStartKey that cannot be one",
         atoll=VALIDATION + "The provided starting key is invalid",
-        local=VALIDATION + "(Exclusive Start Key must have same size|Type mismatch for attribute to update)",
+        local=VALIDATION
+        + "(Exclusive Start Key must have same size|Type mismatch for attribute to update"
+        + "|Key attributes must be scalars)",
     ),
     Explained(
         "texts print numbers as they are stored",
@@ -362,9 +378,9 @@ EXPRESSIONS = [
         local="The BETWEEN operator requires .*lower bound operand: .*upper bound operand: ",
     ),
     Explained(
-        "the names that an index does not project are sorted, as are types that may be named",
-        atoll=r"does not project \[|Invalid attribute type name found; .* valid types: ",
-        local=r"does not project \[|Invalid attribute type name found; .* valid types: ",
+        "the names that an index does not project are sorted, and types are those that clients know",
+        atoll=r"does not project \[|Invalid attribute type name found; .* valid types: |attribute_type, operand type: ",
+        local=r"does not project \[|Invalid attribute type name found; .* valid types: |attribute_type, operand type: ",
     ),
     Explained(
         "changed parts of a document come back alone, without what stands beside them",
@@ -380,19 +396,11 @@ EXPRESSIONS = [
         local="^500 InternalFailure",
     ),
     Explained(
-        "what the request's parameters say together is checked before its expressions, and both before the index",
+        "what the request's parameters say together is checked before anything in them",
         atoll=VALIDATION
         + "(Cannot specify the|.*ALL_PROJECTED_ATTRIBUTES can be used only|Either the KeyConditions"
-        + "|The (Total)?Segments? parameter is required|Can not use both|Invalid \\w+Expression: "
-        + "|Must specify the AttributesToGet|Value provided in Expression\\w+ unused)",
-        local=VALIDATION
-        + "(Invalid \\w+Expression: |.*ALL_PROJECTED_ATTRIBUTES can be used only|Value provided in"
-        + "|Expression\\w+ contains|If (total )?segments? is specified|Conditions can be of length"
-        + "|Key attributes must be scalars|The provided starting key|Exclusive Start Key"
-        + "|.*Condition parameter type does not match|Query condition missed key schema element"
-        + "|One or more parameter values are not valid|Cannot have two attributes with the same name"
-        + "|.*Invalid number of argument|Consistent read cannot be true|Query key condition not supported"
-        + "|The table does not have|Invalid table/index name|.*ComparisonOperator \\w+ is not valid)",
+        + "|The (Total)?Segments? parameter is required|Can not use both|Must specify the AttributesToGet)",
+        local="^400 " + VALIDATION,
     ),
     Explained(
         "what is wrong with a projection of an index is told before its conditions are looked at",
@@ -405,20 +413,23 @@ EXPRESSIONS = [
         + "|Exclusive Start Key)",
     ),
     Explained(
+        "a query's key condition is checked before its other expressions, also by its values",
+        operation="^Query$",
+        atoll=VALIDATION + "Invalid KeyConditionExpression: ",
+        local=VALIDATION + "Invalid (Filter|Projection)Expression: ",
+    ),
+    Explained(
         "what a query asks of keys is checked before what it shows",
         operation="^Query$",
         atoll=VALIDATION + ".*(Condition parameter type does not match schema type|Query condition missed)",
         local=VALIDATION + "Key attributes must be scalars",
     ),
     Explained(
-        "expressions are checked before keys, of the table and of its indexes",
+        "expressions are checked before keys and indexes",
         atoll=VALIDATION
-        + "(Invalid \\w+Expression: |Expression\\w+ (contains|must not be)|Value provided in Expression\\w+ unused"
+        + "(Invalid \\w+Expression: |Expression\\w+ (contains|must not be|can only be)|Value provided in Expression"
         + "|Key attributes must be scalars)",
-        local="^400 (ValidationException|TransactionCanceledException): "
-        + "(The number of conditions on|One or more parameter values are not valid|Invalid attribute value type"
-        + "|.*Type mismatch for (key|Index Key)|Provided list of item keys contains duplicates"
-        + "|Supplied AttributeValue is empty|Hash primary key values must be under)",
+        local="^400 (ValidationException|TransactionCanceledException): (?!Invalid \\w+Expression: |Expression|Value )",
     ),
     Explained(
         "the text for consistent reads of a global index",
@@ -465,10 +476,10 @@ LEGACY = [
         request="KeyConditions",
         atoll=VALIDATION
         + "(.*ComparisonOperator|ConditionalOperator can only|Attempted conditional"
-        + "|.*Duplicate value in attribute name)",
+        + "|.*Duplicate value in attribute name|.*must be of same type$)",
         local=VALIDATION
-        + "(Conditions can be of length|Query (key condition not|condition missed)|Only scalar types can be used|Attempted conditional"
-        + "|One or more parameter values are not valid)",
+        + "(Conditions can be of length|Query (key condition not|condition missed)|Attempted conditional"
+        + "|Only scalar types can be used|One or more parameter values are not valid)",
     ),
     Explained(
         "the text for operators that cannot search an index",
@@ -566,7 +577,7 @@ PARTIQL = [
     Explained(
         "a condition on what an index does not hold is not true; DynamoDB Local forgets those on its keys",
         operation="^ExecuteStatement$",
-        request=r'FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b|by-i|by-bin).* WHERE ',
+        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b|by-i|by-bin).* WHERE ",
         atoll="^success$",
         local="^success$",
     ),
