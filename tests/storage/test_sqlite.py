@@ -162,6 +162,22 @@ def test_disk_that_fails_at_the_commit_refuses_the_batch_and_works_again(tmp_pat
     assert run(tmp_path, lambda engine: engine.read(lambda s: s.counter(b"n"))) == 2
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_killed_process_left_in_the_log_is_durable_before_it_is_shown(tmp_path, monkeypatch, processes, workers):
+    other = processes.start("commit_on_request", tmp_path)
+    other.stdout.readline()
+    other.stdin.write("1\n")
+    other.stdin.flush()
+    other.stdout.readline()
+    other.kill()
+    other.wait()
+    sizes = []
+    monkeypatch.setattr(sqlite, "sync_now", lambda path: sizes.append(path.stat().st_size))
+    assert run(tmp_path, lambda engine: engine.read(lambda s: s.get(b"a")), workers=workers) == b"1"
+    assert len(sizes) == 1
+    assert sizes[0] > 0
+
+
 class HeldSync:
     """A disk that takes its time: the test says when a sync is over, and how."""
 

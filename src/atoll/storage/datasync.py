@@ -28,6 +28,18 @@ class DataSync(Protocol):
     def close(self) -> None: ...
 
 
+def sync_now(path: Path) -> None:
+    """Sync a file and wait for it."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        _sync(file)
+    finally:
+        os.close(file)
+
+
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
 def open_sync(path: Path) -> DataSync:
     try:
         return KernelSync(path)
@@ -123,11 +135,10 @@ class KernelSync:
 class ThreadSync:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDONLY)
-        self._sync = getattr(os, "fdatasync", os.fsync)
         self._thread = ThreadPoolExecutor(1, "atoll-sync")
 
     def start(self, done: Done) -> None:
-        syncing = asyncio.get_running_loop().run_in_executor(self._thread, self._sync, self._file)
+        syncing = asyncio.get_running_loop().run_in_executor(self._thread, _sync, self._file)
         syncing.add_done_callback(lambda over: done(over.exception()))
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 import apsw
 
 from atoll.storage.buffer import Buffer
-from atoll.storage.datasync import DataSync, open_sync
+from atoll.storage.datasync import DataSync, open_sync, sync_now
 from atoll.storage.engine import Corrupt, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.sqlitefile import Rows, connect, fault, sync_file
@@ -81,7 +81,10 @@ class SQLiteEngine:
         try:
             for _ in range(3):
                 connections.append(connect(directory / FILE_NAME, synced=durability == "full" and workers > 1))
-            sync = open_sync(directory / f"{FILE_NAME}-wal") if durability == "full" and workers == 1 else None
+            log = directory / f"{FILE_NAME}-wal"
+            if durability == "full":
+                sync_now(log)  # it may hold commits of a process that was killed before they were durable
+            sync = open_sync(log) if durability == "full" and workers == 1 else None
         except BaseException:
             for connection in connections:
                 connection.close(True)
