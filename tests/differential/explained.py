@@ -37,6 +37,12 @@ DEFINITIONS = "^(Create|Update|Delete|Describe)Table$|^ListTables$"
 # Key conditions whose range ends at a key that an item may have.
 INCLUSIVE = r'"KeyConditionExpression": "[^"]*(<=|>=|BETWEEN)'
 
+# Texts that DynamoDB Local prints a set of names in, in the order of its hashes.
+SETS_IN_TEXTS = (
+    r"does not project \[|unused in expressions: keys: |Invalid attribute type name found; .* valid types: "
+    "|attribute_type, operand type: "
+)
+
 SHAPES = [
     Explained(
         "what cannot be read at all has a 400; DynamoDB Local fails",
@@ -140,6 +146,12 @@ TABLES = [
         operation="^(Create|Update)Table$",
         atoll="^success$",
         local=VALIDATION + "(Key Schema too big|Too many hash keys specified)",
+    ),
+    Explained(
+        "an empty list of indexes is none that a table could have",
+        operation="^CreateTable$",
+        atoll=VALIDATION + ".*List of \\w+Indexes is empty$",
+        local="^success$",
     ),
     Explained(
         "the request that makes an index defines its attributes, even those that the table knows",
@@ -378,9 +390,9 @@ EXPRESSIONS = [
         local="The BETWEEN operator requires .*lower bound operand: .*upper bound operand: ",
     ),
     Explained(
-        "the names that an index does not project are sorted, and types are those that clients know",
-        atoll=r"does not project \[|Invalid attribute type name found; .* valid types: |attribute_type, operand type: ",
-        local=r"does not project \[|Invalid attribute type name found; .* valid types: |attribute_type, operand type: ",
+        "names in a text are sorted, and types are those that clients know",
+        atoll=SETS_IN_TEXTS,
+        local=SETS_IN_TEXTS,
     ),
     Explained(
         "changed parts of a document come back alone, without what stands beside them",
