@@ -176,6 +176,18 @@ def test_a_transaction_names_each_item_once(service: Any) -> None:
     )
 
 
+def test_one_item_twice_is_told_before_keys_that_do_not_fit(service: Any) -> None:
+    service.table()
+    wrong = {"TableName": "Things", "Key": {"other": {"S": "x"}}}
+    get, delete = ({kind: {"TableName": "Things", "Key": key("a")}} for kind in ("Get", "Delete"))
+    for operation, twice, bad in (
+        ("TransactGetItems", get, {"Get": wrong}),
+        ("TransactWriteItems", delete, {"Delete": wrong}),
+    ):
+        refusal = service.refused(operation, TransactItems=[twice, bad, twice])
+        assert refusal.message == "Transaction request cannot include multiple operations on one item"
+
+
 def test_a_key_that_does_not_fit_cancels_the_transaction(service: Any) -> None:
     service.table()
     refusal = service.refused(

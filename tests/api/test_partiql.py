@@ -487,6 +487,22 @@ def test_statements_that_do_not_fit_the_table_cancel(sql: Partiql) -> None:
     assert reasons(refusal) == ["None", "ValidationError"]
 
 
+@pytest.mark.parametrize("statement", ["SELECT * FROM Plain WHERE pk = {}", "DELETE FROM Plain WHERE pk = {}"])
+def test_one_item_twice_is_told_after_wrong_types_and_before_keys_that_cannot_be(statement: str, sql: Partiql) -> None:
+    def transact(*keys: str) -> errors.ApiError:
+        return refused(sql.transact, *map(statement.format, keys))
+
+    twice = "Transaction request cannot include multiple operations on one item"
+    assert reasons(transact("'p'", "'p'", "1")) == ["None", "None", "ValidationError"]
+    assert transact("'p'", "'p'", "''").message == twice
+    assert transact("'p'", "'p'", f"'{'x' * 2049}'").message == twice
+    assert reasons(transact("'p'", "''")) == ["None", "ValidationError"]
+
+
+def test_surplus_parameters_are_ignored(sql: Partiql) -> None:
+    assert sql.items("SELECT n FROM Plain WHERE pk = ?", {"S": "p"}, {"S": "q"}) == [{"n": {"N": "1"}}]
+
+
 @pytest.mark.parametrize(
     ("statements", "text"),
     [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -27,6 +28,7 @@ from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
+T = TypeVar("T")
 
 
 # BatchGetItem
@@ -179,6 +181,18 @@ def _written_answer(
     return answer
 
 
+# Transactions
+
+
+def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes]) -> list[T]:
+    """What a transaction is made of. One item twice is told before what is impossible, which cancels it."""
+    made, refusals = writes.attempted(attempts)
+    _refuse_repeated(list(map(row_key, made)), texts.duplicate_operations)
+    if any(refusals):
+        raise texts.Cancelled(refusals)
+    return made
+
+
 # TransactGetItems
 
 
@@ -197,20 +211,17 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     def read(snapshot: Snapshot) -> tuple[list[Table], list[Row | None]]:
         tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
         pairs = zip(tables, gets, strict=True)
-        row_keys, refusals = writes.attempted(partial(keys.row_key, table, key) for table, (_, key, _) in pairs)
-        _refuse_repeated(row_keys, texts.duplicate_operations)
+        row_keys = distinct((partial(keys.row_key, table, key) for table, (_, key, _) in pairs), bytes)
         for table, (_, _, projection) in zip(tables, gets, strict=True):
             if projection is not None:
                 keys.check_scalars(table, projection.entered)
-        if any(refusals):
-            raise texts.transaction_cancelled(refusals)
         return tables, reads.get_many(snapshot, row_keys)
 
-    tables, rows = await region.read(read)
-    if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
-        raise texts.transaction_too_large()
     given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
     try:
+        tables, rows = await region.read(read)
+        if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
+            raise texts.transaction_too_large()
         consumed = metering.read_together(region, list(zip(given, tables, map(reads.size_of, rows), strict=True)))
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
@@ -241,6 +252,22 @@ class _Action(NamedTuple):
     make: Callable[[Table], writes.Write]
 
 
+async def transact(
+    region: Region,
+    attempts: Callable[[Transaction], Iterable[Callable[[], writes.Write]]],
+    token: str | None,
+    fingerprint: str,
+) -> metering.Together:
+    """Make writes and run them as one, once for a token. `attempts` may raise what concerns all of them."""
+    now_ms = region.clock.now_ms()
+
+    def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
+        batch = distinct(attempts(tx), attrgetter("row_key"))
+        return batch, token is not None and not tokens.claim(tx, token, fingerprint, now_ms)
+
+    return await metering.write_together(region, make, factor=2)
+
+
 async def transact_write_items(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
     actions = [_action(region, entry) for entry in body["TransactItems"]]
@@ -251,17 +278,12 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()
 
-    def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
+    def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
         tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in actions]
-        pairs = zip(tables, actions, strict=True)
-        batch, refusals = writes.attempted(partial(action.make, table) for table, (_, _, action) in pairs)
-        _refuse_repeated([one.row_key for one in batch], texts.duplicate_operations)
-        if any(refusals):
-            raise texts.Cancelled(refusals)
-        return batch, token is not None and not tokens.claim(tx, token, fingerprint, now_ms)
+        return [partial(action.make, table) for table, (_, _, action) in zip(tables, actions, strict=True)]
 
     try:
-        batch, outcomes = await metering.write_together(region, make, factor=2)
+        batch, outcomes = await transact(region, attempts, token, fingerprint)
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:

@@ -4,12 +4,12 @@ operations."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from atoll import errors, limits
-from atoll.api import queries
+from atoll.api import multi, queries
 from atoll.api.binding import resolve_table
 from atoll.api.partiql_items import Bound, Keyed, bind, keyed, read_key, refused, write_of
 from atoll.api.partiql_select import (
@@ -22,7 +22,7 @@ from atoll.api.partiql_select import (
 )
 from atoll.capacity import metering
 from atoll.capacity.units import MODES, Consumed, answers, read_units, written
-from atoll.database import reads, tokens, writes
+from atoll.database import reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -119,7 +119,8 @@ def _fingerprint(bound: Bound) -> str:
 
 # BatchExecuteStatement
 
-Result = Keyed | errors.ApiError
+Result = tuple[Keyed, bytes] | errors.ApiError
+"""A statement with the key of its row, or what is wrong with it."""
 
 
 async def batch_execute_statement(region: Region, body: Body) -> Answer:
@@ -129,11 +130,11 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
         raise texts.batch_mixed()
 
     def read(snapshot: Snapshot) -> tuple[list[Result], dict[bytes, Row | None]]:
-        found = [_keyed_or_refusal(region, snapshot, bound) for bound in bounds]
-        row_keys = [one.row_key for one in found if isinstance(one, Keyed)]
-        if len(set(row_keys)) < len(row_keys):
+        found = [_located(region, snapshot, bound) for bound in bounds]
+        located = [result for result in found if isinstance(result, tuple)]
+        if len({row_key for _, row_key in located}) < len(located):
             raise multi_texts.duplicate_keys()
-        selected = [one.row_key for one in found if isinstance(one, Keyed) and one.bound.is_read]
+        selected = [row_key for one, row_key in located if one.bound.is_read]
         return found, dict(zip(selected, reads.get_many(snapshot, selected), strict=True))
 
     found, rows = await region.read(read)
@@ -155,23 +156,27 @@ def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:
     return texts.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
 
 
-def _keyed_or_refusal(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError) -> Result:
+def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError) -> Result:
     if isinstance(bound, errors.ApiError):
         return bound
     try:
         table = bound.table(region, snapshot)
-        return read_key(bound, table, texts.single_item_only()) if bound.is_read else keyed(bound, table)
+        one = read_key(bound, table, texts.single_item_only()) if bound.is_read else keyed(bound, table)
+        return one, one.row_key()
     except errors.ApiError as refusal:
         return refusal
 
 
-async def _batch_response(region: Region, one: Result, rows: dict[bytes, Row | None]) -> tuple[Answer, Consumed | None]:
-    if isinstance(one, errors.ApiError):
-        return {"Error": texts.batch_error(one)}, None
+async def _batch_response(
+    region: Region, result: Result, rows: dict[bytes, Row | None]
+) -> tuple[Answer, Consumed | None]:
+    if isinstance(result, errors.ApiError):
+        return {"Error": texts.batch_error(result)}, None
+    one, row_key = result
     consumed = Consumed(one.table, "Read" if one.bound.is_read else "Write", one.table.name)
     response: Answer = {"TableName": one.bound.table_name}
     if isinstance(one.bound.statement, Reading):
-        row = rows[one.row_key]
+        row = rows[row_key]
         if row is not None:
             response["Item"] = projected(one.bound.statement.columns, row)
         consistent = one.bound.body.get("ConsistentRead") is True
@@ -222,20 +227,18 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
         if isinstance(statement, Reading) and statement.index is not None:
             raise texts.transaction_index()
     except errors.ApiError as refusal:
-        if refusal.code != "ValidationException" or refusal.message == texts.malformed(body["Statement"]).message:
+        if refusal.code != "ValidationException" or isinstance(refusal, texts.Malformed):
             raise
         raise texts.in_transaction(index, refusal) from None
     return bound
 
 
 def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound]) -> list[Keyed]:
-    """Statements that do not fit their table cancel the transaction, each at its position."""
+    """Statements whose conditions do not fit their table cancel the transaction, before one item twice is told."""
     pairs = enumerate(zip(bounds, [bound.table(region, snapshot) for bound in bounds], strict=True))
     found, refusals = writes.attempted(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
         raise multi_texts.Cancelled(refusals)
-    if len({one.row_key for one in found}) < len(found):
-        raise multi_texts.duplicate_operations()
     return found
 
 
@@ -255,8 +258,8 @@ def _keyed_in_transaction(index: int, bound: Bound, table: Table) -> Keyed:
     refusal = texts.in_transaction(index, texts.exists_form())
     try:
         one = keyed(bound, table)
-    except errors.ApiError as error:
-        raise (_Invalid(refusal) if error.message == texts.key_not_given().message else error) from None
+    except texts.KeyNotGiven:
+        raise _Invalid(refusal) from None
     if not one.rest:
         raise _Invalid(refusal)
     return one
@@ -265,7 +268,7 @@ def _keyed_in_transaction(index: int, bound: Bound, table: Table) -> Keyed:
 async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str | None) -> Answer:
     def read(snapshot: Snapshot) -> tuple[list[Keyed], list[Row | None]]:
         found = _all_keyed(region, snapshot, bounds)
-        return found, reads.get_many(snapshot, [one.row_key for one in found])
+        return found, reads.get_many(snapshot, multi.distinct((one.row_key for one in found), bytes))
 
     try:
         found, rows = await region.read(read)
@@ -290,17 +293,12 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
 
 
 async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
-    token, now_ms = body.get("ClientRequestToken"), region.clock.now_ms()
+    def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
+        return [partial(write_of, one) for one in _all_keyed(region, tx, bounds)]
+
     of = "".join(map(_fingerprint, bounds))
-
-    def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
-        batch, refusals = writes.attempted(partial(write_of, one) for one in _all_keyed(region, tx, bounds))
-        if any(refusals):
-            raise multi_texts.Cancelled(refusals)
-        return batch, token is not None and not tokens.claim(tx, token, of, now_ms)
-
     try:
-        batch, outcomes = await metering.write_together(region, make, factor=2)
+        batch, outcomes = await multi.transact(region, attempts, body.get("ClientRequestToken"), of)
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:

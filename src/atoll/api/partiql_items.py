@@ -66,9 +66,12 @@ class Keyed:
     bound: Bound
     table: Table
     key: Item
-    row_key: bytes
     rest: partiql_keys.Terms
     """What the condition demands beside the key."""
+
+    def row_key(self) -> bytes:
+        """Refuses values that no key can have."""
+        return keys.row_key(self.table, self.key)
 
 
 def keyed(bound: Bound, table: Table) -> Keyed:
@@ -78,7 +81,7 @@ def keyed(bound: Bound, table: Table) -> Keyed:
             key = _inserted_key(table, partiql.item_of(inserting, bound.values))
         case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
             key, rest = partiql_keys.item_key(where, key_attributes(table.keys.attributes), bound.values)
-    return Keyed(bound, table, key, keys.row_key(table, key), rest)
+    return Keyed(bound, table, key, rest)
 
 
 def _inserted_key(table: Table, item: Item) -> Item:
@@ -97,8 +100,8 @@ def read_key(bound: Bound, table: Table, refusal: errors.ApiError) -> Keyed:
     assert isinstance(statement, Reading)
     try:
         one = keyed(bound, table)
-    except errors.ApiError as error:
-        raise (refusal if error.message == texts.key_not_given().message else error) from None
+    except texts.KeyNotGiven:
+        raise refusal from None
     if one.rest or statement.index is not None:
         raise refusal
     check_columns(statement.columns, table.keys.names)
@@ -106,7 +109,7 @@ def read_key(bound: Bound, table: Table, refusal: errors.ApiError) -> Keyed:
 
 
 def write_of(one: Keyed) -> writes.Write:
-    bound, table, key, row_key = one.bound, one.table, one.key, one.row_key
+    bound, table, key = one.bound, one.table, one.key
     exists = tree.Function("attribute_exists", (tree.PathOperand((table.keys.names[0],)),))
     match bound.statement:
         case Inserting() as inserting:
@@ -118,11 +121,11 @@ def write_of(one: Keyed) -> writes.Write:
             return items.update_of(table, key, update.compile(actions, bound.values), condition, bound.shows_item)
         case Deleting():
             condition = _condition(_if_there(exists, one.rest), bound)
-            return writes.Delete(table, key, row_key, condition, bound.shows_item)
+            return writes.Delete(table, key, one.row_key(), condition, bound.shows_item)
         case Checking():
             condition = _condition((exists, *one.rest), bound)
             assert condition is not None
-            return writes.Check(table, key, row_key, condition, bound.shows_item)
+            return writes.Check(table, key, one.row_key(), condition, bound.shows_item)
     raise AssertionError(bound.statement)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.errors import ApiError, validation
+from atoll.errors import VALIDATE, ApiError, validation
 
 # The grammar
 
 
-def malformed(statement: str) -> ApiError:
-    return validation(f"Statement wasn't well formed, can't be processed: {statement}")
+class Malformed(ApiError):
+    """No statement at all: a transaction tells it as it is, without its position."""
+
+    def __init__(self, statement: str) -> None:
+        text = f"Statement wasn't well formed, can't be processed: {statement}"
+        super().__init__("ValidationException", text, prefix=VALIDATE)
 
 
 def unsupported_operation(name: str) -> ApiError:
@@ -204,8 +208,12 @@ def key_absent(name: str) -> ApiError:
     return validation(f"Key attribute should be present in the item: Key {name}")
 
 
-def key_not_given() -> ApiError:
-    return validation("Where clause does not contain a mandatory equality on all key attributes")
+class KeyNotGiven(ApiError):
+    """The statement is about more than one item: where that is refused, each place has a text of its own."""
+
+    def __init__(self) -> None:
+        text = "Where clause does not contain a mandatory equality on all key attributes"
+        super().__init__("ValidationException", text, prefix=VALIDATE)
 
 
 def key_given_twice(name: str) -> ApiError:

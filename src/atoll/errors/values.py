@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import a2b_base64
 from collections.abc import Sequence
 
-from atoll.errors import ApiError, drifting, invalid_parameter, serialization, validation
+from atoll.errors import VALIDATE, ApiError, drifting, invalid_parameter, serialization, validation
 
 # Numbers
 
@@ -14,8 +14,10 @@ def not_numeric(text: str) -> ApiError:
     return validation("The parameter cannot be converted to a numeric value" + (f": {text}" if text else ""))
 
 
-def number_too_long() -> ApiError:
-    return validation("Attempting to store more than 38 significant digits in a Number")
+class NumberTooLong(ApiError):
+    def __init__(self) -> None:
+        text = "Attempting to store more than 38 significant digits in a Number"
+        super().__init__("ValidationException", text, prefix=VALIDATE)
 
 
 def number_overflow() -> ApiError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.errors import ApiError
 from atoll.errors import partiql as errors
 from atoll.errors import values as value_texts
 from atoll.expressions.partiql_tree import Node, java_name
@@ -47,8 +46,8 @@ def _said(node: Node, path: str) -> Any:
 def _number(text: str) -> str:
     try:
         return numbers.canonical(text)
-    except ApiError as error:
-        raise (errors.precision() if error.message == value_texts.number_too_long().message else error) from None
+    except value_texts.NumberTooLong:
+        raise errors.precision() from None
 
 
 def _bag(node: Node) -> AttributeValue:

@@ -56,7 +56,7 @@ def item_key(where: tree.ConditionNode | None, keys: Sequence[KeyAttribute], val
             raise errors.key_given_twice(name)
         key[name] = value
     if len(key) < len(types):
-        raise errors.key_not_given()
+        raise errors.KeyNotGiven()
     for name, type_ in keys:
         if type_ not in key[name]:
             raise errors.key_type(name)

@@ -85,7 +85,7 @@ class _Parser:
         return self.next() if self.kind in kinds else None
 
     def malformed(self) -> ApiError:
-        return errors.malformed(self.text)
+        return errors.Malformed(self.text)
 
     def list_of(self, element: Callable[[], T]) -> tuple[T, ...]:
         found = [element()]

@@ -54,7 +54,7 @@ def _within_range(compute: Callable[..., Decimal], *operands: Any) -> str:
     except Subnormal:
         raise errors.number_underflow() from None
     except Inexact:
-        raise errors.number_too_long() from None
+        raise errors.NumberTooLong() from None
     # `or 0`: there is no negative zero.
     return format(_context.normalize(number) or Decimal(0), "f")
 
