@@ -431,10 +431,10 @@ EXPRESSIONS = [
         local=VALIDATION + "Invalid (Filter|Projection)Expression: ",
     ),
     Explained(
-        "what a query asks of keys is checked before what it shows",
+        "what a query asks of keys is checked one by one, then together, then what it shows",
         operation="^Query$",
         atoll=VALIDATION + ".*(Condition parameter type does not match schema type|Query condition missed)",
-        local=VALIDATION + "Key attributes must be scalars",
+        local=VALIDATION + "(Key attributes must be scalars|Query key condition not supported)",
     ),
     Explained(
         "expressions are checked before keys and indexes",
@@ -553,7 +553,7 @@ TRANSACTIONS = [
     ),
     Explained(
         "a missing table is told before anything about items",
-        operation="^Transact(Write|Get)Items$",
+        operation="^(Transact(Write|Get)Items|BatchWriteItem)$",
         atoll="ResourceNotFoundException: Requested resource not found$",
         local="^400 (ValidationException|TransactionCanceledException): ",
     ),
@@ -592,6 +592,12 @@ PARTIQL = [
         request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b|by-i|by-bin).* WHERE ",
         atoll="^success$",
         local="^success$",
+    ),
+    Explained(
+        "a statement's columns and actions are checked before its condition",
+        operation="^ExecuteStatement$",
+        atoll=VALIDATION + "Two document paths (overlap|conflict) with each other; ",
+        local="^400 " + VALIDATION,
     ),
     Explained(
         "the order of a result is checked before the types of its keys",
