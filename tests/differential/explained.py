@@ -270,8 +270,8 @@ VALUES = [
     Explained(
         "an update is refused an index key of the wrong type; DynamoDB Local lets the item drop out of the index",
         operation="^(UpdateItem|TransactWriteItems|ExecuteStatement)$",
-        atoll="Type mismatch for Index Key|TransactionCanceledException: ",
-        local="^success$|ConditionalCheckFailedException",
+        atoll="Type mismatch for Index Key|secondary index key to unsupported type$|TransactionCanceledException: ",
+        local="^success$|ConditionalCheckFailedException|Key attributes must be scalars",
         request="indexed",
     ),
     Explained(
@@ -381,7 +381,7 @@ EXPRESSIONS = [
         "the text for an ExclusiveStartKey that cannot be one",
         atoll=VALIDATION + "The provided starting key is invalid",
         local=VALIDATION
-        + "(Exclusive Start Key must have same size|Type mismatch for attribute to update"
+        + "(Exclusive Start Key must have same size|Type mismatch for attribute to update|Supplied AttributeValue is"
         + "|Key attributes must be scalars)",
     ),
     Explained(
@@ -433,7 +433,8 @@ EXPRESSIONS = [
     Explained(
         "what a query asks of keys is checked one by one, then together, then what it shows",
         operation="^Query$",
-        atoll=VALIDATION + ".*(Condition parameter type does not match schema type|Query condition missed)",
+        atoll=VALIDATION
+        + ".*(Condition parameter type does not match schema type|Query condition missed|Conditions can be of length)",
         local=VALIDATION + "(Key attributes must be scalars|Query key condition not supported)",
     ),
     Explained(
@@ -480,7 +481,8 @@ LEGACY = [
         "actions are checked for their types before conditions are, and both before the item is read",
         operation="^UpdateItem$",
         atoll=VALIDATION + "One or more parameter values were invalid: (ADD|DELETE) action |.*must be of same type$",
-        local="ConditionalCheckFailedException|ConditionalOperator can only|.*ComparisonOperator",
+        local="ConditionalCheckFailedException|ConditionalOperator can only|.*ComparisonOperator"
+        "|Type mismatch for attribute to update$|must be of same type$",
     ),
     Explained(
         "attributes to get and the filter of a query are checked before its key conditions",
@@ -491,7 +493,8 @@ LEGACY = [
         + "|.*Duplicate value in attribute name|.*must be of same type$)",
         local=VALIDATION
         + "(Conditions can be of length|Query (key condition not|condition missed)|Attempted conditional"
-        + "|Only scalar types can be used|One or more parameter values are not valid)",
+        + "|Only scalar types can be used|One or more parameter values are not valid"
+        + "|.*Condition parameter type does not match)",
     ),
     Explained(
         "the text for operators that cannot search an index",
