@@ -445,9 +445,10 @@ EXPRESSIONS = [
         local="^400 (ValidationException|TransactionCanceledException): (?!Invalid \\w+Expression: |Expression|Value )",
     ),
     Explained(
-        "the text for consistent reads of a global index",
+        "the text for consistent reads of a global index, and before its key conditions",
         atoll=VALIDATION + "Consistent reads are not supported on global secondary indexes$",
-        local=VALIDATION + "Consistent read cannot be true when (querying|scanning) a GSI$",
+        local=VALIDATION
+        + "(Consistent read cannot be true when (querying|scanning) a GSI$|Conditions can be of length)",
     ),
     Explained(
         "a page may start at the last key of an inclusive range, and find nothing",
