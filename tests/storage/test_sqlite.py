@@ -5,10 +5,13 @@ import itertools
 import resource
 import signal
 import sqlite3
+from functools import partial
+from types import SimpleNamespace
 
+import apsw
 import pytest
 
-from atoll.storage import sqlite
+from atoll.storage import checkpoints, sqlite
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.sqlite import SQLiteEngine
 
@@ -241,7 +244,7 @@ def test_log_that_cannot_be_synced_stops_all_writes_and_is_never_shown(tmp_path)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_log_does_not_grow_without_bound_under_constant_load(tmp_path, monkeypatch, workers):
     for name, pages in {"CHECKPOINT_PAGES": 100, "CHECKPOINT_REST_PAGES": 70, "LOG_PAGES": 600}.items():
-        monkeypatch.setattr(sqlite, name, pages)
+        monkeypatch.setattr(checkpoints, name, pages)
 
     async def client(engine, number):
         for turn in range(200):
@@ -262,8 +265,8 @@ def test_file_that_cannot_be_synced_stops_all_writes_and_keeps_the_log(tmp_path,
         raise Corrupt("no sync")
 
     async def scenario(engine):
-        monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 1)
-        monkeypatch.setattr(sqlite, "sync_file", fail)
+        monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 1)
+        monkeypatch.setattr(checkpoints, "sync_file", fail)
         with pytest.raises(Corrupt, match="no sync"):
             for number in range(1000):
                 await engine.transact(lambda tx, number=number: tx.put(b"%d" % number, b"x"))
@@ -272,6 +275,59 @@ def test_file_that_cannot_be_synced_stops_all_writes_and_keeps_the_log(tmp_path,
     kept = run(tmp_path, scenario)
     assert (tmp_path / "atoll.db-wal").stat().st_size > 0
     assert kept and len(run(tmp_path, everything)) == kept
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_checkpoint_that_fails_fails_no_write(tmp_path, monkeypatch, workers):
+    def fail(connection, mode):
+        raise apsw.CorruptError("a bad page")
+
+    async def scenario(engine):
+        monkeypatch.setattr(checkpoints, "LOG_PAGES", 1)
+        engine._checkpoints._connection = SimpleNamespace(wal_checkpoint=partial(fail, None), filename="x")
+        outcomes = []
+        for number in range(3):
+            try:
+                await engine.transact(lambda tx, number=number: tx.put(b"%d" % number, b""))
+                outcomes.append(number)
+            except Corrupt:
+                outcomes.append(None)
+        engine._checkpoints._connection = engine._connections[2]
+        return outcomes, await everything(engine)
+
+    outcomes, found = run(tmp_path, scenario, workers=workers)
+    assert {b"%d" % number: b"" for number in outcomes if number is not None} == found
+    assert outcomes[0] == 0
+    assert outcomes[-1] is None
+
+
+def test_a_read_that_fails_does_not_show_what_is_not_durable(tmp_path):
+    def fail(snapshot):
+        raise apsw.IOError("a bad page")
+
+    async def scenario(engine):
+        await engine.transact(lambda tx: tx.put(b"k", b"old"))
+        disk = HeldSync(engine)
+        write = asyncio.ensure_future(engine.transact(lambda tx: tx.put(b"k", b"new")))
+        await turns()
+        for read in (fail, lambda s: s.get(b"k")):
+            with pytest.raises(Full):
+                await engine.read(read)
+        disk.done.pop()(None)
+        await write
+        assert await engine.read(lambda s: s.get(b"k")) == b"new"
+
+    run(tmp_path, scenario)
+
+
+def test_a_store_that_cannot_be_opened_is_let_go(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError("no sync")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="no sync"):
+        patched.setattr(sqlite, "open_sync", fail)
+        SQLiteEngine.open(tmp_path)
+    assert run(tmp_path, everything) == {}
 
 
 # Several processes. `processes.start` runs one of the small programs of processes.py.

@@ -21,6 +21,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -28,23 +29,16 @@ from typing import Any
 import apsw
 
 from atoll.storage.buffer import Buffer
+from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.datasync import DataSync, open_sync, sync_now
-from atoll.storage.engine import Corrupt, Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Full, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
-from atoll.storage.sqlitefile import Rows, connect, fault, sync_file
+from atoll.storage.sqlitefile import Rows, connect, fault
 
 FILE_NAME = "atoll.db"
 
 # Functions in one commit at most: they run on the event loop, where reads wait meanwhile.
 BATCH = 256
-
-# The log is given back to the file after so many pages, little and often, beside the commits. SQLite starts the log
-# again from its beginning, and syncs the file, only when all of it was given back, which under constant load it never
-# is. So the file is synced here, the pages that came meanwhile are given back in turn, and when few remain (or too many
-# have come together), the rest is given back before the next batch.
-CHECKPOINT_PAGES = 2000
-CHECKPOINT_REST_PAGES = 100
-LOG_PAGES = 16_000
 
 _log = logging.getLogger(__name__)
 
@@ -70,31 +64,31 @@ class SQLiteEngine:
         outlives a power cut) or "relaxed" (it outlives the process). Raises `Locked` if another server has it open;
         the workers of one server all say that they are several."""
         directory.mkdir(parents=True, exist_ok=True)
-        owner = FileLock(directory / "owner.lock")
-        if not owner.try_acquire(shared=workers > 1):
-            owner.close()
-            raise Locked(f"{directory} is in use by another server")
-        turn = Turn(directory) if workers > 1 else None
-        if turn:
-            turn.acquire()
-        connections: list[apsw.Connection] = []
-        try:
+        with ExitStack() as opened:
+            owner = FileLock(directory / "owner.lock")
+            opened.callback(owner.close)
+            if not owner.try_acquire(shared=workers > 1):
+                raise Locked(f"{directory} is in use by another server")
+            alone = workers == 1
+            turn = None if alone else Turn(directory)
+            if turn:
+                opened.callback(turn.close)
+                turn.acquire()
+            connections = []
             for _ in range(3):
-                connections.append(connect(directory / FILE_NAME, synced=durability == "full" and workers > 1))
-            log = directory / f"{FILE_NAME}-wal"
+                connections.append(connect(directory / FILE_NAME, synced=durability == "full" and not alone))
+                opened.callback(connections[-1].close, True)
+            log, sync = directory / f"{FILE_NAME}-wal", None
             if durability == "full":
                 sync_now(log)  # it may hold commits of a process that was killed before they were durable
-            sync = open_sync(log) if durability == "full" and workers == 1 else None
-        except BaseException:
-            for connection in connections:
-                connection.close(True)
-            owner.close()
+                if alone:
+                    sync = open_sync(log)
+                    opened.callback(sync.close)
             if turn:
-                turn.close()
-            raise
-        if turn:
-            turn.release()
-        return cls(connections, FileLock(directory / "lease.lock"), owner, turn, sync)
+                turn.release()
+            lease = FileLock(directory / "lease.lock")
+            opened.pop_all()
+            return cls(connections, lease, owner, turn, sync)
 
     def __init__(
         self,
@@ -105,22 +99,21 @@ class SQLiteEngine:
         sync: DataSync | None,
     ) -> None:
         self._connections = connections
-        write, read, self._checkpointer = connections
+        write, read, checkpoint = connections
         self._writer, self._reader = Rows(write), Rows(read)
+        self._checkpoints = Checkpoints(checkpoint, self._break)
+        write.set_wal_hook(self._checkpoints.note)
         self._lease, self._owner, self._turn, self._sync = lease, owner, turn, sync
         self._queue: list[_Pending] = []
         self._busy = False
         self._kept = False
         """Whether the reading connection has kept its transaction for the reads to come."""
+        self._unsynced = False
+        """Whether there are commits that are not durable, which no new transaction may show."""
         self._closed = False
         self._broken: Corrupt | None = None
         self._drained: asyncio.Future[None] | None = None
         self._committer = ThreadPoolExecutor(1, "atoll-commit")
-        self._checkpoint_thread = ThreadPoolExecutor(1, "atoll-checkpoint")
-        self._log_pages = 0
-        self._checkpointing = False
-        self._finish_checkpoint = False
-        write.set_wal_hook(self._note_log_pages)
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -131,6 +124,8 @@ class SQLiteEngine:
         try:
             while True:
                 if not self._kept:
+                    if self._unsynced:
+                        raise Full("what is durable cannot be read until more is")
                     rows.begin("BEGIN")
                 try:
                     result = fn(rows)
@@ -144,7 +139,7 @@ class SQLiteEngine:
                 finally:
                     self._end_read()
         except apsw.Error as error:
-            self._kept = False
+            self._kept = False  # also SQLite may have ended the transaction
             rows.roll_back()
             raise fault(error) from error
 
@@ -160,7 +155,10 @@ class SQLiteEngine:
     def _drop_kept(self) -> None:
         if self._kept:
             self._kept = False
-            self._reader.end()
+            try:
+                self._reader.end()
+            except apsw.Error:
+                self._reader.roll_back()
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         if self._closed:
@@ -192,7 +190,7 @@ class SQLiteEngine:
             await self._drained
         self._drop_kept()
         self._committer.shutdown()
-        self._checkpoint_thread.shutdown()
+        self._checkpoints.close()
         for connection in self._connections:  # the last one of the file checkpoints the log and removes it
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._broken is not None)
             connection.close()
@@ -220,8 +218,8 @@ class SQLiteEngine:
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, self._broken)
             return
-        self._drop_kept()
         try:
+            self._drop_kept()
             writer.begin("BEGIN IMMEDIATE")
             writer.check_counters()
             for pending in batch:
@@ -235,6 +233,7 @@ class SQLiteEngine:
                     self._reader.begin("BEGIN")
                     self._end_read()
                     writer.commit()
+                    self._unsynced = True
         except Exception as error:
             writer.roll_back()
             self._pass_turn()
@@ -264,22 +263,23 @@ class SQLiteEngine:
         return self._writer.apply(buffer)
 
     def _commit(self) -> None:
+        """In the thread, where SQLite syncs within the commit."""
         try:
             self._writer.commit()
-            if self._finish_checkpoint and not self._broken:
-                self._finish_checkpoint = False
-                self._checkpoint_thread.submit(self._checkpoint, self._checkpointer).result()  # behind one that runs
         except BaseException:
             self._writer.roll_back()
-            raise
-        finally:
             self._pass_turn()
+            raise
+        if self._checkpoints.rest_due:
+            self._checkpoints.give_rest().result()
+        self._pass_turn()
 
     def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
         if error is not None:  # what is committed but may be lost is never shown: reads keep the moment before it
             self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
             self._answer(batch, self._broken)
             return
+        self._unsynced = False
         self._drop_kept()
         self._answer(batch, None)
 
@@ -297,10 +297,9 @@ class SQLiteEngine:
             pending.error = error or pending.error
             if not pending.future.done():
                 pending.future.set_result(None)
-        if self._finish_checkpoint and self._turn is None and not self._broken:
-            self._finish_checkpoint = False
-            finishing = self._loop.run_in_executor(self._checkpoint_thread, self._checkpoint, self._checkpointer)
-            finishing.add_done_callback(lambda _: self._go_on())
+        if self._checkpoints.rest_due and self._turn is None and not self._broken:
+            rest = asyncio.wrap_future(self._checkpoints.give_rest(), loop=self._loop)
+            rest.add_done_callback(lambda _: self._go_on())
         else:
             self._go_on()
 
@@ -311,50 +310,5 @@ class SQLiteEngine:
             self._busy = False
             if self._drained:
                 self._drained.set_result(None)
-        self._start_checkpoint()
-
-    # The log
-
-    def _note_log_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._log_pages = pages
-        return apsw.SQLITE_OK
-
-    def _start_checkpoint(self) -> None:
-        if self._log_pages > LOG_PAGES:
-            self._finish_checkpoint = True
-        if (
-            self._log_pages < CHECKPOINT_PAGES
-            or self._checkpointing
-            or self._finish_checkpoint
-            or self._broken
-            or self._closed
-        ):
-            return
-        self._checkpointing = True
-        checkpoint = self._loop.run_in_executor(self._checkpoint_thread, self._checkpoint_beside)
-        checkpoint.add_done_callback(self._look_at_rest)
-
-    def _checkpoint_beside(self) -> int:
-        done = self._checkpoint(self._checkpointer)
-        try:
-            sync_file(self._checkpointer)
-        except Corrupt as error:
-            self._break(error)
-        return done
-
-    def _checkpoint(self, connection: apsw.Connection) -> int:
-        """Give back what can be given back without waiting for anybody; how many pages of the log are done."""
-        try:
-            _, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.BusyError:  # somebody else is at it
-            return 0
-        except (apsw.FullError, apsw.IOError) as error:
-            _log.warning("the log was not checkpointed, but will be later: %s", error)
-            return 0
-        return done
-
-    def _look_at_rest(self, checkpoint: asyncio.Future[int]) -> None:
-        self._checkpointing = False
-        self._finish_checkpoint = self._log_pages - checkpoint.result() < CHECKPOINT_REST_PAGES
-        if not self._busy:
-            self._start_checkpoint()
+        if not self._broken and not self._closed:
+            self._checkpoints.look()

@@ -207,7 +207,7 @@ class Rows:
         return bool(buffer.rows or buffer.cleared or buffer.counters)
 
     def commit(self) -> None:
-        """Make everything durable. After a failure it takes `roll_back`, and nothing was applied."""
+        """Durable if the connection is `synced`. After a failure it takes `roll_back`, and nothing was applied."""
         self._execute("COMMIT")
         self._counters_version = self._connection.data_version()
 

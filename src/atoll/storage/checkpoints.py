@@ -1,0 +1,90 @@
+"""The log of the SQLite engine is given back to its file little and often, beside the commits.
+
+SQLite starts the log again from its beginning, and syncs the file, only when all of it was given back, which under
+constant load it never is. So the file is synced here, the pages that came meanwhile are given back in turn, and when
+few remain (or too many have come together), the rest is given back before the next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import apsw
+
+from atoll.storage.engine import Corrupt
+from atoll.storage.sqlitefile import sync_file
+
+CHECKPOINT_PAGES = 2_000
+CHECKPOINT_REST_PAGES = 100
+LOG_PAGES = 16_000
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """`broken` is told, perhaps from a thread, when the file can no longer be trusted to hold what it was given."""
+
+    def __init__(self, connection: apsw.Connection, broken: Callable[[Corrupt], None]) -> None:
+        self._connection = connection
+        self._broken = broken
+        self._thread = ThreadPoolExecutor(1, "atoll-checkpoint")
+        self._pages = 0
+        self._running = False
+        self.rest_due = False
+        """Whether `give_rest` should come before the next batch."""
+
+    def note(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        """The hook of the connection that writes: the log has so many pages now."""
+        self._pages = pages
+        return apsw.SQLITE_OK
+
+    def look(self) -> None:
+        """Start giving back, if it is time. Called from the event loop, after each batch."""
+        if self._pages > LOG_PAGES:
+            self.rest_due = True
+        if self._pages < CHECKPOINT_PAGES or self._running or self.rest_due:
+            return
+        self._running = True
+        asyncio.get_running_loop().run_in_executor(self._thread, self._beside).add_done_callback(self._look_at_rest)
+
+    def give_rest(self) -> Future[int]:
+        """Behind a checkpoint that runs."""
+        self.rest_due = False
+        return self._thread.submit(self._give_back)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+    def _beside(self) -> int:
+        done = self._give_back()
+        try:
+            sync_file(self._connection)
+        except Corrupt as error:
+            self._broken(error)
+        return done
+
+    def _give_back(self) -> int:
+        """What can be given back without waiting for anybody; how many pages of the log are done."""
+        try:
+            _, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:  # somebody else is at it
+            return 0
+        except apsw.Error as error:
+            # After a failed sync the system has forgotten what it could not write.
+            forgotten = getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_FSYNC
+            if isinstance(error, apsw.FullError | apsw.IOError) and not forgotten:
+                _log.warning("the log was not checkpointed, but will be later: %s", error)
+            else:
+                self._broken(Corrupt(str(error)))
+            return 0
+        return done
+
+    def _look_at_rest(self, over: asyncio.Future[int]) -> None:
+        self._running = False
+        rest = self._pages - over.result()
+        if rest <= 0:
+            self._pages = 0
+        self.rest_due = 0 < rest < CHECKPOINT_REST_PAGES
