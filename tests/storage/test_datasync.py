@@ -16,11 +16,13 @@ def sync(using: DataSync, times: int) -> list[BaseException | None]:
     """What the syncs tell, one begun when the one before it is over."""
 
     async def main() -> list[BaseException | None]:
-        told = []
-        for _ in range(times):
-            over: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-            using.start(over.set_result)
-            told.append(await over)
+        told: list[BaseException | None] = []
+        for number in range(times):
+            over = asyncio.Event()
+            using.start(lambda error, over=over: (told.append(error), over.set())[1])  # type: ignore[misc]
+            await over.wait()
+            await asyncio.sleep(0)
+            assert len(told) == number + 1
         return told
 
     return asyncio.run(main())
@@ -67,3 +69,10 @@ def test_a_file_that_cannot_be_synced_so_gets_a_thread(tmp_path: Path, monkeypat
     opened = open_sync(tmp_path / "file")
     assert isinstance(opened, ThreadSync)
     opened.close()
+
+
+def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd") if Path("/proc/self/fd").exists() else []
+    with pytest.raises(FileNotFoundError):
+        open_sync(tmp_path / "nothing")
+    assert len(before) == len(os.listdir("/proc/self/fd") if before else [])

@@ -67,7 +67,8 @@ class Wire:
             return await answer(request)
 
         self._due: list[Callable[[], None]] = []
-        self.server = Server(noted, soon=self._due.append)
+        self.server = Server(noted)
+        self.server.call_soon = self._due.append
         self.transport = Transport()
         self.connection = Connection(self.server)
         self.connection.connection_made(self.transport)

@@ -243,6 +243,22 @@ class TestPipelining:
         wire.settle()
         assert (wire.transport.written, other.written) == ([plain(b"1")], [plain(b"2")])
 
+    def test_what_waits_to_be_written_is_written_when_the_client_ends_its_side(self, wire: Wire) -> None:
+        wire.connection.data_received(post(b"1"))
+        assert wire.connection.eof_received() is False
+        assert wire.transport.written == [plain(b"1")]
+
+    def test_a_transport_that_fails_keeps_nobody_else_from_an_answer(self, wire: Wire) -> None:
+        other = Transport()
+        connection = Connection(wire.server)
+        connection.connection_made(other)
+        wire.transport.write = lambda data: 1 / 0  # type: ignore
+        wire.connection.data_received(post(b"1"))
+        connection.data_received(post(b"2"))
+        wire.settle()
+        assert wire.transport.aborted
+        assert other.written == [plain(b"2")]
+
     def test_a_client_that_went_before_its_answer_is_not_written_to(self, wire: Wire) -> None:
         wire.connection.data_received(post(b"1"))
         wire.connection.connection_lost(ConnectionResetError())

@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -43,7 +44,8 @@ _sync = getattr(os, "fdatasync", os.fsync)
 def open_sync(path: Path) -> DataSync:
     try:
         return KernelSync(path)
-    except (OSError, KeyError):  # another system, an old kernel, a sandbox that forbids it, a file system that cannot
+    # Another machine or system, an old kernel, a sandbox that forbids it, a file system that cannot
+    except (OSError, KeyError, AttributeError):
         return ThreadSync(path)
 
 
@@ -76,23 +78,24 @@ class KernelSync:
     def __init__(self, path: Path) -> None:
         if platform.system() != "Linux":
             raise OSError("only Linux is known to do this")
-        self._setup, self._destroy, self._submit, self._events = _CALLS[platform.machine()]
+        setup, self._destroy, self._submit, self._events = _CALLS[platform.machine()]
         self._system_call = ctypes.PyDLL(None, use_errno=True).syscall
         self._context = ctypes.c_ulong(0)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: Done | None = None
-        self._call(self._setup, ctypes.c_long(1), ctypes.byref(self._context))
-        self._file = os.open(path, os.O_RDONLY)
-        self._told = os.eventfd(0)
-        control = _Control(opcode=_FDSYNC, descriptor=self._file, flags=_TELL_DESCRIPTOR, told=self._told)
-        self._controls = (ctypes.POINTER(_Control) * 1)(ctypes.pointer(control))
-        try:
+        with ExitStack() as opened:
+            self._file = os.open(path, os.O_RDONLY)
+            opened.callback(os.close, self._file)
+            self._told = os.eventfd(0)
+            opened.callback(os.close, self._told)
+            self._call(setup, ctypes.c_long(1), ctypes.byref(self._context))
+            opened.callback(self._call, self._destroy, self._context)
+            control = _Control(opcode=_FDSYNC, descriptor=self._file, flags=_TELL_DESCRIPTOR, told=self._told)
+            self._controls = (ctypes.POINTER(_Control) * 1)(ctypes.pointer(control))
             self._begin()
             if error := self._end():
                 raise error
-        except OSError:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
 
     def start(self, done: Done) -> None:
         if self._loop is None:
@@ -107,9 +110,7 @@ class KernelSync:
     def close(self) -> None:
         if self._loop is not None:
             self._loop.remove_reader(self._told)
-        self._call(self._destroy, self._context)
-        os.close(self._told)
-        os.close(self._file)
+        self._opened.close()
 
     def _ready(self) -> None:
         done, self._done = self._done, None

@@ -120,6 +120,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that sends nothing more may still wait for answers, where the transport can be half open."""
         self._ending = True
+        self._write()  # the transport may close when this returns
         waiting = self._running is not None or bool(self._queue)
         return waiting and self._transport is not None and self._transport.can_write_eof()
 

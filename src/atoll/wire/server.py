@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
 
 from atoll.wire.connection import Answer, Connection
+
+_log = logging.getLogger(__name__)
 
 # Time is counted in ticks of one timer for all connections; nothing else costs less per request.
 TICK_MS = 5_000
@@ -15,22 +18,11 @@ IDLE_MS = 300_000
 REQUEST_MS = 30_000
 
 
-def _call_soon(function: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_soon(function)
-
-
 class Server:
-    """All connections of this process. `answer` returns a whole HTTP response and is not expected to raise; `soon`
-    calls a function when what has arrived together has been dealt with."""
+    """All connections of this process. `answer` returns a whole HTTP response and is not expected to raise."""
 
     def __init__(
-        self,
-        answer: Answer,
-        *,
-        idle_ms: int = IDLE_MS,
-        request_ms: int = REQUEST_MS,
-        tick_ms: int = TICK_MS,
-        soon: Callable[[Callable[[], None]], object] = _call_soon,
+        self, answer: Answer, *, idle_ms: int = IDLE_MS, request_ms: int = REQUEST_MS, tick_ms: int = TICK_MS
     ) -> None:
         self.answer = answer
         self.tick = 0
@@ -42,7 +34,8 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event = asyncio.Event()
-        self._soon = soon
+        self.call_soon: Callable[[Callable[[], None]], object]
+        """The event loop's, when it listens."""
         self._to_flush: list[Connection] = []
 
     async def listen(
@@ -54,6 +47,7 @@ class Server:
             lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=1024
         )
         self._listeners.append(listener)
+        self.call_soon = loop.call_soon
         if self._timer is None:
             self._timer = loop.call_later(self._tick_ms / 1000, self._ticked)
         return [socket.getsockname()[:2] for socket in listener.sockets]
@@ -87,13 +81,17 @@ class Server:
         """Write its answers when all that has arrived by now has been looked at: to wake clients one by one, between
         their requests, costs as much as to answer them."""
         if not self._to_flush:
-            self._soon(self._flush)
+            self.call_soon(self._flush)
         self._to_flush.append(connection)
 
     def _flush(self) -> None:
         connections, self._to_flush = self._to_flush, []
         for connection in connections:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception:
+                _log.exception("answers were not written")
+                connection.abort()
 
     def _ticked(self) -> None:
         self.tick += 1
