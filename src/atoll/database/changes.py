@@ -1,8 +1,8 @@
 """The change log: one record for each applied change, in the transaction that applies it.
 
 Everything that follows a table (its stream, and by that its triggers) reads this log; nothing else tells it what
-happened. It keeps an image only where a stream shows it. Records are numbered per shard, without gaps, in the order of commit: so a reader who asks for
-number n and is given a greater one knows that n was trimmed.
+happened. It keeps an image only where a stream shows it. Records are numbered per shard, without gaps, in the order of
+commit: so a reader who asks for number n and is given a greater one knows that n was trimmed.
 """
 
 from __future__ import annotations
