@@ -484,6 +484,28 @@ class TestStatements:
         service.clock.advance(1)
         assert "Item" in service.get_item(TableName="Things", Key=key("spent"))
 
+    def test_a_batch_tells_of_what_it_refused_as_much_as_it_took(self, service: Any) -> None:
+        provisioned(service)
+        service.table("Free")
+        spend_writes(service, 100)
+        spend_writes(service, 100, "Free")
+        service.put_item(TableName="Things", Item=item("a"))
+        statements = [
+            "INSERT INTO Things VALUE {'pk': 'spent'}",
+            "UPDATE Things SET n = 1 WHERE pk = 'absent'",
+            "UPDATE Things SET n = absent WHERE pk = 'a'",
+            "UPDATE Free SET n = 1 WHERE pk = 'spent' AND n = 2",
+        ]
+        answer = service.batch_execute_statement(
+            Statements=[{"Statement": one} for one in statements], ReturnConsumedCapacity="TOTAL"
+        )
+        codes = [response["Error"]["Code"] for response in answer["Responses"]]
+        assert codes == ["DuplicateItem", "ConditionalCheckFailed", "ValidationError", "ConditionalCheckFailed"]
+        assert [one["CapacityUnits"] for one in answer["ConsumedCapacity"]] == [100.0, 1.0, 1.0, 100.0]
+        for _ in range(97):
+            service.delete_item(TableName="Things", Key=key("absent"))
+        assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
+
     @pytest.mark.parametrize("statement", ["SELECT * FROM Things WHERE pk = 'a'", "DELETE FROM Things WHERE pk = 'a'"])
     def test_a_transaction_is_cancelled(self, service: Any, statement: str) -> None:
         provisioned(service)

@@ -40,16 +40,15 @@ Answer = dict[str, Any]
 # Writes of single items
 
 
-async def _write(region: Region, bound: Bound) -> tuple[writes.Write, writes.Outcome]:
+async def _write(region: Region, bound: Bound) -> tuple[writes.Write, metering.Result, Consumed]:
+    """What its condition refused is charged, and is a result; other refusals are raised."""
+
     def write(tx: Transaction) -> tuple[writes.Write, metering.Result]:
         one = write_of(keyed(bound, bound.table(region, tx)))
         return one, metering.execute(tx, region, one)
 
-    try:
-        one, result = await region.transact(write)
-        return one, metering.settle(region, one, result)
-    except errors.ApiError as refusal:
-        raise refused(bound, refusal) from None
+    one, result = await region.transact(write)
+    return one, result, metering.charged(region, one, result)
 
 
 def _returned(bound: Bound, write: writes.Write, outcome: writes.Outcome) -> Any:
@@ -78,12 +77,13 @@ async def execute_statement(region: Region, body: Body) -> Answer:
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):
         raise texts.exists_outside_transaction()
-    write, outcome = await _write(region, bound)
-    item = _returned(bound, write, outcome)
+    write, result, consumed = await _write(region, bound)
+    if isinstance(result, metering.Refused):
+        raise refused(bound, result.refusal)
+    item = _returned(bound, write, result)
     answer: Answer = {"Items": [] if item is None else [item]}
     mode = body.get("ReturnConsumedCapacity")
     if mode in MODES:
-        (consumed,) = written([(write.table.name, write, outcome)])
         answer["ConsumedCapacity"] = consumed.answer(mode)
     return answer
 
@@ -168,14 +168,14 @@ def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError)
 
 
 async def _batch_response(
-    region: Region, result: Result, rows: dict[bytes, Row | None]
+    region: Region, located: Result, rows: dict[bytes, Row | None]
 ) -> tuple[Answer, Consumed | None]:
-    if isinstance(result, errors.ApiError):
-        return {"Error": texts.batch_error(result)}, None
-    one, row_key = result
-    consumed = Consumed(one.table, "Read" if one.bound.is_read else "Write", one.table.name)
+    if isinstance(located, errors.ApiError):
+        return {"Error": texts.batch_error(located)}, None
+    one, row_key = located
     response: Answer = {"TableName": one.bound.table_name}
     if isinstance(one.bound.statement, Reading):
+        consumed = Consumed(one.table, "Read", one.table.name)
         row = rows[row_key]
         if row is not None:
             response["Item"] = projected(one.bound.statement.columns, row)
@@ -187,17 +187,19 @@ async def _batch_response(
             return {"TableName": one.bound.table_name, "Error": texts.batch_error(refusal)}, None
         return response, consumed
     try:
-        write, outcome = await _write(region, one.bound)
+        write, result, consumed = await _write(region, one.bound)
     except Full:  # others of the batch may have gone through
         return {**response, "Error": texts.batch_error(errors.internal())}, None
     except errors.ApiError as refusal:
         response["Error"] = texts.batch_error(refusal)
         if refusal.code in THROTTLED:
             return response, None
-        consumed.table = 1.0  # what did not go through is charged all the same
+        consumed = Consumed(one.table, "Write", one.table.name, table=1.0)
+        metering.charge(region, [consumed])  # what did not go through is charged all the same
         return response, consumed
-    consumed.add_write(write, outcome)
-    item = _returned(one.bound, write, outcome)
+    if isinstance(result, metering.Refused):
+        return {**response, "Error": texts.batch_error(refused(one.bound, result.refusal))}, consumed
+    item = _returned(one.bound, write, result)
     return response if item is None else {**response, "Item": item}, consumed
 
 

@@ -126,11 +126,11 @@ Result = Outcome | Refused
 
 
 def execute(tx: Transaction, region: Region, write: Write) -> Result:
-    """Run a single write, if it is admitted. What comes of it is for `settle`; other refusals are raised."""
-    if not write.table.limited:
-        return writes.execute(tx, region, write)
+    """Run a single write, if it is admitted. What comes of it is for `settle` or `charged`; other refusals are
+    raised."""
     try:
-        _admit(tx, region, write, {})
+        if write.table.limited:
+            _admit(tx, region, write, {})
         return writes.execute(tx, region, write)
     except ApiError as refusal:
         if refusal.code != CONDITION_FAILED:
@@ -140,12 +140,19 @@ def execute(tx: Transaction, region: Region, write: Write) -> Result:
 
 def settle(region: Region, write: Write, result: Result) -> Outcome:
     """Charge a single write whose transaction has ended; raises what its condition refused."""
-    if isinstance(result, Refused):
-        charge(region, _consumed([write], [result.outcome]))
-        raise result.refusal
     if write.table.limited:
-        charge(region, _consumed([write], [result]))
+        charged(region, write, result)
+    if isinstance(result, Refused):
+        raise result.refusal
     return result
+
+
+def charged(region: Region, write: Write, result: Result) -> Consumed:
+    """Charge a single write whose transaction has ended; returns what it was charged."""
+    outcome = result.outcome if isinstance(result, Refused) else result
+    (consumed,) = written([(write.table.name, write, outcome)])
+    charge(region, [consumed])
+    return consumed
 
 
 class _Failed(Cancelled):
