@@ -175,8 +175,8 @@ class Node:
             now_ms = until(self.clock.now_ms())
             while not self._stopping:
                 wake_ms = await self.settle()
-                if wake_ms is None or not self.clock.now_ms() < wake_ms <= now_ms:
-                    break  # what should have been done before, and was not when it could be, holds up no clock
+                if wake_ms is None or wake_ms > now_ms:
+                    break
                 self.clock.set(wake_ms)
                 await asyncio.sleep(0)
             back = now_ms < self.clock.now_ms()
@@ -186,10 +186,12 @@ class Node:
             await self.settle()
 
     async def settle(self) -> int | None:
-        """Run what is due; returns when the next step will be."""
+        """Run what is due; returns when the next step will be. What should have been done before, and was not when it
+        could be, is none."""
         wakes = [await run_due(region) for region in list(self.regions.values()) if region.engine.lease()]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
-        return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
+        now_ms = self.clock.now_ms()
+        return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
 
     def region(self, name: str = "") -> Region:
         name = name or self.config.region

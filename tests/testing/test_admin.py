@@ -225,19 +225,25 @@ class TestStepByStep:
         assert seen == [0, 4, 8, 12, 16, 20, 24]
         assert server.clock.time() * 1000 == pytest.approx(start_ms + 25 * 3600 * 1000)
 
-    def test_what_was_to_be_done_in_the_past_does_not_set_the_clock_back(
+    def test_what_was_to_be_done_in_the_past_neither_sets_the_clock_back_nor_lets_it_skip_a_step(
         self, server: LocalServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        moments = [server.clock.time()]
+        start_ms = round(server.clock.time() * 1000)
+        stops = [0]
 
-        async def settle(triggers: Triggers) -> int:
-            moments.append(triggers.region.clock.now_ms() / 1000)
-            return round(moments[0] * 1000) - 5_000
+        def every_20_minutes(tx: Any, region: Any, now_ms: int) -> int:
+            return now_ms + 20 * 60_000
 
-        monkeypatch.setattr(Triggers, "settle", settle)
-        server.clock.advance("1h")
-        assert moments == sorted(moments)
-        assert server.clock.time() == pytest.approx(moments[0] + 3600)
+        async def overdue(triggers: Triggers) -> int:
+            minutes = (triggers.region.clock.now_ms() - start_ms) / 60_000
+            if minutes != stops[-1]:
+                stops.append(minutes)
+            return start_ms - 5_000
+
+        monkeypatch.setattr("atoll.node.STEPS", (every_20_minutes,))
+        monkeypatch.setattr(Triggers, "settle", overdue)
+        server.clock.advance("70m")
+        assert stops == [0, 20, 40, 60, 70]
 
     def test_two_who_move_the_clock_at_once_both_do(self, server: LocalServer) -> None:
         before = server.clock.now
