@@ -93,6 +93,14 @@ def test_buckets_know_each_other_not_and_are_full_when_all_is_forgotten(kind: st
     assert buckets.level(1001, 2) == 600
 
 
+@pytest.mark.parametrize("kind", ["local", "shared"])
+def test_a_bucket_that_was_used_when_the_clock_was_at_zero_is_not_full(kind: str, tmp_path: Path) -> None:
+    clock = ManualClock(0)
+    buckets = LocalBuckets(clock) if kind == "local" else SharedBuckets(tmp_path / "buckets", clock)
+    buckets.take(4, 1, 10)
+    assert buckets.level(4, 1) == 290
+
+
 PROGRAM = """
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The buckets of a region that several processes serve: a file that all of them have open.
 
     byte 0                  locked by every process that uses the file; the first of them empties it
-    16 * number, 16 bytes   a bucket: units (a double), milliseconds (an integer); all zero if it was never used
+    17 * number, 17 bytes   a bucket: whether it was ever used (a byte), units (a double), milliseconds (an integer)
 
 The bytes of a bucket are locked while one process looks at them or changes them, and the clock is read meanwhile: no
 change is lost, and time does not go back between two of them. The system frees the locks of a process that dies.
@@ -24,7 +24,7 @@ FILE_NAME = "buckets"
 
 _log = logging.getLogger(__name__)
 
-_BUCKET = Struct("<dq")
+_BUCKET = Struct("<?dq")
 
 
 class SharedBuckets:
@@ -47,7 +47,7 @@ class SharedBuckets:
     def take(self, number: int, rate: float, units: float) -> None:
         with self._locked(number):
             bucket = drained(self._load(number), rate, units, self._clock.now_ms())
-            os.pwrite(self._fd, _BUCKET.pack(*bucket), number * _BUCKET.size)
+            os.pwrite(self._fd, _BUCKET.pack(True, *bucket), number * _BUCKET.size)
 
     def forget(self) -> None:
         os.truncate(self._fd, 0)
@@ -64,5 +64,5 @@ class SharedBuckets:
         stored = os.pread(self._fd, _BUCKET.size, number * _BUCKET.size)
         if len(stored) < _BUCKET.size:
             return None
-        bucket = Bucket(*_BUCKET.unpack(stored))
-        return bucket if bucket.at_ms else None
+        used, units, at_ms = _BUCKET.unpack(stored)
+        return Bucket(units, at_ms) if used else None
