@@ -406,6 +406,28 @@ class TestTransactions:
         assert service.refused("TransactWriteItems", TransactItems=writes).code == "TransactionCanceledException"
         service.put_item(TableName="Things", Item=item("a"))
 
+    def test_one_that_is_throttled_tells_of_conditions_too_and_is_free_all_the_same(self, service: Any) -> None:
+        index = global_index("by-g", "g", ProvisionedThroughput=units(1, 1))
+        provisioned(service, "Slow", write=2, types={"g": "S"}, GlobalSecondaryIndexes=[index])
+        provisioned(service)
+        service.table("Free")
+        for name in ("Free", "Things"):
+            spend_writes(service, 100, name)
+        for number in range(300):
+            service.put_item(TableName="Slow", Item=item(str(number), g={"S": "g"}))
+        slow = {"Put": {"TableName": "Slow", "Item": item("new", g={"S": "g"})}}
+        absent = {"ConditionExpression": "attribute_not_exists(pk)"}
+        free, limited = (self.put("spent", name, **absent) for name in ("Free", "Things"))
+        known = {"Put": {"TableName": "Slow", "Item": item("0"), **absent}}
+        error = service.refused("TransactWriteItems", TransactItems=[free, slow, limited, self.put("a"), known])
+        assert error.fields is not None
+        assert [reason["Code"] for reason in error.fields["CancellationReasons"]] == [
+            "ConditionalCheckFailed", "ProvisionedThroughputExceeded", "ConditionalCheckFailed", "None",
+            "ConditionalCheckFailed",
+        ]  # fmt: skip
+        spend_writes(service, 200)
+        assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
+
     def test_a_cancelled_one_whose_condition_failed_is_charged(self, service: Any) -> None:
         provisioned(service)
         spend_writes(service, 100)

@@ -192,16 +192,24 @@ async def write_together(
 
 def _all_or_none(tx: Transaction, region: Region, batch: Sequence[Write], factor: int) -> list[Outcome]:
     try:
-        _, refusals = writes.attempted(partial(_admit, tx, region, one, {}) for one in batch)
-        if any(refusals):
-            raise Cancelled(refusals)
+        _admit_all(tx, region, batch)
         return writes.execute_all(tx, region, batch)
     except Cancelled as cancelled:
         consumed = []
-        if any(r is not None and r.code == CONDITION_FAILED for r in cancelled.refusals):
+        codes = {refusal.code for refusal in cancelled.refusals if refusal is not None}
+        if CONDITION_FAILED in codes and codes.isdisjoint(texts.THROTTLED):
             found = reads.get_many(tx, [one.row_key for one in batch])
             consumed = _consumed(batch, [Outcome(row, None) for row in found], factor)
         raise _Failed(cancelled.refusals, consumed) from None
+
+
+def _admit_all(tx: Transaction, region: Region, batch: Sequence[Write]) -> None:
+    """Raises `Cancelled` if one of the writes may not be made now; it tells what is wrong with the others, too."""
+    _, refusals = writes.attempted(partial(_admit, tx, region, one, {}) for one in batch)
+    if any(refusals):
+        pairs = zip(batch, reads.get_many(tx, [one.row_key for one in batch]), strict=True)
+        _, others = writes.attempted(partial(one.decide, old) for one, old in pairs)
+        raise Cancelled([refusal or other for refusal, other in zip(refusals, others, strict=True)])
 
 
 async def find_done(region: Region, names: Sequence[str], batch: Sequence[Write]) -> list[Consumed]:
