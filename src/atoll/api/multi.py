@@ -257,9 +257,9 @@ async def transact(
     attempts: Callable[[Transaction], Iterable[Callable[[], writes.Write]]],
     token: str | None,
     fingerprint: str,
+    now_ms: int,
 ) -> metering.Together:
     """Make writes and run them as one, once for a token. `attempts` may raise what concerns all of them."""
-    now_ms = region.clock.now_ms()
 
     def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
         batch = distinct(attempts(tx), attrgetter("row_key"))
@@ -283,7 +283,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         return [partial(action.make, table) for table, (_, _, action) in zip(tables, actions, strict=True)]
 
     try:
-        batch, outcomes = await transact(region, attempts, token, fingerprint)
+        batch, outcomes = await transact(region, attempts, token, fingerprint, now_ms)
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:

@@ -43,8 +43,10 @@ Answer = dict[str, Any]
 async def _write(region: Region, bound: Bound) -> tuple[writes.Write, metering.Result, Consumed]:
     """What its condition refused is charged, and is a result; other refusals are raised."""
 
+    now_ms = region.clock.now_ms()
+
     def write(tx: Transaction) -> tuple[writes.Write, metering.Result]:
-        one = write_of(keyed(bound, bound.table(region, tx)))
+        one = write_of(keyed(bound, bound.table(region, tx, now_ms)))
         return one, metering.execute(tx, region, one)
 
     one, result = await region.transact(write)
@@ -129,8 +131,10 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
         raise texts.batch_mixed()
 
+    now_ms = region.clock.now_ms()
+
     def read(snapshot: Snapshot) -> tuple[list[Result], dict[bytes, Row | None]]:
-        found = [_located(region, snapshot, bound) for bound in bounds]
+        found = [_located(region, snapshot, bound, now_ms) for bound in bounds]
         located = [result for result in found if isinstance(result, tuple)]
         if len({row_key for _, row_key in located}) < len(located):
             raise multi_texts.duplicate_keys()
@@ -156,11 +160,11 @@ def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:
     return texts.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
 
 
-def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError) -> Result:
+def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError, now_ms: int) -> Result:
     if isinstance(bound, errors.ApiError):
         return bound
     try:
-        table = bound.table(region, snapshot)
+        table = bound.table(region, snapshot, now_ms)
         one = read_key(bound, table, texts.single_item_only()) if bound.is_read else keyed(bound, table)
         return one, one.row_key()
     except errors.ApiError as refusal:
@@ -235,9 +239,9 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
     return bound
 
 
-def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound]) -> list[Keyed]:
+def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_ms: int) -> list[Keyed]:
     """Statements whose conditions do not fit their table cancel the transaction, before one item twice is told."""
-    pairs = enumerate(zip(bounds, [bound.table(region, snapshot) for bound in bounds], strict=True))
+    pairs = enumerate(zip(bounds, [bound.table(region, snapshot, now_ms) for bound in bounds], strict=True))
     found, refusals = writes.attempted(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
         raise multi_texts.Cancelled(refusals)
@@ -268,8 +272,10 @@ def _keyed_in_transaction(index: int, bound: Bound, table: Table) -> Keyed:
 
 
 async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str | None) -> Answer:
+    now_ms = region.clock.now_ms()
+
     def read(snapshot: Snapshot) -> tuple[list[Keyed], list[Row | None]]:
-        found = _all_keyed(region, snapshot, bounds)
+        found = _all_keyed(region, snapshot, bounds, now_ms)
         return found, reads.get_many(snapshot, multi.distinct((one.row_key for one in found), bytes))
 
     try:
@@ -295,12 +301,14 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
 
 
 async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
+    now_ms = region.clock.now_ms()
+
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
-        return [partial(write_of, one) for one in _all_keyed(region, tx, bounds)]
+        return [partial(write_of, one) for one in _all_keyed(region, tx, bounds, now_ms)]
 
     of = "".join(map(_fingerprint, bounds))
     try:
-        batch, outcomes = await multi.transact(region, attempts, body.get("ClientRequestToken"), of)
+        batch, outcomes = await multi.transact(region, attempts, body.get("ClientRequestToken"), of, now_ms)
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:

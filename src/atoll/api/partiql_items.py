@@ -46,9 +46,8 @@ class Bound:
     def shows_item(self) -> bool:
         return self.body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def table(self, region: Region, snapshot: Snapshot) -> Table:
-        name = resolve_table(region, self.table_name)
-        return region.catalog.usable(snapshot, name, region.clock.now_ms())
+    def table(self, region: Region, snapshot: Snapshot, now_ms: int) -> Table:
+        return region.catalog.usable(snapshot, resolve_table(region, self.table_name), now_ms)
 
 
 def bind(body: Body) -> Bound:
