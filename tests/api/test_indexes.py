@@ -202,6 +202,48 @@ def test_items_from_before_an_index_may_have_what_its_keys_cannot_be(service: An
     assert {item["pk"]["S"] for item in found} == {"longest", "wide"}
 
 
+@pytest.mark.parametrize("value", [{"S": "g" * 2_049}, {"N": "1"}], ids=["too long", "of another type"])
+def test_what_an_index_s_key_cannot_be_may_stay_in_an_item_from_before_it(service: Any, value: Any) -> None:
+    service.table()
+    service.put_item(TableName="Things", Item={"pk": {"S": "a"}, "g": value})
+    declared = [{"AttributeName": "g", "AttributeType": "S"}]
+    updates = [{"Create": LATE}]
+    service.update_table(TableName="Things", AttributeDefinitions=declared, GlobalSecondaryIndexUpdates=updates)
+    service.settle()
+
+    def update(expression: str, **more: Any) -> dict[str, Any]:
+        return {"TableName": "Things", "Key": {"pk": {"S": "a"}}, "UpdateExpression": expression, **more}
+
+    service.update_item(**update("SET n = :n", ExpressionAttributeValues={":n": {"N": "1"}}))
+    service.update_item(**update("SET g = g"))
+    service.update_item(TableName="Things", Key={"pk": {"S": "a"}})
+    [item] = service.scan(TableName="Things")["Items"]
+    assert item == {"pk": {"S": "a"}, "g": value, "n": {"N": "1"}}
+    assert service.scan(TableName="Things", IndexName="late")["Count"] == 0
+    [(type_, content)] = value.items()
+    another = {":g": {type_: content + "1"}}
+    assert service.refused("UpdateItem", **update("SET g = :g", ExpressionAttributeValues=another))
+    assert service.refused("PutItem", TableName="Things", Item=item)
+    service.update_item(**update("SET g = :g", ExpressionAttributeValues={":g": {"S": "g"}}))
+    assert service.scan(TableName="Things", IndexName="late")["Count"] == 1
+
+
+def test_an_empty_value_from_before_an_index_has_to_go_with_the_next_update(service: Any) -> None:
+    service.table()
+    service.put_item(TableName="Things", Item={"pk": {"S": "a"}, "g": {"S": ""}})
+    declared = [{"AttributeName": "g", "AttributeType": "S"}]
+    updates = [{"Create": LATE}]
+    service.update_table(TableName="Things", AttributeDefinitions=declared, GlobalSecondaryIndexUpdates=updates)
+    service.settle()
+    update = {"TableName": "Things", "Key": {"pk": {"S": "a"}}}
+    assert service.refused("UpdateItem", **update, UpdateExpression="REMOVE n").message == (
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key "
+        "to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value."
+    )
+    service.update_item(**update, UpdateExpression="REMOVE g")
+    assert service.scan(TableName="Things")["Items"] == [{"pk": {"S": "a"}}]
+
+
 LATE = {
     "IndexName": "late",
     "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],

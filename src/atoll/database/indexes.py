@@ -6,7 +6,6 @@ attributes has no entry in it (a sparse index).
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -58,18 +57,22 @@ def _check_keys(table: Table, item: Item) -> None:
             raise texts.empty_index_key(attribute.name, attribute.type, index.name)
 
 
-def check_updated_keys(table: Table, item: Item, updated: Container[str]) -> None:
-    """What an update made is told in words of its own. `updated` are the attributes that it touched."""
+def check_updated_keys(table: Table, before: Item, after: Item) -> None:
+    """What an update made is told in words of its own. What it left as it was may have any type and length, if the item
+    is from before the index."""
+    changed: Item = {}
     for index in table.indexes:
         for name, type_ in index.keys.name_types:
-            value = item.get(name)
-            if value is None or name not in updated:
+            value = after.get(name)
+            if value is None:
                 continue
-            if type_ not in value:
-                raise texts.index_key_update()
-            if not value[type_]:
+            if not value.get(type_, " "):
                 raise texts.empty_index_key_update(type_)
-    check_keys(table, item)
+            if value != before.get(name):
+                if type_ not in value:
+                    raise texts.index_key_update()
+                changed[name] = value
+    check_keys(table, changed)
 
 
 def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
