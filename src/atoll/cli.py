@@ -30,6 +30,9 @@ from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 
+# Objects that may be cycles, more than there were when the collector last looked, before it looks again.
+GC_OBJECTS = 50_000
+
 _log = logging.getLogger("atoll")
 
 
@@ -261,8 +264,10 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     except (OSError, Corrupt, Full, BadCredentials, ValueError) as error:
         raise Refused(str(error)) from error
     # What is there now stays: the collector need not look at it again, which would hold up requests for milliseconds.
+    # What comes with requests goes with them: it looks for cycles only when much more is there than some have at once.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GC_OBJECTS)
     scheme = "https" if config.tls_cert is not None else "http"
     host, port = node.address
     _log.info(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import resource
 import signal
 import sqlite3
+import weakref
 from functools import partial
 from types import SimpleNamespace
 
@@ -179,6 +181,31 @@ def test_what_a_killed_process_left_in_the_log_is_durable_before_it_is_shown(tmp
     assert run(tmp_path, lambda engine: engine.read(lambda s: s.get(b"a")), workers=workers) == b"1"
     assert len(sizes) == 1
     assert sizes[0] > 0
+
+
+def test_what_a_refusal_held_is_freed_at_once(tmp_path):
+    """And not when the collector of cycles comes."""
+
+    class Refusal(Exception):
+        pass
+
+    def refuse(tx):
+        raise Refusal
+
+    async def scenario(engine):
+        refusals = []
+        for _ in range(2):
+            try:
+                await engine.transact(refuse)
+            except Refusal as refusal:
+                refusals.append(weakref.ref(refusal))
+        return [refusal() for refusal in refusals]
+
+    gc.disable()
+    try:
+        assert run(tmp_path, scenario) == [None, None]
+    finally:
+        gc.enable()
 
 
 class HeldSync:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
+import weakref
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
@@ -334,3 +336,29 @@ class TestOtherPaths:
         assert headers[b"Access-Control-Allow-Methods"] == b"POST"
         assert front.ask(call(origin=b"http://page"))[1][b"Access-Control-Allow-Origin"] == b"*"
         assert b"Access-Control-Allow-Origin" not in front.ask(call())[1]
+
+
+def test_what_a_refused_request_was_made_of_is_freed_at_once() -> None:
+    """And not when the collector of cycles comes, to which the frames are left that an error came through."""
+
+    class Thing:
+        pass
+
+    class Refusing(Front):
+        async def _call(self, call: Call) -> Any:
+            thing = Thing()
+            things.append(weakref.ref(thing))
+            try:
+                held = [errors.resource_not_found()]
+                raise held[0]
+            except errors.ApiError:
+                raise errors.conditional_check_failed(thing.__dict__) from None
+
+    things: list[weakref.ref[Thing]] = []
+    gc.disable()
+    try:
+        status, _, _ = Refusing().ask(call())
+        assert status == 400
+        assert [thing() for thing in things] == [None]
+    finally:
+        gc.enable()

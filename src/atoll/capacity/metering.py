@@ -135,7 +135,7 @@ def execute(tx: Transaction, region: Region, write: Write) -> Result:
     except ApiError as refusal:
         if refusal.code != CONDITION_FAILED:
             raise
-        return Refused(refusal, Outcome(reads.get(tx, write.row_key), None))
+        return Refused(refusal.with_traceback(None), Outcome(reads.get(tx, write.row_key), None))
 
 
 def settle(region: Region, write: Write, result: Result) -> Outcome:

@@ -181,7 +181,7 @@ def attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors
             made.append(attempt())
             refusals.append(None)
         except errors.ApiError as refusal:
-            refusals.append(refusal)
+            refusals.append(refusal.with_traceback(None))
     return made, refusals
 
 

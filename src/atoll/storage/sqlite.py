@@ -171,10 +171,14 @@ class SQLiteEngine:
             self._busy = True
             self._loop.call_soon(self._take_turn)
         await pending.future
-        if isinstance(pending.error, apsw.Error):
-            raise fault(pending.error) from pending.error
-        if pending.error is not None:
-            raise pending.error
+        error, pending.error = pending.error, None
+        try:
+            if isinstance(error, apsw.Error):
+                raise fault(error) from error
+            if error is not None:
+                raise error
+        finally:
+            del error  # which leads back here by its traceback
         result: T = pending.result
         return result
 

@@ -85,6 +85,7 @@ class Gateway:
             body = orjson.dumps(await self._call(call))
         except ApiError as error:
             status, body = error.status, error_body(error)
+            _forget_way(error)
         except Exception:
             _log.exception("%s failed", headers.get(b"x-amz-target"))
             internal = errors.internal()
@@ -124,6 +125,15 @@ class Gateway:
             if path == prefix or (prefix != b"/" and path.startswith(prefix)):
                 return route
         return None
+
+
+def _forget_way(error: BaseException) -> None:
+    """The frames that an error came through may hold it in turn, and with it all that the refused request was made of,
+    until the collector of cycles comes."""
+    way: BaseException | None = error
+    while way is not None:
+        way.__traceback__ = None
+        way = way.__context__
 
 
 def _longest_first(entry: tuple[bytes, Route]) -> int:
