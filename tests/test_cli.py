@@ -274,7 +274,17 @@ class TestRefusals:
             taken.listen()
             port = taken.getsockname()[1]
             assert main(["serve", "--port", str(port), "--workers", workers]) == 2
-        assert "address already in use" in capsys.readouterr().err.lower()
+        told = capsys.readouterr().err.lower()
+        assert "address already in use: name another port with --port or atoll_port" in told
+
+    def test_a_port_whose_last_connections_linger(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as before:
+            port = before.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                before.accept()[0].close()
+                assert client.recv(1) == b""
+        with serving(tmp_path, "--port", str(port), "--workers", "2", processes=2) as running:
+            assert running.client().list_tables()["TableNames"] == []
 
     def test_a_directory_that_another_server_uses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with serving(tmp_path):

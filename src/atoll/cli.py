@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -262,7 +263,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     except Locked as error:
         raise Refused(f"{error}: name another data directory with --data") from error
     except (OSError, Corrupt, Full, BadCredentials, ValueError) as error:
-        raise Refused(str(error)) from error
+        raise _unheard(str(error), error) from error
     # What is there now stays: the collector need not look at it again, which would hold up requests for milliseconds.
     # What comes with requests goes with them: it looks for cycles only when much more is there than some have at once.
     gc.collect()
@@ -280,14 +281,22 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     await node.stop()
 
 
+def _unheard(text: str, error: Exception) -> Refused:
+    """Why the server does not begin, with what to do about it where that is known."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        text += ": name another port with --port or ATOLL_PORT"
+    return Refused(text)
+
+
 def _serve_with_workers(config: Config) -> int:
     """The port is bound here without listening, so that `--port 0` means the same port to all workers."""
     reserved = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):  # the second: connections of one before may linger
+        reserved.setsockopt(socket.SOL_SOCKET, option, 1)
     try:
         reserved.bind((config.host, config.port))
     except OSError as error:
-        raise Refused(f"{config.host}:{config.port}: {error}") from error
+        raise _unheard(f"{config.host}:{config.port}: {error}", error) from error
     config = replace(config, port=reserved.getsockname()[1])
     return supervise(config.workers, partial(_run, config))
 

@@ -203,6 +203,21 @@ class TestMaxima:
         service.update_table(TableName="Things", OnDemandThroughput={"MaxWriteRequestUnits": -1})
         spend_writes(service, 5000)
 
+    def test_a_debt_is_forgotten_where_nothing_limits_any_more(self, service: Any) -> None:
+        index = global_index("by-g", "g", ProvisionedThroughput=units(1, 1))
+        provisioned(service, write=1000, types={"g": "S"}, GlobalSecondaryIndexes=[index])
+        for number in range(300):
+            service.put_item(TableName="Things", Item=item(f"{number:03}", g={"S": "g"}))
+        refused = {"TableName": "Things", "Item": item("refused", g={"S": "g"})}
+        assert service.refused("PutItem", **refused).code == "ProvisionedThroughputExceededException"
+        service.update_table(TableName="Things", BillingMode="PAY_PER_REQUEST")
+        limits = {"OnDemandThroughput": {"MaxReadRequestUnits": 1, "MaxWriteRequestUnits": 1}}
+        updates = [{"Update": {"IndexName": "by-g", **limits}}]
+        service.update_table(TableName="Things", GlobalSecondaryIndexUpdates=updates)
+        for number in range(300):
+            service.put_item(TableName="Things", Item=item(f"again-{number:03}", g={"S": "g"}))
+        assert service.refused("PutItem", **refused).code == "ThrottlingException"
+
 
 class TestIndexes:
     @pytest.fixture

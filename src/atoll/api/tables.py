@@ -129,16 +129,16 @@ async def update_table(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     table_rules.check_update(body)
 
-    def update(tx: Transaction) -> tuple[Table, Answer]:
+    def update(tx: Transaction) -> tuple[Table, Table, Answer]:
         table = region.catalog.changeable(tx, name, now_ms)
         table_rules.check_update_of(table, body, now_ms)
         changed = _changed(tx, region, table, body, now_ms)
         changed = replace(changed, **_until_due(region, "UPDATING", now_ms))
         catalog.save(tx, changed)
-        return table, {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
+        return table, changed, {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
 
-    before, answer = await region.transact(update)
-    metering.change(region, before)
+    before, after, answer = await region.transact(update)
+    metering.change(region, before, after)
     region.wake()
     return answer
 

@@ -49,5 +49,8 @@ class LocalBuckets:
     def take(self, number: int, rate: float, units: float) -> None:
         self._buckets[number] = drained(self._buckets.get(number), rate, units, self._clock.now_ms())
 
+    def fill(self, number: int) -> None:
+        self._buckets.pop(number, None)
+
     def forget(self) -> None:
         self._buckets.clear()

@@ -67,11 +67,16 @@ def _take(region: Region, table: Table, index: Index | None, kind: Kind, units: 
         region.buckets.take(_number(table, index, kind), rate, units)
 
 
-def change(region: Region, before: Table) -> None:
-    """The table has had the limits of `before` until now: its buckets were refilled by them."""
+def change(region: Region, before: Table, after: Table) -> None:
+    """The table has had the limits of `before` until now: its buckets were refilled by them. What nothing limits any
+    more owes nothing."""
     for index in (None, *before.global_indexes):
         for kind in KINDS:
             _take(region, before, index, kind, 0)
+    for index in (None, *after.global_indexes):
+        for kind in KINDS:
+            if region.buckets is not None and _rate(after, index, kind) is None:
+                region.buckets.fill(_number(after, index, kind))
 
 
 def _refusal(region: Region, table: Table, of: Sequence[Index | None], kind: Kind) -> ApiError:

@@ -49,6 +49,10 @@ class SharedBuckets:
             bucket = drained(self._load(number), rate, units, self._clock.now_ms())
             os.pwrite(self._fd, _BUCKET.pack(True, *bucket), number * _BUCKET.size)
 
+    def fill(self, number: int) -> None:
+        with self._locked(number):
+            os.pwrite(self._fd, bytes(_BUCKET.size), number * _BUCKET.size)
+
     def forget(self) -> None:
         os.truncate(self._fd, 0)
 

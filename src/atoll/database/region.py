@@ -40,6 +40,8 @@ class Buckets(Protocol):
 
     def take(self, number: int, rate: float, units: float) -> None: ...
 
+    def fill(self, number: int) -> None: ...
+
     def forget(self) -> None:
         """All are full again."""
 
