@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from atoll.api import functions as api
 from atoll.database import shards
 from atoll.errors import ApiError
-from atoll.triggers.registry import Trigger
+from atoll.triggers.batches import Outcome
+from atoll.triggers.functions import Functions
+from atoll.triggers.registry import Function, Registry, Trigger
 from tests.triggers.conftest import START_MS, Event, World, key
 
 HOUR_MS = 3_600_000
@@ -570,17 +573,73 @@ class TestDeclaredTriggers:
         world.story(tell)
 
 
+async def turns() -> None:
+    """As many turns of the loop as everything takes that waits for nothing."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 class TestStop:
+    async def invoke(self, world: World, payload: bytes = b"{}") -> None:
+        await api.invoke(world.triggers, {"FunctionName": "f", "InvocationType": "Event", "Payload": payload})
+        await turns()
+
     def test_an_invocation_that_nobody_waits_for_is_ended_first(self, world: World) -> None:
         async def tell() -> None:
             world.functions.gate = asyncio.Event()
-            await api.invoke(world.triggers, {"FunctionName": "f", "InvocationType": "Event", "Payload": b"7"})
+            await self.invoke(world, b"7")
             stopping = asyncio.create_task(world.triggers.stop())
-            await asyncio.wait([stopping], timeout=0.05)
-            assert not stopping.done()
+            await turns()
+            assert not world.functions.closed
             world.functions.gate.set()
             await stopping
+            assert world.functions.closed
             assert world.functions.events["f"] == [7]
+
+        world.story(tell)
+
+    def test_one_that_comes_meanwhile_is_ended_first_too(self, world: World) -> None:
+        async def tell() -> None:
+            earlier = world.functions.gate = asyncio.Event()
+            await self.invoke(world, b"7")
+            stopping = asyncio.create_task(world.triggers.stop())
+            await turns()
+            later = world.functions.gate = asyncio.Event()
+            await self.invoke(world, b"8")
+            earlier.set()
+            await turns()
+            assert world.functions.events["f"] == [7]
+            assert not world.functions.closed
+            later.set()
+            await stopping
+            assert world.functions.events["f"] == [7, 8]
+
+        world.story(tell)
+
+    def test_then_none_is_taken_any_more(self, world: World) -> None:
+        async def tell() -> None:
+            await world.triggers.stop()
+            with pytest.raises(ApiError) as caught:
+                await self.invoke(world)
+            assert (caught.value.code, caught.value.status) == ("ServiceException", 500)
+
+        world.story(tell)
+
+    def test_what_waits_for_a_thread_is_not_begun_when_all_is_closed(self, world: World, tmp_path: Path) -> None:
+        command = ("sh", "-c", "echo >> began; echo > pipe; exec sleep 60")
+        function = Function("slow", tmp_path, command=command, concurrency=1)
+        os.mkfifo(tmp_path / "pipe")
+
+        async def tell() -> None:
+            functions = Functions(Registry({"slow": function}, {}, ()), world.region)
+            running = [asyncio.create_task(functions.invoke(function, b"{}", str(number))) for number in range(2)]
+            await asyncio.to_thread((tmp_path / "pipe").read_bytes)
+            functions.close()
+            running.append(asyncio.create_task(functions.invoke(function, b"{}", "2")))
+            killed, *not_begun = await asyncio.gather(*running, return_exceptions=True)
+            assert isinstance(killed, Outcome) and killed.error == "Unhandled"
+            assert [one.code for one in not_begun if isinstance(one, ApiError)] == ["ServiceException"] * 2
+            assert (tmp_path / "began").read_text() == "\n"
 
         world.story(tell)
 

@@ -103,6 +103,11 @@ def payload_too_large(size: int) -> ApiError:
     )
 
 
+def stopping() -> ApiError:
+    """The server has ended its functions; the client may ask again."""
+    return ApiError("ServiceException", "The server is stopping.", status=500, prefix="", fields={"Type": "Service"})
+
+
 def unknown_path() -> ApiError:
     """This part of the Lambda API is not here."""
     return ApiError("UnknownOperationException", None, status=404, prefix="")

@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import orjson
 
 from atoll import arns
 from atoll.database.region import Region
+from atoll.errors import triggers as texts
 from atoll.triggers.batches import Outcome
 from atoll.triggers.registry import Destination, Function, Registry
 from atoll.triggers.runners import Python, Runner, Webhook, failed, runner
@@ -37,6 +39,7 @@ class Functions:
         self._runners: dict[str, Runner] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
         self._loading: asyncio.Task[None] | None = None
+        self.closed = False
 
     def find(self, given: str) -> Function | None:
         """By its name or ARN, with or without a version."""
@@ -58,13 +61,21 @@ class Functions:
         return str(uuid.uuid4())
 
     async def invoke(self, function: Function, event: bytes, request_id: str) -> Outcome:
-        """Call it once. What goes wrong is an `Outcome` too."""
-        call = self._runner(function).call
+        """Call it once. What goes wrong is an `Outcome` too; raises if all is closed before it begins."""
+        if self.closed:
+            raise texts.stopping()
+        call = partial(self._call, self._runner(function), event, request_id)
         threads = self._pool(function.name, function.concurrency)
-        outcome = await asyncio.get_running_loop().run_in_executor(threads, call, event, request_id)
+        outcome = await asyncio.get_running_loop().run_in_executor(threads, call)
         if outcome.error is not None:
             _log.warning("function %s failed: %s", function.name, outcome.payload.decode(errors="replace"))
         return outcome
+
+    def _call(self, one: Runner, event: bytes, request_id: str) -> Outcome:
+        """In a thread, for which it may have waited until all was closed."""
+        if self.closed:
+            raise texts.stopping()
+        return one.call(event, request_id)
 
     def load(self) -> None:
         """Begin to start a process for each Python function: what cannot be loaded is told now, not when needed."""
@@ -128,13 +139,14 @@ class Functions:
         return outcome.error is None
 
     def close(self) -> None:
-        """End what is running."""
+        """End what is running, and begin nothing more."""
+        self.closed = True
         if self._loading is not None:
             self._loading.cancel()
         for one in self._runners.values():
             one.close()
         for threads in self._threads.values():
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(wait=False)
 
 
 def _deliver(target: Destination, report: bytes, name: str) -> Outcome:

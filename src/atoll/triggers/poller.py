@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from atoll.database import format as fmt
 from atoll.database import streams
 from atoll.database.region import Region
+from atoll.errors import triggers as texts
 from atoll.storage.engine import Full, Snapshot, Transaction
 from atoll.triggers import batches, events, lanes, mapping
 from atoll.triggers.batches import Advance, Discard, Gathered, Invoke, Lane, Outcome, Record, Wait
@@ -153,13 +153,14 @@ class Triggers:
         self._outdated, self._declared_at = True, -1
 
     async def stop(self) -> None:
-        """Invocations that do not end soon are left: their records are given again after the next start."""
+        """Invocations that do not end soon are left: their records are given again after the next start. Clients may
+        ask for others meanwhile, which have the rest of that time."""
         self._stopping = True
         self.wake()
-        async with self._passing:
-            running: list[asyncio.Task[Any]] = [*self._running(), *self._invocations]
-        if running:
-            await asyncio.wait(running, timeout=STOP_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S), self._passing:
+                while running := [*self._running(), *self._invocations]:
+                    await asyncio.wait(running)
         for task in self._running():
             task.cancel()
         self.functions.close()
@@ -167,11 +168,18 @@ class Triggers:
             await asyncio.wait(self._invocations, timeout=KILLED_S)
 
     def invocation(self, function: Function, event: bytes) -> asyncio.Task[Outcome]:
-        """Call a function once, whether anybody waits for its answer or not."""
+        """Call a function once, whether anybody waits for its answer or not. Refused when the server has stopped."""
+        if self.functions.closed:
+            raise texts.stopping()
         task = asyncio.create_task(self.functions.invoke(function, event, self.functions.new_request_id()))
         self._invocations.add(task)
-        task.add_done_callback(self._invocations.discard)
+        task.add_done_callback(partial(self._end, function))
         return task
+
+    def _end(self, function: Function, task: asyncio.Task[Outcome]) -> None:
+        self._invocations.discard(task)
+        if not task.cancelled() and task.exception() is not None:  # perhaps nobody waits for it
+            _log.warning("function %s was not invoked: %s", function.name, task.exception())
 
     def _running(self) -> list[asyncio.Task[None]]:
         return [follower.task for follower in self._followers.values() if follower.task is not None]
