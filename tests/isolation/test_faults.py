@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -16,7 +17,8 @@ from atoll.testing.histories import Operation, check
 from benchmarks.client import Client
 
 SECONDS = 0.4
-ROUNDS = 20
+OPERATIONS = 20_000
+"""Among so many a fault shows, in as many rounds as they take."""
 
 
 @pytest.fixture
@@ -51,11 +53,15 @@ def load(port: int, number: int) -> list[Operation]:
 )
 def test_a_fault_of_the_engine_is_found(port: int, kinds: set[str]) -> None:
     found: set[str] = set()
-    for number in range(ROUNDS):
-        found |= {anomaly.kind for anomaly in check(load(port, number))}
+    done = 0
+    for number in itertools.count():
+        history = load(port, number)
+        assert history
+        found |= {anomaly.kind for anomaly in check(history)}
+        done += len(history)
         if found & kinds:
             return
-    pytest.fail(f"found {found}, which is not {kinds}")
+        assert done < OPERATIONS, f"found {found}, which is not {kinds}"
 
 
 @pytest.mark.parametrize("engine", [MemoryEngine])
