@@ -16,6 +16,8 @@ from atoll.errors import ApiError
 from atoll.node import Config, Node
 from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
+from atoll.triggers.registry import Function, Registry
+from atoll.wire.server import Server
 
 START_MS = 1_800_000_000_000
 DYNAMODB = operations.DYNAMODB.target
@@ -42,6 +44,26 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
 
 def call(node: Node, region: str, operation: str, **body: Any) -> Any:
     return operations.call(node.region(region), DYNAMODB, operation, body)
+
+
+def test_a_region_that_is_opened_while_the_node_stops_does_not_keep_it_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = Registry({"f": Function("f", tmp_path, command=("true",))}, {}, ())
+    drain = Server.drain
+
+    async def tell() -> None:
+        node = Node(Config(data=None, port=0, functions=functions), ManualClock(START_MS))
+
+        async def drain_a_last_request(server: Server) -> None:
+            await call(node, "eu-west-1", "ListTables")
+            await drain(server)
+
+        monkeypatch.setattr(Server, "drain", drain_a_last_request)
+        await node.start()
+        await asyncio.wait_for(node.stop(), 30)
+
+    asyncio.run(tell())
 
 
 def test_stored_regions_go_on_by_themselves(tmp_path: Path) -> None:

@@ -161,6 +161,8 @@ class Node:
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
+            # The last requests may have been for regions that were not open yet.
+            await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
         await asyncio.gather(*self._background)
