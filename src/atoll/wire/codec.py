@@ -14,9 +14,9 @@ from email.utils import formatdate
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import orjson
+from isal.isal_zlib import crc32
 
 from atoll import errors
 from atoll.errors import ApiError, requests, values
