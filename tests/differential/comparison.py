@@ -82,14 +82,23 @@ class Difference:
 def compare(step: Step, atoll: Answer, oracle: Answer) -> Difference | None:
     if same(step, atoll, oracle):
         return None
-    ours, theirs = outcome(atoll), outcome(oracle)
     if step.operation == "BatchExecuteStatement" and atoll.ok and oracle.ok:
         return Difference(step, atoll, oracle, explained_in_batch(step, atoll, oracle))
-    return Difference(step, atoll, oracle, explanation_of(step.operation, step.body, ours, theirs))
+    return Difference(step, atoll, oracle, explanation_of(step, atoll, oracle))
 
 
-def explanation_of(operation: str, body: Any, ours: str, theirs: str) -> Explained | None:
-    return next((known for known in EXPLAINED if known.covers(operation, body, ours, theirs)), None)
+def explanation_of(step: Step, atoll: Answer, oracle: Answer) -> Explained | None:
+    outcomes = outcome(atoll), outcome(oracle)
+    for known in EXPLAINED:
+        if not known.covers(step.operation, step.body, *outcomes):
+            continue
+        if not (atoll.ok and oracle.ok):
+            return known
+        if known.agree is not None and known.agree(
+            step.body, comparable(atoll, step), comparable(canonical(oracle), step)
+        ):
+            return known
+    return None
 
 
 def explained_in_batch(step: Step, atoll: Answer, oracle: Answer) -> Explained | None:
@@ -98,20 +107,19 @@ def explained_in_batch(step: Step, atoll: Answer, oracle: Answer) -> Explained |
     responses = (normalised(answer.body["Responses"]) for answer in (atoll, canonical(oracle)))
     for statement, ours, theirs in zip(step.body["Statements"], *responses, strict=True):
         if ours != theirs:
-            outcomes = (error_of_statement(response) for response in (ours, theirs))
-            explanation = explanation_of("ExecuteStatement", statement, *outcomes)
+            explanation = explanation_of(Step("ExecuteStatement", statement), alone(ours), alone(theirs))
             if explanation is None:
                 return None
     return explanation
 
 
-def error_of_statement(response: dict[str, Any]) -> str:
-    """The outcome that ExecuteStatement would have had."""
+def alone(response: dict[str, Any]) -> Answer:
+    """What ExecuteStatement would have answered."""
     if "Error" not in response:
-        return "success"
+        return Answer(200, {"Items": [response["Item"]] if "Item" in response else []})
     code = response["Error"]["Code"]
     exception = {"ValidationError": "ValidationException"}.get(code, f"{code}Exception")
-    return f"400 {exception}: {response['Error']['Message']}"
+    return Answer(400, {"__type": exception, "message": response["Error"]["Message"]})
 
 
 def same(step: Step, atoll: Answer, oracle: Answer) -> bool:

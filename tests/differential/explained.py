@@ -2,8 +2,9 @@
 
 DynamoDB Local is right about what operations *do*; its texts, its order of checks and some of its limits are not the
 service's. An entry covers a difference if all its patterns are found: in the operation, in the request's JSON, in
-Atoll's outcome and in DynamoDB Local's. An outcome is `success` or `400 ValidationException: message`. An entry is as
-narrow as its reason: what an operation stores or answers is never explained away by a pattern on errors.
+Atoll's outcome and in DynamoDB Local's. An outcome is `success` or `400 ValidationException: message`. Two successes
+are covered only by an entry with an agreement, which says what alone may differ in the answers. An entry is as narrow
+as its reason; of requests with two faults, it names the kinds of both.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from differential import agreements
+from differential.agreements import Agreement
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -21,6 +25,7 @@ class Explained:
     atoll: str = ""
     local: str = ""
     request: str = ""
+    agree: Agreement | None = None  # of two successes, which nothing else covers
 
     def covers(self, operation: str, body: Any, atoll: str, local: str) -> bool:
         return (
@@ -34,8 +39,49 @@ class Explained:
 VALIDATION = "ValidationException: "
 DEFINITIONS = "^(Create|Update|Delete|Describe)Table$|^ListTables$"
 
+OF_STATEMENT = r"(Validation failed in TransactStatements\[\d+\]: )?"
+
 # Key conditions whose range ends at a key that an item may have.
 INCLUSIVE = r'"KeyConditionExpression": "[^"]*(<=|>=|BETWEEN)'
+
+# What is wrong with expressions themselves, whatever the table: the same texts in both.
+_FAULTS_OF_EXPRESSIONS = (
+    "The expression can not be empty;|Expression size has exceeded the maximum allowed size;|Syntax error; token: "
+    "|The expression has redundant parentheses;|The expression contains too many operators;"
+    "|Attribute name is a reserved keyword;|List index is not within the allowable range;"
+    "|The document path has too many nesting levels;|Invalid function name;|The function is not allowed "
+    '|The "[A-Z]+" section can only be used once|An expression attribute (name|value) used in '
+    "|Incorrect number of operands for operator or function;|The IN operator is provided with too many operands;"
+    "|Operator or function requires a document path;|The first operand must be distinct from the remaining operands "
+    "|Incorrect operand type for operator or function;|Invalid attribute type name found;"
+    "|The BETWEEN operator requires (same data type|upper bound)|Two document paths (overlap|conflict) with each other;"
+)
+EXPRESSION_FAULTS = (
+    rf"(Invalid (Condition|Filter|KeyCondition|Projection|Update)Expression: ({_FAULTS_OF_EXPRESSIONS})"
+    "|ExpressionAttribute(Names|Values) (contains invalid (key|value): |must not be empty$|can only be specified when)"
+    "|Value provided in ExpressionAttribute(Names|Values) unused in expressions: keys: )"
+)
+
+# What DynamoDB Local says about keys, and about indexes.
+LOCAL_KEY_FAULTS = (
+    "(The number of conditions on the keys is invalid$|Hash primary key values must be under 2048 bytes"
+    "|Invalid attribute value type$|One of the required keys was not given a value$"
+    "|One or more parameter values were invalid: Type mismatch for key$"
+    r"|One or more parameter values are not valid\. "
+    "(A value specified for a secondary index key is not supported|The AttributeValue for a key attribute cannot)"
+    "|Provided list of item keys contains duplicates$"
+    "|Transaction request cannot include multiple operations on one item$)"
+)
+LOCAL_INDEX_FAULTS = (
+    r"(The table does not have the specified index: \S+$|Consistent read cannot be true when \w+ing a GSI$)"
+)
+LOCAL_KEY_CONDITION_FAULTS = (
+    "(Conditions can be of length 1 or 2 only$|Query condition missed key schema element$"
+    "|Query key condition not supported$|.*: Condition parameter type does not match schema type$"
+    "|Key attributes must be scalars;|.*: Secondary index \\S+ does not project one or more filter attributes: "
+    "|Filter Expression can only contain non-primary key attributes: )"
+)
+LOCAL_START_KEY_FAULTS = "(The provided starting key |Exclusive Start Key must have same size)"
 
 # Texts that DynamoDB Local prints a set of names in, in the order of its hashes.
 SETS_IN_TEXTS = (
@@ -183,6 +229,7 @@ TABLES = [
         request='"Delete": {"IndexName"',
         atoll="^success$",
         local="^success$",
+        agree=agreements.except_definitions_of_deleted_index,
     ),
     Explained(
         "the indexes of an on-demand table have no throughput",
@@ -190,6 +237,7 @@ TABLES = [
         request='"BillingMode": "PAY_PER_REQUEST"',
         atoll="^success$",
         local="^success$",
+        agree=agreements.except_throughput_of_indexes,
     ),
     Explained(
         "a stream is set together with anything else, as Terraform does",
@@ -220,6 +268,7 @@ TABLES = [
         operation="^DeleteTable$",
         atoll="^success$",
         local="^success$",
+        agree=agreements.except_schema_of_deleted_table,
     ),
 ]
 
@@ -243,13 +292,8 @@ VALUES = [
         "a key of the wrong type, with too few or too many attributes has one text",
         atoll=VALIDATION + "The provided key element does not match the schema$",
         local=VALIDATION
-        + "(The number of conditions on the keys is invalid|Invalid attribute value type|.*Type mismatch for key)",
-    ),
-    Explained(
-        "the text for an item of a batch that lacks its key",
-        operation="^BatchWriteItem$",
-        atoll=VALIDATION + "The provided key element does not match the schema$",
-        local=VALIDATION + "One of the required keys was not given a value$",
+        + "(The number of conditions on the keys is invalid|Invalid attribute value type|.*Type mismatch for key"
+        + "|One of the required keys was not given a value$)",
     ),
     Explained(
         "the text for a key attribute that an item lacks",
@@ -269,9 +313,10 @@ VALUES = [
     ),
     Explained(
         "an update is refused an index key of the wrong type; DynamoDB Local lets the item drop out of the index",
-        operation="^(UpdateItem|TransactWriteItems|ExecuteStatement)$",
-        atoll="Type mismatch for Index Key|secondary index key to unsupported type$|TransactionCanceledException: ",
-        local="^success$|ConditionalCheckFailedException|Key attributes must be scalars",
+        operation="^(UpdateItem|TransactWriteItems|ExecuteStatement|ExecuteTransaction)$",
+        atoll="Type mismatch for Index Key|secondary index key to unsupported type$"
+        r"|TransactionCanceledException: .*\[.*ValidationError",
+        local="^success$|ConditionalCheckFailed|Key attributes must be scalars",
         request="indexed",
     ),
     Explained(
@@ -285,6 +330,12 @@ VALUES = [
         operation="^(GetItem|Transact(Get|Write)Items)$",
         atoll=VALIDATION + "(Supplied AttributeValue |The supplied Item contains a null)",
         local=VALIDATION + "(Invalid \\w+Expression: |Value provided in Expression\\w+ unused)",
+    ),
+    Explained(
+        "the projection of a batch is checked before the values of its keys",
+        operation="^BatchGetItem$",
+        atoll=VALIDATION + EXPRESSION_FAULTS,
+        local=VALIDATION + "(Supplied AttributeValue |The supplied Item contains a null)",
     ),
     Explained(
         "a sum beyond the largest number overflows",
@@ -331,6 +382,7 @@ EXPRESSIONS = [
         request=r'^(?i:(?!.*"UpdateExpression": "[^"]*\b(SET|ADD)\b)).*"ReturnValues": "ALL_NEW"',
         atoll="^success$",
         local="^success$",
+        agree=agreements.nothing_against_bare_key,
     ),
     Explained(
         "an update of a key attribute, and a path into one, is refused whatever the condition says",
@@ -378,6 +430,20 @@ EXPRESSIONS = [
         local=VALIDATION + "The provided starting key does not match the range key predicate$",
     ),
     Explained(
+        "where a query starts is checked before its filter is looked at",
+        operation="^Query$",
+        request="ExclusiveStartKey",
+        atoll=VALIDATION + "The provided starting key ",
+        local=VALIDATION + "Key attributes must be scalars;",
+    ),
+    Explained(
+        "what a scan shows is checked before where it starts",
+        operation="^Scan$",
+        request="ExclusiveStartKey",
+        atoll=VALIDATION + "Key attributes must be scalars;",
+        local=VALIDATION + LOCAL_START_KEY_FAULTS,
+    ),
+    Explained(
         "the text for an ExclusiveStartKey that cannot be one",
         atoll=VALIDATION + "The provided starting key is invalid",
         local=VALIDATION
@@ -400,6 +466,15 @@ EXPRESSIONS = [
         request='"ReturnValues": "UPDATED_(OLD|NEW)"',
         atoll="^success$",
         local="^success$",
+        agree=agreements.except_unchanged_parts,
+    ),
+    Explained(
+        "a statement returns changed parts of a document alone, too",
+        operation="^ExecuteStatement$",
+        request="RETURNING MODIFIED (OLD|NEW)",
+        atoll="^success$",
+        local="^success$",
+        agree=agreements.except_unchanged_parts_of_items,
     ),
     Explained(
         "an update needs no UpdateExpression, whatever it returns; DynamoDB Local fails",
@@ -408,11 +483,58 @@ EXPRESSIONS = [
         local="^500 InternalFailure",
     ),
     Explained(
-        "what the request's parameters say together is checked before anything in them",
+        "the text for projected attributes of what is no index",
+        operation="^(Query|Scan)$",
         atoll=VALIDATION
-        + "(Cannot specify the|.*ALL_PROJECTED_ATTRIBUTES can be used only|Either the KeyConditions"
-        + "|The (Total)?Segments? parameter is required|Can not use both|Must specify the AttributesToGet)",
-        local="^400 " + VALIDATION,
+        + "One or more parameter values were invalid: "
+        + "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName$",
+        local=VALIDATION + "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName$",
+    ),
+    Explained(
+        "the texts for half a parallel scan",
+        operation="^Scan$",
+        atoll=VALIDATION
+        + "The (Total)?Segments? parameter is required but was not present in the request when "
+        + "(parameter TotalSegments|Segment parameter) is present$",
+        local=VALIDATION
+        + "If (total segments is specified, a particular segment|segment is specified, total segment) must also be "
+        + "specified",
+    ),
+    Explained(
+        "Select is checked against the other parameters before expressions, keys and indexes are looked at",
+        operation="^(Query|Scan)$",
+        request='"Select": "(ALL|COUNT)',
+        atoll=VALIDATION
+        + "(Cannot specify the ProjectionExpression when choosing to get (ALL_(PROJECTED_)?ATTRIBUTES|only the Count)$"
+        + "|.*: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName$)",
+        local=VALIDATION
+        + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS}|{LOCAL_START_KEY_FAULTS})",
+    ),
+    Explained(
+        "a Select without its projection is told before faults of expressions",
+        operation="^(Query|Scan)$",
+        request='"Select": "SPECIFIC_ATTRIBUTES"',
+        atoll=VALIDATION + "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC",
+        local=VALIDATION + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS})",
+    ),
+    Explained(
+        "a query without key condition is refused before its other expressions are looked at",
+        operation="^Query$",
+        atoll=VALIDATION + "Either the KeyConditions or KeyConditionExpression parameter must be specified",
+        local=VALIDATION + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS})",
+    ),
+    Explained(
+        "half a parallel scan is told before faults of expressions",
+        operation="^Scan$",
+        atoll=VALIDATION + r"The (Total)?Segments? parameter is required but was not present in the request when ",
+        local=VALIDATION + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS})",
+    ),
+    Explained(
+        "two languages in one request are told before what either of them says",
+        atoll=VALIDATION + "Can not use both expression and non-expression parameters in the same request: ",
+        local=VALIDATION
+        + f"({EXPRESSION_FAULTS}|Cannot have two attributes with the same name$"
+        + r"|.*: ComparisonOperator \w+ is not valid)",
     ),
     Explained(
         "what is wrong with a projection of an index is told before its conditions are looked at",
@@ -439,16 +561,17 @@ EXPRESSIONS = [
     ),
     Explained(
         "expressions are checked before keys and indexes",
-        atoll=VALIDATION
-        + "(Invalid \\w+Expression: |Expression\\w+ (contains|must not be|can only be)|Value provided in Expression"
-        + "|Key attributes must be scalars)",
-        local="^400 (ValidationException|TransactionCanceledException): (?!Invalid \\w+Expression: |Expression|Value )",
+        atoll=VALIDATION + EXPRESSION_FAULTS,
+        local="^400 (ValidationException|TransactionCanceledException): "
+        f"({LOCAL_KEY_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS}|{LOCAL_START_KEY_FAULTS}"
+        "|Invalid table/index name)",
     ),
     Explained(
-        "the text for consistent reads of a global index, and before its key conditions",
+        "the text for consistent reads of a global index, told before its conditions are looked at",
         atoll=VALIDATION + "Consistent reads are not supported on global secondary indexes$",
         local=VALIDATION
-        + "(Consistent read cannot be true when (querying|scanning) a GSI$|Conditions can be of length)",
+        + "(Consistent read cannot be true when (querying|scanning) a GSI$|Conditions can be of length"
+        + "|Key attributes must be scalars;)",
     ),
     Explained(
         "a page may start at the last key of an inclusive range, and find nothing",
@@ -475,7 +598,9 @@ LEGACY = [
     Explained(
         "each table of a batch may speak the old or the new language",
         operation="^BatchGetItem$",
-        atoll="^success$|" + VALIDATION + "(Invalid ProjectionExpression: |The provided key element)",
+        atoll="^success$|"
+        + VALIDATION
+        + "(Invalid ProjectionExpression: |The provided key element|Key attributes must be scalars;)",
         local=VALIDATION + "Can not use both expression and non-expression parameters",
     ),
     Explained(
@@ -483,6 +608,7 @@ LEGACY = [
         operation="^UpdateItem$",
         atoll=VALIDATION + "One or more parameter values were invalid: (ADD|DELETE) action |.*must be of same type$",
         local="ConditionalCheckFailedException|ConditionalOperator can only|.*ComparisonOperator"
+        "|The BETWEEN condition was provided a range"
         "|Type mismatch for attribute to update$|must be of same type$",
     ),
     Explained(
@@ -491,7 +617,7 @@ LEGACY = [
         request="KeyConditions",
         atoll=VALIDATION
         + "(.*ComparisonOperator|ConditionalOperator can only|Attempted conditional"
-        + "|.*Duplicate value in attribute name|.*must be of same type$)",
+        + "|.*Duplicate value in attribute name|.*must be of same type$|The BETWEEN condition was provided a range)",
         local=VALIDATION
         + "(Conditions can be of length|Query (key condition not|condition missed)|Attempted conditional"
         + "|Only scalar types can be used|One or more parameter values are not valid"
@@ -528,6 +654,7 @@ TRANSACTIONS = [
         atoll=r"TransactionCanceledException: .*\[.*ValidationError",
         local="^400 (ValidationException|TransactionCanceledException): "
         "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*Value for a key attribute"
+        "|One of the required keys was not given a value$"
         "|Hash primary key values must be under"
         r"|.*\[ValidationError\])",
     ),
@@ -577,37 +704,55 @@ PARTIQL = [
         local=r"^400 ValidationException: |TransactionCanceledException: .*\[.*ValidationError",
     ),
     Explained(
-        "a column is what its path leads to; DynamoDB Local looks for elements of lists that lack what is not selected",
+        "a column behind an element of a list has the last name of its path; DynamoDB Local shows it in the element",
         operation="^ExecuteStatement$",
-        request=r"SELECT [^*]*\[[1-9]\].* FROM",
+        request=r"SELECT [^*]*\[\d\][.\[].* FROM",
         atoll="^success$",
         local="^success$",
+        agree=agreements.except_names_of_columns,
     ),
     Explained(
-        "an order by a key that is not shown, a condition on what an index does not hold; DynamoDB Local fails",
+        "an order by a key that is not shown, some conditions on keys of an index; DynamoDB Local fails",
         operation="^ExecuteStatement$",
         request=" ORDER BY |indexed",
         atoll="^success$",
         local="^500 InternalFailure",
     ),
     Explained(
-        "a condition on what an index does not hold is not true; DynamoDB Local forgets those on its keys",
+        "to a statement's condition, what an index does not hold is missing; DynamoDB Local looks into the table",
         operation="^ExecuteStatement$",
         request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b|by-i|by-bin).* WHERE ",
         atoll="^success$",
         local="^success$",
+        agree=agreements.except_items_of_condition,
     ),
     Explained(
         "a statement's columns and actions are checked before its condition",
+        operation="^Execute(Statement|Transaction)$",
+        atoll=VALIDATION + OF_STATEMENT + "Two document paths (overlap|conflict) with each other; ",
+        local=VALIDATION
+        + OF_STATEMENT
+        + "(Incorrect operand type for operator or function; "
+        + "|The BETWEEN operator requires (same data type|upper bound))",
+    ),
+    Explained(
+        "what a statement compares a key of an index with is told as for a key of a table",
         operation="^ExecuteStatement$",
-        atoll=VALIDATION + "Two document paths (overlap|conflict) with each other; ",
-        local="^400 " + VALIDATION,
+        request="FROM [^ ]*indexed[^ ]*\\.",
+        atoll=VALIDATION
+        + "(Key attribute's data type should match its data type in table's schema: Key "
+        + "|.*The AttributeValue for a key attribute cannot contain an empty (string|binary) value. Key: )",
+        local=VALIDATION
+        + "(.*: Condition parameter type does not match schema type$"
+        + "|.*A value specified for a secondary index key is not supported.* cannot contain an empty)",
     ),
     Explained(
         "the order of a result is checked before the types of its keys",
         operation="^ExecuteStatement$",
         atoll=VALIDATION + r"Variable reference \w+ in ORDER BY clause must be part of the primary key$",
-        local="^400 " + VALIDATION,
+        local=VALIDATION
+        + "(Incorrect operand type for operator or function; "
+        + "|.*: Condition parameter type does not match schema type$)",
     ),
 ]
 

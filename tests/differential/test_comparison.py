@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from differential.agreements import Body
 from differential.comparison import compare, pages
 from differential.tables import Step
 
@@ -63,6 +64,54 @@ def test_statements_of_a_batch_are_explained_one_by_one() -> None:
 
     assert explained("one")
     assert not explained("two")
+
+
+def agrees(operation: str, body: Body, ours: Body, theirs: Body) -> bool:
+    """Whether an entry covers the difference of two successes."""
+    found = compare(Step(operation, body), Answer(200, ours), Answer(200, theirs))
+    assert found is not None
+    return found.explanation is not None
+
+
+def test_nothing_but_the_unchanged_parts_of_a_document_may_be_left_out() -> None:
+    body = {"TableName": "plain", "UpdateExpression": "SET m.a = :v", "ReturnValues": "UPDATED_NEW"}
+    whole = {"Attributes": {"m": {"M": {"a": {"S": "new"}, "l": {"L": [{"N": "1"}, {"N": "2"}]}}}, "n": {"N": "1"}}}
+
+    def covered(**attributes: Any) -> bool:
+        return agrees("UpdateItem", body, {"Attributes": attributes}, whole)
+
+    assert covered(m={"M": {"a": {"S": "new"}}}, n={"N": "1"})
+    assert covered(m={"M": {"l": {"L": [{"N": "2"}]}}}, n={"N": "1"})
+    assert not covered(m={"M": {"a": {"S": "old"}}}, n={"N": "1"})
+    assert not covered(m={"M": {"l": {"L": [{"N": "2"}, {"N": "1"}]}}}, n={"N": "1"})
+    assert not covered(m={"M": {"a": {"S": "new"}}}, n={"N": "2"})
+    assert not covered(m={"M": {"a": {"S": "new"}, "more": {"N": "1"}}}, n={"N": "1"})
+
+
+def test_a_column_behind_an_element_has_its_value_though_not_its_place() -> None:
+    def covered(columns: str, ours: Body, theirs: Body) -> bool:
+        body = {"Statement": f"SELECT {columns} FROM \"plain\" WHERE pk = 'p'"}
+        return agrees("ExecuteStatement", body, {"Items": [ours]}, {"Items": [theirs]})
+
+    inside = {"l[2]": {"M": {"a": {"S": "x"}}}, "n": {"N": "1"}}
+    assert covered('l[2]."a", n', {"a": {"S": "x"}, "n": {"N": "1"}}, inside)
+    assert not covered("l[2].a, n", {"a": {"S": "y"}, "n": {"N": "1"}}, inside)
+    assert not covered("l[2].a, n", {"a": {"S": "x"}}, inside)
+    assert not covered("l[2].a, n", {"n": {"N": "1"}}, inside)
+    assert covered("l[3][0]", {"l[3][0]": {"N": "7"}}, {"l[3]": {"L": [{"N": "7"}]}})
+    assert not covered("l[3][0]", {"l[3][0]": {"N": "8"}}, {"l[3]": {"L": [{"N": "7"}]}})
+
+
+def test_only_conditions_on_what_an_index_does_not_hold_may_find_other_items() -> None:
+    def covered(where: str, ours: list[Body], theirs: list[Body]) -> bool:
+        body = {"Statement": f'SELECT * FROM "indexed"."only-b" WHERE {where}'}
+        return agrees("ExecuteStatement", body, {"Items": ours}, {"Items": theirs})
+
+    one, other = {"pk": {"S": "p"}}, {"pk": {"S": "q"}}
+    assert covered("b = 'x' AND i = 1", [one], [one, other])
+    assert not covered("b = 'x' AND i = 1", [one, other], [one])
+    assert covered("b = 'x' AND i IS MISSING", [one, other], [one])
+    assert not covered("b = 'i' AND sk = 1", [one], [one, other])
 
 
 def test_codes_and_messages_of_errors_count() -> None:
