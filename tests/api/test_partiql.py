@@ -162,6 +162,11 @@ def test_a_local_index_fetches_what_it_does_not_project(sql: Partiql) -> None:
     assert sql.items(select) == [{"a": {"S": "a1"}}]
 
 
+def test_all_columns_of_a_local_index_are_its_own_whatever_the_condition_fetches(sql: Partiql) -> None:
+    [found] = sql.items("SELECT * FROM Things.\"by-l\" WHERE pk = 'p' AND m.x = 1")
+    assert found == {"pk": {"S": "p"}, "sk": {"N": "1"}, "l": {"S": "l8"}}
+
+
 def test_a_global_index_refuses_what_it_does_not_project(sql: Partiql) -> None:
     refusal = refused(sql.execute, "SELECT a FROM Things.\"by-g\" WHERE g = 'g-p'")
     assert refusal.message == (

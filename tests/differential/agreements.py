@@ -106,11 +106,11 @@ def except_names_of_columns(request: Body, ours: Body, theirs: Body) -> bool:
 
 
 def except_items_of_condition(request: Body, ours: Body, theirs: Body) -> bool:
-    """A condition on an index names what it does not hold. To Atoll that is missing; DynamoDB Local looks into the
-    table, and shows more items, or fewer if the condition asks for what is missing or not equal."""
+    """A condition on a global index names what the index does not hold. To Atoll that is missing; DynamoDB Local looks
+    into the table, and shows more items, or fewer if the condition asks for what is missing or not equal."""
     select = SELECT.match(request["Statement"])
     index = next((index for index in INDEXED.indexes if select is not None and index.name == select["index"]), None)
-    if select is None or index is None or index.projection["ProjectionType"] == "ALL":
+    if select is None or index is None or index.is_local or index.projection["ProjectionType"] == "ALL":
         return False
     where = re.sub(r"'[^']*'", "", select["where"] or "")
     held = {*INDEXED.key_names, index.partition, index.sort, *index.projection.get("NonKeyAttributes", [])}

@@ -719,9 +719,9 @@ PARTIQL = [
         local="^500 InternalFailure",
     ),
     Explained(
-        "to a statement's condition, what an index does not hold is missing; DynamoDB Local looks into the table",
+        "to a statement's condition, what a global index does not hold is missing; DynamoDB Local looks into the table",
         operation="^ExecuteStatement$",
-        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b|by-i|by-bin).* WHERE ",
+        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b).* WHERE ",
         atoll="^success$",
         local="^success$",
         agree=agreements.except_items_of_condition,

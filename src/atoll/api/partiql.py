@@ -107,7 +107,7 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
             body.get("Limit"),
         )
     )
-    answer: Answer = {"Items": [shown(reading.columns, row) for row in found.page.rows]}
+    answer: Answer = {"Items": [shown(found.columns, row) for row in found.page.rows]}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, _fingerprint(bound))
     mode = body.get("ReturnConsumedCapacity")

@@ -46,6 +46,8 @@ class Position(NamedTuple):
 @dataclass(slots=True)
 class Selected:
     target: Target
+    columns: tuple[Column, ...] | None
+    """What to show of the rows; None: all that they have."""
     page: Page = field(default_factory=lambda: Page([], 0, 0, None, []))
     """Of all ranges together."""
     position: Position | None = None
@@ -62,7 +64,7 @@ def select(
     ranges, reverse = _ranges(target, access, reading.order)
     filter_ = None if access.exact or reading.where is None else program(reading.where).with_values(values)
     fetch = _must_fetch(target, reading.columns, filter_)
-    found = Selected(target)
+    found = Selected(target, _held(target) if fetch and reading.columns is None else reading.columns)
     first = position.part if position is not None else 0
     for part in range(first, len(ranges)):
         range_ = ranges[part]
@@ -104,12 +106,16 @@ def check_columns(columns: tuple[Column, ...] | None, key_names: tuple[str, ...]
 
 
 def _must_fetch(target: Target, columns: tuple[Column, ...] | None, filter_: Condition | None) -> bool:
-    if columns is None:
-        return False
-    attributes = frozenset(str(column.path[0]) for column in columns)
+    attributes = frozenset(str(column.path[0]) for column in columns or ())
     if target.index is not None and target.index.local and filter_ is not None:
         attributes |= filter_.attributes
     return queries.must_fetch(target, None, Projection((), attributes, frozenset(), dict))
+
+
+def _held(target: Target) -> tuple[Column, ...]:
+    """What `*` shows of whole items that were fetched for a condition: no more than the index has."""
+    assert target.index is not None
+    return tuple(Column(name, (name,)) for name in target.table.projected_names(target.index))
 
 
 # Ranges
