@@ -6,6 +6,7 @@ name says.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -84,12 +85,12 @@ def _is_part(part: Any, whole: Any) -> bool:
 
 
 def except_names_of_columns(request: Body, ours: Body, theirs: Body) -> bool:
-    """A column behind an element of a list: DynamoDB Local shows it inside of that element."""
+    """A column behind an element of a list: DynamoDB Local shows it inside of that element. Items come in any order."""
     select = SELECT.match(request["Statement"])
     if select is None:
         return False
     columns = [column.replace('"', "") for column in select["columns"].split(", ")]
-    items = []
+    renamed = []
     for item in theirs["Items"]:
         shown = dict(item)
         for column in columns:
@@ -101,8 +102,9 @@ def except_names_of_columns(request: Body, ours: Body, theirs: Body) -> bool:
                     shown[found[0]] = inside[0]
                 elif found[2] in inside:
                     shown[found[2]] = inside[found[2]]
-        items.append(shown)
-    return bool(ours == theirs | {"Items": items})
+        renamed.append(shown)
+    shown_by_both = [sorted(json.dumps(item, sort_keys=True) for item in items) for items in (ours["Items"], renamed)]
+    return shown_by_both[0] == shown_by_both[1]
 
 
 def except_items_of_condition(request: Body, ours: Body, theirs: Body) -> bool:

@@ -73,7 +73,8 @@ LOCAL_KEY_FAULTS = (
     "|Transaction request cannot include multiple operations on one item$)"
 )
 LOCAL_INDEX_FAULTS = (
-    r"(The table does not have the specified index: \S+$|Consistent read cannot be true when \w+ing a GSI$)"
+    r"(The table does not have the specified index: \S+$|Consistent read cannot be true when \w+ing a GSI$"
+    r"|.*: (Select type ALL_ATTRIBUTES is not supported for global|Global) secondary index \S+ )"
 )
 LOCAL_KEY_CONDITION_FAULTS = (
     "(Conditions can be of length 1 or 2 only$|Query condition missed key schema element$"
@@ -534,7 +535,8 @@ EXPRESSIONS = [
         atoll=VALIDATION + "Can not use both expression and non-expression parameters in the same request: ",
         local=VALIDATION
         + f"({EXPRESSION_FAULTS}|Cannot have two attributes with the same name$"
-        + r"|.*: ComparisonOperator \w+ is not valid)",
+        + r"|.*: (ComparisonOperator \w+ is not valid|Invalid number of argument\(s\) for the \w+ ComparisonOperator$)"
+        + "|The BETWEEN condition was provided a range|Attempted conditional constraint)",
     ),
     Explained(
         "what is wrong with a projection of an index is told before its conditions are looked at",
