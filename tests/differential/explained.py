@@ -512,13 +512,6 @@ EXPRESSIONS = [
         + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS}|{LOCAL_START_KEY_FAULTS})",
     ),
     Explained(
-        "a Select without its projection is told before faults of expressions",
-        operation="^(Query|Scan)$",
-        request='"Select": "SPECIFIC_ATTRIBUTES"',
-        atoll=VALIDATION + "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC",
-        local=VALIDATION + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS})",
-    ),
-    Explained(
         "a query without key condition is refused before its other expressions are looked at",
         operation="^Query$",
         atoll=VALIDATION + "Either the KeyConditions or KeyConditionExpression parameter must be specified",
