@@ -62,6 +62,7 @@ def test_a_region_that_is_opened_while_the_node_stops_does_not_keep_it_from_its_
         monkeypatch.setattr(Server, "drain", drain_a_last_request)
         await node.start()
         await asyncio.wait_for(node.stop(), 30)
+        assert node.regions.keys() == {"us-east-1", "eu-west-1"}
 
     asyncio.run(tell())
 
