@@ -157,7 +157,7 @@ class SQLiteEngine:
             self._kept = False
             try:
                 self._reader.end()
-            except apsw.Error:
+            except apsw.Error:  # it has only read: nothing is lost, and the next one tells what is wrong
                 self._reader.roll_back()
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
