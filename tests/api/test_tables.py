@@ -209,3 +209,22 @@ def test_replicas_are_refused_and_not_forgotten(service: Any, member: str) -> No
     given = {"ReplicaUpdates": create, "GlobalTableWitnessUpdates": create, "MultiRegionConsistency": "STRONG"}[member]
     refusal = service.refused("UpdateTable", TableName="Things", **{member: given})
     assert (refusal.code, refusal.message) == ("ValidationException", f"{member} is not served by this server")
+
+
+def test_a_table_that_is_updating_tells_its_new_settings(slow_service: Any) -> None:
+    service = slow_service
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    service.table(BillingMode="PROVISIONED", ProvisionedThroughput=units)
+    service.clock.advance(10_000)
+    service.update_table(TableName="Things", ProvisionedThroughput=units | {"WriteCapacityUnits": 9})
+    told = service.describe_table(TableName="Things")["Table"]
+    assert (told["TableStatus"], told["ProvisionedThroughput"]["WriteCapacityUnits"]) == ("UPDATING", 9)
+
+
+def test_a_table_may_change_its_billing_mode_as_often_as_one_likes(service: Any) -> None:
+    service.table()
+    units = {"ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}}
+    for mode in ("PROVISIONED", "PAY_PER_REQUEST") * 6:
+        given = units if mode == "PROVISIONED" else {}
+        answer = service.update_table(TableName="Things", BillingMode=mode, **given)
+        assert answer["TableDescription"]["BillingModeSummary"]["BillingMode"] == mode
