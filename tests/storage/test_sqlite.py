@@ -15,6 +15,7 @@ import pytest
 
 from atoll.storage import checkpoints, sqlite
 from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.moment import Moment
 from atoll.storage.sqlite import SQLiteEngine
 
 
@@ -405,10 +406,56 @@ def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processe
                 asked.append(commit(2))
             return count, s.get(b"a")
 
+        assert await engine.read(fn) == (1, b"1")
         assert await engine.read(fn) == (2, b"2")
         commit(3)
         assert await engine.read(lambda s: s.counter(b"n")) == 3
         assert await engine.transact(lambda tx: tx.add(b"n", 1)) == 4
+
+    run(tmp_path, scenario, workers=2)
+
+
+@pytest.mark.parametrize("died", [False, True], ids=["nobody died", "somebody died while committing"])
+def test_reads_of_one_turn_see_what_another_process_commits_between_them(tmp_path, processes, died):
+    other = processes.start("commit_on_request", tmp_path)
+    other.stdout.readline()
+    if died:
+        Moment(tmp_path / "moment").committing().__enter__()
+
+    async def scenario(engine):
+        for value in ("1", "2", "3"):
+            other.stdin.write(f"{value}\n")
+            other.stdin.flush()
+            other.stdout.readline()
+            for _ in range(2):
+                found = await engine.read(lambda s: (s.get(b"a"), s.counter(b"n")))
+                assert found == (value.encode(), int(value))
+
+    run(tmp_path, scenario, workers=2)
+
+
+def test_nobody_shares_a_transaction_while_a_commit_is_being_made(tmp_path):
+    moment = Moment(tmp_path / "moment")
+    before = moment.settled()
+    assert moment.is_still(before)
+    with moment.committing():
+        during = moment.settled()
+        assert not moment.is_still(before) and not moment.is_still(during)
+    assert not moment.is_still(before) and not moment.is_still(during)
+    assert moment.is_still(moment.settled())
+
+
+def test_reads_of_several_workers_share_a_transaction_within_a_turn_and_keep_none_beyond(tmp_path):
+    async def scenario(engine):
+        statements = []
+        read = engine._connections[1]
+        read.set_exec_trace(lambda cursor, sql, bindings: bool(statements.append(sql)) or True)
+        for _ in range(5):
+            await engine.read(lambda s: s.get(b"a"))
+        assert statements.count("BEGIN") == 1
+        assert read.in_transaction
+        await asyncio.sleep(0)
+        assert not read.in_transaction
 
     run(tmp_path, scenario, workers=2)
 

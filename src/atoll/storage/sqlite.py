@@ -1,6 +1,6 @@
 """The default engine: one SQLite file in a data directory, written by group commit.
 
-Reads run inline on the event loop, on a connection of their own: a point read costs less than a hop to a thread.
+Reads run inline on the event loop, on a connection of their own (`reader`): one costs less than a hop to a thread.
 Writes are collected. While one commit is on its way to the disk, new functions queue; then all of them run inline, one
 after the other, in one transaction of SQLite, and the next commit makes them durable together. Nobody is answered
 before, not even who was refused, for he may have been refused because of a row that is not durable yet.
@@ -12,6 +12,7 @@ within the commit, which then takes a thread.
     atoll.db    the file (`sqlitefile` has its format), with SQLite's -wal and -shm beside it
     owner.lock  held by the server: exclusively by one worker, shared by the workers of one server
     turn.lock, next.lock  whose turn it is to write, among workers
+    moment      tells the workers that one of them has committed
     lease.lock  held by the worker that runs the background steps
 """
 
@@ -31,8 +32,10 @@ import apsw
 from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.datasync import DataSync, open_sync, sync_now
-from atoll.storage.engine import Corrupt, Full, Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
+from atoll.storage.moment import Moment
+from atoll.storage.reader import Reader
 from atoll.storage.sqlitefile import Rows, connect, fault
 
 FILE_NAME = "atoll.db"
@@ -70,10 +73,13 @@ class SQLiteEngine:
             if not owner.try_acquire(shared=workers > 1):
                 raise Locked(f"{directory} is in use by another server")
             alone = workers == 1
-            turn = None if alone else Turn(directory)
-            if turn:
+            turn = moment = None
+            if not alone:
+                turn = Turn(directory)
                 opened.callback(turn.close)
                 turn.acquire()
+                moment = Moment(directory / "moment")
+                opened.callback(moment.close)
             connections = []
             for _ in range(3):
                 connections.append(connect(directory / FILE_NAME, synced=durability == "full" and not alone))
@@ -88,7 +94,7 @@ class SQLiteEngine:
                 turn.release()
             lease = FileLock(directory / "lease.lock")
             opened.pop_all()
-            return cls(connections, lease, owner, turn, sync)
+            return cls(connections, lease, owner, turn, moment, sync)
 
     def __init__(
         self,
@@ -96,20 +102,18 @@ class SQLiteEngine:
         lease: FileLock,
         owner: FileLock,
         turn: Turn | None,
+        moment: Moment | None,
         sync: DataSync | None,
     ) -> None:
         self._connections = connections
         write, read, checkpoint = connections
-        self._writer, self._reader = Rows(write), Rows(read)
+        self._writer, self._reader = Rows(write), Reader(read, moment)
         self._checkpoints = Checkpoints(checkpoint, self._break)
         write.set_wal_hook(self._checkpoints.note)
-        self._lease, self._owner, self._turn, self._sync = lease, owner, turn, sync
+        self._lease, self._owner, self._sync = lease, owner, sync
+        self._turn, self._moment = turn, moment
         self._queue: list[_Pending] = []
         self._busy = False
-        self._kept = False
-        """Whether the reading connection has kept its transaction for the reads to come."""
-        self._unsynced = False
-        """Whether there are commits that are not durable, which no new transaction may show."""
         self._closed = False
         self._broken: Corrupt | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -120,45 +124,10 @@ class SQLiteEngine:
         return asyncio.get_running_loop()  # asked once: it makes a system call
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        rows = self._reader
         try:
-            while True:
-                if not self._kept:
-                    if self._unsynced:
-                        raise Full("what is durable cannot be read until more is")
-                    rows.begin("BEGIN")
-                try:
-                    result = fn(rows)
-                    if not rows.guessed_wrong():
-                        return result
-                except apsw.Error:
-                    raise
-                except Exception:
-                    if not rows.guessed_wrong():
-                        raise
-                finally:
-                    self._end_read()
+            return self._reader.read(fn)
         except apsw.Error as error:
-            self._kept = False  # also SQLite may have ended the transaction
-            rows.roll_back()
             raise fault(error) from error
-
-    def _end_read(self) -> None:
-        """Where nobody else writes, what is durable stays as it is until our next batch is: the reads that come before
-        share one transaction."""
-        self._kept = self._turn is None
-        if self._kept:
-            self._reader.keep()
-        else:
-            self._reader.end()
-
-    def _drop_kept(self) -> None:
-        if self._kept:
-            self._kept = False
-            try:
-                self._reader.end()
-            except apsw.Error:  # it has only read: nothing is lost, and the next one tells what is wrong
-                self._reader.roll_back()
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         if self._closed:
@@ -192,7 +161,7 @@ class SQLiteEngine:
         if self._busy:
             self._drained = self._loop.create_future()
             await self._drained
-        self._drop_kept()
+        self._reader.drop()
         self._committer.shutdown()
         self._checkpoints.close()
         for connection in self._connections:  # the last one of the file checkpoints the log and removes it
@@ -202,8 +171,9 @@ class SQLiteEngine:
             self._sync.close()
         self._lease.close()
         self._owner.close()
-        if self._turn:
+        if self._turn and self._moment:
             self._turn.close()
+            self._moment.close()
 
     # One batch: take the turn, run, commit, answer.
 
@@ -223,9 +193,8 @@ class SQLiteEngine:
             self._loop.call_soon(self._answer, batch, self._broken)
             return
         try:
-            self._drop_kept()
+            self._reader.drop()
             writer.begin("BEGIN IMMEDIATE")
-            writer.check_counters()
             for pending in batch:
                 wrote = self._run_one(pending) or wrote
             writer.close_scans()
@@ -234,12 +203,11 @@ class SQLiteEngine:
             else:
                 writer.write_counters()
                 if self._turn is None:
-                    self._reader.begin("BEGIN")
-                    self._end_read()
+                    self._reader.hold()
                     writer.commit()
-                    self._unsynced = True
         except Exception as error:
             writer.roll_back()
+            self._reader.drop()
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, error)
             return
@@ -268,8 +236,10 @@ class SQLiteEngine:
 
     def _commit(self) -> None:
         """In the thread, where SQLite syncs within the commit."""
+        assert self._moment is not None
         try:
-            self._writer.commit()
+            with self._moment.committing():
+                self._writer.commit()
         except BaseException:
             self._writer.roll_back()
             self._pass_turn()
@@ -283,8 +253,7 @@ class SQLiteEngine:
             self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
             self._answer(batch, self._broken)
             return
-        self._unsynced = False
-        self._drop_kept()
+        self._reader.drop()
         self._answer(batch, None)
 
     def _break(self, error: Corrupt) -> None:
@@ -296,7 +265,6 @@ class SQLiteEngine:
             self._turn.release()
 
     def _answer(self, batch: list[_Pending], error: BaseException | None) -> None:
-        self._reader.trusting = False
         for pending in batch:
             pending.error = error or pending.error
             if not pending.future.done():

@@ -116,9 +116,7 @@ class Rows:
     """One connection as a `Snapshot`: all reads between `begin` and `end` see one moment.
 
     Counters are kept in memory for as long as the file has the same data version, a number that SQLite keeps for a
-    connection and changes when the start of a transaction finds that somebody has committed. A transaction starts with
-    its first row, so a counter that is asked for before is guessed from memory and checked afterwards: that saves a
-    statement. `trusting` says that guesses are likely right; who knows of a commit sets it to False.
+    connection and changes when the start of a transaction finds that somebody has committed.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -128,8 +126,6 @@ class Rows:
         self._counters: dict[bytes, int] = {}
         self._counters_version = -1
         self._counters_changed: set[bytes] = set()
-        self._checked = self._guessed = self._wrong = False
-        self.trusting = False
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._execute(_GET, (key,)).get
@@ -145,52 +141,29 @@ class Rows:
         return cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
 
     def counter(self, key: bytes) -> int:
-        if not self._checked:
-            if self.trusting and key in self._counters and self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:
-                self._guessed = True
-                return self._counters[key]
-            self._wrong = not self.check_counters() and self._guessed
         value = self._counters.get(key)
         if value is None:
             value = self._counters[key] = self._execute(_COUNTER, (key,)).get or 0
         return value
 
     def begin(self, how: str) -> None:
-        self._checked = self._guessed = self._wrong = False
         self._execute(how)
+        if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:  # it would begin with its first statement
+            self._execute(_FIRST_ROW).get  # noqa: B018 - the property runs the statement
+        version = self._connection.data_version()
+        if version != self._counters_version or len(self._counters) > KEPT_COUNTERS:
+            self._counters.clear()
+            self._counters_version = version
 
     def end(self) -> None:
         self.close_scans()
         self._execute("COMMIT")
-
-    def keep(self) -> None:
-        """End a use of the transaction, but not the transaction itself: what follows until `end` sees its moment."""
-        self.close_scans()
-        if not self._checked:
-            self.check_counters()
-        self._guessed = self._wrong = False
 
     def close_scans(self) -> None:
         """A scan that was not read to its end would keep its moment, and with it the log, from being given up."""
         for scan in self._scans:
             scan.close(True)
         self._scans.clear()
-
-    def check_counters(self) -> bool:
-        """Whether the counters in memory are those of this transaction; from now on they are."""
-        if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:
-            self._execute(_FIRST_ROW).get  # noqa: B018 - the property runs the statement
-        version = self._connection.data_version()
-        current = version == self._counters_version
-        if not current or len(self._counters) > KEPT_COUNTERS:
-            self._counters.clear()
-            self._counters_version = version
-        self._checked = self.trusting = True
-        return current
-
-    def guessed_wrong(self) -> bool:
-        """Whether a counter was answered that is not the one of this transaction; its function must run again."""
-        return self._guessed and (self._wrong if self._checked else not self.check_counters())
 
     def apply(self, buffer: Buffer) -> bool:
         """Write what a transaction has buffered, but for the counters; whether there was anything."""
