@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
-from zlib import adler32
 
 import orjson
+from isal.isal_zlib import adler32
 
 from atoll import errors, limits
 from atoll.database import changes, expiry, indexes

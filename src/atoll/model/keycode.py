@@ -91,11 +91,7 @@ def encode_b(text: str) -> bytes:
 
 
 def _escape(data: bytes) -> bytes:
-    if b"\x01" in data:
-        data = data.replace(b"\x01", b"\x01\x02")
-    if b"\x00" in data:
-        data = data.replace(b"\x00", b"\x01\x01")
-    return data
+    return data.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
 
 
 _ENCODERS: dict[str, Callable[[str], bytes]] = {"S": encode_s, "N": encode_n, "B": encode_b}
@@ -163,9 +159,7 @@ def decode(key: bytes, kinds: str, start: int = 0) -> tuple[list[str], int]:
 
 
 def _unescape(data: bytes) -> bytes:
-    if b"\x01" in data:
-        data = data.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
-    return data
+    return data.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
 
 
 def _decode_s(data: bytes) -> str:

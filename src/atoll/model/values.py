@@ -29,7 +29,7 @@ AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
 
 # What the pass may stumble over when it meets other JSON than it assumes.
-_STUMBLES = (ApiError, AttributeError, KeyError, TypeError, ValueError)
+_STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 
 # The guide: a list or map takes 3 bytes of overhead "regardless of its contents", and 1 for each of its members.
 _DOCUMENT_BYTES = 3
@@ -59,36 +59,41 @@ def check_value(value: AttributeValue) -> int:
 # The quick way through what has nothing wrong. It raises for the rest, whatever that may be, and the exact way tells.
 
 
-def _measure_members(item: Item, level: int) -> int:
+def _measure_members(members: Item, level: int) -> int:
     if level > limits.NESTING_LEVELS:
         raise errors.nesting()
     size = 0
-    for name, value in item.items():
-        size += _name_size(name) + _measure_value(value, level)
+    for name, value in members.items():
+        (kind,) = value
+        content = value[kind]
+        if kind == "S":  # most of what there is: measured without a call
+            size += _name_size(name) + (len(content) if content.isascii() else len(content.encode()))
+        else:
+            size += _name_size(name) + _MEASURES[kind](content, value, level)
     return size
 
 
 def _measure_value(value: AttributeValue, level: int) -> int:
-    [(kind, content)] = value.items()
-    if kind == "S":
-        return len(content) if content.isascii() else len(content.encode())
-    if kind == "N":
-        value["N"], size = _number(content)
-        return size
-    if kind == "M":
-        return _DOCUMENT_BYTES + _MEMBER_BYTES * len(content) + _measure_members(content, level + 1)
-    if kind == "L":
-        return _measure_list(content, level)
-    return _CHECKS[kind](content, value, level)
+    (kind,) = value
+    return _MEASURES[kind](value[kind], value, level)
 
 
-def _measure_list(members: list[AttributeValue], level: int) -> int:
+def _measure_number(text: str, value: AttributeValue, level: int) -> int:
+    value["N"], size = _number(text)
+    return size
+
+
+def _measure_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:
     if type(members) is not list or level >= limits.NESTING_LEVELS:
         raise errors.nesting()
     size = _DOCUMENT_BYTES + _MEMBER_BYTES * len(members)
     for member in members:
         size += _measure_value(member, level + 1)
     return size
+
+
+def _measure_map(members: Item, value: AttributeValue, level: int) -> int:
+    return _DOCUMENT_BYTES + _MEMBER_BYTES * len(members) + _measure_members(members, level + 1)
 
 
 @lru_cache(8192)
@@ -221,6 +226,7 @@ _CHECKS: dict[str, _Check] = {
     "L": _check_list,
     "M": _check_map,
 }
+_MEASURES: dict[str, _Check] = {**_CHECKS, "N": _measure_number, "L": _measure_list, "M": _measure_map}
 
 # Read: the service's parser, which converts some JSON, ignores some and refuses the rest.
 
