@@ -338,26 +338,30 @@ class TestOtherPaths:
         assert b"Access-Control-Allow-Origin" not in front.ask(call())[1]
 
 
-def test_what_a_refused_request_was_made_of_is_freed_at_once() -> None:
+@pytest.mark.parametrize("request_", [call(), get(b"/_atoll/")], ids=["call", "route"])
+def test_what_a_refused_request_was_made_of_is_freed_at_once(request_: Request) -> None:
     """And not when the collector of cycles comes, to which the frames are left that an error came through."""
 
     class Thing:
         pass
 
+    async def refuse(*asked: object) -> Any:
+        thing = Thing()
+        things.append(weakref.ref(thing))
+        try:
+            held = [errors.resource_not_found()]
+            raise held[0]
+        except errors.ApiError:
+            raise errors.conditional_check_failed(thing.__dict__) from None
+
     class Refusing(Front):
         async def _call(self, call: Call) -> Any:
-            thing = Thing()
-            things.append(weakref.ref(thing))
-            try:
-                held = [errors.resource_not_found()]
-                raise held[0]
-            except errors.ApiError:
-                raise errors.conditional_check_failed(thing.__dict__) from None
+            return await refuse(call)
 
     things: list[weakref.ref[Thing]] = []
     gc.disable()
     try:
-        status, _, _ = Refusing().ask(call())
+        status, _, _ = Refusing(routes={"/_atoll/": refuse}).ask(request_)
         assert status == 400
         assert [thing() for thing in things] == [None]
     finally:

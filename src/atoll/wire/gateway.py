@@ -112,6 +112,7 @@ class Gateway:
             response = await route(request, self._signer(request, self._route_clock.now_ms(), None))
         except ApiError as error:
             response = Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
+            _forget_way(error)
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
             response = Response(500, error_body(errors.internal()))
