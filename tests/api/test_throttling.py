@@ -452,6 +452,21 @@ class TestTransactions:
         assert [reason["Code"] for reason in error.fields["CancellationReasons"]] == ["ConditionalCheckFailed"]
         assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
 
+    def test_a_cancelled_one_is_charged_for_each_of_its_items_whichever_was_refused(self, service: Any) -> None:
+        provisioned(service)
+        service.table("Free")
+        spend_writes(service, 100)
+        absent = {"TableName": "Things", "Key": key("absent"), "ConditionExpression": "attribute_exists(pk)"}
+        spent = {"TableName": "Things", "Key": key("spent"), "ConditionExpression": "attribute_exists(pk)"}
+        puts = [self.put("new", kilobytes=50), self.put("a", "Free")]
+        writes = [{"ConditionCheck": absent}, {"ConditionCheck": spent}, *puts]
+        error = service.refused("TransactWriteItems", TransactItems=writes)  # twice 1, 25 and 1
+        assert error.fields is not None
+        codes = [reason["Code"] for reason in error.fields["CancellationReasons"]]
+        assert codes == ["ConditionalCheckFailed", "None", "None", "None"]
+        spend_writes(service, 300 - 100 - 54)
+        assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
+
     def test_one_that_was_done_before_is_charged_as_reads(self, service: Any) -> None:
         provisioned(service)
         body = {"TransactItems": [self.put("a")], "ClientRequestToken": "t"}

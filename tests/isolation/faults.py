@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from atoll.database.format import CATALOG
 from atoll.database.writes import Cancelled
-from atoll.errors import ApiError, conditional_check_failed
+from atoll.errors import ApiError, ConditionFailed
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Snapshot, T, Transaction
 from atoll.storage.memory import MemoryEngine
@@ -197,7 +197,7 @@ class UndoneTransactions(Faulty):
         await super().commit(changes)
         await asyncio.sleep(0.005)
         await super().commit(Changes(dict(zip(changes.items, before, strict=True)), {}))
-        raise conditional_check_failed()
+        raise ConditionFailed()
 
 
 class AppliedRefusals(Faulty):
@@ -206,7 +206,7 @@ class AppliedRefusals(Faulty):
     async def commit(self, changes: Changes) -> None:
         await super().commit(changes)
         if changes.items and self.strikes(0.05):
-            raise conditional_check_failed()
+            raise ConditionFailed()
 
 
 class RepeatedCommits(Faulty):

@@ -143,7 +143,7 @@ class TestCalls:
 
 class TestErrors:
     def test_an_error_keeps_its_status_text_and_fields(self) -> None:
-        status, headers, body = Front(errors.conditional_check_failed({"pk": {"S": "x"}})).ask(call())
+        status, headers, body = Front(errors.ConditionFailed({"pk": {"S": "x"}})).ask(call())
         assert status == 400
         assert orjson.loads(body) == {
             "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
@@ -352,7 +352,7 @@ def test_what_a_refused_request_was_made_of_is_freed_at_once(request_: Request) 
             held = [errors.resource_not_found()]
             raise held[0]
         except errors.ApiError:
-            raise errors.conditional_check_failed(thing.__dict__) from None
+            raise errors.ConditionFailed(thing.__dict__) from None
 
     class Refusing(Front):
         async def _call(self, call: Call) -> Any:

@@ -9,7 +9,7 @@ import orjson
 from atoll import limits
 from atoll.api import keys
 from atoll.api.binding import GET, UPDATE, WRITE, Requested, table_name
-from atoll.capacity import metering
+from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
 from atoll.database.format import Row
@@ -50,7 +50,7 @@ async def get_item(region: Region, body: Body) -> Answer:
         consistent = body.get("ConsistentRead") is True
         units = read_units(reads.size_of(row), consistent=consistent)
         consumed = Consumed(table, "Read", requested.table, units)
-        metering.read(region, consumed)
+        reading.settle(region, consumed)
         if requested.capacity is not None:
             answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
     return answer
@@ -67,13 +67,13 @@ async def put_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Put, metering.Result]:
+    def write(tx: Transaction) -> tuple[writes.Put, writing.Result]:
         table = region.catalog.usable(tx, name, now_ms)
         put = put_of(table, image, condition, show_item)
-        return put, metering.execute(tx, region, put)
+        return put, writing.execute(tx, region, put)
 
     put, result = await region.transact(write)
-    outcome = metering.settle(region, put, result)
+    outcome = writing.settle(region, put, result)
     answer = write_answer(requested, put, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -90,13 +90,13 @@ async def delete_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Delete, metering.Result]:
+    def write(tx: Transaction) -> tuple[writes.Delete, writing.Result]:
         table = region.catalog.usable(tx, name, now_ms)
         delete = delete_of(table, key, condition, show_item)
-        return delete, metering.execute(tx, region, delete)
+        return delete, writing.execute(tx, region, delete)
 
     delete, result = await region.transact(write)
-    outcome = metering.settle(region, delete, result)
+    outcome = writing.settle(region, delete, result)
     answer = write_answer(requested, delete, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -113,13 +113,13 @@ async def update_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Update, metering.Result]:
+    def write(tx: Transaction) -> tuple[writes.Update, writing.Result]:
         table = region.catalog.usable(tx, name, now_ms)
         change = update_of(table, key, update, condition, show_item)
-        return change, metering.execute(tx, region, change)
+        return change, writing.execute(tx, region, change)
 
     change, result = await region.transact(write)
-    outcome = metering.settle(region, change, result)
+    outcome = writing.settle(region, change, result)
     answer = write_answer(requested, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), update, outcome)
     if attributes:

@@ -14,7 +14,7 @@ import orjson
 from atoll import errors, limits
 from atoll.api import items, keys
 from atoll.api.binding import GET, NO_EXPRESSIONS, UPDATE, WRITE, Requested, resolve_table, table_name
-from atoll.capacity import metering
+from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import MODES, Consumed, answers, read_units, written
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
@@ -91,7 +91,7 @@ def _batch_answer(
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
         for key, row in zip(one.options["Keys"], rows, strict=True):
-            throttled = metering.unreadable(region, table, used=units.table)
+            throttled = reading.unreadable(region, table, units)
             refusal = refusal or throttled
             size += reads.size_of(row)
             if throttled or size > limits.BATCH_GET_BYTES:
@@ -103,7 +103,7 @@ def _batch_answer(
         consumed.append(units)
     if refusal is not None and not any(units.table for units in consumed):
         raise refusal
-    metering.charge(region, consumed)
+    throttling.charge(region, consumed)
     answer: Answer = {"Responses": responses, "UnprocessedKeys": unprocessed}
     if mode in MODES:
         answer["ConsumedCapacity"] = answers(consumed, mode)
@@ -129,7 +129,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         _refuse_repeated([one.row_key for one in batch], texts.duplicate_keys)
         return batch
 
-    results = await metering.write_each(region, make)
+    results = await writing.execute_each(region, make)
     done: list[tuple[str, writes.Write, writes.Outcome]] = []
     unprocessed: dict[str, list[Body]] = {}
     requests = [(given, request) for _, given, makers in prepared for request, _ in makers]
@@ -222,7 +222,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         tables, rows = await region.read(read)
         if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
             raise texts.transaction_too_large()
-        consumed = metering.read_together(region, list(zip(given, tables, map(reads.size_of, rows), strict=True)))
+        consumed = reading.settle_all(region, list(zip(given, tables, map(reads.size_of, rows), strict=True)))
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     pairs = zip(gets, rows, strict=True)
@@ -258,14 +258,14 @@ async def transact(
     token: str | None,
     fingerprint: str,
     now_ms: int,
-) -> metering.Together:
+) -> writing.Together:
     """Make writes and run them as one, once for a token. `attempts` may raise what concerns all of them."""
 
     def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
         batch = distinct(attempts(tx), attrgetter("row_key"))
         return batch, token is not None and not tokens.claim(tx, token, fingerprint, now_ms)
 
-    return await metering.write_together(region, make, factor=2)
+    return await writing.execute_all(region, make, factor=2)
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
@@ -360,7 +360,7 @@ def _fingerprint(body: Body) -> str:
 
 
 async def _repeated(region: Region, requested: Requested, given: list[str], batch: list[writes.Write]) -> Answer:
-    consumed = await metering.find_done(region, given, batch)
+    consumed = await reading.find_done(region, given, batch)
     if requested.capacity is None:
         return {}
     return {"ConsumedCapacity": answers(consumed, requested.capacity, typed=True)}

@@ -20,7 +20,7 @@ from atoll.api.partiql_select import (
     select,
     shown,
 )
-from atoll.capacity import metering
+from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import MODES, Consumed, answers, read_units, written
 from atoll.database import reads, writes
 from atoll.database.format import Row
@@ -40,17 +40,17 @@ Answer = dict[str, Any]
 # Writes of single items
 
 
-async def _write(region: Region, bound: Bound) -> tuple[writes.Write, metering.Result, Consumed]:
+async def _write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Result, Consumed]:
     """What its condition refused is charged, and is a result; other refusals are raised."""
 
     now_ms = region.clock.now_ms()
 
-    def write(tx: Transaction) -> tuple[writes.Write, metering.Result]:
+    def write(tx: Transaction) -> tuple[writes.Write, writing.Result]:
         one = write_of(keyed(bound, bound.table(region, tx, now_ms)))
-        return one, metering.execute(tx, region, one)
+        return one, writing.execute(tx, region, one)
 
     one, result = await region.transact(write)
-    return one, result, metering.charged(region, one, result)
+    return one, result, writing.charged(region, one, result)
 
 
 def _returned(bound: Bound, write: writes.Write, outcome: writes.Outcome) -> Any:
@@ -80,8 +80,8 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     if isinstance(bound.statement, Checking):
         raise texts.exists_outside_transaction()
     write, result, consumed = await _write(region, bound)
-    if isinstance(result, metering.Refused):
-        raise refused(bound, result.refusal)
+    if isinstance(result, errors.ConditionFailed):
+        raise refused(bound, result)
     item = _returned(bound, write, result)
     answer: Answer = {"Items": [] if item is None else [item]}
     mode = body.get("ReturnConsumedCapacity")
@@ -186,7 +186,7 @@ async def _batch_response(
         consistent = one.bound.body.get("ConsistentRead") is True
         consumed.table = read_units(reads.size_of(row), consistent=consistent)
         try:
-            metering.read(region, consumed)
+            reading.settle(region, consumed)
         except errors.ApiError as refusal:
             return {"TableName": one.bound.table_name, "Error": texts.batch_error(refusal)}, None
         return response, consumed
@@ -199,10 +199,10 @@ async def _batch_response(
         if refusal.code in THROTTLED:
             return response, None
         consumed = Consumed(one.table, "Write", one.table.name, table=1.0)
-        metering.charge(region, [consumed])  # what did not go through is charged all the same
+        throttling.charge(region, [consumed])  # what did not go through is charged all the same
         return response, consumed
-    if isinstance(result, metering.Refused):
-        return {**response, "Error": texts.batch_error(refused(one.bound, result.refusal))}, consumed
+    if isinstance(result, errors.ConditionFailed):
+        return {**response, "Error": texts.batch_error(refused(one.bound, result))}, consumed
     item = _returned(one.bound, write, result)
     return response if item is None else {**response, "Item": item}, consumed
 
@@ -283,9 +283,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
         if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
             raise multi_texts.transaction_too_large()
         pairs = zip(found, rows, strict=True)
-        consumed = metering.read_together(
-            region, [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs]
-        )
+        consumed = reading.settle_all(region, [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs])
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:
@@ -316,7 +314,7 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
         raise multi_texts.transaction_cancelled(refusals) from None
     names = [one.table.name for one in batch]
     if outcomes is None:
-        consumed = await metering.find_done(region, names, batch)
+        consumed = await reading.find_done(region, names, batch)
     else:
         consumed = written(zip(names, batch, outcomes, strict=True), factor=2)
     answer: Answer = {"Responses": []}

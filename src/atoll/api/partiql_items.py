@@ -141,6 +141,6 @@ def _condition(terms: partiql_keys.Terms, bound: Bound) -> Condition | None:
 
 def refused(bound: Bound, refusal: errors.ApiError) -> errors.ApiError:
     """An INSERT has a condition that nobody wrote; if that fails, it is the item that is there already."""
-    if isinstance(bound.statement, Inserting) and refusal.code == "ConditionalCheckFailedException":
+    if isinstance(bound.statement, Inserting) and isinstance(refusal, errors.ConditionFailed):
         return texts.duplicate_item()
     return refusal

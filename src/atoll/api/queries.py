@@ -7,7 +7,7 @@ from typing import Any
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Requested, table_name
-from atoll.capacity import metering
+from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
 from atoll.database.format import spliced
@@ -262,7 +262,7 @@ def charge_page(region: Region, target: Target, page: Page, body: Body, mode: st
     if mode is None and not target.table.limited:
         return {}
     consumed = _page_units(target, page, body)
-    metering.read(region, consumed)
+    reading.settle(region, consumed)
     return {} if mode is None else {"ConsumedCapacity": consumed.answer(mode)}
 
 

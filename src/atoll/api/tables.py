@@ -10,7 +10,7 @@ from atoll import limits
 from atoll.api import definitions, table_rules
 from atoll.api.binding import table_name
 from atoll.api.description import describe
-from atoll.capacity import metering
+from atoll.capacity import throttling
 from atoll.database import catalog, deletion, shards, streams
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
@@ -138,7 +138,7 @@ async def update_table(region: Region, body: Body) -> Answer:
         return table, changed, {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
 
     before, after, answer = await region.transact(update)
-    metering.change(region, before, after)
+    throttling.change(region, before, after)
     region.wake()
     return answer
 

@@ -60,13 +60,21 @@ class Consumed:
         arms[index.name] = arms.get(index.name, 0.0) + units
 
     def add_write(self, write: Write, outcome: Outcome, factor: int = 1) -> None:
-        """`factor` is 2 for a transaction, which doubles the table's part only. A check is charged as a read."""
-        if isinstance(write, Check):
-            self.table += factor * read_units(outcome.table_bytes, consistent=True)
-        else:
-            self.table += factor * write_units(outcome.table_bytes)
+        self.add_row(write, outcome.table_bytes, factor)
         for arm in outcome.arms:
             self.add_index(arm.index, arm_units(arm))
+
+    def add_row(self, write: Write, size: int, factor: int = 1) -> None:
+        """The table's part of a write: that of a refused one, too. `factor` is 2 for a transaction, which doubles this
+        part only. A check is charged as a read."""
+        units = read_units(size, consistent=True) if isinstance(write, Check) else write_units(size)
+        self.table += factor * units
+
+    def drawn(self, index: Index | None) -> float:
+        """What is taken from the table's bucket, which its local indexes share, or from that of a global index."""
+        if index is None:
+            return self.table + sum(self.local.values())
+        return self.global_.get(index.name, 0.0)
 
     def answer(self, mode: str, *, typed: bool = False) -> dict[str, Any]:
         """`mode` is TOTAL or INDEXES; `typed` adds the members that transactions answer, ReadCapacityUnits or
@@ -91,7 +99,7 @@ def answers(consumed: Iterable[Consumed], mode: str, *, typed: bool = False) -> 
 
 
 def written(done: Iterable[tuple[str, Write, Outcome]], factor: int = 1) -> list[Consumed]:
-    """By table, as the answer names it; for `factor` see `Consumed.add_write`."""
+    """By table, as the answer names it; for `factor` see `Consumed.add_row`."""
     consumed: dict[str, Consumed] = {}
     for name, write, outcome in done:
         if name not in consumed:

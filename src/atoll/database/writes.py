@@ -1,8 +1,8 @@
 """The one door for writes.
 
 Every change of an item, whoever asks for it, is a `Write`: it is shown the stored item and decides on the new one, or
-refuses by raising the service's error. Deciding touches nothing, so it may be done again. `execute` and `execute_all`
-then apply the decision in the caller's transaction: item row, index entries, expiry entry, counters and change record.
+refuses by raising the service's error. Deciding touches nothing, so it may be done again. `apply` then does what was
+decided in the caller's transaction: item row, index entries, expiry entry, counters and change record.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Write(Protocol):
 
 def _require(condition: Condition | None, old: Row | None, show_item: bool) -> None:
     if condition is not None and not condition.matches(old.item if old is not None else {}):
-        raise errors.conditional_check_failed(old.fragment if show_item and old is not None else None)
+        if old is None:
+            raise errors.ConditionFailed()
+        raise errors.ConditionFailed(old.fragment if show_item else None, old.size)
 
 
 @dataclass(slots=True)
@@ -169,7 +171,7 @@ def execute(tx: Transaction, region: Region, write: Write) -> Outcome:
     """Run a single write. A refusal is raised and leaves nothing behind."""
     stored = tx.get(write.row_key)
     old = Row(stored) if stored is not None else None
-    return _apply(tx, region, write, old, write.decide(old))
+    return apply(tx, region, write, old, write.decide(old))
 
 
 def attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
@@ -185,23 +187,38 @@ def attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors
     return made, refusals
 
 
-def execute_all(tx: Transaction, region: Region, writes: Sequence[Write]) -> list[Outcome]:
-    """Run writes to different items as one: all decide on the same moment, then all are applied or none is."""
+class Refused(Cancelled):
+    """Writes of which a decision refused at least one, and the sizes of the items that the decisions saw, in bytes."""
+
+    def __init__(self, refusals: list[errors.ApiError | None], writes: Sequence[Write], sizes: list[int]) -> None:
+        super().__init__(refusals)
+        self.writes = writes
+        self.sizes = sizes
+
+
+Decide = Callable[[Write, Row | None], Decision]
+"""Lets the write decide, or refuses in its place."""
+
+
+def execute_all(tx: Transaction, region: Region, writes: Sequence[Write], decide: Decide) -> list[Outcome]:
+    """Run writes to different items as one: all decide on the same moment, then all are applied or none is. Raises
+    `Cancelled`; where a decision refused, that is `Refused`."""
     rows = [Row(stored) if stored is not None else None for stored in tx.get_many([w.row_key for w in writes])]
     pairs = zip(writes, rows, strict=True)
-    decisions, refusals = attempted(partial(write.decide, old) for write, old in pairs)
+    decisions, refusals = attempted(partial(decide, write, old) for write, old in pairs)
     if any(refusals):
-        raise Cancelled(refusals)
+        raise Refused(refusals, writes, [row.size if row is not None else 0 for row in rows])
     # Whether an item collection is too large turns on the writes before: it shows only now.
-    applied = (partial(_apply, tx, region, *one) for one in zip(writes, rows, decisions, strict=True))
+    applied = (partial(apply, tx, region, *one) for one in zip(writes, rows, decisions, strict=True))
     outcomes, refusals = attempted(applied)
     if any(refusals):
         raise Cancelled(refusals)
     return outcomes
 
 
-def _apply(tx: Transaction, region: Region, write: Write, old: Row | None, decision: Decision) -> Outcome:
-    """The one setter: writes the row and all that follows from it."""
+def apply(tx: Transaction, region: Region, write: Write, old: Row | None, decision: Decision) -> Outcome:
+    """The one setter: writes the row and all that follows from it. `decision` is the write's on `old`, which is stored
+    now."""
     if isinstance(decision, _Unchanged):
         return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
     new = decision

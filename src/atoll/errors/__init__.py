@@ -97,13 +97,11 @@ def limit_exceeded(message: str) -> ApiError:
     return ApiError("LimitExceededException", message)
 
 
-CONDITION_FAILED = "ConditionalCheckFailedException"
+class ConditionFailed(ApiError):
+    """`item` is the item as it was, where the request asked for it; `size` its bytes, asked for or not, 0 if there was
+    none."""
 
-
-def conditional_check_failed(item: Any = None) -> ApiError:
-    """`item` is the item as it was, where the request asked for it."""
-    return ApiError(
-        CONDITION_FAILED,
-        "The conditional request failed",
-        fields=None if item is None else {"Item": item},
-    )
+    def __init__(self, item: Any = None, size: int = 0) -> None:
+        fields = None if item is None else {"Item": item}
+        super().__init__("ConditionalCheckFailedException", "The conditional request failed", fields=fields)
+        self.size = size

@@ -1,0 +1,50 @@
+"""The reads of clients: done first, then admitted and charged at once, by what they read. They have changed nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atoll.capacity.throttling import charge, exhausted, refusal
+from atoll.capacity.units import Consumed, read_in_transaction
+from atoll.database import reads
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.database.writes import Write
+from atoll.errors import ApiError
+from atoll.errors.multi import Cancelled
+
+
+def unreadable(region: Region, table: Table, used: Consumed | None = None) -> ApiError | None:
+    """Why nothing more can be read of the table now; `used` is what the operation has read and not been charged for."""
+    empty = exhausted(region, table, [None], "Read", used)
+    return refusal(region, table, empty, "Read") if empty else None
+
+
+def settle(region: Region, consumed: Consumed) -> None:
+    """Charge what was read of a table, or of one of its indexes; raise if nothing could be read."""
+    table = consumed.of
+    drawn = [part for part in (None, *table.global_indexes) if consumed.drawn(part)]
+    empty = exhausted(region, table, drawn, "Read")
+    if empty:
+        raise refusal(region, table, empty, "Read")
+    charge(region, [consumed])
+
+
+def settle_all(region: Region, items: Sequence[tuple[str, Table, int]]) -> list[Consumed]:
+    """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one could not be made."""
+    refusals = [unreadable(region, table) for _, table, _ in items]
+    if any(refusals):
+        raise Cancelled(refusals)
+    consumed = read_in_transaction(items)
+    charge(region, consumed)
+    return consumed
+
+
+async def find_done(region: Region, names: Sequence[str], batch: Sequence[Write]) -> list[Consumed]:
+    """A transaction that was done before is charged as the reads that find it done; that is never refused. `names` are
+    the tables' as the answer has them."""
+    rows = await region.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
+    tables = [one.table for one in batch]
+    consumed = read_in_transaction(zip(names, tables, map(reads.size_of, rows), strict=True))
+    charge(region, consumed)
+    return consumed

@@ -1,0 +1,78 @@
+"""The buckets of tables and global indexes, one for reads and one for writes where anything limits them: which are
+empty, what is then told, and what is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from atoll.capacity.units import Consumed, Kind
+from atoll.database.region import Region
+from atoll.database.schema import PROVISIONED, Index, Table
+from atoll.errors import ApiError
+from atoll.errors import capacity as texts
+
+KINDS: tuple[Kind, ...] = ("Read", "Write")
+
+Part = TypeVar("Part", bound=Index | None)
+"""What has buckets: None is the table itself."""
+
+
+def exhausted(
+    region: Region, table: Table, parts: Iterable[Part], kind: Kind, used: Consumed | None = None
+) -> list[Part]:
+    """Those of the parts of which nothing is left. `used` is what the operation has consumed of the table and not been
+    charged for."""
+    buckets = region.buckets
+    if buckets is None or not table.limited:
+        return []
+    found = []
+    for part in parts:
+        rate = _rate(table, part, kind)
+        taken = used.drawn(part) if used is not None else 0
+        if rate is not None and buckets.level(_number(table, part, kind), rate) <= taken:
+            found.append(part)
+    return found
+
+
+def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind) -> ApiError:
+    """What is told where these parts are exhausted."""
+    arn = region.arn(f"table/{table.name}")
+    arns = [arn if part is None else f"{arn}/index/{part.name}" for part in parts]
+    exceeded = texts.provisioned_exceeded if table.billing_mode == PROVISIONED else texts.maximum_exceeded
+    return exceeded(kind, arns, index=parts[0] is not None)
+
+
+def charge(region: Region, consumed: Iterable[Consumed]) -> None:
+    for one in consumed:
+        for part in (None, *one.of.global_indexes):
+            units = one.drawn(part)
+            if units:
+                _take(region, one.of, part, one.kind, units)
+
+
+def change(region: Region, before: Table, after: Table) -> None:
+    """The table has had the limits of `before` until now: its buckets were refilled by them. What nothing limits any
+    more owes nothing."""
+    for part in (None, *before.global_indexes):
+        for kind in KINDS:
+            _take(region, before, part, kind, 0)
+    for part in (None, *after.global_indexes):
+        for kind in KINDS:
+            if region.buckets is not None and _rate(after, part, kind) is None:
+                region.buckets.fill(_number(after, part, kind))
+
+
+def _take(region: Region, table: Table, part: Index | None, kind: Kind, units: float) -> None:
+    rate = _rate(table, part, kind)
+    if region.buckets is not None and rate is not None:
+        region.buckets.take(_number(table, part, kind), rate, units)
+
+
+def _rate(table: Table, part: Index | None, kind: Kind) -> int | None:
+    return table.units_per_second(part)[KINDS.index(kind)]
+
+
+def _number(table: Table, part: Index | None, kind: Kind) -> int:
+    """Of a bucket. Spaces are not used again, so a new table has new buckets."""
+    return 2 * (table.space if part is None else part.space) + KINDS.index(kind)
