@@ -136,6 +136,22 @@ def test_order_by(sql: Partiql) -> None:
 
 
 @pytest.mark.parametrize(
+    "where",
+    [
+        "pk < 'q'",
+        "pk BETWEEN 'o' AND 'p'",
+        "begins_with(pk, 'p')",
+        "contains(pk, 'p') AND sk >= 0",
+        "(pk = 'p' OR pk > 'x')",
+        "'q' > pk AND attribute_type(pk, 'S')",
+    ],
+)
+def test_a_scan_that_asks_something_of_the_partition_key_orders_within_partitions(where: str, sql: Partiql) -> None:
+    statement = f"SELECT * FROM Things WHERE {where} ORDER BY sk DESC"
+    assert keys(sql.items(statement)) == [("p", "2"), ("p", "1"), ("p", "0")]
+
+
+@pytest.mark.parametrize(
     ("order", "text"),
     [
         ("WHERE pk = 'p' ORDER BY a", "Variable reference a in ORDER BY clause must be part of the primary key"),
@@ -143,6 +159,20 @@ def test_order_by(sql: Partiql) -> None:
             "WHERE sk = 1 ORDER BY sk",
             "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
         ),
+        (
+            "WHERE pk = 'p' OR sk = 'x' ORDER BY a",
+            "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
+        ),
+        (
+            "WHERE attribute_exists(pk) ORDER BY pk",
+            "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
+        ),
+        ("WHERE pk > 'p' ORDER BY a", "Variable reference a in ORDER BY clause must be part of the primary key"),
+        (
+            "WHERE pk = 'p' ORDER BY sk, b, a DESC",
+            "Variable reference b in ORDER BY clause must be part of the primary key",
+        ),
+        ("ORDER BY a", "Must have WHERE clause in the statement when using ORDER BY clause."),
     ],
 )
 def test_refused_orders(order: str, text: str, sql: Partiql) -> None:

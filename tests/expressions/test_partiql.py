@@ -159,7 +159,6 @@ def test_what_is_no_partiql(text: str, message: Message) -> None:
         ("SELECT m.* FROM Tab", "Changing item's hierarchy while reading isn't supported"),
         ("SELECT VALUE a FROM Tab", "Select projection doesn't support value or pivot keywords"),
         ("SELECT l[-1] FROM Tab", "List index is not within the allowable range; index: [-1] at 1:11:1"),
-        ("SELECT * FROM Tab ORDER BY pk", "Must have WHERE clause in the statement when using ORDER BY clause."),
         ("SELECT * FROM a.b.c", "A path may contain at most 2 components in the FROM clause"),
         ("SELECT * FROM 'Tab'", "Unexpected from source"),
         ("INSERT INTO Tab VALUE {'pk': 1, 'pk': 2}", "Duplicate keys in tuple. Key: pk under root at 1:33:4"),
@@ -269,6 +268,17 @@ def test_conditions_on_the_sort_key() -> None:
     [
         ("pk = 1", "Key attribute's data type should match its data type in table's schema: Key pk"),
         ("pk <> 1", "One or more parameter values were invalid: Condition parameter type does not match schema type"),
+        ("pk = 'p' AND sk < 'a'", "Key attribute's data type should match its data type in table's schema: Key sk"),
+        *(
+            (where, "One or more parameter values were invalid: Condition parameter type does not match schema type")
+            for where in (
+                "pk = 'p' AND sk <> 'a'",
+                "pk = 'p' AND pk = 1",
+                "pk = 'p' AND sk > 0 AND sk < 'a'",
+                "pk IN ['p', 'q'] AND sk = 'a'",
+                "sk = 'a'",
+            )
+        ),
         (
             "pk = ''",
             "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "

@@ -58,12 +58,16 @@ def select(
     snapshot: Snapshot, target: Target, reading: Reading, values: Values, position: Position | None, limit: int | None
 ) -> Selected:
     access = partiql_keys.access(
-        reading.where, key_attributes(target.keys.partition), key_attributes(target.keys.sort), values
+        reading.where,
+        key_attributes(target.keys.partition),
+        key_attributes(target.keys.sort),
+        values,
+        ordered=bool(reading.order),
     )
     check_columns(reading.columns, target.keys.names)
-    ranges, reverse = _ranges(target, access, reading.order)
     filter_ = None if access.exact or reading.where is None else program(reading.where).with_values(values)
     fetch = _must_fetch(target, reading.columns, filter_)
+    ranges, reverse = _ranges(target, access, reading.order)
     found = Selected(target, _held(target) if fetch and reading.columns is None else reading.columns)
     first = position.part if position is not None else 0
     for part in range(first, len(ranges)):
@@ -122,17 +126,15 @@ def _held(target: Target) -> tuple[Column, ...]:
 
 
 def _ranges(target: Target, access: Access, order: tuple[tuple[str, bool], ...]) -> tuple[list[Range], bool]:
-    """In the order of the answer, and whether each is read from its end."""
+    """In the order of the answer, and whether each is read from its end. A scan orders within partitions only."""
     partition, *_ = target.keys.partition
     directions = dict(reversed(order))
-    if access.partitions is None and order:
-        raise texts.order_without_partition()
-    for name in directions:
+    for name, _ in order:
         if name not in target.keys.names:
             raise texts.order_attribute(name)
-    if access.partitions is None:
-        return [reads.segment_range(target.space, 0, 1)], False
     reverse = any(directions.get(attribute.name, False) for attribute in target.keys.sort)
+    if access.partitions is None:
+        return [reads.segment_range(target.space, 0, 1)], reverse
     if partition.name not in directions:
         return sorted((_range(target, p, access.sort) for p in access.partitions), key=_start_of), reverse
     ordered = sorted(access.partitions, key=_BY_VALUE, reverse=directions[partition.name])

@@ -212,8 +212,6 @@ class _Translation:
             raise errors.table_name()
         columns = None if select.columns is None else _columns(select.columns)
         where = None if select.where is None else self.condition(select.where)
-        if select.order and where is None:
-            raise errors.order_without_where()
         return Reading(table, index, columns, where, tuple((_ordering(node), desc) for node, desc in select.order))
 
     # Values

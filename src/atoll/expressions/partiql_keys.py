@@ -6,6 +6,7 @@ still what decides about each item, unless its terms were used up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,9 +80,16 @@ class Access:
 
 
 def access(
-    where: tree.ConditionNode | None, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], values: Values
+    where: tree.ConditionNode | None,
+    partition: Sequence[KeyAttribute],
+    sort: Sequence[KeyAttribute],
+    values: Values,
+    *,
+    ordered: bool = False,
 ) -> Access:
     found = _analysis(where, tuple(name for name, _ in partition), tuple(name for name, _ in sort))
+    if ordered:
+        _check_orderable(where, partition)
     types = dict([*partition, *sort])
     for name, value, is_condition in found.compared:
         _check_key_value(name, types[name], values[value], is_condition)
@@ -95,6 +103,31 @@ def access(
     return Access(partitions, tuple(narrowed), found.exact)
 
 
+def _check_orderable(where: tree.ConditionNode | None, partition: Sequence[KeyAttribute]) -> None:
+    if where is None:
+        raise errors.order_without_where()
+    if not all(_demands_something_of(where, name) for name, _ in partition):
+        raise errors.order_without_partition()
+
+
+def _demands_something_of(node: tree.ConditionNode, name: str) -> bool:
+    """Whether items without the attribute, or with some of its values, can never fulfil the condition."""
+    match node:
+        case tree.And(terms):
+            return any(_demands_something_of(term, name) for term in terms)
+        case tree.Or(terms):
+            return all(_demands_something_of(term, name) for term in terms)
+        case tree.Compare(_, tree.PathOperand((str(found),)), tree.ValueOperand()):
+            return found == name
+        case tree.Compare(_, tree.ValueOperand(), tree.PathOperand((str(found),))):
+            return found == name
+        case tree.Between(tree.PathOperand((str(found),))) | tree.In(tree.PathOperand((str(found),))):
+            return found == name
+        case tree.Function("begins_with" | "contains" | "attribute_type", (tree.PathOperand((str(found),)), _)):
+            return found == name
+    return False
+
+
 class _Analysis(NamedTuple):
     """What a condition says about the attributes of a key schema, whatever its values are."""
 
@@ -104,7 +137,7 @@ class _Analysis(NamedTuple):
     """Operators and values that the sort key is compared with."""
     exact: bool
     compared: tuple[tuple[str, str, bool], ...]
-    """All values that key attributes are compared with, and whether that narrows what is read."""
+    """All values that key attributes are compared with, and whether that is a key condition as a Query has it."""
 
 
 @lru_cache(512)
@@ -131,8 +164,17 @@ def _analysis(where: tree.ConditionNode | None, partition: tuple[str, ...], sort
         elif name in sort[:1]:
             narrowed.append((operator, operands))
             used += 1
-    compared = tuple(_compared(where, partition + sort, terms))
+    compared = tuple(_compared(where, partition + sort, _key_conditions(terms, partition)))
     return _Analysis(tuple(choices), tuple(narrowed), used == len(terms), compared)
+
+
+def _key_conditions(terms: Terms, partition: tuple[str, ...]) -> Terms:
+    """Those of one partition that compare an attribute which no other term compares."""
+    named = [(term, found) for term in terms if (found := _comparison(term)) is not None]
+    if not set(partition) <= {name for _, (name, operator, _) in named if operator == "="}:
+        return ()
+    times = Counter(name for _, (name, _, _) in named)
+    return tuple(term for term, (name, _, _) in named if times[name] == 1)
 
 
 def _distinct(values: list[AttributeValue]) -> list[AttributeValue]:
@@ -176,10 +218,10 @@ def _equalities(node: tree.ConditionNode | None, name: str) -> tuple[str, ...] |
 
 
 def _compared(
-    where: tree.ConditionNode | None, names: tuple[str, ...], narrowing: Terms
+    where: tree.ConditionNode | None, names: tuple[str, ...], key_conditions: Terms
 ) -> Iterator[tuple[str, str, bool]]:
     """Key attributes are compared with values of their types only."""
-    conditions = set(map(id, narrowing))
+    conditions = set(map(id, key_conditions))
     for node in tree.walk(where):
         match node:
             case tree.Compare(_, left, right):
@@ -194,7 +236,7 @@ def _compared(
                 continue
         name = next((o.path[0] for o in operands if isinstance(o, tree.PathOperand) and o.path[0] in names), None)
         if name is not None:
-            is_condition = id(node) in conditions and not isinstance(node, tree.In)
+            is_condition = id(node) in conditions
             for operand in operands:
                 if isinstance(operand, tree.ValueOperand):
                     yield str(name), operand.name, is_condition
