@@ -125,6 +125,8 @@ def alone(response: dict[str, Any]) -> Answer:
 def same(step: Step, atoll: Answer, oracle: Answer) -> bool:
     if atoll.ok and oracle.ok:
         ours, theirs = comparable(atoll, step), comparable(canonical(oracle), step)
+        if step.within:
+            ours, theirs = groups(ours, step.within), groups(theirs, step.within)
         if step.ties:
             return bool(ties_apart(ours, step.ties) == ties_apart(theirs, step.ties))
         return bool(ours == theirs) or ends_at_bound(step, ours, theirs)
@@ -226,6 +228,11 @@ def ties_apart(body: Any, attribute: str) -> Any:
     items = body.get("Items", [])
     order = [item.get(attribute) for item in items]
     return body | {"Items": sorted(items, key=_json), "order": order}
+
+
+def groups(body: Any, attribute: str) -> Any:
+    """Items with equal values of the attribute together, each group in its order."""
+    return body | {"Items": sorted(body.get("Items", []), key=lambda item: _json(item.get(attribute)))}
 
 
 def normalised(value: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from differential.tables import Step, key_schema
-from differential.values import Draw, chance, one_of
-from hypothesis import strategies as st
+from differential.values import chance
 
 Body = dict[str, Any]
 NAME = "made"
@@ -76,73 +76,73 @@ ODD_MEMBERS: list[Body] = [
 ]
 
 
-def throughput(draw: Draw[Any]) -> Body:
-    return one_of(draw, ODD_THROUGHPUTS if chance(draw, 4) else THROUGHPUTS)
+def throughput(random: Random) -> Body:
+    return random.choice(ODD_THROUGHPUTS if chance(random, 4) else THROUGHPUTS)
 
 
-def index(draw: Draw[Any], name: str, partition: str, sort: str | None, *, provisioned: bool) -> Body:
-    schema = one_of(draw, ODD_SCHEMAS) if chance(draw, 3) else key_schema(partition, sort)
-    projection = one_of(draw, ODD_PROJECTIONS if chance(draw, 8) else PROJECTIONS)
+def index(random: Random, name: str, partition: str, sort: str | None, *, provisioned: bool) -> Body:
+    schema = random.choice(ODD_SCHEMAS) if chance(random, 3) else key_schema(partition, sort)
+    projection = random.choice(ODD_PROJECTIONS if chance(random, 8) else PROJECTIONS)
     found: Body = {"IndexName": name, "KeySchema": schema, "Projection": projection}
-    if provisioned != chance(draw, 3):
-        found["ProvisionedThroughput"] = throughput(draw)
+    if provisioned != chance(random, 3):
+        found["ProvisionedThroughput"] = throughput(random)
     return found
 
 
-def index_name(draw: Draw[Any], at: int) -> str:
-    return one_of(draw, ["x", "", "a b", "same", "y" * 256]) if chance(draw, 4) else f"index-{at}"
+def index_name(random: Random, at: int) -> str:
+    return random.choice(["x", "", "a b", "same", "y" * 256]) if chance(random, 4) else f"index-{at}"
 
 
-def definition(draw: Draw[Any]) -> Body:
-    sort = one_of(draw, [None, "sk", "sk"])
-    provisioned = chance(draw, 50)
+def definition(random: Random) -> Body:
+    sort = random.choice([None, "sk", "sk"])
+    provisioned = chance(random, 50)
     body: Body = {
         "TableName": NAME,
-        "KeySchema": one_of(draw, ODD_SCHEMAS) if chance(draw, 8) else key_schema("pk", sort),
+        "KeySchema": random.choice(ODD_SCHEMAS) if chance(random, 8) else key_schema("pk", sort),
     }
     if provisioned:
-        body["ProvisionedThroughput"] = throughput(draw)
-    if not provisioned or chance(draw, 30):
+        body["ProvisionedThroughput"] = throughput(random)
+    if not provisioned or chance(random, 30):
         body["BillingMode"] = "PROVISIONED" if provisioned else "PAY_PER_REQUEST"
-    if (sort and chance(draw, 40)) or chance(draw, 3):
-        count = one_of(draw, [1, 2, 6] if chance(draw, 10) else [1, 2])
-        partition = one_of(draw, NAMES) if chance(draw, 4) else "pk"
+    if (sort and chance(random, 40)) or chance(random, 3):
+        count = random.choice([1, 2, 6] if chance(random, 10) else [1, 2])
+        partition = random.choice(NAMES) if chance(random, 4) else "pk"
         body["LocalSecondaryIndexes"] = [
             index(
-                draw,
-                index_name(draw, at),
+                random,
+                index_name(random, at),
                 partition,
-                one_of(draw, ["a", "b", None] if chance(draw, 10) else ["a", "b"]),
+                random.choice(["a", "b", None] if chance(random, 10) else ["a", "b"]),
                 provisioned=False,
             )
             for at in range(count)
         ]
-    if chance(draw, 40):
-        count = one_of(draw, [1, 2, 21] if chance(draw, 8) else [1, 2])
+    if chance(random, 40):
+        count = random.choice([1, 2, 21] if chance(random, 8) else [1, 2])
         body["GlobalSecondaryIndexes"] = [
             index(
-                draw,
-                index_name(draw, 10 + at),
-                one_of(draw, NAMES),
-                one_of(draw, [None, "a", "b"]),
+                random,
+                index_name(random, 10 + at),
+                random.choice(NAMES),
+                random.choice([None, "a", "b"]),
                 provisioned=provisioned,
             )
             for at in range(count)
         ]
-    if chance(draw, 25):
-        view = one_of(draw, ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"])
+    if chance(random, 25):
+        view = random.choice(["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"])
         body["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": view}
-    if chance(draw, 15):
+    if chance(random, 15):
         body["DeletionProtectionEnabled"] = False
-    body["AttributeDefinitions"] = attribute_definitions(draw, body)
-    if chance(draw, 20):
-        body |= one_of(draw, ODD_MEMBERS)
-    if chance(draw, 5):
-        body.pop(one_of(draw, list(body)))
+    body["AttributeDefinitions"] = attribute_definitions(random, body)
+    if chance(random, 20):
+        body |= random.choice(ODD_MEMBERS)
+    if chance(random, 5):
+        body.pop(random.choice(list(body)))
     return body
 
 
-def attribute_definitions(draw: Draw[Any], body: Body) -> list[Body]:
+def attribute_definitions(random: Random, body: Body) -> list[Body]:
     """Those that the schemas name; now and then one more or less."""
     schemas = [body["KeySchema"]] + [
         described["KeySchema"]
@@ -150,17 +150,17 @@ def attribute_definitions(draw: Draw[Any], body: Body) -> list[Body]:
         for described in body.get(member, [])
     ]
     used = sorted({element["AttributeName"] for schema in schemas for element in schema if "AttributeName" in element})
-    if chance(draw, 5):
-        used = used[:-1] if draw(st.booleans()) else [*used, "unused"]
-    return [{"AttributeName": name, "AttributeType": one_of(draw, ["S", "N", "B"])} for name in used]
+    if chance(random, 5):
+        used = used[:-1] if chance(random, 50) else [*used, "unused"]
+    return [{"AttributeName": name, "AttributeType": random.choice(["S", "N", "B"])} for name in used]
 
 
-def change(draw: Draw[Any]) -> Body:
+def change(random: Random) -> Body:
     changes: list[Body] = [
         {},
-        {"ProvisionedThroughput": throughput(draw)},
+        {"ProvisionedThroughput": throughput(random)},
         {"BillingMode": "PAY_PER_REQUEST"},
-        {"BillingMode": "PROVISIONED", "ProvisionedThroughput": throughput(draw)},
+        {"BillingMode": "PROVISIONED", "ProvisionedThroughput": throughput(random)},
         {"BillingMode": "PROVISIONED"},
         {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}},
         {"StreamSpecification": {"StreamEnabled": False}},
@@ -168,40 +168,38 @@ def change(draw: Draw[Any]) -> Body:
         {"AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]},
         {"GlobalSecondaryIndexUpdates": []},
         {"GlobalSecondaryIndexUpdates": [{}]},
-        {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": one_of(draw, ["index-10", "none"])}}]},
+        {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": random.choice(["index-10", "none"])}}]},
         {
             "GlobalSecondaryIndexUpdates": [
-                {"Update": {"IndexName": "index-10", "ProvisionedThroughput": throughput(draw)}}
+                {"Update": {"IndexName": "index-10", "ProvisionedThroughput": throughput(random)}}
             ]
         },
         {
-            "AttributeDefinitions": [{"AttributeName": one_of(draw, ["c", "d"]), "AttributeType": "S"}],
+            "AttributeDefinitions": [{"AttributeName": random.choice(["c", "d"]), "AttributeType": "S"}],
             "GlobalSecondaryIndexUpdates": [
-                {"Create": index(draw, "index-new", "c", None, provisioned=chance(draw, 50))}
+                {"Create": index(random, "index-new", "c", None, provisioned=chance(random, 50))}
             ],
         },
     ]
-    found = one_of(draw, changes)
-    if chance(draw, 10):
-        found = one_of(draw, changes) | found
-    return {"TableName": NAME if chance(draw, 95) else "unknown"} | found
+    found = random.choice(changes)
+    if chance(random, 10):
+        found = random.choice(changes) | found
+    return {"TableName": NAME if chance(random, 95) else "unknown"} | found
 
 
-@st.composite
-def definitions(draw: Draw[Any]) -> list[Step]:
+def definitions(random: Random) -> list[Step]:
     described = Step("DescribeTable", {"TableName": NAME})
     steps = [Step("DeleteTable", {"TableName": NAME})]
-    for _ in range(draw(st.integers(1, 4))):
-        steps.append(Step("CreateTable", definition(draw)))
+    for _ in range(random.randint(1, 4)):
+        steps.append(Step("CreateTable", definition(random)))
     steps.append(described)
-    for _ in range(draw(st.integers(0, 3))):
-        steps += [Step("UpdateTable", change(draw)), described]
-    if chance(draw, 20):
+    for _ in range(random.randint(0, 3)):
+        steps += [Step("UpdateTable", change(random)), described]
+    if chance(random, 20):
         steps.append(
             Step(
                 "ListTables",
-                one_of(
-                    draw,
+                random.choice(
                     [
                         {},
                         {"Limit": 2},

@@ -722,6 +722,22 @@ PARTIQL = [
         agree=agreements.except_items_of_condition,
     ),
     Explained(
+        "a partition that a list names twice is read once",
+        operation="^ExecuteStatement$",
+        request=r"SELECT .* IN \[",
+        atoll="^success$",
+        local="^success$",
+        agree=agreements.except_items_of_partition_named_twice,
+    ),
+    Explained(
+        "all values that a key is compared with have its type; DynamoDB Local looks at one of several",
+        operation="^ExecuteStatement$",
+        request=r"SELECT .* (IN \[|OR |AND )",
+        atoll=VALIDATION
+        + "One or more parameter values were invalid: Condition parameter type does not match schema type$",
+        local="^success$",
+    ),
+    Explained(
         "a statement's columns and actions are checked before its condition",
         operation="^Execute(Statement|Transaction)$",
         atoll=VALIDATION + OF_STATEMENT + "Two document paths (overlap|conflict) with each other; ",
@@ -731,9 +747,9 @@ PARTIQL = [
         + "|The BETWEEN operator requires (same data type|upper bound))",
     ),
     Explained(
-        "what a statement compares a key of an index with is told as for a key of a table",
+        "what a statement compares a key of an index with, or a key beside a list, is told as for any key",
         operation="^ExecuteStatement$",
-        request="FROM [^ ]*indexed[^ ]*\\.",
+        request=r"FROM [^ ]*indexed[^ ]*\.| IN \[",
         atoll=VALIDATION
         + "(Key attribute's data type should match its data type in table's schema: Key "
         + "|.*The AttributeValue for a key attribute cannot contain an empty (string|binary) value. Key: )",

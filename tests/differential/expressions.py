@@ -7,9 +7,10 @@ cases an operand has another type than the operator wants.
 from __future__ import annotations
 
 import re
+from random import Random
 from typing import Any
 
-from differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Draw, Value, anything, chance, one_of
+from differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Value, anything, chance
 
 COMPARATORS = ["=", "<>", "<", "<=", ">", ">="]
 ORDERED = ["N", "S", "B"]
@@ -23,8 +24,8 @@ REPEATED = ["SET", "REMOVE", "SET"]
 
 
 class Writer:
-    def __init__(self, draw: Draw[Any], *, wild: int = 10, keys: tuple[str, ...] = ()) -> None:
-        self.draw = draw
+    def __init__(self, random: Random, *, wild: int = 10, keys: tuple[str, ...] = ()) -> None:
+        self.random = random
         self.wild = wild
         self.keys = keys  # may be named as well
         self.names: dict[str, str] = {}
@@ -43,19 +44,19 @@ class Writer:
     # Operands
 
     def name(self, attribute: str) -> str:
-        if not re.fullmatch(r"[a-z]\w*", attribute) or chance(self.draw, 20):
+        if not re.fullmatch(r"[a-z]\w*", attribute) or chance(self.random, 20):
             placeholder = "#" + re.sub(r"\W", "_", attribute)
             self.names[placeholder] = attribute
             return placeholder
         return attribute
 
     def path(self, kind: str | None = None) -> str:
-        if chance(self.draw, 8):
-            found = one_of(self.draw, MISSING_PATHS)
-        elif self.keys and chance(self.draw, 8):
-            found = one_of(self.draw, list(self.keys))
+        if chance(self.random, 8):
+            found = self.random.choice(MISSING_PATHS)
+        elif self.keys and chance(self.random, 8):
+            found = self.random.choice(list(self.keys))
         else:
-            found = one_of(self.draw, PATHS[self._kind(kind)])
+            found = self.random.choice(PATHS[self._kind(kind)])
         return self.spell(found)
 
     def spell(self, path: str) -> str:
@@ -66,7 +67,7 @@ class Writer:
         )
 
     def value(self, kind: str | None = None) -> str:
-        return self.bind(self.draw(BY_TYPE[self._kind(kind)]))
+        return self.bind(BY_TYPE[self._kind(kind)](self.random))
 
     def bind(self, value: Value) -> str:
         placeholder = f":v{len(self.values)}"
@@ -74,19 +75,19 @@ class Writer:
         return placeholder
 
     def operand(self, kind: str) -> str:
-        if kind == "N" and chance(self.draw, 15):
-            return f"size({self.path(one_of(self.draw, TYPES))})"
-        return self.path(kind) if chance(self.draw, 50) else self.value(kind)
+        if kind == "N" and chance(self.random, 15):
+            return f"size({self.path(self.random.choice(TYPES))})"
+        return self.path(kind) if chance(self.random, 50) else self.value(kind)
 
     def _kind(self, kind: str | None) -> str:
-        return one_of(self.draw, TYPES) if kind is None or chance(self.draw, self.wild) else kind
+        return self.random.choice(TYPES) if kind is None or chance(self.random, self.wild) else kind
 
     # Conditions and filters
 
     def condition(self, depth: int = 2) -> str:
-        if depth == 0 or chance(self.draw, 55):
+        if depth == 0 or chance(self.random, 55):
             return self._predicate()
-        form = one_of(self.draw, ["AND", "OR", "NOT", "paren", "and", "Or"])
+        form = self.random.choice(["AND", "OR", "NOT", "paren", "and", "Or"])
         if form == "NOT":
             return f"NOT {self.condition(depth - 1)}"
         if form == "paren":
@@ -95,7 +96,7 @@ class Writer:
 
     def _predicate(self) -> str:
         forms = ["compare"] * 4 + ["exists", "not_exists", "type", "begins", "contains", "contains", "between", "in"]
-        form = one_of(self.draw, forms)
+        form = self.random.choice(forms)
         if form == "compare":
             return self._comparison()
         if form == "exists":
@@ -103,79 +104,80 @@ class Writer:
         if form == "not_exists":
             return f"attribute_not_exists({self.path()})"
         if form == "type":
-            return f"attribute_type({self.path()}, {self.bind({'S': one_of(self.draw, TYPES)})})"
+            return f"attribute_type({self.path()}, {self.bind({'S': self.random.choice(TYPES)})})"
         if form == "begins":
-            kind = one_of(self.draw, ["S", "B"])
+            kind = self.random.choice(["S", "B"])
             return f"begins_with({self.path(kind)}, {self.value(kind)})"
         if form == "contains":
-            container, element = one_of(
-                self.draw,
+            container, element = self.random.choice(
                 [("S", "S"), ("SS", "S"), ("NS", "N"), ("BS", "B"), ("L", "N"), ("L", "S"), ("L", "M"), ("B", "B")],
             )
             return f"contains({self.path(container)}, {self.operand(element)})"
-        kind = one_of(self.draw, ORDERED)
+        kind = self.random.choice(ORDERED)
         if form == "between":
             return f"{self.operand(kind)} BETWEEN {self.operand(kind)} AND {self.operand(kind)}"
-        operands = ", ".join(self.operand(kind) for _ in range(one_of(self.draw, [1, 2, 3])))
+        operands = ", ".join(self.operand(kind) for _ in range(self.random.choice([1, 2, 3])))
         return f"{self.operand(kind)} IN ({operands})"
 
     def _comparison(self) -> str:
-        comparator = one_of(self.draw, COMPARATORS)
-        kind = one_of(self.draw, TYPES if comparator in ("=", "<>") else ORDERED)
-        left = self.path(kind) if chance(self.draw, 80) else self.operand(kind)
+        comparator = self.random.choice(COMPARATORS)
+        kind = self.random.choice(TYPES if comparator in ("=", "<>") else ORDERED)
+        left = self.path(kind) if chance(self.random, 80) else self.operand(kind)
         return f"{left} {comparator} {self.operand(kind)}"
 
     # Projections
 
     def projection(self) -> str:
-        return ", ".join(self.path() for _ in range(one_of(self.draw, [1, 1, 2, 2, 3])))
+        return ", ".join(self.path() for _ in range(self.random.choice([1, 1, 2, 2, 3])))
 
     # Updates
 
     def update(self) -> str:
-        sections = REPEATED if chance(self.draw, 2) else one_of(self.draw, SECTIONS)
+        sections = REPEATED if chance(self.random, 2) else self.random.choice(SECTIONS)
         return " ".join(self._section(section) for section in sections)
 
     def _section(self, section: str) -> str:
         actions = {"SET": self._set, "REMOVE": self.target, "ADD": self._add, "DELETE": self._delete}
-        keyword = section if chance(self.draw, 90) else section.lower()
-        return f"{keyword} " + ", ".join(actions[section]() for _ in range(one_of(self.draw, [1, 1, 1, 2, 3])))
+        keyword = section if chance(self.random, 90) else section.lower()
+        return f"{keyword} " + ", ".join(actions[section]() for _ in range(self.random.choice([1, 1, 1, 2, 3])))
 
     def target(self, kind: str | None = None) -> str:
         """A path to change; seldom one that overlaps another of the same update."""
         paths = PATHS[self._kind(kind)]
         free = [path for path in paths if re.split(r"[.\[]", path)[0] not in self._changed]
-        if not free or chance(self.draw, 6):
+        if not free or chance(self.random, 6):
             return self.path(kind)
-        path = one_of(self.draw, free)
+        path = self.random.choice(free)
         self._changed.add(re.split(r"[.\[]", path)[0])
         return self.spell(path)
 
     def _set(self) -> str:
-        form = one_of(self.draw, ["value", "value", "path", "plus", "minus", "if_not_exists", "list_append", "counter"])
+        form = self.random.choice(
+            ["value", "value", "path", "plus", "minus", "if_not_exists", "list_append", "counter"]
+        )
         if form in ("plus", "minus", "counter"):
             target = self.target("N")
             first = f"if_not_exists({target}, {self.value('N')})" if form == "counter" else self._set_operand("N")
             return f"{target} = {first} {'-' if form == 'minus' else '+'} {self._set_operand('N')}"
         if form == "list_append":
             return f"{self.target('L')} = list_append({self._set_operand('L')}, {self._set_operand('L')})"
-        kind = one_of(self.draw, TYPES)
+        kind = self.random.choice(TYPES)
         target = self.target(kind)
         if form == "if_not_exists":
             return f"{target} = if_not_exists({self.path(kind)}, {self._set_operand(kind)})"
         if form == "path":
             return f"{target} = {self.path(kind)}"
-        return f"{target} = {self.bind(self.draw(anything)) if chance(self.draw, 20) else self.value(kind)}"
+        return f"{target} = {self.bind(anything(self.random)) if chance(self.random, 20) else self.value(kind)}"
 
     def _set_operand(self, kind: str) -> str:
-        if chance(self.draw, 15):
+        if chance(self.random, 15):
             return f"if_not_exists({self.path(kind)}, {self.value(kind)})"
-        return self.path(kind) if chance(self.draw, 50) else self.value(kind)
+        return self.path(kind) if chance(self.random, 50) else self.value(kind)
 
     def _add(self) -> str:
-        kind = one_of(self.draw, ["N", "N", "SS", "NS", "BS"])
+        kind = self.random.choice(["N", "N", "SS", "NS", "BS"])
         return f"{self.target(kind)} {self.value(kind)}"
 
     def _delete(self) -> str:
-        kind = one_of(self.draw, ["SS", "NS", "BS"])
+        kind = self.random.choice(["SS", "NS", "BS"])
         return f"{self.target(kind)} {self.value(kind)}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from random import Random
 from typing import Any
 
 from differential.multi import batch_get, batch_write, transact_get, transact_write
 from differential.queries import query_step, scan_step
 from differential.single import get, write
 from differential.tables import INDEXED, RANGED, Step
-from differential.values import Draw, chance, one_of
-from hypothesis import strategies as st
+from differential.values import chance
 
 JUNK: list[Any] = [
     None,
@@ -44,22 +44,21 @@ def locations(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-def broken(draw: Draw[Any], body: Any) -> Any:
+def broken(random: Random, body: Any) -> Any:
     body = copy.deepcopy(body)
     # Shallow places first: that is where shapes and their constraints are.
     places = sorted(locations(body), key=len)
-    *way, last = one_of(draw, places[: draw(st.integers(1, len(places)))])
+    *way, last = random.choice(places[: random.randint(1, len(places))])
     holder = body
     for name in way:
         holder = holder[name]
-    change = one_of(draw, ["replace", "replace", "replace", "remove", "add"])
+    change = random.choice(["replace", "replace", "replace", "remove", "add"])
     if change == "replace":
-        holder[last] = one_of(draw, JUNK)
+        holder[last] = random.choice(JUNK)
     elif change == "remove":
         holder.pop(last)
     elif isinstance(holder, dict):
-        name = one_of(
-            draw,
+        name = random.choice(
             [
                 "Unknown",
                 "Limit",
@@ -72,33 +71,30 @@ def broken(draw: Draw[Any], body: Any) -> Any:
                 "ConditionExpression",
             ],
         )
-        holder[name] = one_of(draw, JUNK)
+        holder[name] = random.choice(JUNK)
     else:
-        holder.append(one_of(draw, JUNK))
+        holder.append(random.choice(JUNK))
     return body
 
 
-@st.composite
-def malformed(draw: Draw[Any]) -> list[Step]:
-    steps = [RANGED.contents(draw, most=2)]
-    for _ in range(draw(st.integers(1, 8))):
-        step = _good(draw)
-        if chance(draw, 4):
+def malformed(random: Random) -> list[Step]:
+    steps = [RANGED.contents(random, most=2)]
+    for _ in range(random.randint(1, 8)):
+        step = _good(random)
+        if chance(random, 4):
             text = json.dumps(step.body)
-            body: Any = one_of(
-                draw,
+            body: Any = random.choice(
                 ["", "{", "[]", "null", "1", '"x"', text[:-1], text + "}", text.replace(":", "=", 1), "\ufeff" + text],
             ).encode()
         else:
-            body = broken(draw, step.body)
-        operation = one_of(draw, ["Nothing", "", "getItem"]) if chance(draw, 2) else step.operation
+            body = broken(random, step.body)
+        operation = random.choice(["Nothing", "", "getItem"]) if chance(random, 2) else step.operation
         steps.append(Step(operation, body, unordered=True))
     return steps
 
 
-def _good(draw: Draw[Any]) -> Step:
-    operation = one_of(
-        draw,
+def _good(random: Random) -> Step:
+    operation = random.choice(
         [
             "GetItem",
             "PutItem",
@@ -112,17 +108,17 @@ def _good(draw: Draw[Any]) -> Step:
             "TransactWriteItems",
         ],
     )
-    table = one_of(draw, [RANGED, INDEXED])
+    table = random.choice([RANGED, INDEXED])
     if operation == "GetItem":
-        return get(draw, table)
+        return get(random, table)
     if operation == "Query":
-        return query_step(draw, table)
+        return query_step(random, table)
     if operation == "Scan":
-        return scan_step(draw, table)
+        return scan_step(random, table)
     several = {
         "BatchGetItem": batch_get,
         "BatchWriteItem": batch_write,
         "TransactGetItems": transact_get,
         "TransactWriteItems": transact_write,
     }
-    return several[operation](draw) if operation in several else write(draw, table, operation)
+    return several[operation](random) if operation in several else write(random, table, operation)

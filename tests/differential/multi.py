@@ -2,110 +2,108 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from differential.expressions import Writer
 from differential.single import all_items, key
 from differential.tables import INDEXED, NUMBERED, PLAIN, RANGED, Step, Table
-from differential.values import Draw, attributes, chance, one_of
-from hypothesis import strategies as st
+from differential.values import attributes, chance, some
 
 Body = dict[str, Any]
 USED = [PLAIN, RANGED, NUMBERED, INDEXED]
 
 
-def distinct_keys(draw: Draw[Any], table: Table, most: int) -> list[Body]:
-    keys = draw(st.lists(st.integers(0, len(table.keys) - 1), min_size=1, max_size=most, unique=True))
-    found = [table.keys[at] for at in keys]
-    if chance(draw, 5):
-        found.append(one_of(draw, found))  # twice in one request
-    if chance(draw, 3):
-        found.append(key(draw, table))
+def distinct_keys(random: Random, table: Table, most: int) -> list[Body]:
+    found = some(random, table.keys, 1, most)
+    if chance(random, 5):
+        found.append(random.choice(found))  # twice in one request
+    if chance(random, 3):
+        found.append(key(random, table))
     return found
 
 
-def batch_get(draw: Draw[Any]) -> Step:
+def batch_get(random: Random) -> Step:
     requested: Body = {}
-    for table in draw(st.lists(st.sampled_from(USED), min_size=1, max_size=2, unique_by=lambda table: table.name)):
-        member: Body = {"Keys": distinct_keys(draw, table, 5)}
-        if chance(draw, 30):
-            writer = Writer(draw, keys=table.key_names)
+    for table in some(random, USED, 1, 2):
+        member: Body = {"Keys": distinct_keys(random, table, 5)}
+        if chance(random, 30):
+            writer = Writer(random, keys=table.key_names)
             member["ProjectionExpression"] = writer.projection()
             member |= writer.placeholders()
-        elif chance(draw, 10):
-            member["AttributesToGet"] = ["a", one_of(draw, ["pk", "n", "a"])]
-        if chance(draw, 20):
-            member["ConsistentRead"] = draw(st.booleans())
+        elif chance(random, 10):
+            member["AttributesToGet"] = ["a", random.choice(["pk", "n", "a"])]
+        if chance(random, 20):
+            member["ConsistentRead"] = chance(random, 50)
         requested[table.name] = member
-    if chance(draw, 4):
-        requested |= one_of(draw, [{"unknown": {"Keys": [{"pk": {"S": "p"}}]}}, {"plain": {"Keys": []}}, {"plain": {}}])
+    if chance(random, 4):
+        requested |= random.choice(
+            [{"unknown": {"Keys": [{"pk": {"S": "p"}}]}}, {"plain": {"Keys": []}}, {"plain": {}}]
+        )
     return Step("BatchGetItem", {"RequestItems": requested}, unordered=True)
 
 
-def batch_write(draw: Draw[Any]) -> Step:
+def batch_write(random: Random) -> Step:
     requested: Body = {}
-    for table in draw(st.lists(st.sampled_from(USED), min_size=1, max_size=2, unique_by=lambda table: table.name)):
+    for table in some(random, USED, 1, 2):
         requests: list[Body] = [
-            {"PutRequest": {"Item": the_key | attributes(draw, wild=table.wild)}}
-            if chance(draw, 60)
+            {"PutRequest": {"Item": the_key | attributes(random, wild=table.wild)}}
+            if chance(random, 60)
             else {"DeleteRequest": {"Key": the_key}}
-            for the_key in distinct_keys(draw, table, 6)
+            for the_key in distinct_keys(random, table, 6)
         ]
-        if chance(draw, 4):
+        if chance(random, 4):
             requests.append(
-                one_of(
-                    draw,
+                random.choice(
                     [
                         {},
                         {"PutRequest": {}},
                         {"PutRequest": {"Item": {}}},
-                        requests[0] | {"DeleteRequest": {"Key": one_of(draw, table.keys)}},
+                        requests[0] | {"DeleteRequest": {"Key": random.choice(table.keys)}},
                     ],
                 )
             )
         requested[table.name] = requests
-    if chance(draw, 4):
+    if chance(random, 4):
         many = [{"PutRequest": {"Item": {"pk": {"S": str(at)}}}} for at in range(26)]
-        requested |= one_of(
-            draw, [{"unknown": [{"DeleteRequest": {"Key": {"pk": {"S": "p"}}}}]}, {"plain": []}, {"plain": many}]
+        requested |= random.choice(
+            [{"unknown": [{"DeleteRequest": {"Key": {"pk": {"S": "p"}}}}]}, {"plain": []}, {"plain": many}]
         )
     return Step("BatchWriteItem", {"RequestItems": requested})
 
 
-@st.composite
-def batches(draw: Draw[Any]) -> list[Step]:
-    steps = [table.contents(draw, most=3) for table in USED]
-    steps += [batch_get(draw) if chance(draw, 50) else batch_write(draw) for _ in range(draw(st.integers(1, 8)))]
+def batches(random: Random) -> list[Step]:
+    steps = [table.contents(random, most=3) for table in USED]
+    steps += [batch_get(random) if chance(random, 50) else batch_write(random) for _ in range(random.randint(1, 8))]
     return [*steps, *(all_items(table) for table in USED)]
 
 
-def transact_get(draw: Draw[Any]) -> Step:
+def transact_get(random: Random) -> Step:
     gets = []
-    for _ in range(draw(st.integers(1, 4))):
-        table = one_of(draw, USED)
-        get: Body = {"TableName": table.name, "Key": key(draw, table)}
-        if chance(draw, 30):
-            writer = Writer(draw, keys=table.key_names)
+    for _ in range(random.randint(1, 4)):
+        table = random.choice(USED)
+        get: Body = {"TableName": table.name, "Key": key(random, table)}
+        if chance(random, 30):
+            writer = Writer(random, keys=table.key_names)
             get["ProjectionExpression"] = writer.projection()
             get |= writer.placeholders()
         gets.append({"Get": get})
     return Step("TransactGetItems", {"TransactItems": gets})
 
 
-def transact_write(draw: Draw[Any]) -> Step:
+def transact_write(random: Random) -> Step:
     actions: list[Body] = []
     taken: list[tuple[str, Body]] = []
-    for _ in range(draw(st.integers(1, 4))):
-        table = one_of(draw, USED)
-        the_key = key(draw, table)
-        if (table.name, the_key) in taken and not chance(draw, 5):
+    for _ in range(random.randint(1, 4)):
+        table = random.choice(USED)
+        the_key = key(random, table)
+        if (table.name, the_key) in taken and not chance(random, 5):
             continue
         taken.append((table.name, the_key))
-        actions.append(_action(draw, table, the_key))
-    if chance(draw, 3):
+        actions.append(_action(random, table, the_key))
+    if chance(random, 3):
         actions.append(
-            one_of(
-                draw,
+            random.choice(
                 [
                     {},
                     {"Put": {"TableName": "unknown", "Item": {"pk": {"S": "p"}}}},
@@ -116,26 +114,27 @@ def transact_write(draw: Draw[Any]) -> Step:
     return Step("TransactWriteItems", {"TransactItems": actions})
 
 
-def _action(draw: Draw[Any], table: Table, the_key: Body) -> Body:
-    kind = one_of(draw, ["Put", "Update", "Delete", "ConditionCheck"])
-    writer = Writer(draw, keys=table.key_names, wild=3)
+def _action(random: Random, table: Table, the_key: Body) -> Body:
+    kind = random.choice(["Put", "Update", "Delete", "ConditionCheck"])
+    writer = Writer(random, keys=table.key_names, wild=3)
     action: Body = {"TableName": table.name}
     if kind == "Put":
-        action["Item"] = the_key | attributes(draw, wild=table.wild, most=3)
+        action["Item"] = the_key | attributes(random, wild=table.wild, most=3)
     else:
         action["Key"] = the_key
     if kind == "Update":
         action["UpdateExpression"] = writer.update()
-    if kind == "ConditionCheck" or chance(draw, 20):
+    if kind == "ConditionCheck" or chance(random, 20):
         sure = f"attribute_not_exists({writer.name('gone')})"
-        action["ConditionExpression"] = sure if chance(draw, 50) else writer.condition(1)
-        if chance(draw, 40):
-            action["ReturnValuesOnConditionCheckFailure"] = one_of(draw, ["ALL_OLD", "NONE"])
+        action["ConditionExpression"] = sure if chance(random, 50) else writer.condition(1)
+        if chance(random, 40):
+            action["ReturnValuesOnConditionCheckFailure"] = random.choice(["ALL_OLD", "NONE"])
     return {kind: action | writer.placeholders()}
 
 
-@st.composite
-def transactions(draw: Draw[Any]) -> list[Step]:
-    steps = [table.contents(draw, most=6) for table in USED]
-    steps += [transact_get(draw) if chance(draw, 25) else transact_write(draw) for _ in range(draw(st.integers(1, 8)))]
+def transactions(random: Random) -> list[Step]:
+    steps = [table.contents(random, most=6) for table in USED]
+    steps += [
+        transact_get(random) if chance(random, 25) else transact_write(random) for _ in range(random.randint(1, 8))
+    ]
     return [*steps, *(all_items(table) for table in USED)]

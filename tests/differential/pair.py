@@ -152,9 +152,12 @@ def walk(client: Client, operation: str, body: dict[str, Any]) -> Iterator[Answe
     for _ in range(PAGES):
         answer = client.call(operation, body)
         yield answer
-        if "LastEvaluatedKey" not in answer.body:
+        if "LastEvaluatedKey" in answer.body:
+            body = body | {"ExclusiveStartKey": answer.body["LastEvaluatedKey"]}
+        elif "NextToken" in answer.body:
+            body = body | {"NextToken": answer.body["NextToken"]}
+        else:
             return
-        body = body | {"ExclusiveStartKey": answer.body["LastEvaluatedKey"]}
     raise Unexplained(f"{operation} {body} has no last page")
 
 

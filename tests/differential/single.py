@@ -2,76 +2,67 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from differential.expressions import Writer
 from differential.tables import BINARY, INDEXED, NUMBERED, PLAIN, RANGED, Step, Table, respell
-from differential.values import (
-    ODD_VALUES,
-    Draw,
-    Value,
-    anything,
-    attributes,
-    chance,
-    nested,
-    one_of,
-)
-from hypothesis import strategies as st
+from differential.values import ODD_VALUES, Value, anything, attributes, chance, nested
 
 Body = dict[str, Any]
 
 RETURN_VALUES = ["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]
 
 
-def key(draw: Draw[Any], table: Table) -> dict[str, Value]:
+def key(random: Random, table: Table) -> dict[str, Value]:
     """Usually a good key; now and then one that the schema refuses."""
-    found = respell(draw, one_of(draw, table.keys))
-    if not chance(draw, 3):
+    found = respell(random, random.choice(table.keys))
+    if not chance(random, 3):
         return found
-    flaw = one_of(draw, ["type", "missing", "extra", "empty", "long"])
+    flaw = random.choice(["type", "missing", "extra", "empty", "long"])
     if flaw == "type":
-        return found | {one_of(draw, list(table.key_names)): draw(anything)}
+        return found | {random.choice(list(table.key_names)): anything(random)}
     if flaw == "missing":
         return dict(list(found.items())[1:])
     if flaw == "extra":
         return found | {"a": {"S": "a"}}
     if flaw == "empty":
         return found | {table.key_names[-1]: {"S": ""}}
-    return found | {table.key_names[0]: {"S": "x" * one_of(draw, [2048, 2049])}}
+    return found | {table.key_names[0]: {"S": "x" * random.choice([2048, 2049])}}
 
 
-def put(draw: Draw[Any], table: Table, writer: Writer) -> Body:
-    return {"Item": key(draw, table) | attributes(draw, wild=table.wild)}
+def put(random: Random, table: Table, writer: Writer) -> Body:
+    return {"Item": key(random, table) | attributes(random, wild=table.wild)}
 
 
-def write(draw: Draw[Any], table: Table, operation: str, *, conditional: int = 40) -> Step:
-    writer = Writer(draw, keys=table.key_names, wild=6)
+def write(random: Random, table: Table, operation: str, *, conditional: int = 40) -> Step:
+    writer = Writer(random, keys=table.key_names, wild=6)
     body: Body = {"TableName": table.name}
     if operation == "PutItem":
-        body |= put(draw, table, writer)
+        body |= put(random, table, writer)
     else:
-        body["Key"] = key(draw, table)
-    if operation == "UpdateItem" and not chance(draw, 5):
+        body["Key"] = key(random, table)
+    if operation == "UpdateItem" and not chance(random, 5):
         body["UpdateExpression"] = writer.update()
-    if chance(draw, conditional):
+    if chance(random, conditional):
         body["ConditionExpression"] = writer.condition()
-        if chance(draw, 40):
-            body["ReturnValuesOnConditionCheckFailure"] = one_of(draw, ["ALL_OLD", "NONE"])
+        if chance(random, 40):
+            body["ReturnValuesOnConditionCheckFailure"] = random.choice(["ALL_OLD", "NONE"])
     body |= writer.placeholders()
     usual = {"UpdateItem": RETURN_VALUES}.get(operation, ["NONE", "ALL_OLD"])
-    if chance(draw, 80):
-        body["ReturnValues"] = one_of(draw, RETURN_VALUES if chance(draw, 4) else usual)
+    if chance(random, 80):
+        body["ReturnValues"] = random.choice(RETURN_VALUES if chance(random, 4) else usual)
     return Step(operation, body)
 
 
-def get(draw: Draw[Any], table: Table, *, projected: int = 30) -> Step:
-    body: Body = {"TableName": table.name, "Key": key(draw, table)}
-    if chance(draw, projected):
-        writer = Writer(draw, keys=table.key_names)
+def get(random: Random, table: Table, *, projected: int = 30) -> Step:
+    body: Body = {"TableName": table.name, "Key": key(random, table)}
+    if chance(random, projected):
+        writer = Writer(random, keys=table.key_names)
         body["ProjectionExpression"] = writer.projection()
         body |= writer.placeholders()
-    if chance(draw, 30):
-        body["ConsistentRead"] = draw(st.booleans())
+    if chance(random, 30):
+        body["ConsistentRead"] = chance(random, 50)
     return Step("GetItem", body)
 
 
@@ -80,37 +71,35 @@ def all_items(table: Table) -> Step:
     return Step("Scan", {"TableName": table.name, "ConsistentRead": True}, unordered=True)
 
 
-@st.composite
-def items(draw: Draw[Any]) -> list[Step]:
-    table = one_of(draw, [PLAIN, RANGED, NUMBERED, BINARY, INDEXED])
-    steps = [table.contents(draw, most=4)]
-    for _ in range(draw(st.integers(1, 6))):
-        operation = one_of(draw, ["PutItem", "UpdateItem", "DeleteItem", "GetItem"])
-        steps.append(get(draw, table) if operation == "GetItem" else write(draw, table, operation))
+def items(random: Random) -> list[Step]:
+    table = random.choice([PLAIN, RANGED, NUMBERED, BINARY, INDEXED])
+    steps = [table.contents(random, most=4)]
+    for _ in range(random.randint(1, 6)):
+        operation = random.choice(["PutItem", "UpdateItem", "DeleteItem", "GetItem"])
+        steps.append(get(random, table) if operation == "GetItem" else write(random, table, operation))
     return [*steps, all_items(table)]
 
 
-@st.composite
-def values(draw: Draw[Any]) -> list[Step]:
+def values(random: Random) -> list[Step]:
     """What is refused as a value, and how that which is taken reads afterwards."""
     the_key = {"pk": {"S": "p"}}
     steps: list[Step] = [Step("DeleteItem", {"TableName": "plain", "Key": the_key})]
-    for _ in range(draw(st.integers(1, 4))):
-        odd = one_of(draw, ODD_VALUES) if chance(draw, 50) else draw(anything)
-        if chance(draw, 6):
-            odd = nested(one_of(draw, [30, 31, 32, 33, 40]), one_of(draw, ["L", "M"]))
-        if chance(draw, 15):
-            odd = one_of(draw, [{"L": [odd]}, {"M": {"a": odd}}, {"L": [{"S": "a"}, odd]}])
-        where = one_of(draw, ["item", "item", "set", "condition", "key", "name"])
+    for _ in range(random.randint(1, 4)):
+        odd = random.choice(ODD_VALUES) if chance(random, 50) else anything(random)
+        if chance(random, 6):
+            odd = nested(random.choice([30, 31, 32, 33, 40]), random.choice(["L", "M"]))
+        if chance(random, 15):
+            odd = random.choice([{"L": [odd]}, {"M": {"a": odd}}, {"L": [{"S": "a"}, odd]}])
+        where = random.choice(["item", "item", "set", "condition", "key", "name"])
         if where == "item":
             steps.append(Step("PutItem", {"TableName": "plain", "Item": the_key | {"v": odd}}))
         elif where == "name":
             names = ["", "a" * 255, "a" * 256, "é", "a b", "."]
             steps.append(
-                Step("PutItem", {"TableName": "plain", "Item": the_key | {one_of(draw, names): draw(anything)}})
+                Step("PutItem", {"TableName": "plain", "Item": the_key | {random.choice(names): anything(random)}})
             )
         elif where == "key":
-            steps.append(Step("GetItem", {"TableName": one_of(draw, ["plain", "numbered"]), "Key": {"pk": odd}}))
+            steps.append(Step("GetItem", {"TableName": random.choice(["plain", "numbered"]), "Key": {"pk": odd}}))
         else:
             member = {"UpdateExpression": "SET v = :v"} if where == "set" else {"ConditionExpression": "v = :v"}
             body = {"TableName": "plain", "Key": the_key, "ExpressionAttributeValues": {":v": odd}} | member
@@ -119,41 +108,38 @@ def values(draw: Draw[Any]) -> list[Step]:
     return steps
 
 
-@st.composite
-def conditions(draw: Draw[Any]) -> list[Step]:
+def conditions(random: Random) -> list[Step]:
     """Each condition is asked of every item as a filter, then of one as a condition."""
-    table = one_of(draw, [PLAIN, RANGED])
-    steps = [table.contents(draw, least=3, most=10)]
-    for _ in range(draw(st.integers(1, 6))):
-        writer = Writer(draw, wild=8)
+    table = random.choice([PLAIN, RANGED])
+    steps = [table.contents(random, least=3, most=10)]
+    for _ in range(random.randint(1, 6)):
+        writer = Writer(random, wild=8)
         text = writer.condition(3)
         common = {"TableName": table.name, **writer.placeholders()}
-        if chance(draw, 75):
+        if chance(random, 75):
             steps.append(Step("Scan", common | {"FilterExpression": text}, unordered=True))
         else:
-            the_key = one_of(draw, table.keys)
+            the_key = random.choice(table.keys)
             steps.append(
                 Step("DeleteItem", common | {"Key": the_key, "ConditionExpression": text, "ReturnValues": "ALL_OLD"})
             )
     return steps
 
 
-@st.composite
-def updates(draw: Draw[Any]) -> list[Step]:
-    table = one_of(draw, [PLAIN, RANGED, INDEXED])
-    steps = [table.contents(draw, least=4, most=12)]
-    the_keys = draw(st.lists(st.sampled_from(table.keys), min_size=1, max_size=2))
-    for _ in range(draw(st.integers(1, 6))):
-        writer = Writer(draw, wild=4)
-        body = {"TableName": table.name, "Key": one_of(draw, the_keys), "UpdateExpression": writer.update()}
-        steps.append(Step("UpdateItem", body | writer.placeholders() | {"ReturnValues": one_of(draw, RETURN_VALUES)}))
+def updates(random: Random) -> list[Step]:
+    table = random.choice([PLAIN, RANGED, INDEXED])
+    steps = [table.contents(random, least=4, most=12)]
+    the_keys = random.choices(table.keys, k=random.randint(1, 2))
+    for _ in range(random.randint(1, 6)):
+        writer = Writer(random, wild=4)
+        body = {"TableName": table.name, "Key": random.choice(the_keys), "UpdateExpression": writer.update()}
+        steps.append(Step("UpdateItem", body | writer.placeholders() | {"ReturnValues": random.choice(RETURN_VALUES)}))
     return [*steps, *(Step("GetItem", {"TableName": table.name, "Key": k}) for k in the_keys)]
 
 
-@st.composite
-def projections(draw: Draw[Any]) -> list[Step]:
-    steps = [PLAIN.contents(draw, most=8)]
-    steps += [get(draw, PLAIN, projected=95) for _ in range(draw(st.integers(1, 6)))]
-    writer = Writer(draw, keys=("pk",))
+def projections(random: Random) -> list[Step]:
+    steps = [PLAIN.contents(random, most=8)]
+    steps += [get(random, PLAIN, projected=95) for _ in range(random.randint(1, 6))]
+    writer = Writer(random, keys=("pk",))
     body = {"TableName": "plain", "ProjectionExpression": writer.projection(), **writer.placeholders()}
     return [*steps, Step("Scan", body, unordered=True)]

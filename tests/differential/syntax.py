@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from differential.tables import Step
-from differential.values import Draw, chance, one_of
-from hypothesis import strategies as st
+from differential.values import chance
 
 Body = dict[str, Any]
 
@@ -22,16 +22,15 @@ CONDITION_TEXTS, UPDATE_TEXTS, PROJECTION_TEXTS, KEY_TEXTS = map(
 )
 
 
-@st.composite
-def syntax(draw: Draw[Any]) -> list[Step]:
+def syntax(random: Random) -> list[Step]:
     """Placeholders that a text does not use are left out, so that each text shows its own fault."""
     steps: list[Step] = []
-    for _ in range(draw(st.integers(1, 5))):
-        kind = one_of(draw, ["condition", "condition", "filter", "update", "projection", "key"])
+    for _ in range(random.randint(1, 5)):
+        kind = random.choice(["condition", "condition", "filter", "update", "projection", "key"])
         the_key = {"pk": {"S": "none"}, "sk": {"S": "none"}}
         texts = {"update": UPDATE_TEXTS, "projection": PROJECTION_TEXTS, "key": KEY_TEXTS}.get(kind, CONDITION_TEXTS)
-        text = one_of(draw, texts)
-        if chance(draw, 60) and kind in ("condition", "filter", "update"):
+        text = random.choice(texts)
+        if chance(random, 60) and kind in ("condition", "filter", "update"):
             text = with_values(text, kind)
         request: tuple[str, Body] = {
             "condition": ("DeleteItem", {"Key": the_key, "ConditionExpression": text}),

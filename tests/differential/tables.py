@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from random import Random
 from typing import Any
 
-from differential.values import Draw, Value, attributes, chance, one_of
+from differential.values import Value, attributes, chance
 
 THROUGHPUT = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
 
@@ -18,13 +19,14 @@ THROUGHPUT = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
 @dataclass(frozen=True)
 class Step:
     """One request. `walk` follows its pages to the end and compares the whole; `unordered` ignores the order of items,
-    `ties` only among items that are equal in that attribute."""
+    `ties` only among items that are equal in that attribute; `within` compares it within equal values of that one."""
 
     operation: str
     body: Any
     walk: bool = False
     unordered: bool = False
     ties: str | None = None
+    within: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,15 @@ class Table:
                 body[member] = indexes
         return body
 
-    def item(self, draw: Draw[Any], *, most: int = 6) -> dict[str, Value]:
-        return one_of(draw, self.keys) | attributes(draw, wild=self.wild, most=most)
+    def item(self, random: Random, *, most: int = 6) -> dict[str, Value]:
+        return random.choice(self.keys) | attributes(random, wild=self.wild, most=most)
 
-    def contents(self, draw: Draw[Any], *, least: int = 0, most: int = 6) -> Step:
+    def contents(self, random: Random, *, least: int = 0, most: int = 6) -> Step:
         requests = []
         taken: set[tuple[str, ...]] = set()
         for key in self.keys:
-            if chance(draw, 65):
-                found = self.indexable(attributes(draw, wild=self.wild, least=least, most=most))
+            if chance(random, 65):
+                found = self.indexable(attributes(random, wild=self.wild, least=least, most=most))
                 found = self.untied(key[self.partition], found, taken)
                 requests.append({"PutRequest": {"Item": key | found}})
             else:
@@ -153,8 +155,10 @@ SPELLINGS = {
 }
 
 
-def respell(draw: Draw[Any], key: dict[str, Value]) -> dict[str, Value]:
+def respell(random: Random, key: dict[str, Value]) -> dict[str, Value]:
     return {
-        name: {"N": one_of(draw, SPELLINGS[value["N"]])} if value.get("N") in SPELLINGS and chance(draw, 30) else value
+        name: {"N": random.choice(SPELLINGS[value["N"]])}
+        if value.get("N") in SPELLINGS and chance(random, 30)
+        else value
         for name, value in key.items()
     }

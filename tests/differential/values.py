@@ -8,13 +8,12 @@ expressions over it make sense and the rest probe what happens when they do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any, TypeVar
 
-from hypothesis import strategies as st
-
 T = TypeVar("T")
-Draw = Callable[[st.SearchStrategy[T]], T]
 Value = dict[str, Any]
+Maker = Callable[[Random], Value]
 
 STRINGS = ["a", "", "b", "ab", "abc", "A", "é", "😀", "10", "S", "NULL"]
 NUMBERS = [
@@ -43,41 +42,60 @@ EXTREME_NUMBERS = [
     "123456789012345678901234567890.12345678",
     "1e125",
 ]
+DISTINCT_NUMBERS = ["0", "1", "2", "-1", "10", "1.5", "100", "42"]
 BINARIES = ["YQ==", "", "YWI=", "Yg==", "/w==", "AA=="]
 
-strings = st.sampled_from(STRINGS)
-numbers = st.sampled_from(NUMBERS) | st.sampled_from(NUMBERS) | st.sampled_from(EXTREME_NUMBERS)
-binaries = st.sampled_from(BINARIES)
+_INNER_NAMES = {"a": "S", "n": "N", "ss": "SS"}
+_MEMBERS = {"a": "S", "n": "N", "l": "L", "ns": "NS"}
 
-_distinct_numbers = st.sampled_from(["0", "1", "2", "-1", "10", "1.5", "100", "42"])
 
-BY_TYPE: dict[str, st.SearchStrategy[Value]] = {
-    "S": strings.map(lambda text: {"S": text}),
-    "N": numbers.map(lambda text: {"N": text}),
-    "B": binaries.map(lambda text: {"B": text}),
-    "BOOL": st.booleans().map(lambda truth: {"BOOL": truth}),
-    "NULL": st.just({"NULL": True}),
-    "SS": st.lists(strings, min_size=1, max_size=3, unique=True).map(lambda members: {"SS": members}),
-    "NS": st.lists(_distinct_numbers, min_size=1, max_size=3, unique=True).map(lambda members: {"NS": members}),
-    "BS": st.lists(binaries, min_size=1, max_size=3, unique=True).map(lambda members: {"BS": members}),
+def chance(random: Random, percent: int) -> bool:
+    """True in about `percent` of the cases."""
+    return random.random() * 100 < percent
+
+
+def some(random: Random, choices: Sequence[T], least: int, most: int) -> list[T]:
+    """Different ones of the choices, in any order."""
+    return random.sample(choices, random.randint(least, min(most, len(choices))))
+
+
+def _number(random: Random) -> str:
+    return random.choice(EXTREME_NUMBERS if chance(random, 33) else NUMBERS)
+
+
+def _list(random: Random) -> Value:
+    numbers = [BY_TYPE["N"](random) for _ in range(random.randint(0, 2))]
+    elements = [BY_TYPE["S"](random), BY_TYPE["N"](random), _inner(random), {"L": numbers}]
+    return {"L": elements[: random.randint(0, 4)]}
+
+
+def _map(random: Random) -> Value:
+    members = {name: BY_TYPE[kind](random) for name, kind in _MEMBERS.items() if chance(random, 50)}
+    return {"M": members | ({"m": _inner(random)} if chance(random, 50) else {})}
+
+
+def _inner(random: Random) -> Value:
+    return {"M": {name: BY_TYPE[kind](random) for name, kind in _INNER_NAMES.items() if chance(random, 50)}}
+
+
+BY_TYPE: dict[str, Maker] = {
+    "S": lambda random: {"S": random.choice(STRINGS)},
+    "N": lambda random: {"N": _number(random)},
+    "B": lambda random: {"B": random.choice(BINARIES)},
+    "BOOL": lambda random: {"BOOL": chance(random, 50)},
+    "NULL": lambda random: {"NULL": True},
+    "SS": lambda random: {"SS": some(random, STRINGS, 1, 3)},
+    "NS": lambda random: {"NS": some(random, DISTINCT_NUMBERS, 1, 3)},
+    "BS": lambda random: {"BS": some(random, BINARIES, 1, 3)},
+    "L": _list,
+    "M": _map,
 }
-scalars = st.one_of(*(BY_TYPE[name] for name in ("S", "N", "B", "BOOL", "NULL")))
-sets = st.one_of(BY_TYPE["SS"], BY_TYPE["NS"], BY_TYPE["BS"])
-
-
-def _optional(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=members)
-
-
-_inner = _optional(a=BY_TYPE["S"], n=BY_TYPE["N"], ss=BY_TYPE["SS"]).map(lambda members: {"M": members})
-BY_TYPE["L"] = st.tuples(
-    BY_TYPE["S"], BY_TYPE["N"], _inner, st.lists(BY_TYPE["N"], max_size=2).map(lambda inner: {"L": inner})
-).flatmap(lambda four: st.integers(0, 4).map(lambda length: {"L": list(four[:length])}))
-BY_TYPE["M"] = _optional(a=BY_TYPE["S"], n=BY_TYPE["N"], l=BY_TYPE["L"], m=_inner, ns=BY_TYPE["NS"]).map(
-    lambda members: {"M": members}
-)
 TYPES = list(BY_TYPE)
-anything = st.one_of(*BY_TYPE.values())
+
+
+def anything(random: Random) -> Value:
+    return BY_TYPE[random.choice(TYPES)](random)
+
 
 TYPICAL = {
     "a": "S",
@@ -111,26 +129,14 @@ PATHS: dict[str, list[str]] = {
 MISSING_PATHS = ["gone", "gone.a", "m.gone", "l[9]", "a.a", "n[0]", "l.a", "m[0]", "ss[0]"]
 
 
-def chance(draw: Draw[Any], percent: int) -> bool:
-    """True in about `percent` of the cases; shrinks to False."""
-    return bool(draw(st.integers(0, 99)) >= 100 - percent)
-
-
-def one_of(draw: Draw[Any], choices: Sequence[T]) -> T:
-    found: T = draw(st.sampled_from(choices))
-    return found
-
-
-def typical(draw: Draw[Any], name: str, wild: int) -> Value:
+def typical(random: Random, name: str, wild: int) -> Value:
     """A value for an attribute, in `wild` percent of the cases of any type."""
-    found: Value = draw(anything if chance(draw, wild) else BY_TYPE[TYPICAL[name]])
-    return found
+    return anything(random) if chance(random, wild) else BY_TYPE[TYPICAL[name]](random)
 
 
-def attributes(draw: Draw[Any], *, wild: int = 10, least: int = 0, most: int = 6) -> dict[str, Value]:
+def attributes(random: Random, *, wild: int = 10, least: int = 0, most: int = 6) -> dict[str, Value]:
     """An item without its key."""
-    names = draw(st.lists(st.sampled_from(list(TYPICAL)), min_size=least, max_size=most, unique=True))
-    return {name: typical(draw, name, wild) for name in names}
+    return {name: typical(random, name, wild) for name in some(random, list(TYPICAL), least, most)}
 
 
 # Values that the service refuses, or takes and writes differently.
