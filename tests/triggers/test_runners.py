@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from atoll.triggers.registry import Function
 from atoll.triggers.runners import Python, Runner, runner
 
 MODULE = """
-import os, sys, time
+import os, subprocess, sys, time
 
 def echo(event, context):
     print("printed by a function")
@@ -41,6 +44,28 @@ def leave(event, context):
 
 def strange(event, context):
     return {1, 2}
+
+def no_number(event, context):
+    return float("nan")
+
+def half(event, context):
+    return chr(0xD800)
+
+def start(event, context):
+    subprocess.Popen(["cat", "never"], stdout=open("alive", "w"))
+
+def start_and_sleep(event, context):
+    start(event, context)
+    time.sleep(60)
+
+def read(event, context):
+    return subprocess.run(["cat"], capture_output=True).stdout.decode()
+
+def escape(event, context):
+    if os.fork() == 0:
+        os.setsid()
+        open("never").read()
+    os._exit(3)
 """
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
@@ -63,6 +88,44 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 def parsed(outcome: Outcome) -> Any:
     return orjson.loads(outcome.payload)
+
+
+class Child:
+    """Of a function: it has the pipe `alive` open for writing, and reads of the pipe `never`, where nothing comes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._never = directory / "never"
+        os.mkfifo(self._never)
+        os.mkfifo(directory / "alive")
+        self._alive = os.open(directory / "alive", os.O_RDONLY | os.O_NONBLOCK)
+
+    def _heard(self) -> bytes:
+        """What it says; nothing when it has ended, which must not take long."""
+        assert select.select([self._alive], [], [], 20)[0], "it is still there"
+        return os.read(self._alive, 100)
+
+    def has_begun(self) -> bool:
+        return self._heard() != b""
+
+    def has_ended(self) -> bool:
+        return self._heard() == b""
+
+    def release(self) -> None:
+        """What it reads ends, or is not there any more."""
+        end = os.open(self._never, os.O_RDWR)
+        self._never.unlink()
+        os.close(end)
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Child:
+    return Child(tmp_path)
+
+
+def calling(one: Runner, outcomes: list[Outcome]) -> threading.Thread:
+    thread = threading.Thread(target=lambda: outcomes.append(one.call(b"{}", "1")))
+    thread.start()
+    return thread
 
 
 class TestPython:
@@ -99,6 +162,36 @@ class TestPython:
     def test_a_result_that_is_no_json(self, make: Make) -> None:
         assert parsed(make(python="module:strange").call(b"{}", "1"))["errorType"] == "TypeError"
 
+    @pytest.mark.parametrize("name", ["no_number", "half"])
+    def test_a_result_that_python_takes_for_json(self, make: Make, name: str) -> None:
+        """The call used to raise, so the batch was tried again for ever, whatever its mapping said of retries."""
+        outcome = make(python=f"module:{name}").call(b"{}", "1")
+        assert outcome.error == "Unhandled" and parsed(outcome)["errorType"] == "Runtime.MarshalError"
+
+    def test_what_it_starts_does_not_read_what_the_process_is_told(self, make: Make) -> None:
+        """A program that read its standard input used to wait for the next event, and to take it away."""
+        one = make(python="module:read", timeout_s=20)
+        assert (parsed(one.call(b"{}", "1")), parsed(one.call(b"{}", "2"))) == ("", "")
+
+    def test_what_it_started_ends_with_it_when_its_time_is_over(self, make: Make, child: Child) -> None:
+        one = make(python="module:start_and_sleep", timeout_s=1)
+        assert isinstance(one, Python)
+        one.load()
+        outcome = one.call(b"{}", "1")
+        assert parsed(outcome)["errorType"] == "Sandbox.Timedout"
+        assert child.has_ended()
+
+    def test_what_it_left_running_ends_with_it(self, make: Make, child: Child) -> None:
+        one = make(python="module:start")
+        assert one.call(b"{}", "1") == Outcome(b"null")
+        one.close()
+        assert child.has_ended()
+
+    def test_nobody_waits_for_what_left_its_group(self, make: Make, child: Child) -> None:
+        outcome = make(python="module:escape", timeout_s=1).call(b"{}", "1")
+        assert parsed(outcome)["errorType"] == "Sandbox.Timedout"
+        child.release()
+
     def test_it_ends_when_its_time_is_over_and_the_next_call_has_a_new_process(self, make: Make) -> None:
         one = make(python="module:sleep", timeout_s=0.3)
         assert parsed(one.call(b"{}", "1"))["errorMessage"] == "Task timed out after 0.30 seconds"
@@ -111,7 +204,7 @@ class TestPython:
     def test_a_process_that_died_while_it_was_idle_is_none(self, make: Make) -> None:
         one = make(python="module:process")
         first = parsed(one.call(b"{}", "1"))
-        process = one._idle[0]  # type: ignore[attr-defined]
+        process = one._idle[0].process  # type: ignore[attr-defined]
         process.kill()
         process.wait()
         assert parsed(one.call(b"{}", "2")) != first
@@ -123,8 +216,7 @@ class TestPython:
     def test_closing_ends_it(self, make: Make) -> None:
         one = make(python="module:sleep")
         outcomes: list[Outcome] = []
-        thread = threading.Thread(target=lambda: outcomes.append(one.call(b"{}", "1")))
-        thread.start()
+        thread = calling(one, outcomes)
         while not one._processes._running:  # type: ignore[attr-defined]
             pass
         one.close()
@@ -155,19 +247,50 @@ class TestCommand:
     def test_it_need_not_read_a_large_event(self, make: Make) -> None:
         assert make(command=("true",)).call(b'"' + b"x" * 1_000_000 + b'"', "1").error is None
 
+    def test_what_it_left_running_ends_with_it(self, make: Make, child: Child) -> None:
+        """The child has the command's output, too: the call used to wait for it, and to fail."""
+        one = make(command=("sh", "-c", "exec 3>alive; cat never & echo 7"), timeout_s=20)
+        assert one.call(b"{}", "1") == Outcome(b"7")
+        assert child.has_ended()
+
+    def test_what_it_started_ends_with_it_when_its_time_is_over(self, make: Make, child: Child) -> None:
+        one = make(command=("sh", "-c", "exec 3>alive; cat never & cat never"), timeout_s=1)
+        assert parsed(one.call(b"{}", "1"))["errorType"] == "Sandbox.Timedout"
+        assert child.has_ended()
+
+    def test_closing_ends_it_and_what_it_started(self, make: Make, child: Child) -> None:
+        one = make(command=("sh", "-c", "exec 3>alive; cat never & echo begun >&3; cat never"))
+        outcomes: list[Outcome] = []
+        thread = calling(one, outcomes)
+        assert child.has_begun()
+        one.close()
+        thread.join(20)
+        assert outcomes[0].error == "Unhandled"
+        assert child.has_ended()
+
+    def test_nobody_waits_for_what_left_its_group(self, make: Make, child: Child) -> None:
+        start = "import os, subprocess; subprocess.Popen(['cat', 'never'], start_new_session=True); print(7)"
+        one = make(command=(sys.executable, "-c", start), timeout_s=20)
+        assert one.call(b'"' + b"x" * 1_000_000 + b'"', "1") == Outcome(b"7")
+        child.release()
+
 
 class _Answers(BaseHTTPRequestHandler):
     seen: list[tuple[str, str | None, bytes]]
+    asked: threading.Event
     wait: threading.Event
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.seen.append((self.path, self.headers["Authorization"], body))
         if self.path == "/slow":
+            self.asked.set()
             self.wait.wait(30)
         self.send_response(503 if self.path == "/busy" else 200)
         self.end_headers()
         self.wfile.write(b'{"batchItemFailures":[]}' if self.path.startswith("/good") else b"")
+        if self.path == "/begun":
+            self.wait.wait(30)
 
     def log_message(self, *args: object) -> None:
         """Silence."""
@@ -177,6 +300,7 @@ class _Answers(BaseHTTPRequestHandler):
 def site() -> Iterator[tuple[str, type[_Answers]]]:
     class Answers(_Answers):
         seen: list[tuple[str, str | None, bytes]] = []  # noqa: RUF012
+        asked = threading.Event()
         wait = threading.Event()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
@@ -209,3 +333,44 @@ class TestWebhook:
     def test_it_ends_when_its_time_is_over(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
         outcome = make(webhook=f"{site[0]}/slow", timeout_s=0.2).call(b"{}", "1")
         assert parsed(outcome)["errorType"] == "Sandbox.Timedout"
+
+    def test_it_ends_when_its_time_is_over_though_its_answer_has_begun(
+        self, make: Make, site: tuple[str, type[_Answers]]
+    ) -> None:
+        outcome = make(webhook=f"{site[0]}/begun", timeout_s=0.2).call(b"{}", "1")
+        assert parsed(outcome)["errorType"] == "Sandbox.Timedout"
+
+    def test_what_cannot_be_sent_is_failure(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
+        for members in ({"webhook": "http://a..b/"}, {"webhook": site[0], "headers": {"A": "1\n2"}}):
+            assert make(**members).call(b"{}", "1").error == "Unhandled"
+        assert site[1].seen == []
+
+    def test_closing_ends_it(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
+        one = make(webhook=f"{site[0]}/slow")
+        outcomes: list[Outcome] = []
+        thread = calling(one, outcomes)
+        assert site[1].asked.wait(20)
+        one.close()
+        thread.join(20)
+        assert outcomes[0].error == "Unhandled"
+
+    def test_nothing_is_posted_when_it_is_closed(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
+        one = make(webhook=site[0])
+        one.close()
+        assert one.call(b"{}", "1").error == "Unhandled"
+        assert site[1].seen == []
+
+    def test_nothing_is_posted_when_it_is_closed_while_it_connects(
+        self, make: Make, site: tuple[str, type[_Answers]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There was no socket yet that closing could have shut, so the call went on."""
+        one = make(webhook=site[0])
+        connect = HTTPConnection.connect
+
+        def connect_and_close(connection: HTTPConnection) -> None:
+            one.close()
+            connect(connection)
+
+        monkeypatch.setattr(HTTPConnection, "connect", connect_and_close)
+        assert one.call(b"{}", "1").error == "Unhandled"
+        assert site[1].seen == []

@@ -1,12 +1,12 @@
 """The process that runs a Python function: `python -m atoll.triggers.worker module:function`.
 
-It reads one event after the other from its standard input and writes what the function returned to what was its
-standard output; what the function prints goes to standard error. A message is 4 bytes of length, then JSON:
+Its standard input is a socket, where it is given one event after the other and answers what the function returned. The
+function finds nothing there, and what it prints goes to standard error. A message is 4 bytes of length, then JSON:
 
     in    {"requestId": ..., "functionArn": ..., "deadlineMs": ..., "event": ...} or {}, to load the function only
     out   {"payload": ...} or {"error": {"errorType", "errorMessage", "stackTrace"}}
 
-The function is called with the event and a context, as on Lambda. The process ends with its input.
+The function is called with the event and a context, as on Lambda. The process ends with the socket.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -63,16 +64,17 @@ def read(source: BinaryIO) -> bytes | None:
     return body if len(head) == 4 and len(body) == length else None
 
 
-def write(target: BinaryIO, message: bytes) -> None:
-    target.write(len(message).to_bytes(4, "big") + message)
-    target.flush()
+def write(line: socket.socket, message: bytes) -> None:
+    line.sendall(len(message).to_bytes(4, "big") + message)
 
 
 def main() -> None:
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    while (message := read(sys.stdin.buffer)) is not None:
-        write(out, answer(sys.argv[1], json.loads(message)))
+    with socket.socket(fileno=os.dup(0)) as line, line.makefile("rb") as source:
+        with open(os.devnull) as nothing:  # a program that the function starts must not read what is said to us
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        while (message := read(source)) is not None:
+            write(line, answer(sys.argv[1], json.loads(message)))
 
 
 if __name__ == "__main__":
