@@ -92,12 +92,12 @@ class TestWhatIsDue:
 
 
 class TestOutcomes:
-    def after(self, outcome: Outcome, lane: Lane | None = None, *, destination: bool = False, **members: Any) -> Lane:
+    def after(self, outcome: Outcome, lane: Lane | None = None, **members: Any) -> Lane:
         one = policy(**members)
         lane = lane or Lane(1)
         invoke = batches.decide(one, lane, gathered(1, 2, 3, 4), NOW_MS)
         assert isinstance(invoke, Invoke)
-        return batches.after(one, lane, invoke, outcome, NOW_MS, destination=destination)
+        return batches.after(one, lane, invoke, outcome, NOW_MS)
 
     def test_success_goes_on(self) -> None:
         assert self.after(OK) == Lane(5, result=batches.OK)
@@ -116,10 +116,7 @@ class TestOutcomes:
         assert invoked(again) == [1, 2]
 
     def test_after_the_last_retry_the_batch_is_given_up(self) -> None:
-        assert self.after(BROKEN, retries=0) == Lane(5, result=batches.FAILED)
-
-    def test_a_destination_is_told_before_the_batch_is_given_up(self) -> None:
-        lane = self.after(BROKEN, retries=0, destination=True)
+        lane = self.after(BROKEN, retries=0)
         assert lane.discarding and lane.position == 1
         action = batches.decide(policy(retries=0), lane, gathered(1, 2, 3, 4, 5), NOW_MS)
         assert isinstance(action, Discard)
@@ -132,12 +129,12 @@ class TestOutcomes:
         half = batches.decide(policy(), replace(lane, due_ms=0), gathered(1, 2, 3, 4), NOW_MS)
         assert invoked(half) == [1, 2]
         assert isinstance(half, Invoke)
-        lane = batches.after(policy(), lane, half, OK, NOW_MS, destination=False)
+        lane = batches.after(policy(), lane, half, OK, NOW_MS)
         assert (lane.position, lane.ends) == (3, (4,))
 
     def test_one_record_is_not_bisected(self) -> None:
         lane = self.after(BROKEN, Lane(1, ends=(1, 4)), bisect=True, retries=0)
-        assert (lane.position, lane.ends) == (2, (4,))
+        assert (lane.position, lane.ends, lane.discarding) == (1, (1, 4), True)
 
     def test_the_lowest_reported_failure_wins(self) -> None:
         lane = self.after(reported(4, 3), report_failures=True)
@@ -149,7 +146,7 @@ class TestOutcomes:
 
     def test_a_report_of_the_first_record_is_none(self) -> None:
         lane = self.after(reported(1), Lane(1, ends=(4,), attempts=3), report_failures=True, retries=3)
-        assert lane == Lane(5, result=batches.FAILED)
+        assert (lane.position, lane.attempts, lane.discarding) == (1, 4, True)
 
     @pytest.mark.parametrize(
         "payload", [b"null", b"", b"{}", b'{"batchItemFailures": []}', b'{"batchItemFailures": null}']
@@ -185,6 +182,10 @@ class TestOutcomes:
         lane = batches.discarded(Lane(1, ends=(2,), attempts=7), action)
         assert (lane.position, lane.ends, lane.attempts) == (2, (2,), 7)
 
+    def test_no_more_old_records_than_a_batch_are_given_up_at_once(self) -> None:
+        action = batches.decide(policy(record_age_ms=60_000, batch_size=2), Lane(1), gathered(1, 2, 3), NOW_MS + 60_000)
+        assert isinstance(action, Discard) and [r.sequence for r in action.records] == [1, 2]
+
     def test_a_retry_that_cannot_be_read_yet_waits(self) -> None:
         assert (
             batches.decide(policy(), Lane(3, ends=(3,), attempts=1), gathered(cursor=3, fenced=True), NOW_MS) == Wait()
@@ -203,7 +204,7 @@ class TestTumblingWindows:
         there = Gathered(records, records[-1].sequence + 1 if records else lane.position, True, **more)
         action = batches.decide(self.one, lane, there, now_ms)
         assert isinstance(action, Invoke), action
-        return action, batches.after(self.one, lane, action, outcome, now_ms, destination=False)
+        return action, batches.after(self.one, lane, action, outcome, now_ms)
 
     def test_state_is_handed_on_until_the_final_invocation(self) -> None:
         records = [record(1, written_ms=self.start + 1), record(2, written_ms=self.start + 60_001)]
@@ -252,7 +253,7 @@ class TestTumblingWindows:
         for _ in range(2):
             final = batches.decide(one, lane, nothing, now_ms)
             assert isinstance(final, Invoke) and final.final
-            lane = batches.after(one, lane, final, BROKEN, now_ms, destination=True)
+            lane = batches.after(one, lane, final, BROKEN, now_ms)
             now_ms += 1_000
         assert lane.window is not None and not lane.window.open
         assert batches.decide(one, lane, nothing, now_ms) == Wait()
@@ -306,7 +307,7 @@ def test_no_record_is_lost_and_their_order_is_kept_whatever_fails(data: st.DataO
                 done += sequences
                 if action.window is not None:
                     open_window = None if action.final else action.window.start_ms
-            lane = batches.after(one, lane, action, outcome, now_ms, destination=True)
+            lane = batches.after(one, lane, action, outcome, now_ms)
             if lane.window is not None and not lane.window.open:
                 open_window = None
     assert lane.finished

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from atoll import limits
 from atoll.triggers import filters
 
 RECORD = {
@@ -113,3 +114,14 @@ def test_several_patterns_are_alternatives() -> None:
     test = filters.any_of(['{"eventName": ["REMOVE"]}', '{"eventName": ["INSERT"]}'])
     assert test is not None and test(RECORD)
     assert filters.any_of([]) is None
+
+
+def test_a_pattern_is_no_deeper_than_a_record_can_be() -> None:
+    """One that was much deeper let every look at the streams fail, for all functions."""
+
+    def nested(depth: int) -> str:
+        return '{"a":' * (depth - 2) + '["b"]' + "}" * (depth - 2)
+
+    assert not filters.compile(nested(limits.FILTER_DEPTH))({})
+    with pytest.raises(ValueError):
+        filters.compile(nested(limits.FILTER_DEPTH + 1))

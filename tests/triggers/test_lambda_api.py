@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -115,6 +116,25 @@ def test_a_mapping_is_changed_listed_and_deleted(functions: Any, stream: str) ->
     )
 
 
+def test_a_mapping_is_not_made_another_that_is_there(functions: Any, stream: str) -> None:
+    echo, broken = (
+        functions.create_event_source_mapping(EventSourceArn=stream, FunctionName=name, StartingPosition="LATEST")
+        for name in ("echo", "broken")
+    )
+    code, status, message = refused(functions.update_event_source_mapping, UUID=broken["UUID"], FunctionName="echo")
+    assert (code, status) == ("ResourceConflictException", 409)
+    assert message.endswith(f"mapping with UUID {echo['UUID']}")
+    functions.update_event_source_mapping(UUID=echo["UUID"], FunctionName="echo", BatchSize=3)
+
+
+@pytest.mark.parametrize("count", ["many", "-1", "0", "%C2%B2", "99999999999999999999"])
+@pytest.mark.parametrize("path", ["functions", "event-source-mappings"])
+def test_a_count_that_is_none_is_refused(server: Server, path: str, count: str) -> None:
+    with pytest.raises(HTTPError) as caught:
+        urlopen(f"http://127.0.0.1:{server.port}/2015-03-31/{path}?MaxItems={count}", timeout=20)
+    assert caught.value.code == 400
+
+
 def test_lists_have_pages(functions: Any, stream: str) -> None:
     for name in ("echo", "broken"):
         functions.create_event_source_mapping(EventSourceArn=stream, FunctionName=name, StartingPosition="LATEST")
@@ -147,6 +167,8 @@ def test_one_function_is_mapped_to_a_stream_once(functions: Any, stream: str) ->
          "Member must not be null."),
         ({"FilterCriteria": {"Filters": [{"Pattern": "{"}]}}, "InvalidParameterValueException",
          "Invalid filter pattern definition."),
+        ({"FilterCriteria": {"Filters": [{"Pattern": '{"a":' * 300 + '["b"]' + "}" * 300}]}},
+         "InvalidParameterValueException", "Invalid filter pattern definition."),
         ({"BatchSize": 10_001}, "ValidationException",
          "1 validation error detected: Value '10001' at 'batchSize' failed to satisfy constraint: "
          "Member must have value less than or equal to 10000"),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from atoll.database import shards
 from atoll.errors import ApiError
 from atoll.triggers.batches import Outcome
 from atoll.triggers.functions import Functions
-from atoll.triggers.registry import Function, Registry, Trigger
+from atoll.triggers.registry import Destination, Function, Registry, Trigger
 from tests.triggers.conftest import START_MS, Event, World, key
 
 HOUR_MS = 3_600_000
@@ -241,6 +242,24 @@ class TestShards:
             world.story(tell)
         assert "1 records of" in caplog.text
 
+    def test_a_shard_that_is_trimmed_before_its_end_is_told_of(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its records were counted as long as it was there; when it was gone, those that were left went silently."""
+
+        async def tell() -> None:
+            uuid = await world.map(await world.table())
+            await world.put("a")
+            await world.triggers.settle()
+            await api.update_event_source_mapping(world.triggers, {"UUID": uuid, "Enabled": False})
+            await world.put("b")
+            await world.advance(60 * HOUR_MS)
+
+        with caplog.at_level(logging.WARNING):
+            world.story(tell)
+        told = [record.message for record in caplog.records if record.message.startswith("the rest of a shard")]
+        assert len(told) == 1 and told[0].endswith("was trimmed before f had it")
+
     def test_rows_of_trimmed_shards_do_not_stay(self, world: World) -> None:
         async def tell() -> None:
             await world.map(await world.table())
@@ -290,6 +309,23 @@ class TestLanes:
             world.functions.behaviours["f"] = lambda event: None
             await world.advance(60_000)
             assert world.functions.given() == ["a", "b", "b", "c"]  # the first b failed
+
+        world.story(tell)
+
+    def test_lanes_change_though_the_end_of_a_window_had_failed(self, world: World) -> None:
+        """The lanes were not taken for idle, and nothing was left to be done in them: so they stood still for good."""
+
+        async def tell() -> None:
+            world.functions.behaviours["f"] = lambda event: fail(event) if event["isFinalInvokeForWindow"] else None
+            uuid = await world.map(await world.table(), TumblingWindowInSeconds=60)
+            await world.put("a")
+            await world.advance(180_000)
+            world.functions.behaviours["f"] = lambda event: None
+            members = {"TumblingWindowInSeconds": 0, "ParallelizationFactor": 2}
+            await api.update_event_source_mapping(world.triggers, {"UUID": uuid, **members})
+            await world.put("b")
+            await world.advance(180_000)
+            assert world.functions.given() == ["a", "b"]
 
         world.story(tell)
 
@@ -369,6 +405,21 @@ class TestFailures:
             assert report["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
 
         world.story(tell)
+
+    def test_only_what_is_given_up_is_logged_as_given_up(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        async def tell() -> None:
+            failures = {"batchItemFailures": [{"itemIdentifier": "1000000000000030000000"}]}
+            world.functions.behaviours["f"] = lambda event: failures
+            await world.map(await world.table(), MaximumRetryAttempts=0,
+                            FunctionResponseTypes=["ReportBatchItemFailures"])  # fmt: skip
+            await world.put("a", "b", "c")
+            await world.triggers.settle()
+
+        with caplog.at_level(logging.ERROR):
+            world.story(tell)
+        assert [record.message for record in caplog.records if "given up" in record.message] == [
+            "f: 1 records are given up, from 1000000000000030000000 on: RetryAttemptsExhausted"
+        ]
 
     def test_another_function_may_be_the_destination_and_is_told_until_it_listens(self, world: World) -> None:
         async def tell() -> None:
@@ -524,6 +575,41 @@ class TestDeclaredTriggers:
 
         world.story(tell)
 
+    def test_with_latest_a_stream_that_is_made_later_is_followed_from_its_beginning(
+        self, worlds: Callable[..., World]
+    ) -> None:
+        """What was written between the stream's beginning and the next look at the tables was passed over."""
+        world = worlds(Trigger("users", "f", None, {"StartingPosition": "LATEST"}))
+
+        async def tell() -> None:
+            await world.table()
+            await world.put("a")
+            await world.triggers.settle()
+            await world.request("DeleteTable", TableName="users")
+            await world.table()
+            await world.put("b")
+            await world.triggers.settle()
+            assert world.functions.given() == ["a", "b"]
+
+        world.story(tell)
+
+    def test_with_latest_a_stream_that_was_there_before_is_followed_from_now_on(
+        self, worlds: Callable[..., World]
+    ) -> None:
+        world = worlds(Trigger("users", "f", None, {"StartingPosition": "LATEST"}))
+
+        async def tell() -> None:
+            await world.table()
+            await world.put("a")
+            world.clock.set(world.clock.now_ms() + 1)
+            world.restart()
+            await world.triggers.settle()
+            await world.put("b")
+            await world.triggers.settle()
+            assert world.functions.given() == ["b"]
+
+        world.story(tell)
+
     def test_a_restart_goes_on_where_it_was(self, worlds: Callable[..., World]) -> None:
         world = worlds(Trigger("users", "f", None, {}))
 
@@ -640,6 +726,22 @@ class TestStop:
             assert isinstance(killed, Outcome) and killed.error == "Unhandled"
             assert [one.code for one in not_begun if isinstance(one, ApiError)] == ["ServiceException"] * 2
             assert (tmp_path / "began").read_text() == "\n"
+
+        world.story(tell)
+
+    def test_a_destination_that_does_not_answer_is_not_waited_for(self, world: World) -> None:
+        """Its connection was nobody's: the server, told to stop, stayed for as long as half a minute."""
+
+        async def tell() -> None:
+            with socket.create_server(("127.0.0.1", 0)) as site:
+                url = f"http://127.0.0.1:{site.getsockname()[1]}/"
+                functions = Functions(Registry({}, {"site": Destination("site", webhook=url)}, ()), world.region)
+                telling = asyncio.create_task(functions.report("arn:aws:sqs:us-east-1:000000000000:site", {}, "name"))
+                connection, _ = await asyncio.to_thread(site.accept)
+                with connection:
+                    await asyncio.to_thread(connection.recv, 1)
+                    functions.close()
+                    assert not await asyncio.wait_for(telling, 20)
 
         world.story(tell)
 

@@ -145,6 +145,7 @@ async def update_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
             one = replace(one, function=function.name)
         one = replace(mapping.changed(one, body), modified_ms=now_ms)
         _check_destination(functions, one)
+        mapping.check_unique(tx, one)
         mapping.save(tx, one)
         return _described(functions, one, _last_result(tx, one), "Updating")
 
@@ -209,6 +210,7 @@ async def get_function_configuration(triggers: Triggers, body: Body) -> Answer:
 
 
 async def list_functions(triggers: Triggers, body: Body) -> Answer:
+    check("ListFunctions", body)
     after, count = body.get("Marker", ""), min(body.get("MaxItems") or limits.FUNCTIONS_LISTED, limits.FUNCTIONS_LISTED)
     names = [name for name in sorted(triggers.functions.registry.functions) if name > after]
     listed = [triggers.functions.registry.functions[name] for name in names[:count]]

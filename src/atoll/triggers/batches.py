@@ -81,7 +81,7 @@ class Lane:
     due_ms: int = 0
     """Not before this time it is tried again."""
     discarding: bool = False
-    """The batch has used up its retries; the destination is to be told."""
+    """The batch has used up its retries."""
     window: Window | None = None
     finished: bool = False
     result: str | None = None
@@ -174,7 +174,7 @@ def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Actio
     if policy.record_age_ms >= 0:
         old = _leading(records, now_ms - policy.record_age_ms)
         if old:
-            return Discard(records[:old], RECORD_TOO_OLD)
+            return Discard(records[: min(old, policy.batch_size)], RECORD_TOO_OLD)
     window = None
     if policy.tumbling_window_ms:
         if _closes(policy, lane, gathered, records, now_ms):
@@ -271,8 +271,8 @@ def _closes(policy: Policy, lane: Lane, gathered: Gathered, records: Sequence[Re
 # Outcomes
 
 
-def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: Outcome, now_ms: int, *, destination: bool) -> Lane:
-    """Where the lane stands after an invocation. `destination`: there is one to be told of discarded records."""
+def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: Outcome, now_ms: int) -> Lane:
+    """Where the lane stands after an invocation."""
     response: Any = None
     failed = outcome.error is not None
     if not failed and (policy.report_failures or policy.tumbling_window_ms):
@@ -285,12 +285,12 @@ def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: Outcome, now_ms: 
         return _succeeded(policy, lane, invoke, response)
     if first_failed:
         lane = replace(_succeeded(policy, lane, invoke, response), ends=_retried(lane, invoke), attempts=0)
-        return _failed(policy, lane, invoke.records[first_failed:], invoke, now_ms, destination, whole=False)
-    return _failed(policy, lane, invoke.records, invoke, now_ms, destination, whole=failed)
+        return _failed(policy, lane, invoke.records[first_failed:], invoke, now_ms, whole=False)
+    return _failed(policy, lane, invoke.records, invoke, now_ms, whole=failed)
 
 
 def discarded(lane: Lane, discard: Discard) -> Lane:
-    """Where the lane stands when the destination has been told."""
+    """Where the lane stands when the destination, if there is one, has been told."""
     last = discard.records[-1].sequence
     whole = not lane.ends or last >= lane.ends[0]
     return replace(
@@ -349,16 +349,7 @@ def _after_window(policy: Policy, window: Window) -> Window:
     return Window(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
 
 
-def _failed(
-    policy: Policy,
-    lane: Lane,
-    records: Sequence[Record],
-    invoke: Invoke,
-    now_ms: int,
-    destination: bool,
-    *,
-    whole: bool,
-) -> Lane:
+def _failed(policy: Policy, lane: Lane, records: Sequence[Record], invoke: Invoke, now_ms: int, *, whole: bool) -> Lane:
     """`records` are to be tried again: `whole` if the function failed, not if it said from which one on it did."""
     attempts = lane.attempts + 1
     lane = replace(lane, result=FAILED, unhandled=whole)
@@ -372,7 +363,6 @@ def _failed(
         if not records:
             assert invoke.window is not None
             return replace(lane, attempts=0, due_ms=0, window=_after_window(policy, invoke.window))
-        discard = Discard(records, RETRIES_EXHAUSTED)
-        return replace(lane, attempts=attempts, due_ms=0, discarding=True) if destination else discarded(lane, discard)
+        return replace(lane, attempts=attempts, due_ms=0, discarding=True)
     wait_ms = min(FIRST_RETRY_MS << min(attempts - 1, 16), LONGEST_RETRY_MS)
     return replace(lane, attempts=attempts, due_ms=now_ms + wait_ms)

@@ -22,6 +22,8 @@ from typing import Any
 
 import orjson
 
+from atoll import limits
+
 Test = Callable[[Any], bool]
 
 _ABSENT = object()
@@ -42,7 +44,18 @@ def compile(pattern: str) -> Test:
         raise ValueError(str(error)) from None
     if not isinstance(parsed, dict):
         raise ValueError("a pattern is an object")
+    if _depth(parsed) > limits.FILTER_DEPTH:
+        raise ValueError("no record is as deep")
     return _object(parsed)
+
+
+def _depth(pattern: Any) -> int:
+    depth, level = 0, [pattern]
+    while level:
+        depth += 1
+        members = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [member for some in members for member in some]
+    return depth
 
 
 def any_of(patterns: Sequence[str]) -> Test | None:

@@ -37,6 +37,11 @@ class Functions:
         self._region = region
         self._environment = environment
         self._runners: dict[str, Runner] = {}
+        self._webhooks = {
+            one.name: Webhook(one.webhook, one.headers, DESTINATION_TIMEOUT_S)
+            for one in registry.destinations.values()
+            if one.webhook is not None
+        }
         self._threads: dict[str, ThreadPoolExecutor] = {}
         self._loading: asyncio.Task[None] | None = None
         self.closed = False
@@ -133,31 +138,31 @@ class Functions:
             outcome = await self.invoke(target, body, self.new_request_id())
         else:
             threads = self._pool(f" {target.name}", DESTINATION_THREADS)
-            outcome = await asyncio.get_running_loop().run_in_executor(threads, _deliver, target, body, name)
+            outcome = await asyncio.get_running_loop().run_in_executor(threads, self._deliver, target, body, name)
         if outcome.error is not None:
             _log.error("destination %s was not told: %s", arn, outcome.payload.decode(errors="replace"))
         return outcome.error is None
+
+    def _deliver(self, target: Destination, report: bytes, name: str) -> Outcome:
+        webhook = self._webhooks.get(target.name)
+        if webhook is not None:
+            return webhook.call(report, name)
+        assert target.directory is not None
+        try:
+            _write(target.directory / f"{name}.json", report)
+        except OSError as error:
+            return failed("Destination.Unwritable", str(error))
+        return Outcome(b"null")
 
     def close(self) -> None:
         """End what is running, and begin nothing more."""
         self.closed = True
         if self._loading is not None:
             self._loading.cancel()
-        for one in self._runners.values():
+        for one in (*self._runners.values(), *self._webhooks.values()):
             one.close()
         for threads in self._threads.values():
             threads.shutdown(wait=False)
-
-
-def _deliver(target: Destination, report: bytes, name: str) -> Outcome:
-    if target.webhook is not None:
-        return Webhook(target.webhook, target.headers, DESTINATION_TIMEOUT_S).call(report, name)
-    assert target.directory is not None
-    try:
-        _write(target.directory / f"{name}.json", report)
-    except OSError as error:
-        return failed("Destination.Unwritable", str(error))
-    return Outcome(b"null")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -52,34 +52,39 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Forgotten:
+    mapping: Mapping
+    key: Key
+    unread: bool
+    """The function had not come to its end."""
+
+
+@dataclass(frozen=True)
 class Plan:
     places: tuple[Place, ...] = ()
     exchanges: tuple[tuple[Mapping, Shard], ...] = ()
     """Shards whose lanes are all at the fence."""
-    forgotten: tuple[Key, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
     """Lanes of shards that are trimmed."""
 
 
 def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
     places: list[Place] = []
     exchanges: list[tuple[Mapping, Shard]] = []
-    forgotten: list[Key] = []
+    forgotten: list[Forgotten] = []
     for one in mapping.listed(snapshot):
         try:
-            stream = streams.find(snapshot, region, one.stream_arn, now_ms)
+            stream: StreamDescription | None = streams.find(snapshot, region, one.stream_arn, now_ms)
         except ApiError:
-            forgotten += (
-                (one.uuid, number, lane_number) for number, lane_number, _ in mapping.lanes(snapshot, one.uuid)
-            )
-            continue
-        present = {shard.number: shard for shard in streams.shards_of(snapshot, stream)}
+            stream = None
+        present = {} if stream is None else {shard.number: shard for shard in streams.shards_of(snapshot, stream)}
         stored: dict[int, dict[int, Lane]] = {}
         for number, lane_number, lane in mapping.lanes(snapshot, one.uuid):
             if number in present:
                 stored.setdefault(number, {})[lane_number] = lane
             else:
-                forgotten.append((one.uuid, number, lane_number))
-        if not one.enabled:
+                forgotten.append(Forgotten(one, (one.uuid, number, lane_number), not lane.finished))
+        if stream is None or not one.enabled:
             continue
         finished: set[int] = set()
         for shard in present.values():  # parents come before their children
@@ -105,7 +110,7 @@ def _lanes(one: Mapping, shard: Shard, stored: dict[int, Lane]) -> list[Lane]:
 
 def _together(lanes: list[Lane]) -> bool:
     """Whether nothing is begun in any lane, and all are at one place."""
-    return len({lane.position for lane in lanes}) == 1 and not any(lane.ends or lane.attempts for lane in lanes)
+    return len({lane.position for lane in lanes}) == 1 and not any(lane.ends for lane in lanes)
 
 
 def exchange(tx: Transaction, one: Mapping, shard: Shard) -> None:
@@ -118,7 +123,7 @@ def exchange(tx: Transaction, one: Mapping, shard: Shard) -> None:
     for number in range(len(old)):
         tx.delete(mapping.lane_key(one.uuid, shard.number, number))
     for number in range(one.parallelization):
-        lane = replace(old[0], of=one.parallelization, finished=False)
+        lane = replace(old[0], of=one.parallelization, attempts=0, due_ms=0, finished=False)
         tx.put(mapping.lane_key(one.uuid, shard.number, number), dump(lane))
 
 

@@ -94,24 +94,31 @@ def lanes(snapshot: Snapshot, uuid: str) -> Iterator[tuple[int, int, Lane]]:
         yield int.from_bytes(key[-5:-1], "big"), key[-1], load(Lane, stored)
 
 
-def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int) -> None:
-    """From now on the function is given what it asks for: with LATEST, every change that commits after this."""
-    for other in listed(tx):
-        if (other.stream_arn, other.function) == (mapping.stream_arn, mapping.function):
-            raise texts.mapping_exists(mapping.stream_arn, mapping.function, other.uuid)
+def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since_ms: int | None = None) -> None:
+    """From now on the function is given what it asks for: with LATEST, every change that commits after this; if it was
+    asked for earlier, every change of a stream that was made since."""
+    check_unique(tx, mapping)
     if ":dynamodb:" not in mapping.stream_arn:
         raise texts.source_unrecognized()
     try:
         stream = streams.find(tx, region, mapping.stream_arn, now_ms)
     except ApiError:
         raise texts.stream_not_found(mapping.stream_arn) from None
-    if mapping.starting_position == LATEST:
+    if mapping.starting_position == LATEST and (since_ms is None or stream.created_ms < since_ms):
         for shard in streams.shards_of(tx, stream):
             end = shards.end_sequence(tx, stream.log_space, shard)
             for number in range(mapping.parallelization):
                 lane = Lane(end, of=mapping.parallelization, finished=shard.closed_ms is not None)
                 tx.put(lane_key(mapping.uuid, shard.number, number), dump(lane))
     save(tx, mapping)
+
+
+def check_unique(snapshot: Snapshot, mapping: Mapping) -> None:
+    """A function is given a stream's records by one mapping at most."""
+    for other in listed(snapshot):
+        same = (other.stream_arn, other.function) == (mapping.stream_arn, mapping.function)
+        if same and other.uuid != mapping.uuid:
+            raise texts.mapping_exists(mapping.stream_arn, mapping.function, other.uuid)
 
 
 def save(tx: Transaction, mapping: Mapping) -> None:

@@ -14,23 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from atoll.database import format as fmt
-from atoll.database import streams
 from atoll.database.region import Region
 from atoll.errors import triggers as texts
 from atoll.storage.engine import Full, Snapshot, Transaction
-from atoll.triggers import batches, events, lanes, mapping
+from atoll.triggers import batches, declared, events, lanes, mapping
 from atoll.triggers.batches import Advance, Discard, Gathered, Invoke, Lane, Outcome, Record, Wait
 from atoll.triggers.functions import Functions
 from atoll.triggers.lanes import Found, Key, Place, Plan
-from atoll.triggers.mapping import Mapping
-from atoll.triggers.registry import Function, Trigger
+from atoll.triggers.registry import Function
 
 LOOK_MS = 50
 LOOK_IDLE_MS = 500
@@ -40,9 +36,6 @@ STOP_S = 5.0
 """Functions that run when the server stops have this long to end."""
 KILLED_S = 1.0
 """And this long to be gone after they were killed."""
-
-# Mappings of the file have ids that follow from what they connect, so that a restart finds how far they had come.
-DECLARED = uuid.UUID("5b5f1d0e-2f0b-4a3c-9d1c-6a3d1f6c7e11")
 
 _log = logging.getLogger(__name__)
 
@@ -247,14 +240,18 @@ class Triggers:
             self._outdated = self._outdated or follower.task is None
         at_work = {key[:2] for key in busy}
         exchanges = [(one, shard) for one, shard in plan.exchanges if (one.uuid, shard.number) not in at_work]
-        forgotten = [key for key in plan.forgotten if key not in busy]
+        forgotten = [one for one in plan.forgotten if one.key not in busy]
+        for one in forgotten:
+            if one.unread:
+                _log.warning("the rest of a shard of %s was trimmed before %s had it", one.mapping.stream_arn,
+                             one.mapping.function)  # fmt: skip
         if not exchanges and not forgotten:
             return self._outdated
 
         def tidy(tx: Transaction) -> None:
-            lanes.forget(tx, forgotten)
-            for one, shard in exchanges:
-                lanes.exchange(tx, one, shard)
+            lanes.forget(tx, (one.key for one in forgotten))
+            for mapped, shard in exchanges:
+                lanes.exchange(tx, mapped, shard)
 
         await self.region.transact(tidy)
         self._outdated = True
@@ -300,16 +297,16 @@ class Triggers:
         event = events.event(invoke, one.stream_arn, place.shard_id, one.tumbling_window_ms)
         outcome = await self.functions.invoke(function, event, self.functions.new_request_id())
         now_ms = self.region.clock.now_ms()
-        lane = batches.after(one, place.lane, invoke, outcome, now_ms, destination=one.on_failure is not None)
+        lane = batches.after(one, place.lane, invoke, outcome, now_ms)
         if outcome.error is None and lane.result == batches.FAILED:
             _log.warning("function %s failed: %s", one.function, outcome.payload.decode(errors="replace"))
-        if invoke.records and lane.result == batches.FAILED and not (lane.attempts or lane.due_ms):
-            self._log_given_up(place, invoke.records, batches.RETRIES_EXHAUSTED)
         return lane
 
     async def _discard(self, place: Place, discard: Discard) -> Lane:
         one, now_ms = place.mapping, self.region.clock.now_ms()
-        self._log_given_up(place, discard.records, discard.condition)
+        first, last = discard.records[0].number, discard.records[-1].number
+        _log.error("%s: %d records are given up, from %s on: %s", one.function, len(discard.records), first,
+                   discard.condition)  # fmt: skip
         if one.on_failure is not None:
             report = events.failure(
                 discard,
@@ -320,14 +317,9 @@ class Triggers:
                 request_id=self.functions.new_request_id(),
                 now_ms=now_ms,
             )
-            first, last = discard.records[0].number, discard.records[-1].number
             if not await self.functions.report(one.on_failure, report, f"{one.function}-{one.uuid}-{first}-{last}"):
                 return replace(place.lane, due_ms=now_ms + RETRY_MS)
         return batches.discarded(place.lane, discard)
-
-    def _log_given_up(self, place: Place, records: Sequence[Record], condition: str) -> None:
-        _log.error("%s: %d records are given up, from %s on: %s", place.mapping.function, len(records),
-                   records[0].number, condition)  # fmt: skip
 
     async def _store(self, place: Place, lane: Lane) -> None:
         """Until it is stored; the function has done its work, and should not be asked to do it again."""
@@ -352,48 +344,11 @@ class Triggers:
         if generation == self._declared_at:
             return
         now_ms = self.region.clock.now_ms()
-        await self.region.transact(lambda tx: declare(tx, self.region, self.functions, now_ms))
+        await self.region.transact(
+            lambda tx: declared.declare(tx, self.region, self.functions, self.started_ms, now_ms)
+        )
         self._declared_at = generation
-        idle = await self.region.read(lambda snapshot: idle_triggers(snapshot, self.region, self.functions))
+        idle = await self.region.read(lambda snapshot: declared.idle_triggers(snapshot, self.region, self.functions))
         for reason in sorted(idle - self._idle):
             _log.warning("%s", reason)
         self._idle = idle
-
-
-def declare(tx: Transaction, region: Region, functions: Functions, now_ms: int) -> None:
-    """The mappings of the file are those that it asks for now, for the streams that there are."""
-    wanted = {}
-    for trigger in functions.registry.triggers:
-        # Also those that have ended: they are followed to their end.
-        for stream in streams.listed(tx, trigger.table, None, now_ms):
-            one = declared(functions, trigger, streams.arn_of(region, stream))
-            wanted[one.uuid] = one
-    for one in list(mapping.listed(tx)):
-        if one.uuid in wanted:
-            new = wanted.pop(one.uuid)
-            if replace(new, modified_ms=one.modified_ms) != one:
-                mapping.save(tx, replace(new, modified_ms=now_ms))
-        elif one.declared:
-            mapping.delete(tx, one.uuid)
-    made_by_request = {(one.stream_arn, one.function) for one in mapping.listed(tx) if not one.declared}
-    for one in wanted.values():
-        if (one.stream_arn, one.function) not in made_by_request:
-            mapping.create(tx, region, replace(one, modified_ms=now_ms), now_ms)
-
-
-def idle_triggers(snapshot: Snapshot, region: Region, functions: Functions) -> set[str]:
-    """What to say of the triggers that have nothing to follow yet."""
-    found = set()
-    for trigger in functions.registry.triggers:
-        table = region.catalog.find(snapshot, trigger.table)
-        if table is None or table.stream is None or not table.stream.enabled:
-            lacking = "there is no such table" if table is None else "the table has no stream"
-            found.add(f"the trigger of {trigger.table} for {trigger.function} waits: {lacking} in {region.name}")
-    return found
-
-
-def declared(functions: Functions, trigger: Trigger, stream_arn: str) -> Mapping:
-    name = str(uuid.uuid5(DECLARED, f"{stream_arn} {trigger.function}"))
-    on_failure = None if trigger.on_failure is None else functions.destination_arn(trigger.on_failure)
-    one = Mapping(name, trigger.function, stream_arn, on_failure=on_failure, declared=True)
-    return mapping.changed(one, dict(trigger.request))

@@ -22,12 +22,14 @@ CreateEventSourceMapping, with words in lower case: batch_size, maximum_retry_at
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -128,7 +130,9 @@ def _function(name: str, entry: dict[str, Any], base: Path) -> Function:
         if not all(c.isalnum() or c in "-_" for c in name) or len(name) > 64:
             raise ValueError("the name of a function has up to 64 letters, digits, - and _")
         command = entry.get("command")
-        if command is not None and not (isinstance(command, list) and command):
+        if command is not None and not (
+            command and isinstance(command, list) and all(isinstance(w, str) for w in command)
+        ):
             raise ValueError("command takes a list of words")
         if ":" not in entry.get("python", ":"):
             raise ValueError("python takes module:function")
@@ -140,12 +144,14 @@ def _function(name: str, entry: dict[str, Any], base: Path) -> Function:
             webhook=_url(entry.get("webhook")),
             timeout_s=float(entry.get("timeout", 60)),
             concurrency=int(entry.get("concurrency", 10)),
-            environment={key: str(value) for key, value in entry.get("environment", {}).items()},
-            headers=entry.get("headers", {}),
+            environment=_texts(entry.get("environment", {})),
+            headers=_texts(entry.get("headers", {})),
             description=entry.get("description", ""),
         )
-        if function.timeout_s <= 0 or function.concurrency < 1:
+        if not function.timeout_s > 0 or function.concurrency < 1:
             raise ValueError("timeout and concurrency are greater than zero")
+        if function.timeout_s > threading.TIMEOUT_MAX:
+            raise ValueError("timeout is longer than can be waited for")
     return function
 
 
@@ -155,7 +161,7 @@ def _destination(name: str, entry: dict[str, Any], base: Path) -> Destination:
         if len(entry.keys() & {"directory", "webhook"}) != 1:
             raise ValueError("a destination needs a directory or a webhook")
         directory = base / entry["directory"] if "directory" in entry else None
-        return Destination(name, directory, _url(entry.get("webhook")), entry.get("headers", {}))
+        return Destination(name, directory, _url(entry.get("webhook")), _texts(entry.get("headers", {})))
 
 
 def _triggers(
@@ -195,9 +201,15 @@ def _pattern(pattern: Any) -> str:
 
 
 def _url(url: str | None) -> str | None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise ValueError(f"{url}: a webhook is an http or https address")
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError(f"{url}: a webhook is an http or https address")
     return url
+
+
+def _texts(entry: dict[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in entry.items()}
 
 
 def _only(entry: dict[str, Any], known: set[str]) -> None:

@@ -39,6 +39,8 @@ _OPERATIONS: list[tuple[str, re.Pattern[str], Operation, int]] = [
     )
 ]
 
+_is_number = re.compile(r"-?[0-9]{1,10}").fullmatch
+
 # The service spells `message` with a small letter in these.
 _SMALL_MESSAGE = frozenset({"InvalidParameterValueException", "ResourceConflictException", "ValidationException"})
 
@@ -80,11 +82,12 @@ def _body(request: Request, operation: Operation, path: dict[str, str]) -> dict[
         kind = request.headers.get(b"x-amz-invocation-type")
         if kind is not None:
             body["InvocationType"] = kind.decode("latin-1")
+    elif request.body:
+        body = parse_body(request.body)
     else:
-        body = parse_body(request.body) if request.body else {}
-        body.update(parse_qsl(request.query.decode("latin-1")))
-    if "MaxItems" in body:
-        body["MaxItems"] = int(body["MaxItems"]) if str(body["MaxItems"]).isdigit() else body["MaxItems"]
+        body = dict(parse_qsl(request.query.decode("latin-1")))
+        if _is_number(count := body.get("MaxItems", "")):
+            body["MaxItems"] = int(count)
     return body | {name: unquote(value) for name, value in path.items()}
 
 
