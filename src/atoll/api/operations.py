@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from atoll import errors
-from atoll.api import account, items, multi, partiql, queries, shapes, streams, tables, tags, ttl
+from atoll.api import account, items, multi, queries, shapes, streams, tables, tags, ttl
+from atoll.api.partiql import statement as partiql
 from atoll.database.region import Region
 from atoll.storage.engine import Full
 

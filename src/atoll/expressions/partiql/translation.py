@@ -7,7 +7,7 @@
     EXISTS(SELECT ...)                  Checking: the Reading of an item
 
 A text is translated once. Its literals and its parameters are values with names (":0" and "?0"); `values_of` has the
-values for one execution. What a condition says about keys is for partiql_keys to find out, once the table is known.
+values for one execution. What a condition says about keys is for keys.py to find out, once the table is known.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from typing import NamedTuple, cast
 from atoll.errors import ApiError, validation
 from atoll.errors import expressions as expression_texts
 from atoll.errors import partiql as errors
-from atoll.expressions import operands, partiql_syntax, tree
-from atoll.expressions import partiql_tree as written
+from atoll.expressions import operands, tree
 from atoll.expressions.parser import COMPARATORS, CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
-from atoll.expressions.partiql_data import data, names_of
-from atoll.expressions.partiql_tree import Node
+from atoll.expressions.partiql import grammar
+from atoll.expressions.partiql import tree as written
+from atoll.expressions.partiql.literals import data, names_of
+from atoll.expressions.partiql.tree import Node
 from atoll.model import values as model
 from atoll.model.paths import Path
 from atoll.model.values import AttributeValue, Item
@@ -105,7 +106,7 @@ class Prepared(NamedTuple):
 
 @lru_cache(_STATEMENTS)
 def prepare(text: str) -> Prepared:
-    found, parameters = partiql_syntax.parse(text)
+    found, parameters = grammar.parse(text)
     translation = _Translation()
     try:
         statement = translation.statement(found)

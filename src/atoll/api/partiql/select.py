@@ -23,11 +23,12 @@ from atoll.database.format import Entry, Row
 from atoll.database.reads import Page, Range
 from atoll.errors import ApiError
 from atoll.errors import partiql as texts
-from atoll.expressions import condition, partiql_keys
+from atoll.expressions import condition
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyAttribute, KeyCondition
-from atoll.expressions.partiql import Column, Reading, Values
-from atoll.expressions.partiql_keys import Access
+from atoll.expressions.partiql import keys as partiql_keys
+from atoll.expressions.partiql.keys import Access
+from atoll.expressions.partiql.translation import Column, Reading, Values
 from atoll.expressions.projection import Projection
 from atoll.model import paths
 from atoll.model.values import AttributeValue, Item, compare

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from atoll.errors import ApiError
 from atoll.errors import partiql as errors
-from atoll.expressions.partiql_lexer import Token, name_of, place, tokens
-from atoll.expressions.partiql_tree import Delete, Exists, Insert, Node, Select, Statement, Update, java_name
+from atoll.expressions.partiql.lexer import Token, name_of, place, tokens
+from atoll.expressions.partiql.tree import Delete, Exists, Insert, Node, Select, Statement, Update, java_name
 
 T = TypeVar("T")
 

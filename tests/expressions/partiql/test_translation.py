@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from atoll.errors import ApiError
-from atoll.expressions import partiql, partiql_keys, tree
+from atoll.expressions import tree
 from atoll.expressions.keyrange import KeyCondition
-from atoll.expressions.partiql import Column, Deleting, Inserting, Reading, Updating
+from atoll.expressions.partiql import keys as partiql_keys
+from atoll.expressions.partiql import translation as partiql
+from atoll.expressions.partiql.translation import Column, Deleting, Inserting, Reading, Updating
 
 Message = Callable[..., str | None]
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from atoll import errors
-from atoll.api import partiql
+from atoll.api.partiql import statement as partiql
 
 OPERATIONS = {
     "ExecuteStatement": partiql.execute_statement,

@@ -11,8 +11,8 @@ from typing import Any
 from atoll import errors, limits
 from atoll.api import multi, queries
 from atoll.api.binding import resolve_table
-from atoll.api.partiql_items import Bound, Keyed, bind, keyed, read_key, refused, write_of
-from atoll.api.partiql_select import (
+from atoll.api.partiql.items import Bound, Keyed, bind, keyed, read_key, refused, write_of
+from atoll.api.partiql.select import (
     fingerprint,
     next_token,
     position_of,
@@ -29,7 +29,7 @@ from atoll.database.schema import Table
 from atoll.errors import multi as multi_texts
 from atoll.errors import partiql as texts
 from atoll.errors.capacity import THROTTLED
-from atoll.expressions.partiql import Checking, Deleting, Reading, Updating
+from atoll.expressions.partiql.translation import Checking, Deleting, Reading, Updating
 from atoll.model import values as model
 from atoll.storage.engine import Full, Snapshot, Transaction
 

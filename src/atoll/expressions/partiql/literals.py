@@ -9,7 +9,7 @@ from typing import Any
 
 from atoll.errors import partiql as errors
 from atoll.errors import values as value_texts
-from atoll.expressions.partiql_tree import Node, java_name
+from atoll.expressions.partiql.tree import Node, java_name
 from atoll.model import numbers
 from atoll.model.values import AttributeValue
 

@@ -8,14 +8,16 @@ from typing import Any
 from atoll import errors
 from atoll.api import items, keys
 from atoll.api.binding import resolve_table
-from atoll.api.partiql_select import check_columns, key_attributes, program
+from atoll.api.partiql.select import check_columns, key_attributes, program
 from atoll.database import writes
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import partiql as texts
-from atoll.expressions import partiql, partiql_keys, tree, update
+from atoll.expressions import tree, update
 from atoll.expressions.condition import Condition
-from atoll.expressions.partiql import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
+from atoll.expressions.partiql import keys as partiql_keys
+from atoll.expressions.partiql import translation
+from atoll.expressions.partiql.translation import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
 
@@ -51,8 +53,8 @@ class Bound:
 
 
 def bind(body: Body) -> Bound:
-    prepared = partiql.prepare(body["Statement"])
-    return Bound(prepared.statement, partiql.values_of(prepared, body.get("Parameters") or ()), body)
+    prepared = translation.prepare(body["Statement"])
+    return Bound(prepared.statement, translation.values_of(prepared, body.get("Parameters") or ()), body)
 
 
 # Single items
@@ -77,7 +79,7 @@ def keyed(bound: Bound, table: Table) -> Keyed:
     rest: partiql_keys.Terms = ()
     match bound.statement:
         case Inserting() as inserting:
-            key = _inserted_key(table, partiql.item_of(inserting, bound.values))
+            key = _inserted_key(table, translation.item_of(inserting, bound.values))
         case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
             key, rest = partiql_keys.item_key(where, key_attributes(table.keys.attributes), bound.values)
     return Keyed(bound, table, key, rest)
@@ -112,7 +114,7 @@ def write_of(one: Keyed) -> writes.Write:
     exists = tree.Function("attribute_exists", (tree.PathOperand((table.keys.names[0],)),))
     match bound.statement:
         case Inserting() as inserting:
-            image = items.image_of(partiql.item_of(inserting, bound.values))
+            image = items.image_of(translation.item_of(inserting, bound.values))
             absent = tree.Function("attribute_not_exists", exists.args)
             return items.put_of(table, image, _condition((absent,), bound), bound.shows_item)
         case Updating(actions=actions):

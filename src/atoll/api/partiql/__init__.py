@@ -1,0 +1,1 @@
+"""The operations that run PartiQL statements."""

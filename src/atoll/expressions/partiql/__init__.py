@@ -1,0 +1,1 @@
+"""The language of PartiQL statements, which become the same trees as expressions. Pure."""
