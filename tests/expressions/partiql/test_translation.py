@@ -1,4 +1,4 @@
-"""PartiQL statements become trees; what is no statement gets the service's texts."""
+"""Statements become trees; what DynamoDB does not support gets the service's texts."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import Any
 
 import pytest
 
-from atoll.errors import ApiError
 from atoll.expressions import tree
-from atoll.expressions.keyrange import KeyCondition
-from atoll.expressions.partiql import keys as partiql_keys
-from atoll.expressions.partiql import translation as partiql
-from atoll.expressions.partiql.translation import Column, Deleting, Inserting, Reading, Updating
+from atoll.expressions.partiql.prepared import item_of, prepare, values_of
+from atoll.expressions.partiql.statements import Column, Deleting, Inserting, Reading, Updating, Values
 
 Message = Callable[..., str | None]
 
 
-def prepared(text: str, *parameters: dict[str, Any]) -> tuple[Any, partiql.Values]:
-    found = partiql.prepare(text)
-    return found.statement, partiql.values_of(found, parameters)
+def prepared(text: str, *parameters: dict[str, Any]) -> tuple[Any, Values]:
+    found = prepare(text)
+    return found.statement, values_of(found, parameters)
 
 
 def pk(value: str = ":0") -> tree.ConditionNode:
@@ -44,7 +41,7 @@ def test_insert() -> None:
         "INSERT INTO Tab VALUE {'pk': ?, 'n': -1.50e1, 's': <<'a', 'b'>>, 'l': [1, null, {'t': true}]}", {"S": "x"}
     )
     assert isinstance(statement, Inserting)
-    assert partiql.item_of(statement, values) == {
+    assert item_of(statement, values) == {
         "pk": {"S": "x"},
         "n": {"N": "-15"},
         "s": {"SS": ["a", "b"]},
@@ -88,49 +85,14 @@ def test_conditions(text: str, expected: tree.ConditionNode) -> None:
     assert prepared(f"SELECT * FROM Tab WHERE {text}")[0].where == expected
 
 
-def test_long_statements_do_not_become_deep_trees() -> None:
+def test_long_conditions_do_not_become_deep_trees() -> None:
     statement, _ = prepared("SELECT * FROM Tab WHERE " + " OR ".join(["a = 1"] * 900))
     assert len(statement.where.terms) == 900
-    for text in ("a = 1" + " + 1" * 1500, "NOT " * 1500 + "a = 1", "a = " + "- " * 1500 + "1", "a = " + "[" * 1500):
-        with pytest.raises(ApiError, match="well formed"):
-            partiql.prepare(f"SELECT * FROM Tab WHERE {text}")
-
-
-def test_one_translation_serves_all_parameters() -> None:
-    text = "SELECT * FROM Tab WHERE pk = ?"
-    assert prepared(text, {"S": "a"})[0] is prepared(text, {"S": "b"})[0]
 
 
 def test_names_may_look_like_placeholders() -> None:
     statement, _ = prepared('SELECT "#a" FROM Tab WHERE ":b" = 1')
     assert statement.columns == (Column("#a", ("#a",)),)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "SELECT",
-        "SELECT * FROM",
-        "SELECT *, pk FROM Tab",
-        "SELECT * FROM Tab WHERE",
-        "SELECT * FROM Tab WHERE pk = 'p' AND",
-        "SELECT * FROM Tab WHERE pk == 'p'",
-        "SELECT * FROM Tab WHERE (pk = 'p'",
-        "SELECT * FROM Tab WHERE pk = 'p",
-        "SELECT * FROM Tab;;",
-        "SELECT size FROM Tab",
-        "SELECT é FROM Tab",
-        "INSERT INTO Tab VALUES {'pk': 'p'}",
-        "UPDATE Tab WHERE pk = 'p'",
-        "UPDATE Tab SET 'a' = 1 WHERE pk = 'p'",
-        "DELETE Tab WHERE pk = 'p'",
-        "EXISTS SELECT * FROM Tab",
-        "foo bar",
-        "SELECT * FROM Tab WHERE " + "(" * 2000 + "a = 1" + ")" * 2000,
-    ],
-)
-def test_what_is_no_partiql(text: str, message: Message) -> None:
-    assert message(partiql.prepare, text) == f"Statement wasn't well formed, can't be processed: {text}"
 
 
 @pytest.mark.parametrize(
@@ -194,131 +156,4 @@ def test_what_is_no_partiql(text: str, message: Message) -> None:
     ],
 )
 def test_what_dynamodb_does_not_support(text: str, expected: str, message: Message) -> None:
-    assert message(partiql.prepare, text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "parameters", "expected"),
-    [
-        ("SELECT * FROM Tab WHERE a = ?", [], "Number of parameters in request and statement don't match."),
-        (
-            "UPDATE Tab SET s = set_add(s, ?) WHERE pk = 1",
-            [{"S": "x"}],
-            "The second argument to SET_ADD must be a value with type SET at 1:28:1",
-        ),
-        (
-            "SELECT * FROM Tab WHERE a BETWEEN ? AND 1",
-            [{"N": "2"}],
-            "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound "
-            "operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
-        ),
-        (
-            "UPDATE Tab SET a = 1 REMOVE a.b WHERE pk = 1",
-            [],
-            "Two document paths overlap with each other; must remove or rewrite one of these paths; "
-            "path one: [a, b], path two: [a]",
-        ),
-    ],
-)
-def test_what_shows_only_with_the_values(
-    text: str, parameters: list[dict[str, Any]], expected: str, message: Message
-) -> None:
-    assert message(partiql.values_of, partiql.prepare(text), parameters) == expected
-
-
-# Keys
-
-PK, SK = [("pk", "S")], [("sk", "N")]
-
-
-def access(where: str) -> partiql_keys.Access:
-    statement, values = prepared(f"SELECT * FROM Tab WHERE {where}")
-    return partiql_keys.access(statement.where, PK, SK, values)
-
-
-@pytest.mark.parametrize(
-    ("where", "partitions", "exact"),
-    [
-        ("pk = 'p'", ["p"], True),
-        ("'p' = pk", ["p"], True),
-        ("pk = 'p' AND a = 1", ["p"], False),
-        ("pk IN ['p', 'q', 'p']", ["p", "q"], False),
-        ("pk = 'p' OR pk = 'q' AND a = 1", ["p", "q"], False),
-        ("pk = 'p' OR a = 1", None, False),
-        ("NOT pk = 'p'", None, False),
-        ("pk > 'p'", None, False),
-        ("a = 1", None, False),
-    ],
-)
-def test_partitions_that_a_condition_can_be_true_in(where: str, partitions: list[str] | None, exact: bool) -> None:
-    found = access(where)
-    assert found.partitions == (None if partitions is None else tuple(({"S": p},) for p in partitions))
-    assert found.exact == exact
-
-
-def test_conditions_on_the_sort_key() -> None:
-    found = access("1 < sk AND pk = 'p' AND sk BETWEEN 0 AND 9")
-    assert found.sort == (
-        KeyCondition((), (), ">", ({"N": "1"},)),
-        KeyCondition((), (), "BETWEEN", ({"N": "0"}, {"N": "9"})),
-    )
-    assert found.exact
-
-
-@pytest.mark.parametrize(
-    ("where", "expected"),
-    [
-        ("pk = 1", "Key attribute's data type should match its data type in table's schema: Key pk"),
-        ("pk <> 1", "One or more parameter values were invalid: Condition parameter type does not match schema type"),
-        ("pk = 'p' AND sk < 'a'", "Key attribute's data type should match its data type in table's schema: Key sk"),
-        *(
-            (where, "One or more parameter values were invalid: Condition parameter type does not match schema type")
-            for where in (
-                "pk = 'p' AND sk <> 'a'",
-                "pk = 'p' AND pk = 1",
-                "pk = 'p' AND sk > 0 AND sk < 'a'",
-                "pk IN ['p', 'q'] AND sk = 'a'",
-                "sk = 'a'",
-            )
-        ),
-        (
-            "pk = ''",
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
-            "empty string value. Key: pk",
-        ),
-        (
-            "pk.x = 1",
-            "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: pk",
-        ),
-    ],
-)
-def test_refused_conditions_on_keys(where: str, expected: str, message: Message) -> None:
-    assert message(access, where) == expected
-
-
-def item_key(where: str) -> Any:
-    statement, values = prepared(f"DELETE FROM Tab WHERE {where}")
-    return partiql_keys.item_key(statement.where, PK + SK, values)
-
-
-def test_the_item_that_a_write_means() -> None:
-    key, rest = item_key("a = 1 AND (pk = 'p' AND sk = 2)")
-    assert key == {"pk": {"S": "p"}, "sk": {"N": "2"}}
-    assert len(rest) == 1
-
-
-@pytest.mark.parametrize(
-    ("where", "expected"),
-    [
-        ("pk = 'p'", "Where clause does not contain a mandatory equality on all key attributes"),
-        ("pk = 'p' AND sk > 1", "Where clause does not contain a mandatory equality on all key attributes"),
-        ("pk = 'p' OR sk = 1", "Where clause does not contain a mandatory equality on all key attributes"),
-        ("pk = 1 AND sk = 1", "Key attribute's data type should match its data type in table's schema: Key pk"),
-        (
-            "pk = 'p' AND sk = 1 AND sk = 2",
-            "Multiple conditions on same key sk. Only single item Update/Insert/Delete are supported",
-        ),
-    ],
-)
-def test_writes_that_mean_no_single_item(where: str, expected: str, message: Message) -> None:
-    assert message(item_key, where) == expected
+    assert message(prepare, text) == expected

@@ -16,8 +16,8 @@ from atoll.errors import partiql as texts
 from atoll.expressions import tree, update
 from atoll.expressions.condition import Condition
 from atoll.expressions.partiql import keys as partiql_keys
-from atoll.expressions.partiql import translation
-from atoll.expressions.partiql.translation import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
+from atoll.expressions.partiql.prepared import item_of, prepare, values_of
+from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
 
@@ -53,8 +53,8 @@ class Bound:
 
 
 def bind(body: Body) -> Bound:
-    prepared = translation.prepare(body["Statement"])
-    return Bound(prepared.statement, translation.values_of(prepared, body.get("Parameters") or ()), body)
+    prepared = prepare(body["Statement"])
+    return Bound(prepared.statement, values_of(prepared, body.get("Parameters") or ()), body)
 
 
 # Single items
@@ -79,7 +79,7 @@ def keyed(bound: Bound, table: Table) -> Keyed:
     rest: partiql_keys.Terms = ()
     match bound.statement:
         case Inserting() as inserting:
-            key = _inserted_key(table, translation.item_of(inserting, bound.values))
+            key = _inserted_key(table, item_of(inserting, bound.values))
         case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
             key, rest = partiql_keys.item_key(where, key_attributes(table.keys.attributes), bound.values)
     return Keyed(bound, table, key, rest)
@@ -114,7 +114,7 @@ def write_of(one: Keyed) -> writes.Write:
     exists = tree.Function("attribute_exists", (tree.PathOperand((table.keys.names[0],)),))
     match bound.statement:
         case Inserting() as inserting:
-            image = items.image_of(translation.item_of(inserting, bound.values))
+            image = items.image_of(item_of(inserting, bound.values))
             absent = tree.Function("attribute_not_exists", exists.args)
             return items.put_of(table, image, _condition((absent,), bound), bound.shows_item)
         case Updating(actions=actions):

@@ -28,7 +28,7 @@ from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyAttribute, KeyCondition
 from atoll.expressions.partiql import keys as partiql_keys
 from atoll.expressions.partiql.keys import Access
-from atoll.expressions.partiql.translation import Column, Reading, Values
+from atoll.expressions.partiql.statements import Column, Reading, Values
 from atoll.expressions.projection import Projection
 from atoll.model import paths
 from atoll.model.values import AttributeValue, Item, compare

@@ -29,7 +29,7 @@ from atoll.database.schema import Table
 from atoll.errors import multi as multi_texts
 from atoll.errors import partiql as texts
 from atoll.errors.capacity import THROTTLED
-from atoll.expressions.partiql.translation import Checking, Deleting, Reading, Updating
+from atoll.expressions.partiql.statements import Checking, Deleting, Reading, Updating
 from atoll.model import values as model
 from atoll.storage.engine import Full, Snapshot, Transaction
 

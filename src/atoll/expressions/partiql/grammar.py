@@ -7,38 +7,14 @@
     delete    = DELETE FROM path [WHERE expression] [returning]
     returning = RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*"
 
-Expressions are PartiQL's in general: what DynamoDB does not support is refused later, with a text that tells it apart
-from what is no PartiQL at all. Binary operators bind by the levels of `_LEVELS`.
+Other clauses of PartiQL are read, too: they are refused with texts of their own, not as what is no PartiQL at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
-from atoll.errors import ApiError
 from atoll.errors import partiql as errors
-from atoll.expressions.partiql.lexer import Token, name_of, place, tokens
+from atoll.expressions.partiql.expressions import ExpressionParser
 from atoll.expressions.partiql.tree import Delete, Exists, Insert, Node, Select, Statement, Update, java_name
-
-T = TypeVar("T")
-
-
-_LEVELS = {
-    "OR": 1,
-    "AND": 2,
-    # NOT is 3
-    **dict.fromkeys(("=", "<>", "!=", "<", "<=", ">", ">=", "IN", "IS", "BETWEEN", "LIKE", "NOT"), 4),
-    "||": 5,
-    "+": 6,
-    "-": 6,
-    "*": 7,
-    "/": 7,
-    "%": 7,
-}
-_NOT, _COMPARISON, _CONCATENATION, _UNARY = 3, 4, 5, 8
-_DEPTH = 100
-_CONSTANTS = {"TRUE": "true", "FALSE": "false", "NULL": "null", "MISSING": "missing"}
 
 
 def parse(text: str) -> tuple[Statement, int]:
@@ -54,50 +30,7 @@ def parse(text: str) -> tuple[Statement, int]:
     return statement, parser.parameters
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = tokens(text)
-        self.index = 0
-        self.kind = self.tokens[0].kind
-        self.depth = 0
-        self.parameters = 0
-        self.faults: list[ApiError] = []
-        """Of well-formed text; a syntax error anywhere comes first."""
-
-    # Tokens
-
-    def next(self) -> Token:
-        token = self.tokens[self.index]
-        if token.kind == "other":
-            raise self.malformed()
-        if token.kind != "END":
-            self.index += 1
-            self.kind = self.tokens[self.index].kind
-        return token
-
-    def expect(self, *kinds: str) -> Token:
-        if self.kind not in kinds:
-            raise self.malformed()
-        return self.next()
-
-    def accept(self, *kinds: str) -> Token | None:
-        return self.next() if self.kind in kinds else None
-
-    def malformed(self) -> ApiError:
-        return errors.Malformed(self.text)
-
-    def list_of(self, element: Callable[[], T]) -> tuple[T, ...]:
-        found = [element()]
-        while self.accept(","):
-            found.append(element())
-        return tuple(found)
-
-    def at(self, token: Token) -> str:
-        return place(self.text, token)
-
-    # Statements
-
+class _Parser(ExpressionParser):
     def statement(self) -> Statement | None:
         match self.kind:
             case "SELECT" | "PIVOT":
@@ -254,167 +187,3 @@ class _Parser:
             self.expect(")")
             return Exists(select)
         raise self.malformed()
-
-    # Expressions
-
-    def expression(self, level: int = 1) -> Node:
-        """All operators that bind at least as tightly as `level`."""
-        self.depth += 1
-        if self.depth > _DEPTH:
-            raise self.malformed()
-        if self.kind == "NOT" and level <= _NOT:
-            operator = self.next()
-            left = Node("operator", self.at(operator), "NOT", (self.expression(_NOT),))
-        else:
-            left = self.unary()
-        height = 0
-        while _LEVELS.get(self.kind, 0) >= level:
-            height += self.kind not in ("AND", "OR")
-            if height > _DEPTH:
-                raise self.malformed()
-            left = self.binary(left)
-        self.depth -= 1
-        return left
-
-    def binary(self, left: Node) -> Node:
-        operator = self.next()
-        at = self.at(operator)
-        match operator.kind:
-            case "NOT":
-                return Node("operator", at, "NOT", (self.negated(left),))
-            case "IS":
-                negation = self.accept("NOT")
-                type_ = self.expect("NULL", "MISSING")
-                found = Node("operator", at, f"IS {type_.kind}", (left,))
-                return Node("operator", at, "NOT", (found,)) if negation else found
-            case "BETWEEN" | "LIKE" | "IN":
-                return self.comparison(left, operator)
-        symbol = "<>" if operator.kind == "!=" else operator.kind
-        right = self.expression(_LEVELS[operator.kind] + 1)
-        if symbol in ("AND", "OR") and left.kind == "operator" and left.value == symbol:
-            return Node("operator", at, symbol, (*left.args, right))  # long chains must not become deep trees
-        return Node("operator", at, symbol, (left, right))
-
-    def negated(self, left: Node) -> Node:
-        return self.comparison(left, self.expect("BETWEEN", "LIKE", "IN"))
-
-    def comparison(self, left: Node, operator: Token) -> Node:
-        right = self.expression(_CONCATENATION)
-        if operator.kind == "BETWEEN":
-            self.expect("AND")
-            return Node("operator", self.at(operator), "BETWEEN", (left, right, self.expression(_CONCATENATION)))
-        if operator.kind == "LIKE" and self.accept("ESCAPE"):
-            self.expression(_CONCATENATION)
-        return Node("operator", self.at(operator), operator.kind, (left, right))
-
-    def unary(self) -> Node:
-        operator = self.accept("+", "-")
-        if operator is None:
-            return self.path()
-        operand = self.expression(_UNARY)
-        if operand.kind == "number":
-            sign = "-" if operator.kind == "-" else ""
-            return Node("number", operand.at, sign + operand.value)
-        return Node("operator", self.at(operator), operator.kind, (operand,))
-
-    def path(self) -> Node:
-        start = self.primary()
-        steps: list[Node] = []
-        while self.kind in (".", "["):
-            if self.next().kind == ".":
-                token = self.expect("name", "quoted", "*")
-                steps.append(Node("all" if token.kind == "*" else "name", self.at(token), name_of(token)))
-            else:
-                steps.append(self.expression())
-                self.expect("]")
-        return Node("path", start.at, tuple(steps), (start,)) if steps else start
-
-    def reference(self) -> Node:
-        """A path where nothing else may stand."""
-        found = self.path()
-        if found.kind not in ("name", "path"):
-            raise self.malformed()
-        return found
-
-    def primary(self) -> Node:
-        token = self.tokens[self.index]
-        at = self.at(token)
-        if token.kind in _CONSTANTS:
-            return Node(_CONSTANTS[self.next().kind], at, token.text)
-        if self.tokens[min(self.index + 1, len(self.tokens) - 1)].kind == "(" and token.text.lower() in _CALLABLE:
-            return self.call()
-        match token.kind:
-            case "name":
-                self.next()
-                return self.arguments(token) if self.kind == "(" else Node("name", at, token.text)
-            case "quoted":
-                return Node("name", at, name_of(self.next()))
-            case "@":
-                self.next()
-                return Node("name", at, name_of(self.expect("name", "quoted")))
-            case "string":
-                return Node("string", at, self.next().text[1:-1].replace("''", "'"))
-            case "number":
-                return Node("number", at, self.next().text)
-            case "ion":
-                return Node("ion", at, self.next().text[1:-1])
-            case "?":
-                self.next()
-                self.parameters += 1
-                return Node("parameter", at, self.parameters - 1)
-            case "(" | "[" | "<<" | "{":
-                return self.collection()
-            case "SELECT" | "CASE":
-                # Of what follows only the end is looked for.
-                self.faults.append(errors.unsupported_token(token.kind, at))
-                self.skip()
-                return Node("null", at)
-        raise self.malformed()
-
-    def call(self) -> Node:
-        token = self.next()
-        return self.arguments(token)
-
-    def arguments(self, function: Token) -> Node:
-        self.expect("(")
-        args: tuple[Node, ...] = ()
-        if self.accept("*"):
-            pass
-        elif self.kind != ")":
-            args = self.list_of(self.expression)
-        self.expect(")")
-        return Node("call", self.at(function), function.text.lower(), args)
-
-    def collection(self) -> Node:
-        token = self.next()
-        kind, end = {"(": ("seq", ")"), "[": ("list", "]"), "<<": ("bag", ">>"), "{": ("struct", "}")}[token.kind]
-        if self.accept(end):
-            if kind == "seq":
-                raise self.malformed()
-            return Node(kind, self.at(token), ())
-        if kind == "struct":
-            members = self.list_of(self.member)
-            self.expect(end)
-            return Node(kind, self.at(token), tuple(key for key, _ in members), tuple(value for _, value in members))
-        found = self.list_of(self.expression)
-        self.expect(end)
-        return Node(kind, self.at(token), (), found)
-
-    def member(self) -> tuple[Node, Node]:
-        key = self.expression()
-        self.expect(":")
-        return key, self.expression()
-
-    def skip(self) -> None:
-        depth = 0
-        while self.kind != "END" and not (depth == 0 and self.kind in (")", ";")):
-            depth += {"(": 1, ")": -1}.get(self.next().kind, 0)
-
-
-# Functions whose names are keywords.
-_CALLABLE = frozenset(
-    """
-    avg bit_length cast char_length character_length coalesce count date_add date_diff exists extract lower max min
-    nullif octet_length position size substring sum trim upper
-    """.split()
-)

@@ -1,186 +1,42 @@
-"""PartiQL statements become the same trees as expressions.
-
-    SELECT m.x FROM T.I WHERE pk = ?    Reading: table, index, columns, condition
-    INSERT INTO T VALUE {'pk': ?}       Inserting: table, item
-    UPDATE T SET a = a + 1 WHERE ...    Updating: table, actions, condition
-    DELETE FROM T WHERE ...             Deleting: table, condition
-    EXISTS(SELECT ...)                  Checking: the Reading of an item
-
-A text is translated once. Its literals and its parameters are values with names (":0" and "?0"); `values_of` has the
-values for one execution. What a condition says about keys is for keys.py to find out, once the table is known.
-"""
+"""PartiQL statements as written become statements that mean something."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import cast
 
-from atoll.errors import ApiError, validation
+from atoll.errors import ApiError
 from atoll.errors import expressions as expression_texts
 from atoll.errors import partiql as errors
-from atoll.expressions import operands, tree
+from atoll.expressions import tree
 from atoll.expressions.parser import COMPARATORS, CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
-from atoll.expressions.partiql import grammar
 from atoll.expressions.partiql import tree as written
 from atoll.expressions.partiql.literals import data, names_of
+from atoll.expressions.partiql.statements import (
+    Checking,
+    Column,
+    Deleting,
+    Inserting,
+    Reading,
+    SetOperand,
+    Statement,
+    Updating,
+    Values,
+)
 from atoll.expressions.partiql.tree import Node
 from atoll.model import values as model
 from atoll.model.paths import Path
-from atoll.model.values import AttributeValue, Item
-
-Values = dict[str, AttributeValue]
-
-_STATEMENTS = 512  # remembered; those with literals may come only once, and each may have 8 KB
-_TYPES_OF_STATEMENT = 64
-
-
-class Column(NamedTuple):
-    name: str
-    """The last step of the path: it is all that the answer shows of it."""
-    path: Path
-
-
-class SetOperand(NamedTuple):
-    """What a set function is given, which has to be a set."""
-
-    function: str
-    value: str
-    at: str
-    """Where its other argument is: that is the place that the service tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    table: str
-    index: str | None
-    columns: tuple[Column, ...] | None
-    where: tree.ConditionNode | None
-    order: tuple[tuple[str, bool], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Inserting:
-    table: str
-    members: tuple[tuple[str, str], ...]
-    """Attributes and the names of their values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Updating:
-    table: str
-    actions: tuple[tree.Action, ...]
-    sets: tuple[SetOperand, ...]
-    where: tree.ConditionNode | None
-    returning: tuple[str, str] | None
-    """ALL or MODIFIED, OLD or NEW."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deleting:
-    table: str
-    where: tree.ConditionNode | None
-    returning: tuple[str, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Checking:
-    reading: Reading
-
-
-Statement = Reading | Inserting | Updating | Deleting | Checking
-
-
-class Prepared(NamedTuple):
-    statement: Statement
-    literals: Values
-    parameters: int
-    depends_on_content: bool
-    """Whether there are faults that not even the types of the values tell."""
-    checked: set[tuple[str, ...]]
-    """Types of parameters that the statement was found to be without fault with."""
-
-
-@lru_cache(_STATEMENTS)
-def prepare(text: str) -> Prepared:
-    found, parameters = grammar.parse(text)
-    translation = _Translation()
-    try:
-        statement = translation.statement(found)
-    except expression_texts.Fault as fault:
-        raise validation(fault.args[0]) from None
-    depends = any(
-        isinstance(node, tree.Between) or (isinstance(node, tree.Function) and node.name == "attribute_type")
-        for node in tree.walk(_condition_of(statement))
-    )
-    return Prepared(statement, translation.literals, parameters, depends, set())
-
-
-def _condition_of(statement: Statement) -> tree.ConditionNode | None:
-    match statement:
-        case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
-            return where
-    return None
-
-
-def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Values:
-    """All values that the statement runs with. Checks the parameters and makes them canonical."""
-    for value in parameters:
-        model.check_value(value)
-    if len(parameters) < prepared.parameters:
-        raise errors.parameter_count()
-    values = {**prepared.literals, **{f"?{index}": value for index, value in enumerate(parameters)}}
-    types = tuple([next(iter(value)) for value in parameters[: prepared.parameters]])
-    if types not in prepared.checked or prepared.depends_on_content:
-        _check_operands(prepared.statement, values)
-        if len(prepared.checked) >= _TYPES_OF_STATEMENT:
-            prepared.checked.clear()
-        prepared.checked.add(types)
-    return values
-
-
-def item_of(inserting: Inserting, values: Values) -> Item:
-    return {name: values[value] for name, value in inserting.members}
-
-
-class _AnyName(dict[str, str]):
-    """Statements have no placeholders: each name stands for itself."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __missing__(self, name: str) -> str:
-        return name
-
-
-_NAMES = _AnyName()
-
-
-def _check_operands(statement: Statement, values: Values) -> None:
-    """Faults that show only with the values. Of two paths that overlap, texts name them the other way round than those
-    of expressions do."""
-    where = _condition_of(statement)
-    try:
-        match statement:
-            case Reading(columns=columns):
-                paths = [tree.PathOperand(column.path) for column in columns or ()]
-                operands.check_projection(tuple(paths[::-1]), _NAMES, values)
-            case Updating(actions=actions, sets=sets):
-                for function, value, at in sets:
-                    if next(iter(values[value])) not in ("SS", "NS", "BS"):
-                        raise errors.set_function_value(function, at)
-                operands.check_update(actions[::-1], _NAMES, values)
-        if where is not None:
-            operands.check_condition(where, _NAMES, values)
-    except expression_texts.Fault as fault:
-        raise validation(fault.args[0]) from None
-
 
 _is_table_name = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:.*").fullmatch
 _SET_FUNCTIONS: dict[str, type[tree.Add] | type[tree.Delete]] = {"set_add": tree.Add, "set_delete": tree.Delete}
+
+
+def translate(found: written.Statement) -> tuple[Statement, Values]:
+    """The statement, and the values of its literals."""
+    translation = _Translation()
+    return translation.statement(found), translation.literals
 
 
 @dataclass(slots=True)

@@ -1,0 +1,107 @@
+"""A PartiQL statement is translated once per text, and checked once per types of its parameters.
+
+`prepare` has the statement, `values_of` all values that one execution runs with: literals and parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from atoll.errors import expressions as expression_texts
+from atoll.errors import partiql as errors
+from atoll.errors import validation
+from atoll.expressions import operands, tree
+from atoll.expressions.partiql import grammar
+from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
+from atoll.expressions.partiql.translation import translate
+from atoll.model import values as model
+from atoll.model.values import AttributeValue, Item
+
+_STATEMENTS = 512  # remembered; those with literals may come only once, and each may have 8 KB
+_TYPES_OF_STATEMENT = 64
+
+
+class Prepared(NamedTuple):
+    statement: Statement
+    literals: Values
+    parameters: int
+    depends_on_content: bool
+    """Whether there are faults that not even the types of the values tell."""
+    checked: set[tuple[str, ...]]
+    """Types of parameters that the statement was found to be without fault with."""
+
+
+@lru_cache(_STATEMENTS)
+def prepare(text: str) -> Prepared:
+    found, parameters = grammar.parse(text)
+    try:
+        statement, literals = translate(found)
+    except expression_texts.Fault as fault:
+        raise validation(fault.args[0]) from None
+    depends = any(
+        isinstance(node, tree.Between) or (isinstance(node, tree.Function) and node.name == "attribute_type")
+        for node in tree.walk(_condition_of(statement))
+    )
+    return Prepared(statement, literals, parameters, depends, set())
+
+
+def _condition_of(statement: Statement) -> tree.ConditionNode | None:
+    match statement:
+        case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
+            return where
+    return None
+
+
+def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Values:
+    """All values that the statement runs with. Checks the parameters and makes them canonical."""
+    for value in parameters:
+        model.check_value(value)
+    if len(parameters) < prepared.parameters:
+        raise errors.parameter_count()
+    values = {**prepared.literals, **{f"?{index}": value for index, value in enumerate(parameters)}}
+    types = tuple([next(iter(value)) for value in parameters[: prepared.parameters]])
+    if types not in prepared.checked or prepared.depends_on_content:
+        _check_operands(prepared.statement, values)
+        if len(prepared.checked) >= _TYPES_OF_STATEMENT:
+            prepared.checked.clear()
+        prepared.checked.add(types)
+    return values
+
+
+def item_of(inserting: Inserting, values: Values) -> Item:
+    return {name: values[value] for name, value in inserting.members}
+
+
+class _AnyName(dict[str, str]):
+    """Statements have no placeholders: each name stands for itself."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+_NAMES = _AnyName()
+
+
+def _check_operands(statement: Statement, values: Values) -> None:
+    """Faults that show only with the values. Of two paths that overlap, texts name them the other way round than those
+    of expressions do."""
+    where = _condition_of(statement)
+    try:
+        match statement:
+            case Reading(columns=columns):
+                paths = [tree.PathOperand(column.path) for column in columns or ()]
+                operands.check_projection(tuple(paths[::-1]), _NAMES, values)
+            case Updating(actions=actions, sets=sets):
+                for function, value, at in sets:
+                    if next(iter(values[value])) not in ("SS", "NS", "BS"):
+                        raise errors.set_function_value(function, at)
+                operands.check_update(actions[::-1], _NAMES, values)
+        if where is not None:
+            operands.check_condition(where, _NAMES, values)
+    except expression_texts.Fault as fault:
+        raise validation(fault.args[0]) from None

@@ -1,0 +1,77 @@
+"""What PartiQL statements mean, in the trees of expressions.
+
+    SELECT m.x FROM T.I WHERE pk = ?    Reading: table, index, columns, condition
+    INSERT INTO T VALUE {'pk': ?}       Inserting: table, item
+    UPDATE T SET a = a + 1 WHERE ...    Updating: table, actions, condition
+    DELETE FROM T WHERE ...             Deleting: table, condition
+    EXISTS(SELECT ...)                  Checking: the Reading of an item
+
+Literals and parameters are values with names (":0" and "?0").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from atoll.expressions import tree
+from atoll.model.paths import Path
+from atoll.model.values import AttributeValue
+
+Values = dict[str, AttributeValue]
+
+
+class Column(NamedTuple):
+    name: str
+    """The last step of the path: it is all that the answer shows of it."""
+    path: Path
+
+
+class SetOperand(NamedTuple):
+    """What a set function is given, which has to be a set."""
+
+    function: str
+    value: str
+    at: str
+    """Where its other argument is: that is the place that the service tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    table: str
+    index: str | None
+    columns: tuple[Column, ...] | None
+    where: tree.ConditionNode | None
+    order: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inserting:
+    table: str
+    members: tuple[tuple[str, str], ...]
+    """Attributes and the names of their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updating:
+    table: str
+    actions: tuple[tree.Action, ...]
+    sets: tuple[SetOperand, ...]
+    where: tree.ConditionNode | None
+    returning: tuple[str, str] | None
+    """ALL or MODIFIED, OLD or NEW."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    table: str
+    where: tree.ConditionNode | None
+    returning: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    reading: Reading
+
+
+Statement = Reading | Inserting | Updating | Deleting | Checking
