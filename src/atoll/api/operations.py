@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from atoll import errors
 from atoll.api import account, items, multi, queries, shapes, streams, tables, tags, ttl
-from atoll.api.partiql import statement as partiql
+from atoll.api.partiql.batch import batch_execute_statement
+from atoll.api.partiql.statement import execute_statement
+from atoll.api.partiql.transaction import execute_transaction
 from atoll.database.region import Region
 from atoll.storage.engine import Full
 
@@ -46,9 +48,9 @@ _FUNCTIONS: dict[Service, dict[str, Function]] = {
         "BatchWriteItem": multi.batch_write_item,
         "TransactGetItems": multi.transact_get_items,
         "TransactWriteItems": multi.transact_write_items,
-        "ExecuteStatement": partiql.execute_statement,
-        "BatchExecuteStatement": partiql.batch_execute_statement,
-        "ExecuteTransaction": partiql.execute_transaction,
+        "ExecuteStatement": execute_statement,
+        "BatchExecuteStatement": batch_execute_statement,
+        "ExecuteTransaction": execute_transaction,
         "CreateTable": tables.create_table,
         "DescribeTable": tables.describe_table,
         "ListTables": tables.list_tables,

@@ -7,57 +7,21 @@ from typing import Any
 
 from atoll import errors
 from atoll.api import items, keys
-from atoll.api.binding import resolve_table
+from atoll.api.partiql.bound import Bound
 from atoll.api.partiql.select import check_columns, key_attributes, program
+from atoll.capacity import writing
+from atoll.capacity.units import Consumed
 from atoll.database import writes
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import partiql as texts
 from atoll.expressions import tree, update
 from atoll.expressions.condition import Condition
-from atoll.expressions.partiql import keys as partiql_keys
-from atoll.expressions.partiql.prepared import item_of, prepare, values_of
-from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
+from atoll.expressions.partiql.keys import Terms, item_key, joined
+from atoll.expressions.partiql.prepared import item_of
+from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Reading, Updating
 from atoll.model.values import Item
-from atoll.storage.engine import Snapshot
-
-Body = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A statement with its values."""
-
-    statement: Statement
-    values: Values
-    body: Body
-
-    @property
-    def table_name(self) -> str:
-        match self.statement:
-            case Checking(reading):
-                return reading.table
-            case Reading(table=table) | Inserting(table=table) | Updating(table=table) | Deleting(table=table):
-                return table
-
-    @property
-    def is_read(self) -> bool:
-        return isinstance(self.statement, Reading)
-
-    @property
-    def shows_item(self) -> bool:
-        return self.body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-
-    def table(self, region: Region, snapshot: Snapshot, now_ms: int) -> Table:
-        return region.catalog.usable(snapshot, resolve_table(region, self.table_name), now_ms)
-
-
-def bind(body: Body) -> Bound:
-    prepared = prepare(body["Statement"])
-    return Bound(prepared.statement, values_of(prepared, body.get("Parameters") or ()), body)
-
-
-# Single items
+from atoll.storage.engine import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +31,7 @@ class Keyed:
     bound: Bound
     table: Table
     key: Item
-    rest: partiql_keys.Terms
+    rest: Terms
     """What the condition demands beside the key."""
 
     def row_key(self) -> bytes:
@@ -76,12 +40,12 @@ class Keyed:
 
 
 def keyed(bound: Bound, table: Table) -> Keyed:
-    rest: partiql_keys.Terms = ()
+    rest: Terms = ()
     match bound.statement:
         case Inserting() as inserting:
             key = _inserted_key(table, item_of(inserting, bound.values))
         case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
-            key, rest = partiql_keys.item_key(where, key_attributes(table.keys.attributes), bound.values)
+            key, rest = item_key(where, key_attributes(table.keys.attributes), bound.values)
     return Keyed(bound, table, key, rest)
 
 
@@ -130,15 +94,44 @@ def write_of(one: Keyed) -> writes.Write:
     raise AssertionError(bound.statement)
 
 
-def _if_there(exists: tree.Function, rest: partiql_keys.Terms) -> partiql_keys.Terms:
+def _if_there(exists: tree.Function, rest: Terms) -> Terms:
     """To delete an item that is not there succeeds, whatever else the statement demands of it."""
-    joined = partiql_keys.joined(rest)
-    return () if joined is None else (tree.Or((tree.Not(exists), joined)),)
+    demanded = joined(rest)
+    return () if demanded is None else (tree.Or((tree.Not(exists), demanded)),)
 
 
-def _condition(terms: partiql_keys.Terms, bound: Bound) -> Condition | None:
-    joined = partiql_keys.joined(terms)
-    return None if joined is None else program(joined).with_values(bound.values)
+def _condition(terms: Terms, bound: Bound) -> Condition | None:
+    whole = joined(terms)
+    return None if whole is None else program(whole).with_values(bound.values)
+
+
+async def write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Result, Consumed]:
+    """What its condition refused is charged, and is a result; other refusals are raised."""
+    now_ms = region.clock.now_ms()
+
+    def attempt(tx: Transaction) -> tuple[writes.Write, writing.Result]:
+        one = write_of(keyed(bound, bound.table(region, tx, now_ms)))
+        return one, writing.execute(tx, region, one)
+
+    one, result = await region.transact(attempt)
+    return one, result, writing.charged(region, one, result)
+
+
+def returned(bound: Bound, done: writes.Write, outcome: writes.Outcome) -> Any:
+    """The item that RETURNING asks for, None if there is nothing to show."""
+    returning = bound.statement.returning if isinstance(bound.statement, Updating | Deleting) else None
+    if returning is None:
+        return None
+    what, when = returning
+    if when == "OLD":
+        item = outcome.old.item if outcome.old is not None else None
+    else:
+        item = outcome.new.item if outcome.new is not None else None
+    if item is not None and what == "MODIFIED":
+        assert isinstance(done, writes.Update)
+        assert done.update is not None
+        item = done.update.touched(item)
+    return item or None
 
 
 def refused(bound: Bound, refusal: errors.ApiError) -> errors.ApiError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cmp_to_key, lru_cache
 from typing import Any, NamedTuple
@@ -184,10 +183,6 @@ def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
 def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
     """What batches and transactions show of a row: each column in its place, as a projection expression does."""
     return row.fragment if columns is None else paths.project(row.item, [column.path for column in columns])
-
-
-def fingerprint(statement: str, parameters: list[AttributeValue] | None) -> str:
-    return hashlib.sha256(orjson.dumps([statement, parameters or []], option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
 def next_token(position: Position, fingerprint: str) -> str:

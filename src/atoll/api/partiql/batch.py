@@ -1,0 +1,109 @@
+"""BatchExecuteStatement: each statement by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from atoll import errors
+from atoll.api.partiql.bound import Bound, bind
+from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
+from atoll.api.partiql.select import projected
+from atoll.capacity import reading, throttling
+from atoll.capacity.units import MODES, Consumed, answers, read_units
+from atoll.database import reads
+from atoll.database.format import Row
+from atoll.database.region import Region
+from atoll.errors import multi as multi_texts
+from atoll.errors import partiql as texts
+from atoll.errors.capacity import THROTTLED
+from atoll.expressions.partiql.statements import Checking, Reading
+from atoll.storage.engine import Full, Snapshot
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+Result = tuple[Keyed, bytes] | errors.ApiError
+"""A statement with the key of its row, or what is wrong with it."""
+
+
+async def batch_execute_statement(region: Region, body: Body) -> Answer:
+    """Only what is wrong with the batch fails all of its statements."""
+    bounds = [_bound_or_refusal(statement) for statement in body["Statements"]]
+    if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
+        raise texts.batch_mixed()
+
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> tuple[list[Result], dict[bytes, Row | None]]:
+        found = [_located(region, snapshot, bound, now_ms) for bound in bounds]
+        located = [result for result in found if isinstance(result, tuple)]
+        if len({row_key for _, row_key in located}) < len(located):
+            raise multi_texts.duplicate_keys()
+        selected = [row_key for one, row_key in located if one.bound.is_read]
+        return found, dict(zip(selected, reads.get_many(snapshot, selected), strict=True))
+
+    found, rows = await region.read(read)
+    done = await asyncio.gather(*(_batch_response(region, one, rows) for one in found))
+    answer: Answer = {"Responses": [response for response, _ in done]}
+    mode = body.get("ReturnConsumedCapacity")
+    if mode in MODES:
+        answer["ConsumedCapacity"] = answers([consumed for _, consumed in done if consumed is not None], mode)
+    return answer
+
+
+def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:
+    try:
+        bound = bind(body)
+    except errors.ApiError as refusal:
+        if refusal.code not in texts.BATCH_CODES:
+            raise  # parameters that cannot even be read
+        return refusal
+    return texts.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
+
+
+def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError, now_ms: int) -> Result:
+    if isinstance(bound, errors.ApiError):
+        return bound
+    try:
+        table = bound.table(region, snapshot, now_ms)
+        one = read_key(bound, table, texts.single_item_only()) if bound.is_read else keyed(bound, table)
+        return one, one.row_key()
+    except errors.ApiError as refusal:
+        return refusal
+
+
+async def _batch_response(
+    region: Region, located: Result, rows: dict[bytes, Row | None]
+) -> tuple[Answer, Consumed | None]:
+    if isinstance(located, errors.ApiError):
+        return {"Error": texts.batch_error(located)}, None
+    one, row_key = located
+    response: Answer = {"TableName": one.bound.table_name}
+    if isinstance(one.bound.statement, Reading):
+        consumed = Consumed(one.table, "Read", one.table.name)
+        row = rows[row_key]
+        if row is not None:
+            response["Item"] = projected(one.bound.statement.columns, row)
+        consistent = one.bound.body.get("ConsistentRead") is True
+        consumed.table = read_units(reads.size_of(row), consistent=consistent)
+        try:
+            reading.settle(region, consumed)
+        except errors.ApiError as refusal:
+            return {"TableName": one.bound.table_name, "Error": texts.batch_error(refusal)}, None
+        return response, consumed
+    try:
+        done, result, consumed = await write(region, one.bound)
+    except Full:  # others of the batch may have gone through
+        return {**response, "Error": texts.batch_error(errors.internal())}, None
+    except errors.ApiError as refusal:
+        response["Error"] = texts.batch_error(refusal)
+        if refusal.code in THROTTLED:
+            return response, None
+        consumed = Consumed(one.table, "Write", one.table.name, table=1.0)
+        throttling.charge(region, [consumed])  # what did not go through is charged all the same
+        return response, consumed
+    if isinstance(result, errors.ConditionFailed):
+        return {**response, "Error": texts.batch_error(refused(one.bound, result))}, consumed
+    item = returned(one.bound, done, result)
+    return response if item is None else {**response, "Item": item}, consumed

@@ -1,0 +1,140 @@
+"""ExecuteTransaction: statements that are all done, or none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from atoll import errors, limits
+from atoll.api import multi
+from atoll.api.partiql.bound import Bound, bind
+from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
+from atoll.api.partiql.select import projected
+from atoll.capacity import reading
+from atoll.capacity.units import MODES, answers, written
+from atoll.database import reads, writes
+from atoll.database.format import Row
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import multi as multi_texts
+from atoll.errors import partiql as texts
+from atoll.expressions.partiql.statements import Checking, Deleting, Reading, Updating
+from atoll.model import values as model
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+async def execute_transaction(region: Region, body: Body) -> Answer:
+    statements: list[Body] = body["TransactStatements"]
+    bounds = [_bound_in_transaction(index, statement) for index, statement in enumerate(statements)]
+    kinds = {bound.is_read for bound in bounds}
+    if len(kinds) > 1:
+        raise texts.transaction_mixed()
+    if sum(model.value_size(value) for bound in bounds for value in bound.values.values()) > limits.TRANSACTION_BYTES:
+        raise multi_texts.transaction_too_large()
+    mode = body.get("ReturnConsumedCapacity")
+    if kinds == {True}:
+        return await _read_transaction(region, bounds, mode)
+    return await _write_transaction(region, bounds, body, mode)
+
+
+def _bound_in_transaction(index: int, body: Body) -> Bound:
+    try:
+        bound = bind(body)
+        statement = bound.statement
+        if isinstance(statement, Updating | Deleting) and statement.returning is not None:
+            raise texts.transaction_returning()
+        if isinstance(statement, Reading) and statement.index is not None:
+            raise texts.transaction_index()
+    except errors.ApiError as refusal:
+        if refusal.code != "ValidationException" or isinstance(refusal, texts.Malformed):
+            raise
+        raise texts.in_transaction(index, refusal) from None
+    return bound
+
+
+def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_ms: int) -> list[Keyed]:
+    """Statements whose conditions do not fit their table cancel the transaction, before one item twice is told."""
+    pairs = enumerate(zip(bounds, [bound.table(region, snapshot, now_ms) for bound in bounds], strict=True))
+    found, refusals = writes.attempted(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
+    if any(refusals):
+        raise multi_texts.Cancelled(refusals)
+    return found
+
+
+class _Invalid(Exception):
+    """A statement that a transaction may not have: the whole request is at fault."""
+
+
+def _keyed_in_transaction(index: int, bound: Bound, table: Table) -> Keyed:
+    if bound.is_read:
+        refusal = texts.in_transaction(index, texts.transaction_select())
+        try:
+            return read_key(bound, table, refusal)
+        except errors.ApiError as error:
+            raise (_Invalid(error) if error is refusal else error) from None
+    if not isinstance(bound.statement, Checking):
+        return keyed(bound, table)
+    refusal = texts.in_transaction(index, texts.exists_form())
+    try:
+        one = keyed(bound, table)
+    except texts.KeyNotGiven:
+        raise _Invalid(refusal) from None
+    if not one.rest:
+        raise _Invalid(refusal)
+    return one
+
+
+async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str | None) -> Answer:
+    now_ms = region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> tuple[list[Keyed], list[Row | None]]:
+        found = _all_keyed(region, snapshot, bounds, now_ms)
+        return found, reads.get_many(snapshot, multi.distinct((one.row_key for one in found), bytes))
+
+    try:
+        found, rows = await region.read(read)
+        if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
+            raise multi_texts.transaction_too_large()
+        pairs = zip(found, rows, strict=True)
+        consumed = reading.settle_all(region, [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs])
+    except _Invalid as invalid:
+        raise invalid.args[0] from None
+    except multi_texts.Cancelled as cancelled:
+        raise multi_texts.transaction_cancelled(cancelled.refusals) from None
+    responses = []
+    for one, row in zip(found, rows, strict=True):
+        assert isinstance(one.bound.statement, Reading)
+        responses.append({} if row is None else {"Item": projected(one.bound.statement.columns, row)})
+    answer: Answer = {"Responses": responses}
+    if mode in MODES:
+        answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
+    return answer
+
+
+async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
+    now_ms = region.clock.now_ms()
+
+    def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
+        return [partial(write_of, one) for one in _all_keyed(region, tx, bounds, now_ms)]
+
+    of = "".join(bound.fingerprint() for bound in bounds)
+    try:
+        batch, outcomes = await multi.transact(region, attempts, body.get("ClientRequestToken"), of, now_ms)
+    except _Invalid as invalid:
+        raise invalid.args[0] from None
+    except multi_texts.Cancelled as cancelled:
+        refusals = [r and refused(bound, r) for bound, r in zip(bounds, cancelled.refusals, strict=True)]
+        raise multi_texts.transaction_cancelled(refusals) from None
+    names = [one.table.name for one in batch]
+    if outcomes is None:
+        consumed = await reading.find_done(region, names, batch)
+    else:
+        consumed = written(zip(names, batch, outcomes, strict=True), factor=2)
+    answer: Answer = {"Responses": []}
+    if mode in MODES:
+        answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
+    return answer
