@@ -214,8 +214,7 @@ def start_key(body: Body) -> Item | None:
         try:
             values.check_item(start)
         except ApiError as error:
-            # Of numbers and sets of numbers it is told bare.
-            if error.code != "ValidationException" or key_texts.told_bare(error):
+            if error.code != "ValidationException" or error.bare:
                 raise
             raise key_texts.start_key_invalid(error.message) from None
     return start

@@ -20,7 +20,8 @@ class ApiError(Exception):
     """An answer other than 200.
 
     `code` is the name without its prefix, `prefix` its family, `fields` are members beside `message`
-    (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`: see `drifting`.
+    (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`: see `drifting`; `bare`: see
+    `told_bare`.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class ApiError(Exception):
         self.prefix = prefix
         self.fields = fields
         self.drifts = False
+        self.bare = False
 
     @property
     def item(self) -> dict[str, Any]:
@@ -55,6 +57,12 @@ def drifting(error: ApiError) -> ApiError:
 def in_envelope(error: ApiError) -> ApiError:
     """An error of PutItem or UpdateItem as the service has worded it since 2026."""
     return validation(f"1 validation error detected: {error.message}") if error.drifts else error
+
+
+def told_bare(error: ApiError) -> ApiError:
+    """What is wrong with a value: an ExclusiveStartKey that has it is not called invalid beside it."""
+    error.bare = True
+    return error
 
 
 def validation(message: str) -> ApiError:

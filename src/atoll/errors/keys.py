@@ -55,14 +55,6 @@ def start_key_invalid(detail: str | None = None) -> ApiError:
     return validation("The provided starting key is invalid" + (f": {detail}" if detail else ""))
 
 
-_NUMBER_TEXTS = ("contains duplicates", "number set", "numeric value", "significant digits", "number with magnitude")
-
-
-def told_bare(error: ApiError) -> bool:
-    """Whether an ExclusiveStartKey with this fault in its values is not called invalid beside it."""
-    return any(text in str(error.message) for text in _NUMBER_TEXTS)
-
-
 def start_key_unlike_condition() -> ApiError:
     return validation("The provided starting key does not match the range key predicate")
 

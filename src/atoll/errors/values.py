@@ -5,27 +5,31 @@ from __future__ import annotations
 from binascii import a2b_base64
 from collections.abc import Sequence
 
-from atoll.errors import VALIDATE, ApiError, drifting, invalid_parameter, serialization, validation
+from atoll.errors import VALIDATE, ApiError, drifting, invalid_parameter, serialization, told_bare, validation
 
 # Numbers
 
 
 def not_numeric(text: str) -> ApiError:
-    return validation("The parameter cannot be converted to a numeric value" + (f": {text}" if text else ""))
+    detail = f": {text}" if text else ""
+    return told_bare(validation(f"The parameter cannot be converted to a numeric value{detail}"))
 
 
 class NumberTooLong(ApiError):
     def __init__(self) -> None:
         text = "Attempting to store more than 38 significant digits in a Number"
         super().__init__("ValidationException", text, prefix=VALIDATE)
+        self.bare = True
 
 
 def number_overflow() -> ApiError:
-    return validation("Number overflow. Attempting to store a number with magnitude larger than supported range")
+    text = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+    return told_bare(validation(text))
 
 
 def number_underflow() -> ApiError:
-    return validation("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+    text = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
+    return told_bare(validation(text))
 
 
 # Attribute values
@@ -57,7 +61,8 @@ def empty_set(kind: str) -> ApiError:
         "NS": "An number set  may not be empty",
         "BS": "Binary sets should not be empty",
     }
-    return drifting(invalid_parameter(texts[kind]))
+    error = drifting(invalid_parameter(texts[kind]))
+    return told_bare(error) if kind == "NS" else error
 
 
 def null_in_set(kind: str) -> ApiError:
@@ -69,10 +74,10 @@ def null_in_set(kind: str) -> ApiError:
 def duplicates(kind: str, members: Sequence[str]) -> ApiError:
     """Three kinds, three texts; the service's."""
     if kind == "NS":
-        return drifting(validation("Input collection contains duplicates"))
+        return told_bare(drifting(validation("Input collection contains duplicates")))
     of_type = "" if kind == "SS" else "of type BS"
     listed = f"[{', '.join(members)}]{of_type}"
-    return drifting(invalid_parameter(f"Input collection {listed} contains duplicates."))
+    return told_bare(drifting(invalid_parameter(f"Input collection {listed} contains duplicates.")))
 
 
 def nesting() -> ApiError:
