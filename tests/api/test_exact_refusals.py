@@ -248,6 +248,8 @@ KEYS = [
          "The update expression attempted to update the secondary index key to unsupported type"),
     rule("an empty index key", "PutItem", put({"g": {"S": ""}}), EMPTY_INDEX_KEY),
     rule("an update empties an index key", "UpdateItem", update("SET g = :v", {":v": {"S": ""}}), EMPTY_UPDATED_KEY),
+    rule("an index key that AttributeUpdates empty", "UpdateItem",
+         {"TableName": "Exact", "Key": KEY, "AttributeUpdates": {"g": {"Value": {"S": ""}}}}, EMPTY_INDEX_KEY),
     rule("an index's partition key of more than 2048 bytes", "PutItem", put({"g": {"S": "x" * 2049}}),
          INVALID + "Size of hashkey has exceeded the maximum size limit of2048 bytes"),
     rule("an index's sort key of more than 1024 bytes", "UpdateItem", update("SET l = :v", {":v": {"S": "x" * 1025}}),
@@ -402,6 +404,13 @@ QUERIES = [
          query("g = :p", IndexName="global", Select="ALL_ATTRIBUTES"),
          INVALID + "Select type ALL_ATTRIBUTES is not supported for global secondary index global because its "
          "projection type is not ALL"),
+    *(rule(f"{member} and Select {select}", "Scan", scan(IndexName="global", Select=select, **{member: given}),
+           f"Cannot specify the {member} when choosing to get {what}")
+      for member, given in (("ProjectionExpression", "pk"), ("AttributesToGet", ["pk", "pk"]))
+      for select, what in (("COUNT", "only the Count"), ("ALL_ATTRIBUTES", "ALL_ATTRIBUTES"),
+                           ("ALL_PROJECTED_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"))),
+    rule("Select SPECIFIC_ATTRIBUTES of none", "Scan", scan(Select="SPECIFIC_ATTRIBUTES"),
+         "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"),
     rule("a consistent query of a global index", "Query", query("g = :p", IndexName="global", ConsistentRead=True),
          "Consistent reads are not supported on global secondary indexes"),
     rule("a consistent scan of a global index", "Scan", scan(IndexName="global", ConsistentRead=True),
@@ -445,6 +454,11 @@ QUERIES = [
     rule("a starting key with a null that is called a number", "Scan", scan(ExclusiveStartKey={"numeric value": None}),
          "The provided starting key is invalid: The supplied Item contains a null AttributeValue: "
          "numeric value is null"),
+    rule("a starting key that is empty", "Scan", scan(ExclusiveStartKey={**KEY, "pk": {"S": ""}}),
+         "The provided starting key is invalid: " + EMPTY_KEY.format("string", "pk")),
+    rule("a starting key that is empty for the index", "Query",
+         query("g = :p", IndexName="global", ExclusiveStartKey={**KEY, "g": {"S": ""}}),
+         "The provided starting key is invalid: " + EMPTY_INDEX_KEY),
     rule("a starting key of another partition", "Query", query(ExclusiveStartKey={**KEY, "pk": {"S": "b"}}),
          "The provided starting key is outside query boundaries based on provided conditions"),
     rule("a starting key outside the range", "Query", query("pk = :p AND sk > :n", {":n": {"N": "5"}}, **START),

@@ -79,10 +79,48 @@ LOCAL_INDEX_FAULTS = (
 LOCAL_KEY_CONDITION_FAULTS = (
     "(Conditions can be of length 1 or 2 only$|Query condition missed key schema element$"
     "|Query key condition not supported$|.*: Condition parameter type does not match schema type$"
-    "|Key attributes must be scalars;|.*: Secondary index \\S+ does not project one or more filter attributes: "
-    "|Filter Expression can only contain non-primary key attributes: )"
+    "|Only scalar types can be used as Range Key values$|Key attributes must be scalars;"
+    "|.*: Secondary index \\S+ does not project one or more filter attributes: "
+    "|(Filter Expression|QueryFilter) can only contain non-primary key attributes: )"
 )
-LOCAL_START_KEY_FAULTS = "(The provided starting key |Exclusive Start Key must have same size)"
+LOCAL_START_KEY_FAULTS = (
+    "(The provided starting key |Exclusive Start Key must have same size|Type mismatch for attribute to update$)"
+)
+
+# What is wrong with legacy conditions and attributes to get: the same texts in both, but for the name of a duplicate.
+LEGACY_FAULTS = (
+    r"(.*: (ComparisonOperator \w+ is not valid|Invalid number of argument\(s\) for the \w+ ComparisonOperator$)"
+    "|ConditionalOperator can only be used when |Attempted conditional constraint is not an indexable operation$"
+    "|.*: Duplicate value in attribute name: |Cannot have two attributes with the same name$|.*must be of same type$"
+    "|The BETWEEN condition was provided a range)"
+)
+
+# What DynamoDB Local says when it carries out an action, about definitions of tables, and about missing tables.
+LOCAL_ACTION_FAULTS = (
+    "(The document path provided in the update expression is invalid for update$"
+    "|The provided expression refers to an attribute that does not exist in the item$"
+    "|DynamoDB only supports precision up to 38 digits$"
+    "|An operand in the update expression has an incorrect data type$"
+    r"|One or more parameter values are not valid\. The update expression attempted to update a secondary index key)"
+)
+LOCAL_DEFINITION_FAULTS = (
+    "(Nothing to update$|Two keys can not have the same name$|Update global secondary index action is null$"
+    "|(Hash|Range) Key not specified in Attribute Definitions|Global Secondary Index (hash|range) key not specified in "
+    "|No provisioned throughput specified for the (table|global secondary index)$|Table has no stream to disable$"
+    "|Table already has an enabled stream$|The number of attributes in key schema must match the number of attributes "
+    "|The requested throughput value equals the current value$|Invalid (table/index|global secondary index) name"
+    "|Cannot have two attributes with the same name$|Local Secondary indices are not allowed on hash tables"
+    "|Local [Ss]econdary indices must have (a range key|the same hash key as the main table)$"
+    "|(Too many hash keys|No Hash Key) specified|Indexes must have a projection specified$"
+    "|No attributes should be specified to be projected unless |If Projection type INCLUDE is specified, "
+    "|GSI list is empty/invalid$|Invalid key order|Cannot have more than 5 local secondary indexes per table$"
+    "|GlobalSecondaryIndex count exceeds the per-table limit|Cannot increase provisioned throughput to more than "
+    "|Key Schema too big|Cannot change IOPS and Streams at the same time"
+    "|invalid attribute, SchemaElement redefined should be of same type )"
+)
+LOCAL_MISSING_TABLE = (
+    "ResourceNotFoundException: (Cannot do operations on a non-existent table|Requested resource not found)$"
+)
 
 # Texts that DynamoDB Local prints a set of names in, in the order of its hashes.
 SETS_IN_TEXTS = (
@@ -133,16 +171,11 @@ SHAPES = [
         local=VALIDATION + "Return values set to invalid value$",
     ),
     Explained(
-        "a write of a batch that is none, or two, is told before what is in the others",
-        operation="^BatchWriteItem$",
-        atoll=VALIDATION + "Supplied AttributeValue has more than one datatypes set",
-        local="^400 " + VALIDATION,
-    ),
-    Explained(
         "parallel scans are checked before expressions, with the service's text",
         operation="^Scan$",
         atoll=VALIDATION + "The Segment parameter is zero-based and must be less than parameter TotalSegments",
-        local="^400 " + VALIDATION,
+        local=VALIDATION
+        + f"({EXPRESSION_FAULTS}|1 validation error detected: Value '\\d+' at 'segment' failed to satisfy )",
     ),
 ]
 
@@ -168,19 +201,19 @@ TABLES = [
         "DynamoDB Local words the rules for table definitions in its own way",
         operation=DEFINITIONS,
         atoll="^400 " + VALIDATION,
-        local="^400 " + VALIDATION,
+        local="^400 " + VALIDATION + LOCAL_DEFINITION_FAULTS,
     ),
     Explained(
         "what a request itself gets wrong is told before the table is looked for",
         operation=DEFINITIONS,
         atoll="^400 " + VALIDATION,
-        local="^400 Resource(NotFound|InUse)Exception: ",
+        local=f"({LOCAL_MISSING_TABLE}|ResourceInUseException: Cannot create preexisting table$)",
     ),
     Explained(
-        "what is wrong with a projection is told before tables are looked for",
+        "what is wrong with a projection, and a key given twice, is told before tables are looked for",
         operation="^BatchGetItem$",
-        atoll=VALIDATION + "Invalid ProjectionExpression: ",
-        local="ResourceNotFoundException: Cannot do operations on a non-existent table$",
+        atoll=VALIDATION + "(Invalid ProjectionExpression: |Provided list of item keys contains duplicates$)",
+        local=LOCAL_MISSING_TABLE,
     ),
     Explained(
         "an unknown index in a change of indexes is ResourceNotFoundException",
@@ -359,7 +392,8 @@ VALUES = [
         "duplicates are looked for before the items themselves are checked",
         operation="^Batch",
         atoll=VALIDATION + "(Provided list of item keys contains duplicates|.*Duplicate value in attribute name)",
-        local=VALIDATION,
+        local=VALIDATION
+        + f"({LOCAL_KEY_FAULTS}|Can not use both expression and non-expression parameters |Supplied AttributeValue is)",
     ),
     Explained(
         "keys fit the table before they are compared with one another, and before indexes are looked at",
@@ -408,6 +442,7 @@ EXPRESSIONS = [
     Explained(
         "SIZE is a reserved word",
         atoll="Attribute name is a reserved keyword; reserved keyword: size$",
+        local="^success$|ConditionalCheckFailedException: The conditional request failed$",
     ),
     Explained(
         "a missing sort key is named",
@@ -422,7 +457,8 @@ EXPRESSIONS = [
     Explained(
         "a wrong Select is told before its combination with a projection",
         atoll="ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName$",
-        local="Cannot specify the ProjectionExpression when choosing to get ALL_PROJECTED_ATTRIBUTES$",
+        local="Cannot specify the (ProjectionExpression|AttributesToGet) when choosing to get "
+        "ALL_PROJECTED_ATTRIBUTES$",
     ),
     Explained(
         "a start in another partition is outside of the query, whatever its sort key",
@@ -449,7 +485,16 @@ EXPRESSIONS = [
         atoll=VALIDATION + "The provided starting key is invalid",
         local=VALIDATION
         + "(Exclusive Start Key must have same size|Type mismatch for attribute to update|Supplied AttributeValue is"
-        + "|Key attributes must be scalars)",
+        + "|The supplied Item contains a null AttributeValue|Key attributes must be scalars)",
+    ),
+    Explained(
+        "a starting key with an empty partition key is invalid, whatever it would restart",
+        operation="^(Query|Scan)$",
+        request="ExclusiveStartKey",
+        atoll=VALIDATION + "The provided starting key is invalid: One or more parameter values are not valid. ",
+        local=VALIDATION
+        + "The query can return at most one row and cannot be restarted. The provided starting key is invalid: One or "
+        + "more parameter values are not valid. ",
     ),
     Explained(
         "texts print numbers as they are stored",
@@ -504,12 +549,15 @@ EXPRESSIONS = [
     Explained(
         "Select is checked against the other parameters before expressions, keys and indexes are looked at",
         operation="^(Query|Scan)$",
-        request='"Select": "(ALL|COUNT)',
+        request='"Select": ',
         atoll=VALIDATION
-        + "(Cannot specify the ProjectionExpression when choosing to get (ALL_(PROJECTED_)?ATTRIBUTES|only the Count)$"
+        + "(Cannot specify the (ProjectionExpression|AttributesToGet) when choosing to get "
+        + "(ALL_(PROJECTED_)?ATTRIBUTES|only the Count)$"
+        + "|Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES$"
         + "|.*: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName$)",
         local=VALIDATION
-        + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS}|{LOCAL_START_KEY_FAULTS})",
+        + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS}|{LOCAL_START_KEY_FAULTS}"
+        + f"|{LEGACY_FAULTS})",
     ),
     Explained(
         "a query without key condition is refused before its other expressions are looked at",
@@ -580,6 +628,7 @@ EXPRESSIONS = [
         operation="^Query$",
         request="ExclusiveStartKey",
         atoll="The query can return at most one row and cannot be restarted$",
+        local="^success$|" + VALIDATION + "The provided starting key does not match the range key predicate$",
     ),
 ]
 
@@ -595,7 +644,8 @@ LEGACY = [
         operation="^BatchGetItem$",
         atoll="^success$|"
         + VALIDATION
-        + "(Invalid ProjectionExpression: |The provided key element|Key attributes must be scalars;)",
+        + "(Invalid ProjectionExpression: |The provided key element|Key attributes must be scalars;"
+        + "|Supplied AttributeValue is empty)",
         local=VALIDATION + "Can not use both expression and non-expression parameters",
     ),
     Explained(
@@ -610,13 +660,18 @@ LEGACY = [
         "attributes to get and the filter of a query are checked before its key conditions",
         operation="^Query$",
         request="KeyConditions",
-        atoll=VALIDATION
-        + "(.*ComparisonOperator|ConditionalOperator can only|Attempted conditional"
-        + "|.*Duplicate value in attribute name|.*must be of same type$|The BETWEEN condition was provided a range)",
+        atoll=VALIDATION + LEGACY_FAULTS,
         local=VALIDATION
         + "(Conditions can be of length|Query (key condition not|condition missed)|Attempted conditional"
         + "|Only scalar types can be used|One or more parameter values are not valid"
-        + "|.*Condition parameter type does not match)",
+        + "|.*Condition parameter type does not match|.*does not project one or more filter attributes: )",
+    ),
+    Explained(
+        "legacy conditions are checked before the keys that an item has for indexes",
+        operation="^PutItem$",
+        request='"Expected"',
+        atoll=VALIDATION + LEGACY_FAULTS,
+        local=VALIDATION + ".*A value specified for a secondary index key is not supported",
     ),
     Explained(
         "the text for operators that cannot search an index",
@@ -641,7 +696,7 @@ TRANSACTIONS = [
         "a write that its item or its key makes impossible cancels the transaction, with a reason",
         operation="^TransactWriteItems$",
         atoll=r"TransactionCanceledException: .*\[.*ValidationError",
-        local="^400 " + VALIDATION,
+        local=VALIDATION + f"({LOCAL_ACTION_FAULTS}|{LOCAL_KEY_FAULTS})",
     ),
     Explained(
         "a transaction that its keys make impossible is cancelled with a list of reasons",
@@ -650,7 +705,7 @@ TRANSACTIONS = [
         local="^400 (ValidationException|TransactionCanceledException): "
         "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*Value for a key attribute"
         "|One of the required keys was not given a value$"
-        "|Hash primary key values must be under"
+        "|Hash primary key values must be under|Key attributes must be scalars; "
         r"|.*\[ValidationError\])",
     ),
     Explained(
@@ -658,6 +713,7 @@ TRANSACTIONS = [
         operation="^TransactWriteItems$",
         request='"numbered"|"indexed"',
         atoll=VALIDATION + "Transaction request cannot include multiple operations on one item$",
+        local=f"^success$|{VALIDATION}{LOCAL_ACTION_FAULTS}|TransactionCanceledException: Transaction cancelled, ",
     ),
     Explained(
         "the text for a member of a transaction without an action",
@@ -669,19 +725,21 @@ TRANSACTIONS = [
         "a member of a transaction without an action is told before the faults of others",
         operation="^TransactWriteItems$",
         atoll=VALIDATION + "TransactItems can only contain one of Check, Put, Update or Delete$",
-        local="^400 " + VALIDATION,
+        local=VALIDATION + EXPRESSION_FAULTS,
     ),
     Explained(
         "one item twice is told before anything is done, and before keys that cannot be",
         operation="^(TransactWriteItems|TransactGetItems|ExecuteTransaction)$",
         atoll=VALIDATION + "Transaction request cannot include multiple operations on one item$",
-        local="^400 (ValidationException|TransactionCanceledException): ",
+        local="^400 (ValidationException|TransactionCanceledException): "
+        f"({LOCAL_ACTION_FAULTS}|{LOCAL_KEY_FAULTS}|Key attributes must be scalars; |Transaction cancelled, )",
     ),
     Explained(
         "a missing table is told before anything about items",
         operation="^(Transact(Write|Get)Items|BatchWriteItem)$",
         atoll="ResourceNotFoundException: Requested resource not found$",
-        local="^400 (ValidationException|TransactionCanceledException): ",
+        local="^400 (ValidationException|TransactionCanceledException): "
+        f"({LOCAL_ACTION_FAULTS}|{LOCAL_KEY_FAULTS}|Key attributes must be scalars; |Transaction cancelled, )",
     ),
 ]
 
@@ -696,7 +754,8 @@ PARTIQL = [
         "statements that cannot be carried out cancel a transaction, each with its reason",
         operation="^ExecuteTransaction$",
         atoll=r"TransactionCanceledException: .*\[.*(DuplicateItem|ValidationError)",
-        local=r"^400 ValidationException: |TransactionCanceledException: .*\[.*ValidationError",
+        local=f"{VALIDATION}({LOCAL_ACTION_FAULTS}|{LOCAL_KEY_FAULTS})"
+        r"|TransactionCanceledException: .*\[.*ValidationError",
     ),
     Explained(
         "a column behind an element of a list has the last name of its path; DynamoDB Local shows it in the element",
@@ -722,20 +781,21 @@ PARTIQL = [
         agree=agreements.except_items_of_condition,
     ),
     Explained(
-        "a partition that a list names twice is read once",
+        "of several partitions none is read twice; DynamoDB Local does, if a list names it twice or a page ends in it",
         operation="^ExecuteStatement$",
         request=r"SELECT .* IN \[",
         atoll="^success$",
         local="^success$",
-        agree=agreements.except_items_of_partition_named_twice,
+        agree=agreements.except_repeated_items,
     ),
     Explained(
-        "all values that a key is compared with have its type; DynamoDB Local looks at one of several",
+        "all values that a key is compared with have its type, and none is empty; DynamoDB Local looks at one of them",
         operation="^ExecuteStatement$",
         request=r"SELECT .* (IN \[|OR |AND )",
         atoll=VALIDATION
-        + "One or more parameter values were invalid: Condition parameter type does not match schema type$",
-        local="^success$",
+        + "(One or more parameter values were invalid: Condition parameter type does not match schema type$"
+        + "|.*The AttributeValue for a key attribute cannot contain an empty )",
+        local=r"^success$|Variable reference \w+ in ORDER BY clause must be part of the primary key$",
     ),
     Explained(
         "a statement's columns and actions are checked before its condition",
@@ -756,14 +816,6 @@ PARTIQL = [
         local=VALIDATION
         + "(.*: Condition parameter type does not match schema type$"
         + "|.*A value specified for a secondary index key is not supported.* cannot contain an empty)",
-    ),
-    Explained(
-        "the order of a result is checked before the types of its keys",
-        operation="^ExecuteStatement$",
-        atoll=VALIDATION + r"Variable reference \w+ in ORDER BY clause must be part of the primary key$",
-        local=VALIDATION
-        + "(Incorrect operand type for operator or function; "
-        + "|.*: Condition parameter type does not match schema type$)",
     ),
 ]
 

@@ -10,7 +10,7 @@ import re
 from random import Random
 from typing import Any
 
-from differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Value, anything, chance
+from differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Value, anything, chance, some
 
 COMPARATORS = ["=", "<>", "<", "<=", ">", ">="]
 ORDERED = ["N", "S", "B"]
@@ -20,14 +20,33 @@ SECTIONS = [
     ["ADD", "SET"],
     ["REMOVE", "DELETE", "ADD"],
 ]
+ALL_PATHS = [path for paths in PATHS.values() for path in paths]
+# Of one list and of one map.
+PARTS = [
+    "l[0]",
+    "l[1]",
+    "l[2].a",
+    "l[2].n",
+    "l[2].ss",
+    "l[3][0]",
+    "l[3][1]",
+    "l[4]",
+    "m.a",
+    "m.l[0]",
+    "m.l[2].n",
+    "m.m.n",
+]
 REPEATED = ["SET", "REMOVE", "SET"]
 
 
 class Writer:
-    def __init__(self, random: Random, *, wild: int = 10, keys: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, random: Random, *, wild: int = 10, keys: tuple[str, ...] = (), only: frozenset[str] = frozenset()
+    ) -> None:
         self.random = random
         self.wild = wild
         self.keys = keys  # may be named as well
+        self.only = only  # the attributes that may be named, if not all
         self.names: dict[str, str] = {}
         self.values: dict[str, Value] = {}
         self._changed: set[str] = set()  # top-level attributes that an update already changes
@@ -57,6 +76,8 @@ class Writer:
             found = self.random.choice(list(self.keys))
         else:
             found = self.random.choice(PATHS[self._kind(kind)])
+        if self.only and re.split(r"[.\[]", found)[0] not in self.only:
+            found = self.random.choice([path for path in ALL_PATHS if re.split(r"[.\[]", path)[0] in self.only])
         return self.spell(found)
 
     def spell(self, path: str) -> str:
@@ -128,6 +149,9 @@ class Writer:
     # Projections
 
     def projection(self) -> str:
+        """Now and then many parts of one document."""
+        if chance(self.random, 25):
+            return ", ".join(map(self.spell, some(self.random, PARTS, 3, 6)))
         return ", ".join(self.path() for _ in range(self.random.choice([1, 1, 2, 2, 3])))
 
     # Updates
@@ -169,9 +193,11 @@ class Writer:
             return f"{target} = {self.path(kind)}"
         return f"{target} = {self.bind(anything(self.random)) if chance(self.random, 20) else self.value(kind)}"
 
-    def _set_operand(self, kind: str) -> str:
-        if chance(self.random, 15):
-            return f"if_not_exists({self.path(kind)}, {self.value(kind)})"
+    def _set_operand(self, kind: str, depth: int = 2) -> str:
+        if depth and chance(self.random, 15):
+            return f"if_not_exists({self.path(kind)}, {self._set_operand(kind, depth - 1)})"
+        if depth and kind == "L" and chance(self.random, 15):
+            return f"list_append({self._set_operand('L', depth - 1)}, {self._set_operand('L', depth - 1)})"
         return self.path(kind) if chance(self.random, 50) else self.value(kind)
 
     def _add(self) -> str:

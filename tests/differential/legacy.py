@@ -5,8 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from differential.queries import SELECTS, key_value
 from differential.single import RETURN_VALUES, all_items
-from differential.tables import PLAIN, RANGED, Step, Table
+from differential.tables import INDEXED, NUMBERED, PLAIN, RANGED, Index, Step, Table
 from differential.values import BY_TYPE, PATHS, Value, anything, chance, some, typical
 
 Body = dict[str, Any]
@@ -42,8 +43,10 @@ def legacy_condition(random: Random, name: str, kind: str) -> Body:
     return condition | {"AttributeValueList": operands} if operands or chance(random, 5) else condition
 
 
-def legacy_conditions(random: Random, most: int = 2) -> Body:
-    names = some(random, ["a", "n", "bin", "t", "ss", "ns", "l", "m", "gone"], 1, most)
+def legacy_conditions(random: Random, most: int = 2, only: frozenset[str] = frozenset()) -> Body:
+    """On attributes that an index holds, if not on all."""
+    names = ["a", "n", "bin", "t", "ss", "ns", "l", "m", "gone"]
+    names = some(random, [name for name in names if not only or name in {*only, "gone"}], 1, most)
     kinds = {name: paths for paths, listed in PATHS.items() for name in listed}
     return {name: legacy_condition(random, name, kinds.get(name, "S")) for name in names}
 
@@ -68,7 +71,7 @@ def attribute_updates(random: Random) -> Body:
 
 
 def legacy(random: Random) -> list[Step]:
-    table = random.choice([PLAIN, RANGED])
+    table = random.choice([PLAIN, RANGED, NUMBERED, INDEXED, INDEXED])
     steps = [table.contents(random)]
     for _ in range(random.randint(1, 5)):
         operation = random.choice(["PutItem", "UpdateItem", "DeleteItem", "GetItem", "Scan", "Query"])
@@ -81,10 +84,15 @@ def legacy(random: Random) -> list[Step]:
             body |= {"AttributeUpdates": attribute_updates(random), "ReturnValues": random.choice(RETURN_VALUES)}
         if operation.endswith("Item") and operation != "GetItem" and chance(random, 70):
             body["Expected"] = expected(random)
+        index = random.choice(table.indexes) if table.indexes and chance(random, 75) else None
+        if operation in ("Query", "Scan") and index is not None:
+            body["IndexName"] = index.name
         if operation == "Scan" and chance(random, 80):
-            body["ScanFilter"] = legacy_conditions(random)
+            # DynamoDB Local filters a scan by attributes that the index does not hold.
+            only = frozenset() if index is None else table.held(index)
+            body["ScanFilter"] = legacy_conditions(random, only=only)
         if operation == "Query":
-            body |= legacy_query(random, table)
+            body |= legacy_query(random, table, index)
         if chance(random, 25) and {"Expected", "ScanFilter", "QueryFilter"} & body.keys():
             body["ConditionalOperator"] = random.choice(["AND", "OR"])
         if operation in ("GetItem", "Scan", "Query") and chance(random, 30):
@@ -97,18 +105,29 @@ def legacy(random: Random) -> list[Step]:
                     {"FilterExpression": "attribute_exists(a)"},
                 ],
             )
-        steps.append(Step(operation, body, unordered=operation == "Scan"))
+        is_global = index is not None and not index.is_local
+        if operation == "Scan" or (operation == "Query" and not is_global and chance(random, 40)):
+            body |= {"Limit": random.choice([1, 2, 5])} if chance(random, 40) else {}
+        ties = index.sort or index.partition if index is not None and operation == "Query" else None
+        steps.append(
+            Step(operation, body, walk=operation in ("Query", "Scan"), unordered=operation == "Scan", ties=ties)
+        )
     return [*steps, all_items(table)]
 
 
-def legacy_query(random: Random, table: Table) -> Body:
+def legacy_query(random: Random, table: Table, index: Index | None) -> Body:
+    partition, sort = (index.partition, index.sort) if index else (table.partition, table.sort)
+
     def equal(value: Value) -> Body:
         return {"AttributeValueList": [value], "ComparisonOperator": "EQ"}
 
-    the_key = random.choice(table.keys)
-    conditions = {"pk": equal(the_key["pk"])}
-    if table.sort and chance(random, 60):
-        conditions["sk"] = legacy_condition(random, "sk", "S") if chance(random, 60) else equal(the_key["sk"])
+    conditions = {partition: equal(key_value(random, table, partition))}
+    if sort and chance(random, 60):
+        conditions[sort] = (
+            legacy_condition(random, sort, table.types[sort])
+            if chance(random, 60)
+            else equal(key_value(random, table, sort))
+        )
     if chance(random, 5):
         conditions["a"] = equal({"S": "a"})
     body: Body = {"KeyConditions": conditions}
@@ -116,4 +135,6 @@ def legacy_query(random: Random, table: Table) -> Body:
         body["QueryFilter"] = legacy_conditions(random)
     if chance(random, 30):
         body["ScanIndexForward"] = chance(random, 50)
+    if chance(random, 15):
+        body["Select"] = random.choice(SELECTS)
     return body

@@ -58,10 +58,10 @@ def _sort_condition(random: Random, table: Table, sort: str, writer: Writer) -> 
     return f"{operand()} {operator} {name}" if chance(random, 8) else f"{name} {operator} {operand()}"
 
 
-def narrowing(random: Random, index: Index | None, writer: Writer, *, filtered: bool = True) -> Body:
+def narrowing(random: Random, index: Index | None, writer: Writer) -> Body:
     """Filter, projection and Select: what a read leaves out."""
     body: Body = {}
-    if filtered and chance(random, 35):
+    if chance(random, 35):
         body["FilterExpression"] = writer.condition(1)
     if chance(random, 20):
         body["ProjectionExpression"] = writer.projection()
@@ -82,13 +82,15 @@ def start_key(random: Random, table: Table, index: Index | None) -> Value:
             kind = table.types[name]
             key[name] = {kind: BETWEEN[kind]} if index.is_local else key_value(random, table, name)
     if chance(random, 8):
-        flaw = random.choice(["missing", "extra", "type", "empty"])
+        flaw = random.choice(["missing", "extra", "type", "blank", "empty"])
         if flaw == "missing":
             key.pop(random.choice(list(key)))
         elif flaw == "extra":
             key["n"] = BY_TYPE["N"](random)
         elif flaw == "type":
             key[random.choice(list(key))] = anything(random)
+        elif flaw == "blank":
+            key[random.choice(list(key))] = {random.choice(["S", "B"]): ""}
         else:
             return {}
     return key
@@ -130,11 +132,10 @@ def queries(random: Random) -> list[Step]:
 def scan_step(random: Random, table: Table) -> Step:
     """Scans are compared as a whole: no two servers need the same order of partitions."""
     index = random.choice([None, *table.indexes])
-    writer = Writer(random, wild=5)
-    body: Body = {"TableName": table.name} | ({} if index is None else {"IndexName": index.name})
     # DynamoDB Local filters a scan by attributes that the index does not hold.
-    filtered = index is None or index.projection["ProjectionType"] == "ALL"
-    body |= narrowing(random, index, writer, filtered=filtered) | writer.placeholders()
+    writer = Writer(random, wild=5, only=frozenset() if index is None else table.held(index))
+    body: Body = {"TableName": table.name} | ({} if index is None else {"IndexName": index.name})
+    body |= narrowing(random, index, writer) | writer.placeholders()
     if chance(random, 40):
         body["Limit"] = random.choice([1, 2, 3, 7, 100])
     if chance(random, 30):

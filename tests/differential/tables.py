@@ -62,6 +62,13 @@ class Table:
     def key_names(self) -> tuple[str, ...]:
         return (self.partition,) if self.sort is None else (self.partition, self.sort)
 
+    def held(self, index: Index) -> frozenset[str]:
+        """The attributes that an index projects; empty if it projects all."""
+        if index.projection["ProjectionType"] == "ALL":
+            return frozenset()
+        names = (*self.key_names, index.partition, index.sort, *index.projection.get("NonKeyAttributes", []))
+        return frozenset(name for name in names if name is not None)
+
     @property
     def definition(self) -> dict[str, Any]:
         """The body of CreateTable."""

@@ -41,6 +41,13 @@ def test_items_equal_in_an_index_key_may_come_in_any_order() -> None:
     assert differs({"Items": [first, second, third]}, {"Items": [third, first, second]}, step)
 
 
+def test_the_order_of_partitions_is_nobodys_promise_but_that_within_them_is() -> None:
+    step = Step("ExecuteStatement", {"Statement": "SELECT"}, within="pk")
+    one, two, other = ({"pk": {"S": pk}, "sk": {"N": sk}} for pk, sk in (("a", "1"), ("a", "2"), ("b", "1")))
+    assert not differs({"Items": [one, two, other]}, {"Items": [other, one, two]}, step)
+    assert differs({"Items": [one, two, other]}, {"Items": [other, two, one]}, step)
+
+
 def test_a_page_of_a_scan_has_any_items_but_all_pages_have_the_same() -> None:
     ours, theirs = ({"Items": [{"pk": {"S": pk}}]} for pk in "ab")
     assert not differs(ours, theirs, Step("Scan", {"Limit": 1}, unordered=True))
@@ -112,6 +119,18 @@ def test_only_conditions_on_what_an_index_does_not_hold_may_find_other_items() -
     assert not covered("b = 'x' AND i = 1", [one, other], [one])
     assert covered("b = 'x' AND i IS MISSING", [one, other], [one])
     assert not covered("b = 'i' AND sk = 1", [one], [one, other])
+
+
+def test_only_items_of_several_partitions_may_be_repeated() -> None:
+    def covered(where: str, ours: list[Body], theirs: list[Body]) -> bool:
+        body = {"Statement": f"SELECT * FROM plain WHERE {where}"}
+        return agrees("ExecuteStatement", body, {"Items": ours}, {"Items": theirs})
+
+    one, other = {"pk": {"S": "p"}}, {"pk": {"S": "q"}}
+    assert covered("pk IN ['p', 'q']", [one, other], [one, other, one])
+    assert not covered("pk = 'p'", [one], [one, one])
+    assert not covered("pk IN ['p', 'q']", [one], [one, other])
+    assert not covered("pk IN ['p', 'q']", [one, one], [one])
 
 
 def test_codes_and_messages_of_errors_count() -> None:

@@ -39,12 +39,17 @@ def row_key_of_item(table: Table, item: Item) -> bytes:
 _ABSENT: AttributeValue = {}
 
 def check_start_key(table: Table, index: Index | None, start: Item) -> None:
-    """An ExclusiveStartKey has exactly the table's key attributes, and the index's."""
+    """An ExclusiveStartKey has exactly the table's key attributes, and the index's; none is empty."""
     types = {**table.keys.types, **(index.keys.types if index is not None else {})}
     if start.keys() != types.keys():
         raise texts.start_key_invalid()
     if any(t not in start[name] for name, t in types.items()):
         raise texts.start_key_invalid(texts.key_does_not_match().message)
+    for name, type_ in types.items():
+        if not start[name][type_]:
+            if index is None or name in table.keys.types:
+                raise texts.start_key_invalid(texts.empty_key(name, type_).message)
+            raise texts.start_key_invalid(table_texts.empty_index_key(name, type_, index.name).message)
 
 
 def check_assigned(table: Table, update: Update) -> None:

@@ -76,12 +76,13 @@ def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Targ
 
 def check_select(body: Body) -> None:
     """Select against the members that contradict it; needs no table."""
-    select, projection = body.get("Select"), body.get("ProjectionExpression")
+    select = body.get("Select")
+    chosen = next((name for name in ("ProjectionExpression", "AttributesToGet") if body.get(name) is not None), None)
     if select == "ALL_PROJECTED_ATTRIBUTES" and body.get("IndexName") is None:
         raise texts.select_all_projected_without_index()
-    if select is not None and select != "SPECIFIC_ATTRIBUTES" and projection is not None:
-        raise texts.select_with_projection(select)
-    if select == "SPECIFIC_ATTRIBUTES" and projection is None and body.get("AttributesToGet") is None:
+    if select is not None and select != "SPECIFIC_ATTRIBUTES" and chosen is not None:
+        raise texts.select_with_projection(select, chosen)
+    if select == "SPECIFIC_ATTRIBUTES" and chosen is None:
         raise texts.select_specific_without_projection()
 
 

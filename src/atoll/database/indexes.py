@@ -57,9 +57,9 @@ def _check_keys(table: Table, item: Item) -> None:
             raise texts.empty_index_key(attribute.name, attribute.type, index.name)
 
 
-def check_updated_keys(table: Table, before: Item, after: Item) -> None:
-    """What an update made is told in words of its own. What it left as it was may have any type and length, if the item
-    is from before the index."""
+def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression: bool) -> None:
+    """What an update expression made is told in words of its own. What an update left as it was may have any type and
+    length, if the item is from before the index."""
     changed: Item = {}
     for index in table.indexes:
         for name, type_ in index.keys.name_types:
@@ -67,7 +67,9 @@ def check_updated_keys(table: Table, before: Item, after: Item) -> None:
             if value is None:
                 continue
             if not value.get(type_, " "):
-                raise texts.empty_index_key_update(type_)
+                if by_expression:
+                    raise texts.empty_index_key_update(type_)
+                raise texts.empty_index_key(name, type_, index.name)
             if value != before.get(name):
                 if type_ not in value:
                     raise texts.index_key_update()

@@ -120,7 +120,10 @@ class Update:
         if old is None and self.update is not None and len(item) == len(self.key):
             return None  # it only removes, and from nothing: no item is made
         if self.table.indexes:
-            indexes.check_updated_keys(self.table, old.item if old is not None else {}, item)
+            by_expression = self.update is not None and self.update.is_expression
+            indexes.check_updated_keys(
+                self.table, old.item if old is not None else {}, item, by_expression=by_expression
+            )
         size = old.size if old is not None else values.item_size(before)
         if self.update is not None:
             size += _grown(before, item, self.update.attributes)

@@ -36,13 +36,13 @@ def not_projected(name: str, attributes: list[str]) -> ApiError:
     return invalid_parameter(f"Global secondary index {name} does not project [{', '.join(attributes)}]")
 
 
-def select_with_projection(select: str) -> ApiError:
+def select_with_projection(select: str, member: str) -> ApiError:
     what = {
         "ALL_ATTRIBUTES": "ALL_ATTRIBUTES",
         "ALL_PROJECTED_ATTRIBUTES": "ALL_PROJECTED_ATTRIBUTES",
         "COUNT": "only the Count",
     }[select]
-    return validation(f"Cannot specify the ProjectionExpression when choosing to get {what}")
+    return validation(f"Cannot specify the {member} when choosing to get {what}")
 
 
 def select_specific_without_projection() -> ApiError:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from atoll.errors import expressions as expression_texts
 from atoll.errors import legacy as texts
@@ -185,6 +185,7 @@ class AttributeUpdates(Update):
     """An update that has words of its own for a value of another type than the attribute it is added to or taken
     from."""
 
+    is_expression: ClassVar[bool] = False
     operand_types: Mapping[str, str]
 
     def apply(self, old: Item) -> Item:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from atoll.errors import ApiError
 from atoll.errors import expressions as errors
@@ -32,6 +32,7 @@ class Program:
 
 @dataclass(slots=True)
 class Update:
+    is_expression: ClassVar[bool] = True
     program: Program
     values: Values
 

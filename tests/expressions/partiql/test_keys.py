@@ -63,6 +63,7 @@ def test_conditions_on_the_sort_key() -> None:
     [
         ("pk = 1", "Key attribute's data type should match its data type in table's schema: Key pk"),
         ("pk <> 1", "One or more parameter values were invalid: Condition parameter type does not match schema type"),
+        ("sk IN ['a'] AND pk = 1", "Key attribute's data type should match its data type in table's schema: Key pk"),
         ("pk = 'p' AND sk < 'a'", "Key attribute's data type should match its data type in table's schema: Key sk"),
         *(
             (where, "One or more parameter values were invalid: Condition parameter type does not match schema type")

@@ -164,8 +164,9 @@ def _analysis(where: tree.ConditionNode | None, partition: tuple[str, ...], sort
         elif name in sort[:1]:
             narrowed.append((operator, operands))
             used += 1
-    compared = tuple(_compared(where, partition + sort, _key_conditions(terms, partition)))
-    return _Analysis(tuple(choices), tuple(narrowed), used == len(terms), compared)
+    compared = _compared(where, partition + sort, _key_conditions(terms, partition))
+    key_conditions_first = tuple(sorted(compared, key=lambda one: not one[2]))
+    return _Analysis(tuple(choices), tuple(narrowed), used == len(terms), key_conditions_first)
 
 
 def _key_conditions(terms: Terms, partition: tuple[str, ...]) -> Terms:
