@@ -273,12 +273,9 @@ class Table:
     def prefix(self) -> bytes:
         return fmt.space_prefix(self.space)
 
-    def item_key(self, item: Item) -> bytes:
-        """The row key of the item; it has to have all key attributes, of the right types."""
-        return self._encode(item)
-
     @cached_property
-    def _encode(self) -> Callable[[Item], bytes]:
+    def item_key(self) -> Callable[[Item], bytes]:
+        """Gives the row key of an item, which has to have all key attributes, of the right types."""
         prefix, partition, sort = self.prefix, self.keys.encode_partition, self.keys.encode_sort
         if not self.keys.sort:
             return lambda item: prefix + partition(item)

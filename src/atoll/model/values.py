@@ -332,13 +332,14 @@ def item_size(item: Item) -> int:
     """Bytes by the service's formula: the UTF-8 length of every name, and every value's size."""
     size = 0
     for name, value in item.items():
-        size += _text_size(name) + value_size(value)
+        (kind,) = value
+        size += _name_size(name) + _SIZES[kind](value[kind])
     return size
 
 
 def value_size(value: AttributeValue) -> int:
-    [(kind, content)] = value.items()
-    return _SIZES[kind](content)
+    (kind,) = value
+    return _SIZES[kind](value[kind])
 
 
 def _binary_size(text: str) -> int:
