@@ -171,6 +171,12 @@ SHAPES = [
         local=VALIDATION + "Return values set to invalid value$",
     ),
     Explained(
+        "a write of a batch that is none, or two, is told before what is in the others",
+        operation="^BatchWriteItem$",
+        atoll=VALIDATION + "Supplied AttributeValue has more than one datatypes set",
+        local=VALIDATION + "(A value provided cannot be converted into a number$|Supplied AttributeValue is empty)",
+    ),
+    Explained(
         "parallel scans are checked before expressions, with the service's text",
         operation="^Scan$",
         atoll=VALIDATION + "The Segment parameter is zero-based and must be less than parameter TotalSegments",
@@ -338,7 +344,9 @@ VALUES = [
         "the text for key attributes of another type",
         atoll=VALIDATION
         + r"One or more parameter values were invalid: Type mismatch for (key \w+ expected: |Index Key )",
-        local=VALIDATION + "(Invalid attribute value type$|.*Type mismatch for (key|Index Key)$)",
+        local=VALIDATION
+        + "(Invalid attribute value type$|.*Type mismatch for (key|Index Key)$"
+        + "|Updates on index keys must be of the same data type as the key attribute$)",
     ),
     Explained(
         "the text for keys that are too long",
@@ -557,7 +565,7 @@ EXPRESSIONS = [
         + "|.*: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName$)",
         local=VALIDATION
         + f"({EXPRESSION_FAULTS}|{LOCAL_INDEX_FAULTS}|{LOCAL_KEY_CONDITION_FAULTS}|{LOCAL_START_KEY_FAULTS}"
-        + f"|{LEGACY_FAULTS})",
+        + f"|{LEGACY_FAULTS}|{LOCAL_KEY_FAULTS})",
     ),
     Explained(
         "a query without key condition is refused before its other expressions are looked at",
@@ -664,14 +672,16 @@ LEGACY = [
         local=VALIDATION
         + "(Conditions can be of length|Query (key condition not|condition missed)|Attempted conditional"
         + "|Only scalar types can be used|One or more parameter values are not valid"
-        + "|.*Condition parameter type does not match|.*does not project one or more filter attributes: )",
+        + "|.*Condition parameter type does not match|.*does not project one or more filter attributes: "
+        + "|.*: Global secondary index \\S+ does not project )",
     ),
     Explained(
         "legacy conditions are checked before the keys that an item has for indexes",
         operation="^PutItem$",
         request='"Expected"',
         atoll=VALIDATION + LEGACY_FAULTS,
-        local=VALIDATION + ".*A value specified for a secondary index key is not supported",
+        local=VALIDATION
+        + "(Invalid attribute value type$|.*A value specified for a secondary index key is not supported)",
     ),
     Explained(
         "the text for operators that cannot search an index",

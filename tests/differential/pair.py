@@ -9,18 +9,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from differential import definitions
-from differential.comparison import Difference, compare, outcome, pages
+from differential.comparison import Difference, compare, pages
 from differential.shrinking import shrunk
 from differential.tables import TABLES, Step
 
 from benchmarks.client import Answer, Client
 
 PAGES = 200  # more than any scenario has items
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 5.0
 READS = {"GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems", "DescribeTable", "ListTables"}
 
 
 class Unexplained(AssertionError):
+    pass
+
+
+class NotSettled(Unexplained):
     pass
 
 
@@ -58,8 +62,16 @@ class Pair:
 
     def first_finding(self, steps: list[Step], family: str = "shrinking") -> Difference | None:
         for step in steps:
-            atoll, oracle = (ask(client, step) for client in self._clients)
+            atoll = ask(self._clients[0], step)
             self.requests[family] += 1
+            try:
+                oracle = ask(self._clients[1], step)
+            except NotSettled as stuck:
+                if "'IndexStatus': 'DELETING'" not in str(stuck):
+                    raise
+                self.explained["DynamoDB Local now and then does not end the deletion of an index"] += 1
+                self.clear()
+                return None
             self._different.add(hash((step.operation, repr(step.body))))
             self.succeeded[family] += oracle.ok
             if atoll.ok and oracle.ok:
@@ -166,9 +178,7 @@ def settle(client: Client, table: str) -> None:
     end = time.monotonic() + SETTLE_SECONDS
     while not settled(client.call("DescribeTable", {"TableName": table})):
         if time.monotonic() > end:
-            raise Unexplained(
-                f"{table} did not become active: {outcome(client.call('DescribeTable', {'TableName': table}))}"
-            )
+            raise NotSettled(f"{table} did not become active: {client.call('DescribeTable', {'TableName': table})}")
         time.sleep(0.002)
 
 
