@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import orjson
 import pytest
 
 
@@ -181,6 +183,20 @@ def test_a_token_belongs_to_its_statement(sql: Any) -> None:
         assert refusal.message == "NextToken does not match request"
     for broken in ("abc", "YWJj", "bnVsbA=="):
         assert sql.refused(sql.execute, statement, {"S": "p"}, NextToken=broken).message == "Invalid NextToken"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"part": part} for part in ("0", None, 0.5, -1, -9)]
+    + [{"key": key} for key in ([1], "pk", {"pk": 5, "sk": {"N": "1"}}, {"pk": None, "sk": {"N": "1"}})]
+    + [{"key": {"pk": {"S": "p"}, "sk": sk}} for sk in ({"N": "x"}, {"N": 1}, {"N": "1" * 200}, {"S": "1"}, {})],
+    ids=str,
+)
+def test_a_token_that_was_changed_is_invalid(sql: Any, change: dict[str, Any]) -> None:
+    statement = "SELECT * FROM Things WHERE pk = 'p'"
+    token = orjson.loads(base64.b64decode(sql.execute(statement, Limit=1)["NextToken"]))
+    changed = base64.b64encode(orjson.dumps(token | change)).decode()
+    assert sql.refused(sql.execute, statement, NextToken=changed).message == "Invalid NextToken"
 
 
 def test_surplus_parameters_are_ignored(sql: Any) -> None:

@@ -30,7 +30,7 @@ from atoll.expressions.partiql.keys import Access
 from atoll.expressions.partiql.statements import Column, Reading, Values
 from atoll.expressions.projection import Projection
 from atoll.model import paths
-from atoll.model.values import AttributeValue, Item, compare
+from atoll.model.values import AttributeValue, Item, check_item, compare, read_json
 from atoll.storage.engine import Snapshot
 
 program = lru_cache(512)(condition.program)
@@ -193,7 +193,12 @@ def position_of(token: str, fingerprint: str) -> Position:
     try:
         stored = orjson.loads(base64.b64decode(token, validate=True))
         of, position = stored["of"], Position(stored["part"], stored["key"])
-    except (binascii.Error, ValueError, KeyError, TypeError):
+        if not isinstance(position.part, int) or position.part < 0:
+            raise ValueError(position.part)
+        if position.key is not None:
+            read_json(position.key)
+            check_item(position.key)
+    except (binascii.Error, ValueError, KeyError, TypeError, ApiError):
         raise texts.next_token_invalid() from None
     if of != fingerprint:
         raise texts.next_token_of_other()
