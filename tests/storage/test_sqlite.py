@@ -7,6 +7,7 @@ import resource
 import signal
 import sqlite3
 import weakref
+from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 
@@ -419,10 +420,11 @@ def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processe
 def test_reads_of_one_turn_see_what_another_process_commits_between_them(tmp_path, processes, died):
     other = processes.start("commit_on_request", tmp_path)
     other.stdout.readline()
-    if died:
-        Moment(tmp_path / "moment").committing().__enter__()
+    dead = Moment(tmp_path / "moment").committing() if died else nullcontext()
+    dead.__enter__()
 
     async def scenario(engine):
+        assert await engine.read(lambda s: s.get(b"a")) is None
         for value in ("1", "2", "3"):
             other.stdin.write(f"{value}\n")
             other.stdin.flush()
@@ -434,15 +436,44 @@ def test_reads_of_one_turn_see_what_another_process_commits_between_them(tmp_pat
     run(tmp_path, scenario, workers=2)
 
 
-def test_nobody_shares_a_transaction_while_a_commit_is_being_made(tmp_path):
+@pytest.mark.parametrize("died", [False, True], ids=["nobody died", "somebody died while committing"])
+def test_nobody_shares_a_transaction_while_a_commit_is_being_made(tmp_path, died):
     moment = Moment(tmp_path / "moment")
     before = moment.settled()
     assert moment.is_still(before)
+    if died:
+        dead = moment.committing()
+        dead.__enter__()
+        assert not moment.is_still(before) and not moment.is_still(moment.settled())
     with moment.committing():
         during = moment.settled()
         assert not moment.is_still(before) and not moment.is_still(during)
     assert not moment.is_still(before) and not moment.is_still(during)
     assert moment.is_still(moment.settled())
+
+
+@pytest.mark.parametrize("step", ["hold", "read"])
+def test_a_read_transaction_that_began_but_showed_nothing_is_ended(tmp_path, step):
+    async def scenario(engine):
+        read = engine._connections[1]
+        failures = [apsw.IOError("no rows")]
+
+        def trace(cursor, sql, bindings):
+            if sql.startswith("SELECT") and failures:
+                raise failures.pop()
+            return True
+
+        read.set_exec_trace(trace)
+        with pytest.raises(Full):
+            if step == "hold":
+                await engine.transact(lambda tx: tx.put(b"a", b"1"))
+            else:
+                await engine.read(lambda s: s.get(b"a"))
+        assert not read.in_transaction
+        await engine.transact(lambda tx: tx.put(b"a", b"2"))
+        assert await engine.read(lambda s: s.get(b"a")) == b"2"
+
+    run(tmp_path, scenario)
 
 
 def test_reads_of_several_workers_share_a_transaction_within_a_turn_and_keep_none_beyond(tmp_path):

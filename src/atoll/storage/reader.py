@@ -32,9 +32,9 @@ class Reader:
     def read(self, fn: Callable[[Snapshot], T]) -> T:
         if self._open and self._moment is not None and not self._moment.is_still(self._seen):
             self.drop()
+        if not self._open:
+            self._begin()
         try:
-            if not self._open:
-                self._begin()
             return fn(self._rows)
         except apsw.Error:  # SQLite may have ended the transaction
             self._open = False
@@ -65,5 +65,9 @@ class Reader:
         if self._moment is not None:
             self._seen = self._moment.settled()
             asyncio.get_running_loop().call_soon(self.drop)
-        self._rows.begin("BEGIN")
+        try:
+            self._rows.begin("BEGIN")
+        except apsw.Error:  # perhaps it has begun
+            self._rows.roll_back()
+            raise
         self._open = True
