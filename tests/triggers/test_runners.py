@@ -17,7 +17,7 @@ import pytest
 
 from atoll.triggers.batches import Outcome
 from atoll.triggers.registry import Function
-from atoll.triggers.runners import Python, Runner, runner
+from atoll.triggers.runners import Python, Runner, _within, runner
 
 MODULE = """
 import os, subprocess, sys, time
@@ -41,6 +41,9 @@ def sleep(event, context):
 
 def leave(event, context):
     os._exit(3)
+
+def stop(event, context):
+    sys.exit(3)
 
 def strange(event, context):
     return {1, 2}
@@ -128,6 +131,22 @@ def calling(one: Runner, outcomes: list[Outcome]) -> threading.Thread:
     return thread
 
 
+class TestTime:
+    def test_what_ends_a_call_does_not_come_behind_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It used to end the next call of the same process."""
+
+        class Last(threading.Timer):
+            def run(self) -> None:
+                self.finished.wait()
+                self.function()
+
+        monkeypatch.setattr(threading, "Timer", Last)
+        ended: list[bool] = []
+        with _within(60, lambda: ended.append(True)) as late:
+            assert not late.is_set()
+        assert late.is_set() and ended
+
+
 class TestPython:
     def test_it_is_called_with_event_and_context(self, make: Make) -> None:
         answer = parsed(make(python="module:echo").call(b'{"a":"\xc3\xa9"}', "id-1"))
@@ -200,6 +219,11 @@ class TestPython:
     def test_a_process_that_dies_is_a_failure(self, make: Make) -> None:
         outcome = make(python="module:leave").call(b"{}", "1")
         assert parsed(outcome)["errorType"] == "Runtime.ExitError"
+
+    def test_its_exit_code_is_told(self, make: Make) -> None:
+        """It used to be killed before it had ended by itself."""
+        answer = parsed(make(python="module:stop").call(b"{}", "1"))
+        assert answer["errorMessage"] == "RequestId: 1 Error: Runtime exited with 3"
 
     def test_a_process_that_died_while_it_was_idle_is_none(self, make: Make) -> None:
         one = make(python="module:process")

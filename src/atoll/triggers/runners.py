@@ -61,7 +61,7 @@ def _exited(request_id: str, code: int) -> Outcome:
 
 @contextmanager
 def _within(timeout_s: float, end: Callable[[], None]) -> Iterator[threading.Event]:
-    """Calls `end` when the time is over; the event tells that it is."""
+    """Calls `end` when the time is over, but never later than here; the event tells that it is."""
     late = threading.Event()
 
     def over() -> None:
@@ -75,6 +75,7 @@ def _within(timeout_s: float, end: Callable[[], None]) -> Iterator[threading.Eve
         yield late
     finally:
         timer.cancel()
+        timer.join()  # it may have been about to call
 
 
 def _shut(sock: socket.socket) -> None:
