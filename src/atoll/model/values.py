@@ -96,7 +96,7 @@ def _measure_map(members: Item, value: AttributeValue, level: int) -> int:
     return _DOCUMENT_BYTES + _MEMBER_BYTES * len(members) + _measure_members(members, level + 1)
 
 
-@lru_cache(8192)
+@lru_cache(2048)  # a name may have 64 KB
 def _name_size(name: str) -> int:
     length = _text_size(name)
     if not 0 < length <= limits.ATTRIBUTE_NAME_BYTES:

@@ -238,15 +238,16 @@ class SQLiteEngine:
         """In the thread, where SQLite syncs within the commit."""
         assert self._moment is not None
         try:
-            with self._moment.committing():
-                self._writer.commit()
-        except BaseException:
-            self._writer.roll_back()
+            try:
+                with self._moment.committing():
+                    self._writer.commit()
+            except BaseException:
+                self._writer.roll_back()
+                raise
+            if self._checkpoints.rest_due:
+                self._checkpoints.give_rest().result()
+        finally:
             self._pass_turn()
-            raise
-        if self._checkpoints.rest_due:
-            self._checkpoints.give_rest().result()
-        self._pass_turn()
 
     def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
         if error is not None:  # what is committed but may be lost is never shown: reads keep the moment before it
