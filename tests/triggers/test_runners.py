@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import select
+import selectors
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ import orjson
 import pytest
 
 from atoll.triggers.batches import Outcome
+from atoll.triggers.calls import Runner, within
 from atoll.triggers.registry import Function
-from atoll.triggers.runners import Python, Runner, _within, runner
+from atoll.triggers.runners import Python, runner
 
 MODULE = """
 import os, subprocess, sys, time
@@ -142,7 +145,7 @@ class TestTime:
 
         monkeypatch.setattr(threading, "Timer", Last)
         ended: list[bool] = []
-        with _within(60, lambda: ended.append(True)) as late:
+        with within(60, lambda: ended.append(True)) as late:
             assert not late.is_set()
         assert late.is_set() and ended
 
@@ -314,6 +317,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'{"batchItemFailures":[]}' if self.path.startswith("/good") else b"")
         if self.path == "/begun":
+            self.asked.set()
             self.wait.wait(30)
 
     def log_message(self, *args: object) -> None:
@@ -384,17 +388,76 @@ class TestWebhook:
         assert one.call(b"{}", "1").error == "Unhandled"
         assert site[1].seen == []
 
-    def test_nothing_is_posted_when_it_is_closed_while_it_connects(
+    def test_nothing_is_posted_when_it_is_closed_before_it_connects(
         self, make: Make, site: tuple[str, type[_Answers]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """There was no socket yet that closing could have shut, so the call went on."""
         one = make(webhook=site[0])
-        connect = HTTPConnection.connect
+        resolve = socket.getaddrinfo
 
-        def connect_and_close(connection: HTTPConnection) -> None:
+        def close_and_resolve(*args: Any, **more: Any) -> Any:
             one.close()
-            connect(connection)
+            return resolve(*args, **more)
 
-        monkeypatch.setattr(HTTPConnection, "connect", connect_and_close)
+        monkeypatch.setattr(socket, "getaddrinfo", close_and_resolve)
         assert one.call(b"{}", "1").error == "Unhandled"
         assert site[1].seen == []
+
+    def test_closing_ends_it_while_nobody_takes_its_connection(
+        self, make: Make, deaf: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = make(webhook=deaf)
+        connecting = threading.Event()
+        register = selectors.DefaultSelector.register
+
+        def note(self: Any, *args: Any) -> Any:
+            connecting.set()
+            return register(self, *args)
+
+        monkeypatch.setattr(selectors.DefaultSelector, "register", note)
+        outcomes: list[Outcome] = []
+        thread = calling(one, outcomes)
+        assert connecting.wait(20)
+        one.close()
+        thread.join(20)
+        assert parsed(outcomes[0])["errorMessage"] == "the server is stopping"
+
+    def test_its_time_ends_while_nobody_takes_its_connection(self, make: Make, deaf: str) -> None:
+        assert parsed(make(webhook=deaf, timeout_s=0.2).call(b"{}", "1"))["errorType"] == "Sandbox.Timedout"
+
+    def test_closing_ends_it_when_its_answer_has_begun(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
+        """An answer without a length ends when its connection does: half of it is no result."""
+        one = make(webhook=f"{site[0]}/begun")
+        outcomes: list[Outcome] = []
+        thread = calling(one, outcomes)
+        assert site[1].asked.wait(20)
+        one.close()
+        thread.join(20)
+        assert outcomes[0].error == "Unhandled"
+
+    def test_closing_ends_it_while_tls_is_not_answered(self, make: Make) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            one = make(webhook=f"https://127.0.0.1:{mute.getsockname()[1]}/")
+            outcomes: list[Outcome] = []
+            thread = calling(one, outcomes)
+            taken, _ = mute.accept()
+            with taken:
+                assert taken.recv(1)
+                one.close()
+                thread.join(20)
+                assert outcomes[0].error == "Unhandled"
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """Where connections are neither taken nor refused: as many wait as may."""
+    with socket.socket() as listening, ExitStack() as waiting:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        while True:
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(listening.getsockname())
+            if not select.select([], [one], [], 0.2)[1]:
+                break
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"

@@ -21,8 +21,10 @@ from atoll import arns
 from atoll.database.region import Region
 from atoll.errors import triggers as texts
 from atoll.triggers.batches import Outcome
+from atoll.triggers.calls import Runner, failed
 from atoll.triggers.registry import Destination, Function, Registry
-from atoll.triggers.runners import Python, Runner, Webhook, failed, runner
+from atoll.triggers.runners import Python, runner
+from atoll.triggers.webhooks import Webhook
 
 DESTINATION_TIMEOUT_S = 30.0
 DESTINATION_THREADS = 4

@@ -1,8 +1,4 @@
-"""How functions are run: each kind in its own way, all of them blocking, so each call needs a thread of its own.
-
-A call is given the event as JSON and returns an `Outcome`; it raises nothing that the function could be blamed for. It
-ends when its time is over, whatever the function does, and when `close` is called. No clock is read here: a timer's
-thread ends what takes too long.
+"""How functions are run that are processes: Python's in workers that are kept, commands one by one.
 
 A process leads a group of its own, and all of the group ends with it. What left the group may live on and hold what the
 process was given; so a call never waits for the other end of anything that it cannot shut: a command has files, a
@@ -17,28 +13,18 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from collections.abc import Mapping
+from contextlib import suppress
 from tempfile import TemporaryFile
-from typing import Protocol
-from urllib.parse import urlsplit
 
 import orjson
 
 from atoll.clock import SystemClock
 from atoll.triggers import worker
 from atoll.triggers.batches import Outcome
+from atoll.triggers.calls import STOPPING, Runner, failed, shut, timed_out, within
 from atoll.triggers.registry import Function
-
-STOPPING = "the server is stopping"
-
-
-class Runner(Protocol):
-    def call(self, event: bytes, request_id: str) -> Outcome: ...
-
-    def close(self) -> None:
-        """End the calls that are under way; those that come later fail."""
+from atoll.triggers.webhooks import Webhook
 
 
 def runner(function: Function, arn: str, environment: Mapping[str, str]) -> Runner:
@@ -47,41 +33,8 @@ def runner(function: Function, arn: str, environment: Mapping[str, str]) -> Runn
     return Python(function, arn, environment) if function.python is not None else Command(function, environment)
 
 
-def failed(kind: str, message: str) -> Outcome:
-    return Outcome(orjson.dumps({"errorMessage": message, "errorType": kind}), "Unhandled")
-
-
-def _timed_out(timeout_s: float) -> Outcome:
-    return failed("Sandbox.Timedout", f"Task timed out after {timeout_s:.2f} seconds")
-
-
 def _exited(request_id: str, code: int) -> Outcome:
     return failed("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with {code}")
-
-
-@contextmanager
-def _within(timeout_s: float, end: Callable[[], None]) -> Iterator[threading.Event]:
-    """Calls `end` when the time is over, but never later than here; the event tells that it is."""
-    late = threading.Event()
-
-    def over() -> None:
-        late.set()
-        end()
-
-    timer = threading.Timer(timeout_s, over)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-        timer.join()  # it may have been about to call
-
-
-def _shut(sock: socket.socket) -> None:
-    """Whoever reads from it or writes to it, in whatever thread, is told that there is nothing more."""
-    with suppress(OSError):  # nobody is at the other end any more
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 class _Processes:
@@ -159,7 +112,7 @@ class _Worker:
 
     def kill(self) -> None:
         self._processes.kill(self.process)
-        _shut(self._line)
+        shut(self._line)
 
     def end(self) -> int:
         self._source.close()
@@ -196,11 +149,11 @@ class Python:
             one = self._take()
         except OSError as error:
             return failed("Runtime.ExitError", str(error))
-        with _within(self._timeout_s, one.kill) as late:
+        with within(self._timeout_s, one.kill) as late:
             answer = one.ask(message)
         if answer is None or late.is_set():
             code = self._drop(one)
-            return _timed_out(self._timeout_s) if late.is_set() else _exited(request_id, code)
+            return timed_out(self._timeout_s) if late.is_set() else _exited(request_id, code)
         self._keep(one)
         try:
             parsed = orjson.loads(answer)
@@ -258,83 +211,15 @@ class Command:
                 given.write(event)
                 given.seek(0)
                 process = self._processes.start(self._words, given.fileno(), answer.fileno())
-                with _within(self._timeout_s, lambda: self._processes.kill(process)) as late:
+                with within(self._timeout_s, lambda: self._processes.kill(process)) as late:
                     process.wait()
                 code = self._processes.end(process)
                 output = os.pread(answer.fileno(), os.fstat(answer.fileno()).st_size, 0)
         except OSError as error:
             return failed("Runtime.InvalidEntrypoint", str(error))
         if late.is_set():
-            return _timed_out(self._timeout_s)
+            return timed_out(self._timeout_s)
         return _exited(request_id, code) if code else Outcome(output.strip() or b"null")
 
     def close(self) -> None:
         self._processes.close()
-
-
-class _Line:
-    """A connection that any thread may cut, also before it is there."""
-
-    def __init__(self, connection: HTTPConnection) -> None:
-        self.connection = connection
-        self._socket: socket.socket | None = None
-        self._cut = False
-
-    def connect(self) -> None:
-        self.connection.connect()
-        self._socket = self.connection.sock  # the connection may drop it before the answer is read
-        if self._cut:
-            raise ConnectionAbortedError(STOPPING)
-
-    def cut(self) -> None:
-        self._cut = True
-        if self._socket is not None:
-            _shut(self._socket)
-
-
-class Webhook:
-    """POST of the event; an answer of 200 to 299 is success, and its body what the function returned."""
-
-    def __init__(self, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
-        parts = urlsplit(url)
-        self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._host, self._port = parts.hostname or "", parts.port
-        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._headers = {"Content-Type": "application/json", **headers}
-        self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._open: set[_Line] = set()
-        self._closed = False
-
-    def call(self, event: bytes, request_id: str) -> Outcome:
-        connection = self._kind(self._host, self._port, timeout=self._timeout_s)
-        line = _Line(connection)
-        with self._lock:
-            if self._closed:
-                return failed("Webhook.Unreachable", STOPPING)
-            self._open.add(line)
-        try:
-            with _within(self._timeout_s, line.cut) as late:
-                line.connect()
-                connection.request("POST", self._path, event, {**self._headers, "X-Amzn-RequestId": request_id})
-                answer = connection.getresponse()
-                body = answer.read()
-        except (OSError, HTTPException, ValueError) as error:  # the last of names and headers that cannot be
-            if late.is_set() or isinstance(error, TimeoutError):
-                return _timed_out(self._timeout_s)
-            return failed("Webhook.Unreachable", str(error) or type(error).__name__)
-        finally:
-            with self._lock:
-                self._open.discard(line)
-            connection.close()
-        if late.is_set():
-            return _timed_out(self._timeout_s)
-        if not 200 <= answer.status < 300:
-            return failed("Webhook.Refused", f"{answer.status} {answer.reason}")
-        return Outcome(body.strip() or b"null")
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            for line in self._open:
-                line.cut()

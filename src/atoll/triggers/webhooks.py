@@ -1,0 +1,122 @@
+"""How functions and destinations are called that are web servers somewhere else."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from atoll.triggers.batches import Outcome
+from atoll.triggers.calls import STOPPING, failed, shut, timed_out, within
+
+# While a connection is being made nothing of it can be shut: it is looked at this often whether it was cut.
+LOOK_S = 0.1
+
+
+class _Line:
+    """A connection that any thread may cut, whatever it waits for (but the search for the host's addresses)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._handle: socket.socket | None = None
+        self.is_cut = False
+
+    def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
+        problem = OSError(f"{host} has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            one = socket.socket(family, kind, protocol)
+            try:
+                self._connect(one, address)
+                one.settimeout(timeout_s)
+                return one
+            except OSError as error:
+                one.close()
+                problem = error
+        raise problem
+
+    def _connect(self, one: socket.socket, address: tuple[Any, ...]) -> None:
+        one.setblocking(False)
+        with suppress(BlockingIOError):  # it is on its way
+            one.connect(address)
+        with selectors.DefaultSelector() as ready:
+            ready.register(one, selectors.EVENT_WRITE)
+            while not self.is_cut and not ready.select(LOOK_S):
+                pass
+        with self._lock:
+            if self.is_cut:
+                raise ConnectionAbortedError(STOPPING)
+            if error := one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(error, os.strerror(error))
+            self._handle = one.dup()  # TLS takes the socket, and a connection drops it before its answer is read
+
+    def cut(self) -> None:
+        with self._lock:
+            self.is_cut = True
+            if self._handle is not None:
+                shut(self._handle)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
+
+class Webhook:
+    """POST of the event; an answer of 200 to 299 is success, and its body what the function returned."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
+        parts = urlsplit(url)
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._host, self._port = parts.hostname or "", parts.port
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._headers = {"Content-Type": "application/json", **headers}
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._open: set[_Line] = set()
+        self._closed = False
+
+    def call(self, event: bytes, request_id: str) -> Outcome:
+        connection = (HTTPSConnection if self._tls else HTTPConnection)(self._host, self._port)
+        line = _Line()
+        with self._lock:
+            if self._closed:
+                return failed("Webhook.Unreachable", STOPPING)
+            self._open.add(line)
+        try:
+            with within(self._timeout_s, line.cut) as late:
+                connection.sock = line.connect(connection.host, connection.port, self._timeout_s)
+                if self._tls:
+                    connection.sock = self._tls.wrap_socket(connection.sock, server_hostname=connection.host)
+                connection.request("POST", self._path, event, {**self._headers, "X-Amzn-RequestId": request_id})
+                answer = connection.getresponse()
+                body = answer.read()
+        except (OSError, HTTPException, ValueError) as error:  # the last of names and headers that cannot be
+            if late.is_set() or isinstance(error, TimeoutError):
+                return timed_out(self._timeout_s)
+            return failed("Webhook.Unreachable", str(error) or type(error).__name__)
+        finally:
+            with self._lock:
+                self._open.discard(line)
+            connection.close()
+            line.close()
+        if late.is_set():
+            return timed_out(self._timeout_s)
+        if line.is_cut:  # what was read may be half of it
+            return failed("Webhook.Unreachable", STOPPING)
+        if not 200 <= answer.status < 300:
+            return failed("Webhook.Refused", f"{answer.status} {answer.reason}")
+        return Outcome(body.strip() or b"null")
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for line in self._open:
+                line.cut()
