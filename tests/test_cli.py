@@ -229,6 +229,7 @@ class TestRefusals:
             (["--port", "-1"], "--port takes a number from 0 to 65535"),
             (["--workers", "0"], "--workers takes a number from 1"),
             (["--workers", "2", "--in-memory"], "several workers cannot share memory"),
+            (["--tls-key", "key.pem", "--in-memory", "--port", "0"], "--tls-key needs the certificate"),
             (["--workers", "2", "--clock", "manual"], "several workers cannot share a manual clock"),
             (["--account", "1234"], "--account takes twelve digits"),
             (["--region", "Here"], "--region takes a region's name as in eu-west-1, not 'Here'"),

@@ -189,6 +189,8 @@ def _config(options: argparse.Namespace) -> Config:
         functions=_registry(options.functions),
         settings=settings,
     )
+    if config.tls_key is not None and config.tls_cert is None:
+        raise Refused("--tls-key needs the certificate that it belongs to: --tls-cert")
     if REGION_NAME.fullmatch(config.region) is None:
         raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
     if config.workers > 1 and config.data is None:

@@ -57,6 +57,8 @@ UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000
 PARTITION_BYTES = 10 * 1024**3
+# Ours: each of them is a shard with rows of its own, and nobody's throughput shall fill the store with them.
+PARTITIONS = 1_000
 
 # Streams
 STREAM_RETENTION_MS = 24 * 3600 * 1000

@@ -133,6 +133,19 @@ def test_json_of_the_wrong_type_is_named_before_anything_else(operation: str, bo
     assert refusal(operation, body) == ("Serialization", message)
 
 
+@pytest.mark.parametrize("limit", [1 << 31, 1 << 40, (1 << 63) - 1, 1 << 63])
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [("Scan", {"TableName": "abc"}), ("Query", {"TableName": "abc"}), ("ExecuteStatement", {"Statement": "SELECT"})],
+)
+def test_whole_numbers_that_do_not_fit_are_refused_where_all_else_is_right(
+    operation: str, body: dict[str, Any], limit: int
+) -> None:
+    check(operation, body | {"Limit": (1 << 31) - 1})
+    code, message = refusal(operation, body | {"Limit": limit})
+    assert (code, message) == ("Serialization", "NUMBER_VALUE cannot be converted to Integer")
+
+
 def test_a_table_name_is_reported_alone() -> None:
     bad = {"ReturnValues": "X", "ReturnConsumedCapacity": "X"}
     at = "at 'tableName' failed to satisfy constraint: Member must"

@@ -30,8 +30,11 @@ def covers_all_hashes(open_shards: Iterable[Shard]) -> bool:
 
 @pytest.mark.parametrize(
     ("read", "write", "size_gb", "count"),
-    [(1, 1, 0, 1), (3000, 0, 0, 1), (3000, 1, 0, 2), (6000, 2000, 0, 4), (1500, 500, 0, 1), (1, 1, 25, 3)],
-)
+    [
+        (1, 1, 0, 1), (3000, 0, 0, 1), (3000, 1, 0, 2), (6000, 2000, 0, 4), (1500, 500, 0, 1), (1, 1, 25, 3),
+        (10**12, 1, 0, 1000),
+    ],
+)  # fmt: skip
 def test_partitions_follow_the_published_arithmetic(
     world: Any, read: int, write: int, size_gb: int, count: int
 ) -> None:

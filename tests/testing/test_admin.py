@@ -27,9 +27,16 @@ from atoll.triggers.poller import Triggers
 Answer = tuple[int, Any]
 
 
-def ask(server: LocalServer, method: str, path: str, body: Any = None, signed_by: Credential | None = None) -> Answer:
+def ask(
+    server: LocalServer,
+    method: str,
+    path: str,
+    body: Any = None,
+    signed_by: Credential | None = None,
+    origin: str | None = None,
+) -> Answer:
     data = None if body is None else json.dumps(body).encode()
-    headers = {}
+    headers = {} if origin is None else {"Origin": origin, "Content-Type": "text/plain"}
     if signed_by is not None:
         request = AWSRequest(method, server.endpoint_url + path, data=data or b"")
         keys = Keys(signed_by.access_key, signed_by.secret)
@@ -100,6 +107,12 @@ class TestClock:
             assert ask(server, "GET", "/_atoll/clock")[1]["clock"] == "system"
             status, answer = ask(server, "POST", "/_atoll/clock", {"advance": "1h"})
             assert (status, answer["message"]) == (400, "The clock is the system's; only a manual one can be moved")
+
+    def test_no_page_in_a_browser_moves_it(self, server: LocalServer) -> None:
+        before = ask(server, "GET", "/_atoll/clock")
+        status, answer = ask(server, "POST", "/_atoll/clock", {"advance": "1d"}, origin="http://somewhere.example")
+        assert (status, answer["__type"]) == (403, "com.amazon.coral.service#AccessDeniedException")
+        assert ask(server, "GET", "/_atoll/clock") == before
 
     @pytest.mark.parametrize(("method", "path"), [("PUT", "/_atoll/clock"), ("GET", "/_atoll/"), ("POST", "/_atoll/x")])
     def test_other_paths_are_unknown(self, server: LocalServer, method: str, path: str) -> None:

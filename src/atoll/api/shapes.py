@@ -159,6 +159,9 @@ def _test_map(key: Test, item: Test, holds: list[Test]) -> Test:
 def _test_scalar(shape: Shape) -> Test:
     kinds = json_types.PYTHON[shape.kind]
     holds = [constraint.holds for constraint in shape.constraints]
+    bound = json_types.BOUNDS.get(shape.kind)
+    if bound is not None:
+        holds.append(lambda value: -bound <= value < bound)
     if not holds and len(kinds) == 1:
         kind = kinds[0]
         return lambda value: type(value) is kind

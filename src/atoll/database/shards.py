@@ -89,7 +89,7 @@ def partitions(table: Table, size: int) -> int:
         share = limits.PARTITION_READ_UNITS // limits.PARTITION_WRITE_UNITS
         read_equivalents = table.throughput.read + share * table.throughput.write
         units = -(-read_equivalents // limits.PARTITION_READ_UNITS)
-    return max(1, units, -(-size // limits.PARTITION_BYTES))
+    return min(max(1, units, -(-size // limits.PARTITION_BYTES)), limits.PARTITIONS)
 
 
 def divide(shards: Iterable[Shard], count: int) -> list[tuple[Shard, int]]:

@@ -17,6 +17,10 @@ def open_to_strangers() -> ApiError:
     return _denied("Other machines can reach this server without a signature: start it with --auth sigv4")
 
 
+def page_of_another_origin(origin: str) -> ApiError:
+    return _denied(f"Pages of {origin} may not administer this server without a signature")
+
+
 def unknown_action(method: str, path: str) -> ApiError:
     return ApiError("UnknownOperationException", f"There is no {method} {path}", status=404, prefix=CORAL)
 

@@ -23,7 +23,7 @@ class Admin:
         self._guarded = guarded
 
     async def answer(self, request: Request, signer: Signer | None) -> Response:
-        self._authorize(signer)
+        self._authorize(request, signer)
         method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
         action = ACTIONS.get((method, path.removeprefix(PREFIX)))
         if action is None:
@@ -31,10 +31,12 @@ class Admin:
         body = parse_body(request.body) if request.body else {}
         return Response(200, orjson.dumps(await action(self._server, body)))
 
-    def _authorize(self, signer: Signer | None) -> None:
+    def _authorize(self, request: Request, signer: Signer | None) -> None:
         if self._credentials is None:
             if self._guarded:
                 raise texts.open_to_strangers()
+            if b"origin" in request.headers:  # a browser on this machine, which may show anybody's page
+                raise texts.page_of_another_origin(request.headers[b"origin"].decode("latin-1"))
             return
         credential = None if signer is None else self._credentials.get(signer.access_key)
         if credential is None or not credential.admin:
