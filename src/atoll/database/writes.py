@@ -16,7 +16,7 @@ import orjson
 from isal.isal_zlib import adler32
 
 from atoll import errors, limits
-from atoll.database import changes, expiry, indexes
+from atoll.database import changes, expiry, indexes, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import Arm
@@ -172,8 +172,7 @@ class Outcome:
 
 def execute(tx: Transaction, region: Region, write: Write) -> Outcome:
     """Run a single write. A refusal is raised and leaves nothing behind."""
-    stored = tx.get(write.row_key)
-    old = Row(stored) if stored is not None else None
+    old = reads.get(tx, write.row_key)
     return apply(tx, region, write, old, write.decide(old))
 
 
@@ -206,11 +205,11 @@ Decide = Callable[[Write, Row | None], Decision]
 def execute_all(tx: Transaction, region: Region, writes: Sequence[Write], decide: Decide) -> list[Outcome]:
     """Run writes to different items as one: all decide on the same moment, then all are applied or none is. Raises
     `Cancelled`; where a decision refused, that is `Refused`."""
-    rows = [Row(stored) if stored is not None else None for stored in tx.get_many([w.row_key for w in writes])]
+    rows = reads.get_many(tx, [write.row_key for write in writes])
     pairs = zip(writes, rows, strict=True)
     decisions, refusals = attempted(partial(decide, write, old) for write, old in pairs)
     if any(refusals):
-        raise Refused(refusals, writes, [row.size if row is not None else 0 for row in rows])
+        raise Refused(refusals, writes, [reads.size_of(row) for row in rows])
     # Whether an item collection is too large turns on the writes before: it shows only now.
     applied = (partial(apply, tx, region, *one) for one in zip(writes, rows, decisions, strict=True))
     outcomes, refusals = attempted(applied)
