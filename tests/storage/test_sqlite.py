@@ -126,6 +126,26 @@ def test_writes_that_arrive_together_share_a_commit(tmp_path):
     run(tmp_path, scenario)
 
 
+def test_writers_that_come_back_one_by_one_share_commits_still(tmp_path):
+    async def scenario(engine):
+        commits = []
+        engine._connections[0].set_commit_hook(lambda: bool(commits.append(1)))
+
+        async def writer(n, rounds):
+            for _ in range(rounds):
+                await engine.transact(lambda tx: tx.put(b"%d" % n, b""))
+                for _ in range(n):  # turns of the loop until the next write
+                    await asyncio.sleep(0)
+
+        await asyncio.gather(*(writer(n, 10) for n in range(6)))
+        assert len(commits) == 10
+        commits.clear()
+        await writer(0, 3)  # nobody else comes back, and that is not waited for
+        assert len(commits) == 3
+
+    run(tmp_path, scenario)
+
+
 def test_full_store_refuses_the_whole_batch_and_works_again_when_there_is_room(tmp_path):
     async def scenario(engine):
         await engine.transact(lambda tx: (tx.put(b"small", b"1"), tx.add(b"n", 1)))

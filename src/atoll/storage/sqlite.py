@@ -3,7 +3,8 @@
 Reads run inline on the event loop, on a connection of their own (`reader`): one costs less than a hop to a thread.
 Writes are collected. While one commit is on its way to the disk, new functions queue; then all of them run inline, one
 after the other, in one transaction of SQLite, and the next commit makes them durable together. Nobody is answered
-before, not even who was refused, for he may have been refused because of a row that is not durable yet.
+before, not even who was refused, for he may have been refused because of a row that is not durable yet. Who was
+answered is often back at once, so the next commit waits a little for as many as were there: it costs the same for all.
 
 A worker that is alone commits inline too, lets the log be synced beside it, and reads the moment before the commit
 until that is done. Several workers cannot keep each other from seeing what is committed, so with them SQLite syncs
@@ -42,6 +43,9 @@ FILE_NAME = "atoll.db"
 
 # Functions in one commit at most: they run on the event loop, where reads wait meanwhile.
 BATCH = 256
+
+# Turns of the event loop in which nobody comes, after which a commit waits no longer for those who were there before.
+PATIENCE = 8
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +118,8 @@ class SQLiteEngine:
         self._turn, self._moment = turn, moment
         self._queue: list[_Pending] = []
         self._busy = False
+        self._company = 0
+        """How many functions were there when the last batch was answered, with those in it."""
         self._closed = False
         self._broken: Corrupt | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -138,7 +144,7 @@ class SQLiteEngine:
         self._queue.append(pending)
         if not self._busy:
             self._busy = True
-            self._loop.call_soon(self._take_turn)
+            self._loop.call_soon(self._gather)
         await pending.future
         error, pending.error = pending.error, None
         try:
@@ -175,7 +181,16 @@ class SQLiteEngine:
             self._turn.close()
             self._moment.close()
 
-    # One batch: take the turn, run, commit, answer.
+    # One batch: gather, take the turn, run, commit, answer.
+
+    def _gather(self, seen: int = 0, idle: int = 0) -> None:
+        """Each turn of the loop brings those who have just been answered back, as fast as they are."""
+        came = len(self._queue)
+        idle = 0 if came > seen else idle + 1
+        if came >= min(self._company, BATCH) or idle == PATIENCE:
+            self._take_turn()
+        else:
+            self._loop.call_soon(self._gather, came, idle)
 
     def _take_turn(self) -> None:
         if self._turn is None or self._turn.try_acquire():
@@ -270,6 +285,7 @@ class SQLiteEngine:
             pending.error = error or pending.error
             if not pending.future.done():
                 pending.future.set_result(None)
+        self._company = len(batch) + len(self._queue)
         if self._checkpoints.rest_due and self._turn is None and not self._broken:
             rest = asyncio.wrap_future(self._checkpoints.give_rest(), loop=self._loop)
             rest.add_done_callback(lambda _: self._go_on())
@@ -278,7 +294,7 @@ class SQLiteEngine:
 
     def _go_on(self) -> None:
         if self._queue:
-            self._take_turn()
+            self._gather()
         else:
             self._busy = False
             if self._drained:
