@@ -16,13 +16,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from benchmarks import report, servers, streams
 from benchmarks.client import Client
-from benchmarks.measure import Result, measure, rss_mb
+from benchmarks.measure import CONNECTIONS, Result, measure, rss_mb, together
 from benchmarks.signing import ANYONE, Credentials, Signer
 from benchmarks.workloads import TABLES, WORKLOADS, Workload, definition, encoded, load, put_item
 
@@ -160,7 +161,12 @@ def compare(results: report.Results, scratch: Path, workloads: list[Workload], o
 
 
 def one(
-    server: servers.Server, credentials: Credentials, workload: Workload, seconds: float, count: int = ITEMS
+    server: servers.Server,
+    credentials: Credentials,
+    workload: Workload,
+    seconds: float,
+    count: int = ITEMS,
+    connections: int = CONNECTIONS,
 ) -> Result | None:
     """None where the server does not know the operation."""
     operation, body = next(workload.requests(workload.table, count))
@@ -170,19 +176,31 @@ def one(
     signer = Signer(server.port, credentials)
     requests = (signer.request(*request) for request in encoded(workload.requests(workload.table, count)))
     warm_up = 2 if "Local" in server.name else 1  # for the JVM's compiler
-    return measure(server, requests, seconds=seconds, warm_up=warm_up)
+    return measure(server, requests, seconds=seconds, warm_up=warm_up, connections=connections)
 
 
 def several_workers(results: report.Results, scratch: Path, options: Any) -> None:
+    """One worker and two, and two servers that share nothing: more than those the machine does not give."""
+    compared = [workload for workload in WORKLOADS if workload.name in ("GetItem", "PutItem", "Query")]
     for count in (1, 2):
         name = f"{count} worker" + "s" * (count > 1)
         with atoll(scratch / name, "--workers", str(count)) as (server, credentials):
             prepare(server, credentials, {"plain"})
-            for workload in WORKLOADS:
-                if workload.name in ("GetItem", "PutItem", "Query"):
-                    results.add_variant(
-                        "workers", workload.name, name, one(server, credentials, workload, options.seconds)
-                    )
+            for workload in compared:
+                results.add_variant(
+                    "workers", workload.name, name, one(server, credentials, workload, options.seconds)
+                )
+    with (
+        atoll(scratch / "first server") as first,
+        atoll(scratch / "second server") as second,
+        ThreadPoolExecutor() as threads,
+    ):
+        for each in (first, second):
+            prepare(*each, {"plain"})
+        for workload in compared:
+            half = partial(one, workload=workload, seconds=options.seconds, connections=CONNECTIONS // 2)
+            found = [run.result() for run in [threads.submit(half, *each) for each in (first, second)]]
+            results.add_variant("workers", workload.name, "2 servers", together([one for one in found if one]))
 
 
 def scale(results: report.Results, scratch: Path, options: Any) -> None:

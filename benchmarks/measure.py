@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from benchmarks.servers import CACHE, HOST, Server, require
 
@@ -41,6 +42,18 @@ def measure(
         used = cpu_seconds(server) - before
     return Result(
         count / duration_us * 1e6, p50_us / 1e3, p99_us / 1e3, used / max(count, 1) * 1e6, rss_mb(server), sum(failed)
+    )
+
+
+def together(results: Sequence[Result]) -> Result:
+    """What several servers did at the same time."""
+    return Result(
+        sum(one.per_second for one in results),
+        fmean(one.p50_ms for one in results),
+        max(one.p99_ms for one in results),
+        fmean(one.cpu_us for one in results),
+        sum(one.rss_mb for one in results),
+        sum(one.failed for one in results),
     )
 
 
