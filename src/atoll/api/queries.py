@@ -275,5 +275,5 @@ def _page_units(target: Target, page: Page, body: Body) -> Consumed:
         consumed.table = units
     else:
         consumed.add_index(target.index, units)
-        consumed.table = sum(read_units(size, consistent=consistent) for size in page.fetched_sizes)
+        consumed.table = sum((read_units(size, consistent=consistent) for size in page.fetched_sizes), 0.0)
     return consumed
