@@ -243,15 +243,22 @@ class TestRefusals:
             (["--in-memory", "--data", "there"], "--in-memory keeps nothing in a directory"),
             (["--ttl-delay", "-1"], "--ttl-delay takes a number of seconds from 0"),
             (["--ttl-rate", "0"], "--ttl-rate takes a number from 1"),
-            (["--auth", "sigv4", "--in-memory", "--port", "0"], "there is none"),
-            (["--tls-cert", "missing.pem", "--in-memory", "--port", "0"], "No such file or directory: 'missing.pem'"),
+            (["--auth", "sigv4", "--in-memory", "--port", "0"], "--auth sigv4 looks for credentials in the data dir"),
+            (["--account", "١٢٣٤٥٦٧٨٩٠١٢"], "--account takes twelve digits"),
+            (["--tls-cert", "missing.pem", "--port", "0"], "--tls-cert: [Errno 2] No such file or directory"),
+            (["--tls-cert", "missing.pem", "--port", "0", "--workers", "2"], "--tls-cert: [Errno 2] No such file"),
+            (["--functions", "missing.toml"], "--functions: missing.toml: [Errno 2] No such file or directory"),
+            (["--host", "no.such.host.invalid", "--insecure"], "--host no.such.host.invalid, --port 8000: "),
+            (["--host", "192.0.2.1", "--insecure", "--port", "0"], "--host 192.0.2.1, --port 0: "),
+            (["--host", "192.0.2.1", "--insecure", "--port", "0", "--workers", "2"], "--host 192.0.2.1, --port 0: "),
         ],
     )
-    def test_what_cannot_be_done_is_told(
-        self, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+    def test_what_cannot_be_done_is_told_and_leaves_nothing_behind(
+        self, arguments: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["serve", *arguments]) == 2
         assert text in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("arguments", [["--auth", "maybe"], ["--clock", "slow"], ["--unknown"], ["--port"]])
     def test_what_the_parser_does_not_know_ends_with_its_usage(
@@ -272,7 +279,7 @@ class TestRefusals:
         assert "--auth takes none or sigv4, not 'SigV4'" in capsys.readouterr().err
 
     @pytest.mark.parametrize("workers", ["1", "2"])
-    def test_a_port_that_is_taken(self, workers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_port_that_is_taken(self, workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
@@ -280,6 +287,18 @@ class TestRefusals:
             assert main(["serve", "--port", str(port), "--workers", workers]) == 2
         told = capsys.readouterr().err.lower()
         assert "address already in use: name another port with --port or atoll_port" in told
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_port_that_the_workers_of_another_server_share(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Two servers of several workers, each with its own data, once shared a port: half of what a client wrote
+        seemed to be gone."""
+        with serving(tmp_path, "--workers", "2", processes=2) as running:
+            port = running.url.rpartition(":")[2]
+            assert main(["serve", "--data", "other", "--port", port, "--workers", "2"]) == 2
+        assert "name another port with --port" in capsys.readouterr().err
+        assert not (tmp_path / "other").exists()
 
     def test_a_port_whose_last_connections_linger(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as before:
@@ -299,7 +318,20 @@ class TestRefusals:
     def test_a_certificate_that_is_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "server.pem").write_text("nonsense")
         assert main(["serve", "--in-memory", "--port", "0", "--tls-cert", "server.pem"]) == 2
-        assert "atoll: server.pem: " in capsys.readouterr().err
+        assert "atoll: --tls-cert server.pem: " in capsys.readouterr().err
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_a_data_directory_that_is_none(
+        self, workers: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "data").write_text("a file")
+        assert main(["serve", "--port", "0", "--workers", workers]) == 2
+        assert "--data data: [Errno 20] Not a directory" in capfd.readouterr().err
+
+    def test_a_store_that_cannot_be_opened(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "data" / "us-east-1" / "atoll.db").mkdir(parents=True)
+        assert main(["serve", "--port", "0"]) == 2
+        assert "atoll: data/us-east-1/atoll.db: unable to open" in capsys.readouterr().err
 
     def test_credentials_that_cannot_be_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "data").mkdir()

@@ -9,8 +9,10 @@ import errno
 import gc
 import logging
 import os
+import re
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -184,20 +186,19 @@ def _config(options: argparse.Namespace) -> Config:
         auth=options.auth,
         clock=options.clock,
         durability=options.durability,
-        tls_cert=Path(options.tls_cert) if options.tls_cert else None,
-        tls_key=Path(options.tls_key) if options.tls_key else None,
+        tls=_tls(options.tls_cert, options.tls_key),
         functions=_registry(options.functions),
         settings=settings,
     )
-    if config.tls_key is not None and config.tls_cert is None:
-        raise Refused("--tls-key needs the certificate that it belongs to: --tls-cert")
     if REGION_NAME.fullmatch(config.region) is None:
         raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
+    if config.auth == "sigv4" and config.data is None:
+        raise Refused("--auth sigv4 looks for credentials in the data directory: leave out --in-memory")
     if config.workers > 1 and config.data is None:
         raise Refused("several workers cannot share memory: use --data")
     if config.workers > 1 and config.clock == "manual":
         raise Refused("several workers cannot share a manual clock: use --workers 1")
-    if not (len(options.account) == 12 and options.account.isdigit()):
+    if re.fullmatch("[0-9]{12}", options.account) is None:
         raise Refused("--account takes twelve digits")
     return config
 
@@ -228,12 +229,31 @@ def _registry(path: str) -> Registry:
     try:
         registry = load_registry(Path(path))
     except BadRegistry as error:
-        raise Refused(str(error)) from error
+        raise Refused(f"--functions: {error}") from error
     try:
         check_registry(registry)
     except BadRegistry as error:
-        raise Refused(f"{path}: {error}") from error
+        raise Refused(f"--functions: {path}: {error}") from error
     return registry
+
+
+def _tls(cert: str, key: str) -> ssl.SSLContext | None:
+    if key and not cert:
+        raise Refused("--tls-key needs the certificate that it belongs to: --tls-cert")
+    if not cert:
+        return None
+    files = [("--tls-cert", cert), ("--tls-key", key)] if key else [("--tls-cert", cert)]
+    for name, path in files:
+        try:
+            Path(path).read_bytes()  # what cannot be read is named by this error, but by none of the next ones
+        except OSError as error:
+            raise Refused(f"{name}: {error}") from error
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key or None)
+    except ssl.SSLError as error:
+        raise Refused(f"{', '.join(f'{name} {path}' for name, path in files)}: {error}") from error
+    return context
 
 
 def _run(config: Config, parent: int | None = None) -> int:
@@ -264,14 +284,16 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
         await node.start()
     except Locked as error:
         raise Refused(f"{error}: name another data directory with --data") from error
-    except (OSError, Corrupt, Full, BadCredentials, ValueError) as error:
-        raise _unheard(str(error), error) from error
+    except OSError as error:
+        raise _unheard(config, error) from error
+    except (Corrupt, Full, BadCredentials) as error:
+        raise Refused(str(error)) from error
     # What is there now stays: the collector need not look at it again, which would hold up requests for milliseconds.
     # What comes with requests goes with them: it looks for cycles only when much more is there than some have at once.
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_OBJECTS)
-    scheme = "https" if config.tls_cert is not None else "http"
+    scheme = "https" if config.tls is not None else "http"
     host, port = node.address
     _log.info(
         "atoll %s serves %s://%s:%d  region=%s data=%s engine=%s auth=%s pid=%d",
@@ -283,24 +305,38 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     await node.stop()
 
 
-def _unheard(text: str, error: Exception) -> Refused:
-    """Why the server does not begin, with what to do about it where that is known."""
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        text += ": name another port with --port or ATOLL_PORT"
-    return Refused(text)
+def _unheard(config: Config, error: OSError) -> Refused:
+    """Why the server does not begin, with the option that is to blame: an error of a file names it."""
+    if error.filename is not None:
+        return Refused(f"--data {config.data}: {error}")
+    if error.errno == errno.EADDRINUSE:
+        return Refused(f"{config.host}:{config.port}: {error}: name another port with --port or ATOLL_PORT")
+    return Refused(f"--host {config.host}, --port {config.port}: {error}")
 
 
 def _serve_with_workers(config: Config) -> int:
     """The port is bound here without listening, so that `--port 0` means the same port to all workers."""
-    reserved = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
-    for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):  # the second: connections of one before may linger
-        reserved.setsockopt(socket.SOL_SOCKET, option, 1)
     try:
-        reserved.bind((config.host, config.port))
+        if config.port:  # workers share a port with each other, but not with those of another server
+            _bound(config, shared=False).close()
+        reserved = _bound(config, shared=True)
     except OSError as error:
-        raise _unheard(f"{config.host}:{config.port}: {error}", error) from error
-    config = replace(config, port=reserved.getsockname()[1])
-    return supervise(config.workers, partial(_run, config))
+        raise _unheard(config, error) from error
+    with reserved:
+        config = replace(config, port=reserved.getsockname()[1])
+        return supervise(config.workers, partial(_run, config))
+
+
+def _bound(config: Config, *, shared: bool) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a server before may linger
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        bound.bind((config.host, config.port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 if __name__ == "__main__":

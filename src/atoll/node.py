@@ -11,12 +11,12 @@ import asyncio
 import ipaddress
 import logging
 import re
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 from atoll.api import operations
@@ -66,8 +66,8 @@ class Config:
     clock: str = "system"
     """system, or manual: it begins at the real time and moves only when it is told to."""
     durability: str = "full"
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    tls: SSLContext | None = None
+    """With the server's certificate: it serves HTTPS."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -121,12 +121,9 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-        for name in {config.region, *self._stored_regions()}:
-            self.region(name)
         credentials = None
         if config.auth == "sigv4":
-            if config.data is None:
-                raise ValueError("signatures are verified against credentials in the data directory: there is none")
+            assert config.data is not None
             credentials = Credentials(config.data / CREDENTIALS_FILE)
         admin = Admin(self, credentials, guarded=not config.loopback)
         gateway = Gateway(
@@ -139,10 +136,11 @@ class Node:
             route_clock=SystemClock(),
         )
         self.server = Server(gateway.answer)
-        addresses = await self.server.listen(config.host, config.port, ssl=self._tls(), reuse_port=config.workers > 1)
+        addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
-        for region in self.regions.values():
-            region.endpoint = "{}:{}".format(*self.address)
+        # Last, so that a server that cannot serve makes no store. Who has connected by now waits until they are open.
+        for name in {config.region, *self._stored_regions()}:
+            self.region(name)
         if config.functions.functions and self.region().engine.lease():  # one of several processes says what is wrong
             self.triggers[config.region].functions.load()
 
@@ -219,7 +217,7 @@ class Node:
 
     def _environment(self, region: Region) -> dict[str, str]:
         """What functions need to find this server."""
-        scheme = "http" if self.config.tls_cert is None else "https"
+        scheme = "http" if self.config.tls is None else "https"
         found = {"AWS_ENDPOINT_URL": f"{scheme}://{region.endpoint}"}
         if self.config.auth == "none":
             found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
@@ -241,20 +239,6 @@ class Node:
 
     def _call(self, call: Call) -> Any:
         return operations.call(self.region(call.region), call.service, call.operation, call.body)
-
-    def _tls(self) -> ssl.SSLContext | None:
-        cert, key = self.config.tls_cert, self.config.tls_key
-        if cert is None:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        files = [cert] if key is None else [cert, key]
-        for path in files:
-            path.read_bytes()  # what cannot be read is named by this error, but by none of the next line's
-        try:
-            context.load_cert_chain(cert, key)
-        except ssl.SSLError as error:
-            raise ValueError(f"{' and '.join(map(str, files))}: {error}") from error
-        return context
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
         """Run the steps whenever one is due; in the one process that holds the region's lease."""

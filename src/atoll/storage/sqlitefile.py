@@ -62,7 +62,10 @@ def fault(error: apsw.Error) -> Exception:
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
     """A connection to the file, made if it is not there; `synced` says that its commits wait for the disk. Raises
     Corrupt for a file that is not ours to write."""
-    connection = apsw.Connection(str(path))
+    try:
+        connection = apsw.Connection(str(path))
+    except apsw.Error as error:
+        raise Corrupt(f"{path}: {error}") from error
     try:
         connection.set_busy_timeout(BUSY_MS)
         _check_format(connection, path)
