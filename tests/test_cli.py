@@ -249,6 +249,8 @@ class TestRefusals:
             (["--tls-cert", "missing.pem", "--port", "0", "--workers", "2"], "--tls-cert: [Errno 2] No such file"),
             (["--functions", "missing.toml"], "--functions: missing.toml: [Errno 2] No such file or directory"),
             (["--host", "no.such.host.invalid", "--insecure"], "--host no.such.host.invalid, --port 8000: "),
+            (["--host", "no..host", "--insecure"], "--host no..host, --port 8000: "),
+            (["--host", "no..host", "--insecure", "--workers", "2"], "--host no..host, --port 8000: "),
             (["--host", "192.0.2.1", "--insecure", "--port", "0"], "--host 192.0.2.1, --port 0: "),
             (["--host", "192.0.2.1", "--insecure", "--port", "0", "--workers", "2"], "--host 192.0.2.1, --port 0: "),
         ],

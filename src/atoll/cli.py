@@ -284,7 +284,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
         await node.start()
     except Locked as error:
         raise Refused(f"{error}: name another data directory with --data") from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second: a host's name that cannot be one
         raise _unheard(config, error) from error
     except (Corrupt, Full, BadCredentials) as error:
         raise Refused(str(error)) from error
@@ -305,11 +305,11 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     await node.stop()
 
 
-def _unheard(config: Config, error: OSError) -> Refused:
+def _unheard(config: Config, error: OSError | UnicodeError) -> Refused:
     """Why the server does not begin, with the option that is to blame: an error of a file names it."""
-    if error.filename is not None:
+    if isinstance(error, OSError) and error.filename is not None:
         return Refused(f"--data {config.data}: {error}")
-    if error.errno == errno.EADDRINUSE:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return Refused(f"{config.host}:{config.port}: {error}: name another port with --port or ATOLL_PORT")
     return Refused(f"--host {config.host}, --port {config.port}: {error}")
 
@@ -320,7 +320,7 @@ def _serve_with_workers(config: Config) -> int:
         if config.port:  # workers share a port with each other, but not with those of another server
             _bound(config, shared=False).close()
         reserved = _bound(config, shared=True)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _unheard(config, error) from error
     with reserved:
         config = replace(config, port=reserved.getsockname()[1])

@@ -98,6 +98,8 @@ class Stored(Protocol):
 
 class Entry(NamedTuple):
     key: bytes
+    item: Item
+    """Of the item, what the index projects."""
     row: bytes
     size: int
 
@@ -110,11 +112,11 @@ def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> Entr
     if key is None:
         return None
     if index.projection.type == "ALL":
-        return Entry(key, fmt.entry_row(of.size, of.json), of.size)
+        return Entry(key, of.item, fmt.entry_row(of.size, of.json), of.size)
     names = table.projected_names(index)
     part = {name: value for name, value in of.item.items() if name in names}
     size = values.item_size(part)
-    return Entry(key, fmt.entry_row(size, orjson.dumps(part)), size)
+    return Entry(key, part, fmt.entry_row(size, orjson.dumps(part)), size)
 
 
 def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new: Stored | None) -> list[Arm]:
@@ -126,7 +128,7 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
         before, after = entry(table, index, old, row_key), entry(table, index, new, row_key)
         if index.backfilling and before is not None and tx.get(before.key) is None:
             before = None  # the backfill has not come to this item yet
-        if before == after:
+        if _same(index, before, after):
             continue
         moved = before is not None and after is not None and before.key != after.key
         if before is not None and (after is None or moved):
@@ -136,6 +138,15 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
         _count(tx, index, before, after)
         arms.append(Arm(index, before.size if before else None, after.size if after else None, moved))
     return arms
+
+
+def _same(index: Index, before: Entry | None, after: Entry | None) -> bool:
+    """Whether the change of an item leaves its entry as it was, but perhaps for the order of maps and sets."""
+    if before is None or after is None:
+        return before is after
+    if index.projection.type == "ALL" or before.key != after.key or before.size != after.size:
+        return False
+    return values.items_equal(before.item, after.item)
 
 
 def add(tx: Transaction, table: Table, index: Index, row_key: bytes, item: Stored) -> None:
