@@ -260,6 +260,8 @@ class TestIndexes:
         indexed.put_item(TableName="Things", Item=item("new"))
         indexed.put_item(TableName="Things", Item=item("new", h={"S": "h"}))
         indexed.put_item(TableName="Things", Item=item("001", 2, g={"S": "g"}))  # the entry has only keys
+        other_order = dict(reversed(item("002", 2, g={"S": "g"}).items()))
+        indexed.put_item(TableName="Things", Item=other_order)
         indexed.delete_item(TableName="Things", Key=key("new"))
         condition = {"TableName": "Things", "Key": key("001"), "ConditionExpression": "attribute_exists(g)"}
         indexed.transact_write_items(TransactItems=[{"ConditionCheck": condition}])

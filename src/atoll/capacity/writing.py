@@ -33,10 +33,10 @@ def _admit_entries(region: Region, write: Write, old: Row | None, new: Decision,
     """Raises if the write changes an entry of a global index that may not be written now."""
     table = write.table
     slow = exhausted(region, table, table.global_indexes, "Write", used)
-    if not slow or not isinstance(new, Image | None):
+    if not slow or not isinstance(new, Image | None) or writes.same(old, new):
         return
     entries = [[indexes.entry(table, index, image, write.row_key) for image in (old, new)] for index in slow]
-    changed = [index for index, (before, after) in zip(slow, entries, strict=True) if before != after]
+    changed = [index for index, pair in zip(slow, entries, strict=True) if not indexes.same_entry(index, *pair)]
     if changed:
         raise refusal(region, table, changed, "Write")
 

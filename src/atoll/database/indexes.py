@@ -128,7 +128,7 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
         before, after = entry(table, index, old, row_key), entry(table, index, new, row_key)
         if index.backfilling and before is not None and tx.get(before.key) is None:
             before = None  # the backfill has not come to this item yet
-        if _same(index, before, after):
+        if same_entry(index, before, after):
             continue
         moved = before is not None and after is not None and before.key != after.key
         if before is not None and (after is None or moved):
@@ -140,8 +140,8 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
     return arms
 
 
-def _same(index: Index, before: Entry | None, after: Entry | None) -> bool:
-    """Whether the change of an item leaves its entry as it was, but perhaps for the order of maps and sets."""
+def same_entry(index: Index, before: Entry | None, after: Entry | None) -> bool:
+    """Whether a change of an item leaves its entry as it was, but perhaps for the order of maps and sets."""
     if before is None or after is None:
         return before is after
     if index.projection.type == "ALL" or before.key != after.key or before.size != after.size:

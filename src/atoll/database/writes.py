@@ -226,14 +226,14 @@ def apply(tx: Transaction, region: Region, write: Write, old: Row | None, decisi
     new = decision
     outcome = Outcome(old, new)
     table = write.table
-    if not _same(old, new):
+    if not same(old, new):
         _change(tx, region, write, old, new, outcome)
     if table.local_indexes:
         outcome.collection_size = tx.counter(_collection(write))
     return outcome
 
 
-def _same(old: Row | None, new: Image | None) -> bool:
+def same(old: Row | None, new: Image | None) -> bool:
     """Whether the write would change nothing. Equal items may differ in the order of sets and maps."""
     if old is None or new is None:
         return old is None and new is None
