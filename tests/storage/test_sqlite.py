@@ -140,10 +140,30 @@ def test_writers_that_come_back_one_by_one_share_commits_still(tmp_path):
         await asyncio.gather(*(writer(n, 10) for n in range(6)))
         assert len(commits) == 10
         commits.clear()
-        await writer(0, 3)  # nobody else comes back, and that is not waited for
-        assert len(commits) == 3
+        await asyncio.gather(*(writer(n, 10) for n in (0, 6, 12)))  # all in all they take longer than anybody waits
+        assert len(commits) == 10
+        await writer(0, 1)
+        assert engine._company == 1  # nobody else came back, and the next one waits for nobody
 
     run(tmp_path, scenario)
+
+
+def test_writers_that_come_while_others_are_answered_share_their_next_commit(tmp_path):
+    async def scenario(engine):
+        commits = []
+        committing = asyncio.Event()
+        engine._connections[0].set_commit_hook(lambda: bool(commits.append(1) or committing.set()))
+
+        async def writer(n):
+            if n >= 3:
+                await committing.wait()
+            for _ in range(10):
+                await engine.transact(lambda tx: tx.put(b"%d" % n, b""))
+
+        await asyncio.gather(*(writer(n) for n in range(6)))
+        assert len(commits) == 11
+
+    run(tmp_path, scenario, durability="relaxed")
 
 
 def test_full_store_refuses_the_whole_batch_and_works_again_when_there_is_room(tmp_path):
