@@ -166,6 +166,37 @@ def test_writers_that_come_while_others_are_answered_share_their_next_commit(tmp
     run(tmp_path, scenario, durability="relaxed")
 
 
+def test_a_commit_waits_for_fewer_turns_where_each_takes_long(tmp_path):
+    class Slow:
+        now = 0.0
+
+        def __getattr__(self, name):
+            return getattr(asyncio.get_running_loop(), name)
+
+        def time(self):
+            self.now += 0.001
+            return self.now
+
+    async def scenario(engine):
+        turns_until = []
+        for loop in (asyncio.get_running_loop(), Slow()):
+            await asyncio.gather(*(engine.transact(lambda tx, n=n: tx.put(b"%d" % n, b"")) for n in range(3)))
+            engine._loop = loop
+            committed = asyncio.Event()
+            engine._connections[0].set_commit_hook(lambda committed=committed: committed.set() is not None)
+            alone = asyncio.create_task(engine.transact(lambda tx: tx.put(b"alone", b"")))
+            turns = 0
+            while not committed.is_set():
+                await asyncio.sleep(0)
+                turns += 1
+            turns_until.append(turns)
+            await alone
+        quick, slow = turns_until
+        assert slow < sqlite.PATIENCE < quick
+
+    run(tmp_path, scenario)
+
+
 def test_full_store_refuses_the_whole_batch_and_works_again_when_there_is_room(tmp_path):
     async def scenario(engine):
         await engine.transact(lambda tx: (tx.put(b"small", b"1"), tx.add(b"n", 1)))

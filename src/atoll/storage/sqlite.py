@@ -44,8 +44,10 @@ FILE_NAME = "atoll.db"
 # Functions in one commit at most: they run on the event loop, where reads wait meanwhile.
 BATCH = 256
 
-# Turns of the event loop in which nobody comes, after which a commit waits no longer for those who were there before.
+# A commit waits no longer for those who were there before when so many turns of the event loop have brought nobody, or
+# have taken so long: a loop that is full of reads turns slowly.
 PATIENCE = 8
+PATIENCE_SECONDS = 0.002
 
 _log = logging.getLogger(__name__)
 
@@ -183,14 +185,17 @@ class SQLiteEngine:
 
     # One batch: gather, take the turn, run, commit, answer.
 
-    def _gather(self, seen: int = 0, idle: int = 0) -> None:
+    def _gather(self, seen: int = 0, idle: int = 0, since: float = 0.0) -> None:
         """Each turn of the loop brings those who have just been answered back, as fast as they are."""
-        came = len(self._queue)
-        idle = 0 if came > seen else idle + 1
-        if came >= min(self._company, BATCH) or idle == PATIENCE:
+        came, now = len(self._queue), self._loop.time()
+        if came > seen:
+            idle, since = 0, now
+        else:
+            idle += 1
+        if came >= min(self._company, BATCH) or idle == PATIENCE or now - since >= PATIENCE_SECONDS:
             self._take_turn()
         else:
-            self._loop.call_soon(self._gather, came, idle)
+            self._loop.call_soon(self._gather, came, idle, since)
 
     def _take_turn(self) -> None:
         if self._turn is None or self._turn.try_acquire():
