@@ -74,6 +74,12 @@ class TestKeepAlive:
         assert body == b"/"
         assert wire.transport.closed
 
+    def test_it_ends_then_also_where_another_protocol_is_offered(self, wire: Wire) -> None:
+        offer = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        ((_, headers, _),) = read_answers(wire.send(offer + post(b"ignored")))
+        assert headers[b"Connection"] == b"close"
+        assert wire.transport.closed
+
     def test_http_1_0_ends_unless_asked_to_stay(self, wire: Wire) -> None:
         ((_, headers, _),) = read_answers(wire.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"))
         assert headers[b"Connection"] == b"keep-alive"

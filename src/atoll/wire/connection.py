@@ -231,6 +231,8 @@ class Connection(asyncio.Protocol):
             for name, value in request.headers.items()
             if name not in (b"upgrade", b"connection", b"http2-settings")
         )
+        if request.connection is _CLOSE:
+            kept += _CLOSE
         self._parser = HttpRequestParser(self)
         try:
             head = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, self._url, kept)
