@@ -187,9 +187,7 @@ def several_workers(results: report.Results, scratch: Path, options: Any) -> Non
         with atoll(scratch / name, "--workers", str(count)) as (server, credentials):
             prepare(server, credentials, {"plain"})
             for workload in compared:
-                results.add_variant(
-                    "workers", workload.name, name, one(server, credentials, workload, options.seconds)
-                )
+                results.add_variant("workers", workload.name, name, one(server, credentials, workload, options.seconds))
     with (
         atoll(scratch / "first server") as first,
         atoll(scratch / "second server") as second,

@@ -1,6 +1,6 @@
 """Signs users up: it writes them to the table `users`, and that is all it does. The emails follow by themselves.
 
-    python sign_up.py ann@example.com Ann      (AWS_ENDPOINT_URL says where Atoll is)
+python sign_up.py ann@example.com Ann      (AWS_ENDPOINT_URL says where Atoll is)
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def test_images_are_kept_where_a_stream_shows_them_and_sizes_always(
     made, changed, deleted = logged(world)
     assert [row.old is not None for row in (made, changed, deleted)] == [False, old, old]
     assert [row.new is not None for row in (made, changed, deleted)] == [new, new, False]
-    size = len("pk" "a" "sk" "value" "1") + 1
+    size = len("pkaskvalue1") + 1
     assert [(row.old_size, row.new_size) for row in (made, changed, deleted)] == [(0, size), (size, size), (size, 0)]
     assert made.keys == b'{"pk":{"S":"a"},"sk":{"N":"0"}}'
 

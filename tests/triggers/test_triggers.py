@@ -638,7 +638,6 @@ class TestDeclaredTriggers:
 
         world.story(tell)
 
-
     def test_a_start_without_the_file_loses_no_place(self, worlds: Callable[..., World]) -> None:
         world = worlds(Trigger("users", "f", None, {}))
         registry = world.registry

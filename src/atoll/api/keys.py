@@ -38,6 +38,7 @@ def row_key_of_item(table: Table, item: Item) -> bytes:
 
 _ABSENT: AttributeValue = {}
 
+
 def check_start_key(table: Table, index: Index | None, start: Item) -> None:
     """An ExclusiveStartKey has exactly the table's key attributes, and the index's; none is empty."""
     types = {**table.keys.types, **(index.keys.types if index is not None else {})}

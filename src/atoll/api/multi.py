@@ -244,6 +244,7 @@ def _transact_response(row: Row | None, projection: Projection | None) -> Answer
 
 # TransactWriteItems
 
+
 class _Action(NamedTuple):
     """One of a transaction's, which only waits for its table."""
 
