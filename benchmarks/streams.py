@@ -184,7 +184,7 @@ def _append(tx: Transaction, *, table: Table, shard: int, count: int) -> None:
     now_ms = time.time_ns() // 1_000_000
     key_json = b'{"pk":{"S":"a"},"sk":{"S":"b"}}'
     row = fmt.change_row(Version(now_ms << COUNTER_BITS, "us-east-1"), now_ms, fmt.USER, (6, key_json), None, None)
-    last = tx.add(fmt.sequence_counter(table.log_space, shard), count)
+    last = tx.add_number(fmt.sequence_counter(table.log_space, shard), count)
     for sequence in range(last - count + 1, last + 1):
         tx.put(fmt.change_key(table.log_space, shard, sequence), row)
 

@@ -141,7 +141,9 @@ class Node:
         # Last, so that a server that cannot serve makes no store. Who has connected by now waits until they are open.
         for name in {config.region, *self._stored_regions()}:
             self.region(name)
-        if config.functions.functions and self.region().engine.lease():  # one of several processes says what is wrong
+        if (
+            config.functions.functions and await self.region().engine.lease()
+        ):  # one of several processes says what is wrong
             self.triggers[config.region].functions.load()
 
     def _stored_regions(self) -> list[str]:
@@ -188,7 +190,7 @@ class Node:
     async def settle(self) -> int | None:
         """Run what is due; returns when the next step will be. What should have been done before, and was not when it
         could be, is none."""
-        wakes = [await run_due(region) for region in list(self.regions.values()) if region.engine.lease()]
+        wakes = [await run_due(region) for region in list(self.regions.values()) if await region.engine.lease()]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
@@ -246,7 +248,7 @@ class Node:
             woken.clear()
             wait_ms = LOOK_AGAIN_MS
             try:
-                if region.engine.lease():
+                if await region.engine.lease():
                     wake_ms = await run_due(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))

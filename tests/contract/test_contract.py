@@ -58,7 +58,7 @@ def test_function_that_raises_leaves_nothing(run):
         put_all(tx, [(b"a", b"changed"), (b"z", b"new")])
         tx.delete(b"b")
         tx.delete_range(b"c", b"e")
-        tx.add(b"n", 5)
+        tx.add_number(b"n", 5)
         raise Refused("no")
 
     async def scenario(engine):
@@ -66,7 +66,7 @@ def test_function_that_raises_leaves_nothing(run):
         with pytest.raises(Refused, match="no"):
             await engine.transact(fail)
         assert await everything(engine) == ROWS
-        assert await engine.read(lambda s: s.counter(b"n")) == 0
+        assert await engine.read(lambda s: s.number(b"n")) == 0
 
     run(scenario)
 
@@ -223,12 +223,12 @@ def test_deleting_what_is_not_there_is_allowed(run):
 def test_counters_start_at_zero_and_are_a_key_space_of_their_own(run):
     def count(tx):
         tx.put(b"n", b"row")
-        return tx.counter(b"n"), tx.add(b"n", 3), tx.add(b"n", -1), tx.counter(b"n"), tx.get(b"n")
+        return tx.number(b"n"), tx.add_number(b"n", 3), tx.add_number(b"n", -1), tx.number(b"n"), tx.get(b"n")
 
     async def scenario(engine):
         assert await engine.transact(count) == (0, 3, 2, 2, b"row")
-        assert await engine.transact(lambda tx: tx.add(b"n", 2**40)) == 2 + 2**40
-        assert await engine.read(lambda s: (s.counter(b"n"), s.counter(b"m"))) == (2 + 2**40, 0)
+        assert await engine.transact(lambda tx: tx.add_number(b"n", 2**40)) == 2 + 2**40
+        assert await engine.read(lambda s: (s.number(b"n"), s.number(b"m"))) == (2 + 2**40, 0)
 
     run(scenario)
 
@@ -237,18 +237,18 @@ def test_counter_is_never_older_than_the_rows_beside_it(run):
     """Every transaction counts and writes the number; whoever reads both, in either order, reads the same."""
 
     def write(tx):
-        tx.put(b"row", b"%d" % tx.add(b"n", 1))
+        tx.put(b"row", b"%d" % tx.add_number(b"n", 1))
 
     async def scenario(engine):
         await engine.transact(write)
         writers = [asyncio.ensure_future(engine.transact(write)) for _ in range(200)]
         while not all(writer.done() for writer in writers):
-            count, row = await engine.read(lambda s: (s.counter(b"n"), s.get(b"row")))
+            count, row = await engine.read(lambda s: (s.number(b"n"), s.get(b"row")))
             assert b"%d" % count == row
-            row, count = await engine.read(lambda s: (s.get(b"row"), s.counter(b"n")))
+            row, count = await engine.read(lambda s: (s.get(b"row"), s.number(b"n")))
             assert b"%d" % count == row
             await asyncio.sleep(0)
-        assert await engine.read(lambda s: s.counter(b"n")) == 201
+        assert await engine.read(lambda s: s.number(b"n")) == 201
 
     run(scenario)
 
@@ -256,8 +256,8 @@ def test_counter_is_never_older_than_the_rows_beside_it(run):
 def test_acknowledged_write_is_seen_by_the_next_read(run):
     async def write_then_read(engine, number):
         key = b"%d" % number
-        await engine.transact(lambda tx: (tx.put(key, key), tx.add(b"c" + key, number)))
-        assert await engine.read(lambda s: (s.get(key), s.counter(b"c" + key))) == (key, number)
+        await engine.transact(lambda tx: (tx.put(key, key), tx.add_number(b"c" + key, number)))
+        assert await engine.read(lambda s: (s.get(key), s.number(b"c" + key))) == (key, number)
 
     async def scenario(engine):
         await asyncio.gather(*(write_then_read(engine, number) for number in range(100)))
@@ -267,15 +267,15 @@ def test_acknowledged_write_is_seen_by_the_next_read(run):
 
 def test_lease_is_kept_by_who_has_it(run):
     async def scenario(engine):
-        assert engine.lease()
-        assert engine.lease()
+        assert await engine.lease()
+        assert await engine.lease()
 
     run(scenario)
 
 
 def test_pending_transactions_are_committed_by_close(run):
     async def scenario(engine):
-        pending = [asyncio.ensure_future(engine.transact(lambda tx: tx.add(b"n", 1))) for _ in range(50)]
+        pending = [asyncio.ensure_future(engine.transact(lambda tx: tx.add_number(b"n", 1))) for _ in range(50)]
         await asyncio.sleep(0)
         await engine.close()
         assert sorted([await one for one in pending]) == list(range(1, 51))

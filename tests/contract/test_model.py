@@ -16,14 +16,17 @@ from atoll.storage.mirror import MirrorEngine
 from atoll.storage.sqlite import SQLiteEngine
 
 KEYS = st.binary(max_size=3).map(lambda key: bytes(byte % 3 for byte in key)) | st.sampled_from([b"\xff", b"\x00\xff"])
+TALLIES = KEYS.map(lambda key: b"t" + key)
 VALUES = st.binary(max_size=3) | st.sampled_from([b"long" * 600, b"longer" * 3_000])
 STEPS = st.one_of(
     st.tuples(st.just("put"), KEYS, VALUES),
     st.tuples(st.just("delete"), KEYS),
     st.tuples(st.just("delete_range"), KEYS, KEYS),
-    st.tuples(st.just("add"), KEYS, st.integers(-5, 5)),
+    st.tuples(st.just("add_number"), KEYS, st.integers(-5, 5)),
+    st.tuples(st.just("add_tally"), TALLIES, st.integers(-5, 5)),
     st.tuples(st.just("get"), KEYS),
-    st.tuples(st.just("counter"), KEYS),
+    st.tuples(st.just("number"), KEYS),
+    st.tuples(st.just("tally"), TALLIES),
     st.tuples(st.just("get_many"), st.lists(KEYS, max_size=4)),
     st.tuples(st.just("scan"), KEYS, KEYS, st.booleans(), st.none() | st.integers(0, 4)),
 )
@@ -48,15 +51,20 @@ class Model:
     def delete_range(self, start, end):
         self.rows = {key: value for key, value in self.rows.items() if not start <= key < end}
 
-    def add(self, key, amount):
-        self.counters[key] = self.counter(key) + amount
+    def add_number(self, key, amount):
+        self.counters[key] = self.number(key) + amount
         return self.counters[key]
+
+    def add_tally(self, key, amount):
+        self.add_number(key, amount)
 
     def get(self, key):
         return self.rows.get(key)
 
-    def counter(self, key):
+    def number(self, key):
         return self.counters.get(key, 0)
+
+    tally = number
 
     def get_many(self, keys):
         return [self.rows.get(key) for key in keys]
@@ -104,7 +112,9 @@ class Histories(RuleBasedStateMachine):
         else:
             self.model = after
 
-    @rule(steps=st.lists(STEPS.filter(lambda step: step[0] in {"get", "get_many", "scan", "counter"}), max_size=5))
+    @rule(
+        steps=st.lists(STEPS.filter(lambda step: step[0] in {"get", "get_many", "scan", "number", "tally"}), max_size=5)
+    )
     def read(self, steps):
         assert self.runner.run(self.engine.read(lambda s: play(s, steps))) == play(self.model, steps)
 

@@ -124,7 +124,7 @@ def test_an_expired_item_leaves_every_index(world: Any) -> None:
     world.pass_time(6_000)
     assert world.call(queries.query, **question)["Count"] == 0
     table = world.table()
-    counters = world.read(lambda s: [s.counter(fmt.count_counter(x)) for x in (table.space, table.indexes[0].space)])
+    counters = world.read(lambda s: [s.tally(fmt.count_counter(x)) for x in (table.space, table.indexes[0].space)])
     assert counters == [0, 0]
 
 
@@ -144,7 +144,7 @@ def test_the_delay_and_the_rate_can_be_chosen() -> None:
         assert world.step(ttl.delete_expired) == expected
         left.append(sum(world.get("a", i) is not None for i in range(5)))
     assert left == [3, 1, 0]
-    deleted = world.read(lambda snapshot: snapshot.counter(fmt.expired_counter(world.table().space)))
+    deleted = world.read(lambda snapshot: snapshot.tally(fmt.expired_counter(world.table().space)))
     assert deleted == 5
 
 
@@ -275,4 +275,4 @@ def test_an_entry_that_does_not_fit_its_item_deletes_nothing(world: Any) -> None
     assert world.get("a") is not None
     entries = world.read(lambda snapshot: list(snapshot.scan(*fmt.space_range(table.ttl.space))))
     assert len(entries) == 1
-    assert world.read(lambda snapshot: snapshot.counter(fmt.expired_counter(table.space))) == 0
+    assert world.read(lambda snapshot: snapshot.tally(fmt.expired_counter(table.space))) == 0

@@ -135,7 +135,7 @@ def test_more_throughput_splits_and_less_does_not_merge(world: Any) -> None:
 
 def test_a_table_that_has_grown_is_split(world: Any) -> None:
     world.create()
-    world.transact(lambda tx: tx.add(fmt.bytes_counter(world.table().space), 25 * 1024**3))
+    world.transact(lambda tx: tx.add_tally(fmt.bytes_counter(world.table().space), 25 * 1024**3))
     world.settle()
     assert len(world.table().shards) == 3 and covers_all_hashes(world.table().shards)
 

@@ -33,7 +33,7 @@ class Changes(NamedTuple):
             else:
                 tx.put(key, value)
         for key, number in self.counters.items():
-            tx.add(key, number - tx.counter(key))
+            tx.add_number(key, number - tx.number(key))
 
 
 class Faulty(MemoryEngine):

@@ -32,7 +32,7 @@ async def increment(directory: Path, times: str, clients: str) -> None:
 
     def fn(tx):
         tx.put(b"row", b"%d" % (int(tx.get(b"row") or 0) + 1))
-        assert tx.add(b"n", 1) == int(tx.get(b"row"))
+        assert tx.add_number(b"n", 1) == int(tx.get(b"row"))
 
     async def client():
         for _ in range(int(times)):
@@ -47,10 +47,12 @@ async def increment(directory: Path, times: str, clients: str) -> None:
 async def commit_on_request(directory: Path) -> None:
     """For each line of input one transaction that writes the line to the rows a and b and counts it."""
     engine = SQLiteEngine.open(directory, workers=2)
-    say(engine.lease())
+    say(await engine.lease())
     for line in sys.stdin:
         value = line.strip().encode()
-        await engine.transact(lambda tx, value=value: (tx.put(b"a", value), tx.put(b"b", value), tx.add(b"n", 1)))
+        await engine.transact(
+            lambda tx, value=value: (tx.put(b"a", value), tx.put(b"b", value), tx.add_number(b"n", 1))
+        )
         say("done")
     await engine.close()
 

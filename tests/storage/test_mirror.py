@@ -11,7 +11,7 @@ from atoll.storage.mirror import Different, MirrorEngine
 @pytest.fixture
 def mirror_of_two_that_differ():
     one, other = MemoryEngine(), MemoryEngine()
-    asyncio.run(one.transact(lambda tx: (tx.put(b"k", b"1"), tx.add(b"n", 1))))
+    asyncio.run(one.transact(lambda tx: (tx.put(b"k", b"1"), tx.add_number(b"n", 1))))
     asyncio.run(other.transact(lambda tx: tx.put(b"k", b"2")))
     return MirrorEngine(one, other)
 
@@ -22,7 +22,7 @@ def mirror_of_two_that_differ():
         lambda s: s.get(b"k") and None,
         lambda s: s.get_many([b"x", b"k"]) and None,
         lambda s: [None for _ in s.scan(b"", b"z")],
-        lambda s: s.counter(b"n") and None,
+        lambda s: s.number(b"n") and None,
     ],
 )
 def test_difference_in_a_read_is_an_error_though_the_results_are_equal(mirror_of_two_that_differ, fn):

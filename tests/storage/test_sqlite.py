@@ -36,20 +36,20 @@ def everything(engine):
 
 
 def test_closed_store_is_found_again_without_its_log(tmp_path):
-    run(tmp_path, lambda engine: engine.transact(lambda tx: (tx.put(b"k", b"v"), tx.add(b"n", 7))))
+    run(tmp_path, lambda engine: engine.transact(lambda tx: (tx.put(b"k", b"v"), tx.add_number(b"n", 7))))
     assert not list(tmp_path.glob("atoll.db-*"))
-    assert run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"k"), s.counter(b"n")))) == (b"v", 7)
+    assert run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"k"), s.number(b"n")))) == (b"v", 7)
 
 
 def test_a_counter_that_is_zero_again_leaves_nothing_behind(tmp_path):
     """Shards are opened and closed for years, each with a counter."""
 
     async def scenario(engine):
-        await engine.transact(lambda tx: tx.add(b"n", 7))
-        await engine.transact(lambda tx: tx.add(b"n", -7))
-        assert await engine.read(lambda s: s.counter(b"n")) == 0
-        assert await engine.transact(lambda tx: tx.add(b"n", 2)) == 2
-        await engine.transact(lambda tx: tx.add(b"n", -2))
+        await engine.transact(lambda tx: tx.add_number(b"n", 7))
+        await engine.transact(lambda tx: tx.add_number(b"n", -7))
+        assert await engine.read(lambda s: s.number(b"n")) == 0
+        assert await engine.transact(lambda tx: tx.add_number(b"n", 2)) == 2
+        await engine.transact(lambda tx: tx.add_number(b"n", -2))
 
     run(tmp_path, scenario)
     with sqlite3.connect(tmp_path / "atoll.db") as connection:
@@ -199,18 +199,18 @@ def test_a_commit_waits_for_fewer_turns_where_each_takes_long(tmp_path):
 
 def test_full_store_refuses_the_whole_batch_and_works_again_when_there_is_room(tmp_path):
     async def scenario(engine):
-        await engine.transact(lambda tx: (tx.put(b"small", b"1"), tx.add(b"n", 1)))
+        await engine.transact(lambda tx: (tx.put(b"small", b"1"), tx.add_number(b"n", 1)))
         write = engine._connections[0]
         write.pragma("max_page_count", write.pragma("page_count") + 2)
         outcomes = await asyncio.gather(
-            engine.transact(lambda tx: (tx.put(b"small", b"2"), tx.add(b"n", 1))),
+            engine.transact(lambda tx: (tx.put(b"small", b"2"), tx.add_number(b"n", 1))),
             engine.transact(lambda tx: tx.put(b"large", b"x" * 100_000)),
             engine.transact(lambda tx: {}["a mistake of its own"]),
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in outcomes] == [Full, Full, Full]
         assert await everything(engine) == {b"small": b"1"}
-        assert await engine.transact(lambda tx: tx.add(b"n", 1)) == 2
+        assert await engine.transact(lambda tx: tx.add_number(b"n", 1)) == 2
         write.pragma("max_page_count", 1_000_000)
         await engine.transact(lambda tx: tx.put(b"large", b"x" * 100_000))
         assert len(await everything(engine)) == 2
@@ -222,22 +222,22 @@ def test_disk_that_fails_at_the_commit_refuses_the_batch_and_works_again(tmp_pat
     """A limit on the size of files stands for the disk: the log cannot grow, so the COMMIT itself fails."""
 
     async def scenario(engine):
-        await engine.transact(lambda tx: (tx.put(b"k", b"1"), tx.add(b"n", 1)))
+        await engine.transact(lambda tx: (tx.put(b"k", b"1"), tx.add_number(b"n", 1)))
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "atoll.db-wal").stat().st_size + 5_000, hard))
         try:
             outcomes = await asyncio.gather(
-                *(engine.transact(lambda tx: (tx.put(b"k", b"x" * 50_000), tx.add(b"n", 1))) for _ in range(3)),
+                *(engine.transact(lambda tx: (tx.put(b"k", b"x" * 50_000), tx.add_number(b"n", 1))) for _ in range(3)),
                 return_exceptions=True,
             )
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [type(outcome) for outcome in outcomes] == [Full] * 3
-        assert await engine.read(lambda s: (s.get(b"k"), s.counter(b"n"))) == (b"1", 1)
-        assert await engine.transact(lambda tx: (tx.get(b"k"), tx.add(b"n", 1))) == (b"1", 2)
+        assert await engine.read(lambda s: (s.get(b"k"), s.number(b"n"))) == (b"1", 1)
+        assert await engine.transact(lambda tx: (tx.get(b"k"), tx.add_number(b"n", 1))) == (b"1", 2)
 
     run(tmp_path, scenario)
-    assert run(tmp_path, lambda engine: engine.read(lambda s: s.counter(b"n"))) == 2
+    assert run(tmp_path, lambda engine: engine.read(lambda s: s.number(b"n"))) == 2
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -303,18 +303,18 @@ async def turns(count=5):
 
 def test_nobody_sees_a_write_before_it_is_durable(tmp_path):
     async def scenario(engine):
-        await engine.transact(lambda tx: (tx.put(b"k", b"old"), tx.add(b"n", 1)))
+        await engine.transact(lambda tx: (tx.put(b"k", b"old"), tx.add_number(b"n", 1)))
         disk = HeldSync(engine)
-        write = asyncio.ensure_future(engine.transact(lambda tx: (tx.put(b"k", b"new"), tx.add(b"n", 1))))
+        write = asyncio.ensure_future(engine.transact(lambda tx: (tx.put(b"k", b"new"), tx.add_number(b"n", 1))))
         await turns()
         refused = asyncio.ensure_future(engine.transact(lambda tx: {}["refused"]))
         await turns()
         for _ in range(2):
-            assert await engine.read(lambda s: (s.get(b"k"), s.counter(b"n"))) == (b"old", 1)
+            assert await engine.read(lambda s: (s.get(b"k"), s.number(b"n"))) == (b"old", 1)
         assert not write.done()
         assert not refused.done()
         disk.done.pop()(None)
-        assert await engine.read(lambda s: (s.get(b"k"), s.counter(b"n"))) == (b"new", 2)
+        assert await engine.read(lambda s: (s.get(b"k"), s.number(b"n"))) == (b"new", 2)
         await write
         with pytest.raises(KeyError):
             await refused
@@ -446,11 +446,11 @@ def test_two_reads_of_one_function_see_one_moment_while_another_process_commits(
         commit(1)
 
         def fn(s):
-            first = s.get(b"a"), s.counter(b"n")
+            first = s.get(b"a"), s.number(b"n")
             if first[1] == 1:
                 commit(2)
             rows = s.scan(b"a", b"z")
-            return first, s.get(b"b"), list(rows), s.counter(b"n")
+            return first, s.get(b"b"), list(rows), s.number(b"n")
 
         assert await engine.read(fn) == ((b"1", 1), b"1", [(b"a", b"1"), (b"b", b"1")], 1)
         assert await engine.read(fn) == ((b"2", 2), b"2", [(b"a", b"2"), (b"b", b"2")], 2)
@@ -470,10 +470,10 @@ def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processe
 
     async def scenario(engine):
         commit(1)
-        assert await engine.read(lambda s: s.counter(b"n")) == 1
+        assert await engine.read(lambda s: s.number(b"n")) == 1
 
         def fn(s):
-            count = s.counter(b"n")
+            count = s.number(b"n")
             if not asked:
                 asked.append(commit(2))
             return count, s.get(b"a")
@@ -481,8 +481,8 @@ def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processe
         assert await engine.read(fn) == (1, b"1")
         assert await engine.read(fn) == (2, b"2")
         commit(3)
-        assert await engine.read(lambda s: s.counter(b"n")) == 3
-        assert await engine.transact(lambda tx: tx.add(b"n", 1)) == 4
+        assert await engine.read(lambda s: s.number(b"n")) == 3
+        assert await engine.transact(lambda tx: tx.add_number(b"n", 1)) == 4
 
     run(tmp_path, scenario, workers=2)
 
@@ -501,7 +501,7 @@ def test_reads_of_one_turn_see_what_another_process_commits_between_them(tmp_pat
             other.stdin.flush()
             other.stdout.readline()
             for _ in range(2):
-                found = await engine.read(lambda s: (s.get(b"a"), s.counter(b"n")))
+                found = await engine.read(lambda s: (s.get(b"a"), s.number(b"n")))
                 assert found == (value.encode(), int(value))
 
     run(tmp_path, scenario, workers=2)
@@ -570,7 +570,7 @@ def test_increments_of_two_processes_are_all_counted_and_none_is_locked_out(tmp_
         other.stdin.write("go\n")
         other.stdin.flush()
     assert [other.wait() for other in others] == [0, 0]
-    counted = run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"row"), s.counter(b"n"))))
+    counted = run(tmp_path, lambda engine: engine.read(lambda s: (s.get(b"row"), s.number(b"n"))))
     assert counted == (b"640", 640)
 
 
@@ -581,7 +581,9 @@ def test_worker_is_not_starved_by_another_under_load(tmp_path, processes):
     other.stdin.flush()
 
     async def scenario(engine):
-        counts = [await engine.transact(lambda tx: (int(tx.get(b"row") or 0), tx.add(b"mine", 1))) for _ in range(50)]
+        counts = [
+            await engine.transact(lambda tx: (int(tx.get(b"row") or 0), tx.add_number(b"mine", 1))) for _ in range(50)
+        ]
         assert counts[-1][0] > counts[0][0], "the other is at work"
         assert max(later[0] - earlier[0] for earlier, later in itertools.pairwise(counts)) < 1_000
 
@@ -593,10 +595,10 @@ def test_lease_passes_on_when_its_process_is_killed(tmp_path, processes):
     assert other.stdout.readline() == "True\n"
 
     async def scenario(engine):
-        assert not engine.lease()
+        assert not await engine.lease()
         other.send_signal(signal.SIGKILL)
         other.wait()
-        assert engine.lease()
+        assert await engine.lease()
 
     run(tmp_path, scenario, workers=2)
 

@@ -41,8 +41,8 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
         "TableStatus": status,
         "CreationDateTime": seconds(table.created_ms),
         "ProvisionedThroughput": throughput(table.throughput, now_ms),
-        "TableSizeBytes": snapshot.counter(fmt.bytes_counter(table.space)),
-        "ItemCount": snapshot.counter(fmt.count_counter(table.space)),
+        "TableSizeBytes": snapshot.tally(fmt.bytes_counter(table.space)),
+        "ItemCount": snapshot.tally(fmt.count_counter(table.space)),
         "TableArn": arn,
         "TableId": table.id,
         "DeletionProtectionEnabled": table.deletion_protection,
@@ -90,8 +90,8 @@ def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Inde
         "IndexName": index.name,
         "KeySchema": key_schema(index.keys),
         "Projection": projection(index.projection),
-        "IndexSizeBytes": snapshot.counter(fmt.bytes_counter(index.space)),
-        "ItemCount": snapshot.counter(fmt.count_counter(index.space)),
+        "IndexSizeBytes": snapshot.tally(fmt.bytes_counter(index.space)),
+        "ItemCount": snapshot.tally(fmt.count_counter(index.space)),
         "IndexArn": f"{table_arn}/index/{index.name}",
     }
     if index.local:

@@ -32,7 +32,7 @@ class Catalog:
 
     def find(self, snapshot: Snapshot, name: str) -> Table | None:
         """The table as it is stored, whatever its status."""
-        generation = snapshot.counter(fmt.GENERATION)
+        generation = snapshot.number(fmt.GENERATION)
         if generation != self._generation:
             self._tables.clear()
             self._generation = generation
@@ -77,7 +77,7 @@ class Catalog:
 
     def tables(self, snapshot: Snapshot) -> list[Table]:
         """All tables as they are stored, in the order of their names."""
-        generation = snapshot.counter(fmt.GENERATION)
+        generation = snapshot.number(fmt.GENERATION)
         if self._all is None or generation != self._all_generation:
             self._all = [_parse(stored) for _, stored in snapshot.scan(*fmt.TABLES)]
             self._all_generation = generation
@@ -90,8 +90,8 @@ class Catalog:
 
 def save(tx: Transaction, table: Table) -> None:
     tx.put(fmt.table_key(table.name), dump(table))
-    tx.add(fmt.GENERATION, 1)
+    tx.add_number(fmt.GENERATION, 1)
 
 
 def new_space(tx: Transaction) -> int:
-    return tx.add(fmt.SPACES, 1)
+    return tx.add_number(fmt.SPACES, 1)

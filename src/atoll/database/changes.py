@@ -33,7 +33,7 @@ def append(
     """Write the record and return its sequence number. Images are (size, JSON). `written_ms` is this region's time; the
     version's may be another's, or ahead of a clock that was set back."""
     counter, prefix = table.log_of(row_key)
-    sequence = tx.add(counter, 1)
+    sequence = tx.add_number(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))
     log_old, log_new = table.logged_images
     if old is not None and not log_old:

@@ -30,7 +30,7 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     """Take the table out of the catalog. Its log stays readable for a day."""
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
-    tx.add(fmt.GENERATION, 1)
+    tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
     discard(tx, table.space, now_ms, table.keys.partition[0].type if table.local_indexes else "")
     spaces = [index.space for index in table.indexes]
@@ -80,4 +80,4 @@ def sweep(tx: Transaction, region: Region, now_ms: int) -> int | None:
 
 def _clear(tx: Transaction, counters: Iterable[bytes]) -> None:
     for counter in counters:
-        tx.add(counter, -tx.counter(counter))
+        tx.add_tally(counter, -tx.tally(counter))

@@ -159,6 +159,6 @@ def _count(tx: Transaction, index: Index, before: Entry | None, after: Entry | N
     rows = (after is not None) - (before is not None)
     size = (after.size if after else 0) - (before.size if before else 0)
     if rows:
-        tx.add(fmt.count_counter(index.space), rows)
+        tx.add_tally(fmt.count_counter(index.space), rows)
     if size:
-        tx.add(fmt.bytes_counter(index.space), size)
+        tx.add_tally(fmt.bytes_counter(index.space), size)

@@ -62,7 +62,7 @@ def end_sequence(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
     """The number after that of the last change. A closed shard gets none with it or after it."""
     if shard.last_sequence is not None:
         return shard.last_sequence
-    return snapshot.counter(fmt.sequence_counter(log_space, shard.number)) + 1
+    return snapshot.number(fmt.sequence_counter(log_space, shard.number)) + 1
 
 
 def first_sequence(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
@@ -142,8 +142,8 @@ def follow_all(tx: Transaction, table: Table, now_ms: int) -> Table:
 def close(tx: Transaction, log_space: int, shard: Shard, now_ms: int) -> int:
     """Returns the number at which it was closed. Its counter is not needed any more."""
     counter = fmt.sequence_counter(log_space, shard.number)
-    last = tx.counter(counter) + 1
-    tx.add(counter, 1 - last)
+    last = tx.number(counter) + 1
+    tx.add_number(counter, 1 - last)
     closed = replace(shard, last_sequence=last, closed_ms=max(now_ms, shard.opened_ms))
     tx.put(fmt.shard_key(log_space, shard.number), dump(closed))
     return last
@@ -160,13 +160,13 @@ def _open(tx: Transaction, log_space: int, shard: Shard) -> Shard:
     row = fmt.shard_key(log_space, shard.number)
     tx.put(row, dump(shard))
     tx.put(fmt.due_key(shard.opened_ms + limits.STREAM_RETENTION_MS, row), b"")
-    tx.add(fmt.sequence_counter(log_space, shard.number), shard.first_sequence - 1)
+    tx.add_number(fmt.sequence_counter(log_space, shard.number), shard.first_sequence - 1)
     return shard
 
 
 def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
     """The table with as many partitions as its throughput and size need, or those it has, if they are more."""
-    size = tx.counter(fmt.bytes_counter(table.space))
+    size = tx.tally(fmt.bytes_counter(table.space))
     return follow(tx, table, divide(table.shards, partitions(table, size)), now_ms)
 
 
@@ -194,7 +194,7 @@ def rotate(tx: Transaction, region: Region, now_ms: int) -> int | None:
 def split(tx: Transaction, region: Region, now_ms: int) -> int | None:
     """Give tables that have grown the partitions that their size needs. Only writes make them grow, never time."""
     for table in region.catalog.tables(tx):
-        size = tx.counter(fmt.bytes_counter(table.space))
+        size = tx.tally(fmt.bytes_counter(table.space))
         if size > len(table.shards) * limits.PARTITION_BYTES and table.status != "DELETING":
             catalog.save(tx, repartition(tx, table, now_ms))
     return None

@@ -78,7 +78,7 @@ def parse(stored: bytes) -> StreamDescription:
 def enable(tx: Transaction, region: Region, table: Table, view_type: str, now_ms: int) -> Table:
     """Begin a stream; the table has none that is enabled."""
     untouched = shards.next_number(table) == len(table.shards) and not any(
-        tx.counter(fmt.sequence_counter(table.log_space, shard.number)) for shard in table.shards
+        tx.number(fmt.sequence_counter(table.log_space, shard.number)) for shard in table.shards
     )
     if not untouched:
         table = shards.follow_all(tx, table, now_ms)

@@ -39,7 +39,7 @@ def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms
     _check_interval(table, now_ms)
     if table.ttl is not None:  # still DISABLING, where that lasts for hours
         table = _without(tx, table, now_ms)
-    empty = tx.counter(fmt.count_counter(table.space)) == 0
+    empty = tx.tally(fmt.count_counter(table.space)) == 0
     status = "ENABLED" if empty and not region.settings.control_plane_delay_ms else "ENABLING"
     ttl = TimeToLive(attribute, status, catalog.new_space(tx), now_ms)
     return replace(table, ttl=ttl, ttl_changed_ms=now_ms)
@@ -148,7 +148,7 @@ def _delete_expired(
         deleted += outcome.old is not None and outcome.new is None
         tx.delete(entry)
     if deleted:
-        tx.add(fmt.expired_counter(table.space), deleted)
+        tx.add_tally(fmt.expired_counter(table.space), deleted)
     return deleted, len(entries) > limit
 
 

@@ -229,7 +229,7 @@ def apply(tx: Transaction, region: Region, write: Write, old: Row | None, decisi
     if not same(old, new):
         _change(tx, region, write, old, new, outcome)
     if table.local_indexes:
-        outcome.collection_size = tx.counter(_collection(write))
+        outcome.collection_size = tx.tally(_collection(write))
     return outcome
 
 
@@ -271,12 +271,13 @@ def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, afte
     rows = (after is not None) - (before is not None)
     size = (after[0] if after else 0) - (before[0] if before else 0)
     if rows:
-        tx.add(fmt.count_counter(table.space), rows)
+        tx.add_tally(fmt.count_counter(table.space), rows)
     if size:
-        tx.add(fmt.bytes_counter(table.space), size)
+        tx.add_tally(fmt.bytes_counter(table.space), size)
         if table.local_indexes:
-            collection = tx.add(_collection(write), size)
-            if collection > limits.ITEM_COLLECTION_BYTES and size > 0:
+            counter = _collection(write)
+            tx.add_tally(counter, size)
+            if tx.tally(counter) > limits.ITEM_COLLECTION_BYTES and size > 0:
                 raise table_texts.item_collection_too_large()
 
 

@@ -49,9 +49,16 @@ class Buffer:
             base = (row for row in base if not _within(row[0], cleared))
         return islice(_merge(base, own, reverse), limit)
 
-    def counter(self, key: bytes) -> int:
+    def number(self, key: bytes) -> int:
         value = self.counters.get(key)
-        return self._base.counter(key) if value is None else value
+        return self._base.number(key) if value is None else value
+
+    tally = number
+
+    def prefetch(
+        self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
+    ) -> None:
+        self._base.prefetch(rows, numbers, tallies)
 
     def put(self, key: bytes, value: bytes) -> None:
         self.rows[key] = value
@@ -64,9 +71,12 @@ class Buffer:
             del self.rows[key]
         self.cleared.append((start, end))
 
-    def add(self, key: bytes, amount: int) -> int:
-        value = self.counters[key] = self.counter(key) + amount
+    def add_number(self, key: bytes, amount: int) -> int:
+        value = self.counters[key] = self.number(key) + amount
         return value
+
+    def add_tally(self, key: bytes, amount: int) -> None:
+        self.counters[key] = self.number(key) + amount
 
 
 def _within(key: bytes, spans: list[tuple[bytes, bytes]]) -> bool:

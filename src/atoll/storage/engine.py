@@ -1,4 +1,17 @@
-"""The contract of storage: ordered bytes with serializable transactions. An engine knows nothing of tables."""
+"""The contract of storage: ordered bytes with serializable transactions. An engine knows nothing of tables.
+
+The contract holds for a store behind a network too. There the unit of cost is the round trip, so a function announces
+together what it will read (`prefetch`), and the engine may run functions in threads, run one again after a conflict,
+and commit many of them in one transaction. A function is therefore plain: it touches nothing but its transaction and
+its own arguments, and its result depends on nothing else.
+
+Beside the rows a store has two kinds of counters. They share a key space of their own; a key is used for one kind only.
+
+    number   ordered: transactions that add to a number commit in the order of the values they got, so a reader who
+             sees n also sees every transaction that got less. For sequence numbers and generations.
+    tally    commutative: an addition returns nothing, so an engine may spread one tally over several rows. For counts
+             and sizes. Within a snapshot a tally is exact.
+"""
 
 from __future__ import annotations
 
@@ -9,42 +22,50 @@ T = TypeVar("T")
 
 
 class Conflict(Exception):
-    """The transaction lost against another and was not applied; it may be run again."""
+    """The transaction lost against others too often; nothing of it was applied, and it may be tried again."""
 
 
 class Corrupt(Exception):
-    """The store cannot be trusted or understood; nobody should write to it."""
+    """The store cannot be trusted or understood. Stop writing to it."""
 
 
 class Locked(Exception):
-    """Another server has the store open; this one must not start."""
+    """Another server has the store open."""
 
 
 class Full(Exception):
-    """The store has no room (or its disk fails): the transaction was not applied. It may work again later."""
+    """The store has no room, or its disk fails. The transaction was not applied; a later one may succeed."""
 
 
 class Snapshot(Protocol):
-    """All reads see one moment. Keys and values are bytes; keys are ordered bytewise."""
+    """All reads see the same committed state. Keys and values are bytes; keys are ordered bytewise."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The values in the order of the keys."""
+        """The values in the order of the keys, in one round trip."""
 
     def scan(
         self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, ascending (descending if `reverse`). Rows are read as they are asked for, so
-        a caller may stop early; the iterator must not be used after its function has returned."""
+        """Rows with start <= key < end, ascending (descending if `reverse`). Rows are read as the caller asks for
+        them, so it may stop early. The iterator must not be used after the function has returned."""
 
-    def counter(self, key: bytes) -> int:
-        """The counter at `key`, 0 if it was never added to. Counters are a key space of their own. Reading one that
-        has not changed costs next to nothing, so callers may do it with every operation."""
+    def number(self, key: bytes) -> int:
+        """The number at `key`, 0 if nothing was ever added to it."""
+
+    def tally(self, key: bytes) -> int:
+        """The tally at `key`, 0 if nothing was ever added to it."""
+
+    def prefetch(
+        self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
+    ) -> None:
+        """Announce reads to come. A networked engine fetches them all in one round trip, an engine near its data
+        ignores the call. It never changes what a read returns."""
 
 
 class Transaction(Snapshot, Protocol):
-    """A snapshot that sees its own writes; they reach the store when the function has returned, all or none."""
+    """A snapshot that sees its own writes. They reach the store after the function has returned, all or none."""
 
     def put(self, key: bytes, value: bytes) -> None: ...
 
@@ -53,23 +74,27 @@ class Transaction(Snapshot, Protocol):
     def delete_range(self, start: bytes, end: bytes) -> None:
         """Delete all rows with start <= key < end."""
 
-    def add(self, key: bytes, amount: int) -> int:
-        """Add to the counter at `key` and return its new value. Transactions that add to one counter commit in the
-        order of the values they got, so a reader who sees n has every transaction that got less."""
+    def add_number(self, key: bytes, amount: int) -> int:
+        """Add to a number; returns its new value."""
+
+    def add_tally(self, key: bytes, amount: int) -> None:
+        """Add to a tally. It reads nothing."""
 
 
 class Engine(Protocol):
-    """One region's store. Functions are plain and touch nothing but their argument: one may run twice."""
+    """The store of one region."""
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        """Run fn on what is committed now; it sees everything that was acknowledged before the call."""
+        """Run fn on the committed state. It sees everything that was acknowledged before the call."""
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
-        """Run fn and commit; return only when the commit is durable. What fn raises is raised here, and then nothing
-        of this fn is applied. May run fn again after a conflict. Raises `Full` where the store has no room."""
+        """Run fn and commit; return when the commit is durable. An exception of fn is raised here, and then nothing of
+        fn is applied. Runs fn again after a conflict; raises `Conflict` when that fails too often, `Full` where the
+        store has no room."""
 
-    def lease(self) -> bool:
-        """Whether this process may run the background steps (at most one process of a store at a time may)."""
+    async def lease(self) -> bool:
+        """Whether this process may run the background steps for now. At most one process of a store holds the lease.
+        It keeps it by asking again at least every second and loses it when it dies or stops asking."""
 
     async def close(self) -> None:
-        """Commit what is pending, then let the store go. Once is enough, twice is allowed."""
+        """Commit pending transactions, then release the store. Closing twice is allowed."""

@@ -28,7 +28,7 @@ class MemoryEngine:
         self._now.apply(buffer)
         return result
 
-    def lease(self) -> bool:
+    async def lease(self) -> bool:
         return True
 
     async def close(self) -> None:
@@ -66,8 +66,15 @@ class _Now:
         keys = self.rows.irange(start, end, inclusive=(True, False), reverse=reverse)
         return ((key, self.rows[key]) for key in islice(keys, limit))
 
-    def counter(self, key: bytes) -> int:
+    def number(self, key: bytes) -> int:
         return self.counters.get(key, 0)
+
+    tally = number
+
+    def prefetch(
+        self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
+    ) -> None:
+        """Every read is near already."""
 
     def apply(self, buffer: Buffer) -> None:
         for start, end in buffer.cleared:

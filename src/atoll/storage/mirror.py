@@ -47,8 +47,8 @@ class MirrorEngine:
             raise error
         return result  # type: ignore[return-value]
 
-    def lease(self) -> bool:
-        return self._one.lease() and self._other.lease()
+    async def lease(self) -> bool:
+        return await self._one.lease() and await self._other.lease()
 
     async def close(self) -> None:
         async with self._alone:
@@ -96,8 +96,16 @@ class _Watched(Generic[S]):
         rows = self._inner.scan(start, end, reverse=reverse, limit=limit)
         return (self._seen(("scan", start, end), row) for row in rows)
 
-    def counter(self, key: bytes) -> int:
-        return self._seen(("counter", key), self._inner.counter(key))
+    def number(self, key: bytes) -> int:
+        return self._seen(("number", key), self._inner.number(key))
+
+    def tally(self, key: bytes) -> int:
+        return self._seen(("tally", key), self._inner.tally(key))
+
+    def prefetch(
+        self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
+    ) -> None:
+        self._inner.prefetch(rows, numbers, tallies)
 
     def _seen(self, read: tuple[Any, ...], result: T) -> T:
         self._log.append((read, result))
@@ -114,5 +122,8 @@ class _WatchedTransaction(_Watched[Transaction]):
     def delete_range(self, start: bytes, end: bytes) -> None:
         self._inner.delete_range(start, end)
 
-    def add(self, key: bytes, amount: int) -> int:
-        return self._seen(("add", key), self._inner.add(key, amount))
+    def add_number(self, key: bytes, amount: int) -> int:
+        return self._seen(("add_number", key), self._inner.add_number(key, amount))
+
+    def add_tally(self, key: bytes, amount: int) -> None:
+        self._inner.add_tally(key, amount)

@@ -159,7 +159,7 @@ class SQLiteEngine:
         result: T = pending.result
         return result
 
-    def lease(self) -> bool:
+    async def lease(self) -> bool:
         return self._lease.try_acquire()
 
     async def close(self) -> None:

@@ -143,11 +143,18 @@ class Rows:
         self._scans.append(cursor)
         return cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
 
-    def counter(self, key: bytes) -> int:
+    def number(self, key: bytes) -> int:
         value = self._counters.get(key)
         if value is None:
             value = self._counters[key] = self._execute(_COUNTER, (key,)).get or 0
         return value
+
+    tally = number
+
+    def prefetch(
+        self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
+    ) -> None:
+        """Every read is near already."""
 
     def begin(self, how: str) -> None:
         self._execute(how)

@@ -123,14 +123,14 @@ def check_unique(snapshot: Snapshot, mapping: Mapping) -> None:
 
 def save(tx: Transaction, mapping: Mapping) -> None:
     tx.put(mapping_key(mapping.uuid), dump(mapping))
-    tx.add(CHANGES, 1)
+    tx.add_number(CHANGES, 1)
 
 
 def delete(tx: Transaction, uuid: str) -> None:
     """The mapping, and how far it had come."""
     tx.delete(mapping_key(uuid))
     tx.delete_range(*_lane_range(uuid))
-    tx.add(CHANGES, 1)
+    tx.add_number(CHANGES, 1)
 
 
 def save_lane(tx: Transaction, uuid: str, shard: int, number: int, lane: Lane) -> bool:

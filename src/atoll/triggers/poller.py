@@ -114,7 +114,7 @@ class Triggers:
             self._woken.clear()
             wait_ms = LOOK_MS if self._followers else LOOK_IDLE_MS
             try:
-                if self.region.engine.lease():
+                if await self.region.engine.lease():
                     if await self._pass():
                         wait_ms = 0
                     elif (due_ms := self._due_ms()) is not None:
@@ -128,7 +128,7 @@ class Triggers:
     async def settle(self) -> int | None:
         """Do all that is due, until no function runs; returns when there will be more to do, None if that depends on
         new records only."""
-        if not self.region.engine.lease():
+        if not await self.region.engine.lease():
             return None
         while not self._stopping:
             progress = await self._pass()
@@ -209,7 +209,7 @@ class Triggers:
             return moved
 
     def _look(self, snapshot: Snapshot, *, busy: dict[Key, Follower], now_ms: int) -> Look:
-        seen = snapshot.counter(fmt.GENERATION), snapshot.counter(mapping.CHANGES)
+        seen = snapshot.number(fmt.GENERATION), snapshot.number(mapping.CHANGES)
         plan = None
         followers = self._followers
         if seen != self._seen:
@@ -340,7 +340,7 @@ class Triggers:
         started without functions leaves them as they are, so that they go on where they were when it has them again."""
         if not self.functions.registry.functions:
             return
-        generation = await self.region.read(lambda snapshot: snapshot.counter(fmt.GENERATION))
+        generation = await self.region.read(lambda snapshot: snapshot.number(fmt.GENERATION))
         if generation == self._declared_at:
             return
         now_ms = self.region.clock.now_ms()
