@@ -22,7 +22,7 @@ from pathlib import Path
 
 from atoll.clock import COUNTER_BITS, Version
 from atoll.database import format as fmt
-from atoll.database.catalog import Catalog
+from atoll.database.catalog import read_definitions
 from atoll.database.schema import Table
 from atoll.storage.engine import Transaction
 from atoll.storage.sqlite import SQLiteEngine
@@ -170,8 +170,7 @@ def fill_log(store: Path, table: str, count: int) -> None:
 
 async def _fill_log(store: Path, name: str, count: int) -> None:
     engine = SQLiteEngine.open(store, durability="relaxed")
-    table = await engine.read(lambda snapshot: Catalog().find(snapshot, name))
-    assert table is not None
+    table = await engine.read(lambda snapshot: read_definitions(snapshot).tables[name])
     share = count // len(table.shards)
     for shard in table.shards:
         for done in range(0, share, FILLED_AT_ONCE):

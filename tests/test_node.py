@@ -10,7 +10,7 @@ import pytest
 
 from atoll import node as node_module
 from atoll.api import operations
-from atoll.clock import ManualClock
+from atoll.clock import ManualClock, Stamp
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.node import Config, Node
@@ -28,11 +28,11 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
 ) -> None:
     done = []
 
-    def bad(tx: Transaction, region: Region, now_ms: int) -> int | None:
+    def bad(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
         raise RuntimeError("a bad row")
 
-    def good(tx: Transaction, region: Region, now_ms: int) -> int | None:
-        done.append(now_ms)
+    def good(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
+        done.append(stamp.now_ms)
         return None
 
     monkeypatch.setattr(node_module, "STEPS", (bad, good))

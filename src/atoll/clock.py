@@ -1,8 +1,8 @@
 """Time as a parameter: the only module that reads a clock.
 
-`Clock` says what time it is; `HybridClock` makes of it the versions that order all writes. A `Version` is a hybrid
-logical clock time (48 bits of milliseconds since 1970, 16 bits of a counter) with the region that wrote it; versions
-are totally ordered, so "last writer wins" is `max`.
+`Clock` tells the time; `HybridClock` makes of it the versions that order all writes. A `Version` is a hybrid logical
+clock time (48 bits of milliseconds since 1970, 16 bits of a counter) with the region that wrote it; versions are
+totally ordered, so "last writer wins" is `max`. A `Stamp` is the time of one transaction.
 """
 
 from __future__ import annotations
@@ -61,16 +61,48 @@ class SkewedClock:
         return self._clock.now_ms() + self.skew_ms
 
 
+class Stamp(NamedTuple):
+    """When a transaction is made: one for all of its changes, given to it as a value."""
+
+    time: int
+    region: str
+    now_ms: int
+    """The region's wall-clock time, in milliseconds since 1970."""
+    reserves: int | None = None
+    """The transaction has to store that times up to this one may have been given."""
+
+    def version(self, after: int = 0) -> Version:
+        """The version of an item that this transaction writes over one with the time `after`: always greater."""
+        return Version(max(self.time, after + 1), self.region)
+
+
+RESERVED_MS = 1_000
+
+
 class HybridClock:
-    """Gives times that never repeat and never go back, near to the wall clock's even when that jumps."""
+    """Gives times that never repeat and never go back, near to the wall clock's even when that jumps.
+
+    Not even over a restart: the store keeps a time that no given one exceeds. It is set ahead by a second, so that one
+    write in a second stores it.
+    """
 
     def __init__(self, clock: Clock, region: str, last: int = 0) -> None:
         self._clock = clock
         self._region = region
+        self._reserved = 0
         self.last = last
 
-    def next(self, after: int = 0) -> Version:
-        """A version greater than every earlier one of this clock, and than the time `after` (that of the item
-        which is replaced, written by another process or region)."""
-        self.last = max(self._clock.now_ms() << COUNTER_BITS, self.last + 1, after + 1)
-        return Version(self.last, self._region)
+    def stamp(self) -> Stamp:
+        now_ms = self._clock.now_ms()
+        self.last = max(now_ms << COUNTER_BITS, self.last + 1)
+        if self.last <= self._reserved:
+            return Stamp(self.last, self._region, now_ms)
+        return Stamp(self.last, self._region, now_ms, self.last + (RESERVED_MS << COUNTER_BITS))
+
+    def reserved(self, time: int) -> None:
+        """It is durable that times up to this one may have been given."""
+        self._reserved = max(self._reserved, time)
+
+    def resume(self, time: int) -> None:
+        """Give only greater times than this one, which an earlier process has reserved."""
+        self.last = max(self.last, time)

@@ -23,7 +23,7 @@ from atoll.api import operations
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
-from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
+from atoll.clock import Clock, ManualClock, SkewedClock, Stamp, SystemClock
 from atoll.database import backfill, deletion, shards, tokens, ttl
 from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as texts
@@ -84,7 +84,7 @@ class Config:
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
 
 
-Step = Callable[[Transaction, Region, int], int | None]
+Step = Callable[[Transaction, Region, Stamp], int | None]
 """Does a bounded amount of background work; returns when there is more (milliseconds since 1970), None if never."""
 
 
@@ -275,11 +275,10 @@ async def run_due(region: Region) -> int | None:
 
 async def _run(step: Step, region: Region) -> int | None:
     while True:
-        now_ms = region.clock.now_ms()
-        wake_ms = await region.transact(partial(_at, step, region, now_ms))
+        now_ms, wake_ms = await region.write(partial(_at, step, region))
         if wake_ms is None or wake_ms > now_ms:
             return wake_ms
 
 
-def _at(step: Step, region: Region, now_ms: int, tx: Transaction) -> int | None:
-    return step(tx, region, now_ms)
+def _at(step: Step, region: Region, tx: Transaction, stamp: Stamp) -> tuple[int, int | None]:
+    return stamp.now_ms, step(tx, region, stamp)

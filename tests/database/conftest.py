@@ -41,10 +41,10 @@ class World:
         return orjson.loads(orjson.dumps(finish(function(self.region, orjson.loads(orjson.dumps(body))))))
 
     def transact(self, function: Callable[[Transaction], Any]) -> Any:
-        return finish(self.region.engine.transact(function))
+        return finish(self.region.transact(function))
 
     def read(self, function: Callable[[Any], Any]) -> Any:
-        return finish(self.region.engine.read(function))
+        return finish(self.region.read(function))
 
     def settle(self) -> None:
         """Run all steps until nothing is due."""
@@ -54,7 +54,7 @@ class World:
 
     def step(self, step: Callable[..., int | None], **more: Any) -> int | None:
         now_ms = self.clock.now_ms()
-        wake: int | None = self.transact(lambda tx: step(tx, self.region, now_ms, **more))
+        wake: int | None = finish(self.region.write(lambda tx, stamp: step(tx, self.region, stamp, **more)))
         assert wake is None or wake >= now_ms
         return wake
 

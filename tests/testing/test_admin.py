@@ -227,7 +227,8 @@ class TestStepByStep:
         start_ms = round(server.clock.time() * 1000)
         seen = []
 
-        def every_four_hours(tx: Any, region: Any, now_ms: int) -> int:
+        def every_four_hours(tx: Any, region: Any, stamp: Any) -> int:
+            now_ms: int = stamp.now_ms
             hours, rest = divmod(now_ms - start_ms, 4 * 3600 * 1000)
             if rest == 0 and (not seen or seen[-1] != 4 * hours):
                 seen.append(4 * hours)
@@ -244,8 +245,8 @@ class TestStepByStep:
         start_ms = round(server.clock.time() * 1000)
         stops = [0]
 
-        def every_20_minutes(tx: Any, region: Any, now_ms: int) -> int:
-            return now_ms + 20 * 60_000
+        def every_20_minutes(tx: Any, region: Any, stamp: Any) -> int:
+            return stamp.now_ms + 20 * 60_000
 
         async def overdue(triggers: Triggers) -> int:
             minutes = (triggers.region.clock.now_ms() - start_ms) / 60_000

@@ -106,10 +106,10 @@ class World:
         return str(answer["UUID"])
 
     async def split(self, table: str = "users") -> None:
-        await self.region.engine.transact(lambda tx: shards.force_split(tx, self.region, table, self.clock.now_ms()))
+        await self.region.transact(lambda tx: shards.force_split(tx, self.region, table, self.clock.now_ms()))
 
     async def rotate(self, table: str = "users") -> None:
-        await self.region.engine.transact(lambda tx: shards.force_rotate(tx, self.region, table, self.clock.now_ms()))
+        await self.region.transact(lambda tx: shards.force_rotate(tx, self.region, table, self.clock.now_ms()))
 
     async def advance(self, ms: int) -> None:
         """Let time pass, stopping whenever something is due."""

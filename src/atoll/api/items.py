@@ -67,12 +67,11 @@ async def put_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Put, writing.Result]:
+    def make(tx: Transaction) -> writes.Put:
         table = region.catalog.usable(tx, name, now_ms)
-        put = put_of(table, image, condition, show_item)
-        return put, writing.execute(tx, region, put)
+        return put_of(table, image, condition, show_item)
 
-    put, result = await region.transact(write)
+    put, result = await writing.execute(region, name, make)
     outcome = writing.settle(region, put, result)
     answer = write_answer(requested, put, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
@@ -90,12 +89,11 @@ async def delete_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Delete, writing.Result]:
+    def make(tx: Transaction) -> writes.Delete:
         table = region.catalog.usable(tx, name, now_ms)
-        delete = delete_of(table, key, condition, show_item)
-        return delete, writing.execute(tx, region, delete)
+        return delete_of(table, key, condition, show_item)
 
-    delete, result = await region.transact(write)
+    delete, result = await writing.execute(region, name, make)
     outcome = writing.settle(region, delete, result)
     answer = write_answer(requested, delete, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
@@ -113,12 +111,11 @@ async def update_item(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def write(tx: Transaction) -> tuple[writes.Update, writing.Result]:
+    def make(tx: Transaction) -> writes.Update:
         table = region.catalog.usable(tx, name, now_ms)
-        change = update_of(table, key, update, condition, show_item)
-        return change, writing.execute(tx, region, change)
+        return update_of(table, key, update, condition, show_item)
 
-    change, result = await region.transact(write)
+    change, result = await writing.execute(region, name, make)
     outcome = writing.settle(region, change, result)
     answer = write_answer(requested, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), update, outcome)

@@ -129,7 +129,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         _refuse_repeated([one.row_key for one in batch], texts.duplicate_keys)
         return batch
 
-    results = await writing.execute_each(region, make)
+    results = await writing.execute_each(region, [name for name, _, _ in prepared], make)
     done: list[tuple[str, writes.Write, writes.Outcome]] = []
     unprocessed: dict[str, list[Body]] = {}
     requests = [(given, request) for _, given, makers in prepared for request, _ in makers]
@@ -186,7 +186,7 @@ def _written_answer(
 
 def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes]) -> list[T]:
     """What a transaction is made of. One item twice is told before what is impossible, which cancels it."""
-    made, refusals = writes.attempted(attempts)
+    made, refusals = writes.try_all(attempts)
     _refuse_repeated(list(map(row_key, made)), texts.duplicate_operations)
     if any(refusals):
         raise texts.Cancelled(refusals)
@@ -255,18 +255,20 @@ class _Action(NamedTuple):
 
 async def transact(
     region: Region,
+    names: Iterable[str],
     attempts: Callable[[Transaction], Iterable[Callable[[], writes.Write]]],
     token: str | None,
     fingerprint: str,
     now_ms: int,
 ) -> writing.Together:
-    """Make writes and run them as one, once for a token. `attempts` may raise what concerns all of them."""
+    """Make writes to the tables `names` and run them as one, once for a token. `attempts` may raise an error of them
+    all."""
 
     def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
         batch = distinct(attempts(tx), attrgetter("row_key"))
         return batch, token is not None and not tokens.claim(tx, token, fingerprint, now_ms)
 
-    return await writing.execute_all(region, make, factor=2)
+    return await writing.execute_all(region, names, make, factor=2)
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
@@ -284,7 +286,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         return [partial(action.make, table) for table, (_, _, action) in zip(tables, actions, strict=True)]
 
     try:
-        batch, outcomes = await transact(region, attempts, token, fingerprint, now_ms)
+        batch, outcomes = await transact(region, [name for name, _, _ in actions], attempts, token, fingerprint, now_ms)
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:

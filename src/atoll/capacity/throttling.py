@@ -3,9 +3,11 @@ empty, what is then told, and what is taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from atoll import limits
 from atoll.capacity.units import Consumed, Kind
 from atoll.database.region import Region
 from atoll.database.schema import PROVISIONED, Index, Table
@@ -18,21 +20,48 @@ Part = TypeVar("Part", bound=Index | None)
 """What has buckets: None is the table itself."""
 
 
+Levels = Callable[[int, float], float]
+"""How many units the bucket with this number has, which is refilled at some units a second."""
+
+
 def exhausted(
-    region: Region, table: Table, parts: Iterable[Part], kind: Kind, used: Consumed | None = None
+    region: Region,
+    table: Table,
+    parts: Iterable[Part],
+    kind: Kind,
+    used: Consumed | None = None,
+    levels: Levels | None = None,
 ) -> list[Part]:
     """Those of the parts of which nothing is left. `used` is what the operation has consumed of the table and not been
-    charged for."""
+    charged for. `levels` are those of now, where the caller has not looked before."""
     buckets = region.buckets
     if buckets is None or not table.limited:
         return []
+    level = levels or buckets.level
     found = []
     for part in parts:
         rate = _rate(table, part, kind)
         taken = used.drawn(part) if used is not None else 0
-        if rate is not None and buckets.level(_number(table, part, kind), rate) <= taken:
+        if rate is not None and level(_number(table, part, kind), rate) <= taken:
             found.append(part)
     return found
+
+
+def write_levels(region: Region, names: Iterable[str]) -> Levels:
+    """The levels of these tables now, for use in a transaction, which cannot look at buckets. A bucket that appears
+    meanwhile counts as full."""
+    seen: dict[int, float] = {}
+    if (buckets := region.buckets) is None:
+        return lambda number, rate: math.inf
+    known = region.catalog.known.tables
+    tables = [known[name] for name in set(names) if name in known and known[name].limited]
+    for table in tables:
+        for part in (None, *table.global_indexes):
+            rate = _rate(table, part, "Write")
+            if rate is not None:
+                number = _number(table, part, "Write")
+                seen[number] = buckets.level(number, rate)
+    return lambda number, rate: seen.get(number, rate * limits.BURST_SECONDS)
 
 
 def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind) -> ApiError:

@@ -6,11 +6,13 @@ What a condition refuses costs as much as if it had left the item as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from atoll.capacity.throttling import charge, exhausted, refusal
+from atoll.capacity.throttling import Levels, charge, exhausted, refusal, write_levels
 from atoll.capacity.units import Consumed, written
-from atoll.database import indexes, reads, writes
+from atoll.clock import Stamp
+from atoll.database import indexes, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -22,48 +24,79 @@ from atoll.storage.engine import Transaction
 # Admission
 
 
-def _admit(region: Region, table: Table, used: Consumed | None = None) -> None:
-    """Raises if the table may not be written now; `used` is what the operation has written of it and not been charged
-    for."""
-    if exhausted(region, table, [None], "Write", used):
-        raise refusal(region, table, [None], "Write")
+class _Admission:
+    """Whether the limits of a table let its writes pass. `levels` are those of the buckets before the transaction,
+    which may run more than once and in another thread."""
 
+    def __init__(self, region: Region, levels: Levels) -> None:
+        self._region = region
+        self._levels = levels
+        self.consumed: dict[str, Consumed] = {}
+        """By table, for batches: what was written and not been charged for."""
 
-def _admit_entries(region: Region, write: Write, old: Row | None, new: Decision, used: Consumed | None = None) -> None:
-    """Raises if the write changes an entry of a global index that may not be written now."""
-    table = write.table
-    slow = exhausted(region, table, table.global_indexes, "Write", used)
-    if not slow or not isinstance(new, Image | None) or writes.same(old, new):
-        return
-    entries = [[indexes.entry(table, index, image, write.row_key) for image in (old, new)] for index in slow]
-    changed = [index for index, pair in zip(slow, entries, strict=True) if not indexes.same_entry(index, *pair)]
-    if changed:
-        raise refusal(region, table, changed, "Write")
+    def decide(self, write: Write, old: Row | None) -> Decision:
+        """As the write does, if it is admitted."""
+        if not write.table.limited:
+            return write.decide(old)
+        self._admit(write.table)
+        new = write.decide(old)
+        self._admit_entries(write, old, new)
+        return new
 
+    def refusal(self, write: Write, old: Row | None, new: Decision) -> ApiError | None:
+        table = write.table
+        used = self.consumed.setdefault(table.name, Consumed(table, "Write", table.name))
+        try:
+            self._admit(table, used)
+            self._admit_entries(write, old, new, used)
+        except ApiError as refused:
+            return refused.with_traceback(None)
+        return None
 
-def _decide(region: Region, write: Write, old: Row | None) -> Decision:
-    """As the write does, if its entries are admitted."""
-    new = write.decide(old)
-    _admit_entries(region, write, old, new)
-    return new
+    def applied(self, write: Write, outcome: Outcome) -> None:
+        self.consumed[write.table.name].add_write(write, outcome)
+
+    def admit_table(self, table: Table) -> None:
+        """Raises if nothing may be written to the table."""
+        if table.limited:
+            self._admit(table)
+
+    def _admit(self, table: Table, used: Consumed | None = None) -> None:
+        if exhausted(self._region, table, [None], "Write", used, self._levels):
+            raise refusal(self._region, table, [None], "Write")
+
+    def _admit_entries(self, write: Write, old: Row | None, new: Decision, used: Consumed | None = None) -> None:
+        """Raises if the write changes an entry of a global index that may not be written now."""
+        table = write.table
+        slow = exhausted(self._region, table, table.global_indexes, "Write", used, self._levels)
+        if not slow or not isinstance(new, Image | None) or writes.same(old, new):
+            return
+        entries = [[indexes.entry(table, index, image, write.row_key) for image in (old, new)] for index in slow]
+        changed = [index for index, pair in zip(slow, entries, strict=True) if not indexes.same_entry(index, *pair)]
+        if changed:
+            raise refusal(self._region, table, changed, "Write")
 
 
 # Single writes
 
 Result = Outcome | ConditionFailed
+W = TypeVar("W", bound=Write)
 
 
-def execute(tx: Transaction, region: Region, write: Write) -> Result:
-    """Run a single write, if it is admitted. What comes of it is for `settle` or `charged`; other refusals are
-    raised."""
-    try:
-        if not write.table.limited:
-            return writes.execute(tx, region, write)
-        _admit(region, write.table)
-        old = reads.get(tx, write.row_key)
-        return writes.apply(tx, region, write, old, _decide(region, write, old))
-    except ConditionFailed as failed:
-        return failed.with_traceback(None)
+async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -> tuple[W, Result]:
+    """Run a single write to the table `name`, if it is admitted. The result is for `settle` or `charged`; refusals
+    other than a failed condition are raised."""
+    admission = _Admission(region, write_levels(region, (name,)))
+
+    def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
+        write = make(tx)
+        try:
+            admission.admit_table(write.table)
+            return write, writes.commit_single(tx, write, stamp, admission.decide)
+        except ConditionFailed as failed:
+            return write, failed.with_traceback(None)
+
+    return await region.write(run)
 
 
 def settle(region: Region, write: Write, result: Result) -> Outcome:
@@ -91,22 +124,19 @@ def charged(region: Region, write: Write, result: Result) -> Consumed:
 Together = tuple[list[Write], list[Outcome] | None]
 
 
-async def execute_all(region: Region, make: Callable[[Transaction], tuple[list[Write], bool]], factor: int) -> Together:
-    """Run writes as one, each at `factor` times its price; raises `Cancelled`. If `make` says that it was done before,
-    nothing is done, and there are no outcomes."""
+async def execute_all(
+    region: Region, names: Iterable[str], make: Callable[[Transaction], tuple[list[Write], bool]], factor: int
+) -> Together:
+    """Run writes to the tables `names` as one, each at `factor` times its price; raises `Cancelled`. If `make` says
+    that the transaction was done before, nothing is done, and there are no outcomes."""
+    admission = _Admission(region, write_levels(region, names))
 
-    def decide(write: Write, old: Row | None) -> Decision:
-        if not write.table.limited:
-            return write.decide(old)
-        _admit(region, write.table)
-        return _decide(region, write, old)
-
-    def run(tx: Transaction) -> Together:
+    def run(tx: Transaction, stamp: Stamp) -> Together:
         batch, repeated = make(tx)
-        return batch, None if repeated else writes.execute_all(tx, region, batch, decide)
+        return batch, None if repeated else writes.commit(tx, batch, stamp, admission.decide)
 
     try:
-        batch, outcomes = await region.transact(run)
+        batch, outcomes = await region.write(run)
     except Refused as refused:
         charge(region, _lost(refused, factor))
         raise
@@ -134,31 +164,18 @@ def _lost(refused: Refused, factor: int) -> list[Consumed]:
 Each = list[tuple[Write, Outcome | ApiError]]
 
 
-async def execute_each(region: Region, make: Callable[[Transaction], list[Write]]) -> Each:
-    """Run writes without conditions, each by itself: one that was not admitted has the reason as its outcome. Raises
-    what else refuses one of them, and the reason if none was admitted; then none is applied."""
+async def execute_each(region: Region, names: Iterable[str], make: Callable[[Transaction], list[Write]]) -> Each:
+    """Run writes without conditions to the tables `names`, each by itself: one that was not admitted has the reason as
+    its outcome. Raises what else refuses one of them, and the reason if none was admitted; then none is applied."""
+    levels = write_levels(region, names)
 
-    def run(tx: Transaction) -> tuple[Each, list[Consumed]]:
+    def run(tx: Transaction, stamp: Stamp) -> tuple[Each, list[Consumed]]:
+        admission = _Admission(region, levels)
         batch = make(tx)
-        found = reads.get_many(tx, [one.row_key for one in batch])
-        # All decide before one is admitted: what is wrong with a write is told even where nothing can be written.
-        decisions = [one.decide(old) for one, old in zip(batch, found, strict=True)]
-        consumed: dict[str, Consumed] = {}
-        done: Each = []
-        for one, old, new in zip(batch, found, decisions, strict=True):
-            used = consumed.setdefault(one.table.name, Consumed(one.table, "Write", one.table.name))
-            try:
-                _admit(region, one.table, used)
-                _admit_entries(region, one, old, new, used)
-            except ApiError as refused:
-                done.append((one, refused.with_traceback(None)))
-                continue
-            outcome = writes.apply(tx, region, one, old, new)
-            used.add_write(one, outcome)
-            done.append((one, outcome))
-        return done, list(consumed.values())
+        outcomes = writes.commit_each(tx, batch, stamp, admission)
+        return list(zip(batch, outcomes, strict=True)), list(admission.consumed.values())
 
-    done, consumed = await region.transact(run)
+    done, consumed = await region.write(run)
     refusals = [outcome for _, outcome in done if isinstance(outcome, ApiError)]
     if len(refusals) == len(done):
         raise refusals[0]

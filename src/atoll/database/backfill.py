@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from atoll.clock import Stamp
 from atoll.database import catalog, deletion, indexes
 from atoll.database import format as fmt
 from atoll.database.format import Row
@@ -20,8 +21,9 @@ from atoll.storage.engine import Transaction
 ITEMS = 200
 
 
-def change_indexes(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def change_indexes(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Go on with the indexes that are being made, take away those that are being deleted."""
+    now_ms = stamp.now_ms
     wakes = []
     for table in region.catalog.tables(tx):
         index = table.changing_index(now_ms)

@@ -1,13 +1,16 @@
 """The tables of a region: rows in space 0, cached per process.
 
-Another process may change the catalog, so each use compares one counter, the generation, with that of the cache. The
-counter is read in the same snapshot or transaction as the data: a write can never use a table definition that was
-replaced before it.
+The cache is an immutable value, `Definitions`: all tables at one generation, a number that every change of the catalog
+increments. Each use compares that number in its own snapshot or transaction, so a write never uses a definition that
+was replaced before it. A function that finds another generation raises `Stale` and changes nothing; `Region` then reads
+the definitions anew, from committed rows only, and runs the function again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from atoll import errors, limits
 from atoll.database import format as fmt
@@ -16,38 +19,49 @@ from atoll.errors import tables as texts
 from atoll.storage.engine import Snapshot, Transaction
 
 
-# A change of one table makes everybody read all anew; those that did not change need not be built again.
+class Stale(Exception):
+    """The cached definitions are not those of this snapshot."""
+
+
+class Definitions(NamedTuple):
+    generation: int
+    tables: Mapping[str, Table]
+    """By name, in the order of the names."""
+
+
+NOTHING_KNOWN = Definitions(-1, {})
+
+
+# A change of one table makes every reader load all of them; unchanged rows are not parsed again.
 @lru_cache(maxsize=limits.TABLES)
 def _parse(stored: bytes) -> Table:
     table: Table = load(Table, stored)
     return table
 
 
+def read_definitions(snapshot: Snapshot) -> Definitions:
+    tables = [_parse(stored) for _, stored in snapshot.scan(*fmt.TABLES)]
+    return Definitions(snapshot.number(fmt.GENERATION), {table.name: table for table in tables})
+
+
 class Catalog:
     def __init__(self) -> None:
-        self._generation = -1
-        self._tables: dict[str, Table] = {}
-        self._all_generation = -1
-        self._all: list[Table] | None = None
+        self.known = NOTHING_KNOWN
+        """Replaced as a whole, outside of transactions."""
+
+    def at(self, snapshot: Snapshot) -> Definitions:
+        """The definitions, which are those of this snapshot."""
+        known = self.known
+        if snapshot.number(fmt.GENERATION) != known.generation:
+            raise Stale
+        return known
 
     def find(self, snapshot: Snapshot, name: str) -> Table | None:
         """The table as it is stored, whatever its status."""
-        generation = snapshot.number(fmt.GENERATION)
-        if generation != self._generation:
-            self._tables.clear()
-            self._generation = generation
-        try:
-            return self._tables[name]
-        except KeyError:
-            stored = snapshot.get(fmt.table_key(name))
-            if stored is None:
-                return None
-            table = self._tables[name] = _parse(stored)
-            return table
+        return self.at(snapshot).tables.get(name)
 
     def forget(self) -> None:
-        """Read everything anew: what was cached may have been read in a transaction that failed."""
-        self._generation = self._all_generation = -1
+        self.known = NOTHING_KNOWN
 
     def usable(self, snapshot: Snapshot, name: str, now_ms: int) -> Table:
         """The table for the data plane: it has to be there and neither being created nor deleted."""
@@ -77,15 +91,10 @@ class Catalog:
 
     def tables(self, snapshot: Snapshot) -> list[Table]:
         """All tables as they are stored, in the order of their names."""
-        generation = snapshot.number(fmt.GENERATION)
-        if self._all is None or generation != self._all_generation:
-            self._all = [_parse(stored) for _, stored in snapshot.scan(*fmt.TABLES)]
-            self._all_generation = generation
-        return self._all
+        return list(self.at(snapshot).tables.values())
 
 
-# A transaction sees its own writes but the cache is keyed by the committed generation: whoever saves a table must not
-# look it up again in the same transaction.
+# A transaction that has saved a table has another generation than the cache, so it cannot look up tables any more.
 
 
 def save(tx: Transaction, table: Table) -> None:

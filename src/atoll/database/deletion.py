@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from atoll import limits
+from atoll.clock import Stamp
 from atoll.database import format as fmt
 from atoll.database import streams
 from atoll.database.region import Region
@@ -46,8 +47,9 @@ def discard(tx: Transaction, space: int, due_ms: int, collections: str = "") -> 
     tx.put(fmt.garbage_key(space), dump(Garbage(space, due_ms, collections)))
 
 
-def finish_deletions(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def finish_deletions(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Drop the tables whose time of DELETING is over."""
+    now_ms = stamp.now_ms
     wakes = []
     for table in region.catalog.tables(tx):
         if table.gone_at(now_ms):
@@ -57,8 +59,9 @@ def finish_deletions(tx: Transaction, region: Region, now_ms: int) -> int | None
     return min(wakes, default=None)
 
 
-def sweep(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def sweep(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Delete some rows of discarded spaces."""
+    now_ms = stamp.now_ms
     wakes = []
     for key, stored in list(tx.scan(*fmt.GARBAGE)):
         garbage: Garbage = load(Garbage, stored)

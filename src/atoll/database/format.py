@@ -31,10 +31,11 @@ a parallel scan's segments are ranges of the hash.
 
 Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
 
-Counters (a key space of their own): `generation` and `mappings` count changes of tables and of mappings, `spaces` gives
-the numbers of spaces, 'n' space and 'b' space count a space's rows and their sizes, 's' log-space shard4 numbers the
-changes of an open shard, 'e' space counts the items of a table that time to live has deleted, 'c' space
-partition-prefix is the size of an item collection (only tables with local indexes).
+Counters are a key space of their own. Numbers: `generation` and `mappings` count changes of tables and of mappings,
+`spaces` gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no version exceeds, 's'
+log-space shard4 numbers the changes of an open shard. Tallies: 'n' space and 'b' space are a space's rows and their
+sizes, 'e' space the items of a table that time to live has deleted, 'c' space partition-prefix the size of an item
+collection (only tables with local indexes).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ from atoll.model.values import Item
 CATALOG = b"\0\0\0\0"
 GENERATION = b"generation"
 SPACES = b"spaces"
+GREATEST_TIME = b"greatest time"
 
 # Causes of a change
 USER, EXPIRY, REPLICATION, RESTORE = range(4)

@@ -140,6 +140,14 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
     return arms
 
 
+def uncertain_entries(table: Table, row_key: bytes, old: Stored | None) -> list[bytes]:
+    """The keys of the entries that the item has, or that the backfill has not given it yet."""
+    if old is None:
+        return []
+    found = [entry_key(index, old.item, row_key) for index in table.indexes if index.backfilling]
+    return [key for key in found if key is not None]
+
+
 def same_entry(index: Index, before: Entry | None, after: Entry | None) -> bool:
     """Whether a change of an item leaves its entry as it was, but perhaps for the order of maps and sets."""
     if before is None or after is None:

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from atoll import arns
 from atoll.arns import Arn
-from atoll.clock import Clock, HybridClock
+from atoll.clock import Clock, HybridClock, Stamp
+from atoll.database import catalog
+from atoll.database import format as fmt
 from atoll.database.catalog import Catalog
 from atoll.database.readers import Readers
-from atoll.errors import ApiError
-from atoll.errors.multi import Cancelled
 from atoll.storage.engine import Engine, Snapshot, T, Transaction
 
 
@@ -64,19 +64,42 @@ class Region:
 
     def __post_init__(self) -> None:
         self.versions = HybridClock(self.clock, self.name)
+        self._has_greatest_time = False
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        return await self.engine.read(fn)
+        """As the engine's, with the definitions of tables that belong to the snapshot."""
+        while True:
+            try:
+                return await self.engine.read(fn)
+            except catalog.Stale:
+                await self._learn()
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
-        """As the engine's. What failed may have shown its own changes of the catalog to the cache: forget them."""
-        try:
-            return await self.engine.transact(fn)
-        except (ApiError, Cancelled):
-            raise
-        except BaseException:
-            self.catalog.forget()
-            raise
+        """As the engine's, with the definitions of tables that belong to the transaction."""
+        while True:
+            try:
+                return await self.engine.transact(fn)
+            except catalog.Stale:
+                await self._learn()
+
+    async def write(self, fn: Callable[[Transaction, Stamp], T]) -> T:
+        """As `transact`, for functions that change items: they are given the time of their transaction."""
+        if not self._has_greatest_time:
+            await self._read_greatest_time()
+        stamp = self.versions.stamp()
+        if stamp.reserves is None:
+            return await self.transact(lambda tx: fn(tx, stamp))
+        result, greatest = await self.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
+        self.versions.reserved(greatest)
+        return result
+
+    async def _learn(self) -> None:
+        self.catalog.known = await self.engine.read(catalog.read_definitions)
+
+    async def _read_greatest_time(self) -> None:
+        greatest = await self.engine.read(lambda snapshot: snapshot.number(fmt.GREATEST_TIME))
+        self.versions.resume(greatest)
+        self._has_greatest_time = True
 
     def rewind(self, last: int = 0) -> None:
         """Forget what has not happened yet: the clock was set back, and perhaps the store with it. `last` is the time

@@ -270,6 +270,11 @@ class Table:
         return tuple(index for index in self.indexes if not index.local)
 
     @cached_property
+    def is_filling(self) -> bool:
+        """Whether an index may lack entries of items that were there before it."""
+        return any(index.backfilling for index in self.indexes)
+
+    @cached_property
     def prefix(self) -> bytes:
         return fmt.space_prefix(self.space)
 

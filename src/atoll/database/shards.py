@@ -25,6 +25,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from atoll import arns, limits
+from atoll.clock import Stamp
 from atoll.database import catalog, changes
 from atoll.database import format as fmt
 from atoll.database.region import Region
@@ -173,8 +174,9 @@ def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
 # Steps
 
 
-def rotate(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def rotate(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Close the shards of streams that are 4 hours old."""
+    now_ms = stamp.now_ms
     wakes = []
     rotated = 0
     for table in region.catalog.tables(tx):
@@ -191,8 +193,9 @@ def rotate(tx: Transaction, region: Region, now_ms: int) -> int | None:
     return min(wakes, default=None)
 
 
-def split(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def split(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Give tables that have grown the partitions that their size needs. Only writes make them grow, never time."""
+    now_ms = stamp.now_ms
     for table in region.catalog.tables(tx):
         size = tx.tally(fmt.bytes_counter(table.space))
         if size > len(table.shards) * limits.PARTITION_BYTES and table.status != "DELETING":
@@ -200,8 +203,9 @@ def split(tx: Transaction, region: Region, now_ms: int) -> int | None:
     return None
 
 
-def trim(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def trim(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Delete what is 24 hours old: changes, then closed shards, then streams."""
+    now_ms = stamp.now_ms
     left = TRIMMED_CHANGES
     due = [(key, *fmt.parse_due(key)) for key, _ in tx.scan(*fmt.DUE, limit=TRIMMED_SHARDS)]
     for key, due_ms, row in due:

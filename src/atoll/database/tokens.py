@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atoll import limits
+from atoll.clock import Stamp
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import dump, load
@@ -39,8 +40,9 @@ def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
     return True
 
 
-def forget(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def forget(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Delete tokens that are over, in the order in which they will be."""
+    now_ms = stamp.now_ms
     for key, stored in list(tx.scan(*fmt.TOKEN_EXPIRIES, limit=FORGET_ROWS)):
         over_ms = int.from_bytes(key[5:13], "big")
         if over_ms > now_ms:

@@ -11,8 +11,10 @@ Deletions cost no capacity. An item that expired more than five years ago is lef
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from atoll import limits
+from atoll.clock import Stamp
 from atoll.database import catalog, deletion, expiry, writes
 from atoll.database import format as fmt
 from atoll.database.format import Row
@@ -71,8 +73,9 @@ def _without(tx: Transaction, table: Table, now_ms: int) -> Table:
 # Steps
 
 
-def build(tx: Transaction, region: Region, now_ms: int) -> int | None:
+def build(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Go on with the tables that are ENABLING or DISABLING."""
+    now_ms = stamp.now_ms
     wakes = []
     for table in region.catalog.tables(tx):
         ttl = table.ttl
@@ -99,57 +102,60 @@ def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
     return walk(tx, table.space, fmt.backfill_key(ttl.space), BUILT_ITEMS, visit)
 
 
-def delete_expired(tx: Transaction, region: Region, now_ms: int, *, limit: int = DELETED_ITEMS) -> int | None:
+def delete_expired(tx: Transaction, region: Region, stamp: Stamp, *, limit: int = DELETED_ITEMS) -> int | None:
     """Delete up to `limit` items whose time, and the delay after it, is over. Returns when the next item will be due: a
     write may always bring one that expires sooner."""
+    now_ms = stamp.now_ms
     delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
     limit = limit if rate is None else min(limit, rate)
     pause_ms = 0 if rate is None else limit * 1000 // rate
-    tables = [t for t in region.catalog.tables(tx) if t.ttl is not None and t.ttl.status == "ENABLED"]
-    if not tables:
+    before = (now_ms - delay_ms) // 1000
+    expiring = [
+        (table, table.ttl)
+        for table in region.catalog.tables(tx)
+        if table.ttl is not None and table.ttl.status == "ENABLED" and table.status != "DELETING"
+    ]
+    if not expiring:
         return None
-    first = now_ms // 1000 % len(tables)  # so that no table always waits for another
+    first = now_ms // 1000 % len(expiring)  # so that no table always waits for another
+    expiring = expiring[first:] + expiring[:first]
+    found = tx.first([_deletable(ttl, before) for _, ttl in expiring])
     left = limit
     wakes = []
-    for table in tables[first:] + tables[:first]:
-        if table.status == "DELETING":
-            continue
-        assert table.ttl is not None
-        before = (now_ms - delay_ms) // 1000
-        second = _first_second(tx, table.ttl, before)
+    for (table, ttl), row in zip(expiring, found, strict=True):
+        second = None if row is None else expiry.parse_entry(row[0])[0]
         if second is not None and second < before:
-            deleted, more = _delete_expired(tx, region, table, table.ttl, before, left)
-            left -= deleted
-            if more:
+            if left == 0:
                 return now_ms + pause_ms
-            second = _first_second(tx, table.ttl, before)
+            deleted, second = _delete_expired(tx, table, ttl, before, left, stamp)
+            left -= deleted
+            if second is not None and second < before:
+                return now_ms + pause_ms
         if second is not None:
             wakes.append((second + 1) * 1000 + delay_ms)
     return min(wakes, default=None)
 
 
-def _first_second(tx: Transaction, ttl: TimeToLive, before: int) -> int | None:
-    """When the first item expires that may be deleted now or later."""
-    start = expiry.range_start(ttl, max(0, before - limits.TTL_OLDEST_SECONDS))
-    for entry, _ in tx.scan(start, fmt.space_range(ttl.space)[1], limit=1):
-        return expiry.parse_entry(entry)[0]
-    return None
+def _deletable(ttl: TimeToLive, before: int) -> tuple[bytes, bytes]:
+    """The range of the entries of items that may be deleted now or later."""
+    return expiry.range_start(ttl, max(0, before - limits.TTL_OLDEST_SECONDS)), fmt.space_range(ttl.space)[1]
 
 
 def _delete_expired(
-    tx: Transaction, region: Region, table: Table, ttl: TimeToLive, before: int, limit: int
-) -> tuple[int, bool]:
-    """How many items were deleted, and whether there are more. Those of the second `before` are not yet due."""
-    start = expiry.range_start(ttl, max(0, before - limits.TTL_OLDEST_SECONDS))
-    entries = [key for key, _ in tx.scan(start, expiry.range_start(ttl, max(0, before)), limit=limit + 1)]
-    deleted = 0
-    for entry in entries[:limit]:
-        outcome = writes.execute(tx, region, _Expire.of(table, ttl, entry))
-        deleted += outcome.old is not None and outcome.new is None
+    tx: Transaction, table: Table, ttl: TimeToLive, before: int, limit: int, stamp: Stamp
+) -> tuple[int, int | None]:
+    """How many items were deleted, and the second at which the next one expires. Those of the second `before` are not
+    due yet."""
+    entries = [key for key, _ in tx.scan(*_deletable(ttl, before), limit=limit + 1)]
+    due = [entry for entry in entries[:limit] if expiry.parse_entry(entry)[0] < before]
+    outcomes = writes.commit(tx, [_Expire.of(table, ttl, entry) for entry in due], stamp)
+    for entry in due:
         tx.delete(entry)
+    deleted = sum(outcome.old is not None and outcome.new is None for outcome in outcomes)
     if deleted:
         tx.add_tally(fmt.expired_counter(table.space), deleted)
-    return deleted, len(entries) > limit
+    following = entries[len(due) :]
+    return deleted, expiry.parse_entry(following[0])[0] if following else None
 
 
 @dataclass(slots=True)
@@ -162,6 +168,7 @@ class _Expire:
     ttl: TimeToLive
     second: int
     cause: int = fmt.EXPIRY
+    version: ClassVar[None] = None
 
     @classmethod
     def of(cls, table: Table, ttl: TimeToLive, entry: bytes) -> _Expire:

@@ -1,8 +1,9 @@
 """The one door for writes.
 
-Every change of an item, whoever asks for it, is a `Write`: it is shown the stored item and decides on the new one, or
-refuses by raising the service's error. Deciding touches nothing, so it may be done again. `apply` then does what was
-decided in the caller's transaction: item row, index entries, expiry entry, counters and change record.
+Every change of an item is a `Write`: it is shown the stored item and decides on the new one, or refuses by raising the
+service's error. Deciding touches nothing, so it may be done again. `commit` reads the items of one or more writes
+together, lets them decide, and applies the decisions in the caller's transaction: item row, index entries, expiry
+entry, counters and change record. Single writes, batches, transactions, statements and time to live all call it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import orjson
 from isal.isal_zlib import adler32
 
 from atoll import errors, limits
+from atoll.clock import Stamp, Version
 from atoll.database import changes, expiry, indexes, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import Arm
-from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import tables as table_texts
 from atoll.errors import values as value_texts
@@ -59,6 +60,9 @@ class Write(Protocol):
     def row_key(self) -> bytes: ...
     @property
     def cause(self) -> int: ...
+    @property
+    def version(self) -> Version | None:
+        """Of a change that was made elsewhere. None: this transaction's stamp gives it one."""
 
     def decide(self, old: Row | None) -> Decision:
         """The image to store, None to delete. Pure; raises `ApiError` to refuse."""
@@ -81,6 +85,7 @@ class Put:
     show_item: bool = False
     """Whether a failed condition tells the item."""
     cause: int = fmt.USER
+    version: ClassVar[None] = None
 
     def decide(self, old: Row | None) -> Decision:
         indexes.check_keys(self.table, self.image.item)
@@ -96,6 +101,7 @@ class Delete:
     condition: Condition | None = None
     show_item: bool = False
     cause: int = fmt.USER
+    version: ClassVar[None] = None
 
     def decide(self, old: Row | None) -> Decision:
         _require(self.condition, old, self.show_item)
@@ -112,6 +118,7 @@ class Update:
     condition: Condition | None = None
     show_item: bool = False
     cause: int = fmt.USER
+    version: ClassVar[None] = None
 
     def decide(self, old: Row | None) -> Decision:
         _require(self.condition, old, self.show_item)
@@ -148,10 +155,27 @@ class Check:
     condition: Condition
     show_item: bool = False
     cause: int = fmt.USER
+    version: ClassVar[None] = None
 
     def decide(self, old: Row | None) -> Decision:
         _require(self.condition, old, self.show_item)
         return UNCHANGED
+
+
+@dataclass(slots=True)
+class Replicate:
+    """A change that another replica made, with its version. It has no condition; the greater version wins."""
+
+    table: Table
+    key: Item
+    row_key: bytes
+    image: Image | None
+    """None after a deletion."""
+    version: Version
+    cause: int = fmt.REPLICATION
+
+    def decide(self, old: Row | None) -> Decision:
+        return UNCHANGED if old is not None and old.version >= self.version else self.image
 
 
 @dataclass(slots=True)
@@ -170,13 +194,7 @@ class Outcome:
         return max(self.old.size if self.old is not None else 0, self.new.size if self.new is not None else 0)
 
 
-def execute(tx: Transaction, region: Region, write: Write) -> Outcome:
-    """Run a single write. A refusal is raised and leaves nothing behind."""
-    old = reads.get(tx, write.row_key)
-    return apply(tx, region, write, old, write.decide(old))
-
-
-def attempted(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
+def try_all(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
     """What could be made for a transaction, and by position what was refused."""
     made: list[T] = []
     refusals: list[errors.ApiError | None] = []
@@ -202,33 +220,97 @@ Decide = Callable[[Write, Row | None], Decision]
 """Lets the write decide, or refuses in its place."""
 
 
-def execute_all(tx: Transaction, region: Region, writes: Sequence[Write], decide: Decide) -> list[Outcome]:
-    """Run writes to different items as one: all decide on the same moment, then all are applied or none is. Raises
+class Admission(Protocol):
+    """Which writes of a batch may be made now, where each is made by itself."""
+
+    def refusal(self, write: Write, old: Row | None, new: Decision) -> errors.ApiError | None:
+        """Why the write may not be made."""
+
+    def applied(self, write: Write, outcome: Outcome) -> None:
+        """The write was made."""
+
+
+def decide_freely(write: Write, old: Row | None) -> Decision:
+    return write.decide(old)
+
+
+def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide = decide_freely) -> list[Outcome]:
+    """Apply writes to different items: all decide on the same state, then all are applied or none is. Raises
     `Cancelled`; where a decision refused, that is `Refused`."""
-    rows = reads.get_many(tx, [write.row_key for write in writes])
-    pairs = zip(writes, rows, strict=True)
-    decisions, refusals = attempted(partial(decide, write, old) for write, old in pairs)
+    rows = _read(tx, batch, stamp)
+    pairs = zip(batch, rows, strict=True)
+    decisions, refusals = try_all(partial(decide, write, old) for write, old in pairs)
     if any(refusals):
-        raise Refused(refusals, writes, [reads.size_of(row) for row in rows])
-    # Whether an item collection is too large turns on the writes before: it shows only now.
-    applied = (partial(apply, tx, region, *one) for one in zip(writes, rows, decisions, strict=True))
-    outcomes, refusals = attempted(applied)
+        raise Refused(refusals, batch, [reads.size_of(row) for row in rows])
+    _prefetch_entries(tx, batch, rows, decisions)
+    # Whether an item collection is too large depends on the writes before.
+    applied = (partial(_apply, tx, stamp, *one) for one in zip(batch, rows, decisions, strict=True))
+    outcomes, refusals = try_all(applied)
     if any(refusals):
         raise Cancelled(refusals)
     return outcomes
 
 
-def apply(tx: Transaction, region: Region, write: Write, old: Row | None, decision: Decision) -> Outcome:
+def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = decide_freely) -> Outcome:
+    """`commit` of one write; its refusal is raised as it is."""
+    rows = _read(tx, (write,), stamp)
+    decision = decide(write, rows[0])
+    _prefetch_entries(tx, (write,), rows, (decision,))
+    return _apply(tx, stamp, write, rows[0], decision)
+
+
+def commit_each(
+    tx: Transaction, batch: Sequence[Write], stamp: Stamp, admission: Admission
+) -> list[Outcome | errors.ApiError]:
+    """Apply writes to different items, each if it is admitted; the outcome of others is the reason. All decide before
+    one is admitted: an invalid write is an error of the whole batch, also where nothing can be written."""
+    rows = _read(tx, batch, stamp)
+    decisions = [write.decide(old) for write, old in zip(batch, rows, strict=True)]
+    _prefetch_entries(tx, batch, rows, decisions)
+    outcomes: list[Outcome | errors.ApiError] = []
+    for write, old, new in zip(batch, rows, decisions, strict=True):
+        refusal = admission.refusal(write, old, new)
+        if refusal is not None:
+            outcomes.append(refusal)
+            continue
+        outcome = _apply(tx, stamp, write, old, new)
+        admission.applied(write, outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _read(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> list[Row | None]:
+    """The stored items, and in the same round trip the counters that applying the writes will need."""
+    keys = [write.row_key for write in batch]
+    logs = [write.table.log_of(write.row_key)[0] for write in batch]
+    collections = [_collection(write) for write in batch if write.table.local_indexes]
+    tx.prefetch(keys, logs if stamp.reserves is None else [*logs, fmt.GREATEST_TIME], collections)
+    return reads.get_many(tx, keys)
+
+
+def _prefetch_entries(
+    tx: Transaction, batch: Sequence[Write], rows: Sequence[Row | None], decisions: Sequence[Decision]
+) -> None:
+    """An index that is being filled may lack the entries that the writes replace: look for them together."""
+    wanted = [
+        key
+        for write, old, new in zip(batch, rows, decisions, strict=True)
+        if write.table.is_filling and not isinstance(new, _Unchanged)
+        for key in indexes.uncertain_entries(write.table, write.row_key, old)
+    ]
+    if wanted:
+        tx.prefetch(wanted)
+
+
+def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
     """The one setter: writes the row and all that follows from it. `decision` is the write's on `old`, which is stored
     now."""
     if isinstance(decision, _Unchanged):
         return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
-    new = decision
-    outcome = Outcome(old, new)
-    table = write.table
-    if not same(old, new):
-        _change(tx, region, write, old, new, outcome)
-    if table.local_indexes:
+    outcome = Outcome(old, decision)
+    if not same(old, decision):
+        _change(tx, stamp, write, outcome)
+    if write.table.local_indexes:
         outcome.collection_size = tx.tally(_collection(write))
     return outcome
 
@@ -247,11 +329,11 @@ def same(old: Row | None, new: Image | None) -> bool:
     return values.items_equal(old.item, new.item)
 
 
-def _change(
-    tx: Transaction, region: Region, write: Write, old: Row | None, new: Image | None, outcome: Outcome
-) -> None:
-    table, row_key = write.table, write.row_key
-    version = region.versions.next(old.time if old is not None else 0)
+def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> None:
+    table, row_key, old, new = write.table, write.row_key, outcome.old, outcome.new
+    if stamp.reserves is not None:
+        _reserve(tx, stamp.reserves)
+    version = write.version or stamp.version(old.time if old is not None else 0)
     if new is not None:
         tx.put(row_key, fmt.item_row(version, new.size, new.json))
     else:
@@ -263,7 +345,13 @@ def _change(
     before = (old.size, old.json) if old is not None else None
     after = (new.size, new.json) if new is not None else None
     _count(tx, write, before, after)
-    changes.append(tx, table, row_key, write.key, version, region.clock.now_ms(), write.cause, before, after)
+    changes.append(tx, table, row_key, write.key, version, stamp.now_ms, write.cause, before, after)
+
+
+def _reserve(tx: Transaction, time: int) -> None:
+    missing = time - tx.number(fmt.GREATEST_TIME)
+    if missing > 0:
+        tx.add_number(fmt.GREATEST_TIME, missing)
 
 
 def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None) -> None:

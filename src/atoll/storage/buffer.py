@@ -49,6 +49,9 @@ class Buffer:
             base = (row for row in base if not _within(row[0], cleared))
         return islice(_merge(base, own, reverse), limit)
 
+    def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
+        return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
+
     def number(self, key: bytes) -> int:
         value = self.counters.get(key)
         return self._base.number(key) if value is None else value

@@ -51,6 +51,9 @@ class Snapshot(Protocol):
         """Rows with start <= key < end, ascending (descending if `reverse`). Rows are read as the caller asks for
         them, so it may stop early. The iterator must not be used after the function has returned."""
 
+    def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes] | None]:
+        """The first row of each range (start <= key < end), None where it has none, in one round trip."""
+
     def number(self, key: bytes) -> int:
         """The number at `key`, 0 if nothing was ever added to it."""
 

@@ -66,6 +66,9 @@ class _Now:
         keys = self.rows.irange(start, end, inclusive=(True, False), reverse=reverse)
         return ((key, self.rows[key]) for key in islice(keys, limit))
 
+    def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes] | None]:
+        return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
+
     def number(self, key: bytes) -> int:
         return self.counters.get(key, 0)
 

@@ -96,6 +96,9 @@ class _Watched(Generic[S]):
         rows = self._inner.scan(start, end, reverse=reverse, limit=limit)
         return (self._seen(("scan", start, end), row) for row in rows)
 
+    def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes] | None]:
+        return self._seen(("first", *ranges), self._inner.first(ranges))
+
     def number(self, key: bytes) -> int:
         return self._seen(("number", key), self._inner.number(key))
 

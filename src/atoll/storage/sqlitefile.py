@@ -143,6 +143,9 @@ class Rows:
         self._scans.append(cursor)
         return cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
 
+    def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
+        return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
+
     def number(self, key: bytes) -> int:
         value = self._counters.get(key)
         if value is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from atoll import errors
 from atoll.api import items, keys
+from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound
 from atoll.api.partiql.select import check_columns, key_attributes, program
 from atoll.capacity import writing
@@ -109,11 +110,10 @@ async def write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Res
     """What its condition refused is charged, and is a result; other refusals are raised."""
     now_ms = region.clock.now_ms()
 
-    def attempt(tx: Transaction) -> tuple[writes.Write, writing.Result]:
-        one = write_of(keyed(bound, bound.table(region, tx, now_ms)))
-        return one, writing.execute(tx, region, one)
+    def make(tx: Transaction) -> writes.Write:
+        return write_of(keyed(bound, bound.table(region, tx, now_ms)))
 
-    one, result = await region.transact(attempt)
+    one, result = await writing.execute(region, resolve_table(region, bound.table_name), make)
     return one, result, writing.charged(region, one, result)
 
 

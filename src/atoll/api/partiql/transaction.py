@@ -8,6 +8,7 @@ from typing import Any
 
 from atoll import errors, limits
 from atoll.api import multi
+from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
 from atoll.api.partiql.select import projected
@@ -59,7 +60,7 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
 def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_ms: int) -> list[Keyed]:
     """Statements whose conditions do not fit their table cancel the transaction, before one item twice is told."""
     pairs = enumerate(zip(bounds, [bound.table(region, snapshot, now_ms) for bound in bounds], strict=True))
-    found, refusals = writes.attempted(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
+    found, refusals = writes.try_all(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
         raise multi_texts.Cancelled(refusals)
     return found
@@ -123,7 +124,14 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
 
     of = "".join(bound.fingerprint() for bound in bounds)
     try:
-        batch, outcomes = await multi.transact(region, attempts, body.get("ClientRequestToken"), of, now_ms)
+        batch, outcomes = await multi.transact(
+            region,
+            [resolve_table(region, bound.table_name) for bound in bounds],
+            attempts,
+            body.get("ClientRequestToken"),
+            of,
+            now_ms,
+        )
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:
