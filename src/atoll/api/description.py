@@ -34,6 +34,10 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
     """The table as DescribeTable shows it; counts are exact."""
     arn = table_arn(region, table)
     status = table.status_at(now_ms)
+    spaces = [table.space, *(index.space for index in table.indexes)]
+    snapshot.prefetch(
+        tallies=[counter(space) for space in spaces for counter in (fmt.bytes_counter, fmt.count_counter)]
+    )
     description: Description = {
         "AttributeDefinitions": attribute_definitions(table),
         "TableName": table.name,

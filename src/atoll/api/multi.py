@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -51,14 +52,15 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[tuple[Table, list[Row | None]]]:
-        found = []
+        tables, row_keys = [], []
         for one in wanted:
             table = region.catalog.usable(snapshot, one.name, now_ms)
-            row_keys = [keys.row_key(table, key) for key in one.options["Keys"]]
+            tables.append(table)
+            row_keys.append([keys.row_key(table, key) for key in one.options["Keys"]])
             if one.projection is not None:
                 keys.check_scalars(table, one.projection.entered)
-            found.append((table, reads.get_many(snapshot, row_keys)))
-        return found
+        rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
+        return [(table, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
     return _batch_answer(region, wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
 

@@ -133,6 +133,11 @@ def token_expiry_key(over_ms: int, token: str) -> bytes:
     return CATALOG + b"Y" + over_ms.to_bytes(8, "big") + token.encode()
 
 
+def parse_token_expiry(key: bytes) -> int:
+    """When the token is over, in milliseconds since 1970."""
+    return int.from_bytes(key[5:13], "big")
+
+
 TOKEN_EXPIRIES = (CATALOG + b"Y", CATALOG + b"Z")
 
 

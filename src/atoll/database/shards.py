@@ -196,7 +196,9 @@ def rotate(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
 def split(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Give tables that have grown the partitions that their size needs. Only writes make them grow, never time."""
     now_ms = stamp.now_ms
-    for table in region.catalog.tables(tx):
+    tables = region.catalog.tables(tx)
+    tx.prefetch(tallies=[fmt.bytes_counter(table.space) for table in tables])
+    for table in tables:
         size = tx.tally(fmt.bytes_counter(table.space))
         if size > len(table.shards) * limits.PARTITION_BYTES and table.status != "DELETING":
             catalog.save(tx, repartition(tx, table, now_ms))

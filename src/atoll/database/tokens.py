@@ -43,12 +43,15 @@ def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
 def forget(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
     """Delete tokens that are over, in the order in which they will be."""
     now_ms = stamp.now_ms
-    for key, stored in list(tx.scan(*fmt.TOKEN_EXPIRIES, limit=FORGET_ROWS)):
-        over_ms = int.from_bytes(key[5:13], "big")
-        if over_ms > now_ms:
-            return over_ms
-        token: Token | None = None if (row := tx.get(stored)) is None else load(Token, row)
+    expiries = list(tx.scan(*fmt.TOKEN_EXPIRIES, limit=FORGET_ROWS))
+    due = [(key, stored) for key, stored in expiries if fmt.parse_token_expiry(key) <= now_ms]
+    rows = tx.get_many([stored for _, stored in due])
+    for (key, stored), row in zip(due, rows, strict=True):
+        over_ms = fmt.parse_token_expiry(key)
+        token: Token | None = None if row is None else load(Token, row)
         if token is not None and token.used_ms + limits.TRANSACTION_TOKEN_MS == over_ms:
             tx.delete(stored)
         tx.delete(key)
-    return now_ms if next(tx.scan(*fmt.TOKEN_EXPIRIES, limit=1), None) is not None else None
+    if len(due) < len(expiries):
+        return fmt.parse_token_expiry(expiries[len(due)][0])
+    return now_ms if len(expiries) == FORGET_ROWS else None

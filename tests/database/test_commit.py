@@ -1,0 +1,114 @@
+"""The one door for writes, and the time that it gives to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from atoll.clock import ManualClock, Version
+from atoll.database import catalog, reads, writes
+from atoll.database import format as fmt
+from atoll.database.region import Region
+from atoll.model import values
+from atoll.storage.memory import MemoryEngine
+from tests.database.conftest import START_MS, World, finish
+
+
+def stored(world: World, pk: str) -> Any:
+    key = {"pk": {"S": pk}, "sk": {"N": "0"}}
+    return world.read(lambda s: reads.get(s, world.region.catalog.find(s, "Things").item_key(key)))
+
+
+def replicated(world: World, pk: str, text: str | None, version: Version) -> writes.Replicate:
+    table, key = world.table(), {"pk": {"S": pk}, "sk": {"N": "0"}}
+    image = None
+    if text is not None:
+        item = {**key, "text": {"S": text}}
+        image = writes.Image(item, values.check_item(item), orjson.dumps(item))
+    return writes.Replicate(table, key, table.item_key(key), image, version)
+
+
+def apply(world: World, *batch: writes.Write) -> list[writes.Outcome]:
+    return finish(world.region.write(lambda tx, stamp: writes.commit(tx, batch, stamp)))
+
+
+def test_clock_set_back_across_a_restart_gives_a_greater_version(world: World) -> None:
+    world.create()
+    world.put("a")
+    before = stored(world, "a").version
+    world.delete("a")
+    world.region = Region("eu-west-1", world.region.engine, ManualClock(START_MS - 3_600_000))
+    world.put("a")
+    assert stored(world, "a").version > before
+
+
+def test_clock_is_stored_once_a_second_and_only_with_a_change(world: World) -> None:
+    world.create()
+    assert isinstance(world.region.engine, MemoryEngine)
+
+    def greatest() -> int:
+        return world.read(lambda s: s.number(fmt.GREATEST_TIME))
+
+    assert greatest() == 0
+    world.put("a")
+    first = greatest()
+    assert first > 0
+    world.clock.advance(500)
+    world.put("b")
+    assert greatest() == first
+    world.clock.advance(600)
+    world.get("b")
+    world.put("b")
+    assert greatest() == first, "an unchanged item"
+    world.put("c")
+    assert greatest() > first
+
+
+def test_change_made_elsewhere_keeps_its_version_and_the_greater_one_wins(world: World) -> None:
+    world.create()
+    later, earlier = Version(2**60, "us-west-2"), Version(2**60 - 1, "us-west-2")
+    apply(world, replicated(world, "a", "later", later))
+    apply(world, replicated(world, "a", "earlier", earlier))
+    assert world.get("a", 0) == {"pk": {"S": "a"}, "sk": {"N": "0"}, "text": {"S": "later"}}
+    assert stored(world, "a").version == later
+    apply(world, replicated(world, "a", None, Version(2**60, "us-west-3")))
+    assert world.get("a") is None
+    records = world.all_records(world.arns()[0])
+    assert [record["eventName"] for record in records] == ["INSERT", "REMOVE"]
+
+
+def test_local_write_over_a_version_from_a_fast_clock_is_greater(world: World) -> None:
+    world.create()
+    apply(world, replicated(world, "a", "fast", Version(2**60, "us-west-2")))
+    world.put("a", text={"S": "local"})
+    assert stored(world, "a").version == Version(2**60 + 1, "eu-west-1")
+
+
+def test_stale_definitions_are_never_used(world: World) -> None:
+    """A process that knows an old definition finds the new generation, whatever ran in between."""
+    world.create()
+    other = Region("eu-west-1", world.region.engine, world.clock)
+    assert finish(other.read(lambda s: other.catalog.find(s, "Things"))) is not None
+    known = other.catalog.known
+    world.set_ttl()
+    with pytest.raises(catalog.Stale):
+        finish(other.engine.read(lambda s: other.catalog.find(s, "Things")))
+    assert other.catalog.known is known
+    assert finish(other.read(lambda s: other.catalog.find(s, "Things"))).ttl is not None
+
+
+def test_failed_transaction_leaves_its_own_definitions_to_nobody(world: World, tmp_path: Path) -> None:
+    world.create()
+    table = world.table()
+
+    def fail(tx: Any) -> None:
+        catalog.save(tx, table)
+        raise RuntimeError("after the change")
+
+    with pytest.raises(RuntimeError):
+        world.transact(fail)
+    assert world.table() == table
+    assert world.region.catalog.known.generation == world.read(lambda s: s.number(fmt.GENERATION))
