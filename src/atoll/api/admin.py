@@ -100,7 +100,8 @@ async def split(server: Server, body: Body) -> Body:
 
 async def trim(server: Server, body: Body) -> Body:
     region, name = _stream(server, body)
-    while await region.transact(partial(shards.force_trim, region=region, name=name, now_ms=region.clock.now_ms())):
+    now_ms = region.clock.now_ms()
+    while await region.transact(partial(shards.force_trim, region=region, name=name, now_ms=now_ms)):
         pass
     await server.settle()
     return {}
@@ -118,7 +119,8 @@ ACTIONS: dict[tuple[str, str], Action] = {
 
 async def _reshard(server: Server, body: Body, force: Callable[[Transaction, Region, str, int], Table]) -> Body:
     region, name = _stream(server, body)
-    table = await region.transact(lambda tx: force(tx, region, name, region.clock.now_ms()))
+    now_ms = region.clock.now_ms()
+    table = await region.transact(lambda tx: force(tx, region, name, now_ms))
     await server.settle()
     return {"open_shards": [streams.shard_id(shard) for shard in table.shards]}
 

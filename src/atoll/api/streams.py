@@ -104,6 +104,7 @@ async def get_shard_iterator(region: Region, body: Body) -> Answer:
     arn, kind, number = body["StreamArn"], body["ShardIteratorType"], body.get("SequenceNumber")
     now_ms = region.clock.now_ms()
     at_ms = _timestamp_ms(body.get("Timestamp"), now_ms) if kind == "AT_TIMESTAMP" else 0
+    reader = int.from_bytes(os.urandom(4), "big")
     wants_number = kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
     if number is None and wants_number:
         raise texts.sequence_number_invalid()
@@ -123,7 +124,6 @@ async def get_shard_iterator(region: Region, body: Body) -> Answer:
         description = streams.find(snapshot, region, arn, now_ms)
         shard = streams.find_shard(snapshot, description, body["ShardId"])
         log_space = description.log_space
-        reader = int.from_bytes(os.urandom(4), "big")
         return Iterator(arn, log_space, shard.number, position(snapshot, log_space, shard), now_ms, reader)
 
     return {"ShardIterator": (await region.read(read)).token()}

@@ -24,7 +24,7 @@ Answer = dict[str, Any]
 async def create_table(region: Region, body: Body) -> Answer:
     table_rules.check_create(body)
     name = table_name(region, body)
-    now_ms = region.clock.now_ms()
+    now_ms, id_ = region.clock.now_ms(), str(uuid.uuid4())
 
     def create(tx: Transaction) -> Answer:
         existing = region.catalog.find(tx, name)
@@ -36,7 +36,7 @@ async def create_table(region: Region, body: Body) -> Answer:
             deletion.drop(tx, existing, now_ms)
         table = Table(
             name=name,
-            id=str(uuid.uuid4()),
+            id=id_,
             space=catalog.new_space(tx),
             log_space=catalog.new_space(tx),
             created_ms=now_ms,

@@ -27,8 +27,10 @@ async def tag_resource(region: Region, body: Body) -> Answer:
     table_rules.check_tags(body["Tags"])
     given = {tag["Key"]: tag["Value"] for tag in body["Tags"]}
 
+    now_ms = region.clock.now_ms()
+
     def tag(tx: Transaction) -> None:
-        table = _table(region, tx, name, body["ResourceArn"])
+        table = _table(region, tx, name, body["ResourceArn"], now_ms)
         tags = {**dict(table.tags), **given}
         if len(tags) > limits.TAGS:
             raise texts.too_many_tags()
@@ -43,8 +45,10 @@ async def untag_resource(region: Region, body: Body) -> Answer:
     if not unwanted:
         raise texts.nothing_to_untag()
 
+    now_ms = region.clock.now_ms()
+
     def untag(tx: Transaction) -> None:
-        table = _table(region, tx, name, body["ResourceArn"])
+        table = _table(region, tx, name, body["ResourceArn"], now_ms)
         catalog.save(tx, replace(table, tags=tuple(tag for tag in table.tags if tag[0] not in unwanted)))
 
     await region.transact(untag)
@@ -54,7 +58,8 @@ async def untag_resource(region: Region, body: Body) -> Answer:
 async def list_tags_of_resource(region: Region, body: Body) -> Answer:
     arn = body["ResourceArn"]
     name = _table_name(region, arn)
-    table = await region.read(lambda snapshot: _table(region, snapshot, name, arn))
+    now_ms = region.clock.now_ms()
+    table = await region.read(lambda snapshot: _table(region, snapshot, name, arn, now_ms))
     after = body.get("NextToken") or ""
     tags = [tag for tag in sorted(table.tags) if tag[0] > after]
     answer: Answer = {"Tags": [{"Key": key, "Value": value} for key, value in tags[:PAGE]]}
@@ -75,8 +80,8 @@ def _table_name(region: Region, arn: str) -> str:
     return name
 
 
-def _table(region: Region, snapshot: Snapshot, name: str, arn: str) -> Table:
+def _table(region: Region, snapshot: Snapshot, name: str, arn: str, now_ms: int) -> Table:
     table = region.catalog.find(snapshot, name)
-    if table is None or table.gone_at(region.clock.now_ms()):
+    if table is None or table.gone_at(now_ms):
         raise texts.resource_arn_not_found(arn)
     return table
