@@ -288,7 +288,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         return [partial(action.make, table) for table, (_, _, action) in zip(tables, actions, strict=True)]
 
     try:
-        batch, outcomes = await transact(region, [name for name, _, _ in actions], attempts, token, fingerprint, now_ms)
+        batch, outcomes = await transact(region, {name for name, _, _ in actions}, attempts, token, fingerprint, now_ms)
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:

@@ -3,7 +3,6 @@ empty, what is then told, and what is taken."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -51,17 +50,21 @@ def write_levels(region: Region, names: Iterable[str]) -> Levels:
     """The levels of these tables now, for use in a transaction, which cannot look at buckets. A bucket that appears
     meanwhile counts as full."""
     seen: dict[int, float] = {}
-    if (buckets := region.buckets) is None:
-        return lambda number, rate: math.inf
-    known = region.catalog.known.tables
-    tables = [known[name] for name in set(names) if name in known and known[name].limited]
+    buckets, known = region.buckets, region.catalog.known.tables
+    tables = [known[name] for name in names if name in known and known[name].limited]
+    if buckets is None or not tables:
+        return _full
     for table in tables:
         for part in (None, *table.global_indexes):
             rate = _rate(table, part, "Write")
             if rate is not None:
                 number = _number(table, part, "Write")
                 seen[number] = buckets.level(number, rate)
-    return lambda number, rate: seen.get(number, rate * limits.BURST_SECONDS)
+    return lambda number, rate: seen[number] if number in seen else _full(number, rate)
+
+
+def _full(number: int, rate: float) -> float:
+    return rate * limits.BURST_SECONDS
 
 
 def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind) -> ApiError:

@@ -87,11 +87,15 @@ class Region:
         if not self._has_greatest_time:
             await self._read_greatest_time()
         stamp = self.versions.stamp()
-        if stamp.reserves is None:
-            return await self.transact(lambda tx: fn(tx, stamp))
-        result, greatest = await self.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
-        self.versions.reserved(greatest)
-        return result
+        if stamp.reserves is not None:
+            result, greatest = await self.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
+            self.versions.reserved(greatest)
+            return result
+        while True:
+            try:
+                return await self.engine.transact(lambda tx: fn(tx, stamp))
+            except catalog.Stale:
+                await self._learn()
 
     async def _learn(self) -> None:
         self.catalog.known = await self.engine.read(catalog.read_definitions)

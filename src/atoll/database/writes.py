@@ -253,10 +253,12 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
 
 def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = decide_freely) -> Outcome:
     """`commit` of one write; its refusal is raised as it is."""
-    rows = _read(tx, (write,), stamp)
-    decision = decide(write, rows[0])
-    _prefetch_entries(tx, (write,), rows, (decision,))
-    return _apply(tx, stamp, write, rows[0], decision)
+    _prefetch(tx, (write,), stamp)
+    old = reads.get(tx, write.row_key)
+    decision = decide(write, old)
+    if write.table.is_filling:
+        _prefetch_entries(tx, (write,), (old,), (decision,))
+    return _apply(tx, stamp, write, old, decision)
 
 
 def commit_each(
@@ -280,12 +282,18 @@ def commit_each(
 
 
 def _read(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> list[Row | None]:
-    """The stored items, and in the same round trip the counters that applying the writes will need."""
-    keys = [write.row_key for write in batch]
+    _prefetch(tx, batch, stamp)
+    return reads.get_many(tx, [write.row_key for write in batch])
+
+
+def _prefetch(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
+    """Announce the items of the writes, and the counters that applying them needs."""
+    if not tx.is_remote:
+        return
     logs = [write.table.log_of(write.row_key)[0] for write in batch]
+    numbers = logs if stamp.reserves is None else [*logs, fmt.GREATEST_TIME]
     collections = [_collection(write) for write in batch if write.table.local_indexes]
-    tx.prefetch(keys, logs if stamp.reserves is None else [*logs, fmt.GREATEST_TIME], collections)
-    return reads.get_many(tx, keys)
+    tx.prefetch([write.row_key for write in batch], numbers, collections)
 
 
 def _prefetch_entries(

@@ -16,10 +16,11 @@ Row = tuple[bytes, bytes]
 
 
 class Buffer:
-    __slots__ = ("_base", "cleared", "counters", "rows")
+    __slots__ = ("_base", "cleared", "counters", "is_remote", "rows")
 
     def __init__(self, base: Snapshot) -> None:
         self._base = base
+        self.is_remote = base.is_remote
         self.rows: dict[bytes, bytes | None] = {}
         self.cleared: list[tuple[bytes, bytes]] = []
         self.counters: dict[bytes, int] = {}

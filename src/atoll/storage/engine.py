@@ -40,6 +40,10 @@ class Full(Exception):
 class Snapshot(Protocol):
     """All reads see the same committed state. Keys and values are bytes; keys are ordered bytewise."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether announcing reads pays: a hot path need not list them otherwise."""
+
     def get(self, key: bytes) -> bytes | None: ...
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:

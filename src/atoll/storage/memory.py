@@ -47,6 +47,8 @@ class MemoryEngine:
 class _Now:
     """The committed rows as a `Snapshot`."""
 
+    is_remote = False
+
     def __init__(self) -> None:
         self.rows = SortedDict()
         self.counters: dict[bytes, int] = {}

@@ -82,6 +82,7 @@ class _Witness(Generic[T]):
 class _Watched(Generic[S]):
     def __init__(self, inner: S, log: list[Any]) -> None:
         self._inner = inner
+        self.is_remote = inner.is_remote
         self._log = log
 
     def get(self, key: bytes) -> bytes | None:

@@ -122,6 +122,8 @@ class Rows:
     connection and changes when the start of a transaction finds that somebody has committed.
     """
 
+    is_remote = False
+
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._execute: Callable[..., apsw.Cursor] = connection.cursor().execute
