@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from isal.isal_zlib import crc32
 
 from atoll import errors
+from atoll.api.call import Caller
+from atoll.api.services import Operation
 from atoll.errors import ApiError, requests, values
 
 JSON_TYPES = (b"application/x-amz-json-1.0", b"application/x-amz-json-1.1", b"application/json")
@@ -59,31 +61,9 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Call(NamedTuple):
-    """One operation that somebody asks for. `access_key` is None where the request is not signed."""
-
-    service: str
-    operation: str
-    region: str
-    access_key: str | None
-    body: dict[str, Any]
-    now_ms: int
-
-
-class Target(NamedTuple):
-    """What `X-Amz-Target` names, and the name that its service is signed for."""
-
-    service: str
-    operation: str
-    signing_name: str
-
-
-def parse_targets(signing_names: Mapping[str, str]) -> dict[bytes, Target]:
-    """The targets by the header's value, from `{"DynamoDB_20120810.PutItem": "dynamodb", ...}`."""
-    return {
-        name.encode(): Target(*name.split("."), signing_name)  # type: ignore[call-arg]
-        for name, signing_name in signing_names.items()
-    }
+Call = Callable[[Operation, str, Caller, dict[str, Any], int], Awaitable[Any]]
+"""Runs an operation, for the region of the request and its caller, with its body, at a time in milliseconds since
+1970."""
 
 
 def parse_body(body: bytes) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""The one pipeline of all operations: check the shape, authorize, run, map what fails.
+
+The gateway says who calls and when; the desk passes both to `authorize`. An `ApiError` is the caller's answer. A full
+store and an unexpected error are logged, and the caller gets the service's internal error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from atoll import errors
+from atoll.api.services import Body, Operation
+from atoll.errors import ApiError
+from atoll.storage.engine import Full
+
+_log = logging.getLogger(__name__)
+
+
+class Caller(NamedTuple):
+    """Who makes a request."""
+
+    access_key: str | None
+    """None where the request is not signed."""
+    account: str
+    admin: bool
+
+
+caller = lru_cache(1024)(Caller)
+"""The same clients come again and again."""
+
+Authorize = Callable[[Caller, Operation, Sequence[str], int], None]
+"""Raises if the caller may not run the operation on these resources (`api.resources`) at this time, in milliseconds
+since 1970."""
+
+
+class Desk:
+    """`subjects` give what an operation's function gets (`services.REGION`, ...) by the name of the request's region,
+    which is empty for the default one. Without `authorize` everybody may do everything."""
+
+    def __init__(self, subjects: Mapping[str, Callable[[str], Any]], authorize: Authorize | None = None) -> None:
+        self._subjects = subjects
+        self._authorize = authorize
+
+    async def call(self, operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
+        on = None
+        try:
+            on = self._subjects[operation.subject](region)
+            operation.check(body)
+            if self._authorize is not None:
+                self._authorize(caller, operation, operation.touches.of(body), now_ms)
+            return await operation.function(on, body)
+        except ApiError as error:
+            if operation.enveloped and on is not None and on.settings.error_style == "2026":
+                raise errors.in_envelope(error) from None
+            raise
+        except Full as full:
+            _log.error("%r: the store is full: %s", operation, full)
+            raise operation.service.internal() from None
+        except Exception:
+            _log.exception("%r failed", operation)
+            raise operation.service.internal() from None
