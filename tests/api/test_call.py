@@ -19,7 +19,10 @@ from atoll.api.call import Authorize, Caller, Desk
 from atoll.api.resources import table_of
 from atoll.api.service_model import model
 from atoll.api.services import Operation
+from atoll.clock import ManualClock
+from atoll.database.region import Region
 from atoll.storage.engine import Full
+from atoll.storage.memory import MemoryEngine
 
 NOW_MS = 1_800_000_000_000
 CALLER = Caller("local", "000000000000", admin=False)
@@ -31,8 +34,9 @@ def row(service: services.Service, name: str) -> Operation:
     return found
 
 
-def ask(operation: Operation, body: dict[str, Any], on: object = None, authorize: Authorize | None = None) -> Any:
-    desk = Desk({operation.subject: lambda _: on}, authorize)
+def ask(operation: Operation, body: dict[str, Any], authorize: Authorize | None = None) -> Any:
+    region = Region("us-east-1", MemoryEngine(), ManualClock(NOW_MS))
+    desk = Desk({operation.subject: lambda _: region}, authorize)
     return asyncio.run(desk.call(operation, "", CALLER, body, NOW_MS))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from atoll import arns
 from atoll.errors import ApiError
@@ -21,13 +21,10 @@ Body = dict[str, Any]
 _ACTIONS = ("ConditionCheck", "Put", "Update", "Delete")
 
 
-class Touches(NamedTuple):
-    of: Callable[[Body], tuple[str, ...]]
-    table: str | None = None
-    """The member that names the one table of a request."""
+Touches = Callable[[Body], tuple[str, ...]]
 
 
-def _member(*names: str) -> Callable[[Body], tuple[str, ...]]:
+def _member(*names: str) -> Touches:
     """Those of the members that are there. The administration's bodies have no shape, so any type may come."""
     return lambda body: tuple(body[name] for name in names if body.get(name) and isinstance(body[name], str))
 
@@ -56,26 +53,46 @@ def _of_statement(text: str) -> tuple[str, ...]:
     return (one.table if index is None else f"{one.table}/index/{index}",)
 
 
-def _statements(member: str) -> Callable[[Body], tuple[str, ...]]:
+def _statements(member: str) -> Touches:
     return lambda body: _distinct(name for one in body[member] for name in _of_statement(one["Statement"]))
 
 
-NOTHING = Touches(lambda body: ())
-TABLE = Touches(_member("TableName"), "TableName")
-INDEX = Touches(_index, "TableName")
-GET_BATCH = WRITE_BATCH = Touches(lambda body: tuple(body["RequestItems"]))
-GET_TRANSACTION = Touches(lambda body: _distinct(entry["Get"]["TableName"] for entry in body["TransactItems"]))
-WRITE_TRANSACTION = Touches(_written)
-STATEMENT = Touches(lambda body: _of_statement(body["Statement"]))
-STATEMENT_BATCH = Touches(_statements("Statements"))
-STATEMENT_TRANSACTION = Touches(_statements("TransactStatements"))
-TAGGED = Touches(_member("ResourceArn"))
-STREAM = Touches(_member("StreamArn"))
-GET_RECORDS = Touches(lambda body: (body["ShardIterator"].partition("|")[0],))
-NEW_MAPPING = Touches(_member("EventSourceArn", "FunctionName"))
-MAPPING = Touches(_member("UUID"))
-FUNCTION = Touches(_member("FunctionName"))
-ADMINISTERED_STREAM = Touches(_member("stream"))
+def _nothing(body: Body) -> tuple[str, ...]:
+    return ()
+
+
+def _requested(body: Body) -> tuple[str, ...]:
+    return tuple(body["RequestItems"])
+
+
+def _got(body: Body) -> tuple[str, ...]:
+    return _distinct(entry["Get"]["TableName"] for entry in body["TransactItems"])
+
+
+def _of_iterator(body: Body) -> tuple[str, ...]:
+    return (body["ShardIterator"].partition("|")[0],)
+
+
+def _statement(body: Body) -> tuple[str, ...]:
+    return _of_statement(body["Statement"])
+
+
+NOTHING: Touches = _nothing
+TABLE = _member("TableName")
+INDEX: Touches = _index
+BATCH: Touches = _requested
+GET_TRANSACTION: Touches = _got
+WRITE_TRANSACTION: Touches = _written
+STATEMENT: Touches = _statement
+STATEMENT_BATCH = _statements("Statements")
+STATEMENT_TRANSACTION = _statements("TransactStatements")
+TAGGED = _member("ResourceArn")
+STREAM = _member("StreamArn")
+GET_RECORDS: Touches = _of_iterator
+NEW_MAPPING = _member("EventSourceArn", "FunctionName")
+MAPPING = _member("UUID")
+FUNCTION = _member("FunctionName")
+ADMINISTERED_STREAM = _member("stream")
 
 
 @lru_cache(1024)

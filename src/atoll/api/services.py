@@ -18,8 +18,8 @@ from atoll.api.partiql.batch import batch_execute_statement
 from atoll.api.partiql.statement import execute_statement
 from atoll.api.partiql.transaction import execute_transaction
 from atoll.api.resources import (
+    BATCH,
     FUNCTION,
-    GET_BATCH,
     GET_RECORDS,
     GET_TRANSACTION,
     INDEX,
@@ -32,7 +32,6 @@ from atoll.api.resources import (
     STREAM,
     TABLE,
     TAGGED,
-    WRITE_BATCH,
     WRITE_TRANSACTION,
     Touches,
 )
@@ -105,7 +104,9 @@ class Http:
 class Operation:
     """A row. The check of its requests is compiled at its first use."""
 
-    __slots__ = ("check", "enveloped", "function", "http", "name", "service", "subject", "touches")
+    __slots__ = (
+        "check", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class Operation:
         self.name = name
         self.function = function
         self.touches = touches
+        self.metered = service.subject == REGION
         self.http = http
         self.enveloped = enveloped
         """Whether its validation errors changed their form in 2026 (`--error-style 2026`). Those of reads did not."""
@@ -167,8 +169,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE),
     Operation(DYNAMODB, "Query", queries.query, INDEX),
     Operation(DYNAMODB, "Scan", queries.scan, INDEX),
-    Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, GET_BATCH),
-    Operation(DYNAMODB, "BatchWriteItem", multi.batch_write_item, WRITE_BATCH),
+    Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH),
+    Operation(DYNAMODB, "BatchWriteItem", multi.batch_write_item, BATCH),
     Operation(DYNAMODB, "TransactGetItems", multi.transact_get_items, GET_TRANSACTION),
     Operation(DYNAMODB, "TransactWriteItems", multi.transact_write_items, WRITE_TRANSACTION),
     Operation(DYNAMODB, "ExecuteStatement", execute_statement, STATEMENT),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from atoll.capacity.throttling import charge, exhausted, refusal
-from atoll.capacity.units import Consumed, written
+from atoll.capacity.units import Consumed, arm_units, row_units, write_units, written
 from atoll.database import indexes, reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -66,13 +66,28 @@ def execute(tx: Transaction, region: Region, write: Write) -> Result:
         return failed.with_traceback(None)
 
 
-def settle(region: Region, write: Write, result: Result) -> Outcome:
+def settle(region: Region, write: Write, result: Result, operation: str) -> Outcome:
     """Charge a single write whose transaction has ended; raises what its condition refused."""
     if write.table.limited:
         charged(region, write, result)
+    name, meter = write.table.name, region.meter
+    tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
+        tally.write_units += write_units(result.size)
         raise result
+    tally.write_units += write_units(result.table_bytes)
+    for arm in result.arms:
+        meter.tally(name, arm.index.name, operation).write_units += arm_units(arm)
+    meter.current = tally
     return result
+
+
+def _measure(region: Region, write: Write, outcome: Outcome, operation: str, factor: int = 1) -> None:
+    """Count the units of a write; for `factor` see `Consumed.add_row`."""
+    name, tally = write.table.name, region.meter.tally
+    tally(name, None, operation).write_units += factor * row_units(write, outcome.table_bytes)
+    for arm in outcome.arms:
+        tally(name, arm.index.name, operation).write_units += arm_units(arm)
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:
@@ -91,7 +106,9 @@ def charged(region: Region, write: Write, result: Result) -> Consumed:
 Together = tuple[list[Write], list[Outcome] | None]
 
 
-async def execute_all(region: Region, make: Callable[[Transaction], tuple[list[Write], bool]], factor: int) -> Together:
+async def execute_all(
+    region: Region, make: Callable[[Transaction], tuple[list[Write], bool]], factor: int, operation: str
+) -> Together:
     """Run writes as one, each at `factor` times its price; raises `Cancelled`. If `make` says that it was done before,
     nothing is done, and there are no outcomes."""
 
@@ -108,10 +125,15 @@ async def execute_all(region: Region, make: Callable[[Transaction], tuple[list[W
     try:
         batch, outcomes = await region.transact(run)
     except Refused as refused:
-        charge(region, _lost(refused, factor))
+        lost = _lost(refused, factor)
+        charge(region, lost)
+        for consumed in lost:
+            consumed.measure(region.meter, operation)
         raise
     if outcomes is not None:
-        done = zip(batch, outcomes, strict=True)
+        done = list(zip(batch, outcomes, strict=True))
+        for one, outcome in done:
+            _measure(region, one, outcome, operation, factor)
         charge(region, written(((one.table.name, one, outcome) for one, outcome in done if one.table.limited), factor))
     return batch, outcomes
 
@@ -134,7 +156,7 @@ def _lost(refused: Refused, factor: int) -> list[Consumed]:
 Each = list[tuple[Write, Outcome | ApiError]]
 
 
-async def execute_each(region: Region, make: Callable[[Transaction], list[Write]]) -> Each:
+async def execute_each(region: Region, make: Callable[[Transaction], list[Write]], operation: str) -> Each:
     """Run writes without conditions, each by itself: one that was not admitted has the reason as its outcome. Raises
     what else refuses one of them, and the reason if none was admitted; then none is applied."""
 
@@ -163,4 +185,6 @@ async def execute_each(region: Region, make: Callable[[Transaction], list[Write]
     if len(refusals) == len(done):
         raise refusals[0]
     charge(region, consumed)
+    for used in consumed:
+        used.measure(region.meter, operation)
     return done
