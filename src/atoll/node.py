@@ -202,6 +202,9 @@ class Node:
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
 
     def region(self, name: str = "") -> Region:
+        found = self.regions.get(name)
+        if found is not None:
+            return found
         name = name or self.config.region
         if name not in self.regions:
             if REGION_NAME.fullmatch(name) is None:

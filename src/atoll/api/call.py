@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from atoll import errors
@@ -28,9 +27,6 @@ class Caller(NamedTuple):
     account: str
     admin: bool
 
-
-caller = lru_cache(1024)(Caller)
-"""The same clients come again and again."""
 
 Authorize = Callable[[Caller, Operation, Sequence[str], int], None]
 """Raises if the caller may not run the operation on these resources (`api.resources`) at this time, in milliseconds

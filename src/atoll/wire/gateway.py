@@ -13,20 +13,20 @@ import orjson
 
 from atoll import errors
 from atoll.api.call import Caller
-from atoll.api.call import caller as caller_of
 from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
 from atoll.security.credentials import Credentials
 from atoll.security.sigv4 import Verifier, claimed, normal_path
 from atoll.wire.codec import (
+    JSON,
     Call,
     Encoder,
     Request,
     Response,
-    content_type,
     error_body,
     healthy,
+    json_type,
     not_found,
     parse_body,
     preflight,
@@ -34,6 +34,9 @@ from atoll.wire.codec import (
 
 Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
 """Answers a request of a caller to a region at a time in milliseconds since 1970."""
+
+_CLAIMS = 1_024
+"""As many are remembered."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +68,8 @@ class Gateway:
         self._route_clock = route_clock or clock
         self._region = region
         self._account = account
-        self._unsigned = caller_of(None, account, credentials is None)
+        self._unsigned = Caller(None, account, admin=True), region
+        self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._credentials = credentials
         self._verifier = None if credentials is None else Verifier(credentials.get)
         # Longest first, so that the most specific route wins.
@@ -75,8 +79,8 @@ class Gateway:
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
         headers = request.headers
-        json_type = content_type(headers)
-        if request.method != b"POST" or request.path != b"/" or (json_type is None and request.body):
+        type_line = json_type(headers)
+        if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
         status = 200
         try:
@@ -92,7 +96,7 @@ class Gateway:
             _log.exception("%s failed", headers.get(b"x-amz-target"))
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
-        return self._encoder.json(request, status, json_type or b"application/json", body, now_ms)
+        return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
         """Who calls, and the region that the request is for."""
@@ -101,12 +105,24 @@ class Gateway:
             signer = self._verifier.verify(request, now_ms, service)
             credential = self._credentials.get(signer.access_key)
             admin = credential is not None and credential.admin
-            return caller_of(signer.access_key, self._account, admin), signer.region
+            return Caller(signer.access_key, self._account, admin), signer.region
         authorization = request.headers.get(b"authorization")
-        claim = None if authorization is None else claimed(authorization)
-        if claim is None:
-            return self._unsigned, self._region
-        return caller_of(claim.access_key, self._account, True), claim.region
+        if authorization is None:
+            return self._unsigned
+        # The claim, which is the same in many requests, is usually before the first comma, the signature behind it.
+        start = authorization.partition(b",")[0]
+        return self._claims.get(start) or self._read_claim(start, authorization)
+
+    def _read_claim(self, start: bytes, authorization: bytes) -> tuple[Caller, str]:
+        signer = claimed(authorization)
+        if signer is None:
+            return self._unsigned
+        claim = Caller(signer.access_key, self._account, admin=True), signer.region
+        if b"Credential=" in start:
+            if len(self._claims) >= _CLAIMS:
+                self._claims.clear()
+            self._claims[start] = claim
+        return claim
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
