@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
     "storage": {"storage", "errors"},
-    "database": DATABASE,
+    "database": {"capacity.meter", *DATABASE},
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
     "security": {"security", "errors", "limits"},

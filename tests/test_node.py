@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from atoll import node as node_module
-from atoll.api import operations
 from atoll.clock import ManualClock, Stamp
 from atoll.database.region import Region
 from atoll.errors import ApiError
@@ -18,9 +17,9 @@ from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.registry import Function, Registry
 from atoll.wire.server import Server
+from tests import desk
 
 START_MS = 1_800_000_000_000
-DYNAMODB = operations.DYNAMODB.target
 
 
 def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
@@ -43,7 +42,7 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
 
 
 def call(node: Node, region: str, operation: str, **body: Any) -> Any:
-    return operations.call(node.region(region), DYNAMODB, operation, body)
+    return desk.call(node.region(region), operation, body)
 
 
 def test_a_region_that_is_opened_while_the_node_stops_does_not_keep_it_from_its_end(

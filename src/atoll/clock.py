@@ -12,6 +12,9 @@ from typing import NamedTuple, Protocol
 
 COUNTER_BITS = 16
 
+monotonic_ns = time.monotonic_ns
+"""Nanoseconds since some moment, by a clock that never goes back: for how long something takes."""
+
 
 class Version(NamedTuple):
     time: int

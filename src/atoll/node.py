@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any
 
-from atoll.api import operations
+from atoll.api import services
+from atoll.api.call import Desk
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
@@ -36,12 +36,9 @@ from atoll.storage.sqlite import SQLiteEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
-from atoll.wire.admin import PREFIX as ADMIN_PREFIX
 from atoll.wire.admin import Admin
-from atoll.wire.codec import Call
-from atoll.wire.functions import PREFIX as FUNCTIONS_PREFIX
-from atoll.wire.functions import FunctionsRoute
 from atoll.wire.gateway import Gateway
+from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
@@ -125,14 +122,25 @@ class Node:
         if config.auth == "sigv4":
             assert config.data is not None
             credentials = Credentials(config.data / CREDENTIALS_FILE)
-        admin = Admin(self, credentials, guarded=not config.loopback)
+        call = Desk(
+            {
+                services.REGION: self.region,
+                services.TRIGGERS: self._triggers_of,
+                services.SERVER: lambda _: self,
+            }
+        ).call
+        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback)
         gateway = Gateway(
-            self._call,
-            operations.TARGETS,
+            call,
+            services.TARGETS,
             clock=self.front_clock,
             region=config.region,
+            account=config.settings.account,
             credentials=credentials,
-            routes={ADMIN_PREFIX: admin.answer, FUNCTIONS_PREFIX: FunctionsRoute(self._triggers_of).answer},
+            routes={
+                services.ADMIN.prefix: admin.answer,
+                services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
+            },
             route_clock=SystemClock(),
         )
         self.server = Server(gateway.answer)
@@ -196,6 +204,9 @@ class Node:
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
 
     def region(self, name: str = "") -> Region:
+        found = self.regions.get(name)
+        if found is not None:
+            return found
         name = name or self.config.region
         if name not in self.regions:
             if REGION_NAME.fullmatch(name) is None:
@@ -238,9 +249,6 @@ class Node:
         if config.data is None or config.workers == 1:
             return LocalBuckets(self.clock)
         return SharedBuckets(config.data / region / BUCKETS_FILE, self.clock)
-
-    def _call(self, call: Call) -> Any:
-        return operations.call(self.region(call.region), call.service, call.operation, call.body)
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
         """Run the steps whenever one is due; in the one process that holds the region's lease."""

@@ -10,12 +10,12 @@ import orjson
 import pytest
 
 from atoll import errors
-from atoll.api import operations
 from atoll.capacity.buckets import LocalBuckets
 from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.node import run_due
 from atoll.storage.memory import MemoryEngine
+from tests import desk
 
 START_MS = 1_800_000_000_000
 
@@ -30,7 +30,7 @@ class Service:
 
     def request(self, operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810") -> Any:
         body = orjson.loads(orjson.dumps(body))
-        answer = asyncio.run(operations.call(self.region, target, operation, body))
+        answer = asyncio.run(desk.call(self.region, operation, body, target))
         return orjson.loads(orjson.dumps(answer))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

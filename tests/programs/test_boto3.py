@@ -20,9 +20,8 @@ from botocore.exceptions import ClientError, WaiterError
 from programs.endpoint import Endpoint
 
 from atoll import errors
-from atoll.api import operations
+from atoll.api import services
 from atoll.clock import SystemClock
-from atoll.wire.codec import Call
 from atoll.wire.gateway import Gateway
 from atoll.wire.server import Server
 from benchmarks import servers
@@ -412,13 +411,13 @@ def test_answers_carry_the_checksum_of_their_bytes(endpoint: Endpoint, filled: A
 def test_our_failures_are_tried_again(mode: Any) -> None:
     failures = [errors.internal(), errors.internal()]
 
-    async def call(_: Call) -> dict[str, Any]:
+    async def call(*_: object) -> dict[str, Any]:
         if failures:
             raise failures.pop()
         return {"TableNames": []}
 
     async def serve(ready: SimpleQueue[int], done: SimpleQueue[None]) -> None:
-        server = Server(Gateway(call, operations.TARGETS, clock=SystemClock(), region=REGION).answer)
+        server = Server(Gateway(call, services.TARGETS, clock=SystemClock(), region=REGION).answer)
         ready.put((await server.listen("127.0.0.1", 0))[0][1])
         await asyncio.to_thread(done.get)
         await server.drain()

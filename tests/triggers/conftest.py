@@ -12,7 +12,6 @@ import orjson
 import pytest
 
 from atoll.api import functions as api
-from atoll.api import operations
 from atoll.clock import ManualClock
 from atoll.database import shards
 from atoll.database.region import Region, Settings
@@ -22,6 +21,7 @@ from atoll.triggers.batches import Outcome
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Destination, Function, Registry, Trigger
+from tests import desk
 
 START_MS = 1_800_000_000_000
 
@@ -80,7 +80,7 @@ class World:
         self.triggers = Triggers(self.region, self.functions)
 
     async def request(self, operation: str, service: str = "DynamoDB_20120810", **body: Any) -> Any:
-        answer = await operations.call(self.region, service, operation, orjson.loads(orjson.dumps(body)))
+        answer = await desk.call(self.region, operation, orjson.loads(orjson.dumps(body)), service)
         return orjson.loads(orjson.dumps(answer))
 
     async def table(self, name: str = "users", view: str = "NEW_AND_OLD_IMAGES", *, stream: bool = True) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atoll.api.call import Caller
+from atoll.api.services import DYNAMODB, Operation
 from atoll.clock import ManualClock
-from atoll.wire.codec import Call
 from atoll.wire.gateway import Gateway
 from tests.wire.conftest import Wire, post, read_answers
 
@@ -25,12 +27,15 @@ VALID = (
 )
 
 
-async def served(call: Call) -> dict[str, str]:
-    return {"operation": call.operation}
+async def served(operation: Operation, region: str, caller: Caller, body: dict[str, Any], now_ms: int) -> Any:
+    return {"operation": operation.name}
+
+
+TARGETS = {b"T.Op": Operation(DYNAMODB, "Op", served)}
 
 
 def answers(data: bytes, cuts: list[int]) -> list[tuple[int, dict[bytes, bytes], bytes]]:
-    gateway = Gateway(served, {"T.Op": "dynamodb"}, clock=ManualClock(0), region="us-east-1")
+    gateway = Gateway(served, TARGETS, clock=ManualClock(0), region="us-east-1")
     wire = Wire(gateway.answer)
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     wire.send(*(data[start:end] for start, end in pairwise(places)))

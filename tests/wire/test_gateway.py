@@ -6,10 +6,9 @@ import gc
 import logging
 import re
 import weakref
-from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import botocore.auth
@@ -19,35 +18,41 @@ import pytest
 from botocore.awsrequest import AWSRequest
 
 from atoll import errors
+from atoll.api import services
+from atoll.api.call import Caller
+from atoll.api.services import Operation
 from atoll.clock import ManualClock
 from atoll.security.credentials import Credentials
-from atoll.security.sigv4 import Signer
-from atoll.wire.codec import Call, Request, Response
-from atoll.wire.gateway import Gateway
+from atoll.wire.codec import Request, Response
+from atoll.wire.gateway import Gateway, Route
 from tests.wire.conftest import read_answers
 
 NOW_MS = 1_767_323_045_678
-TARGETS = {
-    "DynamoDB_20120810.GetItem": "dynamodb",
-    "DynamoDBStreams_20120810.ListStreams": "dynamodb",
-    "AnyScaleFrontendService.TagResource": "application-autoscaling",
-}
+GET_ITEM = services.TARGETS[b"DynamoDB_20120810.GetItem"]
 CREDENTIAL = b"AWS4-HMAC-SHA256 Credential=local/20260102/eu-west-1/dynamodb/aws4_request, SignedHeaders=a, Signature=b"
 
 Answer = tuple[int, dict[bytes, bytes], bytes]
+
+
+class Asked(NamedTuple):
+    operation: Operation
+    region: str
+    caller: Caller
+    body: dict[str, Any]
+    now_ms: int
 
 
 class Front:
     """A gateway whose calls are kept, and that answers with `result` or raises it."""
 
     def __init__(self, result: Any = None, **options: Any) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[Asked] = []
         self.result = {} if result is None else result
         self.clock = ManualClock(NOW_MS)
-        self.gateway = Gateway(self._call, TARGETS, clock=self.clock, region="us-east-1", **options)
+        self.gateway = Gateway(self._call, services.TARGETS, clock=self.clock, region="us-east-1", **options)
 
-    async def _call(self, call: Call) -> Any:
-        self.calls.append(call)
+    async def _call(self, *asked: Any) -> Any:
+        self.calls.append(Asked(*asked))
         if isinstance(self.result, Exception):
             raise self.result
         return self.result
@@ -82,7 +87,8 @@ class TestCalls:
     def test_a_call_gets_what_the_request_says(self) -> None:
         front = Front({"Item": {"pk": {"S": "ü"}}})
         status, headers, body = front.ask(call(b'{"TableName": "t"}', authorization=CREDENTIAL))
-        assert front.calls == [Call("DynamoDB_20120810", "GetItem", "eu-west-1", "local", {"TableName": "t"}, NOW_MS)]
+        caller = Caller("local", "000000000000", admin=True)
+        assert front.calls == [Asked(GET_ITEM, "eu-west-1", caller, {"TableName": "t"}, NOW_MS)]
         assert status == 200
         assert orjson.loads(body) == front.result
         assert headers[b"Content-Type"] == b"application/x-amz-json-1.0"
@@ -186,20 +192,20 @@ class TestWithoutCredentials:
     def test_an_unsigned_request_is_served_in_the_default_region(self) -> None:
         front = Front()
         assert front.ask(call())[0] == 200
-        assert (front.calls[0].region, front.calls[0].access_key) == ("us-east-1", None)
+        assert (front.calls[0].region, front.calls[0].caller.access_key) == ("us-east-1", None)
 
     @pytest.mark.parametrize("authorization", [b"Basic x", b"AWS4-HMAC-SHA256 Credential=a/b/../../etc/c/d", b""])
     def test_a_claim_that_cannot_be_read_counts_as_none(self, authorization: bytes) -> None:
         front = Front()
         assert front.ask(call(authorization=authorization))[0] == 200
-        assert (front.calls[0].region, front.calls[0].access_key) == ("us-east-1", None)
+        assert (front.calls[0].region, front.calls[0].caller.access_key) == ("us-east-1", None)
 
     def test_the_claim_is_found_wherever_it_stands(self) -> None:
         front = Front()
         for key in (b"one", b"other"):
             text = b"AWS4-HMAC-SHA256 SignedHeaders=host, Credential=%s/20260102/eu-west-1/dynamodb/aws4_request" % key
             front.ask(call(authorization=text))
-        assert [call.access_key for call in front.calls] == ["one", "other"]
+        assert [call.caller.access_key for call in front.calls] == ["one", "other"]
 
 
 class TestWithCredentials:
@@ -221,8 +227,9 @@ class TestWithCredentials:
         front = Front(credentials=credentials)
         request = self.signed(credentials, monkeypatch)
         assert front.ask(request)[0] == 200
-        assert front.calls[0].access_key == credentials.list()[0].access_key
+        assert front.calls[0].caller.access_key == credentials.list()[0].access_key
         assert front.calls[0].region == "eu-west-1"
+        assert not front.calls[0].caller.admin
 
     def test_a_signature_for_another_service_is_not_enough(
         self, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
@@ -254,7 +261,7 @@ class TestWithCredentials:
         assert b"UnknownOperationException" in Front(credentials=credentials).ask(call(target=b"x"))[2]
 
     def test_routes_want_a_signature_too(self, credentials: Credentials) -> None:
-        async def route(request: Request, signer: Signer | None) -> Response:
+        async def route(request: Request, caller: Caller, region: str, now_ms: int) -> Response:
             raise AssertionError
 
         status, headers, _ = Front(credentials=credentials, routes={"/_atoll/": route}).ask(get(b"/_atoll/x"))
@@ -265,8 +272,8 @@ class TestWithCredentials:
         assert Front(credentials=credentials).ask(get(b"/"))[0] == 200
 
 
-def named(name: str) -> Callable[[Request, Signer | None], Awaitable[Response]]:
-    async def route(request: Request, signer: Signer | None) -> Response:
+def named(name: str) -> Route:
+    async def route(request: Request, caller: Caller, region: str, now_ms: int) -> Response:
         return Response(202, name.encode(), "text/plain", {"X-Name": name})
 
     return route
@@ -314,7 +321,7 @@ class TestOtherPaths:
 
     @pytest.mark.parametrize(("error", "status"), [(errors.validation("no"), 400), (ZeroDivisionError(), 500)])
     def test_a_route_may_fail(self, error: Exception, status: int, caplog: pytest.LogCaptureFixture) -> None:
-        async def route(request: Request, signer: Signer | None) -> Response:
+        async def route(request: Request, caller: Caller, region: str, now_ms: int) -> Response:
             raise error
 
         assert Front(routes={"/_atoll/": route}).ask(get(b"/_atoll/"))[0] == status
@@ -355,8 +362,8 @@ def test_what_a_refused_request_was_made_of_is_freed_at_once(request_: Request) 
             raise errors.ConditionFailed(thing.__dict__) from None
 
     class Refusing(Front):
-        async def _call(self, call: Call) -> Any:
-            return await refuse(call)
+        async def _call(self, *asked: Any) -> Any:
+            return await refuse(*asked)
 
     things: list[weakref.ref[Thing]] = []
     gc.disable()

@@ -107,16 +107,6 @@ async def trim(server: Server, body: Body) -> Body:
     return {}
 
 
-ACTIONS: dict[tuple[str, str], Action] = {
-    ("GET", "clock"): show_clock,
-    ("POST", "clock"): move_clock,
-    ("POST", "streams/rotate"): rotate,
-    ("POST", "streams/split"): split,
-    ("POST", "streams/trim"): trim,
-}
-"""By method, and path below /_atoll/."""
-
-
 async def _reshard(server: Server, body: Body, force: Callable[[Transaction, Region, str, int], Table]) -> Body:
     region, name = _stream(server, body)
     now_ms = region.clock.now_ms()

@@ -1,14 +1,13 @@
 """The Lambda API, as far as triggers need it: event source mappings, the functions of the file, Invoke.
 
-Bodies have the members of botocore's model, wherever these are in the HTTP request (`wire.functions` gathers them).
+Bodies and answers have the members of botocore's model, wherever these are in HTTP (`wire.rest` places them).
 Functions are not made here: they are those of the file that the server was given.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -27,27 +26,7 @@ from atoll.triggers.registry import BadRegistry, Function, Registry
 Body = dict[str, Any]
 Answer = dict[str, Any]
 
-_MODEL = "lambda"
-
-
-@dataclass(frozen=True)
-class Invoked:
-    """What is no JSON object: the answer of Invoke."""
-
-    status: int
-    payload: bytes = b""
-    error: str | None = None
-
-
-Operation = Callable[[Triggers, Body], Awaitable[Answer | Invoked]]
-Regions = Callable[[str], Triggers]
-
-
-def check(operation: str, body: Body) -> None:
-    try:
-        shapes.validator(_MODEL, operation)(body)
-    except ApiError as error:
-        raise ApiError(error.code, error.message, status=error.status, prefix="") from None
+_LATEST = "$LATEST"
 
 
 def check_registry(registry: Registry) -> None:
@@ -55,7 +34,7 @@ def check_registry(registry: Registry) -> None:
     for trigger in registry.triggers:
         body = {"FunctionName": trigger.function, **trigger.request}
         try:
-            check("CreateEventSourceMapping", body)
+            shapes.validator("lambda", "CreateEventSourceMapping")(body)
             mapping.changed(Mapping("", trigger.function, ""), body)
         except ApiError as error:
             raise BadRegistry(f"trigger of {trigger.table} for {trigger.function}: {error.message}") from error
@@ -65,7 +44,6 @@ def check_registry(registry: Registry) -> None:
 
 
 async def create_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
-    check("CreateEventSourceMapping", body)
     functions, now_ms = triggers.functions, triggers.region.clock.now_ms()
     arn = body.get("EventSourceArn") or ""
     source = arns.parse(arn)
@@ -106,7 +84,6 @@ async def get_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
 
 
 async def list_event_source_mappings(triggers: Triggers, body: Body) -> Answer:
-    check("ListEventSourceMappings", body)
     arn, name = body.get("EventSourceArn"), body.get("FunctionName")
     count, after = min(body.get("MaxItems") or limits.MAPPINGS_LISTED, limits.MAPPINGS_LISTED), body.get("Marker", "")
     function = None if name is None else triggers.functions.find(name)
@@ -134,7 +111,6 @@ async def list_event_source_mappings(triggers: Triggers, body: Body) -> Answer:
 
 
 async def update_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
-    check("UpdateEventSourceMapping", body)
     functions, now_ms = triggers.functions, triggers.region.clock.now_ms()
     name = body.get("FunctionName")
     function = None if name is None else _named(functions, name)
@@ -210,7 +186,6 @@ async def get_function_configuration(triggers: Triggers, body: Body) -> Answer:
 
 
 async def list_functions(triggers: Triggers, body: Body) -> Answer:
-    check("ListFunctions", body)
     after, count = body.get("Marker", ""), min(body.get("MaxItems") or limits.FUNCTIONS_LISTED, limits.FUNCTIONS_LISTED)
     names = [name for name in sorted(triggers.functions.registry.functions) if name > after]
     listed = [triggers.functions.registry.functions[name] for name in names[:count]]
@@ -220,7 +195,7 @@ async def list_functions(triggers: Triggers, body: Body) -> Answer:
     return answer
 
 
-async def invoke(triggers: Triggers, body: Body) -> Invoked:
+async def invoke(triggers: Triggers, body: Body) -> Answer:
     """`Payload` is bytes. An invocation of the type Event is begun and not waited for; it is not kept for a restart."""
     function = _found(triggers.functions, body["FunctionName"])
     payload = body.get("Payload") or b"{}"
@@ -231,14 +206,21 @@ async def invoke(triggers: Triggers, body: Body) -> Invoked:
     except orjson.JSONDecodeError as error:
         raise texts.payload_invalid(str(error)) from None
     kind = body.get("InvocationType", "RequestResponse")
-    check("Invoke", {"FunctionName": body["FunctionName"], "InvocationType": kind})
+    answer: Answer = {"StatusCode": _INVOKED[kind], "ExecutedVersion": _LATEST}
     if kind == "DryRun":
-        return Invoked(204)
+        return answer
     invocation = triggers.invocation(function, payload)
     if kind == "Event":
-        return Invoked(202)
+        return answer
     outcome = await invocation
-    return Invoked(200, outcome.payload, outcome.error)
+    answer["Payload"] = outcome.payload
+    if outcome.error is not None:
+        answer["FunctionError"] = outcome.error
+    return answer
+
+
+_INVOKED = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
+"""The status of the answer by the type of the invocation."""
 
 
 def _found(functions: Functions, name: str) -> Function:
@@ -255,7 +237,7 @@ def _configuration(triggers: Triggers, function: Function) -> Answer:
         "Handler": function.python or function.webhook or " ".join(function.command or ()),
         "Description": function.description,
         "Timeout": max(1, int(function.timeout_s)),
-        "Version": "$LATEST",
+        "Version": _LATEST,
         "LastModified": events.timestamp(triggers.started_ms).replace("Z", "+0000"),
         "PackageType": "Zip",
         "State": "Active",

@@ -46,13 +46,17 @@ async def get_item(region: Region, body: Body) -> Answer:
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
+    size = row.size if row is not None else 0
+    units = read_units(size, consistent=body.get("ConsistentRead") is True)
     if requested.capacity is not None or table.limited:
-        consistent = body.get("ConsistentRead") is True
-        units = read_units(reads.size_of(row), consistent=consistent)
         consumed = Consumed(table, "Read", requested.table, units)
         reading.settle(region, consumed)
         if requested.capacity is not None:
             answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
+    tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
+    tally.read_units += units
+    if row is not None:
+        tally.items += 1
     return answer
 
 
@@ -72,7 +76,7 @@ async def put_item(region: Region, body: Body) -> Answer:
         return put_of(table, image, condition, show_item)
 
     put, result = await writing.execute(region, name, make)
-    outcome = writing.settle(region, put, result)
+    outcome = writing.settle(region, put, result, "PutItem")
     answer = write_answer(requested, put, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -94,7 +98,7 @@ async def delete_item(region: Region, body: Body) -> Answer:
         return delete_of(table, key, condition, show_item)
 
     delete, result = await writing.execute(region, name, make)
-    outcome = writing.settle(region, delete, result)
+    outcome = writing.settle(region, delete, result, "DeleteItem")
     answer = write_answer(requested, delete, outcome)
     if wanted == "ALL_OLD" and outcome.old is not None:
         answer["Attributes"] = outcome.old.fragment
@@ -116,7 +120,7 @@ async def update_item(region: Region, body: Body) -> Answer:
         return update_of(table, key, update, condition, show_item)
 
     change, result = await writing.execute(region, name, make)
-    outcome = writing.settle(region, change, result)
+    outcome = writing.settle(region, change, result, "UpdateItem")
     answer = write_answer(requested, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), update, outcome)
     if attributes:

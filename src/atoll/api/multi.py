@@ -106,6 +106,8 @@ def _batch_answer(
     if refusal is not None and not any(units.table for units in consumed):
         raise refusal
     throttling.charge(region, consumed)
+    for used in consumed:
+        used.measure(region.meter, "BatchGetItem", len(responses[used.table_name]))
     answer: Answer = {"Responses": responses, "UnprocessedKeys": unprocessed}
     if mode in MODES:
         answer["ConsumedCapacity"] = answers(consumed, mode)
@@ -131,7 +133,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         _refuse_repeated([one.row_key for one in batch], texts.duplicate_keys)
         return batch
 
-    results = await writing.execute_each(region, [name for name, _, _ in prepared], make)
+    results = await writing.execute_each(region, [name for name, _, _ in prepared], make, "BatchWriteItem")
     done: list[tuple[str, writes.Write, writes.Outcome]] = []
     unprocessed: dict[str, list[Body]] = {}
     requests = [(given, request) for _, given, makers in prepared for request, _ in makers]
@@ -224,7 +226,8 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         tables, rows = await region.read(read)
         if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
             raise texts.transaction_too_large()
-        consumed = reading.settle_all(region, list(zip(given, tables, map(reads.size_of, rows), strict=True)))
+        sizes = list(zip(given, tables, map(reads.size_of, rows), strict=True))
+        consumed = reading.settle_all(region, sizes, "TransactGetItems")
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     pairs = zip(gets, rows, strict=True)
@@ -262,6 +265,7 @@ async def transact(
     token: str | None,
     fingerprint: str,
     now_ms: int,
+    operation: str,
 ) -> writing.Together:
     """Make writes to the tables `names` and run them as one, once for a token. `attempts` may raise an error of them
     all."""
@@ -270,7 +274,7 @@ async def transact(
         batch = distinct(attempts(tx), attrgetter("row_key"))
         return batch, token is not None and not tokens.claim(tx, token, fingerprint, now_ms)
 
-    return await writing.execute_all(region, names, make, factor=2)
+    return await writing.execute_all(region, names, make, 2, operation)
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
@@ -288,7 +292,8 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         return [partial(action.make, table) for table, (_, _, action) in zip(tables, actions, strict=True)]
 
     try:
-        batch, outcomes = await transact(region, {name for name, _, _ in actions}, attempts, token, fingerprint, now_ms)
+        names = {name for name, _, _ in actions}
+        batch, outcomes = await transact(region, names, attempts, token, fingerprint, now_ms, "TransactWriteItems")
     except texts.Cancelled as cancelled:
         raise texts.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:
@@ -365,7 +370,7 @@ def _fingerprint(body: Body) -> str:
 
 
 async def _repeated(region: Region, requested: Requested, given: list[str], batch: list[writes.Write]) -> Answer:
-    consumed = await reading.find_done(region, given, batch)
+    consumed = await reading.find_done(region, given, batch, "TransactWriteItems")
     if requested.capacity is None:
         return {}
     return {"ConsumedCapacity": answers(consumed, requested.capacity, typed=True)}

@@ -132,7 +132,7 @@ async def query(region: Region, body: Body) -> Answer:
         return target, page
 
     target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body)
+    return page_answer(region, requested, target, page, projection, body, "Query")
 
 
 def _must_fetch(
@@ -193,7 +193,7 @@ async def scan(region: Region, body: Body) -> Answer:
         return target, _page(snapshot, target, range_, limit, filter_, fetch)
 
     target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body)
+    return page_answer(region, requested, target, page, projection, body, "Scan")
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -243,7 +243,13 @@ def _page(
 
 
 def page_answer(
-    region: Region, requested: Requested, target: Target, page: Page, projection: Projection | None, body: Body
+    region: Region,
+    requested: Requested,
+    target: Target,
+    page: Page,
+    projection: Projection | None,
+    body: Body,
+    operation: str,
 ) -> Answer:
     answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
     if body.get("Select") != "COUNT":
@@ -253,27 +259,37 @@ def page_answer(
             answer["Items"] = [projection.apply(row.item) for row in page.rows]
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.key_of(page.last.item)
-    answer |= charge_page(region, target, page, body, requested.capacity)
+    answer |= charge_page(region, target, page, body, requested.capacity, operation)
     return answer
 
 
-def charge_page(region: Region, target: Target, page: Page, body: Body, mode: str | None) -> Answer:
+def charge_page(region: Region, target: Target, page: Page, body: Body, mode: str | None, operation: str) -> Answer:
     """ConsumedCapacity where `mode` asks for it. Raises if nothing may be read now."""
-    if mode is None and not target.table.limited:
-        return {}
-    consumed = _page_units(target, page, body)
-    reading.settle(region, consumed)
-    return {} if mode is None else {"ConsumedCapacity": consumed.answer(mode)}
+    table, index = target.table, target.index
+    of_table, of_index = _page_units(target, page, body)
+    answer: Answer = {}
+    if mode is not None or table.limited:
+        consumed = Consumed(table, "Read", body.get("TableName") or table.name, of_table)
+        if index is not None:
+            consumed.add_index(index, of_index)
+        reading.settle(region, consumed)
+        if mode is not None:
+            answer["ConsumedCapacity"] = consumed.answer(mode)
+    tally = region.meter.current = region.meter.tally(table.name, None, operation)
+    tally.read_units += of_table
+    if index is not None:
+        tally = region.meter.tally(table.name, index.name, operation)
+        tally.read_units += of_index
+    if body.get("Select") != "COUNT":
+        tally.items += len(page.rows)
+    return answer
 
 
-def _page_units(target: Target, page: Page, body: Body) -> Consumed:
-    """A page is charged for the sum of what it examined; items fetched behind a local index each by itself."""
+def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
+    """What a page took of the table and of the index: the sum of what it examined; items fetched behind a local index
+    each by itself."""
     consistent = body.get("ConsistentRead") is True
     units = read_units(page.size, consistent=consistent)
-    consumed = Consumed(target.table, "Read", body.get("TableName") or target.table.name)
     if target.index is None:
-        consumed.table = units
-    else:
-        consumed.add_index(target.index, units)
-        consumed.table = sum((read_units(size, consistent=consistent) for size in page.fetched_sizes), 0.0)
-    return consumed
+        return units, 0.0
+    return sum((read_units(size, consistent=consistent) for size in page.fetched_sizes), 0.0), units

@@ -30,21 +30,25 @@ def settle(region: Region, consumed: Consumed) -> None:
     charge(region, [consumed])
 
 
-def settle_all(region: Region, items: Sequence[tuple[str, Table, int]]) -> list[Consumed]:
+def settle_all(region: Region, items: Sequence[tuple[str, Table, int]], operation: str) -> list[Consumed]:
     """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one could not be made."""
     refusals = [unreadable(region, table) for _, table, _ in items]
     if any(refusals):
         raise Cancelled(refusals)
     consumed = read_in_transaction(items)
     charge(region, consumed)
+    for one in consumed:
+        one.measure(region.meter, operation, sum(size > 0 for name, _, size in items if name == one.table_name))
     return consumed
 
 
-async def find_done(region: Region, names: Sequence[str], batch: Sequence[Write]) -> list[Consumed]:
+async def find_done(region: Region, names: Sequence[str], batch: Sequence[Write], operation: str) -> list[Consumed]:
     """A transaction that was done before is charged as the reads that find it done; that is never refused. `names` are
     the tables' as the answer has them."""
     rows = await region.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
     tables = [one.table for one in batch]
     consumed = read_in_transaction(zip(names, tables, map(reads.size_of, rows), strict=True))
     charge(region, consumed)
+    for one in consumed:
+        one.measure(region.meter, operation)
     return consumed

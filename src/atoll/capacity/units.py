@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from atoll import limits
+from atoll.capacity.meter import Meter
 from atoll.database.indexes import Arm
 from atoll.database.schema import Index, Table
 from atoll.database.writes import Check, Outcome, Write
@@ -23,13 +24,13 @@ Kind = Literal["Read", "Write"]
 
 def read_units(size: int, *, consistent: bool = False) -> float:
     """A read of one item, or of what a Query or Scan examined: steps of 4 KB, at least one; half if eventual."""
-    steps = max(1, -(-size // limits.READ_UNIT_BYTES))
+    steps = -(-size // limits.READ_UNIT_BYTES) or 1
     return float(steps) if consistent else steps / 2
 
 
 def write_units(size: int) -> float:
     """A write of one item or index entry: steps of 1 KB, at least one."""
-    return float(max(1, -(-size // limits.WRITE_UNIT_BYTES)))
+    return float(-(-size // limits.WRITE_UNIT_BYTES) or 1)
 
 
 def arm_units(arm: Arm) -> float:
@@ -37,6 +38,11 @@ def arm_units(arm: Arm) -> float:
     if arm.moved:
         return write_units(arm.before or 0) + write_units(arm.after or 0)
     return write_units(max(arm.before or 0, arm.after or 0))
+
+
+def row_units(write: Write, size: int) -> float:
+    """The table's part of a write. A check is charged as a read."""
+    return read_units(size, consistent=True) if isinstance(write, Check) else write_units(size)
 
 
 @dataclass(slots=True)
@@ -66,15 +72,24 @@ class Consumed:
 
     def add_row(self, write: Write, size: int, factor: int = 1) -> None:
         """The table's part of a write: that of a refused one, too. `factor` is 2 for a transaction, which doubles this
-        part only. A check is charged as a read."""
-        units = read_units(size, consistent=True) if isinstance(write, Check) else write_units(size)
-        self.table += factor * units
+        part only."""
+        self.table += factor * row_units(write, size)
 
     def drawn(self, index: Index | None) -> float:
         """What is taken from the table's bucket, which its local indexes share, or from that of a global index."""
         if index is None:
             return self.table + sum(self.local.values())
         return self.global_.get(index.name, 0.0)
+
+    def measure(self, meter: Meter, operation: str, items: int = 0) -> None:
+        """Count the units, and items that were returned of the table."""
+        for index, units in ((None, self.table), *self.local.items(), *self.global_.items()):
+            tally = meter.tally(self.of.name, index, operation)
+            if self.kind == "Read":
+                tally.read_units += units
+            else:
+                tally.write_units += units
+        meter.tally(self.of.name, None, operation).items += items
 
     def answer(self, mode: str, *, typed: bool = False) -> dict[str, Any]:
         """`mode` is TOTAL or INDEXES; `typed` adds the members that transactions answer, ReadCapacityUnits or

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from atoll.capacity.throttling import Levels, charge, exhausted, refusal, write_levels
-from atoll.capacity.units import Consumed, written
+from atoll.capacity.units import Consumed, arm_units, row_units, write_units, written
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
 from atoll.database.format import Row
@@ -102,13 +102,28 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -
     return await region.write(run)
 
 
-def settle(region: Region, write: Write, result: Result) -> Outcome:
+def settle(region: Region, write: Write, result: Result, operation: str) -> Outcome:
     """Charge a single write whose transaction has ended; raises what its condition refused."""
     if write.table.limited:
         charged(region, write, result)
+    name, meter = write.table.name, region.meter
+    tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
+        tally.write_units += write_units(result.size)
         raise result
+    tally.write_units += write_units(result.table_bytes)
+    for arm in result.arms:
+        meter.tally(name, arm.index.name, operation).write_units += arm_units(arm)
+    meter.current = tally
     return result
+
+
+def _measure(region: Region, write: Write, outcome: Outcome, operation: str, factor: int = 1) -> None:
+    """Count the units of a write; for `factor` see `Consumed.add_row`."""
+    name, tally = write.table.name, region.meter.tally
+    tally(name, None, operation).write_units += factor * row_units(write, outcome.table_bytes)
+    for arm in outcome.arms:
+        tally(name, arm.index.name, operation).write_units += arm_units(arm)
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:
@@ -128,7 +143,11 @@ Together = tuple[list[Write], list[Outcome] | None]
 
 
 async def execute_all(
-    region: Region, names: Iterable[str], make: Callable[[Transaction], tuple[list[Write], bool]], factor: int
+    region: Region,
+    names: Iterable[str],
+    make: Callable[[Transaction], tuple[list[Write], bool]],
+    factor: int,
+    operation: str,
 ) -> Together:
     """Run writes to the tables `names` as one, each at `factor` times its price; raises `Cancelled`. If `make` says
     that the transaction was done before, nothing is done, and there are no outcomes."""
@@ -141,10 +160,15 @@ async def execute_all(
     try:
         batch, outcomes = await region.write(run)
     except Refused as refused:
-        charge(region, _lost(refused, factor))
+        lost = _lost(refused, factor)
+        charge(region, lost)
+        for consumed in lost:
+            consumed.measure(region.meter, operation)
         raise
     if outcomes is not None:
-        done = zip(batch, outcomes, strict=True)
+        done = list(zip(batch, outcomes, strict=True))
+        for one, outcome in done:
+            _measure(region, one, outcome, operation, factor)
         charge(region, written(((one.table.name, one, outcome) for one, outcome in done if one.table.limited), factor))
     return batch, outcomes
 
@@ -167,7 +191,9 @@ def _lost(refused: Refused, factor: int) -> list[Consumed]:
 Each = list[tuple[Write, Outcome | ApiError]]
 
 
-async def execute_each(region: Region, names: Iterable[str], make: Callable[[Transaction], list[Write]]) -> Each:
+async def execute_each(
+    region: Region, names: Iterable[str], make: Callable[[Transaction], list[Write]], operation: str
+) -> Each:
     """Run writes without conditions to the tables `names`, each by itself: one that was not admitted has the reason as
     its outcome. Raises what else refuses one of them, and the reason if none was admitted; then none is applied."""
     levels = write_levels(region, names)
@@ -183,4 +209,6 @@ async def execute_each(region: Region, names: Iterable[str], make: Callable[[Tra
     if len(refusals) == len(done):
         raise refusals[0]
     charge(region, consumed)
+    for used in consumed:
+        used.measure(region.meter, operation)
     return done

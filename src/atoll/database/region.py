@@ -8,6 +8,7 @@ from typing import Protocol
 
 from atoll import arns
 from atoll.arns import Arn
+from atoll.capacity.meter import Meter
 from atoll.clock import Clock, HybridClock, Stamp
 from atoll.database import catalog
 from atoll.database import format as fmt
@@ -60,6 +61,7 @@ class Region:
     readers: Readers = field(default_factory=Readers)
     buckets: Buckets | None = None
     """None throttles nothing."""
+    meter: Meter = field(default_factory=Meter)
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:

@@ -191,7 +191,9 @@ class Outcome:
     @property
     def table_bytes(self) -> int:
         """What the write is charged for on the table: the larger image."""
-        return max(self.old.size if self.old is not None else 0, self.new.size if self.new is not None else 0)
+        before = self.old.size if self.old is not None else 0
+        after = self.new.size if self.new is not None else 0
+        return before if before > after else after
 
 
 def try_all(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:

@@ -108,6 +108,11 @@ def stopping() -> ApiError:
     return ApiError("ServiceException", "The server is stopping.", status=500, prefix="", fields={"Type": "Service"})
 
 
+def internal() -> ApiError:
+    """Something failed on our side; the client may ask again."""
+    return ApiError("ServiceException", "Internal server error", status=500, prefix="", fields={"Type": "Service"})
+
+
 def unknown_path() -> ApiError:
     """This part of the Lambda API is not here."""
     return ApiError("UnknownOperationException", None, status=404, prefix="")

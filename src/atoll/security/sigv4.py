@@ -18,7 +18,6 @@ from calendar import timegm
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeVar
@@ -279,11 +278,7 @@ def canonical_query(query: bytes) -> bytes:
 
 def claimed(authorization: bytes) -> Signer | None:
     """Who says to have signed, unverified; None where that cannot be read."""
-    return _claimed(authorization.partition(b"Credential=")[2].partition(b",")[0])
-
-
-@lru_cache(_KEPT)
-def _claimed(credential: bytes) -> Signer | None:
+    credential = authorization.partition(b"Credential=")[2].partition(b",")[0]
     parts = credential.strip().decode("latin-1").split("/")
     if len(parts) != 5 or not _REGION.fullmatch(parts[2]):
         return None

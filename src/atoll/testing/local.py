@@ -101,9 +101,9 @@ class LocalServer:
         await self._told.wait()
         await self._node.stop()
 
-    def _administer(self, path: str, body: admin.Body) -> admin.Body:
+    def _administer(self, action: admin.Action, body: admin.Body) -> admin.Body:
         try:
-            return self._do(admin.ACTIONS["POST", path](self._node, body))
+            return self._do(action(self._node, body))
         except ApiError as error:
             raise ValueError(error.message) from None
 
@@ -140,18 +140,18 @@ class LocalServer:
 
     def rotate(self, stream: str, *, region: str = "") -> list[str]:
         """Each open shard is closed and followed by a child; returns the open shards."""
-        return self._reshard("streams/rotate", stream, region)
+        return self._reshard(admin.rotate, stream, region)
 
     def split(self, stream: str, *, region: str = "") -> list[str]:
         """Each open shard is closed and followed by two children; returns the open shards."""
-        return self._reshard("streams/split", stream, region)
+        return self._reshard(admin.split, stream, region)
 
     def trim(self, stream: str, *, region: str = "") -> None:
         """All records are deleted, as if they were a day old."""
-        self._administer("streams/trim", {"stream": stream, "region": region})
+        self._administer(admin.trim, {"stream": stream, "region": region})
 
-    def _reshard(self, path: str, stream: str, region: str) -> list[str]:
-        shards: list[str] = self._administer(path, {"stream": stream, "region": region})["open_shards"]
+    def _reshard(self, action: admin.Action, stream: str, region: str) -> list[str]:
+        shards: list[str] = self._administer(action, {"stream": stream, "region": region})["open_shards"]
         return shards
 
     # State
@@ -207,7 +207,7 @@ class Clock:
         return self._move(set=time.isoformat() if isinstance(time, datetime) else time)
 
     def _move(self, **how: object) -> datetime:
-        self._server._administer("clock", how)
+        self._server._administer(admin.move_clock, how)
         return self.now
 
 

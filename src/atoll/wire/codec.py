@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from isal.isal_zlib import crc32
 
 from atoll import errors
+from atoll.api.call import Caller
+from atoll.api.services import Operation
 from atoll.errors import ApiError, requests, values
 
-JSON_TYPES = (b"application/x-amz-json-1.0", b"application/x-amz-json-1.1", b"application/json")
+JSON = b"Content-Type: application/json\r\n"
+_TYPE_LINES = {
+    b"application/x-amz-json-1.0": b"Content-Type: application/x-amz-json-1.0\r\n",
+    b"application/x-amz-json-1.1": b"Content-Type: application/x-amz-json-1.1\r\n",
+    b"application/json": JSON,
+}
 
 # The service writes the text of these errors as `Message`, of all others as `message`. The services beside the
 # database, whose `__type` has no prefix, always write `Message`. SDKs read both; other readers may not.
@@ -59,31 +66,9 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Call(NamedTuple):
-    """One operation that somebody asks for. `access_key` is None where the request is not signed."""
-
-    service: str
-    operation: str
-    region: str
-    access_key: str | None
-    body: dict[str, Any]
-    now_ms: int
-
-
-class Target(NamedTuple):
-    """What `X-Amz-Target` names, and the name that its service is signed for."""
-
-    service: str
-    operation: str
-    signing_name: str
-
-
-def parse_targets(signing_names: Mapping[str, str]) -> dict[bytes, Target]:
-    """The targets by the header's value, from `{"DynamoDB_20120810.PutItem": "dynamodb", ...}`."""
-    return {
-        name.encode(): Target(*name.split("."), signing_name)  # type: ignore[call-arg]
-        for name, signing_name in signing_names.items()
-    }
+Call = Callable[[Operation, str, Caller, dict[str, Any], int], Awaitable[Any]]
+"""Runs an operation, for the region of the request and its caller, with its body, at a time in milliseconds since
+1970."""
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -96,13 +81,11 @@ def parse_body(body: bytes) -> dict[str, Any]:
     return value
 
 
-def content_type(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The JSON type that the body is said to be, and that the answer will be; None for any other type."""
+def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The header line of the answer, which has the JSON type that the body is said to be; None for any other type."""
     given = headers.get(b"content-type", b"")
-    if given in JSON_TYPES:
-        return given
-    given = given.partition(b";")[0].strip().lower()
-    return given if given in JSON_TYPES else None
+    line = _TYPE_LINES.get(given)
+    return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
 
 
 def error_body(error: ApiError) -> bytes:
@@ -124,26 +107,27 @@ class Encoder:
         self._id = "".join(secrets.choice(chars) for _ in range(40)).encode()
         self._count = count()
         self._second = -1
-        self._date = b""
-
-    def json(self, request: Request, status: int, json_type: bytes, body: bytes, now_ms: int) -> bytes:
-        return self._response(request, status, _TYPE_LINES[json_type], body, now_ms)
+        self._heads: dict[int, bytes] = {}
+        """By status: the start of an answer, with the date of this second."""
 
     def other(self, request: Request, response: Response, now_ms: int) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
         if response.body:
             fields += f"Content-Type: {response.content_type}\r\n"
-        return self._response(request, response.status, fields.encode("latin-1"), response.body, now_ms)
+        return self.encode(request, response.status, fields.encode("latin-1"), response.body, now_ms)
 
-    def _response(self, request: Request, status: int, fields: bytes, body: bytes, now_ms: int) -> bytes:
+    def encode(self, request: Request, status: int, fields: bytes, body: bytes, now_ms: int) -> bytes:
+        """`fields` are header lines."""
         second = now_ms // 1000
         if second != self._second:
             self._second = second
-            self._date = formatdate(second, usegmt=True).encode()
+            self._heads.clear()
+        head = self._heads.get(status)
+        if head is None:
+            date = formatdate(second, usegmt=True).encode()
+            head = self._heads[status] = _HEAD % (_STATUS_LINES[status], date, self._id)
         return _RESPONSE % (
-            _STATUS_LINES[status],
-            self._date,
-            self._id,
+            head,
             next(self._count),
             crc32(body),
             request.connection,
@@ -154,11 +138,8 @@ class Encoder:
         )
 
 
-_RESPONSE = (
-    b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\nx-amzn-RequestId: %s%012d\r\nx-amz-crc32: %d\r\n"
-    b"%s%s%sContent-Length: %d\r\n\r\n%s"
-)
-_TYPE_LINES = {json_type: b"Content-Type: %s\r\n" % json_type for json_type in JSON_TYPES}
+_HEAD = b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\nx-amzn-RequestId: %s"
+_RESPONSE = b"%s%012d\r\nx-amz-crc32: %d\r\n%s%s%sContent-Length: %d\r\n\r\n%s"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
 
 

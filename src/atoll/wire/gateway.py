@@ -8,31 +8,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import orjson
 
 from atoll import errors
+from atoll.api.call import Caller
+from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
 from atoll.security.credentials import Credentials
-from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
+from atoll.security.sigv4 import Verifier, claimed, normal_path
 from atoll.wire.codec import (
+    JSON,
     Call,
     Encoder,
     Request,
     Response,
-    content_type,
     error_body,
     healthy,
+    json_type,
     not_found,
     parse_body,
-    parse_targets,
     preflight,
 )
 
-Operation = Callable[[Call], Awaitable[Any]]
-Route = Callable[[Request, Signer | None], Awaitable[Response]]
+Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
+"""Answers a request of a caller to a region at a time in milliseconds since 1970."""
+
+_CLAIMS = 1_024
+"""As many are remembered."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,28 +44,32 @@ _log = logging.getLogger(__name__)
 class Gateway:
     """What the server answers with.
 
-    `targets` maps each `X-Amz-Target` to the name its service is signed for; `call` serves them all. `routes` maps
-    prefixes of paths (`/_atoll/`) to other protocols; the route `/` gets what comes to the root and is no call.
-    Without `credentials` everybody may do everything, and region and access key are what the request claims.
+    `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps prefixes of paths
+    (`/_atoll/`) to other protocols; the route `/` gets what comes to the root and is no call. Without `credentials`
+    everybody may do everything, and region and access key are what the request claims. Callers are of `account`.
     Signatures of calls are checked by `clock`, those of routes by `route_clock` where there is one.
     """
 
     def __init__(
         self,
-        call: Operation,
-        targets: Mapping[str, str],
+        call: Call,
+        targets: Mapping[bytes, Operation],
         *,
         clock: Clock,
         region: str,
+        account: str = "000000000000",
         credentials: Credentials | None = None,
         routes: Mapping[str, Route] | None = None,
         route_clock: Clock | None = None,
     ) -> None:
         self._call = call
-        self._targets = parse_targets(targets)
+        self._targets = targets
         self._clock = clock
         self._route_clock = route_clock or clock
         self._region = region
+        self._account = account
+        self._unsigned = Caller(None, account, admin=True), region
+        self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._credentials = credentials
         self._verifier = None if credentials is None else Verifier(credentials.get)
         # Longest first, so that the most specific route wins.
@@ -71,18 +79,16 @@ class Gateway:
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
         headers = request.headers
-        json_type = content_type(headers)
-        if request.method != b"POST" or request.path != b"/" or (json_type is None and request.body):
+        type_line = json_type(headers)
+        if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
         status = 200
         try:
-            target = self._targets.get(headers.get(b"x-amz-target", b""))
-            if target is None:
+            operation = self._targets.get(headers.get(b"x-amz-target", b""))
+            if operation is None:
                 raise errors.unknown_operation()
-            signer = self._signer(request, now_ms, target.signing_name)
-            access_key, region = (None, self._region) if signer is None else (signer.access_key, signer.region)
-            call = Call(target.service, target.operation, region, access_key, parse_body(request.body), now_ms)
-            body = orjson.dumps(await self._call(call))
+            caller, region = self._caller(request, now_ms, operation.service.signing_name)
+            body = orjson.dumps(await self._call(operation, region, caller, parse_body(request.body), now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
             _forget_way(error)
@@ -90,14 +96,33 @@ class Gateway:
             _log.exception("%s failed", headers.get(b"x-amz-target"))
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
-        return self._encoder.json(request, status, json_type or b"application/json", body, now_ms)
+        return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
-    def _signer(self, request: Request, now_ms: int, service: str | None) -> Signer | None:
+    def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
+        """Who calls, and the region that the request is for."""
         if self._verifier is not None and self._credentials is not None:
             self._credentials.refresh(now_ms)
-            return self._verifier.verify(request, now_ms, service)
+            signer = self._verifier.verify(request, now_ms, service)
+            credential = self._credentials.get(signer.access_key)
+            admin = credential is not None and credential.admin
+            return Caller(signer.access_key, self._account, admin), signer.region
         authorization = request.headers.get(b"authorization")
-        return None if authorization is None else claimed(authorization)
+        if authorization is None:
+            return self._unsigned
+        # The claim, which is the same in many requests, is usually before the first comma, the signature behind it.
+        start = authorization.partition(b",")[0]
+        return self._claims.get(start) or self._read_claim(start, authorization)
+
+    def _read_claim(self, start: bytes, authorization: bytes) -> tuple[Caller, str]:
+        signer = claimed(authorization)
+        if signer is None:
+            return self._unsigned
+        claim = Caller(signer.access_key, self._account, admin=True), signer.region
+        if b"Credential=" in start:
+            if len(self._claims) >= _CLAIMS:
+                self._claims.clear()
+            self._claims[start] = claim
+        return claim
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
@@ -109,7 +134,9 @@ class Gateway:
                 return encode(request, healthy(self._region), now_ms)
             return encode(request, not_found(), now_ms)
         try:
-            response = await route(request, self._signer(request, self._route_clock.now_ms(), None))
+            route_ms = self._route_clock.now_ms()
+            caller, region = self._caller(request, route_ms, None)
+            response = await route(request, caller, region, route_ms)
         except ApiError as error:
             response = Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
             _forget_way(error)

@@ -45,6 +45,9 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
 
     found, rows = await region.read(read)
     done = await asyncio.gather(*(_batch_response(region, one, rows) for one in found))
+    for response, consumed in done:
+        if consumed is not None:
+            consumed.measure(region.meter, "BatchExecuteStatement", int("Item" in response))
     answer: Answer = {"Responses": [response for response, _ in done]}
     mode = body.get("ReturnConsumedCapacity")
     if mode in MODES:

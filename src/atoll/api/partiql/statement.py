@@ -18,6 +18,8 @@ from atoll.expressions.partiql.statements import Checking, Reading
 Body = dict[str, Any]
 Answer = dict[str, Any]
 
+_NAME = "ExecuteStatement"
+
 
 async def execute_statement(region: Region, body: Body) -> Answer:
     bound = bind(body)
@@ -26,6 +28,7 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     if isinstance(bound.statement, Checking):
         raise texts.exists_outside_transaction()
     done, result, consumed = await write(region, bound)
+    consumed.measure(region.meter, _NAME)
     if isinstance(result, errors.ConditionFailed):
         raise refused(bound, result)
     item = returned(bound, done, result)
@@ -58,4 +61,4 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     mode = body.get("ReturnConsumedCapacity")
     told = mode if mode in MODES else None
-    return answer | queries.charge_page(region, found.target, found.page, source, told)
+    return answer | queries.charge_page(region, found.target, found.page, source, told, _NAME)

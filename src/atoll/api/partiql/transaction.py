@@ -27,6 +27,8 @@ from atoll.storage.engine import Snapshot, Transaction
 Body = dict[str, Any]
 Answer = dict[str, Any]
 
+_NAME = "ExecuteTransaction"
+
 
 async def execute_transaction(region: Region, body: Body) -> Answer:
     statements: list[Body] = body["TransactStatements"]
@@ -101,7 +103,8 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
         if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
             raise multi_texts.transaction_too_large()
         pairs = zip(found, rows, strict=True)
-        consumed = reading.settle_all(region, [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs])
+        sizes = [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs]
+        consumed = reading.settle_all(region, sizes, _NAME)
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:
@@ -124,14 +127,9 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
 
     of = "".join(bound.fingerprint() for bound in bounds)
     try:
-        batch, outcomes = await multi.transact(
-            region,
-            [resolve_table(region, bound.table_name) for bound in bounds],
-            attempts,
-            body.get("ClientRequestToken"),
-            of,
-            now_ms,
-        )
+        token = body.get("ClientRequestToken")
+        tables = {resolve_table(region, bound.table_name) for bound in bounds}
+        batch, outcomes = await multi.transact(region, tables, attempts, token, of, now_ms, _NAME)
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_texts.Cancelled as cancelled:
@@ -139,7 +137,7 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
         raise multi_texts.transaction_cancelled(refusals) from None
     names = [one.table.name for one in batch]
     if outcomes is None:
-        consumed = await reading.find_done(region, names, batch)
+        consumed = await reading.find_done(region, names, batch, _NAME)
     else:
         consumed = written(zip(names, batch, outcomes, strict=True), factor=2)
     answer: Answer = {"Responses": []}

@@ -1,0 +1,102 @@
+"""Which resources a request touches, as it names them.
+
+A resource is a table's name or ARN, `<table>/index/<name>`, the ARN of a stream, the name or ARN of a function, or the
+id of an event source mapping. The functions are pure and see bodies whose shape was checked. A statement that cannot
+be parsed touches nothing: its operation refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from atoll import arns
+from atoll.errors import ApiError
+from atoll.expressions.partiql.prepared import prepare
+from atoll.expressions.partiql.statements import Checking, Reading
+
+Body = dict[str, Any]
+
+_ACTIONS = ("ConditionCheck", "Put", "Update", "Delete")
+
+
+Touches = Callable[[Body], tuple[str, ...]]
+
+
+def _member(*names: str) -> Touches:
+    """Those of the members that are there. The administration's bodies have no shape, so any type may come."""
+    return lambda body: tuple(body[name] for name in names if body.get(name) and isinstance(body[name], str))
+
+
+def _index(body: Body) -> tuple[str, ...]:
+    table, index = body["TableName"], body.get("IndexName")
+    return (table if index is None else f"{table}/index/{index}",)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _written(body: Body) -> tuple[str, ...]:
+    parts = (entry.get(kind) for entry in body["TransactItems"] for kind in _ACTIONS)
+    return _distinct(part["TableName"] for part in parts if part is not None)
+
+
+def _of_statement(text: str) -> tuple[str, ...]:
+    try:
+        statement = prepare(text).statement
+    except ApiError:
+        return ()
+    one = statement.reading if isinstance(statement, Checking) else statement
+    index = one.index if isinstance(one, Reading) else None
+    return (one.table if index is None else f"{one.table}/index/{index}",)
+
+
+def _statements(member: str) -> Touches:
+    return lambda body: _distinct(name for one in body[member] for name in _of_statement(one["Statement"]))
+
+
+def _nothing(body: Body) -> tuple[str, ...]:
+    return ()
+
+
+def _requested(body: Body) -> tuple[str, ...]:
+    return tuple(body["RequestItems"])
+
+
+def _got(body: Body) -> tuple[str, ...]:
+    return _distinct(entry["Get"]["TableName"] for entry in body["TransactItems"])
+
+
+def _of_iterator(body: Body) -> tuple[str, ...]:
+    return (body["ShardIterator"].partition("|")[0],)
+
+
+def _statement(body: Body) -> tuple[str, ...]:
+    return _of_statement(body["Statement"])
+
+
+NOTHING: Touches = _nothing
+TABLE = _member("TableName")
+INDEX: Touches = _index
+BATCH: Touches = _requested
+GET_TRANSACTION: Touches = _got
+WRITE_TRANSACTION: Touches = _written
+STATEMENT: Touches = _statement
+STATEMENT_BATCH = _statements("Statements")
+STATEMENT_TRANSACTION = _statements("TransactStatements")
+TAGGED = _member("ResourceArn")
+STREAM = _member("StreamArn")
+GET_RECORDS: Touches = _of_iterator
+NEW_MAPPING = _member("EventSourceArn", "FunctionName")
+MAPPING = _member("UUID")
+FUNCTION = _member("FunctionName")
+ADMINISTERED_STREAM = _member("stream")
+
+
+@lru_cache(1024)
+def table_of(resource: str) -> str:
+    """The name of the table that a resource is, or belongs to; empty for one that is no table's."""
+    arn = arns.parse(resource)
+    return resource.partition("/")[0] if arn is None else arn.table

@@ -1,0 +1,232 @@
+"""Every operation of every service, a row each.
+
+A row has the operation's service, its name, the function that runs it, the resources that a request touches and, for
+REST services, its place in HTTP. The service has the protocols, the name of botocore's model (the shape of a request
+is the model's input of the operation) and what its requests are signed for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Final
+
+from atoll import errors
+from atoll.api import account, admin, functions, items, multi, queries, resources, shapes, streams, tables, tags, ttl
+from atoll.api.partiql.batch import batch_execute_statement
+from atoll.api.partiql.statement import execute_statement
+from atoll.api.partiql.transaction import execute_transaction
+from atoll.api.resources import (
+    BATCH,
+    FUNCTION,
+    GET_RECORDS,
+    GET_TRANSACTION,
+    INDEX,
+    MAPPING,
+    NEW_MAPPING,
+    NOTHING,
+    STATEMENT,
+    STATEMENT_BATCH,
+    STATEMENT_TRANSACTION,
+    STREAM,
+    TABLE,
+    TAGGED,
+    WRITE_TRANSACTION,
+    Touches,
+)
+from atoll.errors import ApiError
+from atoll.errors import triggers as function_texts
+
+Body = dict[str, Any]
+Function = Callable[[Any, Body], Awaitable[Any]]
+
+REGION: Final = "region"
+TRIGGERS: Final = "triggers"
+SERVER: Final = "server"
+"""What an operation's function is given: the region of the request, its triggers, or the whole server."""
+
+
+class Protocol(Enum):
+    JSON_1_0 = auto()
+    JSON_1_1 = auto()
+    REST_JSON = auto()
+    QUERY = auto()
+    CBOR = auto()
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    name: str
+    model: str | None
+    """botocore's name of the model; None has no shapes."""
+    protocols: tuple[Protocol, ...]
+    signing_name: str
+    subject: str
+    target: str = ""
+    """The first half of X-Amz-Target, of services that speak JSON."""
+    prefix: str = ""
+    """What the paths of a REST service begin with."""
+    bare_codes: bool = False
+    """Whether the codes of shape errors have no prefix."""
+    internal: Callable[[], ApiError] = errors.internal
+    """The answer to a failure on our side."""
+
+
+JSON = (Protocol.JSON_1_0, Protocol.JSON_1_1)
+DYNAMODB = Service("DynamoDB", "dynamodb", JSON, "dynamodb", REGION, target="DynamoDB_20120810")
+STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION, target="DynamoDBStreams_20120810")
+LAMBDA = Service(
+    "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
+    prefix="/2015-03-31/", bare_codes=True, internal=function_texts.internal,
+)  # fmt: skip
+ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
+
+
+@dataclass(frozen=True)
+class Http:
+    """An operation's place in HTTP. Members that are nowhere else are in the body, or in the query if there is none."""
+
+    method: str
+    path: str
+    """Below the service's prefix; `{Member}` is a member of the request."""
+    status: int = 200
+    payload: str | None = None
+    """The member, of request and answer, that is the whole body; it is bytes."""
+    status_member: str | None = None
+    """The member of the answer that is its status."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The request's members in headers."""
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+    """The answer's members in headers."""
+
+
+class Operation:
+    """A row. The check of its requests is compiled at its first use."""
+
+    __slots__ = (
+        "check", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        service: Service,
+        name: str,
+        function: Function,
+        touches: Touches = NOTHING,
+        http: Http | None = None,
+        *,
+        enveloped: bool = False,
+    ) -> None:
+        self.service = service
+        self.subject = service.subject
+        self.name = name
+        self.function = function
+        self.touches = touches
+        self.metered = service.subject == REGION
+        self.http = http
+        self.enveloped = enveloped
+        """Whether its validation errors changed their form in 2026 (`--error-style 2026`). Those of reads did not."""
+        self.check: Callable[[Body], None] = self._first_check
+        """Raises what is wrong with the shape of a request."""
+
+    def __repr__(self) -> str:
+        return f"{self.service.name}.{self.name}"
+
+    def _first_check(self, body: Body) -> None:
+        self.check = self._compiled()
+        self.check(body)
+
+    def _compiled(self) -> Callable[[Body], None]:
+        if self.service.model is None:
+            return _unchecked
+        validate = shapes.validator(self.service.model, self.name)
+        if not self.service.bare_codes:
+            return validate
+        payload = None if self.http is None else self.http.payload
+
+        def check(body: Body) -> None:
+            try:
+                # A payload's bytes have no shape.
+                validate(body if payload is None else {name: body[name] for name in body if name != payload})
+            except ApiError as error:
+                raise ApiError(error.code, error.message, status=error.status, prefix="") from None
+
+        return check
+
+
+def _unchecked(body: Body) -> None:
+    """Of operations that check their requests themselves."""
+
+
+_MAPPINGS, _MAPPING = "event-source-mappings", "event-source-mappings/{UUID}"
+_FUNCTION = "functions/{FunctionName}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(DYNAMODB, "GetItem", items.get_item, TABLE),
+    Operation(DYNAMODB, "PutItem", items.put_item, TABLE, enveloped=True),
+    Operation(DYNAMODB, "UpdateItem", items.update_item, TABLE, enveloped=True),
+    Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE),
+    Operation(DYNAMODB, "Query", queries.query, INDEX),
+    Operation(DYNAMODB, "Scan", queries.scan, INDEX),
+    Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH),
+    Operation(DYNAMODB, "BatchWriteItem", multi.batch_write_item, BATCH),
+    Operation(DYNAMODB, "TransactGetItems", multi.transact_get_items, GET_TRANSACTION),
+    Operation(DYNAMODB, "TransactWriteItems", multi.transact_write_items, WRITE_TRANSACTION),
+    Operation(DYNAMODB, "ExecuteStatement", execute_statement, STATEMENT),
+    Operation(DYNAMODB, "BatchExecuteStatement", batch_execute_statement, STATEMENT_BATCH),
+    Operation(DYNAMODB, "ExecuteTransaction", execute_transaction, STATEMENT_TRANSACTION),
+    Operation(DYNAMODB, "CreateTable", tables.create_table, TABLE),
+    Operation(DYNAMODB, "DescribeTable", tables.describe_table, TABLE),
+    Operation(DYNAMODB, "ListTables", tables.list_tables),
+    Operation(DYNAMODB, "UpdateTable", tables.update_table, TABLE),
+    Operation(DYNAMODB, "DeleteTable", tables.delete_table, TABLE),
+    Operation(DYNAMODB, "TagResource", tags.tag_resource, TAGGED),
+    Operation(DYNAMODB, "UntagResource", tags.untag_resource, TAGGED),
+    Operation(DYNAMODB, "ListTagsOfResource", tags.list_tags_of_resource, TAGGED),
+    Operation(DYNAMODB, "UpdateTimeToLive", ttl.update_time_to_live, TABLE),
+    Operation(DYNAMODB, "DescribeTimeToLive", ttl.describe_time_to_live, TABLE),
+    Operation(DYNAMODB, "DescribeLimits", account.describe_limits),
+    Operation(DYNAMODB, "DescribeEndpoints", account.describe_endpoints),
+    #
+    Operation(STREAMS, "ListStreams", streams.list_streams, TABLE),
+    Operation(STREAMS, "DescribeStream", streams.describe_stream, STREAM),
+    Operation(STREAMS, "GetShardIterator", streams.get_shard_iterator, STREAM),
+    Operation(STREAMS, "GetRecords", streams.get_records, GET_RECORDS),
+    #
+    Operation(LAMBDA, "CreateEventSourceMapping", functions.create_event_source_mapping, NEW_MAPPING,
+              Http("POST", _MAPPINGS, 202)),
+    Operation(LAMBDA, "ListEventSourceMappings", functions.list_event_source_mappings, NEW_MAPPING,
+              Http("GET", _MAPPINGS)),
+    Operation(LAMBDA, "GetEventSourceMapping", functions.get_event_source_mapping, MAPPING, Http("GET", _MAPPING)),
+    Operation(LAMBDA, "UpdateEventSourceMapping", functions.update_event_source_mapping, MAPPING,
+              Http("PUT", _MAPPING, 202)),
+    Operation(LAMBDA, "DeleteEventSourceMapping", functions.delete_event_source_mapping, MAPPING,
+              Http("DELETE", _MAPPING, 202)),
+    Operation(LAMBDA, "ListFunctions", functions.list_functions, NOTHING, Http("GET", "functions")),
+    Operation(LAMBDA, "GetFunction", functions.get_function, FUNCTION, Http("GET", _FUNCTION)),
+    Operation(LAMBDA, "GetFunctionConfiguration", functions.get_function_configuration, FUNCTION,
+              Http("GET", f"{_FUNCTION}/configuration")),
+    Operation(LAMBDA, "Invoke", functions.invoke, FUNCTION, Http(
+        "POST", f"{_FUNCTION}/invocations", payload="Payload", status_member="StatusCode",
+        headers={"InvocationType": "X-Amz-Invocation-Type"},
+        answer_headers={"ExecutedVersion": "X-Amz-Executed-Version", "FunctionError": "X-Amz-Function-Error"},
+    )),
+    #
+    Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
+    Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),
+    Operation(ADMIN, "RotateStream", admin.rotate, resources.ADMINISTERED_STREAM, Http("POST", "streams/rotate")),
+    Operation(ADMIN, "SplitStream", admin.split, resources.ADMINISTERED_STREAM, Http("POST", "streams/split")),
+    Operation(ADMIN, "TrimStream", admin.trim, resources.ADMINISTERED_STREAM, Http("POST", "streams/trim")),
+)  # fmt: skip
+
+TARGETS: dict[bytes, Operation] = {
+    f"{operation.service.target}.{operation.name}".encode(): operation
+    for operation in OPERATIONS
+    if operation.service.target
+}
+"""By the value of X-Amz-Target."""
+
+
+def of(service: Service) -> list[Operation]:
+    return [operation for operation in OPERATIONS if operation.service is service]

@@ -1,0 +1,137 @@
+"""What the operations of a region did and consumed, by table, index and operation: in memory, since the process began.
+
+A request counts on each table that it names: its call, its time, what became of it. Units and returned items count
+where they were consumed, on the table or on an index. What concerns no table counts on a table without a name, and so
+does a user error that names a table of which nothing was ever done: strangers do not fill the memory. Without room for
+another tally the oldest one is dropped.
+
+Only names and numbers are known here, so that a region may have its meter; `capacity.units` and `capacity.writing`
+have the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from atoll import arns
+from atoll.clock import monotonic_ns
+from atoll.errors import ApiError
+from atoll.errors.capacity import THROTTLED
+from atoll.errors.multi import CODES
+
+Key = tuple[str, str | None, str]
+"""Table, index (None is the table itself), operation."""
+
+TALLIES = 10_000
+
+_FAILED_CONDITION = "ConditionalCheckFailedException"
+
+
+class Tally:
+    __slots__ = (
+        "calls", "failed_conditions", "items", "latency_ns", "read_units", "system_errors", "throttled", "user_errors",
+        "write_units",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.calls = self.items = self.latency_ns = 0
+        self.failed_conditions = self.throttled = self.user_errors = self.system_errors = 0
+        self.read_units = self.write_units = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A tally as it was."""
+
+    table: str
+    index: str | None
+    operation: str
+    calls: int
+    """All of them, refused ones too."""
+    read_units: float
+    write_units: float
+    items: int
+    """Those that were returned."""
+    throttled: int
+    """Requests that were refused for want of throughput."""
+    failed_conditions: int
+    user_errors: int
+    system_errors: int
+    latency_ms: float
+    """The sum, of calls that were not refused."""
+
+
+class Meter:
+    def __init__(self, now_ns: Callable[[], int] = monotonic_ns, most: int = TALLIES) -> None:
+        self.now_ns = now_ns
+        """A clock that never goes back."""
+        self.current: Tally | None = None
+        """The table's tally of the operation that is about to return: it saves `succeeded` from looking for it. Set it
+        after the last `await` only; the caller of the operation takes it in the same step of the event loop."""
+        self._most = most
+        self._tallies: dict[Key, Tally] = {}
+
+    def tally(self, table: str, index: str | None, operation: str) -> Tally:
+        """What to add to. Keep it for no longer than a moment: it may be dropped."""
+        key = table, index, operation
+        found = self._tallies.get(key)
+        return self._new(key) if found is None else found
+
+    def _new(self, key: Key) -> Tally:
+        if len(self._tallies) >= self._most:
+            del self._tallies[next(iter(self._tallies))]
+        made = self._tallies[key] = Tally()
+        return made
+
+    def succeeded(self, operation: str, tables: Iterable[str], started_ns: int) -> None:
+        """A request that began at `started_ns` was answered."""
+        latency_ns = self.now_ns() - started_ns
+        for table in tables:
+            tally = self.tally(table, None, operation)
+            tally.calls += 1
+            tally.latency_ns += latency_ns
+
+    def failed(self, operation: str, tables: Iterable[str], error: ApiError) -> None:
+        """A request was refused."""
+        self.current = None
+        codes = _codes(error)
+        throttled = not codes.isdisjoint(THROTTLED)
+        for table in tables:
+            known = (table, None, operation) in self._tallies
+            tally = self.tally(table if known or throttled else "", None, operation)
+            tally.calls += 1
+            if error.status >= 500:
+                tally.system_errors += 1
+            elif throttled:
+                tally.throttled += 1
+            elif _FAILED_CONDITION in codes:
+                tally.failed_conditions += 1
+            else:
+                tally.user_errors += 1
+        for table, index in _throttled_indexes(error):
+            self.tally(table, index, operation).throttled += 1
+
+    def snapshot(self) -> tuple[Measured, ...]:
+        return tuple(
+            Measured(
+                *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
+                one.user_errors, one.system_errors, one.latency_ns / 1_000_000,
+            )
+            for key, one in self._tallies.items()
+        )  # fmt: skip
+
+
+def _codes(error: ApiError) -> set[str]:
+    """The error's code; of a cancelled transaction those of its reasons."""
+    reasons = (error.fields or {}).get("CancellationReasons", ())
+    told = {reason["Code"] for reason in reasons}
+    return {error.code, *(code for code, short in CODES.items() if short in told)}
+
+
+def _throttled_indexes(error: ApiError) -> Iterator[tuple[str, str]]:
+    fields = error.fields or {}
+    for reason in fields.get("ThrottlingReasons") or fields.get("throttlingReasons") or ():
+        arn = arns.parse(reason["resource"])
+        if arn is not None and "/index/" in arn.resource:
+            yield arn.table, arn.resource.partition("/index/")[2]
