@@ -76,10 +76,11 @@ class Stamp(NamedTuple):
 
     def version(self, after: int = 0) -> Version:
         """The version of an item that this transaction writes over one with the time `after`: always greater."""
-        return Version(max(self.time, after + 1), self.region)
+        return Version(self.time if self.time > after else after + 1, self.region)
 
 
-RESERVED_MS = 1_000
+_RESERVED = 1_000 << COUNTER_BITS
+"""A second."""
 
 
 class HybridClock:
@@ -97,10 +98,11 @@ class HybridClock:
 
     def stamp(self) -> Stamp:
         now_ms = self._clock.now_ms()
-        self.last = max(now_ms << COUNTER_BITS, self.last + 1)
-        if self.last <= self._reserved:
-            return Stamp(self.last, self._region, now_ms)
-        return Stamp(self.last, self._region, now_ms, self.last + (RESERVED_MS << COUNTER_BITS))
+        time = now_ms << COUNTER_BITS
+        if time <= self.last:
+            time = self.last + 1
+        self.last = time
+        return Stamp(time, self._region, now_ms, None if time <= self._reserved else time + _RESERVED)
 
     def reserved(self, time: int) -> None:
         """It is durable that times up to this one may have been given."""

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from atoll import limits
-from atoll.api import keys
-from atoll.api.binding import GET, UPDATE, WRITE, Requested, table_name
+from atoll.api import keys, plans
+from atoll.api.binding import GET, Requested, table_name
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import keys as key_texts
-from atoll.errors import requests as texts
-from atoll.errors import values as value_texts
-from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
-from atoll.storage.engine import Snapshot, Transaction
+from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
+W = TypeVar("W", bound=writes.Write)
 
 
 async def get_item(region: Region, body: Body) -> Answer:
@@ -61,71 +57,40 @@ async def get_item(region: Region, body: Body) -> Answer:
 
 
 async def put_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body, WRITE)
-    item, wanted = body["Item"], body.get("ReturnValues")
-    size = values.check_item(item)
-    check_return_values(wanted)
-    image = _image(item, size)
-    condition = requested.condition()
-    requested.finish()
-    name, now_ms = table_name(region, body), region.clock.now_ms()
-    show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-
-    def make(tx: Transaction) -> writes.Put:
-        table = region.catalog.usable(tx, name, now_ms)
-        return put_of(table, image, condition, show_item)
-
-    put, result = await writing.execute(region, name, make)
-    outcome = writing.settle(region, put, result, "PutItem")
-    answer = write_answer(requested, put, outcome)
-    if wanted == "ALL_OLD" and outcome.old is not None:
-        answer["Attributes"] = outcome.old.fragment
+    plan = plans.put(body, body.get("ReturnValues"))
+    put, outcome = await _write(region, body, plan, "PutItem")
+    answer = write_answer(plan.requested, put, outcome)
+    _add_old_attributes(answer, body, outcome)
     return answer
 
 
 async def delete_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body, WRITE)
-    key, wanted = body["Key"], body.get("ReturnValues")
-    values.check_item(key)
-    check_return_values(wanted)
-    condition = requested.condition()
-    requested.finish()
-    name, now_ms = table_name(region, body), region.clock.now_ms()
-    show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-
-    def make(tx: Transaction) -> writes.Delete:
-        table = region.catalog.usable(tx, name, now_ms)
-        return delete_of(table, key, condition, show_item)
-
-    delete, result = await writing.execute(region, name, make)
-    outcome = writing.settle(region, delete, result, "DeleteItem")
-    answer = write_answer(requested, delete, outcome)
-    if wanted == "ALL_OLD" and outcome.old is not None:
-        answer["Attributes"] = outcome.old.fragment
+    plan = plans.delete(body, body.get("ReturnValues"))
+    delete, outcome = await _write(region, body, plan, "DeleteItem")
+    answer = write_answer(plan.requested, delete, outcome)
+    _add_old_attributes(answer, body, outcome)
     return answer
 
 
 async def update_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body, UPDATE)
-    key = body["Key"]
-    values.check_item(key)
-    update = requested.update()
-    condition = requested.condition()
-    requested.finish()
-    name, now_ms = table_name(region, body), region.clock.now_ms()
-    show_item = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-
-    def make(tx: Transaction) -> writes.Update:
-        table = region.catalog.usable(tx, name, now_ms)
-        return update_of(table, key, update, condition, show_item)
-
-    change, result = await writing.execute(region, name, make)
-    outcome = writing.settle(region, change, result, "UpdateItem")
-    answer = write_answer(requested, change, outcome)
-    attributes = _update_values(body.get("ReturnValues"), update, outcome)
+    plan = plans.update(body)
+    change, outcome = await _write(region, body, plan, "UpdateItem")
+    answer = write_answer(plan.requested, change, outcome)
+    attributes = _update_values(body.get("ReturnValues"), change.update, outcome)
     if attributes:
         answer["Attributes"] = attributes
     return answer
+
+
+async def _write(region: Region, body: Body, plan: plans.Plan[W], operation: str) -> tuple[W, writes.Outcome]:
+    name, now_ms, make = table_name(region, body), region.clock.now_ms(), plan.make
+    write, result = await writing.execute(region, name, lambda tx: make(region.catalog.usable(tx, name, now_ms)))
+    return write, writing.settle(region, write, result, operation)
+
+
+def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> None:
+    if outcome.old is not None and body.get("ReturnValues") == "ALL_OLD":
+        answer["Attributes"] = outcome.old.fragment
 
 
 def _update_values(wanted: str | None, update: UpdateExpression | None, outcome: writes.Outcome) -> Any:
@@ -138,60 +103,6 @@ def _update_values(wanted: str | None, update: UpdateExpression | None, outcome:
     if update is not None and wanted == "UPDATED_OLD" and outcome.old is not None:
         return update.touched(outcome.old.item)
     return None
-
-
-def check_return_values(wanted: str | None) -> None:
-    """Of PutItem and DeleteItem."""
-    if wanted is not None and wanted not in ("ALL_OLD", "NONE"):
-        raise texts.return_values_of_write()
-
-
-def image_of(item: values.Item) -> writes.Image:
-    """A request's Item, checked and ready to be stored."""
-    return _image(item, values.check_item(item))
-
-
-def _image(item: values.Item, size: int) -> writes.Image:
-    if size > limits.ITEM_BYTES:
-        raise value_texts.item_too_large()
-    return writes.Image(item, size, orjson.dumps(item))
-
-
-def put_of(
-    table: Table, image: writes.Image, condition: Condition | None = None, show_item: bool = False
-) -> writes.Put:
-    row_key = keys.row_key_of_item(table, image.item)
-    if condition is not None:
-        keys.check_scalars(table, condition.entered)
-    return writes.Put(table, table.keys.key_of(image.item), row_key, image, condition, show_item)
-
-
-def delete_of(
-    table: Table, key: values.Item, condition: Condition | None = None, show_item: bool = False
-) -> writes.Delete:
-    row_key = keys.row_key(table, key)
-    if condition is not None:
-        keys.check_scalars(table, condition.entered)
-    return writes.Delete(table, key, row_key, condition, show_item)
-
-
-def update_of(
-    table: Table,
-    key: values.Item,
-    update: UpdateExpression | None,
-    condition: Condition | None = None,
-    show_item: bool = False,
-) -> writes.Update:
-    row_key = keys.row_key(table, key)
-    if update is not None:
-        for name in table.keys.names:
-            if name in update.attributes:
-                raise key_texts.update_of_key(name)
-        keys.check_assigned(table, update)
-        keys.check_scalars(table, update.program.entered)
-    if condition is not None:
-        keys.check_scalars(table, condition.entered)
-    return writes.Update(table, key, row_key, update, condition, show_item)
 
 
 def write_answer(requested: Requested, write: writes.Write, outcome: writes.Outcome) -> Answer:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
 from atoll import errors, limits
-from atoll.api import items, keys
-from atoll.api.binding import GET, NO_EXPRESSIONS, UPDATE, WRITE, Requested, resolve_table, table_name
+from atoll.api import items, keys, plans
+from atoll.api.binding import GET, NO_EXPRESSIONS, Requested, resolve_table, table_name
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import MODES, Consumed, answers, read_units, written
 from atoll.database import reads, tokens, writes
@@ -148,11 +148,11 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
 def _prepare(request: Body) -> Callable[[Any], writes.Write]:
     """A write that only waits for its table; what can be checked without the table has been."""
     if "PutRequest" in request:
-        image = items.image_of(request["PutRequest"]["Item"])
+        image = plans.image_of(request["PutRequest"]["Item"])
         return lambda table: _batch_put(table, image)
     key = request["DeleteRequest"]["Key"]
     values.check_item(key)
-    return lambda table: items.delete_of(table, key)
+    return lambda table: plans.delete_of(table, key)
 
 
 def _batch_put(table: Table, image: writes.Image) -> writes.Put:
@@ -160,7 +160,7 @@ def _batch_put(table: Table, image: writes.Image) -> writes.Put:
     for name, type_ in table.keys.name_types:
         if type_ not in image.item.get(name, ()):
             raise key_texts.key_does_not_match()
-    return items.put_of(table, image)
+    return plans.put_of(table, image)
 
 
 def _refuse_repeated(row_keys: list[bytes], refusal: Callable[[], errors.ApiError]) -> None:
@@ -250,14 +250,6 @@ def _transact_response(row: Row | None, projection: Projection | None) -> Answer
 # TransactWriteItems
 
 
-class _Action(NamedTuple):
-    """One of a transaction's, which only waits for its table."""
-
-    size: int
-    """Of what the request has of it: its item or key, and its values."""
-    make: Callable[[Table], writes.Write]
-
-
 async def transact(
     region: Region,
     names: Iterable[str],
@@ -301,67 +293,18 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
-def _action(region: Region, entry: Body) -> tuple[str, str, _Action]:
-    (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _ACTIONS)
-    return table_name(region, part), part["TableName"], _ACTIONS[kind](part)
-
-
-def _put_action(part: Body) -> _Action:
-    requested = Requested(part, WRITE)
-    image, show_item = items.image_of(part["Item"]), _shows_item(part)
-    condition = requested.condition()
-    requested.finish()
-    make = partial(items.put_of, image=image, condition=condition, show_item=show_item)
-    return _Action(image.size + requested.values_size, make)
-
-
-def _update_action(part: Body) -> _Action:
-    requested = Requested(part, UPDATE)
-    key, show_item = part["Key"], _shows_item(part)
-    size = values.check_item(key)
-    update = requested.update()
-    condition = requested.condition()
-    requested.finish()
-    make = partial(items.update_of, key=key, update=update, condition=condition, show_item=show_item)
-    return _Action(size + requested.values_size, make)
-
-
-def _delete_action(part: Body) -> _Action:
-    requested = Requested(part, WRITE)
-    key, show_item = part["Key"], _shows_item(part)
-    size = values.check_item(key)
-    condition = requested.condition()
-    requested.finish()
-    make = partial(items.delete_of, key=key, condition=condition, show_item=show_item)
-    return _Action(size + requested.values_size, make)
-
-
-def _check_action(part: Body) -> _Action:
-    requested = Requested(part, WRITE)
-    key, show_item = part["Key"], _shows_item(part)
-    size = values.check_item(key)
-    condition = requested.condition()
-    requested.finish()
-    assert condition is not None  # the shape requires it
-
-    def make(table: Table) -> writes.Check:
-        row_key = keys.row_key(table, key)
-        keys.check_scalars(table, condition.entered)
-        return writes.Check(table, key, row_key, condition, show_item)
-
-    return _Action(size + requested.values_size, make)
-
-
-_ACTIONS: dict[str, Callable[[Body], _Action]] = {
-    "Put": _put_action,
-    "Update": _update_action,
-    "Delete": _delete_action,
-    "ConditionCheck": _check_action,
+_PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
+    "Put": plans.put,
+    "Update": plans.update,
+    "Delete": plans.delete,
+    "ConditionCheck": plans.check,
 }
 
 
-def _shows_item(part: Body) -> bool:
-    return part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+def _action(region: Region, entry: Body) -> tuple[str, str, plans.Plan[writes.Write]]:
+    """The table's name, the name that the request gives it, and the plan."""
+    (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
+    return table_name(region, part), part["TableName"], _PLANS[kind](part)
 
 
 def _fingerprint(body: Body) -> str:

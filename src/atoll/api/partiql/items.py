@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll import errors
-from atoll.api import items, keys
+from atoll.api import keys, plans
 from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound
 from atoll.api.partiql.select import check_columns, key_attributes, program
@@ -79,12 +79,12 @@ def write_of(one: Keyed) -> writes.Write:
     exists = tree.Function("attribute_exists", (tree.PathOperand((table.keys.names[0],)),))
     match bound.statement:
         case Inserting() as inserting:
-            image = items.image_of(item_of(inserting, bound.values))
+            image = plans.image_of(item_of(inserting, bound.values))
             absent = tree.Function("attribute_not_exists", exists.args)
-            return items.put_of(table, image, _condition((absent,), bound), bound.shows_item)
+            return plans.put_of(table, image, _condition((absent,), bound), bound.shows_item)
         case Updating(actions=actions):
             condition = _condition((exists, *one.rest), bound)
-            return items.update_of(table, key, update.compile(actions, bound.values), condition, bound.shows_item)
+            return plans.update_of(table, key, update.compile(actions, bound.values), condition, bound.shows_item)
         case Deleting():
             condition = _condition(_if_there(exists, one.rest), bound)
             return writes.Delete(table, key, one.row_key(), condition, bound.shows_item)

@@ -1,0 +1,145 @@
+"""Puts, updates, deletions and condition checks as requests state them: alone, in a batch or in a transaction.
+
+A `Plan` is checked as far as that goes without the table, in the service's order. `make` completes it with the table,
+in the transaction that commits the write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import orjson
+
+from atoll import limits
+from atoll.api import keys
+from atoll.api.binding import UPDATE, WRITE, Requested
+from atoll.database import writes
+from atoll.database.schema import Table
+from atoll.errors import keys as key_texts
+from atoll.errors import requests as texts
+from atoll.errors import values as value_texts
+from atoll.expressions.condition import Condition
+from atoll.expressions.update import Update as UpdateExpression
+from atoll.model import values
+
+Body = dict[str, Any]
+W = TypeVar("W", bound=writes.Write, covariant=True)
+
+
+class Plan(NamedTuple, Generic[W]):
+    requested: Requested
+    size: int
+    """Bytes of the item or key, and of the values of its expressions."""
+    make: Callable[[Table], W]
+
+
+def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
+    """`returns` is the ReturnValues of a single write; transactions have none."""
+    requested = Requested(body, WRITE)
+    item = body["Item"]
+    size = values.check_item(item)
+    _check_return_values(returns)
+    image = _image(item, size)
+    condition = requested.condition()
+    requested.finish()
+    show_item = _shows_item(body)
+    return Plan(requested, size + requested.values_size, lambda table: put_of(table, image, condition, show_item))
+
+
+def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
+    """`returns` is as for `put`."""
+    requested = Requested(body, WRITE)
+    key = body["Key"]
+    size = values.check_item(key)
+    _check_return_values(returns)
+    condition = requested.condition()
+    requested.finish()
+    show_item = _shows_item(body)
+    return Plan(requested, size + requested.values_size, lambda table: delete_of(table, key, condition, show_item))
+
+
+def update(body: Body) -> Plan[writes.Update]:
+    requested = Requested(body, UPDATE)
+    key = body["Key"]
+    size = values.check_item(key)
+    change = requested.update()
+    condition = requested.condition()
+    requested.finish()
+    make = partial(update_of, key=key, update=change, condition=condition, show_item=_shows_item(body))
+    return Plan(requested, size + requested.values_size, make)
+
+
+def check(body: Body) -> Plan[writes.Check]:
+    requested = Requested(body, WRITE)
+    key, show_item = body["Key"], _shows_item(body)
+    size = values.check_item(key)
+    condition = requested.condition()
+    requested.finish()
+    assert condition is not None  # the shape requires it
+
+    def make(table: Table) -> writes.Check:
+        row_key = keys.row_key(table, key)
+        keys.check_scalars(table, condition.entered)
+        return writes.Check(table, key, row_key, condition, show_item)
+
+    return Plan(requested, size + requested.values_size, make)
+
+
+def _shows_item(body: Body) -> bool:
+    return body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+
+
+def _check_return_values(wanted: str | None) -> None:
+    """Of PutItem and DeleteItem."""
+    if wanted is not None and wanted not in ("ALL_OLD", "NONE"):
+        raise texts.return_values_of_write()
+
+
+def image_of(item: values.Item) -> writes.Image:
+    """A request's Item, checked and ready to be stored."""
+    return _image(item, values.check_item(item))
+
+
+def _image(item: values.Item, size: int) -> writes.Image:
+    if size > limits.ITEM_BYTES:
+        raise value_texts.item_too_large()
+    return writes.Image(item, size, orjson.dumps(item))
+
+
+def put_of(
+    table: Table, image: writes.Image, condition: Condition | None = None, show_item: bool = False
+) -> writes.Put:
+    row_key = keys.row_key_of_item(table, image.item)
+    if condition is not None:
+        keys.check_scalars(table, condition.entered)
+    return writes.Put(table, table.keys.key_of(image.item), row_key, image, condition, show_item)
+
+
+def delete_of(
+    table: Table, key: values.Item, condition: Condition | None = None, show_item: bool = False
+) -> writes.Delete:
+    row_key = keys.row_key(table, key)
+    if condition is not None:
+        keys.check_scalars(table, condition.entered)
+    return writes.Delete(table, key, row_key, condition, show_item)
+
+
+def update_of(
+    table: Table,
+    key: values.Item,
+    update: UpdateExpression | None,
+    condition: Condition | None = None,
+    show_item: bool = False,
+) -> writes.Update:
+    row_key = keys.row_key(table, key)
+    if update is not None:
+        for name in table.keys.names:
+            if name in update.attributes:
+                raise key_texts.update_of_key(name)
+        keys.check_assigned(table, update)
+        keys.check_scalars(table, update.program.entered)
+    if condition is not None:
+        keys.check_scalars(table, condition.entered)
+    return writes.Update(table, key, row_key, update, condition, show_item)
