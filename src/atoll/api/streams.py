@@ -19,7 +19,8 @@ from typing import Any
 from atoll import limits
 from atoll.api.description import key_schema, seconds
 from atoll.database import format as fmt
-from atoll.database import shards, streams
+from atoll.database import streams
+from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import Shard
 from atoll.database.streams import StreamDescription

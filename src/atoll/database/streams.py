@@ -3,8 +3,8 @@
 Enabling begins a stream, which never changes: its label and view type are its own, and disabling ends it for good. At
 both moments all shards of the table are replaced by children (see `shards`), so a stream is a run of shard numbers of
 one log, first_shard <= number < end_shard, and no change is in two streams. What it needs to be read stands in its own
-row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `shards.trim` takes its row
-away.
+row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `maintenance.trim` takes its
+row away.
 
 To a client a shard is `shardId-`, the milliseconds of its opening in 20 digits, and its number in 8 hexadecimal ones,
 so that ids sort as the shards were opened. A change's SequenceNumber is 22 digits: 10^14 plus its number in the shard,
@@ -24,8 +24,8 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.database import changes, shards
 from atoll.database import format as fmt
+from atoll.database.log import changes, shards
 from atoll.database.region import Region
 from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, KeySchema, Shard, Stream, Table, dump, load
 from atoll.errors import streams as texts

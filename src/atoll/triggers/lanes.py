@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from atoll.database import changes, shards, streams
+from atoll.database import streams
 from atoll.database.format import ChangeRow
+from atoll.database.log import changes, shards
 from atoll.database.region import Region
 from atoll.database.schema import Shard, dump
 from atoll.database.streams import StreamDescription

@@ -20,7 +20,8 @@ from typing import Any
 
 from atoll import limits
 from atoll.database import format as fmt
-from atoll.database import shards, streams
+from atoll.database import streams
+from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import dump, load
 from atoll.errors import ApiError

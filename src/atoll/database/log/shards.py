@@ -4,8 +4,8 @@ A table's partitions divide the hashes of its partition keys among them. Each pa
 numbers the changes of its items; all changes of an item are therefore in one shard, or in a shard and its descendants.
 A shard is closed, and followed by children that share its range of hashes,
 
-    when it is 4 hours old and the table has a stream   (`rotate`: one child)
-    when the table needs more partitions                (`split`, `repartition`: several children)
+    when it is 4 hours old and the table has a stream   (`maintenance.rotate`: one child)
+    when the table needs more partitions                (`maintenance.split`, `repartition`: several children)
     when a stream begins or ends                        (`streams`: one child)
 
 so every shard belongs to one stream or to none. Partitions are never merged: a shard has at most one parent.
@@ -14,8 +14,8 @@ Numbers. Shards of a log are numbered as they are opened; the greatest number is
 takes one sequence number, which no change has, and its children go on after it: along a lineage numbers only grow.
 
 Rows. The table holds its open shards, for the writers. Each shard also has a row of its own, from which it can be read
-when it is closed, or when the table is gone. `trim` deletes changes that are 24 hours old, then closed shards without
-changes. A row says when a shard is to be looked at next, so that shards with nothing to trim cost nothing.
+when it is closed, or when the table is gone. `maintenance.trim` deletes old changes, then closed shards without changes.
+A row says when a shard is to be looked at next, so that shards with nothing to trim cost nothing.
 """
 
 from __future__ import annotations
@@ -24,21 +24,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from atoll import arns, limits
-from atoll.database import catalog, changes
+from atoll import limits
 from atoll.database import format as fmt
-from atoll.database.region import Region
+from atoll.database.log import changes
 from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, dump, load
-from atoll.errors import streams as texts
 from atoll.storage.engine import Snapshot, Transaction
-
-# The most that one call of a step does.
-ROTATED_TABLES = 10
-TRIMMED_SHARDS = 100
-TRIMMED_CHANGES = 500
-
-TRIM_INTERVAL_MS = 60_000
-"""A shard is looked at this often at most, so changes live up to that much longer."""
 
 
 @lru_cache(maxsize=4096)
@@ -168,109 +158,3 @@ def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
     """The table with as many partitions as its throughput and size need, or those it has, if they are more."""
     size = tx.tally(fmt.bytes_counter(table.space))
     return follow(tx, table, divide(table.shards, partitions(table, size)), now_ms)
-
-
-# Steps
-
-
-def rotate(tx: Transaction, region: Region, now_ms: int) -> int | None:
-    """Close the shards of streams that are 4 hours old."""
-    wakes = []
-    rotated = 0
-    for table in region.catalog.tables(tx):
-        if table.stream is None or not table.stream.enabled or table.status == "DELETING":
-            continue
-        if table.oldest_shard_ms + limits.STREAM_ROTATION_MS <= now_ms:
-            if rotated == ROTATED_TABLES:
-                return now_ms
-            rotated += 1
-            old = [(s, 1) for s in table.shards if s.opened_ms + limits.STREAM_ROTATION_MS <= now_ms]
-            table = follow(tx, table, old, now_ms)
-            catalog.save(tx, table)
-        wakes.append(table.oldest_shard_ms + limits.STREAM_ROTATION_MS)
-    return min(wakes, default=None)
-
-
-def split(tx: Transaction, region: Region, now_ms: int) -> int | None:
-    """Give tables that have grown the partitions that their size needs. Only writes make them grow, never time."""
-    for table in region.catalog.tables(tx):
-        size = tx.tally(fmt.bytes_counter(table.space))
-        if size > len(table.shards) * limits.PARTITION_BYTES and table.status != "DELETING":
-            catalog.save(tx, repartition(tx, table, now_ms))
-    return None
-
-
-def trim(tx: Transaction, region: Region, now_ms: int) -> int | None:
-    """Delete what is 24 hours old: changes, then closed shards, then streams."""
-    left = TRIMMED_CHANGES
-    due = [(key, *fmt.parse_due(key)) for key, _ in tx.scan(*fmt.DUE, limit=TRIMMED_SHARDS)]
-    for key, due_ms, row in due:
-        if due_ms > now_ms:
-            return due_ms
-        if left <= 0:
-            return now_ms
-        tx.delete(key)
-        if not row.startswith(fmt.SHARDS[0]):
-            tx.delete(row)
-            continue
-        deleted, next_ms = _trim(tx, *fmt.parse_shard_key(row), now_ms, left)
-        left -= deleted
-        if next_ms is None:
-            tx.delete(row)
-        else:
-            tx.put(fmt.due_key(next_ms, row), b"")
-    return now_ms if due else None
-
-
-def _trim(tx: Transaction, log_space: int, number: int, now_ms: int, limit: int) -> tuple[int, int | None]:
-    """How many changes were deleted, and when to come again; never, if the shard is over."""
-    horizon_ms = now_ms - limits.STREAM_RETENTION_MS
-    deleted = 0
-    for sequence, change in changes.read(tx, log_space, number, 0):
-        if change.written_ms > horizon_ms:
-            return deleted, max(change.written_ms + limits.STREAM_RETENTION_MS, now_ms + TRIM_INTERVAL_MS)
-        if deleted == limit:
-            return deleted, now_ms
-        tx.delete(fmt.change_key(log_space, number, sequence))
-        deleted += 1
-    shard = find(tx, log_space, number)
-    if shard is None:
-        return deleted, None
-    if shard.closed_ms is None:
-        return deleted, now_ms + limits.STREAM_RETENTION_MS
-    return deleted, shard.closed_ms + limits.STREAM_RETENTION_MS if shard.closed_ms > horizon_ms else None
-
-
-# By hand, for those who test their consumers. `name` is a table's name, its ARN or a stream's.
-
-
-def force_rotate(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:
-    """Close all open shards; each gets a child."""
-    table = follow_all(tx, _named(tx, region, name, now_ms), now_ms)
-    catalog.save(tx, table)
-    return table
-
-
-def force_split(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:
-    """Close all open shards; each gets two children."""
-    table = _named(tx, region, name, now_ms)
-    table = follow(tx, table, [(shard, 2) for shard in table.shards], now_ms)
-    catalog.save(tx, table)
-    return table
-
-
-def force_trim(tx: Transaction, region: Region, name: str, now_ms: int, *, limit: int = 5_000) -> bool:
-    """Delete changes as if they were 24 hours old. Returns whether there are more of them."""
-    log_space = _named(tx, region, name, now_ms).log_space
-    rows = [key for key, _ in tx.scan(*fmt.space_range(log_space), limit=limit)]
-    for row in rows:
-        tx.delete(row)
-    return len(rows) == limit
-
-
-def _named(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:
-    arn = arns.parse(name)
-    table = region.catalog.described(tx, name if arn is None else arn.table, now_ms)
-    if table.stream is None:
-        raise texts.no_stream(name)
-    return table
