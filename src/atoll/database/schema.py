@@ -281,14 +281,6 @@ class Table:
             return lambda item: prefix + partition(item)
         return lambda item: prefix + partition(item) + sort(item)
 
-    @cached_property
-    def logged_images(self) -> tuple[bool, bool]:
-        """Whether the change log keeps what an item was, and what it became. Nobody but a stream asks for it, and a
-        stream never shows what was written before it."""
-        if self.stream is None or not self.stream.enabled:
-            return False, False
-        return self.stream.view_type in OLD_VIEWS, self.stream.view_type in NEW_VIEWS
-
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """Where the changes of this item go: the counter that numbers them, and what their keys begin with."""
         logs = self._logs

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from atoll import arns, limits
-from atoll.database import catalog
+from atoll.database import catalog, deletion
 from atoll.database import format as fmt
-from atoll.database.log import changes, shards
+from atoll.database.log import changes, retention, shards
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import streams as texts
@@ -17,7 +17,10 @@ TRIMMED_SHARDS = 100
 TRIMMED_CHANGES = 500
 
 TRIM_INTERVAL_MS = 60_000
-"""A shard is looked at this often at most, so changes live up to that much longer."""
+"""A shard is looked at this often at most, so changes stay up to that much longer."""
+
+LOOK_MS = limits.STREAM_RETENTION_MS
+"""A shard is looked at this often at least, so a shorter retention takes effect within that time."""
 
 
 # Steps
@@ -51,9 +54,12 @@ def split(tx: Transaction, region: Region, now_ms: int) -> int | None:
 
 
 def trim(tx: Transaction, region: Region, now_ms: int) -> int | None:
-    """Delete what is 24 hours old: changes, then closed shards, then streams."""
+    """Delete what no reader needs any more: changes, then closed shards; and streams that are over."""
     left = TRIMMED_CHANGES
     due = [(key, *fmt.parse_due(key)) for key, _ in tx.scan(*fmt.DUE, limit=TRIMMED_SHARDS)]
+    if not due or due[0][1] > now_ms:
+        return due[0][1] if due else None
+    keep_ms = {table.log_space: retention.of(table).keep_ms for table in region.catalog.tables(tx)}
     for key, due_ms, row in due:
         if due_ms > now_ms:
             return due_ms
@@ -63,22 +69,30 @@ def trim(tx: Transaction, region: Region, now_ms: int) -> int | None:
         if not row.startswith(fmt.SHARDS[0]):
             tx.delete(row)
             continue
-        deleted, next_ms = _trim(tx, *fmt.parse_shard_key(row), now_ms, left)
+        log_space, number = fmt.parse_shard_key(row)
+        if log_space in keep_ms:
+            deleted, next_ms = _trim(tx, log_space, number, keep_ms[log_space], now_ms, left)
+        elif (over_ms := deletion.due_ms(tx, log_space)) > now_ms:  # the table is gone, its log is not
+            deleted, next_ms = 0, over_ms
+        else:
+            deleted, next_ms = _trim(tx, log_space, number, 0, now_ms, left)
         left -= deleted
         if next_ms is None:
             tx.delete(row)
         else:
-            tx.put(fmt.due_key(next_ms, row), b"")
-    return now_ms if due else None
+            tx.put(fmt.due_key(min(next_ms, now_ms + LOOK_MS), row), b"")
+    return now_ms
 
 
-def _trim(tx: Transaction, log_space: int, number: int, now_ms: int, limit: int) -> tuple[int, int | None]:
+def _trim(
+    tx: Transaction, log_space: int, number: int, keep_ms: int, now_ms: int, limit: int
+) -> tuple[int, int | None]:
     """How many changes were deleted, and when to come again; never, if the shard is over."""
-    horizon_ms = now_ms - limits.STREAM_RETENTION_MS
+    horizon_ms = now_ms - keep_ms
     deleted = 0
     for sequence, change in changes.read(tx, log_space, number, 0):
         if change.written_ms > horizon_ms:
-            return deleted, max(change.written_ms + limits.STREAM_RETENTION_MS, now_ms + TRIM_INTERVAL_MS)
+            return deleted, max(change.written_ms + keep_ms, now_ms + TRIM_INTERVAL_MS)
         if deleted == limit:
             return deleted, now_ms
         tx.delete(fmt.change_key(log_space, number, sequence))
@@ -87,8 +101,8 @@ def _trim(tx: Transaction, log_space: int, number: int, now_ms: int, limit: int)
     if shard is None:
         return deleted, None
     if shard.closed_ms is None:
-        return deleted, now_ms + limits.STREAM_RETENTION_MS
-    return deleted, shard.closed_ms + limits.STREAM_RETENTION_MS if shard.closed_ms > horizon_ms else None
+        return deleted, now_ms + keep_ms
+    return deleted, shard.closed_ms + keep_ms if shard.closed_ms > horizon_ms else None
 
 
 # By hand, for those who test their consumers. `name` is a table's name, its ARN or a stream's.

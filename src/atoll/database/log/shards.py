@@ -14,8 +14,9 @@ Numbers. Shards of a log are numbered as they are opened; the greatest number is
 takes one sequence number, which no change has, and its children go on after it: along a lineage numbers only grow.
 
 Rows. The table holds its open shards, for the writers. Each shard also has a row of its own, from which it can be read
-when it is closed, or when the table is gone. `maintenance.trim` deletes old changes, then closed shards without changes.
-A row says when a shard is to be looked at next, so that shards with nothing to trim cost nothing.
+when it is closed, or when the table is gone. `maintenance.trim` deletes old changes, then closed
+shards without changes. A row says when a shard is to be looked at next, so that shards with nothing to trim cost
+nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from functools import lru_cache
 
 from atoll import limits
 from atoll.database import format as fmt
-from atoll.database.log import changes
 from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, dump, load
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -46,20 +46,6 @@ def listed(snapshot: Snapshot, log_space: int, first: int, end: int, *, limit: i
     """Shards with first <= number < end that are not wholly trimmed: parents come before their children."""
     for _, stored in snapshot.scan(fmt.shard_key(log_space, first), fmt.shard_key(log_space, end), limit=limit):
         yield parse(stored)
-
-
-def end_sequence(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
-    """The number after that of the last change. A closed shard gets none with it or after it."""
-    if shard.last_sequence is not None:
-        return shard.last_sequence
-    return snapshot.number(fmt.sequence_counter(log_space, shard.number)) + 1
-
-
-def first_sequence(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
-    """The number of the oldest change that is not trimmed, or the one at which the shard ends."""
-    for sequence, _ in changes.read(snapshot, log_space, shard.number, shard.first_sequence, limit=1):
-        return sequence
-    return end_sequence(snapshot, log_space, shard)
 
 
 def next_number(table: Table) -> int:
@@ -100,7 +86,7 @@ def divide(shards: Iterable[Shard], count: int) -> list[tuple[Shard, int]]:
 def open_first(tx: Transaction, table: Table, now_ms: int) -> Table:
     """The shards of a new table."""
     whole = Shard(0, None, 0, HASHES - 1, now_ms, 1)
-    shards = tuple(_open(tx, table.log_space, s) for s in _pieces(whole, partitions(table, 0), 0))
+    shards = tuple(_open(tx, table, s) for s in _pieces(whole, partitions(table, 0), 0))
     return replace(table, shards=shards)
 
 
@@ -118,7 +104,7 @@ def follow(tx: Transaction, table: Table, closing: Iterable[tuple[Shard, int]], 
             opened_ms=max(now_ms, shard.opened_ms),
             first_sequence=last + 1,
         )
-        opened += (_open(tx, table.log_space, s) for s in _pieces(child, count, number))
+        opened += (_open(tx, table, s) for s in _pieces(child, count, number))
         number += count
         closed.add(shard.number)
     kept = [shard for shard in table.shards if shard.number not in closed]
@@ -146,7 +132,8 @@ def _pieces(shard: Shard, count: int, number: int) -> Iterator[Shard]:
         yield replace(shard, number=number + i, first_hash=bounds[i], last_hash=bounds[i + 1] - 1)
 
 
-def _open(tx: Transaction, log_space: int, shard: Shard) -> Shard:
+def _open(tx: Transaction, table: Table, shard: Shard) -> Shard:
+    log_space = table.log_space
     row = fmt.shard_key(log_space, shard.number)
     tx.put(row, dump(shard))
     tx.put(fmt.due_key(shard.opened_ms + limits.STREAM_RETENTION_MS, row), b"")
