@@ -169,9 +169,10 @@ async def get_records(region: Region, body: Body) -> Answer:
         if stored_shard is None:
             raise texts.trimmed()
         shard = shards.parse(stored_shard)
-        if not description.scope(now_ms).shows(shard):
+        scope = description.scope(now_ms)
+        if not scope.shows(shard):
             raise texts.trimmed()
-        return streams.read(snapshot, region.name, description, shard, iterator.position, limit, now_ms)
+        return streams.read(snapshot, region.name, description, scope, shard, iterator.position, limit)
 
     page = await region.read(read)
     for record in page.records:

@@ -169,7 +169,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of partition-key hashes whose changes are numbered together; see `shards`."""
+    """A range of partition-key hashes whose changes are numbered together; see `log.shards`."""
 
     number: int
     parent: int | None

@@ -1,7 +1,7 @@
 """Streams: what a client may see of a change log, for a while.
 
 Enabling begins a stream, which never changes: its label and view type are its own, and disabling ends it for good. At
-both moments all shards of the table are replaced by children (see `shards`), so a stream is a run of shard numbers of
+both moments all shards of the table are replaced by children (see `log.shards`), so a stream is a run of shard numbers of
 one log, first_shard <= number < end_shard, and no change is in two streams. What it needs to be read stands in its own
 row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `maintenance.trim` takes its
 row away.
@@ -255,15 +255,15 @@ def read(
     snapshot: Snapshot,
     region_name: str,
     description: StreamDescription,
+    scope: Scope,
     shard: Shard,
     position: int,
     limit: int,
-    now_ms: int,
 ) -> Page:
     """Up to `limit` records or 1 MB. Raises if the change at `position` has been trimmed."""
     records: list[dict[str, Any]] = []
     size = 0
-    reading = cursor.Reading(snapshot, description.scope(now_ms), shard, position, limit=limit)
+    reading = cursor.Reading(snapshot, scope, shard, position, limit=limit)
     for sequence, change in reading:
         if reading.missed:
             break

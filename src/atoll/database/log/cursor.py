@@ -144,28 +144,33 @@ class Reading:
         return self.shard.last_sequence is not None and self.position >= self.shard.last_sequence
 
     def __iter__(self) -> Iterator[tuple[int, fmt.ChangeRow]]:
-        log_space, number = self._scope.log_space, self.shard.number
-        rows = changes.read(self._snapshot, log_space, number, self.position, limit=self._limit)
-        first = next(rows, None)
-        if first is not None and first[1].written_ms <= self._scope.horizon_ms:
-            start = _search(self._snapshot, self._scope, self.shard, first[0] + 1, self._scope.horizon_ms + 1)
-            rows = changes.read(self._snapshot, log_space, number, start, limit=self._limit)
-            first = next(rows, None)
-        if first is None:
-            self._skip(end(self._snapshot, log_space, self.shard))
-            return
-        self._skip(first[0])
-        if self._end is not None and first[0] >= self._end:
-            return
-        yield first
-        self.position += 1
-        for row in rows:
-            if row[0] != self.position:
-                self._skip(row[0])
-            if self._end is not None and row[0] >= self._end:
+        rows = self._rows(self.position)
+        row = next(rows, None)
+        if row is not None and fmt.parse_change(row[1]).written_ms <= self._scope.horizon_ms:
+            hidden = int.from_bytes(row[0][8:16], "big")
+            start = _search(self._snapshot, self._scope, self.shard, hidden + 1, self._scope.horizon_ms + 1)
+            rows = self._rows(start)
+            row = next(rows, None)
+        if row is None:
+            self._skip(end(self._snapshot, self._scope.log_space, self.shard))
+        position, stop = self.position, self._end
+        while row is not None:
+            key, stored = row
+            sequence = int.from_bytes(key[8:16], "big")
+            if sequence != position:
+                self._skip(sequence)
+                position = self.position
+            if stop is not None and sequence >= stop:
                 return
-            yield row
-            self.position += 1
+            yield sequence, fmt.parse_change(stored)
+            position += 1
+            self.position = position
+            row = next(rows, None)
+
+    def _rows(self, start: int) -> Iterator[tuple[bytes, bytes]]:
+        log_space, number = self._scope.log_space, self.shard.number
+        first, last = fmt.change_key(log_space, number, start), fmt.change_key(log_space, number + 1, 0)
+        return self._snapshot.scan(first, last, limit=self._limit)
 
     def _skip(self, to: int) -> None:
         if self._end is not None:
