@@ -24,7 +24,8 @@ from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.clock import Clock, ManualClock, SkewedClock, Stamp, SystemClock
-from atoll.database import backfill, deletion, shards, tokens, ttl
+from atoll.database import backfill, deletion, tokens, ttl
+from atoll.database.log import maintenance
 from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as texts
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
@@ -92,9 +93,9 @@ STEPS: tuple[Step, ...] = (
     tokens.forget,
     ttl.build,
     ttl.delete_expired,
-    shards.rotate,
-    shards.split,
-    shards.trim,
+    maintenance.rotate,
+    maintenance.split,
+    maintenance.trim,
     deletion.sweep,
 )
 

@@ -10,14 +10,22 @@ import pytest
 
 from atoll.api import items, multi, streams, tables, ttl
 from atoll.clock import ManualClock
-from atoll.database import deletion, shards
+from atoll.database import deletion
 from atoll.database import ttl as ttl_steps
+from atoll.database.log import maintenance
 from atoll.database.region import Region, Settings
 from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
 
 START_MS = 1_800_000_000_000
-STEPS = (shards.rotate, shards.split, shards.trim, ttl_steps.build, ttl_steps.delete_expired, deletion.sweep)
+STEPS = (
+    maintenance.rotate,
+    maintenance.split,
+    maintenance.trim,
+    ttl_steps.build,
+    ttl_steps.delete_expired,
+    deletion.sweep,
+)
 
 Item = dict[str, Any]
 

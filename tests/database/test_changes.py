@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from atoll.database import changes
 from atoll.database.format import ChangeRow
+from atoll.database.log import changes
 
 
 def logged(world: Any) -> list[ChangeRow]:

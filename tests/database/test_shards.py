@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoll.api import streams, tables
-from atoll.database import catalog, shards
+from atoll.database import catalog
 from atoll.database import format as fmt
+from atoll.database.log import maintenance, shards
 from atoll.database.schema import HASHES, Shard
 from atoll.errors import ApiError
 
@@ -65,7 +66,7 @@ def test_a_stream_rotates_every_four_hours(world: Any) -> None:
     world.put("a", 1)
     world.pass_time(4 * HOUR_MS - 1)
     assert len(world.shards(arn)) == 1
-    assert world.step(shards.rotate) == world.clock.now_ms() + 1
+    assert world.step(maintenance.rotate) == world.clock.now_ms() + 1
     world.pass_time(1)
     world.put("a", 2)
     parent, child = world.shards(arn)
@@ -82,7 +83,7 @@ def test_a_stream_rotates_every_four_hours(world: Any) -> None:
 def test_a_table_without_a_stream_does_not_rotate(world: Any) -> None:
     world.create(view=None)
     before = world.table().shards
-    assert world.step(shards.rotate) is None
+    assert world.step(maintenance.rotate) is None
     world.pass_time(10 * HOUR_MS)
     assert world.table().shards == before
 
@@ -93,7 +94,7 @@ def test_iterators_on_a_closed_shard_come_to_its_end(world: Any) -> None:
     [arn] = world.arns()
     [shard] = [s["ShardId"] for s in world.shards(arn)]
     before = world.iterator(arn, shard, "LATEST")
-    world.by_hand(shards.force_rotate, arn)
+    world.by_hand(maintenance.force_rotate, arn)
     assert world.records(before) == ([], None)
     assert world.records(world.iterator(arn, shard, "LATEST")) == ([], None)
     ending = world.shards(arn)[0]["SequenceNumberRange"]["EndingSequenceNumber"]
@@ -108,7 +109,7 @@ def test_a_split_divides_the_items_of_its_parent(world: Any) -> None:
     [arn] = world.arns()
     for i in range(40):
         world.put(f"k{i}")
-    world.by_hand(shards.force_split, "Things")
+    world.by_hand(maintenance.force_split, "Things")
     for i in range(40):
         world.delete(f"k{i}")
     parent, *children = world.shards(arn)
@@ -145,7 +146,7 @@ def test_shards_are_described_in_pages(world: Any) -> None:
     [arn] = world.arns()
     for _ in range(3):
         world.clock.advance(1)
-        world.by_hand(shards.force_rotate, arn)
+        world.by_hand(maintenance.force_rotate, arn)
     page = world.describe(arn, Limit=5)
     assert len(page["Shards"]) == 5
     rest = world.describe(arn, ExclusiveStartShardId=page["LastEvaluatedShardId"])
@@ -203,7 +204,7 @@ def test_a_quiet_shard_that_is_trimmed_stays_open(world: Any) -> None:
 
 
 def test_trimming_does_a_little_at_a_time(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "TRIMMED_CHANGES", 10)
+    monkeypatch.setattr(maintenance, "TRIMMED_CHANGES", 10)
     world.create(view=None)
     for i in range(25):
         world.put("a", i)
@@ -211,7 +212,7 @@ def test_trimming_does_a_little_at_a_time(world: Any, monkeypatch: pytest.Monkey
     log = fmt.space_range(world.table().log_space)
     left = []
     for _ in range(3):
-        assert world.step(shards.trim) is not None
+        assert world.step(maintenance.trim) is not None
         left.append(world.read(lambda snapshot: len(list(snapshot.scan(*log)))))
     assert left == [15, 5, 0]
 
@@ -222,7 +223,7 @@ def test_trimming_by_hand_makes_iterators_fail(world: Any) -> None:
     [arn] = world.arns()
     [shard] = [s["ShardId"] for s in world.shards(arn)]
     iterator = world.iterator(arn, shard)
-    assert world.by_hand(shards.force_trim, arn) is False
+    assert world.by_hand(maintenance.force_trim, arn) is False
     with pytest.raises(ApiError) as caught:
         world.records(iterator)
     assert caught.value.code == "TrimmedDataAccessException"
@@ -234,7 +235,7 @@ def test_nothing_is_left_of_a_table_a_day_after_its_deletion(world: Any) -> None
     world.set_ttl()
     for i in range(20):
         world.put(f"k{i}", expires={"N": "1900000000"})
-    world.by_hand(shards.force_split, "Things")
+    world.by_hand(maintenance.force_split, "Things")
     world.pass_time(9 * HOUR_MS)
     world.disable_stream()
     world.enable_stream()
@@ -255,6 +256,6 @@ def test_a_thousand_tables_with_nothing_due_cost_no_writes(world: Any) -> None:
 
     world.transact(copy)
     before = world.region.engine.snapshot()
-    for step in (shards.rotate, shards.split, shards.trim):
+    for step in (maintenance.rotate, maintenance.split, maintenance.trim):
         world.step(step)
     assert world.region.engine.snapshot() == before

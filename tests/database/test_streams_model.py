@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from atoll.api import items, multi, tables
-from atoll.database import shards, ttl
+from atoll.database import ttl
+from atoll.database.log import maintenance
 
 HOUR_MS = 3600 * 1000
 Key = tuple[str, str]
@@ -162,9 +163,9 @@ class History:
         """Something happens to the shards."""
         choice = self.rng.randrange(6)
         if choice == 0 and len(self.world.table().shards) < 12:
-            self.world.by_hand(shards.force_split, "Things")
+            self.world.by_hand(maintenance.force_split, "Things")
         elif choice == 1:
-            self.world.by_hand(shards.force_rotate, "Things")
+            self.world.by_hand(maintenance.force_rotate, "Things")
         elif choice == 2:
             self.end_stream()
         elif choice == 3:

@@ -8,7 +8,7 @@ from typing import Any
 
 from atoll.api import items, streams, tables
 from atoll.clock import ManualClock
-from atoll.database import shards
+from atoll.database.log import maintenance
 from atoll.database.region import Region
 from atoll.storage.sqlite import SQLiteEngine
 
@@ -42,7 +42,7 @@ def test_numbers_and_iterators_survive(tmp_path: Path) -> None:
         iterator = (await streams.get_shard_iterator(region, asked))["ShardIterator"]
         page = await streams.get_records(region, {"ShardIterator": iterator})
         now_ms = region.clock.now_ms()
-        await region.transact(lambda tx: shards.force_rotate(tx, region, arn, now_ms))
+        await region.transact(lambda tx: maintenance.force_rotate(tx, region, arn, now_ms))
         await region.engine.close()
         return arn, page["Records"], page["NextShardIterator"]
 

@@ -13,7 +13,7 @@ import pytest
 
 from atoll.api import functions as api
 from atoll.clock import ManualClock
-from atoll.database import shards
+from atoll.database.log import maintenance
 from atoll.database.region import Region, Settings
 from atoll.node import run_due
 from atoll.storage.memory import MemoryEngine
@@ -106,10 +106,10 @@ class World:
         return str(answer["UUID"])
 
     async def split(self, table: str = "users") -> None:
-        await self.region.transact(lambda tx: shards.force_split(tx, self.region, table, self.clock.now_ms()))
+        await self.region.transact(lambda tx: maintenance.force_split(tx, self.region, table, self.clock.now_ms()))
 
     async def rotate(self, table: str = "users") -> None:
-        await self.region.transact(lambda tx: shards.force_rotate(tx, self.region, table, self.clock.now_ms()))
+        await self.region.transact(lambda tx: maintenance.force_rotate(tx, self.region, table, self.clock.now_ms()))
 
     async def advance(self, ms: int) -> None:
         """Let time pass, stopping whenever something is due."""

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.api import functions as api
-from atoll.database import shards
+from atoll.database.log import maintenance
 from atoll.errors import ApiError
 from atoll.triggers.batches import Outcome
 from atoll.triggers.functions import Functions
@@ -124,7 +124,7 @@ class TestDelivery:
         async def tell() -> None:
             arn = await world.table()
             await world.put("trimmed")
-            await world.region.transact(lambda tx: shards.force_trim(tx, world.region, "users", START_MS))
+            await world.region.transact(lambda tx: maintenance.force_trim(tx, world.region, "users", START_MS))
             await world.put("there")
             await world.map(arn)
             await world.triggers.settle()
@@ -231,7 +231,7 @@ class TestShards:
             world.functions.behaviours["f"] = fail
             await world.put("b")
             await world.triggers.settle()
-            await world.region.transact(lambda tx: shards.force_trim(tx, world.region, "users", START_MS))
+            await world.region.transact(lambda tx: maintenance.force_trim(tx, world.region, "users", START_MS))
             world.functions.behaviours["f"] = lambda event: None
             world.restart()
             await world.put("c")

@@ -22,7 +22,8 @@ from typing import Any, Protocol
 
 from atoll import arns
 from atoll.clock import Clock, ManualClock, SkewedClock
-from atoll.database import shards, streams
+from atoll.database import streams
+from atoll.database.log import maintenance
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import admin as texts
@@ -91,17 +92,17 @@ async def move_clock(server: Server, body: Body) -> Body:
 
 
 async def rotate(server: Server, body: Body) -> Body:
-    return await _reshard(server, body, shards.force_rotate)
+    return await _reshard(server, body, maintenance.force_rotate)
 
 
 async def split(server: Server, body: Body) -> Body:
-    return await _reshard(server, body, shards.force_split)
+    return await _reshard(server, body, maintenance.force_split)
 
 
 async def trim(server: Server, body: Body) -> Body:
     region, name = _stream(server, body)
     now_ms = region.clock.now_ms()
-    while await region.transact(partial(shards.force_trim, region=region, name=name, now_ms=now_ms)):
+    while await region.transact(partial(maintenance.force_trim, region=region, name=name, now_ms=now_ms)):
         pass
     await server.settle()
     return {}

@@ -19,7 +19,9 @@ from typing import Any
 from atoll import limits
 from atoll.api.description import key_schema, seconds
 from atoll.database import format as fmt
-from atoll.database import shards, streams
+from atoll.database import streams
+from atoll.database.log import cursor, shards
+from atoll.database.log.cursor import Scope
 from atoll.database.region import Region
 from atoll.database.schema import Shard
 from atoll.database.streams import StreamDescription
@@ -67,7 +69,7 @@ async def describe_stream(region: Region, body: Body) -> Answer:
 
     def read(snapshot: Snapshot) -> tuple[StreamDescription, list[Shard]]:
         description = streams.find(snapshot, region, arn, now_ms)
-        found = streams.shards_of(snapshot, description, after=after)
+        found = streams.shards_of(snapshot, description, now_ms, after=after)
         if "ShardId" in chosen:
             parent = streams.parse_shard_id(chosen["ShardId"])
             found = (shard for shard in found if shard.parent == parent and parent is not None)
@@ -111,20 +113,20 @@ async def get_shard_iterator(region: Region, body: Body) -> Answer:
     if number is not None and not wants_number:
         raise texts.sequence_number_unexpected()
 
-    def position(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
+    def position(snapshot: Snapshot, scope: Scope, shard: Shard) -> int:
         if number is not None:
-            return streams.position_at(snapshot, log_space, shard, number, after=kind == "AFTER_SEQUENCE_NUMBER")
+            return streams.position_at(snapshot, scope, shard, number, after=kind == "AFTER_SEQUENCE_NUMBER")
         if kind == "AT_TIMESTAMP":
-            return streams.position_at_time(snapshot, log_space, shard, at_ms)
+            return cursor.at_time(snapshot, scope, shard, at_ms)
         if kind == "LATEST":
-            return shards.end_sequence(snapshot, log_space, shard)
-        return shards.first_sequence(snapshot, log_space, shard)
+            return cursor.end(snapshot, scope.log_space, shard)
+        return cursor.oldest(snapshot, scope, shard)
 
     def read(snapshot: Snapshot) -> Iterator:
         description = streams.find(snapshot, region, arn, now_ms)
-        shard = streams.find_shard(snapshot, description, body["ShardId"])
-        log_space = description.log_space
-        return Iterator(arn, log_space, shard.number, position(snapshot, log_space, shard), now_ms, reader)
+        shard = streams.find_shard(snapshot, description, body["ShardId"], now_ms)
+        scope = description.scope(now_ms)
+        return Iterator(arn, scope.log_space, shard.number, position(snapshot, scope, shard), now_ms, reader)
 
     return {"ShardIterator": (await region.read(read)).token()}
 
@@ -167,7 +169,10 @@ async def get_records(region: Region, body: Body) -> Answer:
         if stored_shard is None:
             raise texts.trimmed()
         shard = shards.parse(stored_shard)
-        return streams.read(snapshot, region.name, description, shard, iterator.position, limit)
+        scope = description.scope(now_ms)
+        if not scope.shows(shard):
+            raise texts.trimmed()
+        return streams.read(snapshot, region.name, description, scope, shard, iterator.position, limit)
 
     page = await region.read(read)
     for record in page.records:

@@ -11,7 +11,8 @@ from atoll.api import definitions, table_rules
 from atoll.api.binding import table_name
 from atoll.api.description import describe
 from atoll.capacity import throttling
-from atoll.database import catalog, deletion, shards, streams
+from atoll.database import catalog, deletion, streams
+from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
 from atoll.errors import tables as texts

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from atoll import limits
 from atoll.clock import Stamp
 from atoll.database import format as fmt
 from atoll.database import streams
+from atoll.database.log import retention
 from atoll.database.region import Region
 from atoll.database.schema import Table, dump, load
 from atoll.database.walk import piece
-from atoll.storage.engine import Transaction
+from atoll.storage.engine import Snapshot, Transaction
 
 SWEEP_ROWS = 1_000
 
@@ -28,7 +28,7 @@ class Garbage:
 
 
 def drop(tx: Transaction, table: Table, now_ms: int) -> None:
-    """Take the table out of the catalog. Its log stays readable for a day."""
+    """Take the table out of the catalog. Its log stays as long as its readers need it."""
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
     tx.add_number(fmt.GENERATION, 1)
@@ -40,11 +40,20 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     for space in spaces:
         tx.delete(fmt.backfill_key(space))
         discard(tx, space, now_ms)
-    discard(tx, table.log_space, now_ms + limits.STREAM_RETENTION_MS)
+    discard(tx, table.log_space, now_ms + retention.of(table).keep_ms)
 
 
 def discard(tx: Transaction, space: int, due_ms: int, collections: str = "") -> None:
     tx.put(fmt.garbage_key(space), dump(Garbage(space, due_ms, collections)))
+
+
+def due_ms(snapshot: Snapshot, space: int) -> int:
+    """When a discarded space is to be deleted; 0 if it has been."""
+    stored = snapshot.get(fmt.garbage_key(space))
+    if stored is None:
+        return 0
+    garbage: Garbage = load(Garbage, stored)
+    return garbage.due_ms
 
 
 def finish_deletions(tx: Transaction, region: Region, stamp: Stamp) -> int | None:

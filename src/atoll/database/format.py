@@ -26,8 +26,8 @@ a parallel scan's segments are ranges of the hash.
     index row   size 4, projected attributes (JSON of the wire form)
     change row  version time 8, millisecond 8 (when this region wrote it, which may be long after the version's time),
                 cause 1, region length 1, then 4 each: keys' size, old size, new size, keys' length, old length;
-                region, keys, old image, new image (JSON; absent ones have size 0, those that no stream
-                shows only have length 0)
+                region, keys, old image, new image (JSON; absent ones have size 0, those that no reader
+                needs only have length 0)
 
 Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
 
@@ -248,7 +248,7 @@ def entry_row(size: int, json: bytes) -> bytes:
 
 @dataclass(slots=True)
 class ChangeRow:
-    """A stored change; images are JSON, None where there is none. They are kept only if a stream shows them."""
+    """A stored change; images are JSON, None where there is none. They are kept only if a reader needs them."""
 
     time: int
     region: str

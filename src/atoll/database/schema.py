@@ -169,7 +169,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of partition-key hashes whose changes are numbered together; see `shards`."""
+    """A range of partition-key hashes whose changes are numbered together; see `log.shards`."""
 
     number: int
     parent: int | None
@@ -285,14 +285,6 @@ class Table:
         if not self.keys.sort:
             return lambda item: prefix + partition(item)
         return lambda item: prefix + partition(item) + sort(item)
-
-    @cached_property
-    def logged_images(self) -> tuple[bool, bool]:
-        """Whether the change log keeps what an item was, and what it became. Nobody but a stream asks for it, and a
-        stream never shows what was written before it."""
-        if self.stream is None or not self.stream.enabled:
-            return False, False
-        return self.stream.view_type in OLD_VIEWS, self.stream.view_type in NEW_VIEWS
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """Where the changes of this item go: the counter that numbers them, and what their keys begin with."""

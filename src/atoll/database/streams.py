@@ -1,10 +1,10 @@
 """Streams: what a client may see of a change log, for a while.
 
 Enabling begins a stream, which never changes: its label and view type are its own, and disabling ends it for good. At
-both moments all shards of the table are replaced by children (see `shards`), so a stream is a run of shard numbers of
+both moments all shards of the table are replaced by children (see `log.shards`), so a stream is a run of shard numbers of
 one log, first_shard <= number < end_shard, and no change is in two streams. What it needs to be read stands in its own
-row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `shards.trim` takes its row
-away.
+row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `maintenance.trim` takes its
+row away.
 
 To a client a shard is `shardId-`, the milliseconds of its opening in 20 digits, and its number in 8 hexadecimal ones,
 so that ids sort as the shards were opened. A change's SequenceNumber is 22 digits: 10^14 plus its number in the shard,
@@ -24,8 +24,9 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.database import changes, shards
 from atoll.database import format as fmt
+from atoll.database.log import cursor, shards
+from atoll.database.log.cursor import Scope
 from atoll.database.region import Region
 from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, KeySchema, Shard, Stream, Table, dump, load
 from atoll.errors import streams as texts
@@ -60,6 +61,10 @@ class StreamDescription:
 
     def has(self, shard_number: int) -> bool:
         return self.first_shard <= shard_number and (self.end_shard is None or shard_number < self.end_shard)
+
+    def scope(self, now_ms: int) -> Scope:
+        """What the stream shows: its own shards, for 24 hours, however long the log is kept."""
+        return Scope(self.log_space, self.first_shard, self.end_shard, now_ms - limits.STREAM_RETENTION_MS)
 
     @property
     def key(self) -> bytes:
@@ -202,53 +207,38 @@ def listed(
             yield description
 
 
-def shards_of(snapshot: Snapshot, description: StreamDescription, *, after: int | None = None) -> Iterator[Shard]:
+def shards_of(
+    snapshot: Snapshot, description: StreamDescription, now_ms: int, *, after: int | None = None
+) -> Iterator[Shard]:
     """The stream's shards that are not trimmed, parents first; from the first one after a number."""
-    first = description.first_shard if after is None else max(description.first_shard, after + 1)
-    end = 1 << 31 if description.end_shard is None else description.end_shard
-    return shards.listed(snapshot, description.log_space, first, end)
+    return cursor.listed(snapshot, description.scope(now_ms), after=after)
 
 
-def find_shard(snapshot: Snapshot, description: StreamDescription, text: str) -> Shard:
+def find_shard(snapshot: Snapshot, description: StreamDescription, text: str, now_ms: int) -> Shard:
     number = parse_shard_id(text)
-    if number is not None and description.has(number):
-        shard = shards.find(snapshot, description.log_space, number)
-        if shard is not None and shard_id(shard) == text:
-            return shard
-    raise texts.shard_not_found()
+    shard = None if number is None else cursor.find(snapshot, description.scope(now_ms), number)
+    if shard is None or shard_id(shard) != text:
+        raise texts.shard_not_found()
+    return shard
 
 
 # Positions: the number of the change that is to be read next
 
 
-def position_at(snapshot: Snapshot, log_space: int, shard: Shard, number: str, *, after: bool) -> int:
+def position_at(snapshot: Snapshot, scope: Scope, shard: Shard, number: str, *, after: bool) -> int:
     """Where the change with this SequenceNumber is, or the one after it."""
     if not (number.isascii() and number.isdigit()):
         raise texts.sequence_number_invalid()
     beyond = int(number) - _FIRST_NUMBER - shard.number
     position = beyond // _SHARDS + 1 if after else -(-beyond // _SHARDS)
-    end = shards.end_sequence(snapshot, log_space, shard)
+    end = cursor.end(snapshot, scope.log_space, shard)
     if shard.last_sequence is not None and position == end + 1:
         position = end  # after the number at which it was closed
     if position > end:
         raise texts.sequence_number_invalid()
-    if position < shards.first_sequence(snapshot, log_space, shard):
+    if position < cursor.oldest(snapshot, scope, shard):
         raise texts.trimmed()
     return position
-
-
-def position_at_time(snapshot: Snapshot, log_space: int, shard: Shard, ms: int) -> int:
-    """The first change that was written then or later."""
-    low = shards.first_sequence(snapshot, log_space, shard)
-    high = shards.end_sequence(snapshot, log_space, shard)
-    while low < high:
-        middle = (low + high) // 2
-        change = changes.get(snapshot, log_space, shard.number, middle)
-        if change is None or change.written_ms >= ms:
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 # Records
@@ -262,25 +252,29 @@ class Page:
 
 
 def read(
-    snapshot: Snapshot, region_name: str, description: StreamDescription, shard: Shard, position: int, limit: int
+    snapshot: Snapshot,
+    region_name: str,
+    description: StreamDescription,
+    scope: Scope,
+    shard: Shard,
+    position: int,
+    limit: int,
 ) -> Page:
     """Up to `limit` records or 1 MB. Raises if the change at `position` has been trimmed."""
     records: list[dict[str, Any]] = []
     size = 0
-    following = position
-    for sequence, change in changes.read(snapshot, description.log_space, shard.number, position, limit=limit):
-        if sequence != following:
-            raise texts.trimmed()
+    reading = cursor.Reading(snapshot, scope, shard, position, limit=limit)
+    for sequence, change in reading:
+        if reading.missed:
+            break
         record = record_of(region_name, description, shard.number, sequence, change)
         size += record["dynamodb"]["SizeBytes"]
         if size > limits.STREAM_PAGE_BYTES and records:
             break
         records.append(record)
-        following += 1
-    if not records and position < shards.end_sequence(snapshot, description.log_space, shard):
+    if reading.missed:
         raise texts.trimmed()
-    over = shard.last_sequence is not None and following >= shard.last_sequence
-    return Page(records, None if over else following)
+    return Page(records, None if reading.ended else reading.position)
 
 
 def record_of(

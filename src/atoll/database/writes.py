@@ -18,10 +18,11 @@ from isal.isal_zlib import adler32
 
 from atoll import errors, limits
 from atoll.clock import Stamp, Version
-from atoll.database import changes, expiry, indexes, reads
+from atoll.database import expiry, indexes, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import Arm
+from atoll.database.log import changes
 from atoll.database.schema import Table
 from atoll.errors import tables as table_texts
 from atoll.errors import values as value_texts

@@ -8,13 +8,13 @@ Both functions are pure reads; `exchange` and `forget` write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import orjson
 
-from atoll.database import changes, shards, streams
-from atoll.database.format import ChangeRow
+from atoll.database import streams
+from atoll.database.log import cursor as cursors
 from atoll.database.region import Region
 from atoll.database.schema import Shard, dump
 from atoll.database.streams import StreamDescription
@@ -77,7 +77,9 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
             stream: StreamDescription | None = streams.find(snapshot, region, one.stream_arn, now_ms)
         except ApiError:
             stream = None
-        present = {} if stream is None else {shard.number: shard for shard in streams.shards_of(snapshot, stream)}
+        present = (
+            {} if stream is None else {shard.number: shard for shard in streams.shards_of(snapshot, stream, now_ms)}
+        )
         stored: dict[int, dict[int, Lane]] = {}
         for number, lane_number, lane in mapping.lanes(snapshot, one.uuid):
             if number in present:
@@ -86,19 +88,17 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
                 forgotten.append(Forgotten(one, (one.uuid, number, lane_number), not lane.finished))
         if stream is None or not one.enabled:
             continue
-        finished: set[int] = set()
-        for shard in present.values():  # parents come before their children
-            lanes = _lanes(one, shard, stored.get(shard.number, {}))
-            if all(lane.finished for lane in lanes):
-                finished.add(shard.number)
-            elif shard.parent not in present or shard.parent in finished:
-                fence = None
-                if lanes[0].of != one.parallelization:
-                    # Behind all batches that have been begun: they are tried again as they were.
-                    fence = max(max((lane.position, *(end + 1 for end in lane.ends))) for lane in lanes)
-                    if _together(lanes):
-                        exchanges.append((one, shard))
-                places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
+        lanes_of = {number: _lanes(one, shard, stored.get(number, {})) for number, shard in present.items()}
+        finished = {number for number, lanes in lanes_of.items() if all(lane.finished for lane in lanes)}
+        for shard in cursors.readable(list(present.values()), finished):
+            lanes = lanes_of[shard.number]
+            fence = None
+            if lanes[0].of != one.parallelization:
+                # Behind all batches that have been begun: they are tried again as they were.
+                fence = max(max((lane.position, *(end + 1 for end in lane.ends))) for lane in lanes)
+                if _together(lanes):
+                    exchanges.append((one, shard))
+            places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
     return Plan(tuple(places), tuple(exchanges), tuple(forgotten))
 
 
@@ -148,40 +148,26 @@ class Found:
         return Gathered([*before, *self.records], self.cursor, self.caught_up, closed=closed, fenced=fenced)
 
 
-def read(snapshot: Snapshot, region: Region, place: Place, cursor: int) -> Found:
+def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: int) -> Found:
     """The records of the lane from `cursor` on, some of them: what is not the lane's and what the filters refuse is
     passed over, what was trimmed too."""
     stream, shard = place.stream, place.shard
-    end = shards.end_sequence(snapshot, stream.log_space, shard)
+    end = cursors.end(snapshot, stream.log_space, shard)
     end = end if place.fence is None else min(end, place.fence)
     if cursor >= end:
         return Found([], cursor, True, 0)
     matches = filters.any_of(place.mapping.patterns)
     found: list[Record] = []
-    missed = 0
-    following = cursor
-    for sequence, change in _changes(snapshot, stream, shard, cursor, end):
-        missed += sequence - following
-        following = sequence + 1
+    reading = cursors.Reading(snapshot, stream.scope(now_ms), shard, cursor, limit=READ_RECORDS, end=end)
+    for sequence, change in reading:
         if place.lane.of > 1 and _lane_of(stream, change.keys, place.lane.of) != place.number:
             continue
         record = events.record(region.name, place.mapping.stream_arn, stream, shard.number, sequence, change)
         if matches is None or matches(orjson.loads(record.json)):
             found.append(record)
-    if following == cursor:  # nothing is left of what was there
-        missed, following = end - cursor, end
-    if place.lane.result is None and cursor == shard.first_sequence:
-        missed = 0  # it begins with what is there
-    return Found(found, following, following >= end, missed)
-
-
-def _changes(
-    snapshot: Snapshot, stream: StreamDescription, shard: Shard, cursor: int, end: int
-) -> Iterator[tuple[int, ChangeRow]]:
-    for sequence, change in changes.read(snapshot, stream.log_space, shard.number, cursor, limit=READ_RECORDS):
-        if sequence >= end:
-            return
-        yield sequence, change
+    # A lane that has not begun begins with what is there: it has missed nothing.
+    missed = 0 if place.lane.result is None and cursor == shard.first_sequence else reading.missed
+    return Found(found, reading.position, reading.position >= end, missed)
 
 
 def _lane_of(stream: StreamDescription, keys: bytes, of: int) -> int:

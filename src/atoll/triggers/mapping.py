@@ -20,7 +20,8 @@ from typing import Any
 
 from atoll import limits
 from atoll.database import format as fmt
-from atoll.database import shards, streams
+from atoll.database import streams
+from atoll.database.log import cursor
 from atoll.database.region import Region
 from atoll.database.schema import dump, load
 from atoll.errors import ApiError
@@ -105,8 +106,8 @@ def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since
     except ApiError:
         raise texts.stream_not_found(mapping.stream_arn) from None
     if mapping.starting_position == LATEST and (since_ms is None or stream.created_ms < since_ms):
-        for shard in streams.shards_of(tx, stream):
-            end = shards.end_sequence(tx, stream.log_space, shard)
+        present = list(streams.shards_of(tx, stream, now_ms))
+        for shard, end in zip(present, cursor.ends(tx, stream.log_space, present), strict=True):
             for number in range(mapping.parallelization):
                 lane = Lane(end, of=mapping.parallelization, finished=shard.closed_ms is not None)
                 tx.put(lane_key(mapping.uuid, shard.number, number), dump(lane))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from atoll.database import format as fmt
+from atoll.database.log import cursor
 from atoll.database.region import Region
 from atoll.errors import triggers as texts
 from atoll.storage.engine import Full, Snapshot, Transaction
@@ -216,10 +217,14 @@ class Triggers:
             plan = lanes.plan(snapshot, self.region, now_ms)
             followers = {place.key: self._follower(place) for place in plan.places}
         found = {}
+        places = [follower.place for follower in followers.values()]
+        cursor.prefetch(
+            snapshot, {(p.stream.log_space, p.shard.number) for p in places if p.shard.last_sequence is None}
+        )
         for key, follower in followers.items():
             place = follower.place
             if key not in busy and not batches.is_full(place.mapping, place.lane, follower.gathered):
-                found[key] = lanes.read(snapshot, self.region, place, follower.cursor)
+                found[key] = lanes.read(snapshot, self.region, place, follower.cursor, now_ms)
         return Look(seen, plan, found)
 
     def _follower(self, place: Place) -> Follower:

@@ -1,7 +1,8 @@
 """The change log: one record for each applied change, in the transaction that applies it.
 
 Everything that follows a table (its stream, and by that its triggers) reads this log; nothing else tells it what
-happened. It keeps an image only where a stream shows it. Records are numbered per shard, without gaps, in the order of
+happened. It keeps an image only where a reader needs it, see
+`retention`. Records are numbered per shard, without gaps, in the order of
 commit: so a reader who asks for number n and is given a greater one knows that n was trimmed.
 """
 
@@ -13,6 +14,7 @@ import orjson
 
 from atoll.clock import Version
 from atoll.database import format as fmt
+from atoll.database.log import retention
 from atoll.database.schema import Table
 from atoll.model import values
 from atoll.model.values import Item
@@ -35,10 +37,10 @@ def append(
     counter, prefix = table.log_of(row_key)
     sequence = tx.add_number(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))
-    log_old, log_new = table.logged_images
-    if old is not None and not log_old:
+    kept = retention.of(table)
+    if old is not None and not kept.old_image:
         old = (old[0], b"")
-    if new is not None and not log_new:
+    if new is not None and not kept.new_image:
         new = (new[0], b"")
     tx.put(prefix + sequence.to_bytes(8, "big"), fmt.change_row(version, written_ms, cause, keys, old, new))
     return sequence

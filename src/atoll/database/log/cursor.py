@@ -1,0 +1,278 @@
+"""The cursor: how every reader of a change log reads it.
+
+A reader sees a `Scope` of a log: a run of its shards, and no change that is older than the reader's horizon. The log
+may keep more than that for other readers, see `retention`. What lies before the horizon is trimmed for this reader,
+whether its rows are still there or not.
+
+Within one shard a position is the number of the change to read next. `Reading` goes on from a position, and counts
+the changes that were trimmed before the reader came to them. `oldest`, `end` and `at_time` find positions.
+
+A whole log is read by a `Cursor`, which holds one position for each shard that is being read. A shard is begun when
+its parent has been read to the end, so the changes of an item come in order. `start_at` and `start_at_end`
+begin a cursor, `read` reads on from one, and `advance`, which is pure, follows the lineage of shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from atoll.database import format as fmt
+from atoll.database.log import changes, shards
+from atoll.database.schema import Shard
+from atoll.storage.engine import Snapshot
+
+ALL_SHARDS = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The part of a log that a reader may see."""
+
+    log_space: int
+    first_shard: int = 0
+    end_shard: int | None = None
+    horizon_ms: int = -1
+    """Changes that were written then or earlier are hidden, and shards that were closed then or earlier."""
+
+    def has(self, number: int) -> bool:
+        return self.first_shard <= number and (self.end_shard is None or number < self.end_shard)
+
+    def shows(self, shard: Shard) -> bool:
+        return self.has(shard.number) and (shard.closed_ms is None or shard.closed_ms > self.horizon_ms)
+
+
+# Shards
+
+
+def find(snapshot: Snapshot, scope: Scope, number: int) -> Shard | None:
+    shard = shards.find(snapshot, scope.log_space, number) if scope.has(number) else None
+    return shard if shard is not None and scope.shows(shard) else None
+
+
+def listed(snapshot: Snapshot, scope: Scope, *, after: int | None = None) -> Iterator[Shard]:
+    """The shards of the scope, parents before their children; from the first one after a number."""
+    first = scope.first_shard if after is None else max(scope.first_shard, after + 1)
+    end_shard = ALL_SHARDS if scope.end_shard is None else scope.end_shard
+    return filter(scope.shows, shards.listed(snapshot, scope.log_space, first, end_shard))
+
+
+def readable(present: Sequence[Shard], finished: Container[int]) -> Iterator[Shard]:
+    """The shards that may be read now: they are not finished, and their parents are, or are trimmed."""
+    numbers = {shard.number for shard in present}
+    for shard in present:
+        if shard.number not in finished and (shard.parent not in numbers or shard.parent in finished):
+            yield shard
+
+
+# Positions in one shard
+
+
+def prefetch(snapshot: Snapshot, open_shards: Iterable[tuple[int, int]]) -> None:
+    """Announce that the ends of these shards, each given as (log space, number), will be read."""
+    snapshot.prefetch(numbers=[fmt.sequence_counter(*shard) for shard in open_shards])
+
+
+def end(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
+    """The number after that of the last change. A closed shard gets none with it or after it."""
+    if shard.last_sequence is not None:
+        return shard.last_sequence
+    return snapshot.number(fmt.sequence_counter(log_space, shard.number)) + 1
+
+
+def ends(snapshot: Snapshot, log_space: int, of: Sequence[Shard]) -> list[int]:
+    """The ends of several shards, read together."""
+    prefetch(snapshot, [(log_space, shard.number) for shard in of if shard.last_sequence is None])
+    return [end(snapshot, log_space, shard) for shard in of]
+
+
+def oldest(snapshot: Snapshot, scope: Scope, shard: Shard) -> int:
+    """The number of the oldest change that the reader may see, or the shard's end."""
+    for sequence, change in changes.read(snapshot, scope.log_space, shard.number, shard.first_sequence, limit=1):
+        if change.written_ms > scope.horizon_ms:
+            return sequence
+        return _search(snapshot, scope, shard, sequence + 1, scope.horizon_ms + 1)
+    return end(snapshot, scope.log_space, shard)
+
+
+def at_time(snapshot: Snapshot, scope: Scope, shard: Shard, ms: int) -> int:
+    """The first change that the reader may see and that was written then or later, or the shard's end."""
+    for sequence, _ in changes.read(snapshot, scope.log_space, shard.number, shard.first_sequence, limit=1):
+        return _search(snapshot, scope, shard, sequence, max(ms, scope.horizon_ms + 1))
+    return end(snapshot, scope.log_space, shard)
+
+
+def _search(snapshot: Snapshot, scope: Scope, shard: Shard, low: int, ms: int) -> int:
+    """The first change from `low` on that was written at `ms` or later."""
+    high = end(snapshot, scope.log_space, shard)
+    while low < high:
+        middle = (low + high) // 2
+        change = changes.get(snapshot, scope.log_space, shard.number, middle)
+        if change is None or change.written_ms >= ms:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+class Reading:
+    """The changes of one shard from a position on, as (number, change). A change counts as read when the next one is
+    asked for, so a reader that breaks off gets the change it broke off at again."""
+
+    __slots__ = ("_end", "_limit", "_scope", "_snapshot", "missed", "position", "shard")
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        scope: Scope,
+        shard: Shard,
+        position: int,
+        *,
+        limit: int | None = None,
+        end: int | None = None,
+    ) -> None:
+        """At most `limit` changes are read, and none with the number `end` or a greater one."""
+        self._snapshot, self._scope, self._limit, self._end = snapshot, scope, limit, end
+        self.shard = shard
+        self.position = position
+        self.missed = 0
+        """Changes that were trimmed before they could be read."""
+
+    @property
+    def ended(self) -> bool:
+        """The shard is closed, and everything in it has been read."""
+        return self.shard.last_sequence is not None and self.position >= self.shard.last_sequence
+
+    def __iter__(self) -> Iterator[tuple[int, fmt.ChangeRow]]:
+        rows = self._rows(self.position)
+        row = next(rows, None)
+        if row is not None and fmt.parse_change(row[1]).written_ms <= self._scope.horizon_ms:
+            hidden = int.from_bytes(row[0][8:16], "big")
+            start = _search(self._snapshot, self._scope, self.shard, hidden + 1, self._scope.horizon_ms + 1)
+            rows = self._rows(start)
+            row = next(rows, None)
+        if row is None:
+            self._skip(end(self._snapshot, self._scope.log_space, self.shard))
+        position, stop = self.position, self._end
+        while row is not None:
+            key, stored = row
+            sequence = int.from_bytes(key[8:16], "big")
+            if sequence != position:
+                self._skip(sequence)
+                position = self.position
+            if stop is not None and sequence >= stop:
+                return
+            yield sequence, fmt.parse_change(stored)
+            position += 1
+            self.position = position
+            row = next(rows, None)
+
+    def _rows(self, start: int) -> Iterator[tuple[bytes, bytes]]:
+        log_space, number = self._scope.log_space, self.shard.number
+        first, last = fmt.change_key(log_space, number, start), fmt.change_key(log_space, number + 1, 0)
+        return self._snapshot.scan(first, last, limit=self._limit)
+
+    def _skip(self, to: int) -> None:
+        if self._end is not None:
+            to = min(to, self._end)
+        if to > self.position:
+            self.missed += to - self.position
+            self.position = to
+
+
+# A whole log
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a reader of a whole log is. A shard without a position has been read, or its parent has not. A shard that
+    ended without children keeps its position."""
+
+    positions: tuple[tuple[int, int], ...]
+    """Shards and the numbers to read next in them, by shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    changes: list[tuple[int, int, fmt.ChangeRow]]
+    """Shard, number, change. The changes of an item are in their order."""
+    cursor: Cursor
+    """The position after them."""
+    missed: int
+    """Changes that were trimmed before they could be read; where whole shards were, the most it can be."""
+    caught_up: bool
+
+
+def start_at(snapshot: Snapshot, scope: Scope, ms: int = 0) -> Cursor:
+    """Before the first change that was written then or later."""
+    present = [one for one in listed(snapshot, scope) if one.closed_ms is None or one.closed_ms >= ms]
+    return Cursor(tuple((one.number, at_time(snapshot, scope, one, ms)) for one in readable(present, ())))
+
+
+def start_at_end(snapshot: Snapshot, scope: Scope) -> Cursor:
+    """After all changes that there are."""
+    present = [shard for shard in listed(snapshot, scope) if shard.last_sequence is None]
+    numbers = [shard.number for shard in present]
+    return Cursor(tuple(zip(numbers, ends(snapshot, scope.log_space, present), strict=True)))
+
+
+def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int) -> Batch:
+    """Read on, at most `limit` changes, a similar share of each shard."""
+    present = {shard.number: shard for shard in listed(snapshot, scope)}
+    prefetch(snapshot, [(scope.log_space, n) for n, _ in cursor.positions if n in present])
+    cursor, missed = advance(cursor, list(present.values()))
+    found: list[tuple[int, int, fmt.ChangeRow]] = []
+    moved = True
+    while moved and len(found) < limit:
+        positions: list[tuple[int, int]] = []
+        share = max(1, (limit - len(found)) // max(1, len(cursor.positions)))
+        for number, position in cursor.positions:
+            left = min(share, limit - len(found))
+            if left > 0:
+                reading = Reading(snapshot, scope, present[number], position, limit=left)
+                found += ((number, sequence, change) for sequence, change in reading)
+                missed += reading.missed
+                position = reading.position
+            positions.append((number, position))
+        before, (cursor, more) = cursor, advance(Cursor(tuple(positions)), list(present.values()))
+        missed += more
+        moved = cursor != before
+    return Batch(found, cursor, missed, not moved)
+
+
+def advance(cursor: Cursor, present: Sequence[Shard]) -> tuple[Cursor, int]:
+    """The cursor with shards that have been read to their end replaced by their children, and shards that are trimmed
+    by those of their descendants that are left; and the most changes that may have been missed by that. `present` are
+    all shards of the scope, parents before their children."""
+    by_number = {shard.number: shard for shard in present}
+    children: dict[int, list[Shard]] = {}
+    for shard in present:
+        if shard.parent is not None:
+            children.setdefault(shard.parent, []).append(shard)
+    kept: dict[int, int] = {}
+    lost: dict[int, int] = {}
+    waiting = list(cursor.positions)
+    while waiting:
+        number, position = waiting.pop()
+        known = by_number.get(number)
+        if known is None:
+            lost[number] = position
+        elif known.last_sequence is not None and position >= known.last_sequence and number in children:
+            waiting += ((child.number, child.first_sequence) for child in children[number])
+        else:
+            kept[number] = position
+    missed = 0
+    if lost:
+        earliest = min(lost.values())
+        for shard in present:
+            orphan = shard.parent not in by_number or shard.parent in lost
+            if orphan and shard.number > min(lost) and not any(_overlap(shard, by_number[n]) for n in kept):
+                kept[shard.number] = shard.first_sequence
+                # One number less: closing a shard takes one.
+                position = earliest if shard.parent is None else lost.get(shard.parent, earliest)
+                missed += max(0, shard.first_sequence - 1 - position)
+    return Cursor(tuple(sorted(kept.items()))), missed
+
+
+def _overlap(one: Shard, other: Shard) -> bool:
+    return one.first_hash <= other.last_hash and other.first_hash <= one.last_hash

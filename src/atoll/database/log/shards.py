@@ -1,0 +1,147 @@
+"""The shards of a change log, and their life.
+
+A table's partitions divide the hashes of its partition keys among them. Each partition has one open shard, which
+numbers the changes of its items; all changes of an item are therefore in one shard, or in a shard and its descendants.
+A shard is closed, and followed by children that share its range of hashes,
+
+    when it is 4 hours old and the table has a stream   (`maintenance.rotate`: one child)
+    when the table needs more partitions                (`maintenance.split`, `repartition`: several children)
+    when a stream begins or ends                        (`streams`: one child)
+
+so every shard belongs to one stream or to none. Partitions are never merged: a shard has at most one parent.
+
+Numbers. Shards of a log are numbered as they are opened; the greatest number is always an open one. Closing a shard
+takes one sequence number, which no change has, and its children go on after it: along a lineage numbers only grow.
+
+Rows. The table holds its open shards, for the writers. Each shard also has a row of its own, from which it can be read
+when it is closed, or when the table is gone. `maintenance.trim` deletes old changes, then closed
+shards without changes. A row says when a shard is to be looked at next, so that shards with nothing to trim cost
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+
+from atoll import limits
+from atoll.database import format as fmt
+from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, dump, load
+from atoll.storage.engine import Snapshot, Transaction
+
+
+@lru_cache(maxsize=4096)
+def parse(stored: bytes) -> Shard:
+    shard: Shard = load(Shard, stored)
+    return shard
+
+
+def find(snapshot: Snapshot, log_space: int, number: int) -> Shard | None:
+    stored = snapshot.get(fmt.shard_key(log_space, number))
+    return None if stored is None else parse(stored)
+
+
+def listed(snapshot: Snapshot, log_space: int, first: int, end: int, *, limit: int | None = None) -> Iterator[Shard]:
+    """Shards with first <= number < end that are not wholly trimmed: parents come before their children."""
+    for _, stored in snapshot.scan(fmt.shard_key(log_space, first), fmt.shard_key(log_space, end), limit=limit):
+        yield parse(stored)
+
+
+def next_number(table: Table) -> int:
+    return max((shard.number for shard in table.shards), default=-1) + 1
+
+
+# Partitions
+
+
+def partitions(table: Table, size: int) -> int:
+    """How many partitions a table of so many bytes needs. For provisioned throughput and size this is the published
+    arithmetic; on demand, where reads and writes are not provisioned together, each of the two has to fit."""
+    if table.billing_mode == ON_DEMAND:
+        warm = table.warm_throughput()
+        units = max(-(-warm.read // limits.PARTITION_READ_UNITS), -(-warm.write // limits.PARTITION_WRITE_UNITS))
+    else:
+        share = limits.PARTITION_READ_UNITS // limits.PARTITION_WRITE_UNITS
+        read_equivalents = table.throughput.read + share * table.throughput.write
+        units = -(-read_equivalents // limits.PARTITION_READ_UNITS)
+    return min(max(1, units, -(-size // limits.PARTITION_BYTES)), limits.PARTITIONS)
+
+
+def divide(shards: Iterable[Shard], count: int) -> list[tuple[Shard, int]]:
+    """Which shards to split, into how many pieces each, so that there are `count`: always the widest."""
+    pieces = dict.fromkeys(shards, 1)
+
+    def width(shard: Shard) -> tuple[int, int]:
+        return (shard.last_hash - shard.first_hash) // pieces[shard], -shard.first_hash
+
+    while sum(pieces.values()) < count:
+        pieces[max(pieces, key=width)] += 1
+    return [(shard, number) for shard, number in pieces.items() if number > 1]
+
+
+# Opening and closing. These return the table as it is to be saved.
+
+
+def open_first(tx: Transaction, table: Table, now_ms: int) -> Table:
+    """The shards of a new table."""
+    whole = Shard(0, None, 0, HASHES - 1, now_ms, 1)
+    shards = tuple(_open(tx, table, s) for s in _pieces(whole, partitions(table, 0), 0))
+    return replace(table, shards=shards)
+
+
+def follow(tx: Transaction, table: Table, closing: Iterable[tuple[Shard, int]], now_ms: int) -> Table:
+    """Close shards; each is followed by that many children."""
+    number = next_number(table)
+    opened: list[Shard] = []
+    closed = set()
+    for shard, count in closing:
+        last = close(tx, table.log_space, shard, now_ms)
+        child = replace(
+            shard,
+            parent=shard.number,
+            parent_opened_ms=shard.opened_ms,
+            opened_ms=max(now_ms, shard.opened_ms),
+            first_sequence=last + 1,
+        )
+        opened += (_open(tx, table, s) for s in _pieces(child, count, number))
+        number += count
+        closed.add(shard.number)
+    kept = [shard for shard in table.shards if shard.number not in closed]
+    return replace(table, shards=tuple(sorted(kept + opened, key=lambda shard: shard.first_hash)))
+
+
+def follow_all(tx: Transaction, table: Table, now_ms: int) -> Table:
+    return follow(tx, table, [(shard, 1) for shard in table.shards], now_ms)
+
+
+def close(tx: Transaction, log_space: int, shard: Shard, now_ms: int) -> int:
+    """Returns the number at which it was closed. Its counter is not needed any more."""
+    counter = fmt.sequence_counter(log_space, shard.number)
+    last = tx.number(counter) + 1
+    tx.add_number(counter, 1 - last)
+    closed = replace(shard, last_sequence=last, closed_ms=max(now_ms, shard.opened_ms))
+    tx.put(fmt.shard_key(log_space, shard.number), dump(closed))
+    return last
+
+
+def _pieces(shard: Shard, count: int, number: int) -> Iterator[Shard]:
+    width = shard.last_hash + 1 - shard.first_hash
+    bounds = [shard.first_hash + width * i // count for i in range(count + 1)]
+    for i in range(count):
+        yield replace(shard, number=number + i, first_hash=bounds[i], last_hash=bounds[i + 1] - 1)
+
+
+def _open(tx: Transaction, table: Table, shard: Shard) -> Shard:
+    log_space = table.log_space
+    row = fmt.shard_key(log_space, shard.number)
+    tx.put(row, dump(shard))
+    tx.put(fmt.due_key(shard.opened_ms + limits.STREAM_RETENTION_MS, row), b"")
+    tx.add_number(fmt.sequence_counter(log_space, shard.number), shard.first_sequence - 1)
+    return shard
+
+
+def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
+    """The table with as many partitions as its throughput and size need, or those it has, if they are more."""
+    size = tx.tally(fmt.bytes_counter(table.space))
+    return follow(tx, table, divide(table.shards, partitions(table, size)), now_ms)
