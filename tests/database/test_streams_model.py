@@ -12,7 +12,8 @@ import pytest
 
 from atoll.api import items, multi, tables
 from atoll.database import ttl
-from atoll.database.log import maintenance
+from atoll.database.log import maintenance, retention
+from atoll.database.log.retention import Retention
 
 HOUR_MS = 3600 * 1000
 Key = tuple[str, str]
@@ -217,6 +218,12 @@ def test_a_consumer_sees_each_change_once_and_in_order(world: Any, seed: int) ->
         assert len(set(consumer.event_ids)) == len(consumer.event_ids)
     event_ids = [e for consumer in history.consumers.values() for e in consumer.event_ids]
     assert len(set(event_ids)) == len(event_ids)
+
+
+def test_a_log_that_is_kept_longer_shows_the_same_stream(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = (*retention.READERS, lambda table: Retention(True, True, 35 * 24 * HOUR_MS))
+    monkeypatch.setattr(retention, "READERS", longer)
+    test_a_consumer_sees_each_change_once_and_in_order(world, 50)
 
 
 @pytest.mark.parametrize("seed", range(100, 102))

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.api import functions as api
-from atoll.database.log import maintenance
+from atoll.database.log import maintenance, retention
+from atoll.database.log.retention import Retention
 from atoll.errors import ApiError
 from atoll.triggers.batches import Outcome
 from atoll.triggers.functions import Functions
@@ -26,6 +27,7 @@ from atoll.triggers.registry import Destination, Function, Registry, Trigger
 from tests.triggers.conftest import START_MS, Event, World, key
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 def fail(event: Event) -> None:
@@ -130,6 +132,23 @@ class TestDelivery:
             await world.triggers.settle()
             assert world.functions.given() == ["there"]
             assert "trimmed before" not in caplog.text
+
+        world.story(tell)
+
+    def test_trim_horizon_is_a_day_ago_where_the_log_is_kept_longer(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        longer = (*retention.READERS, lambda table: Retention(keep_ms=10 * DAY_MS))
+        monkeypatch.setattr(retention, "READERS", longer)
+
+        async def tell() -> None:
+            arn = await world.table()
+            await world.put("old")
+            await world.advance(DAY_MS)
+            await world.put("new")
+            await world.map(arn)
+            await world.triggers.settle()
+            assert world.functions.given() == ["new"]
 
         world.story(tell)
 

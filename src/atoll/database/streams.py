@@ -1,10 +1,12 @@
 """Streams: what a client may see of a change log, for a while.
 
 Enabling begins a stream, which never changes: its label and view type are its own, and disabling ends it for good. At
-both moments all shards of the table are replaced by children (see `log.shards`), so a stream is a run of shard numbers of
-one log, first_shard <= number < end_shard, and no change is in two streams. What it needs to be read stands in its own
-row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `maintenance.trim` takes its
-row away.
+both moments all shards of the table are replaced by children (see `log.shards`), so a stream is a run of shard numbers
+of one log, first_shard <= number < end_shard, and no change is in two streams. What it needs to be read stands in its
+own row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `maintenance.trim` takes
+its row away.
+
+A stream shows the changes of the last 24 hours (`StreamDescription.scope`). The log may keep more for other readers.
 
 To a client a shard is `shardId-`, the milliseconds of its opening in 20 digits, and its number in 8 hexadecimal ones,
 so that ids sort as the shards were opened. A change's SequenceNumber is 22 digits: 10^14 plus its number in the shard,
