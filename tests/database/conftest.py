@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 import pytest
+from engines import finish, fresh_engine
 
 from atoll.api import items, multi, streams, tables, ttl
 from atoll.clock import ManualClock
 from atoll.database import deletion, shards
 from atoll.database import ttl as ttl_steps
 from atoll.database.region import Region, Settings
-from atoll.storage.engine import Transaction
-from atoll.storage.memory import MemoryEngine
+from atoll.storage.engine import Engine, Transaction
 
 START_MS = 1_800_000_000_000
 STEPS = (shards.rotate, shards.split, shards.trim, ttl_steps.build, ttl_steps.delete_expired, deletion.sweep)
@@ -22,19 +22,10 @@ STEPS = (shards.rotate, shards.split, shards.trim, ttl_steps.build, ttl_steps.de
 Item = dict[str, Any]
 
 
-def finish(call: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that waits for nothing."""
-    try:
-        call.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it waited")
-
-
 class World:
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, engine: Engine | None = None) -> None:
         self.clock = ManualClock(START_MS)
-        self.region = Region("eu-west-1", MemoryEngine(), self.clock, settings or Settings())
+        self.region = Region("eu-west-1", engine or fresh_engine(), self.clock, settings or Settings())
 
     def call(self, function: Callable[..., Any], **body: Any) -> Any:
         """The answer as a client would parse it."""
