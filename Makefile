@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check differential programs bench soak clean
+.PHONY: setup serve test check differential programs hostile bench soak clean
 
 setup: $(VENV)/installed
 
@@ -35,6 +35,12 @@ differential: setup
 # Programs that have to be fetched: the AWS CLI, aiobotocore, the JavaScript SDK (installs node where apt-get can).
 programs: setup
 	ATOLL_PROGRAMS=1 $(RUN)/python -m pytest tests/programs/fetched
+
+# Operations over an engine that does all that a networked one may: threads, conflicts, functions run twice, delays.
+hostile: SEED ?= 0
+hostile: setup
+	ATOLL_TEST_ENGINE=hostile ATOLL_SEED=$(SEED) $(RUN)/python -m pytest tests/api tests/database \
+		tests/isolation/test_faults.py::test_an_engine_without_fault_is_not_blamed
 
 # Speed beside the peers (needs Java, npm and wrk).
 bench: setup

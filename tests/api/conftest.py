@@ -14,8 +14,8 @@ from atoll.capacity.buckets import LocalBuckets
 from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.node import run_due
-from atoll.storage.memory import MemoryEngine
 from tests import desk
+from tests.engines import fresh_engine
 
 START_MS = 1_800_000_000_000
 
@@ -26,7 +26,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.clock = ManualClock(START_MS)
         buckets = LocalBuckets(self.clock)
-        self.region = Region("us-east-1", MemoryEngine(), self.clock, settings, buckets=buckets)
+        self.region = Region("us-east-1", fresh_engine(), self.clock, settings, buckets=buckets)
 
     def request(self, operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810") -> Any:
         body = orjson.loads(orjson.dumps(body))

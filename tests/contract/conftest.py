@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from atoll.storage.counting import CountingEngine
 from atoll.storage.engine import Engine
+from atoll.storage.hostile import HostileEngine
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.mirror import MirrorEngine
 from atoll.storage.sqlite import SQLiteEngine
@@ -17,6 +19,10 @@ Scenario = Callable[[Engine], Awaitable[None]]
 
 ENGINES: dict[str, Callable[[Path], Engine]] = {
     "memory": lambda directory: MemoryEngine(),
+    "counting": lambda directory: CountingEngine(MemoryEngine(), ride_along=[b"n"]),
+    "hostile-0": lambda directory: HostileEngine(0),
+    "hostile-1": lambda directory: HostileEngine(1),
+    "hostile-2": lambda directory: HostileEngine(2),
     "sqlite": lambda directory: SQLiteEngine.open(directory, durability="relaxed"),
     "sqlite-workers": lambda directory: SQLiteEngine.open(directory, durability="relaxed", workers=2),
     "mirror": lambda directory: MirrorEngine(MemoryEngine(), SQLiteEngine.open(directory, durability="relaxed")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -14,8 +14,8 @@ from atoll.database import deletion
 from atoll.database import ttl as ttl_steps
 from atoll.database.log import maintenance
 from atoll.database.region import Region, Settings
-from atoll.storage.engine import Transaction
-from atoll.storage.memory import MemoryEngine
+from atoll.storage.engine import Engine, Transaction
+from tests.engines import finish, fresh_engine
 
 START_MS = 1_800_000_000_000
 STEPS = (
@@ -30,19 +30,10 @@ STEPS = (
 Item = dict[str, Any]
 
 
-def finish(call: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that waits for nothing."""
-    try:
-        call.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it waited")
-
-
 class World:
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, engine: Engine | None = None) -> None:
         self.clock = ManualClock(START_MS)
-        self.region = Region("eu-west-1", MemoryEngine(), self.clock, settings or Settings())
+        self.region = Region("eu-west-1", engine or fresh_engine(), self.clock, settings or Settings())
 
     def call(self, function: Callable[..., Any], **body: Any) -> Any:
         """The answer as a client would parse it."""

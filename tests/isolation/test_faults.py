@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from isolation import faults
@@ -15,6 +15,7 @@ from atoll.node import Node
 from atoll.storage.memory import MemoryEngine
 from atoll.testing.histories import Operation, check
 from benchmarks.client import Client
+from tests.engines import fresh_engine
 
 SECONDS = 0.4
 OPERATIONS = 20_000
@@ -22,7 +23,7 @@ OPERATIONS = 20_000
 
 
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch, engine: type[MemoryEngine]) -> Iterator[int]:
+def port(monkeypatch: pytest.MonkeyPatch, engine: Callable[[], MemoryEngine]) -> Iterator[int]:
     monkeypatch.setattr(Node, "_open_engine", lambda node, region: engine())
     with atoll.testing.serve(clock="system") as server:
         port = int(server.endpoint_url.rpartition(":")[2])
@@ -64,7 +65,7 @@ def test_a_fault_of_the_engine_is_found(port: int, kinds: set[str]) -> None:
         assert done < OPERATIONS, f"found {found}, which is not {kinds}"
 
 
-@pytest.mark.parametrize("engine", [MemoryEngine])
+@pytest.mark.parametrize("engine", [fresh_engine])
 def test_an_engine_without_fault_is_not_blamed(port: int) -> None:
     history = load(port, 0)
     assert len(history) > 50

@@ -1,7 +1,8 @@
 """The one pipeline of all operations: check the shape, authorize, run, meter, map what fails.
 
 The gateway says who calls and when; the desk passes both to `authorize`. An `ApiError` is the caller's answer. A full
-store and an unexpected error are logged, and the caller gets the service's internal error.
+store, a transaction that lost too often and an unexpected error are logged, and the caller gets the service's internal
+error, which SDKs retry.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from atoll import errors
 from atoll.api.resources import table_of
 from atoll.api.services import Body, Operation
 from atoll.errors import ApiError
-from atoll.storage.engine import Full
+from atoll.storage.engine import Conflict, Full
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class Desk:
         except Exception as failure:
             if isinstance(failure, Full):
                 _log.error("%r: the store is full: %s", operation, failure)
+            elif isinstance(failure, Conflict):
+                _log.warning("%r: %s", operation, failure)
             else:
                 _log.exception("%r failed", operation)
             internal = operation.service.internal()

@@ -1,0 +1,271 @@
+"""The reference engine at its most unfriendly: it does all that the contract allows a networked engine. For tests.
+
+Functions run in several threads at once, each on a read snapshot of its own, and a transaction commits only if nothing
+that it read has changed since (optimistic concurrency). By chance a function is run twice, a conflict is pretended,
+and every trip is delayed. What is chosen comes from the seed; how the threads interleave does not.
+
+    view      what a run sees: the committed state, with the old value of everything that was committed since the run
+              began. The engine adds these old values to every open view when it commits.
+    conflict  a run read something that its view has an old value of
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TypeVar
+
+from atoll.storage.buffer import Buffer, Row
+from atoll.storage.engine import Conflict, Snapshot, T, Transaction
+from atoll.storage.memory import MemoryEngine
+
+TRIES = 50
+"""Real conflicts after which a transaction fails."""
+TWICE = 0.1
+PRETENDED = 0.15
+YIELDS, SLEEPS, LONGEST_SLEEP_S = 0.3, 0.05, 0.0005
+"""How often a trip lets other threads run, how often it waits, and how long at most."""
+MOST_TURNS = 3
+FIRST_PAGE_ROWS, MOST_PAGE_ROWS = 16, 256
+
+A = TypeVar("A")
+
+# Shared, so that a test may leave an engine open.
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="hostile")
+
+
+class HostileEngine(MemoryEngine):
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+        self._lock = Lock()
+        """Of the committed state and of the open views."""
+        self._views: set[_View] = set()
+        self._running: set[asyncio.Future[None]] = set()
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        return await self._in_thread(lambda: self._read(fn))
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        return await self._in_thread(lambda: self._transact(fn))
+
+    async def _in_thread(self, run: Callable[[], T]) -> T:
+        """What `run` returns or raises. It runs to its end even if the caller goes away."""
+        outcome: list[T] = []
+        failure: list[BaseException] = []
+
+        def keep() -> None:
+            # An exception is carried by hand: a future refuses StopIteration.
+            try:
+                outcome.append(run())
+            except BaseException as error:
+                failure.append(error)
+
+        loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(self._delayed(loop, keep))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        await asyncio.shield(running)
+        if failure:
+            raise failure[0]
+        return outcome[0]
+
+    async def _delayed(self, loop: asyncio.AbstractEventLoop, run: Callable[[], None]) -> None:
+        await self._turns()
+        await loop.run_in_executor(_THREADS, run)
+        await self._turns()
+
+    async def _turns(self) -> None:
+        for _ in range(self._random.randint(0, MOST_TURNS)):
+            await asyncio.sleep(0)
+
+    async def lease(self) -> bool:
+        await self._turns()
+        return True
+
+    async def close(self) -> None:
+        while self._running:
+            await asyncio.wait(self._running)
+
+    # In a thread
+
+    def _read(self, fn: Callable[[Snapshot], T]) -> T:
+        view = self._open()
+        try:
+            if self._chance(TWICE):
+                _attempt(fn, view)
+            return fn(view)
+        finally:
+            self._close(view)
+
+    def _transact(self, fn: Callable[[Transaction], T]) -> T:
+        conflicts = 0
+        while conflicts < TRIES:
+            pretended = self._chance(PRETENDED)
+            view = self._open()
+            try:
+                if self._chance(TWICE):
+                    _attempt(fn, _Writes(view))
+                writes = _Writes(view)
+                result, error = _attempt(fn, writes)
+                self.delay()
+                with self._lock:
+                    if view.in_conflict():
+                        conflicts += 1
+                        continue
+                    if pretended:
+                        continue
+                    if error is None:
+                        self._commit(writes, view)
+            finally:
+                self._close(view)
+            self.delay()
+            if error is not None:
+                raise error
+            return result[0]
+        raise Conflict(f"{conflicts} conflicts")
+
+    def _open(self) -> _View:
+        with self._lock:
+            view = _View(self, self._lock, Buffer(self._now))
+            self._views.add(view)
+        return view
+
+    def _close(self, view: _View) -> None:
+        with self._lock:
+            self._views.discard(view)
+
+    def _commit(self, writes: _Writes, own: _View) -> None:
+        """Apply the writes, under the lock."""
+        now = self._now
+        for key, amount in writes.tallies.items():
+            writes.counters[key] = now.tally(key) + amount
+        cleared = [key for span in writes.cleared for key, _ in now.scan(*span)]
+        rows = {key: now.get(key) for key in (*cleared, *writes.rows)}
+        counters = {key: now.number(key) for key in writes.counters}
+        for view in self._views - {own}:
+            view.keep(rows, counters)
+        now.apply(writes)
+
+    def _chance(self, probability: float) -> bool:
+        return self._random.random() < probability
+
+    def delay(self) -> None:
+        """One trip."""
+        chosen = self._random.random()
+        if chosen < SLEEPS:
+            time.sleep(self._random.random() * LONGEST_SLEEP_S)
+        elif chosen < SLEEPS + YIELDS:
+            time.sleep(0)
+
+    def page_rows(self) -> int:
+        return self._random.randint(1, FIRST_PAGE_ROWS)
+
+
+def _attempt(fn: Callable[[A], T], argument: A) -> tuple[list[T], BaseException | None]:
+    """The result in a list, or the exception."""
+    try:
+        return [fn(argument)], None
+    except BaseException as error:
+        return [], error
+
+
+class _View:
+    """A read snapshot that remembers what was read from it."""
+
+    is_remote = True
+
+    def __init__(self, engine: HostileEngine, lock: Lock, state: Buffer) -> None:
+        self._engine, self._lock = engine, lock
+        self._state = state
+        self._rows: set[bytes] = set()
+        self._spans: list[tuple[bytes, bytes]] = []
+        self._counters: set[bytes] = set()
+
+    def keep(self, rows: dict[bytes, bytes | None], counters: dict[bytes, int]) -> None:
+        """Remember old values, unless there are older ones. Under the lock."""
+        for key, value in rows.items():
+            self._state.rows.setdefault(key, value)
+        for key, number in counters.items():
+            self._state.counters.setdefault(key, number)
+
+    def in_conflict(self) -> bool:
+        """Whether anything that was read has changed. Under the lock."""
+        changed = self._state.rows
+        return (
+            not self._rows.isdisjoint(changed)
+            or not self._counters.isdisjoint(self._state.counters)
+            or any(start <= key < end for key in changed for start, end in self._spans)
+        )
+
+    def get(self, key: bytes) -> bytes | None:
+        self._engine.delay()
+        self._rows.add(key)
+        with self._lock:
+            return self._state.get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self._engine.delay()
+        self._rows.update(keys)
+        with self._lock:
+            return self._state.get_many(keys)
+
+    def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Iterator[Row]:
+        most = self._engine.page_rows()
+        while start < end and limit != 0:
+            self._engine.delay()
+            wanted = most if limit is None else min(most, limit)
+            with self._lock:
+                page = list(self._state.scan(start, end, reverse=reverse, limit=wanted))
+            if len(page) < wanted:
+                self._spans.append((start, end))
+                yield from page
+                return
+            if reverse:
+                self._spans.append((page[-1][0], end))
+                end = page[-1][0]
+            else:
+                self._spans.append((start, page[-1][0] + b"\0"))
+                start = page[-1][0] + b"\0"
+            yield from page
+            limit = None if limit is None else limit - len(page)
+            most = min(2 * most, MOST_PAGE_ROWS)
+
+    def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
+        return [next(self.scan(*one, limit=1), None) for one in ranges]
+
+    def number(self, key: bytes) -> int:
+        self._engine.delay()
+        self._counters.add(key)
+        with self._lock:
+            return self._state.number(key)
+
+    tally = number
+
+    def prefetch(
+        self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
+    ) -> None:
+        """What is announced counts as read, as it does where it is really fetched."""
+        self._engine.delay()
+        self._rows.update(rows)
+        self._counters.update(numbers, tallies)
+
+
+class _Writes(Buffer):
+    """A buffer that adds to tallies without reading them."""
+
+    __slots__ = ("tallies",)
+
+    def __init__(self, base: Snapshot) -> None:
+        super().__init__(base)
+        self.tallies: dict[bytes, int] = {}
+
+    def tally(self, key: bytes) -> int:
+        return self._base.tally(key) + self.tallies.get(key, 0)
+
+    def add_tally(self, key: bytes, amount: int) -> None:
+        self.tallies[key] = self.tallies.get(key, 0) + amount
