@@ -23,6 +23,7 @@ test: setup
 
 check: setup
 	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 
 # The same generated requests to Atoll and to DynamoDB Local (needs Java and npm; installs them where apt-get can).
