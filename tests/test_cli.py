@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -151,7 +152,12 @@ class TestServing:
         assert list(tmp_path.iterdir()) == []
 
     def test_options_may_come_from_the_environment(self, tmp_path: Path) -> None:
-        variables = {"ATOLL_IN_MEMORY": "1", "ATOLL_DATA": "data", "ATOLL_CLOCK": "manual", "ATOLL_REGION": "eu-west-1"}
+        variables: dict[str, Any] = {
+            "ATOLL_IN_MEMORY": "1",
+            "ATOLL_DATA": "data",
+            "ATOLL_CLOCK": "manual",
+            "ATOLL_REGION": "eu-west-1",
+        }
         with serving(tmp_path, **variables) as running:
             assert "region=eu-west-1" in running.log[0]
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

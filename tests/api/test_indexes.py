@@ -136,7 +136,8 @@ def test_pages_of_an_index_go_on_from_their_last_key(service: Any) -> None:
     make(service)
     for i in range(7):
         service.put_item(TableName="Things", Item=thing(str(i), "red", i // 2))
-    seen, start = [], {}
+    seen: list[Any] = []
+    start: dict[str, Any] = {}
     while True:
         page = red(service, Limit=2, **start)
         seen += [item["sk"]["S"] for item in page["Items"]]

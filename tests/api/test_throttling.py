@@ -433,7 +433,7 @@ class TestTransactions:
         for number in range(300):
             service.put_item(TableName="Slow", Item=item(str(number), g={"S": "g"}))
         slow = {"Put": {"TableName": "Slow", "Item": item("new", g={"S": "g"})}}
-        absent = {"ConditionExpression": "attribute_not_exists(pk)"}
+        absent: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         free, limited = (self.put("spent", name, **absent) for name in ("Free", "Things"))
         known = {"Put": {"TableName": "Slow", "Item": item("0"), **absent}}
         error = service.refused("TransactWriteItems", TransactItems=[free, slow, limited, self.put("a"), known])

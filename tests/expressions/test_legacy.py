@@ -10,7 +10,7 @@ from atoll.errors import ApiError
 from atoll.expressions import legacy
 from atoll.expressions.keyrange import KeyCondition
 
-ITEM = {
+ITEM: dict[str, Any] = {
     "s": {"S": "abc"},
     "n": {"N": "5"},
     "ss": {"SS": ["a", "b"]},

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from isolation.simulation import Shape, disturbed, explainable, serial
 
 from atoll.testing.histories import Anomaly, Operation, Read, Write, check, dump, load
+from tests.isolation.simulation import Shape, disturbed, explainable, serial
 
 
 class Recorder:

@@ -60,7 +60,7 @@ def test_what_fails_is_told(opened: DataSync) -> None:
 
 def test_a_system_without_it_gets_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    monkeypatch.setattr(datasync.platform, "machine", lambda: "a machine of its own")
+    monkeypatch.setattr("atoll.storage.datasync.platform.machine", lambda: "a machine of its own")
     opened = open_sync(tmp_path / "file")
     assert isinstance(opened, ThreadSync)
     assert sync(opened, 1) == [None]

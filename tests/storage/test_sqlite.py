@@ -205,7 +205,7 @@ def test_full_store_refuses_the_whole_batch_and_works_again_when_there_is_room(t
         outcomes = await asyncio.gather(
             engine.transact(lambda tx: (tx.put(b"small", b"2"), tx.add(b"n", 1))),
             engine.transact(lambda tx: tx.put(b"large", b"x" * 100_000)),
-            engine.transact(lambda tx: {}["a mistake of its own"]),
+            engine.transact(lambda tx: dict[str, int]()["a mistake of its own"]),
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in outcomes] == [Full, Full, Full]
@@ -307,7 +307,7 @@ def test_nobody_sees_a_write_before_it_is_durable(tmp_path):
         disk = HeldSync(engine)
         write = asyncio.ensure_future(engine.transact(lambda tx: (tx.put(b"k", b"new"), tx.add(b"n", 1))))
         await turns()
-        refused = asyncio.ensure_future(engine.transact(lambda tx: {}["refused"]))
+        refused = asyncio.ensure_future(engine.transact(lambda tx: dict[str, int]()["refused"]))
         await turns()
         for _ in range(2):
             assert await engine.read(lambda s: (s.get(b"k"), s.counter(b"n"))) == (b"old", 1)
@@ -385,7 +385,7 @@ def test_a_checkpoint_that_fails_fails_no_write(tmp_path, monkeypatch, workers):
     async def scenario(engine):
         monkeypatch.setattr(checkpoints, "LOG_PAGES", 1)
         engine._checkpoints._connection = SimpleNamespace(wal_checkpoint=partial(fail, None), filename="x")
-        outcomes = []
+        outcomes: list[int | None] = []
         for number in range(3):
             try:
                 await engine.transact(lambda tx, number=number: tx.put(b"%d" % number, b""))
@@ -461,7 +461,7 @@ def test_two_reads_of_one_function_see_one_moment_while_another_process_commits(
 def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processes):
     other = processes.start("commit_on_request", tmp_path)
     other.stdout.readline()
-    asked = []
+    asked: list[object] = []
 
     def commit(value):
         other.stdin.write(f"{value}\n")

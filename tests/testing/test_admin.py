@@ -225,7 +225,7 @@ class TestAuthority:
 class TestStepByStep:
     def test_the_clock_stops_wherever_a_step_is_due(self, server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
         start_ms = round(server.clock.time() * 1000)
-        seen = []
+        seen: list[int] = []
 
         def every_four_hours(tx: Any, region: Any, now_ms: int) -> int:
             hours, rest = divmod(now_ms - start_ms, 4 * 3600 * 1000)
@@ -242,7 +242,7 @@ class TestStepByStep:
         self, server: LocalServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         start_ms = round(server.clock.time() * 1000)
-        stops = [0]
+        stops: list[float] = [0]
 
         def every_20_minutes(tx: Any, region: Any, now_ms: int) -> int:
             return now_ms + 20 * 60_000

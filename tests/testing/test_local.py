@@ -37,7 +37,7 @@ def make_table(server: testing.LocalServer, name: str = "Things", **more: Any) -
     )
 
 
-STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
+STREAM: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 
 
 class TestServing:

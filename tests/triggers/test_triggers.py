@@ -782,7 +782,7 @@ def test_no_change_is_missed_over_crashes_splits_and_failures(tmp_path_factory: 
     async def tell() -> None:
         world.functions.behaviours["f"] = fail_or_note
         factor = st.integers(1, 4)
-        members = {
+        members: dict[str, Any] = {
             "BatchSize": draw(st.integers(1, 5)),
             "ParallelizationFactor": draw(factor),
             "BisectBatchOnFunctionError": draw(st.booleans()),
