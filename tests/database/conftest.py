@@ -10,14 +10,12 @@ import pytest
 
 from atoll.api import items, multi, streams, tables, ttl
 from atoll.clock import ManualClock
-from atoll.database import deletion, shards
-from atoll.database import ttl as ttl_steps
 from atoll.database.region import Region, Settings
+from atoll.node import STEPS
 from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
 
 START_MS = 1_800_000_000_000
-STEPS = (shards.rotate, shards.split, shards.trim, ttl_steps.build, ttl_steps.delete_expired, deletion.sweep)
 
 Item = dict[str, Any]
 
@@ -31,7 +29,7 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
     raise AssertionError("it waited")
 
 
-class World:
+class ManualRegion:
     def __init__(self, settings: Settings | None = None) -> None:
         self.clock = ManualClock(START_MS)
         self.region = Region("eu-west-1", MemoryEngine(), self.clock, settings or Settings())
@@ -162,11 +160,11 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    yield World()
+def world() -> Iterator[ManualRegion]:
+    yield ManualRegion()
 
 
 @pytest.fixture
-def slow_world() -> World:
+def slow_world() -> ManualRegion:
     """Changes of tables take ten seconds."""
-    return World(Settings(control_plane_delay_ms=10_000))
+    return ManualRegion(Settings(control_plane_delay_ms=10_000))

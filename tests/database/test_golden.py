@@ -19,7 +19,7 @@ from atoll.database import format as fmt
 from atoll.database import schema
 from atoll.model import keycode
 from atoll.storage.memory import MemoryEngine
-from tests.database.conftest import START_MS, World
+from tests.database.conftest import START_MS, ManualRegion
 
 GOLDEN = Path(__file__).with_name("golden")
 EXPIRES = {"N": str(START_MS // 1000 + 3600)}
@@ -28,7 +28,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 Store = tuple[dict[bytes, bytes], dict[bytes, int]]
 
 
-def store(world: World) -> Store:
+def store(world: ManualRegion) -> Store:
     """All rows and counters."""
     rows, counters = cast(MemoryEngine, world.region.engine).snapshot()
     return dict(rows), dict(counters)
@@ -159,7 +159,7 @@ def difference(before: Store, after: Store) -> str:
     return UUID.sub("<uuid>", text) + "\n"
 
 
-def create(world: World) -> None:
+def create(world: ManualRegion) -> None:
     types = {"pk": "S", "sk": "N", "g": "S", "l": "N"}
 
     def keys(partition: str, sort: str | None) -> list[dict[str, str]]:
@@ -184,15 +184,15 @@ def create(world: World) -> None:
     )  # fmt: skip
 
 
-def put(world: World) -> None:
+def put(world: ManualRegion) -> None:
     world.put("a", 1, g={"S": "red"}, l={"N": "7"}, expires=EXPIRES)
 
 
-def put_over(world: World) -> None:
+def put_over(world: ManualRegion) -> None:
     world.put("a", 1, g={"S": "blue"}, l={"N": "7"}, text={"S": "new"})
 
 
-def update(world: World) -> None:
+def update(world: ManualRegion) -> None:
     world.call(
         items.update_item,
         TableName="Things",
@@ -202,39 +202,39 @@ def update(world: World) -> None:
     )
 
 
-def transaction(world: World) -> None:
+def transaction(world: ManualRegion) -> None:
     world.transact_write(
         {"Put": {"TableName": "Things", "Item": {"pk": {"S": "b"}, "sk": {"N": "2"}, "g": {"S": "red"}}}},
         {"Delete": {"TableName": "Things", "Key": {"pk": {"S": "a"}, "sk": {"N": "1"}}}},
     )
 
 
-def delete_table(world: World) -> None:
+def delete_table(world: ManualRegion) -> None:
     world.call(tables.delete_table, TableName="Things")
 
 
-def nothing(world: World) -> None:
+def nothing(world: ManualRegion) -> None:
     """Before a write."""
 
 
-def table(world: World) -> None:
+def table(world: ManualRegion) -> None:
     create(world)
     world.set_ttl()
     world.settle()
 
 
-def one_item(world: World) -> None:
+def one_item(world: ManualRegion) -> None:
     table(world)
     put(world)
     world.clock.advance(1000)
 
 
-def expire(world: World) -> None:
+def expire(world: ManualRegion) -> None:
     world.clock.advance(3600_000)
     world.settle()
 
 
-SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], Any]]] = {
+SCENARIOS: dict[str, tuple[Callable[[ManualRegion], None], Callable[[ManualRegion], Any]]] = {
     "create_table": (nothing, create),
     "put_new": (table, put),
     "put_over": (one_item, put_over),
@@ -251,7 +251,7 @@ SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], Any]]] = {
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_rows_that_a_write_stores(name: str) -> None:
     prepare, write = SCENARIOS[name]
-    world = World()
+    world = ManualRegion()
     prepare(world)
     before = store(world)
     write(world)

@@ -9,7 +9,7 @@ import pytest
 from atoll.api import streams, tables
 from atoll.database.region import Settings
 from atoll.errors import ApiError
-from tests.database.conftest import World
+from tests.database.conftest import ManualRegion
 
 HOUR_MS = 3600 * 1000
 
@@ -254,7 +254,7 @@ def test_streams_are_listed_in_pages(world: Any) -> None:
 
 
 def test_a_third_reader_of_a_shard_is_throttled_if_asked_for() -> None:
-    world = World(Settings(strict_stream_readers=True))
+    world = ManualRegion(Settings(strict_stream_readers=True))
     world.create()
     arn, shard = only_shard(world)
     strict = streams.get_records
