@@ -120,7 +120,7 @@ def test_attribute_definitions_are_described_in_the_order_of_their_names(service
     assert described["AttributeDefinitions"] == ON_DEMAND["AttributeDefinitions"]
 
 
-def test_what_was_not_set_is_not_described(service: Any) -> None:
+def test_settings_that_were_not_set_are_not_described(service: Any) -> None:
     service.table()
     described = service.describe_table(TableName="Things")["Table"]
     assert described.keys() == {

@@ -201,7 +201,7 @@ def test_checked_first(things: Any, operation: str, body: dict[str, Any], messag
 ENUMS = {"ReturnConsumedCapacity": "X", "ReturnItemCollectionMetrics": "X", "ReturnValues": "X"}
 
 
-def test_a_bad_table_name_is_told_alone(things: Any) -> None:
+def test_a_bad_table_name_is_reported_alone(things: Any) -> None:
     message = things.refused("PutItem", TableName="!", Item=KEY, **ENUMS).message
     assert message.startswith("1 validation error detected: Value '!' at 'tableName'")
 

@@ -266,7 +266,7 @@ def test_acknowledged_write_is_seen_by_the_next_read(run):
     run(scenario)
 
 
-def test_lease_is_kept_by_who_has_it(run):
+def test_the_lease_stays_with_its_holder(run):
     async def scenario(engine):
         assert engine.lease()
         assert engine.lease()

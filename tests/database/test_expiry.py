@@ -59,7 +59,7 @@ def test_an_item_is_deleted_when_its_second_has_passed(world: Any) -> None:
         {"NULL": True},
     ],
 )
-def test_what_is_no_recent_time_does_not_expire(world: Any, value: Any) -> None:
+def test_an_invalid_or_too_old_time_does_not_expire(world: Any, value: Any) -> None:
     world.create()
     world.set_ttl()
     world.put("a", expires=value)

@@ -166,7 +166,7 @@ def test_an_iterator_expires_after_15_minutes(world: Any) -> None:
 
 
 @pytest.mark.parametrize("damage", ["garbage", "", "{0}x", "x{0}", "{1}|1|AAAA", "{1}", "{1}|1|!!!", "{2}"])
-def test_what_is_no_iterator_is_refused(world: Any, damage: str) -> None:
+def test_a_damaged_iterator_is_refused(world: Any, damage: str) -> None:
     world.create()
     arn, shard = only_shard(world)
     iterator = world.iterator(arn, shard)

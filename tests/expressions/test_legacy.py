@@ -93,7 +93,7 @@ def test_conditions_are_joined_by_and_unless_told_otherwise() -> None:
     assert any_.attributes == {"s", "n"}
 
 
-def test_no_conditions_are_no_condition() -> None:
+def test_an_empty_expected_is_no_condition() -> None:
     assert legacy.expected({}, None) is None
     assert legacy.filter(None, None) is None
 

@@ -307,7 +307,7 @@ def test_refused_conditions_say_so() -> None:
     assert Thread.count("reefs") == 0
 
 
-def test_whoever_read_an_older_version_loses() -> None:
+def test_a_save_of_an_older_version_fails() -> None:
     Document("a", text="first").save()
     mine, yours = Document.get("a"), Document.get("a")
     mine.text = "mine"
