@@ -20,7 +20,7 @@ def test_an_arn_is_written_as_it_was_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Things", "arn", "arn:aws:dynamodb:us-east-1:000000000000", "urn:a:b:c:d:e"])
-def test_what_is_no_arn(text: str) -> None:
+def test_invalid_arns_are_refused(text: str) -> None:
     assert arns.parse(text) is None
 
 

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -126,7 +127,7 @@ class TestServing:
             assert second.stop(signal.SIGINT) == 0
         assert (tmp_path / "data" / "us-east-1").is_dir()
 
-    def test_when_told_to_stop_it_answers_what_has_arrived(self, tmp_path: Path) -> None:
+    def test_on_a_stop_signal_it_answers_requests_that_arrived(self, tmp_path: Path) -> None:
         with serving(tmp_path) as running:
             host, port = running.url.removeprefix("http://").split(":")
             with socket.create_connection((host, int(port)), 30) as connection:
@@ -151,7 +152,12 @@ class TestServing:
         assert list(tmp_path.iterdir()) == []
 
     def test_options_may_come_from_the_environment(self, tmp_path: Path) -> None:
-        variables = {"ATOLL_IN_MEMORY": "1", "ATOLL_DATA": "data", "ATOLL_CLOCK": "manual", "ATOLL_REGION": "eu-west-1"}
+        variables: dict[str, Any] = {
+            "ATOLL_IN_MEMORY": "1",
+            "ATOLL_DATA": "data",
+            "ATOLL_CLOCK": "manual",
+            "ATOLL_REGION": "eu-west-1",
+        }
         with serving(tmp_path, **variables) as running:
             assert "region=eu-west-1" in running.log[0]
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -203,7 +209,7 @@ class TestFunctions:
         (directory / "functions.toml").write_text(f"[functions.f]\npython = '{name}'\nconcurrency = 1\n")
         return serving(directory, "--functions", "functions.toml", *arguments, processes=processes)
 
-    def test_one_that_cannot_be_loaded_is_told_of_at_the_start(self, tmp_path: Path) -> None:
+    def test_a_function_that_cannot_be_loaded_is_reported_at_start(self, tmp_path: Path) -> None:
         with self.serving(tmp_path, "nowhere:f", "--in-memory") as running:
             running.client("lambda").invoke(FunctionName="f")  # one at a time: the start was first
             running.stop()
@@ -255,7 +261,7 @@ class TestRefusals:
             (["--host", "192.0.2.1", "--insecure", "--port", "0", "--workers", "2"], "--host 192.0.2.1, --port 0: "),
         ],
     )
-    def test_what_cannot_be_done_is_told_and_leaves_nothing_behind(
+    def test_an_invalid_option_is_reported_and_leaves_nothing_behind(
         self, arguments: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["serve", *arguments]) == 2
@@ -263,7 +269,7 @@ class TestRefusals:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("arguments", [["--auth", "maybe"], ["--clock", "slow"], ["--unknown"], ["--port"]])
-    def test_what_the_parser_does_not_know_ends_with_its_usage(
+    def test_arguments_that_the_parser_refuses_end_with_the_usage(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit) as ended:
@@ -355,13 +361,13 @@ class TestCredentials:
         assert run("list") == f"{admin}  admin\n"
         assert (tmp_path / "data" / "credentials.json").stat().st_mode & 0o777 == 0o600
 
-    def test_one_that_is_not_there_cannot_be_deleted(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_absent_credentials_cannot_be_deleted(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["credentials", "delete", "AKIANOBODY"]) == 2
         assert "there is no access key AKIANOBODY" in capsys.readouterr().err
 
 
 class TestHelp:
-    def test_the_version_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_version_is_printed(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as ended:
             main(["--version"])
         assert ended.value.code == 0

@@ -116,7 +116,7 @@ def test_a_region_is_made_when_it_is_first_named(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("name", NO_REGIONS)
-def test_what_cannot_be_a_region_makes_no_store(tmp_path: Path, name: str) -> None:
+def test_an_invalid_region_name_creates_no_store(tmp_path: Path, name: str) -> None:
     async def tell() -> None:
         node = Node(Config(data=tmp_path / "data", port=0), ManualClock(START_MS))
         await node.start()

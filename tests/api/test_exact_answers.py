@@ -83,7 +83,7 @@ def test_removed_elements_are_counted_as_they_were(things: Any) -> None:
     assert answer["Attributes"]["a"] == numbers(1, 3)
 
 
-def test_what_has_moved_to_a_removed_place_is_returned(things: Any) -> None:
+def test_an_element_moved_to_a_removed_place_is_returned(things: Any) -> None:
     things.put_item(**THINGS, Item={**KEY, "a": numbers(0, 1, 2)})
     assert update(things, "REMOVE a[1]", ReturnValues="UPDATED_NEW") == {"Attributes": {"a": numbers(2)}}
 

@@ -77,7 +77,7 @@ def query(partition: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_nothing_is_told_unless_it_is_asked_for(charged: Any) -> None:
+def test_capacity_is_returned_only_on_request(charged: Any) -> None:
     assert charged.put_item(TableName="Charged", Item=item("a"), ReturnConsumedCapacity="NONE") == {}
     assert charged.put_item(TableName="Charged", Item=item("a")) == {}
 
@@ -128,7 +128,7 @@ def test_an_index_is_charged_for_what_is_read_of_it(charged: Any) -> None:
     assert of("keys", "k") == {"Table": 0.0, "keys": 0.5}
 
 
-def test_what_a_local_index_fetches_is_charged_to_the_table_item_by_item(charged: Any) -> None:
+def test_items_fetched_for_a_local_index_are_charged_to_the_table_one_by_one(charged: Any) -> None:
     put(charged, *[{**item("a", 5 * KILO), "sk": {"N": str(n)}, "l": {"S": str(n)}} for n in range(3)])
     plain = query("a", IndexName="local")
     assert arms(charged, "Query", **plain) == {"Table": 0.0, "local": 0.5}

@@ -25,7 +25,7 @@ def keys(*names: str) -> list[dict[str, str]]:
 SOME = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["z", "a", "m"]}
 
 # Names are in alphabetical order: so the service describes AttributeDefinitions, whatever their order was.
-PROVISIONED = {
+PROVISIONED: dict[str, Any] = {
     "TableName": "Provisioned",
     "AttributeDefinitions": attributes("a", "n", "pk", "sk"),
     "KeySchema": keys("pk", "sk"),
@@ -46,7 +46,7 @@ PROVISIONED = {
     "Tags": [{"Key": "team", "Value": "data"}, {"Key": "empty", "Value": ""}],
 }  # fmt: skip
 
-ON_DEMAND = {
+ON_DEMAND: dict[str, Any] = {
     "TableName": "OnDemand",
     "AttributeDefinitions": attributes("a", "b", "n", "pk"),
     "KeySchema": keys("pk"),
@@ -120,7 +120,7 @@ def test_attribute_definitions_are_described_in_the_order_of_their_names(service
     assert described["AttributeDefinitions"] == ON_DEMAND["AttributeDefinitions"]
 
 
-def test_what_was_not_set_is_not_described(service: Any) -> None:
+def test_settings_that_were_not_set_are_not_described(service: Any) -> None:
     service.table()
     described = service.describe_table(TableName="Things")["Table"]
     assert described.keys() == {

@@ -86,7 +86,7 @@ def test_still_bare(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]])
     assert newer == classic
 
 
-def test_what_was_in_the_envelope_is_in_it_once(both: tuple[Any, Any]) -> None:
+def test_enveloped_messages_are_enveloped_once(both: tuple[Any, Any]) -> None:
     for service in both:
         _, message = told(service, *put({}, ReturnValues="X"))
         assert message.count(ENVELOPE) == 1

@@ -13,7 +13,7 @@ KEY = {"pk": {"S": "a"}}
 TABLE = {"TableName": "Things"}
 NONE = {"TableName": "None"}
 VALUES = {"ExpressionAttributeValues": {":v": {"S": "x"}}}
-BAD = {"pk": {}}  # a value of no type
+BAD: dict[str, Any] = {"pk": {}}  # a value of no type
 WRONG = {"pk": {"N": "1"}}  # a key of another type
 LONG = {"pk": {"S": "a"}, "x": {"S": "y" * 410_000}}
 FAULTY = "(("
@@ -201,7 +201,7 @@ def test_checked_first(things: Any, operation: str, body: dict[str, Any], messag
 ENUMS = {"ReturnConsumedCapacity": "X", "ReturnItemCollectionMetrics": "X", "ReturnValues": "X"}
 
 
-def test_a_bad_table_name_is_told_alone(things: Any) -> None:
+def test_a_bad_table_name_is_reported_alone(things: Any) -> None:
     message = things.refused("PutItem", TableName="!", Item=KEY, **ENUMS).message
     assert message.startswith("1 validation error detected: Value '!' at 'tableName'")
 

@@ -136,7 +136,8 @@ def test_pages_of_an_index_go_on_from_their_last_key(service: Any) -> None:
     make(service)
     for i in range(7):
         service.put_item(TableName="Things", Item=thing(str(i), "red", i // 2))
-    seen, start = [], {}
+    seen: list[Any] = []
+    start: dict[str, Any] = {}
     while True:
         page = red(service, Limit=2, **start)
         seen += [item["sk"]["S"] for item in page["Items"]]
@@ -190,7 +191,7 @@ def test_an_index_can_be_taken_away(service: Any) -> None:
     )
 
 
-def test_items_from_before_an_index_may_have_what_its_keys_cannot_be(service: Any) -> None:
+def test_older_items_may_have_values_that_cannot_be_index_keys(service: Any) -> None:
     service.table()
     given = {"longest": "g" * 2_048, "too long": "g" * 2_049, "wide": "ü" * 1_024, "too wide": "ü" * 1_025}
     for pk, value in given.items():
@@ -204,7 +205,7 @@ def test_items_from_before_an_index_may_have_what_its_keys_cannot_be(service: An
 
 
 @pytest.mark.parametrize("value", [{"S": "g" * 2_049}, {"N": "1"}], ids=["too long", "of another type"])
-def test_what_an_index_s_key_cannot_be_may_stay_in_an_item_from_before_it(service: Any, value: Any) -> None:
+def test_an_older_item_may_keep_a_value_that_cannot_be_an_index_key(service: Any, value: Any) -> None:
     service.table()
     service.put_item(TableName="Things", Item={"pk": {"S": "a"}, "g": value})
     declared = [{"AttributeName": "g", "AttributeType": "S"}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -135,7 +135,7 @@ def test_throttled_requests_count_on_what_was_exhausted(service: Service, of: Of
     indexes = index("by-g")
     indexes["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"] = throughput
     more = {"BillingMode": "PROVISIONED", "ProvisionedThroughput": {**throughput, "WriteCapacityUnits": 100}}
-    name = service.table(**indexes, **more)
+    name = service.table(**cast(Any, indexes | more))
     refusal: ApiError | None = None
     count = 0
     while refusal is None:

@@ -176,7 +176,7 @@ def test_a_transaction_names_each_item_once(service: Any) -> None:
     )
 
 
-def test_one_item_twice_is_told_before_keys_that_do_not_fit(service: Any) -> None:
+def test_duplicate_items_are_reported_before_invalid_keys(service: Any) -> None:
     service.table()
     wrong = {"TableName": "Things", "Key": {"other": {"S": "x"}}}
     get, delete = ({kind: {"TableName": "Things", "Key": key("a")}} for kind in ("Get", "Delete"))
@@ -199,7 +199,7 @@ def test_a_key_that_does_not_fit_cancels_the_transaction(service: Any) -> None:
     assert names(service) == set()
 
 
-def test_members_that_nobody_knows_are_ignored(service: Any) -> None:
+def test_unknown_members_are_ignored(service: Any) -> None:
     service.table()
     service.transact_write_items(TransactItems=[{**put("a"), "Extra": [1]}])
     assert names(service) == {"a"}

@@ -146,7 +146,7 @@ def test_segments_share_the_table_between_them(service: Any) -> None:
     assert sorted(seen, key=int) == [str(i) for i in range(60)]
 
 
-def test_segments_have_to_be_told_together(service: Any) -> None:
+def test_segment_and_total_segments_need_each_other(service: Any) -> None:
     service.table()
     assert service.refused("Scan", TableName="Things", Segment=0).message == (
         "The TotalSegments parameter is required but was not present in the request when Segment parameter is present"

@@ -212,6 +212,7 @@ def test_values_are_quoted_as_java_prints_them() -> None:
 
 
 def test_batches_have_texts_of_their_own() -> None:
+    body: dict[str, Any]
     for operation in ("BatchGetItem", "BatchWriteItem"):
         for body in ({}, {"RequestItems": {}}):
             assert refusal(operation, body)[1] == f"The requestItems parameter is required for {operation}"

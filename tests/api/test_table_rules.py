@@ -274,6 +274,7 @@ def test_changes_that_pass() -> None:
 
 
 def test_an_update_has_to_change_something() -> None:
+    body: dict[str, Any]
     for body in ({}, {"GlobalSecondaryIndexUpdates": []}, {"AttributeDefinitions": definitions("a")}):
         assert refusal(table(), **body)[1] == (
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "

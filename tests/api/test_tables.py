@@ -58,7 +58,7 @@ def test_a_table_stays_when_the_clock_goes_back(service: Any) -> None:
     assert service.get_item(TableName="Things", Key={"pk": {"S": "a"}}) == {}
 
 
-def test_what_is_warmed_for_reads_only_stays_as_warm_for_writes(service: Any) -> None:
+def test_warming_reads_leaves_the_warm_throughput_of_writes(service: Any) -> None:
     service.table(BillingMode="PAY_PER_REQUEST")
     service.update_table(TableName="Things", WarmThroughput={"ReadUnitsPerSecond": 15_000})
     warm = service.describe_table(TableName="Things")["Table"]["WarmThroughput"]
@@ -197,7 +197,7 @@ def test_tags_need_a_table(service: Any, arn: str, code: str, message: str) -> N
     assert (refusal.code, refusal.message) == (code, message)
 
 
-def test_limits_and_endpoints_are_told(service: Any) -> None:
+def test_limits_and_endpoints_are_described(service: Any) -> None:
     assert service.describe_limits()["TableMaxReadCapacityUnits"] == 40_000
     assert service.describe_endpoints()["Endpoints"][0]["CachePeriodInMinutes"] == 1440
 

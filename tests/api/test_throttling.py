@@ -266,7 +266,7 @@ class TestIndexes:
         condition = {"TableName": "Things", "Key": key("001"), "ConditionExpression": "attribute_exists(g)"}
         indexed.transact_write_items(TransactItems=[{"ConditionCheck": condition}])
 
-    def test_it_is_told_that_several_are_exhausted(self, indexed: Any) -> None:
+    def test_several_exhausted_indexes_are_reported(self, indexed: Any) -> None:
         for _ in range(150):
             indexed.put_item(TableName="Things", Item=item("h", h={"S": "h"}))
             indexed.delete_item(TableName="Things", Key=key("h"))
@@ -274,7 +274,7 @@ class TestIndexes:
         _, reasons = exceeded(indexed.refused("PutItem", TableName="Things", Item=both))
         assert [resource for _, resource in reasons] == ["Things/index/by-g", "Things/index/by-h"]
 
-    def test_where_the_table_is_exhausted_too_only_that_is_told(self, indexed: Any) -> None:
+    def test_an_exhausted_table_is_reported_instead_of_its_indexes(self, indexed: Any) -> None:
         spend_writes(indexed, 300_000 - 300)
         put = {"TableName": "Things", "Item": item("new", g={"S": "g"})}
         assert exceeded(indexed.refused("PutItem", **put)) == TABLE_WRITE
@@ -414,7 +414,7 @@ class TestTransactions:
         service.clock.advance(1)
         service.transact_write_items(TransactItems=[self.put("c", "Free"), self.put("d")])
 
-    def test_one_that_is_throttled_is_free(self, service: Any) -> None:
+    def test_a_throttled_transaction_is_free(self, service: Any) -> None:
         provisioned(service)
         provisioned(service, "Others")
         spend_writes(service, 300, "Others")
@@ -423,7 +423,7 @@ class TestTransactions:
         assert service.refused("TransactWriteItems", TransactItems=writes).code == "TransactionCanceledException"
         service.put_item(TableName="Things", Item=item("a"))
 
-    def test_one_that_is_throttled_tells_of_conditions_too_and_is_free_all_the_same(self, service: Any) -> None:
+    def test_a_throttled_transaction_reports_failed_conditions_and_is_free(self, service: Any) -> None:
         index = global_index("by-g", "g", ProvisionedThroughput=units(1, 1))
         provisioned(service, "Slow", write=2, types={"g": "S"}, GlobalSecondaryIndexes=[index])
         provisioned(service)
@@ -433,7 +433,7 @@ class TestTransactions:
         for number in range(300):
             service.put_item(TableName="Slow", Item=item(str(number), g={"S": "g"}))
         slow = {"Put": {"TableName": "Slow", "Item": item("new", g={"S": "g"})}}
-        absent = {"ConditionExpression": "attribute_not_exists(pk)"}
+        absent: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         free, limited = (self.put("spent", name, **absent) for name in ("Free", "Things"))
         known = {"Put": {"TableName": "Slow", "Item": item("0"), **absent}}
         error = service.refused("TransactWriteItems", TransactItems=[free, slow, limited, self.put("a"), known])
@@ -469,7 +469,7 @@ class TestTransactions:
         spend_writes(service, 300 - 100 - 54)
         assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
 
-    def test_one_that_was_done_before_is_charged_as_reads(self, service: Any) -> None:
+    def test_a_repeated_transaction_is_charged_as_reads(self, service: Any) -> None:
         provisioned(service)
         body = {"TransactItems": [self.put("a")], "ClientRequestToken": "t"}
         service.transact_write_items(**body)

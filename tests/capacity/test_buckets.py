@@ -71,7 +71,7 @@ def test_no_schedule_gets_more_than_the_burst_and_the_rate_beyond_the_last_opera
 
 
 @given(rate=st.integers(1, 50), operations=OPERATIONS)
-def test_who_waits_for_what_he_has_consumed_is_never_refused(rate: int, operations: list[tuple[int, float]]) -> None:
+def test_a_client_that_waits_for_its_units_is_never_throttled(rate: int, operations: list[tuple[int, float]]) -> None:
     clock = ManualClock(START_MS)
     buckets = LocalBuckets(clock)
     for _, units in operations:

@@ -66,7 +66,7 @@ def put(name: str, **more: Any) -> dict[str, Any]:
 ABSENT = {"ConditionExpression": "attribute_not_exists(pk)"}
 
 
-class World:
+class CountedThings:
     """The table `Things` with the item `there` and an index by g, which is exhausted if anything limits it."""
 
     def __init__(self, *, is_limited: bool) -> None:
@@ -93,13 +93,13 @@ class World:
 
 
 @pytest.fixture(params=[False, True], ids=["on demand", "limited"])
-def world(request: pytest.FixtureRequest) -> World:
-    return World(is_limited=request.param)
+def world(request: pytest.FixtureRequest) -> CountedThings:
+    return CountedThings(is_limited=request.param)
 
 
 @pytest.fixture
-def limited_world() -> World:
-    return World(is_limited=True)
+def limited_world() -> CountedThings:
+    return CountedThings(is_limited=True)
 
 
 class TestSingleWrites:
@@ -115,18 +115,18 @@ class TestSingleWrites:
              "ConditionalCheckFailedException"),
         ],
     )  # fmt: skip
-    def test_one_that_its_condition_refuses(self, world: World, operation: str, body: Any, code: str) -> None:
+    def test_one_that_its_condition_refuses(self, world: CountedThings, operation: str, body: Any, code: str) -> None:
         assert world.looks(operation, **body) == (code, [1])
 
-    def test_one_that_is_made(self, world: World) -> None:
+    def test_one_that_is_made(self, world: CountedThings) -> None:
         assert world.looks("PutItem", **put("there", kilobytes=1)) == (None, [1])
         assert world.looks("DeleteItem", **key("none"), **ABSENT) == (None, [1])
 
-    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: World) -> None:
+    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: CountedThings) -> None:
         code = "ProvisionedThroughputExceededException"
         assert limited_world.looks("DeleteItem", **key("large")) == (code, [1])
 
-    def test_one_that_finds_the_table_exhausted_reads_nothing(self, limited_world: World) -> None:
+    def test_one_that_finds_the_table_exhausted_reads_nothing(self, limited_world: CountedThings) -> None:
         limited_world.service.put_item(**put("last", kilobytes=390))
         limited_world.service.put_item(**put("last"))
         code = "ProvisionedThroughputExceededException"
@@ -134,7 +134,7 @@ class TestSingleWrites:
 
 
 class TestTransactions:
-    def test_one_that_a_condition_cancels(self, world: World) -> None:
+    def test_one_that_a_condition_cancels(self, world: CountedThings) -> None:
         actions = [
             {"Put": {**put("new"), **ABSENT}},
             {"Put": {**put("there"), **ABSENT}},
@@ -143,16 +143,16 @@ class TestTransactions:
         ]
         assert world.looks("TransactWriteItems", TransactItems=actions) == ("TransactionCanceledException", [1] * 4)
 
-    def test_one_that_is_made(self, world: World) -> None:
+    def test_one_that_is_made(self, world: CountedThings) -> None:
         actions = [{"Put": put("new")}, {"Delete": key("there")}]
         assert world.looks("TransactWriteItems", TransactItems=actions) == (None, [1, 1])
 
-    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: World) -> None:
+    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: CountedThings) -> None:
         actions = [{"Put": {**put("there"), **ABSENT}}, {"Delete": key("large")}]
         looks = limited_world.looks("TransactWriteItems", TransactItems=actions)
         assert looks == ("TransactionCanceledException", [1, 1])
 
 
-def test_a_batch_of_which_not_all_is_admitted(limited_world: World) -> None:
+def test_a_batch_of_which_not_all_is_admitted(limited_world: CountedThings) -> None:
     requests = [{"PutRequest": {"Item": item("new")}}, {"DeleteRequest": {"Key": {"pk": {"S": "large"}}}}]
     assert limited_world.looks("BatchWriteItem", RequestItems={"Things": requests}) == (None, [1, 1])

@@ -93,11 +93,12 @@ def test_refusals_and_writes_at_the_same_time_have_their_own_outcomes(run):
 
 def test_stop_iteration_out_of_a_function_spoils_no_other(run):
     async def scenario(engine):
-        wrong, right = await asyncio.gather(
+        outcomes: list[object] = await asyncio.gather(
             engine.transact(lambda tx: next(tx.scan(b"x", b"y"))),
             engine.transact(lambda tx: tx.put(b"k", b"v")),
             return_exceptions=True,
         )
+        wrong, right = outcomes
         assert isinstance(wrong, RuntimeError) and right is None
         assert await everything(engine) == [(b"k", b"v")]
 
@@ -265,7 +266,7 @@ def test_acknowledged_write_is_seen_by_the_next_read(run):
     run(scenario)
 
 
-def test_lease_is_kept_by_who_has_it(run):
+def test_the_lease_stays_with_its_holder(run):
     async def scenario(engine):
         assert await engine.lease()
         assert await engine.lease()

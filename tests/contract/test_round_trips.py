@@ -13,7 +13,8 @@ from atoll.database import ttl
 from atoll.node import run_due
 from atoll.storage.counting import CountingEngine
 from atoll.storage.memory import MemoryEngine
-from tests.database.conftest import World, finish
+from tests.database.conftest import ManualRegion
+from tests.engines import finish
 
 NAMES = ("One", "Two", "Three")
 
@@ -22,7 +23,7 @@ WRITE = 3
 MANY = 4
 
 
-class Measured(World):
+class Measured(ManualRegion):
     """Tables with everything that a write maintains: a stream, TTL, a local index, two global ones of which one is
     being backfilled."""
 

@@ -10,10 +10,9 @@ import os
 import random
 from pathlib import Path
 
-from crash.load import COUNTER, DEFINITION, Item, Writer, expect, run_until, scan
-
 from benchmarks import servers
 from benchmarks.client import Client
+from tests.crash.load import COUNTER, DEFINITION, Item, Writer, expect, run_until, scan
 
 KILLS = 20 if os.environ.get("ATOLL_SOAK") else 3
 SEED = int(os.environ.get("ATOLL_SEED", "1"))

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from crash import increments
-
 from benchmarks import servers
 from benchmarks.client import Client
+from tests.crash import increments
 
 PROCESSES, THREADS, COUNT = 4, 4, 12
 

@@ -10,27 +10,17 @@ import pytest
 
 from atoll.api import items, multi, streams, tables, ttl
 from atoll.clock import ManualClock
-from atoll.database import deletion
-from atoll.database import ttl as ttl_steps
-from atoll.database.log import maintenance
 from atoll.database.region import Region, Settings
+from atoll.node import STEPS
 from atoll.storage.engine import Engine, Transaction
 from tests.engines import finish, fresh_engine
 
 START_MS = 1_800_000_000_000
-STEPS = (
-    maintenance.rotate,
-    maintenance.split,
-    maintenance.trim,
-    ttl_steps.build,
-    ttl_steps.delete_expired,
-    deletion.sweep,
-)
 
 Item = dict[str, Any]
 
 
-class World:
+class ManualRegion:
     def __init__(self, settings: Settings | None = None, engine: Engine | None = None) -> None:
         self.clock = ManualClock(START_MS)
         self.region = Region("eu-west-1", engine or fresh_engine(), self.clock, settings or Settings())
@@ -161,11 +151,11 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    yield World()
+def world() -> Iterator[ManualRegion]:
+    yield ManualRegion()
 
 
 @pytest.fixture
-def slow_world() -> World:
+def slow_world() -> ManualRegion:
     """Changes of tables take ten seconds."""
-    return World(Settings(control_plane_delay_ms=10_000))
+    return ManualRegion(Settings(control_plane_delay_ms=10_000))

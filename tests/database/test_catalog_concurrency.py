@@ -21,6 +21,8 @@ START_MS = 1_800_000_000_000
 def test_acknowledged_change_of_a_table_is_seen_by_every_later_operation(seed: int) -> None:
     region = Region("eu-west-1", HostileEngine(seed), ManualClock(START_MS))
 
+    over = asyncio.Event()
+
     async def call(name: str, **body: Any) -> Any:
         return await desk.call(region, name, body)
 
@@ -49,7 +51,7 @@ def test_acknowledged_change_of_a_table_is_seen_by_every_later_operation(seed: i
 
     async def look() -> None:
         """Keeps the cache busy with everybody's tables."""
-        while looking:
+        while not over.is_set():
             for number in range(4):
                 try:
                     await call("PutItem", TableName=f"Table{number}", Item={"pk": {"S": "other"}})
@@ -58,15 +60,13 @@ def test_acknowledged_change_of_a_table_is_seen_by_every_later_operation(seed: i
                     await asyncio.sleep(0)
 
     async def scenario() -> None:
-        nonlocal looking
         lookers = [asyncio.create_task(look()) for _ in range(4)]
         try:
             await asyncio.gather(*(come_and_go(f"Table{number}") for number in range(4)))
         finally:
-            looking = False
+            over.set()
             await asyncio.wait(lookers)
         for looker in lookers:
             looker.result()
 
-    looking = True
     asyncio.run(scenario())

@@ -14,15 +14,17 @@ from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.model import values
 from atoll.storage.memory import MemoryEngine
-from tests.database.conftest import START_MS, World, finish
+from tests.database.conftest import START_MS, ManualRegion
+from tests.engines import finish
 
 
-def stored(world: World, pk: str) -> Any:
+def stored(world: ManualRegion, pk: str) -> Any:
+    table = world.table()
     key = {"pk": {"S": pk}, "sk": {"N": "0"}}
-    return world.read(lambda s: reads.get(s, world.region.catalog.find(s, "Things").item_key(key)))
+    return world.read(lambda s: reads.get(s, table.item_key(key)))
 
 
-def replicated(world: World, pk: str, text: str | None, version: Version) -> writes.Replicate:
+def replicated(world: ManualRegion, pk: str, text: str | None, version: Version) -> writes.Replicate:
     table, key = world.table(), {"pk": {"S": pk}, "sk": {"N": "0"}}
     image = None
     if text is not None:
@@ -31,11 +33,11 @@ def replicated(world: World, pk: str, text: str | None, version: Version) -> wri
     return writes.Replicate(table, key, table.item_key(key), image, version)
 
 
-def apply(world: World, *batch: writes.Write) -> list[writes.Outcome]:
+def apply(world: ManualRegion, *batch: writes.Write) -> list[writes.Outcome]:
     return finish(world.region.write(lambda tx, stamp: writes.commit(tx, batch, stamp)))
 
 
-def test_clock_set_back_across_a_restart_gives_a_greater_version(world: World) -> None:
+def test_clock_set_back_across_a_restart_gives_a_greater_version(world: ManualRegion) -> None:
     world.create()
     world.put("a")
     before = stored(world, "a").version
@@ -45,7 +47,7 @@ def test_clock_set_back_across_a_restart_gives_a_greater_version(world: World) -
     assert stored(world, "a").version > before
 
 
-def test_clock_is_stored_once_a_second_and_only_with_a_change(world: World) -> None:
+def test_clock_is_stored_once_a_second_and_only_with_a_change(world: ManualRegion) -> None:
     world.create()
     assert isinstance(world.region.engine, MemoryEngine)
 
@@ -67,7 +69,7 @@ def test_clock_is_stored_once_a_second_and_only_with_a_change(world: World) -> N
     assert greatest() > first
 
 
-def test_change_made_elsewhere_keeps_its_version_and_the_greater_one_wins(world: World) -> None:
+def test_change_made_elsewhere_keeps_its_version_and_the_greater_one_wins(world: ManualRegion) -> None:
     world.create()
     later, earlier = Version(2**60, "us-west-2"), Version(2**60 - 1, "us-west-2")
     apply(world, replicated(world, "a", "later", later))
@@ -80,14 +82,14 @@ def test_change_made_elsewhere_keeps_its_version_and_the_greater_one_wins(world:
     assert [record["eventName"] for record in records] == ["INSERT", "REMOVE"]
 
 
-def test_local_write_over_a_version_from_a_fast_clock_is_greater(world: World) -> None:
+def test_local_write_over_a_version_from_a_fast_clock_is_greater(world: ManualRegion) -> None:
     world.create()
     apply(world, replicated(world, "a", "fast", Version(2**60, "us-west-2")))
     world.put("a", text={"S": "local"})
     assert stored(world, "a").version == Version(2**60 + 1, "eu-west-1")
 
 
-def test_stale_definitions_are_never_used(world: World) -> None:
+def test_stale_definitions_are_never_used(world: ManualRegion) -> None:
     """A process that knows an old definition finds the new generation, whatever ran in between."""
     world.create()
     other = Region("eu-west-1", world.region.engine, world.clock)
@@ -100,7 +102,7 @@ def test_stale_definitions_are_never_used(world: World) -> None:
     assert finish(other.read(lambda s: other.catalog.find(s, "Things"))).ttl is not None
 
 
-def test_failed_transaction_leaves_its_own_definitions_to_nobody(world: World, tmp_path: Path) -> None:
+def test_failed_transaction_leaves_its_own_definitions_to_nobody(world: ManualRegion, tmp_path: Path) -> None:
     world.create()
     table = world.table()
 

@@ -11,7 +11,7 @@ from atoll.database import expiry, ttl
 from atoll.database import format as fmt
 from atoll.database.region import Settings
 from atoll.errors import ApiError
-from tests.database.conftest import World
+from tests.database.conftest import ManualRegion
 
 NOW = 1_800_000_000
 HOUR_MS = 3600 * 1000
@@ -59,7 +59,7 @@ def test_an_item_is_deleted_when_its_second_has_passed(world: Any) -> None:
         {"NULL": True},
     ],
 )
-def test_what_is_no_recent_time_does_not_expire(world: Any, value: Any) -> None:
+def test_an_invalid_or_too_old_time_does_not_expire(world: Any, value: Any) -> None:
     world.create()
     world.set_ttl()
     world.put("a", expires=value)
@@ -129,7 +129,7 @@ def test_an_expired_item_leaves_every_index(world: Any) -> None:
 
 
 def test_the_delay_and_the_rate_can_be_chosen() -> None:
-    world = World(Settings(ttl_delay_ms=10_000, ttl_rate=2))
+    world = ManualRegion(Settings(ttl_delay_ms=10_000, ttl_rate=2))
     world.create()
     world.set_ttl()
     for i in range(5):
@@ -231,7 +231,7 @@ def test_disabling_forgets_the_index(world: Any) -> None:
 
 def test_enabling_before_the_end_of_disabling_leaves_no_index_behind() -> None:
     """Where states last longer than the hour between two changes."""
-    world = World(Settings(control_plane_delay_ms=3 * HOUR_MS))
+    world = ManualRegion(Settings(control_plane_delay_ms=3 * HOUR_MS))
     world.create()
     world.pass_time(3 * HOUR_MS)
     world.set_ttl()

@@ -9,7 +9,7 @@ import pytest
 from atoll.api import streams, tables
 from atoll.database.region import Settings
 from atoll.errors import ApiError
-from tests.database.conftest import World
+from tests.database.conftest import ManualRegion
 
 HOUR_MS = 3600 * 1000
 
@@ -166,7 +166,7 @@ def test_an_iterator_expires_after_15_minutes(world: Any) -> None:
 
 
 @pytest.mark.parametrize("damage", ["garbage", "", "{0}x", "x{0}", "{1}|1|AAAA", "{1}", "{1}|1|!!!", "{2}"])
-def test_what_is_no_iterator_is_refused(world: Any, damage: str) -> None:
+def test_a_damaged_iterator_is_refused(world: Any, damage: str) -> None:
     world.create()
     arn, shard = only_shard(world)
     iterator = world.iterator(arn, shard)
@@ -254,7 +254,7 @@ def test_streams_are_listed_in_pages(world: Any) -> None:
 
 
 def test_a_third_reader_of_a_shard_is_throttled_if_asked_for() -> None:
-    world = World(Settings(strict_stream_readers=True))
+    world = ManualRegion(Settings(strict_stream_readers=True))
     world.create()
     arn, shard = only_shard(world)
     strict = streams.get_records

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from atoll.database import format as fmt
 from atoll.database import walk
+from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
 
 
@@ -14,6 +16,9 @@ def test_every_row_is_visited_once_in_pieces_of_bounded_size() -> None:
     rows = [fmt.space_prefix(7) + bytes([i]) for i in range(40)]
     large = b"x" * (walk.PIECE_BYTES // 4)
 
+    def step(seen: list[bytes], tx: Transaction) -> bool:
+        return walk.walk(tx, 7, b"progress", 10, lambda key, _: seen.append(key))
+
     async def scenario() -> list[list[bytes]]:
         await engine.transact(lambda tx: [tx.put(row, large if i < 20 else b"") for i, row in enumerate(rows)])
         pieces: list[list[bytes]] = []
@@ -21,9 +26,7 @@ def test_every_row_is_visited_once_in_pieces_of_bounded_size() -> None:
         while not done:
             seen: list[bytes] = []
             pieces.append(seen)
-            done = await engine.transact(
-                lambda tx, seen=seen: walk.walk(tx, 7, b"progress", 10, lambda key, _: seen.append(key))
-            )
+            done = await engine.transact(partial(step, seen))
         assert await engine.read(lambda snapshot: snapshot.get(b"progress")) is None
         return pieces
 

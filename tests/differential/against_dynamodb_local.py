@@ -11,9 +11,10 @@ from itertools import count
 from random import Random
 
 import pytest
-from differential import definitions, legacy, malformed, multi, partiql, queries, single, syntax
-from differential.pair import Pair
-from differential.tables import Step
+
+from tests.differential import definitions, legacy, malformed, multi, partiql, queries, single, syntax
+from tests.differential.pair import Pair
+from tests.differential.tables import Step
 
 COUNT = int(os.environ.get("DIFFERENTIAL_COUNT", "6000"))
 SEED = int(os.environ.get("DIFFERENTIAL_SEED", "0"))

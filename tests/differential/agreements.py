@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from differential.tables import INDEXED
-from differential.values import TYPICAL
+from tests.differential.tables import INDEXED
+from tests.differential.values import TYPICAL
 
 Body = dict[str, Any]
 Agreement = Callable[[Body, Body, Body], bool]

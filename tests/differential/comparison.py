@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from differential.explained import EXPLAINED, INCLUSIVE, Explained
-from differential.tables import Step
-
 from benchmarks.client import Answer
+from tests.differential.explained import EXPLAINED, INCLUSIVE, Explained
+from tests.differential.tables import Step
 
 # Members that may differ from server to server: identity, time, size estimates, capacity.
 INCIDENTAL = {

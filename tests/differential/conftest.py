@@ -15,13 +15,12 @@ from pathlib import Path
 
 import pytest
 
-for folder in (Path(__file__).parents[2], Path(__file__).parents[1]):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-from differential.pair import Pair  # noqa: E402
+ROOT = Path(__file__).parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
 from benchmarks import servers  # noqa: E402
+from tests.differential.pair import Pair  # noqa: E402
 
 SURVEY = os.environ.get("DIFFERENTIAL_SURVEY", "") not in ("", "0")
 

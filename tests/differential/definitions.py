@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from differential.tables import Step, key_schema
-from differential.values import chance
+from tests.differential.tables import Step, key_schema
+from tests.differential.values import chance
 
 Body = dict[str, Any]
 NAME = "made"

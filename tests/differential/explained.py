@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from differential import agreements
-from differential.agreements import Agreement
+from tests.differential import agreements
+from tests.differential.agreements import Agreement
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 from random import Random
 from typing import Any
 
-from differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Value, anything, chance, some
+from tests.differential.values import BY_TYPE, MISSING_PATHS, PATHS, TYPES, Value, anything, chance, some
 
 COMPARATORS = ["=", "<>", "<", "<=", ">", ">="]
 ORDERED = ["N", "S", "B"]

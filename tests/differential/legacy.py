@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from differential.queries import SELECTS, key_value
-from differential.single import RETURN_VALUES, all_items
-from differential.tables import INDEXED, NUMBERED, PLAIN, RANGED, Index, Step, Table
-from differential.values import BY_TYPE, PATHS, Value, anything, chance, some, typical
+from tests.differential.queries import SELECTS, key_value
+from tests.differential.single import RETURN_VALUES, all_items
+from tests.differential.tables import INDEXED, NUMBERED, PLAIN, RANGED, Index, Step, Table
+from tests.differential.values import BY_TYPE, PATHS, Value, anything, chance, some, typical
 
 Body = dict[str, Any]
 

@@ -7,11 +7,11 @@ import json
 from random import Random
 from typing import Any
 
-from differential.multi import batch_get, batch_write, transact_get, transact_write
-from differential.queries import query_step, scan_step
-from differential.single import get, write
-from differential.tables import INDEXED, RANGED, Step
-from differential.values import chance
+from tests.differential.multi import batch_get, batch_write, transact_get, transact_write
+from tests.differential.queries import query_step, scan_step
+from tests.differential.single import get, write
+from tests.differential.tables import INDEXED, RANGED, Step
+from tests.differential.values import chance
 
 JUNK: list[Any] = [
     None,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from differential.expressions import Writer
-from differential.single import all_items, key
-from differential.tables import INDEXED, NUMBERED, PLAIN, RANGED, Step, Table
-from differential.values import attributes, chance, some
+from tests.differential.expressions import Writer
+from tests.differential.single import all_items, key
+from tests.differential.tables import INDEXED, NUMBERED, PLAIN, RANGED, Step, Table
+from tests.differential.values import attributes, chance, some
 
 Body = dict[str, Any]
 USED = [PLAIN, RANGED, NUMBERED, INDEXED]

@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from differential import definitions
-from differential.comparison import Difference, compare, pages
-from differential.shrinking import shrunk
-from differential.tables import TABLES, Step
-
 from benchmarks.client import Answer, Client
+from tests.differential import definitions
+from tests.differential.comparison import Difference, compare, pages
+from tests.differential.shrinking import shrunk
+from tests.differential.tables import TABLES, Step
 
 PAGES = 200  # more than any scenario has items
 SETTLE_SECONDS = 5.0

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from differential.queries import key_value
-from differential.single import all_items
-from differential.syntax import texts
-from differential.tables import INDEXED, PLAIN, RANGED, Step, Table
-from differential.values import BY_TYPE, PATHS, TYPES, TYPICAL, Value, anything, chance, some, typical
+from tests.differential.queries import key_value
+from tests.differential.single import all_items
+from tests.differential.syntax import texts
+from tests.differential.tables import INDEXED, PLAIN, RANGED, Step, Table
+from tests.differential.values import BY_TYPE, PATHS, TYPES, TYPICAL, Value, anything, chance, some, typical
 
 Body = dict[str, Any]
 USED = [PLAIN, RANGED, INDEXED]

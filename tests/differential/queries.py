@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from differential.expressions import Writer
-from differential.tables import BINARY, INDEXED, NUMBERED, PLAIN, RANGED, Index, Step, Table
-from differential.values import BINARIES, BY_TYPE, NUMBERS, STRINGS, Value, anything, chance
+from tests.differential.expressions import Writer
+from tests.differential.tables import BINARY, INDEXED, NUMBERED, PLAIN, RANGED, Index, Step, Table
+from tests.differential.values import BINARIES, BY_TYPE, NUMBERS, STRINGS, Value, anything, chance
 
 Body = dict[str, Any]
 
@@ -80,7 +80,7 @@ def start_key(random: Random, table: Table, index: Index | None) -> Value:
     for name in (index.partition, index.sort) if index else ():
         if name is not None and name not in key:
             kind = table.types[name]
-            key[name] = {kind: BETWEEN[kind]} if index.is_local else key_value(random, table, name)
+            key[name] = {kind: BETWEEN[kind]} if index and index.is_local else key_value(random, table, name)
     if chance(random, 8):
         flaw = random.choice(["missing", "extra", "type", "blank", "empty"])
         if flaw == "missing":

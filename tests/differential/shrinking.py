@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from differential.tables import Step
+from tests.differential.tables import Step
 
 SECONDS = 10.0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from differential.expressions import Writer
-from differential.tables import BINARY, INDEXED, NUMBERED, PLAIN, RANGED, Step, Table, respell
-from differential.values import ODD_VALUES, Value, anything, attributes, chance, nested
+from tests.differential.expressions import Writer
+from tests.differential.tables import BINARY, INDEXED, NUMBERED, PLAIN, RANGED, Step, Table, respell
+from tests.differential.values import ODD_VALUES, Value, anything, attributes, chance, nested
 
 Body = dict[str, Any]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from differential.tables import Step
-from differential.values import chance
+from tests.differential.tables import Step
+from tests.differential.values import chance
 
 Body = dict[str, Any]
 
@@ -27,19 +27,19 @@ def syntax(random: Random) -> list[Step]:
     steps: list[Step] = []
     for _ in range(random.randint(1, 5)):
         kind = random.choice(["condition", "condition", "filter", "update", "projection", "key"])
-        the_key = {"pk": {"S": "none"}, "sk": {"S": "none"}}
+        the_key: Body = {"pk": {"S": "none"}, "sk": {"S": "none"}}
         texts = {"update": UPDATE_TEXTS, "projection": PROJECTION_TEXTS, "key": KEY_TEXTS}.get(kind, CONDITION_TEXTS)
         text = random.choice(texts)
         if chance(random, 60) and kind in ("condition", "filter", "update"):
             text = with_values(text, kind)
-        request: tuple[str, Body] = {
+        requests: dict[str, tuple[str, Body]] = {
             "condition": ("DeleteItem", {"Key": the_key, "ConditionExpression": text}),
             "filter": ("Scan", {"FilterExpression": text}),
             "update": ("UpdateItem", {"Key": the_key, "UpdateExpression": text}),
             "projection": ("GetItem", {"Key": the_key, "ProjectionExpression": text}),
             "key": ("Query", {"KeyConditionExpression": text}),
-        }[kind]
-        operation, body = request
+        }
+        operation, body = requests[kind]
         steps.append(Step(operation, {"TableName": "ranged", **body} | placeholders_of(text), unordered=True))
         if kind == "update":
             steps.append(Step("DeleteItem", {"TableName": "ranged", "Key": the_key, "ReturnValues": "ALL_OLD"}))

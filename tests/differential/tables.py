@@ -11,7 +11,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from differential.values import Value, attributes, chance
+from tests.differential.values import Value, attributes, chance
 
 THROUGHPUT = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
 
@@ -111,7 +111,7 @@ class Table:
         """Without what another item of the partition has in a local index, `taken`: DynamoDB Local orders equal ones by
         a hash."""
         left = dict(found)
-        for name in {index.sort for index in self.indexes if index.is_local} & found.keys():
+        for name in {index.sort for index in self.indexes if index.is_local and index.sort} & found.keys():
             ((kind, content),) = found[name].items()
             place = (*partition.values(), name, str(Decimal(content).normalize()) if kind == "N" else content)
             if place in taken:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from differential.agreements import Body
-from differential.comparison import compare, pages
-from differential.tables import Step
-
 from benchmarks.client import Answer
+from tests.differential.agreements import Body
+from tests.differential.comparison import compare, pages
+from tests.differential.tables import Step
 
 GET = Step("GetItem", {"TableName": "plain"})
 

@@ -108,7 +108,7 @@ TYPE = "One or more parameter values were invalid: Condition parameter type does
         ),
     ],
 )
-def test_what_is_no_key_condition(message: Callable[..., str | None], text: str, error: str) -> None:
+def test_invalid_key_conditions_are_refused(message: Callable[..., str | None], text: str, error: str) -> None:
     assert message(key, text) == error
 
 

@@ -10,7 +10,7 @@ from atoll.errors import ApiError
 from atoll.expressions import legacy
 from atoll.expressions.keyrange import KeyCondition
 
-ITEM = {
+ITEM: dict[str, Any] = {
     "s": {"S": "abc"},
     "n": {"N": "5"},
     "ss": {"SS": ["a", "b"]},
@@ -93,7 +93,7 @@ def test_conditions_are_joined_by_and_unless_told_otherwise() -> None:
     assert any_.attributes == {"s", "n"}
 
 
-def test_no_conditions_are_no_condition() -> None:
+def test_an_empty_expected_is_no_condition() -> None:
     assert legacy.expected({}, None) is None
     assert legacy.filter(None, None) is None
 

@@ -209,7 +209,7 @@ def test_three_hundred_operators_are_allowed() -> None:
         (parser.update, "SET " + ", ".join(f"a{i}=:v+:v" for i in range(301))),
     ]:
         with pytest.raises(Fault) as caught:
-            parse(text)  # type: ignore[operator]
+            parse(text)
         assert caught.value.args[0] == too_many
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from atoll.expressions.bind import Bindings
+from atoll.model.values import Item
 
-ITEM = {
+ITEM: Item = {
     "a": {"L": [{"N": "0"}, {"N": "1"}, {"N": "2"}]},
     "m": {"M": {"x": {"S": "x"}, "y": {"S": "y"}}},
     "a.b": {"S": "dotted"},

@@ -108,7 +108,9 @@ OPERAND = "An operand in the update expression has an incorrect data type"
         ("SET q = big + n", "Attempting to store more than 38 significant digits in a Number"),
     ],
 )
-def test_what_only_the_item_shows(message: Callable[..., str | None], text: str, error: str | None) -> None:
+def test_update_errors_that_depend_on_the_item(
+    message: Callable[..., str | None], text: str, error: str | None
+) -> None:
     if error is None:
         assert apply(text) == {"big": {"N": "1" + "0" * 38}}
     else:

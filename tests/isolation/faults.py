@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from atoll.database.format import CATALOG
-from atoll.database.writes import Cancelled
 from atoll.errors import ApiError, ConditionFailed
+from atoll.errors.multi import Cancelled
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Snapshot, T, Transaction
 from atoll.storage.memory import MemoryEngine

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from isolation import faults
-from isolation.workload import DEFINITION, sessions
 
 import atoll.testing
 from atoll.node import Node
@@ -16,6 +14,8 @@ from atoll.storage.memory import MemoryEngine
 from atoll.testing.histories import Operation, check
 from benchmarks.client import Client
 from tests.engines import fresh_engine
+from tests.isolation import faults
+from tests.isolation.workload import DEFINITION, sessions
 
 SECONDS = 0.4
 OPERATIONS = 20_000

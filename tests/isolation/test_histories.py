@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from isolation.simulation import Shape, disturbed, explainable, serial
 
 from atoll.testing.histories import Anomaly, Operation, Read, Write, check, dump, load
+from tests.isolation.simulation import Shape, disturbed, explainable, serial
 
 
 class Recorder:
@@ -104,7 +104,7 @@ def test_two_values_of_a_register_may_not_come_and_go(client: Recorder) -> None:
     assert client.found() == ["stale read"]
 
 
-def test_what_is_seen_must_not_vanish_although_its_writer_was_never_answered(client: Recorder) -> None:
+def test_a_seen_write_must_not_vanish_even_if_unanswered(client: Recorder) -> None:
     client.did(appended={"x": "a"}, outcome="unknown")
     client.did(saw={"x": "a"})
     client.did(saw={"x": ""}, appended={"x": "b"})
@@ -124,7 +124,7 @@ def test_a_refusal_shows_a_state_like_any_read(client: Recorder) -> None:
     assert client.found() == ["stale read"]
 
 
-def test_a_value_that_nobody_wrote_is_found(client: Recorder) -> None:
+def test_a_read_of_an_unwritten_value_is_found(client: Recorder) -> None:
     client.did(appended={"x": "a", "y": "b"})
     client.did(saw={"x": "a b"})
     assert client.found() == ["unwritten value"]
@@ -136,7 +136,7 @@ def test_a_write_applied_twice_is_found(client: Recorder) -> None:
     assert client.found() == ["duplicated write"]
 
 
-def test_nobody_reads_what_will_be_written_later(client: Recorder) -> None:
+def test_a_read_of_a_later_write_is_found(client: Recorder) -> None:
     client.did(saw={"x": "a"})
     client.did(appended={"x": "a"})
     assert client.found() == ["future read"]
@@ -282,7 +282,7 @@ def test_a_creation_that_vanishes_after_a_deletion_is_lost(client: Recorder) -> 
     assert client.found() == ["lost update"]
 
 
-def test_what_was_created_upon_an_absence_that_was_over_loses_an_update(client: Recorder) -> None:
+def test_creating_upon_an_outdated_absence_loses_an_update(client: Recorder) -> None:
     client.did(saw={"x": ""}, deleted="x")
     client.did(appended={"x": "a"})
     client.did(saw={"x": ""}, appended={"x": "b"})
@@ -374,7 +374,7 @@ def test_an_item_may_be_deleted_and_created_again_and_again(client: Recorder) ->
     assert client.found() == []
 
 
-def test_who_sees_an_item_absent_may_have_come_before_or_after_its_life(client: Recorder) -> None:
+def test_a_reader_of_an_absent_item_may_precede_or_follow_its_life(client: Recorder) -> None:
     client.did(saw={"x": ""}, appended={"x": "a"}, span=TOGETHER)
     client.did(saw={"x": "a"}, deleted="x", span=TOGETHER)
     client.did(saw={"x": ""}, appended={"x": "b"}, span=TOGETHER)

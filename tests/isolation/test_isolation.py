@@ -15,11 +15,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from isolation.workload import DEFINITION, Processes
 
 from atoll.testing.histories import Operation, check, dump
 from benchmarks import servers
 from benchmarks.client import Client
+from tests.isolation.workload import DEFINITION, Processes
 
 SOAK = bool(os.environ.get("ATOLL_SOAK"))
 SEED = os.environ.get("ATOLL_SEED", "1")

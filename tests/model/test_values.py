@@ -77,7 +77,7 @@ def test_numbers_become_canonical_in_place_at_any_depth() -> None:
     assert item == {"n": {"N": "15"}, "m": {"M": {"l": {"L": [{"N": "0"}, {"NS": ["1", "2", "0.5"]}]}}}}
 
 
-def test_what_the_service_ignores_disappears() -> None:
+def test_ignored_members_of_a_value_are_dropped() -> None:
     item: dict[str, Any] = {
         "a": {"S": "x", "N": None, "Unknown": 1},
         "b": {"BOOL": "true"},

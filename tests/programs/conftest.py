@@ -17,13 +17,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT, ROOT / "tests"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-from programs.endpoint import Endpoint  # noqa: E402
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
 from benchmarks import servers  # noqa: E402
+from tests.programs.endpoint import Endpoint  # noqa: E402
 
 collect_ignore = [] if os.environ.get("ATOLL_PROGRAMS") else ["fetched"]
 

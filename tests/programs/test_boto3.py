@@ -17,7 +17,6 @@ from boto3.dynamodb.conditions import Attr, Key
 from boto3.dynamodb.types import Binary
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
-from programs.endpoint import Endpoint
 
 from atoll import errors
 from atoll.api import services
@@ -25,6 +24,7 @@ from atoll.clock import SystemClock
 from atoll.wire.gateway import Gateway
 from atoll.wire.server import Server
 from benchmarks import servers
+from tests.programs.endpoint import Endpoint
 
 REGION = "us-west-2"
 

@@ -203,7 +203,7 @@ def test_tampering_with_a_presigned_request_is_noticed() -> None:
         lambda r: replace(r, headers={**r.headers, b"host": b"elsewhere"}),
         lambda r: replace(r, headers={**r.headers, b"x-amz-target": b"DynamoDB_20120810.DeleteTable"}),
     ):
-        assert refused(change(request))[0] == "InvalidSignatureException"  # type: ignore[no-untyped-call]
+        assert refused(change(request))[0] == "InvalidSignatureException"
     assert verifier().verify(request, NOW_MS) == SIGNER
 
 
@@ -359,7 +359,9 @@ AUTHORIZATION = b"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260102/eu-central-1/
         ),
     ],
 )
-def test_what_is_missing_is_named(headers: dict[bytes, bytes], query: bytes, code: str, message: str) -> None:
+def test_missing_parts_of_a_signature_are_named(
+    headers: dict[bytes, bytes], query: bytes, code: str, message: str
+) -> None:
     assert refused(Request(headers=headers, query=query)) == (code, message)
 
 
@@ -403,7 +405,7 @@ def test_what_is_missing_is_named(headers: dict[bytes, bytes], query: bytes, cod
         ),
     ],
 )
-def test_what_is_wrong_is_named(old: bytes, new: bytes, code: str, message: str) -> None:
+def test_invalid_parts_of_a_signature_are_named(old: bytes, new: bytes, code: str, message: str) -> None:
     assert refused(edited(signed(), old, new)) == (code, message)
 
 

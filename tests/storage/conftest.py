@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 _spec = importlib.util.spec_from_file_location("storage_processes", Path(__file__).with_name("processes.py"))
+assert _spec is not None and _spec.loader is not None
 _programs = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_programs)
 

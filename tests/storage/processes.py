@@ -7,8 +7,10 @@ import itertools
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+from atoll.storage.engine import Transaction
 from atoll.storage.sqlite import SQLiteEngine
 
 
@@ -44,17 +46,26 @@ async def increment(directory: Path, times: str, clients: str) -> None:
     await engine.close()
 
 
+def put_line(line: bytes, tx: Transaction) -> None:
+    tx.put(b"a", line)
+    tx.put(b"b", line)
+    tx.add_number(b"n", 1)
+
+
 async def commit_on_request(directory: Path) -> None:
     """For each line of input one transaction that writes the line to the rows a and b and counts it."""
     engine = SQLiteEngine.open(directory, workers=2)
     say(await engine.lease())
     for line in sys.stdin:
         value = line.strip().encode()
-        await engine.transact(
-            lambda tx, value=value: (tx.put(b"a", value), tx.put(b"b", value), tx.add_number(b"n", 1))
-        )
+        await engine.transact(partial(put_line, value))
         say("done")
     await engine.close()
+
+
+def put_pair(key: bytes, tx: Transaction) -> None:
+    tx.put(b"x" + key, key * 50)
+    tx.put(b"y" + key, key)
 
 
 async def write_until_killed(directory: Path, workers: str, name: str) -> None:
@@ -65,7 +76,7 @@ async def write_until_killed(directory: Path, workers: str, name: str) -> None:
     async def client():
         for number in numbers:
             key = f"{name}{number:08d}".encode()
-            await engine.transact(lambda tx, key=key: (tx.put(b"x" + key, key * 50), tx.put(b"y" + key, key)))
+            await engine.transact(partial(put_pair, key))
             say(key.decode())
 
     await asyncio.gather(*(client() for _ in range(10)))

@@ -43,12 +43,12 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> DataSync:
         pytest.skip(f"this system has no such call, or forbids it: {error}")
 
 
-def test_each_sync_is_told_of_once(opened: DataSync) -> None:
+def test_each_sync_is_reported_once(opened: DataSync) -> None:
     assert sync(opened, 3) == [None, None, None]
     opened.close()
 
 
-def test_what_fails_is_told(opened: DataSync) -> None:
+def test_a_failed_sync_is_reported(opened: DataSync) -> None:
     os.close(opened._file)  # type: ignore[attr-defined]
     pipe = os.pipe()  # cannot be synced; one of its ends has the number of the file now
     (error,) = sync(opened, 1)
@@ -60,7 +60,7 @@ def test_what_fails_is_told(opened: DataSync) -> None:
 
 def test_a_system_without_it_gets_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    monkeypatch.setattr(datasync.platform, "machine", lambda: "a machine of its own")
+    monkeypatch.setattr("atoll.storage.datasync.platform.machine", lambda: "a machine of its own")
     opened = open_sync(tmp_path / "file")
     assert isinstance(opened, ThreadSync)
     assert sync(opened, 1) == [None]
@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_synced_so_gets_a_thread(tmp_path: Path, monkeypat
     opened.close()
 
 
-def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
+def test_a_failed_open_leaves_nothing_open(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd") if Path("/proc/self/fd").exists() else []
     with pytest.raises(FileNotFoundError):
         open_sync(tmp_path / "nothing")

@@ -205,7 +205,7 @@ def test_full_store_refuses_the_whole_batch_and_works_again_when_there_is_room(t
         outcomes = await asyncio.gather(
             engine.transact(lambda tx: (tx.put(b"small", b"2"), tx.add_number(b"n", 1))),
             engine.transact(lambda tx: tx.put(b"large", b"x" * 100_000)),
-            engine.transact(lambda tx: {}["a mistake of its own"]),
+            engine.transact(lambda tx: dict[str, int]()["a mistake of its own"]),
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in outcomes] == [Full, Full, Full]
@@ -241,7 +241,7 @@ def test_disk_that_fails_at_the_commit_refuses_the_batch_and_works_again(tmp_pat
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_a_killed_process_left_in_the_log_is_durable_before_it_is_shown(tmp_path, monkeypatch, processes, workers):
+def test_commits_of_a_killed_process_are_durable_before_they_are_visible(tmp_path, monkeypatch, processes, workers):
     other = processes.start("commit_on_request", tmp_path)
     other.stdout.readline()
     other.stdin.write("1\n")
@@ -256,7 +256,7 @@ def test_what_a_killed_process_left_in_the_log_is_durable_before_it_is_shown(tmp
     assert sizes[0] > 0
 
 
-def test_what_a_refusal_held_is_freed_at_once(tmp_path):
+def test_objects_held_by_a_failed_transaction_are_freed_at_once(tmp_path):
     """And not when the collector of cycles comes."""
 
     class Refusal(Exception):
@@ -301,13 +301,13 @@ async def turns(count=5):
         await asyncio.sleep(0)
 
 
-def test_nobody_sees_a_write_before_it_is_durable(tmp_path):
+def test_a_write_is_visible_only_once_durable(tmp_path):
     async def scenario(engine):
         await engine.transact(lambda tx: (tx.put(b"k", b"old"), tx.add_number(b"n", 1)))
         disk = HeldSync(engine)
         write = asyncio.ensure_future(engine.transact(lambda tx: (tx.put(b"k", b"new"), tx.add_number(b"n", 1))))
         await turns()
-        refused = asyncio.ensure_future(engine.transact(lambda tx: {}["refused"]))
+        refused = asyncio.ensure_future(engine.transact(lambda tx: dict[str, int]()["refused"]))
         await turns()
         for _ in range(2):
             assert await engine.read(lambda s: (s.get(b"k"), s.number(b"n"))) == (b"old", 1)
@@ -385,7 +385,7 @@ def test_a_checkpoint_that_fails_fails_no_write(tmp_path, monkeypatch, workers):
     async def scenario(engine):
         monkeypatch.setattr(checkpoints, "LOG_PAGES", 1)
         engine._checkpoints._connection = SimpleNamespace(wal_checkpoint=partial(fail, None), filename="x")
-        outcomes = []
+        outcomes: list[int | None] = []
         for number in range(3):
             try:
                 await engine.transact(lambda tx, number=number: tx.put(b"%d" % number, b""))
@@ -461,7 +461,7 @@ def test_two_reads_of_one_function_see_one_moment_while_another_process_commits(
 def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processes):
     other = processes.start("commit_on_request", tmp_path)
     other.stdout.readline()
-    asked = []
+    asked: list[object] = []
 
     def commit(value):
         other.stdin.write(f"{value}\n")
@@ -508,7 +508,7 @@ def test_reads_of_one_turn_see_what_another_process_commits_between_them(tmp_pat
 
 
 @pytest.mark.parametrize("died", [False, True], ids=["nobody died", "somebody died while committing"])
-def test_nobody_shares_a_transaction_while_a_commit_is_being_made(tmp_path, died):
+def test_reads_share_no_transaction_during_a_commit(tmp_path, died):
     moment = Moment(tmp_path / "moment")
     before = moment.settled()
     assert moment.is_still(before)

@@ -79,7 +79,7 @@ class TestClock:
             "clock": "manual", "now": "2040-01-02T03:04:05.000Z", "now_ms": 2_209_086_245_000, "skew_ms": 0
         }  # fmt: skip
 
-    def test_what_became_due_has_happened_when_it_answers(self, server: LocalServer) -> None:
+    def test_work_that_became_due_is_done_before_the_answer(self, server: LocalServer) -> None:
         client = server.client()
         make_table(client)
         client.update_time_to_live(
@@ -95,7 +95,7 @@ class TestClock:
         [None, {}, [], {"advance": "1h", "set": 5}, {"forward": "1h"}, {"advance": "yesterday"}, {"advance": "-1h"},
          {"advance": None}, {"set": "noon"}, {"set": None}, {"set": -1}, {"set": 1e300}, {"skew": "a lot"}],
     )  # fmt: skip
-    def test_what_it_does_not_understand_changes_nothing(self, server: LocalServer, body: Any) -> None:
+    def test_an_invalid_request_changes_nothing(self, server: LocalServer, body: Any) -> None:
         before = server.clock.now
         status, answer = ask(server, "POST", "/_atoll/clock", body)
         assert status == 400
@@ -218,14 +218,14 @@ class TestAuthority:
         [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("", False),
          ("192.168.1.5", False), ("example", False)],
     )  # fmt: skip
-    def test_what_this_machine_only_means(self, host: str, loopback: bool) -> None:
+    def test_loopback_addresses(self, host: str, loopback: bool) -> None:
         assert Config(host=host).loopback is loopback
 
 
 class TestStepByStep:
     def test_the_clock_stops_wherever_a_step_is_due(self, server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
         start_ms = round(server.clock.time() * 1000)
-        seen = []
+        seen: list[int] = []
 
         def every_four_hours(tx: Any, region: Any, stamp: Any) -> int:
             now_ms: int = stamp.now_ms
@@ -239,11 +239,11 @@ class TestStepByStep:
         assert seen == [0, 4, 8, 12, 16, 20, 24]
         assert server.clock.time() * 1000 == pytest.approx(start_ms + 25 * 3600 * 1000)
 
-    def test_what_was_to_be_done_in_the_past_neither_sets_the_clock_back_nor_lets_it_skip_a_step(
+    def test_overdue_work_neither_sets_the_clock_back_nor_skips_a_step(
         self, server: LocalServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         start_ms = round(server.clock.time() * 1000)
-        stops = [0]
+        stops: list[float] = [0]
 
         def every_20_minutes(tx: Any, region: Any, stamp: Any) -> int:
             return stamp.now_ms + 20 * 60_000
@@ -259,7 +259,7 @@ class TestStepByStep:
         server.clock.advance("70m")
         assert stops == [0, 20, 40, 60, 70]
 
-    def test_two_who_move_the_clock_at_once_both_do(self, server: LocalServer) -> None:
+    def test_two_concurrent_moves_of_the_clock_both_apply(self, server: LocalServer) -> None:
         before = server.clock.now
         make_table(server.client())
         with ThreadPoolExecutor(4) as pool:

@@ -37,7 +37,7 @@ def make_table(server: testing.LocalServer, name: str = "Things", **more: Any) -
     )
 
 
-STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
+STREAM: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 
 
 class TestServing:
@@ -79,7 +79,7 @@ class TestServing:
         with pytest.raises(RuntimeError, match="started before"):
             server.start()
 
-    def test_profiles_and_proxies_of_whoever_runs_the_tests_do_not_matter(
+    def test_profiles_and_proxies_of_the_user_do_not_matter(
         self, server: testing.LocalServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AWS_PROFILE", "there-is-none")
@@ -131,7 +131,7 @@ class TestClock:
         assert server.clock.advance(hour) == before + HOUR == server.clock.now
 
     @pytest.mark.parametrize("duration", ["", "1", "soon", "1h 5m", "-1h", -1, True, "9999999d", float("nan")])
-    def test_what_is_no_duration_is_refused(self, server: testing.LocalServer, duration: Any) -> None:
+    def test_an_invalid_duration_is_refused(self, server: testing.LocalServer, duration: Any) -> None:
         before = server.clock.now
         with pytest.raises(ValueError, match=r"is no duration|is no time|positive duration"):
             server.clock.advance(duration)

@@ -22,7 +22,7 @@ def things(atoll_process):
     make_table(atoll_process.client(), "Things")
 
 @pytest.mark.parametrize("turn", range(3))
-def test_what_a_test_changes_is_undone(turn, things, atoll_server, dynamodb, dynamodb_resource):
+def test_changes_made_by_a_test_are_undone(turn, things, atoll_server, dynamodb, dynamodb_resource):
     assert dynamodb.list_tables()["TableNames"] == ["Things"]
     table = dynamodb_resource.Table("Things")
     assert table.scan()["Count"] == 0

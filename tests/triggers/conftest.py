@@ -36,7 +36,7 @@ class PlainFunctions(Functions):
     def __init__(self, registry: Registry, region: Region) -> None:
         super().__init__(registry, region)
         self.behaviours: dict[str, Behaviour] = defaultdict(lambda: lambda event: None)
-        self.events: dict[str, list[Event]] = defaultdict(list)
+        self.events: dict[str, list[Any]] = defaultdict(list)
         self.gate: asyncio.Event | None = None
 
     async def invoke(self, function: Function, event: bytes, request_id: str) -> Outcome:
@@ -85,13 +85,16 @@ class World:
 
     async def table(self, name: str = "users", view: str = "NEW_AND_OLD_IMAGES", *, stream: bool = True) -> str:
         """Make a table of one shard; returns the ARN of its stream."""
+        settings: dict[str, Any] = {}
+        if stream:
+            settings["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": view}
         description = await self.request(
             "CreateTable",
             TableName=name,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5},
-            **({"StreamSpecification": {"StreamEnabled": True, "StreamViewType": view}} if stream else {}),
+            **settings,
         )
         return str(description["TableDescription"].get("LatestStreamArn", ""))
 

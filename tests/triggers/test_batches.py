@@ -111,7 +111,7 @@ class TestOutcomes:
         late = self.after(BROKEN, replace(first, attempts=5_000, due_ms=0))
         assert late.due_ms == NOW_MS + batches.LONGEST_RETRY_MS
 
-    def test_what_is_tried_again_is_the_same_batch_though_there_is_more(self) -> None:
+    def test_a_retry_sends_the_same_batch_even_if_more_records_arrived(self) -> None:
         again = batches.decide(policy(), Lane(1, ends=(2,), attempts=1), gathered(1, 2, 3, 4), NOW_MS)
         assert invoked(again) == [1, 2]
 
@@ -166,7 +166,7 @@ class TestOutcomes:
             b"not JSON",
         ],
     )
-    def test_what_is_no_report_is_failure_of_the_whole_batch(self, payload: bytes) -> None:
+    def test_an_invalid_report_fails_the_whole_batch(self, payload: bytes) -> None:
         lane = self.after(Outcome(payload), report_failures=True)
         assert (lane.position, lane.ends, lane.attempts) == (1, (4,), 1)
 

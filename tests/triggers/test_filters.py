@@ -105,7 +105,7 @@ def test_null_is_a_value() -> None:
         '{"$or": {"a": [1]}}',
     ],
 )
-def test_what_is_no_pattern_is_refused(text: str) -> None:
+def test_an_invalid_pattern_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         filters.compile(text)
 

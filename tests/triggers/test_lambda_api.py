@@ -205,7 +205,7 @@ def test_invoke(functions: Any) -> None:
     assert refused(functions.invoke, FunctionName="echo", InvocationType="Later")[0] == "ValidationException"
 
 
-def test_what_is_not_here_is_said(functions: Any) -> None:
+def test_unsupported_operations_are_refused(functions: Any) -> None:
     assert refused(functions.delete_function, FunctionName="echo")[:2] == ("UnknownOperationException", 404)
 
 

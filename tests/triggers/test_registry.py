@@ -102,7 +102,7 @@ def test_a_whole_file(file: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said(file: Path, text: str, complaint: str) -> None:
+def test_errors_in_the_file_are_reported(file: Path, text: str, complaint: str) -> None:
     file.write_text(text)
     with pytest.raises(BadRegistry, match=complaint):
         load(file)

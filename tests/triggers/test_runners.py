@@ -135,7 +135,7 @@ def calling(one: Runner, outcomes: list[Outcome]) -> threading.Thread:
 
 
 class TestTime:
-    def test_what_ends_a_call_does_not_come_behind_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_end_of_a_call_does_not_hit_the_next_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It used to end the next call of the same process."""
 
         class Last(threading.Timer):
@@ -190,12 +190,12 @@ class TestPython:
         outcome = make(python=f"module:{name}").call(b"{}", "1")
         assert outcome.error == "Unhandled" and parsed(outcome)["errorType"] == "Runtime.MarshalError"
 
-    def test_what_it_starts_does_not_read_what_the_process_is_told(self, make: Make) -> None:
+    def test_child_processes_do_not_read_the_input_of_the_runner(self, make: Make) -> None:
         """A program that read its standard input used to wait for the next event, and to take it away."""
         one = make(python="module:read", timeout_s=20)
         assert (parsed(one.call(b"{}", "1")), parsed(one.call(b"{}", "2"))) == ("", "")
 
-    def test_what_it_started_ends_with_it_when_its_time_is_over(self, make: Make, child: Child) -> None:
+    def test_child_processes_end_with_it_on_timeout(self, make: Make, child: Child) -> None:
         one = make(python="module:start_and_sleep", timeout_s=1)
         assert isinstance(one, Python)
         one.load()
@@ -203,13 +203,13 @@ class TestPython:
         assert parsed(outcome)["errorType"] == "Sandbox.Timedout"
         assert child.has_ended()
 
-    def test_what_it_left_running_ends_with_it(self, make: Make, child: Child) -> None:
+    def test_child_processes_left_running_end_with_it(self, make: Make, child: Child) -> None:
         one = make(python="module:start")
         assert one.call(b"{}", "1") == Outcome(b"null")
         one.close()
         assert child.has_ended()
 
-    def test_nobody_waits_for_what_left_its_group(self, make: Make, child: Child) -> None:
+    def test_a_child_that_left_the_process_group_is_not_waited_for(self, make: Make, child: Child) -> None:
         outcome = make(python="module:escape", timeout_s=1).call(b"{}", "1")
         assert parsed(outcome)["errorType"] == "Sandbox.Timedout"
         child.release()
@@ -223,7 +223,7 @@ class TestPython:
         outcome = make(python="module:leave").call(b"{}", "1")
         assert parsed(outcome)["errorType"] == "Runtime.ExitError"
 
-    def test_its_exit_code_is_told(self, make: Make) -> None:
+    def test_its_exit_code_is_reported(self, make: Make) -> None:
         """It used to be killed before it had ended by itself."""
         answer = parsed(make(python="module:stop").call(b"{}", "1"))
         assert answer["errorMessage"] == "RequestId: 1 Error: Runtime exited with 3"
@@ -274,13 +274,13 @@ class TestCommand:
     def test_it_need_not_read_a_large_event(self, make: Make) -> None:
         assert make(command=("true",)).call(b'"' + b"x" * 1_000_000 + b'"', "1").error is None
 
-    def test_what_it_left_running_ends_with_it(self, make: Make, child: Child) -> None:
+    def test_child_processes_left_running_end_with_it(self, make: Make, child: Child) -> None:
         """The child has the command's output, too: the call used to wait for it, and to fail."""
         one = make(command=("sh", "-c", "exec 3>alive; cat never & echo 7"), timeout_s=20)
         assert one.call(b"{}", "1") == Outcome(b"7")
         assert child.has_ended()
 
-    def test_what_it_started_ends_with_it_when_its_time_is_over(self, make: Make, child: Child) -> None:
+    def test_child_processes_end_with_it_on_timeout(self, make: Make, child: Child) -> None:
         one = make(command=("sh", "-c", "exec 3>alive; cat never & cat never"), timeout_s=1)
         assert parsed(one.call(b"{}", "1"))["errorType"] == "Sandbox.Timedout"
         assert child.has_ended()
@@ -295,7 +295,7 @@ class TestCommand:
         assert outcomes[0].error == "Unhandled"
         assert child.has_ended()
 
-    def test_nobody_waits_for_what_left_its_group(self, make: Make, child: Child) -> None:
+    def test_a_child_that_left_the_process_group_is_not_waited_for(self, make: Make, child: Child) -> None:
         start = "import os, subprocess; subprocess.Popen(['cat', 'never'], start_new_session=True); print(7)"
         one = make(command=(sys.executable, "-c", start), timeout_s=20)
         assert one.call(b'"' + b"x" * 1_000_000 + b'"', "1") == Outcome(b"7")
@@ -355,7 +355,7 @@ class TestWebhook:
     def test_an_empty_answer_is_null(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
         assert make(webhook=site[0]).call(b"{}", "1") == Outcome(b"null")
 
-    def test_nobody_there(self, make: Make) -> None:
+    def test_a_refused_connection_is_a_failure(self, make: Make) -> None:
         assert parsed(make(webhook="http://127.0.0.1:9/").call(b"{}", "1"))["errorType"] == "Webhook.Unreachable"
 
     def test_it_ends_when_its_time_is_over(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
@@ -368,7 +368,7 @@ class TestWebhook:
         outcome = make(webhook=f"{site[0]}/begun", timeout_s=0.2).call(b"{}", "1")
         assert parsed(outcome)["errorType"] == "Sandbox.Timedout"
 
-    def test_what_cannot_be_sent_is_failure(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
+    def test_an_unsendable_request_is_a_failure(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
         for members in ({"webhook": "http://a..b/"}, {"webhook": site[0], "headers": {"A": "1\n2"}}):
             assert make(**members).call(b"{}", "1").error == "Unhandled"
         assert site[1].seen == []
@@ -404,7 +404,7 @@ class TestWebhook:
         assert one.call(b"{}", "1").error == "Unhandled"
         assert site[1].seen == []
 
-    def test_closing_ends_it_while_nobody_takes_its_connection(
+    def test_closing_ends_it_while_its_connection_is_not_accepted(
         self, make: Make, deaf: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         one = make(webhook=deaf)
@@ -423,7 +423,7 @@ class TestWebhook:
         thread.join(20)
         assert parsed(outcomes[0])["errorMessage"] == "the server is stopping"
 
-    def test_its_time_ends_while_nobody_takes_its_connection(self, make: Make, deaf: str) -> None:
+    def test_it_times_out_while_its_connection_is_not_accepted(self, make: Make, deaf: str) -> None:
         assert parsed(make(webhook=deaf, timeout_s=0.2).call(b"{}", "1"))["errorType"] == "Sandbox.Timedout"
 
     def test_closing_ends_it_while_tls_is_not_answered(self, make: Make) -> None:

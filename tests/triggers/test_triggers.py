@@ -242,7 +242,7 @@ class TestShards:
 
         world.story(tell)
 
-    def test_what_was_trimmed_does_not_stop_what_comes(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def test_trimmed_records_do_not_stop_later_ones(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         async def tell() -> None:
             await world.map(await world.table())
             await world.put("a")
@@ -261,9 +261,7 @@ class TestShards:
             world.story(tell)
         assert "1 records of" in caplog.text
 
-    def test_a_shard_that_is_trimmed_before_its_end_is_told_of(
-        self, world: World, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_a_shard_trimmed_before_its_end_is_reported(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         """Its records were counted as long as it was there; when it was gone, those that were left went silently."""
 
         async def tell() -> None:
@@ -556,7 +554,7 @@ class TestDeclaredTriggers:
 
         world.story(tell)
 
-    def test_a_trigger_that_has_nothing_to_follow_is_told_of_once(
+    def test_a_trigger_without_a_stream_is_reported_once(
         self, worlds: Callable[..., World], caplog: pytest.LogCaptureFixture
     ) -> None:
         world = worlds(Trigger("users", "f", None, {}))
@@ -643,7 +641,7 @@ class TestDeclaredTriggers:
 
         world.story(tell)
 
-    def test_what_the_file_no_longer_says_is_over(self, worlds: Callable[..., World]) -> None:
+    def test_a_trigger_removed_from_the_file_ends(self, worlds: Callable[..., World]) -> None:
         world = worlds(Trigger("users", "f", None, {}))
 
         async def tell() -> None:
@@ -688,7 +686,7 @@ class TestStop:
         await api.invoke(world.triggers, {"FunctionName": "f", "InvocationType": "Event", "Payload": payload})
         await turns()
 
-    def test_an_invocation_that_nobody_waits_for_is_ended_first(self, world: World) -> None:
+    def test_an_asynchronous_invocation_is_finished_first(self, world: World) -> None:
         async def tell() -> None:
             world.functions.gate = asyncio.Event()
             await self.invoke(world, b"7")
@@ -729,7 +727,7 @@ class TestStop:
 
         world.story(tell)
 
-    def test_what_waits_for_a_thread_is_not_begun_when_all_is_closed(self, world: World, tmp_path: Path) -> None:
+    def test_a_call_waiting_for_a_thread_is_not_started_after_closing(self, world: World, tmp_path: Path) -> None:
         command = ("sh", "-c", "echo >> began; echo > pipe; exec sleep 60")
         function = Function("slow", tmp_path, command=command, concurrency=1)
         os.mkfifo(tmp_path / "pipe")
@@ -801,7 +799,7 @@ def test_no_change_is_missed_over_crashes_splits_and_failures(tmp_path_factory: 
     async def tell() -> None:
         world.functions.behaviours["f"] = fail_or_note
         factor = st.integers(1, 4)
-        members = {
+        members: dict[str, Any] = {
             "BatchSize": draw(st.integers(1, 5)),
             "ParallelizationFactor": draw(factor),
             "BisectBatchOnFunctionError": draw(st.booleans()),

@@ -95,7 +95,7 @@ class TestKeepAlive:
         wire.tick(1)
         assert wire.transport.closed
 
-    def test_what_is_closed_but_never_read_is_cut_in_time(self, wire: Wire) -> None:
+    def test_a_closed_connection_that_is_never_read_is_aborted_in_time(self, wire: Wire) -> None:
         wire.send(b"GET / HTTP/1.0\r\n\r\n")
         assert wire.transport.closed
         wire.tick(wire.server.idle_ticks + 1)
@@ -133,7 +133,7 @@ class TestRefusals:
         wire.tick(wire.server.request_ticks + 1)
         assert wire.transport.aborted
 
-    def test_what_came_before_the_nonsense_is_answered_first(self, wire: Wire) -> None:
+    def test_requests_before_malformed_bytes_are_answered_first(self, wire: Wire) -> None:
         assert statuses(wire.send(post(b"fine") + b"nonsense\r\n\r\n")) == [200, 400]
 
     def test_a_large_body_is_refused_before_it_is_sent(self, wire: Wire) -> None:
@@ -194,7 +194,7 @@ class TestRefusals:
 class TestContinue:
     HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n"
 
-    def test_a_client_that_asks_is_told_to_go_on(self, wire: Wire) -> None:
+    def test_expect_100_continue_is_answered(self, wire: Wire) -> None:
         assert wire.send(self.HEAD) == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert wire.send(b"hello") == plain(b"hello")
 
@@ -249,12 +249,12 @@ class TestPipelining:
         wire.settle()
         assert (wire.transport.written, other.written) == ([plain(b"1")], [plain(b"2")])
 
-    def test_what_waits_to_be_written_is_written_when_the_client_ends_its_side(self, wire: Wire) -> None:
+    def test_pending_answers_are_written_after_the_client_half_closes(self, wire: Wire) -> None:
         wire.connection.data_received(post(b"1"))
         assert wire.connection.eof_received() is False
         assert wire.transport.written == [plain(b"1")]
 
-    def test_a_transport_that_fails_keeps_nobody_else_from_an_answer(self, wire: Wire) -> None:
+    def test_a_failing_transport_does_not_delay_other_answers(self, wire: Wire) -> None:
         other = Transport()
         connection = Connection(wire.server)
         connection.connection_made(other)

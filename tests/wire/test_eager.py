@@ -17,14 +17,14 @@ class Outcome:
         start(coroutine, lambda result, error: self.results.append((result, error)))
 
 
-def test_what_does_not_wait_is_done_at_once_and_without_a_loop() -> None:
+def test_a_coroutine_that_does_not_wait_finishes_at_once_without_a_loop() -> None:
     async def quick() -> int:
         return 1
 
     assert Outcome(quick()).results == [(1, None)]
 
 
-def test_what_fails_at_once_is_told() -> None:
+def test_an_immediate_failure_is_reported() -> None:
     error = ValueError()
 
     async def failing() -> None:
@@ -38,7 +38,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_what_waits_goes_on_when_its_future_is_done() -> None:
+def test_a_waiting_coroutine_resumes_when_its_future_is_done() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         first, second = loop.create_future(), loop.create_future()
@@ -104,7 +104,7 @@ def test_sleeping_tasks_threads_and_locks_can_be_awaited() -> None:
     asyncio.run(main())
 
 
-def test_what_is_no_future_cannot_be_awaited() -> None:
+def test_awaiting_anything_but_a_future_fails() -> None:
     class Odd:
         def __await__(self) -> Any:
             yield "odd"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ async def served(operation: Operation, region: str, caller: Caller, body: dict[s
     return {"operation": operation.name}
 
 
-TARGETS = {b"T.Op": Operation(DYNAMODB, "Op", served)}
+TARGETS = {b"T.Op": Operation(DYNAMODB, "Op", cast(Any, served))}
 
 
 def answers(data: bytes, cuts: list[int]) -> list[tuple[int, dict[bytes, bytes], bytes]]:

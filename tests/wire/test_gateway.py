@@ -257,7 +257,7 @@ class TestWithCredentials:
         }
         assert front.calls == []
 
-    def test_an_unknown_target_is_told_before_the_signature(self, credentials: Credentials) -> None:
+    def test_an_unknown_target_is_reported_before_the_signature(self, credentials: Credentials) -> None:
         assert b"UnknownOperationException" in Front(credentials=credentials).ask(call(target=b"x"))[2]
 
     def test_routes_want_a_signature_too(self, credentials: Credentials) -> None:
@@ -346,7 +346,7 @@ class TestOtherPaths:
 
 
 @pytest.mark.parametrize("request_", [call(), get(b"/_atoll/")], ids=["call", "route"])
-def test_what_a_refused_request_was_made_of_is_freed_at_once(request_: Request) -> None:
+def test_objects_of_a_refused_request_are_freed_at_once(request_: Request) -> None:
     """And not when the collector of cycles comes, to which the frames are left that an error came through."""
 
     class Thing:

@@ -59,7 +59,7 @@ class TestSockets:
 
         uvloop.run(main())
 
-    def test_what_does_not_end_is_cut_at_the_end_of_the_drain(self) -> None:
+    def test_unfinished_requests_are_aborted_at_the_end_of_the_drain(self) -> None:
         async def main() -> None:
             started = asyncio.Event()
 

@@ -49,7 +49,7 @@ def test_a_batch_of_writes_does_what_it_can(sql: Any) -> None:
     assert sql.items("SELECT * FROM Plain WHERE pk = 'q'") == [{"pk": {"S": "q"}}]
 
 
-def test_what_fails_a_whole_batch(sql: Any) -> None:
+def test_errors_that_fail_a_whole_batch(sql: Any) -> None:
     read, write = "SELECT * FROM Plain WHERE pk = 'p'", "DELETE FROM Plain WHERE pk = 'p'"
     mixed = "Read and write requests together in the same batch is not supported."
     assert sql.refused(sql.batch, read, write).message == mixed

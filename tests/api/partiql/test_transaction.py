@@ -67,7 +67,7 @@ def test_statements_that_do_not_fit_the_table_cancel(sql: Any) -> None:
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM Plain WHERE pk = {}", "DELETE FROM Plain WHERE pk = {}"])
-def test_one_item_twice_is_told_after_wrong_types_and_before_keys_that_cannot_be(statement: str, sql: Any) -> None:
+def test_duplicate_items_are_reported_after_wrong_types_and_before_invalid_keys(statement: str, sql: Any) -> None:
     def transact(*keys: str) -> errors.ApiError:
         return sql.refused(sql.transact, *map(statement.format, keys))
 

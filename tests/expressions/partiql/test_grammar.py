@@ -41,5 +41,5 @@ def test_deep_expressions_are_refused() -> None:
         "SELECT * FROM Tab WHERE " + "(" * 2000 + "a = 1" + ")" * 2000,
     ],
 )
-def test_what_is_no_partiql(text: str, message: Message) -> None:
+def test_invalid_partiql_is_refused(text: str, message: Message) -> None:
     assert message(grammar.parse, text) == f"Statement wasn't well formed, can't be processed: {text}"

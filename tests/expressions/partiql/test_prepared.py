@@ -41,7 +41,7 @@ def test_one_translation_serves_all_parameters() -> None:
         ),
     ],
 )
-def test_what_shows_only_with_the_values(
+def test_errors_that_show_only_with_the_parameters(
     text: str, parameters: list[dict[str, Any]], expected: str, message: Message
 ) -> None:
     assert message(values_of, prepare(text), parameters) == expected

@@ -155,5 +155,5 @@ def test_names_may_look_like_placeholders() -> None:
         ),
     ],
 )
-def test_what_dynamodb_does_not_support(text: str, expected: str, message: Message) -> None:
+def test_statements_that_dynamodb_does_not_support(text: str, expected: str, message: Message) -> None:
     assert message(prepare, text) == expected

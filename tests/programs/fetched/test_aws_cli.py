@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs.endpoint import Endpoint
+
+from tests.programs.endpoint import Endpoint
 
 REGION = "eu-central-1"
 

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from programs.endpoint import Endpoint
+
+from tests.programs.endpoint import Endpoint
 
 SCRIPT = Path(__file__).with_name("document_client.mjs")
 
