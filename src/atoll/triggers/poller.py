@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Follower:
-    """A lane at work: what it has gathered can be read again at any time."""
+    """A lane that this process works on, with the records read so far. They are only in memory."""
 
     place: Place
     records: list[Record]
@@ -52,7 +52,7 @@ class Follower:
     fenced: bool = False
     wake_ms: int | None = None
     outdated: bool = False
-    """Since it went to work there has been a new plan."""
+    """A new plan was made since its task started."""
     task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -78,11 +78,11 @@ class Follower:
 
 @dataclass(frozen=True)
 class Look:
-    """What one read of the store has shown."""
+    """The result of one read of the store: the new plan and the new records of each lane."""
 
     seen: tuple[int, int]
     plan: Plan | None
-    """None if nothing has changed since the last."""
+    """None if nothing changed since the last plan."""
     found: dict[Key, Found]
 
 
