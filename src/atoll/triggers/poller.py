@@ -87,7 +87,7 @@ class Look:
 
 
 class Triggers:
-    """`run` in the background, or `settle` whenever everything that is due shall be done."""
+    """All triggers of a region. `run` works in the background; `settle` returns when all due work is done."""
 
     def __init__(self, region: Region, functions: Functions) -> None:
         self.region = region
@@ -120,7 +120,7 @@ class Triggers:
                     elif (due_ms := self._due_ms()) is not None:
                         wait_ms = max(0, min(wait_ms, due_ms - self.region.clock.now_ms()))
             except Exception:
-                _log.exception("the triggers of %s failed; they are tried again", self.region.name)
+                _log.exception("the triggers of %s failed; retrying", self.region.name)
                 wait_ms = RETRY_MS
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
