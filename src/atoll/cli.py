@@ -33,7 +33,7 @@ from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 
-# Objects that may be cycles, more than there were when the collector last looked, before it looks again.
+# Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
 
 _log = logging.getLogger("atoll")
@@ -51,11 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Refused(Exception):
-    """The command cannot be carried out as it was given."""
+    """The options are invalid; the program ends with exit code 2."""
 
 
 class _Data(argparse.Action):
-    """Notes that the directory was named on the command line, not by the environment."""
+    """Record that --data was given on the command line, not by the environment."""
 
     def __call__(self, parser: object, namespace: argparse.Namespace, values: object, option: object = None) -> None:
         namespace.data, namespace.data_named = values, True
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"atoll {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
-    _add_credentials(commands.add_parser("credentials", help="who may sign requests"))
+    _add_credentials(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
     return parser
 
 
@@ -92,24 +92,24 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         on = os.environ.get(variable, "") not in ("", "0", "false", "no")
         serve.add_argument(name, action="store_true", default=on, help=f"{help_} ({variable})")
 
-    option("--host", "127.0.0.1", "the address to listen at")
-    option("--port", "8000", "the port to listen at; 0 takes a free one")
-    option("--data", "data", "the directory to keep tables and credentials in", action=_Data)
-    flag("--in-memory", "keep everything in memory; nothing outlives the process")
-    option("--region", "us-east-1", "the region of requests that are not signed for one")
-    option("--workers", "1", "how many processes serve")
-    option("--auth", "none", "whether signatures are verified", ["none", "sigv4"])
-    option("--clock", "system", "manual: time moves only when it is told to (POST /_atoll/clock)", ["system", "manual"])
+    option("--host", "127.0.0.1", "the address to listen on")
+    option("--port", "8000", "the port to listen on; 0 picks a free one")
+    option("--data", "data", "the directory for tables and credentials", action=_Data)
+    flag("--in-memory", "keep everything in memory; all data is lost when the process ends")
+    option("--region", "us-east-1", "the region of requests that name none")
+    option("--workers", "1", "the number of worker processes")
+    option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
+    option("--clock", "system", "manual: time moves only by POST /_atoll/clock", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
-    option("--durability", "full", "full: an answered write outlives a power cut; relaxed: it outlives the process",
+    option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
            ["full", "relaxed"])  # fmt: skip
-    option("--control-plane-delay", "0", "seconds that CREATING, UPDATING and DELETING last")
+    option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
-    option("--ttl-delay", "0", "seconds that expired items stay before they are deleted")
-    option("--ttl-rate", "", "expired items to delete a second at most")
+    option("--ttl-delay", "0", "seconds after its expiry that an item is deleted")
+    option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
-    option("--functions", "", "a TOML file of functions and of the tables whose changes they are given")
+    option("--functions", "", "a TOML file of functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
@@ -119,7 +119,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
 def _add_credentials(credentials: argparse.ArgumentParser) -> None:
     actions = credentials.add_subparsers(required=True, metavar="ACTION")
     for name, help_ in (
-        ("create", "make a new access key and print it with its secret"),
+        ("create", "create an access key and print it with its secret"),
         ("list", "print the access keys"),
         ("delete", "delete an access key"),
     ):
@@ -127,7 +127,7 @@ def _add_credentials(credentials: argparse.ArgumentParser) -> None:
         action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
         action.set_defaults(run=_credentials, action=name)
         if name == "create":
-            action.add_argument("--admin", action="store_true", help="allow it the administration of the server")
+            action.add_argument("--admin", action="store_true", help="allow the key to administer the server")
         if name == "delete":
             action.add_argument("access_key")
 
@@ -162,7 +162,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    for name, choices in options.allowed.items():  # what comes from the environment is not checked by the parser
+    for name, choices in options.allowed.items():  # argparse does not check defaults from the environment
         value = getattr(options, name.strip("-").replace("-", "_"))
         if value not in choices:
             raise Refused(f"{name} takes {' or '.join(choices)}, not {value!r}")
@@ -245,7 +245,7 @@ def _tls(cert: str, key: str) -> ssl.SSLContext | None:
     files = [("--tls-cert", cert), ("--tls-key", key)] if key else [("--tls-cert", cert)]
     for name, path in files:
         try:
-            Path(path).read_bytes()  # what cannot be read is named by this error, but by none of the next ones
+            Path(path).read_bytes()  # this error names the unreadable file; those below do not
         except OSError as error:
             raise Refused(f"{name}: {error}") from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -257,7 +257,7 @@ def _tls(cert: str, key: str) -> ssl.SSLContext | None:
 
 
 def _run(config: Config, parent: int | None = None) -> int:
-    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` says that the supervisor is gone."""
+    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
     try:
         uvloop.run(_serve_until_told(config, parent))
     except Refused as refused:
@@ -284,12 +284,12 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
         await node.start()
     except Locked as error:
         raise Refused(f"{error}: name another data directory with --data") from error
-    except (OSError, UnicodeError) as error:  # the second: a host's name that cannot be one
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
         raise _unheard(config, error) from error
     except (Corrupt, Full, BadCredentials) as error:
         raise Refused(str(error)) from error
-    # What is there now stays: the collector need not look at it again, which would hold up requests for milliseconds.
-    # What comes with requests goes with them: it looks for cycles only when much more is there than some have at once.
+    # Exclude the objects that exist now from garbage collection: scanning them would delay requests by milliseconds.
+    # Objects of requests are freed by reference counting, so collect cycles rarely.
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_OBJECTS)
@@ -306,7 +306,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
 
 
 def _unheard(config: Config, error: OSError | UnicodeError) -> Refused:
-    """Why the server does not begin, with the option that is to blame: an error of a file names it."""
+    """Why the server cannot start, with the option at fault. File errors carry a file name."""
     if isinstance(error, OSError) and error.filename is not None:
         return Refused(f"--data {config.data}: {error}")
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
@@ -315,9 +315,9 @@ def _unheard(config: Config, error: OSError | UnicodeError) -> Refused:
 
 
 def _serve_with_workers(config: Config) -> int:
-    """The port is bound here without listening, so that `--port 0` means the same port to all workers."""
+    """Bind the port here without listening, so that with `--port 0` all workers use the same port."""
     try:
-        if config.port:  # workers share a port with each other, but not with those of another server
+        if config.port:  # fail if another server uses the port
             _bound(config, shared=False).close()
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
@@ -330,7 +330,7 @@ def _serve_with_workers(config: Config) -> int:
 def _bound(config: Config, *, shared: bool) -> socket.socket:
     bound = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a server before may linger
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a previous server may linger
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         bound.bind((config.host, config.port))
     except BaseException:

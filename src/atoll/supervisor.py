@@ -1,7 +1,7 @@
-"""Several worker processes: start them, start one again when it dies, end them all together.
+"""Start several worker processes, restart one that dies, and stop them all together.
 
-A worker outlives nobody: it holds the reading end of a pipe whose writing end only the supervisor has, and ends when
-that is closed, however the supervisor ended.
+No worker outlives the supervisor: each holds the read end of a pipe whose write end only the supervisor holds, and
+exits when the write end closes, however the supervisor ended.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Callable
 from contextlib import suppress
 
 CANNOT_START = 2
-"""The exit code of a worker that could not start: neither could another."""
+"""The exit code of a worker that cannot start; the supervisor then stops all."""
 
 RESTART_S = 0.2
-"""Before a worker is started again, which may die at once."""
+"""Seconds before a worker is restarted, since it may die again at once."""
 
 _log = logging.getLogger(__name__)
 
 
 def supervise(count: int, work: Callable[[int], int]) -> int:
-    """Run `work` in so many processes until SIGTERM or SIGINT; it is given the pipe that says when to end, and returns
-    its exit code."""
+    """Run `work` in `count` processes until SIGTERM or SIGINT. `work` takes the read end of the pipe
+    and returns its exit code."""
     read_end, write_end = os.pipe()
     workers: set[int] = set()
     ending = False
@@ -32,7 +32,7 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
     def start() -> None:
         pid = _fork(work, read_end, write_end)
         workers.add(pid)
-        if ending:  # the signal came while it was being made
+        if ending:  # the signal arrived during the fork
             os.kill(pid, signal.SIGTERM)
 
     def end(number: int, frame: object) -> None:

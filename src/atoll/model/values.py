@@ -3,13 +3,13 @@
     {"S": "text"}  {"N": "1.5"}  {"B": "<base64>"}  {"BOOL": true}  {"NULL": true}
     {"SS": [...]}  {"NS": [...]}  {"BS": [...]}  {"L": [value, ...]}  {"M": {name: value, ...}}
 
-`check_item` and `check_value` take what a client sent. They make it canonical in place (numbers become the text of
-numbers.py, members that the service ignores disappear), measure it by the service's published formula and raise the
-service's error for what is wrong with it. All other functions expect canonical data.
+`check_item` and `check_value` take what a client sent. They make it canonical in place (numbers take the form
+of numbers.py, members that the service ignores are removed), measure it by the service's published formula, and raise
+the service's error if it is invalid. All other functions expect canonical data.
 
-Checking is one quick pass that assumes that nothing is wrong. Where it stumbles, over whatever it may be, `read_json`
-goes through the whole first, because the service finds a JSON value of the wrong type anywhere in a request before it
-looks at any meaning; then an exact pass tells what is wrong, in the service's order.
+One fast pass assumes valid input. If it fails for any reason, `read_json` checks the types of the whole value first,
+because the service reports JSON of the wrong type anywhere in a request before it validates values. Then an exact pass
+finds the first fault in the service's order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from atoll.model import numbers
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
 
-# What the pass may stumble over when it meets other JSON than it assumes.
+# What the fast pass may raise for invalid input.
 _STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 
 # The guide: a list or map takes 3 bytes of overhead "regardless of its contents", and 1 for each of its members.
@@ -39,7 +39,8 @@ _MEMBER_BYTES = 1
 
 
 def check_item(item: Item) -> int:
-    """Validate an item and make it canonical; its size in bytes."""
+    """Validate an item, make it canonical in place, and return its size in bytes; in one pass,
+    because every write runs it. Raises ApiError with the service's message for the first fault."""
     try:
         return _measure_members(item, 1)
     except _STUMBLES:
@@ -56,7 +57,7 @@ def check_value(value: AttributeValue) -> int:
         return _check_value(value, None, 1)
 
 
-# The quick way through what has nothing wrong. It raises for the rest, whatever that may be, and the exact way tells.
+# The fast pass, for valid input. Its errors only signal that the exact pass must find the fault.
 
 
 def _measure_members(members: Item, level: int) -> int:
@@ -66,7 +67,7 @@ def _measure_members(members: Item, level: int) -> int:
     for name, value in members.items():
         (kind,) = value
         content = value[kind]
-        if kind == "S":  # most of what there is: measured without a call
+        if kind == "S":  # the most common type, measured without a call
             size += _name_size(name) + (len(content) if content.isascii() else len(content.encode()))
         else:
             size += _name_size(name) + _MEASURES[kind](content, value, level)
@@ -106,12 +107,12 @@ def _name_size(name: str) -> int:
 
 @lru_cache(8192)
 def _number(text: str) -> tuple[str, int]:
-    """As it is written canonically, and its size."""
+    """A number in canonical form, and its size in bytes."""
     canonical = numbers.canonical(text)
     return canonical, numbers.size(canonical)
 
 
-# The exact way, in the service's order.
+# The exact pass, in the service's order.
 
 
 def _check_members(item: Item, level: int) -> int:

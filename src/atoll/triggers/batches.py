@@ -38,7 +38,7 @@ UNNOTED = 1_000
 
 
 class Policy(Protocol):
-    """What a mapping says of its batches."""
+    """The settings of a mapping that decide its batches."""
 
     @property
     def batch_size(self) -> int: ...
@@ -58,35 +58,37 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class Window:
-    """A tumbling window. It is open from the first invocation to the final one; afterwards `start_ms` is where the
-    next may begin, for windows never go back."""
+    """A tumbling window, open from its first invocation to its final one. Afterwards `start_ms` is the earliest start
+    of the next window: windows never go back."""
 
     start_ms: int
     state: Any = None
     open: bool = False
     early: bool = False
-    """Its state has grown too large."""
+    """The window ends early because its state is too large."""
 
 
 @dataclass(frozen=True)
 class Lane:
+    """The stored progress of one lane: one of `of` parts of a shard, whose batches run in order."""
+
     position: int
-    """All records of the shard's lane with lower numbers are done."""
+    """Sequence number: all of the lane's records below it are done."""
     of: int = 1
     """How many lanes the shard has."""
     ends: tuple[int, ...] = ()
-    """The last numbers of the batches that are tried again, the next one first."""
+    """The last sequence numbers of the batches to retry, the next batch first."""
     attempts: int = 0
-    """How often the batch was tried."""
+    """The number of failed tries of the next batch."""
     due_ms: int = 0
-    """Not before this time it is tried again."""
+    """The earliest time of the next try."""
     discarding: bool = False
     """The batch has used up its retries."""
     window: Window | None = None
     finished: bool = False
     result: str | None = None
     unhandled: bool = False
-    """At the last try the function itself failed: it did not say which records did."""
+    """The last try failed as a whole: the function did not report which records failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +104,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What there is to decide upon: the records from the lane's position on, as far as they were read."""
+    """The records read so far from the lane's position on: the input of `decide`."""
 
     records: Sequence[Record]
     cursor: int
-    """What comes before it is in `records`, or does not matter."""
+    """The next sequence number to read. Records below it are in `records`, or filtered out."""
     caught_up: bool
-    """Nothing was there at the cursor."""
+    """No record exists at the cursor yet."""
     closed: bool = False
-    """Nothing ever will be."""
+    """The cursor is at the end of a closed shard: no record will follow."""
     fenced: bool = False
-    """Nothing beyond is for now: the number of lanes is about to change."""
+    """The cursor is at the fence: later records wait until the number of lanes has changed."""
 
     @property
     def over(self) -> bool:
@@ -121,7 +123,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Wait:
-    """Until there is more, or until then."""
+    """Wait for more records, or until `until_ms`."""
 
     until_ms: int | None = None
 
@@ -135,7 +137,7 @@ class Advance:
 class Invoke:
     records: Sequence[Record]
     window: Window | None = None
-    """With the state that the function is given."""
+    """The window with the state to pass to the function."""
     final: bool = False
 
 
@@ -150,11 +152,11 @@ Action = Wait | Advance | Invoke | Discard
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a function answered: JSON, or an error."""
+    """The result of an invocation: JSON, or an error."""
 
     payload: bytes
     error: str | None = None
-    """Unhandled, where it failed."""
+    """"Unhandled" if the function failed."""
 
 
 def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Action:

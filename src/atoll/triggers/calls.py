@@ -24,7 +24,7 @@ class Runner(Protocol):
     def call(self, event: bytes, request_id: str) -> Outcome: ...
 
     def close(self) -> None:
-        """End the calls that are under way; those that come later fail."""
+        """End all running calls; later calls fail."""
 
 
 def failed(kind: str, message: str) -> Outcome:
@@ -37,7 +37,7 @@ def timed_out(timeout_s: float) -> Outcome:
 
 @contextmanager
 def within(timeout_s: float, end: Callable[[], None]) -> Iterator[threading.Event]:
-    """Calls `end` when the time is over, but never later than here; the event tells that it is."""
+    """Call `end` after `timeout_s`, but never after the block ends. The event is set once the time is over."""
     late = threading.Event()
 
     def over() -> None:
@@ -51,10 +51,10 @@ def within(timeout_s: float, end: Callable[[], None]) -> Iterator[threading.Even
         yield late
     finally:
         timer.cancel()
-        timer.join()  # it may have been about to call
+        timer.join()  # `end` may be running: wait for it
 
 
 def shut(sock: socket.socket) -> None:
-    """Whoever reads from it or writes to it, in whatever thread, is told that there is nothing more."""
-    with suppress(OSError):  # nobody is at the other end any more
+    """Shut the socket down: threads that block on it return at once."""
+    with suppress(OSError):  # the peer has already disconnected
         sock.shutdown(socket.SHUT_RDWR)

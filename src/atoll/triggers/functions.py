@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 class Functions:
     def __init__(self, registry: Registry, region: Region, environment: Callable[[], Mapping[str, str]] = dict) -> None:
-        """`environment` is what functions find in theirs, unless they or the server have it otherwise."""
+        """`environment` holds default variables; the server's own and the function's take precedence."""
         self.registry = registry
         self._region = region
         self._environment = environment

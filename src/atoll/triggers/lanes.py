@@ -1,9 +1,9 @@
-"""From the store to what can be worked on: the lanes of all mappings, and the records that wait in them.
+"""Read the lanes of all mappings from the store, and the records that wait in them.
 
-`plan` finds the lanes that may run now. A shard may when its parent is finished, or is not in the stream any more; its
-lanes are those of its rows, or it is new and has as many as the mapping says. When the mapping says another number,
-the lanes go on to one common place, the fence, and are exchanged there (`exchange`): so an item's order is kept.
-Both functions are pure reads; `exchange` and `forget` write.
+`plan` finds the lanes that may run now. A shard may run once its parent is finished or no longer in the stream. Its
+lanes are those stored; a new shard gets as many as the mapping's parallelization factor. When that factor changes, all
+lanes run up to a common sequence number, the fence, where `exchange` replaces them, which keeps each item's order.
+`plan` and `read` only read; `exchange` and `forget` write.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Key = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Place:
-    """One lane of one shard, as it is stored."""
+    """A stored lane with the mapping, stream and shard that it belongs to."""
 
     mapping: Mapping
     stream: StreamDescription
@@ -40,7 +40,7 @@ class Place:
     number: int
     lane: Lane
     fence: int | None = None
-    """Records from here on have to wait."""
+    """Records from this sequence number on wait until the number of lanes has changed."""
 
     @property
     def key(self) -> Key:
@@ -53,17 +53,21 @@ class Place:
 
 @dataclass(frozen=True)
 class Forgotten:
+    """A lane whose shard is trimmed: its row can be deleted."""
+
     mapping: Mapping
     key: Key
     unread: bool
-    """The function had not come to its end."""
+    """The shard was trimmed before the function had processed all of it."""
 
 
 @dataclass(frozen=True)
 class Plan:
+    """The lanes that may run, and the rows to replace or delete."""
+
     places: tuple[Place, ...] = ()
     exchanges: tuple[tuple[Mapping, Shard], ...] = ()
-    """Shards whose lanes are all at the fence."""
+    """Shards whose lanes have all reached the fence: their lanes are to be replaced."""
     forgotten: tuple[Forgotten, ...] = ()
     """Lanes of shards that are trimmed."""
 
@@ -134,13 +138,13 @@ def forget(tx: Transaction, keys: Iterable[Key]) -> None:
 
 @dataclass(frozen=True)
 class Found:
-    """What was read of one lane."""
+    """The result of one `read` of a lane."""
 
     records: list[Record]
     cursor: int
     caught_up: bool
     missed: int
-    """Records that were trimmed before anybody read them."""
+    """The number of records trimmed before the trigger read them."""
 
     def join(self, before: Iterable[Record], place: Place) -> Gathered:
         fenced = place.fence is not None and self.cursor >= place.fence
@@ -149,8 +153,7 @@ class Found:
 
 
 def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: int) -> Found:
-    """The records of the lane from `cursor` on, some of them: what is not the lane's and what the filters refuse is
-    passed over, what was trimmed too."""
+    """Up to READ_RECORDS records from `cursor` on, without those of other lanes, filtered out or trimmed."""
     stream, shard = place.stream, place.shard
     end = cursors.end(snapshot, stream.log_space, shard)
     end = end if place.fence is None else min(end, place.fence)
@@ -165,7 +168,7 @@ def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: 
         record = events.record(region.name, place.mapping.stream_arn, stream, shard.number, sequence, change)
         if matches is None or matches(orjson.loads(record.json)):
             found.append(record)
-    # A lane that has not begun begins with what is there: it has missed nothing.
+    # A new lane starts at the oldest record that is left, so it has missed nothing.
     missed = 0 if place.lane.result is None and cursor == shard.first_sequence else reading.missed
     return Found(found, reading.position, reading.position >= end, missed)
 

@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Follower:
-    """A lane at work: what it has gathered can be read again at any time."""
+    """A lane that this process works on, with the records read so far. They are only in memory."""
 
     place: Place
     records: list[Record]
@@ -53,7 +53,7 @@ class Follower:
     fenced: bool = False
     wake_ms: int | None = None
     outdated: bool = False
-    """Since it went to work there has been a new plan."""
+    """A new plan was made since its task started."""
     task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -79,16 +79,16 @@ class Follower:
 
 @dataclass(frozen=True)
 class Look:
-    """What one read of the store has shown."""
+    """The result of one read of the store: the new plan and the new records of each lane."""
 
     seen: tuple[int, int]
     plan: Plan | None
-    """None if nothing has changed since the last."""
+    """None if nothing changed since the last plan."""
     found: dict[Key, Found]
 
 
 class Triggers:
-    """`run` in the background, or `settle` whenever everything that is due shall be done."""
+    """All triggers of a region. `run` works in the background; `settle` returns when all due work is done."""
 
     def __init__(self, region: Region, functions: Functions) -> None:
         self.region = region
@@ -121,7 +121,7 @@ class Triggers:
                     elif (due_ms := self._due_ms()) is not None:
                         wait_ms = max(0, min(wait_ms, due_ms - self.region.clock.now_ms()))
             except Exception:
-                _log.exception("the triggers of %s failed; they are tried again", self.region.name)
+                _log.exception("the triggers of %s failed; retrying", self.region.name)
                 wait_ms = RETRY_MS
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)

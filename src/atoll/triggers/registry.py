@@ -37,12 +37,12 @@ _is_table_name = re.compile(r"[a-zA-Z0-9_.-]{3,255}").fullmatch
 
 
 class BadRegistry(Exception):
-    """The file cannot be read as a file of functions."""
+    """The functions file is missing or invalid."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """Exactly one of python, command and webhook says what it is."""
+    """A function of the file. Exactly one of python, command and webhook is set."""
 
     name: str
     directory: Path
@@ -113,7 +113,7 @@ def load(path: Path) -> Registry:
 
 @contextmanager
 def _named(what: str) -> Iterator[None]:
-    """Say of which part of the file it is that something is wrong."""
+    """Prefix errors with the part of the file that they are about."""
     try:
         yield
     except (TypeError, AttributeError, ValueError) as error:

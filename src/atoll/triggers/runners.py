@@ -38,7 +38,7 @@ def _exited(request_id: str, code: int) -> Outcome:
 
 
 class _Processes:
-    """The processes of a function; once it is closed, there are none."""
+    """The processes of a function. After `close` none run, and none can start."""
 
     def __init__(self, function: Function, environment: Mapping[str, str]) -> None:
         self._function = function
@@ -88,7 +88,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Worker:
-    """A process that runs a Python function, and the socket that both speak through."""
+    """A process that runs a Python function, and the socket to it."""
 
     def __init__(self, name: str, processes: _Processes) -> None:
         self._processes = processes
@@ -121,7 +121,7 @@ class _Worker:
 
 
 class Python:
-    """Worker processes, started when they are needed and kept; an invocation has one for itself."""
+    """A pool of worker processes, started on demand and reused. Each runs one invocation at a time."""
 
     def __init__(self, function: Function, arn: str, environment: Mapping[str, str]) -> None:
         assert function.python is not None

@@ -21,7 +21,7 @@ LOOK_S = 0.1
 
 
 class _Line:
-    """A connection that any thread may cut, whatever it waits for (but the search for the host's addresses)."""
+    """A connection that any thread may close while it blocks (except in the DNS lookup)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -70,7 +70,7 @@ class _Line:
 
 
 class Webhook:
-    """POST of the event; an answer of 200 to 299 is success, and its body what the function returned."""
+    """POST of the event; status 200 to 299 is success, and the body is the result."""
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
         parts = urlsplit(url)
