@@ -53,17 +53,18 @@ def write_levels(region: Region, names: Iterable[str]) -> Levels:
     buckets, known = region.buckets, region.catalog.known.tables
     tables = [known[name] for name in names if name in known and known[name].limited]
     if buckets is None or not tables:
-        return _full
+        return full_level
     for table in tables:
         for part in (None, *table.global_indexes):
             rate = _rate(table, part, "Write")
             if rate is not None:
                 number = _number(table, part, "Write")
                 seen[number] = buckets.level(number, rate)
-    return lambda number, rate: seen[number] if number in seen else _full(number, rate)
+    return lambda number, rate: seen[number] if number in seen else full_level(number, rate)
 
 
-def _full(number: int, rate: float) -> float:
+def full_level(number: int, rate: float) -> float:
+    """The level of a bucket that is full."""
     return rate * limits.BURST_SECONDS
 
 

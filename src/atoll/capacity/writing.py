@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from atoll.capacity.throttling import Levels, charge, exhausted, refusal, write_levels
+from atoll.capacity.throttling import Levels, charge, exhausted, full_level, refusal, write_levels
 from atoll.capacity.units import Consumed, arm_units, row_units, write_units, written
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
@@ -86,7 +86,8 @@ W = TypeVar("W", bound=Write)
 async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -> tuple[W, Result]:
     """Run a single write to the table `name`, if it is admitted. The result is for `settle` or `charged`; refusals
     other than a failed condition are raised."""
-    levels = write_levels(region, (name,))
+    known = region.catalog.known.tables.get(name)
+    levels = write_levels(region, (name,)) if known is not None and known.limited else full_level
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)

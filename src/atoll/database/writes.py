@@ -254,11 +254,12 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
     return outcomes
 
 
-def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = decide_freely) -> Outcome:
+def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide | None = None) -> Outcome:
     """`commit` of one write; its refusal is raised as it is."""
-    _prefetch(tx, (write,), stamp)
+    if tx.is_remote:
+        _prefetch(tx, (write,), stamp)
     old = reads.get(tx, write.row_key)
-    decision = decide(write, old)
+    decision = write.decide(old) if decide is None else decide(write, old)
     if write.table.is_filling:
         _prefetch_entries(tx, (write,), (old,), (decision,))
     return _apply(tx, stamp, write, old, decision)
@@ -285,14 +286,13 @@ def commit_each(
 
 
 def _read(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> list[Row | None]:
-    _prefetch(tx, batch, stamp)
+    if tx.is_remote:
+        _prefetch(tx, batch, stamp)
     return reads.get_many(tx, [write.row_key for write in batch])
 
 
 def _prefetch(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
     """Announce the items of the writes, and the counters that applying them needs."""
-    if not tx.is_remote:
-        return
     logs = [write.table.log_of(write.row_key)[0] for write in batch]
     numbers = logs if stamp.reserves is None else [*logs, fmt.GREATEST_TIME]
     collections = [_collection(write) for write in batch if write.table.local_indexes]
