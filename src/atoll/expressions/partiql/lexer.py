@@ -1,11 +1,11 @@
-"""PartiQL text to tokens, with places that error texts tell."""
+"""Split PartiQL text into tokens, with the positions for error texts."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-# Names that have to be quoted; in any case of letters.
+# Names that must be quoted, in any letter case.
 KEYWORDS = frozenset(
     """
     absolute action add all allocate alter and any are as asc assertion at authorization avg bag begin between bit

@@ -1,4 +1,4 @@
-"""What PartiQL statements mean, in the trees of expressions.
+"""Executable PartiQL statements, in the trees of expressions.
 
     SELECT m.x FROM T.I WHERE pk = ?    Reading: table, index, columns, condition
     INSERT INTO T VALUE {'pk': ?}       Inserting: table, item
@@ -6,7 +6,7 @@
     DELETE FROM T WHERE ...             Deleting: table, condition
     EXISTS(SELECT ...)                  Checking: the Reading of an item
 
-Literals and parameters are values with names (":0" and "?0").
+Literals and parameters become named values (":0" and "?0").
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 class SetOperand(NamedTuple):
-    """What a set function is given, which has to be a set."""
+    """The operand of a set function; it must be a set."""
 
     function: str
     value: str

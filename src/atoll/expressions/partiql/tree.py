@@ -1,4 +1,4 @@
-"""PartiQL statements as written: what the grammar builds, before anything of it means something to a table."""
+"""Parsed PartiQL statements, as the parser builds them, before translation."""
 
 from __future__ import annotations
 
@@ -79,5 +79,5 @@ _JAVA_NAMES = {
 
 
 def java_name(node: Node) -> str:
-    """What the service calls a kind of expression."""
+    """DynamoDB's name (a Java class) for a kind of expression."""
     return _JAVA_NAMES.get(node.kind, "NAry")
