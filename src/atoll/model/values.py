@@ -162,7 +162,7 @@ def _check_binary(text: str, value: AttributeValue, level: int) -> int:
 
 def _decoded_size(text: str) -> int:
     data = a2b_base64(text)
-    # b64decode is lenient, so compare the re-encoded text to verify proper base64.
+    # Decoding is lenient, so compare the re-encoded text to verify proper base64.
     if b2a_base64(data, newline=False).decode() != text:
         raise ValueError(text)
     return len(data)
