@@ -85,7 +85,7 @@ INVOCATION_BYTES = 6 * 1024 * 1024
 WINDOW_STATE_BYTES = 1024 * 1024
 FILTERS = 5
 FILTER_DEPTH = 100
-"""Two levels for each of a document's, some for the record around it, and some for `$or`."""
+"""Two levels for each document level, plus some for the surrounding record and for `$or`."""
 RECORD_AGE_SECONDS = 60
 MAPPINGS_LISTED = 100
 FUNCTIONS_LISTED = 50

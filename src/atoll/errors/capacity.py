@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from atoll.errors import AVAILABILITY, ApiError
 
 THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException")
-"""The codes of these errors."""
+"""The codes of throttling errors."""
 
 
 def provisioned_exceeded(kind: str, arns: Sequence[str], *, index: bool) -> ApiError:

@@ -2,7 +2,7 @@
 Each component is self-delimiting, and none is a prefix of another, so a key is the plain concatenation.
 
     S, B    the bytes, with 00 written as 01 01 and 01 written as 01 02, then 00
-    N       the service's own binary form of a number, then 00
+    N       DynamoDB's own binary form of a number, then 00
 
 The binary form of a number uses base 100. For a number 0.d1 d2 d3 ... * 100^e, where the first and the last d are not
 zero, it is in hexadecimal:

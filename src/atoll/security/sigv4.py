@@ -115,8 +115,8 @@ class Verifier:
         self._times: dict[bytes, int] = {}
 
     def verify(self, request: HttpRequest, now_ms: int, service: str | None = None) -> Signer:
-        """Raises the service's error unless the request was signed for `service` (any, if None) by a credential that
-        `lookup` knows, within 15 minutes of `now_ms`."""
+        """Return the signer, or raise DynamoDB's error. The request must be signed for `service` (any, if None), by a
+        credential that `lookup` finds, within 15 minutes of `now_ms`."""
         headers = request.headers
         authorization = headers.get(b"authorization")
         if request.query and b"X-Amz-Algorithm=" in request.query:

@@ -67,8 +67,7 @@ class Response:
 
 
 Call = Callable[[Operation, str, Caller, dict[str, Any], int], Awaitable[Any]]
-"""Runs an operation, for the region of the request and its caller, with its body, at a time in milliseconds since
-1970."""
+"""Runs an operation. Arguments: operation, region, caller, body, and the time in milliseconds since 1970."""
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -107,7 +106,7 @@ class Encoder:
         self._count = count()
         self._second = -1
         self._heads: dict[int, bytes] = {}
-        """By status: the start of an answer, with the date of this second."""
+        """The first bytes of an answer by status, with the date of this second."""
 
     def other(self, request: Request, response: Response, now_ms: int) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())

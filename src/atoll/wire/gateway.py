@@ -33,10 +33,10 @@ from atoll.wire.codec import (
 )
 
 Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
-"""Answers a request of a caller to a region at a time in milliseconds since 1970."""
+"""Answers a request. Arguments: request, caller, region, and the time in milliseconds since 1970."""
 
 _CLAIMS = 1_024
-"""As many are remembered."""
+"""Maximum number of cached claims."""
 
 _log = logging.getLogger(__name__)
 

@@ -50,7 +50,7 @@ class ExpressionParser:
         self.depth = 0
         self.parameters = 0
         self.faults: list[ApiError] = []
-        """Of well-formed text; a syntax error anywhere comes first."""
+        """Faults of well-formed text, reported only if the text has no syntax error."""
 
     # Tokens
 

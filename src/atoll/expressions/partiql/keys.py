@@ -132,12 +132,12 @@ class _Analysis(NamedTuple):
     """The terms of a condition on the attributes of a key schema, independent of its values."""
 
     choices: tuple[tuple[str, ...], ...] | None
-    """For each attribute of the partition key the values that it may have; None if one may have any."""
+    """The possible values of each partition key attribute; None if one of them may have any value."""
     sort: tuple[tuple[str, tuple[str, ...]], ...]
-    """Operators and values that the sort key is compared with."""
+    """The operators and values of the comparisons with the sort key."""
     exact: bool
     compared: tuple[tuple[str, str, bool], ...]
-    """All values that key attributes are compared with, and whether that is a key condition as a Query has it."""
+    """All comparisons of key attributes: name, value, and whether it is a key condition like a Query's."""
 
 
 @lru_cache(512)

@@ -44,7 +44,7 @@ _scan = re.compile(
 
 class Token(NamedTuple):
     kind: str
-    """Of symbols their text, of keywords that in capitals, else the group that matched, END at the end."""
+    """The text of a symbol, the upper-case text of a keyword, END, or else the name of the matching group."""
     text: str
     start: int
 

@@ -28,9 +28,9 @@ class Prepared(NamedTuple):
     literals: Values
     parameters: int
     depends_on_content: bool
-    """Whether there are faults that not even the types of the values tell."""
+    """Whether some faults depend on the values themselves, not only on their types."""
     checked: set[tuple[str, ...]]
-    """Types of parameters that the statement was found to be without fault with."""
+    """Combinations of parameter types for which the statement passed its checks."""
 
 
 @lru_cache(_STATEMENTS)

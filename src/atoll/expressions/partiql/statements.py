@@ -23,7 +23,7 @@ Values = dict[str, AttributeValue]
 
 class Column(NamedTuple):
     name: str
-    """The last step of the path: it is all that the answer shows of it."""
+    """The last step of the path: the name of the column in the answer."""
     path: Path
 
 
@@ -33,7 +33,7 @@ class SetOperand(NamedTuple):
     function: str
     value: str
     at: str
-    """Where its other argument is: that is the place that the service tells."""
+    """The position of the other argument, since DynamoDB reports that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Reading:
 class Inserting:
     table: str
     members: tuple[tuple[str, str], ...]
-    """Attributes and the names of their values."""
+    """Attribute names and the names of their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Updating:
     sets: tuple[SetOperand, ...]
     where: tree.ConditionNode | None
     returning: tuple[str, str] | None
-    """ALL or MODIFIED, OLD or NEW."""
+    """ALL or MODIFIED, then OLD or NEW."""
 
 
 @dataclass(frozen=True, slots=True)

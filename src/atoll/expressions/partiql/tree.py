@@ -27,7 +27,7 @@ class Select:
     source: Node
     where: Node | None
     order: tuple[tuple[Node, bool], ...]
-    """With whether it is descending."""
+    """Each key, and whether it is descending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Insert:
 class Update:
     source: Node
     actions: tuple[tuple[Node, Node | None], ...]
-    """The value is None where the path is removed."""
+    """Paths and their new values; None removes the path."""
     where: Node | None
     returning: tuple[str, str] | None
 

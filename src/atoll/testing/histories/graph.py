@@ -26,7 +26,7 @@ class Graph:
     def __init__(self, operations: int) -> None:
         self.operations = operations
         self.edges: list[list[tuple[int, int, str]]] = [[] for _ in range(operations)]
-        """By source: target, kind, item."""
+        """The edges of each source node: target, kind, item."""
 
     def moment(self) -> int:
         self.edges.append([])

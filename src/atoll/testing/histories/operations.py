@@ -20,7 +20,7 @@ import orjson
 
 Outcome = Literal["ok", "failed", "unknown"]
 Version = str | int
-"""What an item is after a write: the value written, or the number of the operation that deleted it."""
+"""The state of an item after a write: the value written, or the number of the deleting operation."""
 
 
 @dataclass(frozen=True, slots=True)
