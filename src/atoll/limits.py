@@ -1,6 +1,6 @@
-"""Every published number, once, but for those that the service's own model of its requests has (`api.service_model`).
-Unless a line says otherwise, the source is the service's page "Service, account, and table quotas" (Amazon DynamoDB
-Developer Guide)."""
+"""Every published limit, each defined once; `api.service_model` has those of DynamoDB's own request model.
+Unless a comment says otherwise, the source is the page "Service, account, and table quotas" of the Amazon DynamoDB
+Developer Guide."""
 
 # Items
 ITEM_BYTES = 409_600
@@ -45,19 +45,19 @@ ACCOUNT_READ_UNITS = 80_000
 ACCOUNT_WRITE_UNITS = 80_000
 TABLE_READ_UNITS = 40_000
 TABLE_WRITE_UNITS = 40_000
-# Decreases of a table's or index's provisioned units: 4 at any time of a UTC day, then one an hour.
+# Decreases of a table's or index's provisioned units: 4 at any time of a UTC day, then one per hour.
 THROUGHPUT_DECREASES = 4
 THROUGHPUT_DECREASE_INTERVAL_MS = 3600 * 1000
-# What a new on-demand table can serve at once ("Understanding DynamoDB warm throughput").
+# The initial throughput of a new on-demand table ("Understanding DynamoDB warm throughput").
 WARM_READ_UNITS = 12_000
 WARM_WRITE_UNITS = 4_000
-# Unused units that a table or index may use later ("Burst capacity").
+# Unused units that a table or index can use later ("Burst capacity").
 BURST_SECONDS = 300
 UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000
 PARTITION_BYTES = 10 * 1024**3
-# Ours: each of them is a shard with rows of its own, and nobody's throughput shall fill the store with them.
+# Atoll's own: each partition is a shard with its own rows, so high throughput must not fill the store with shards.
 PARTITIONS = 1_000
 
 # Streams
@@ -85,7 +85,7 @@ INVOCATION_BYTES = 6 * 1024 * 1024
 WINDOW_STATE_BYTES = 1024 * 1024
 FILTERS = 5
 FILTER_DEPTH = 100
-"""Two levels for each of a document's, some for the record around it, and some for `$or`."""
+"""Two levels for each document level, plus some for the surrounding record and for `$or`."""
 RECORD_AGE_SECONDS = 60
 MAPPINGS_LISTED = 100
 FUNCTIONS_LISTED = 50

@@ -1,15 +1,15 @@
-"""Every error that a client can see: its code, its HTTP status and its exact text, each written once.
+"""Every error that a client can see: its code, HTTP status and exact text, each written once.
 
-A module of this package holds the texts of one field (values, expressions, requests, tables, ...) as functions with
-typed arguments that *return* an `ApiError`; the caller raises it, so that a reader sees where control leaves.
-This page has the error itself and one constructor for each code that is shared by several fields.
+Each module of this package has the errors of one area (values, expressions, requests, tables, ...) as functions that
+*return* an `ApiError`. The caller raises it, so that a reader sees where control leaves. This module defines `ApiError`
+and a constructor for each code that several areas share.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# The four families of `__type` prefixes. SDKs cut at '#', but their retry rules and users' logs see the whole.
+# The four `__type` prefixes. SDKs cut at '#', but their retry rules and users' logs see the whole type.
 SERVICE = "com.amazonaws.dynamodb.v20120810#"
 VALIDATE = "com.amazon.coral.validate#"
 CORAL = "com.amazon.coral.service#"
@@ -19,7 +19,7 @@ AVAILABILITY = "com.amazon.coral.availability#"
 class ApiError(Exception):
     """An answer other than 200.
 
-    `code` is the name without its prefix, `prefix` its family, `fields` are members beside `message`
+    `code` is the name without `prefix`; `fields` are further members besides `message`
     (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`: see `drifting`; `bare`: see
     `told_bare`.
     """
@@ -44,23 +44,23 @@ class ApiError(Exception):
 
     @property
     def item(self) -> dict[str, Any]:
-        """The member `Item`, if there is one: of the fields it alone is told of a part of a request, too."""
+        """The member `Item`, if any: the only field that errors of a part of a request include, too."""
         return {} if self.fields is None or "Item" not in self.fields else {"Item": self.fields["Item"]}
 
 
 def drifting(error: ApiError) -> ApiError:
-    """A validation error that the service has told writes in its envelope since 2026; see `in_envelope`."""
+    """Mark a validation error that DynamoDB words differently for writes since 2026; see `in_envelope`."""
     error.drifts = True
     return error
 
 
 def in_envelope(error: ApiError) -> ApiError:
-    """An error of PutItem or UpdateItem as the service has worded it since 2026."""
+    """The error in DynamoDB's wording for PutItem and UpdateItem since 2026."""
     return validation(f"1 validation error detected: {error.message}") if error.drifts else error
 
 
 def told_bare(error: ApiError) -> ApiError:
-    """What is wrong with a value: an ExclusiveStartKey that has it is not called invalid beside it."""
+    """Mark a value error that is reported without the 'invalid ExclusiveStartKey' text around it."""
     error.bare = True
     return error
 
@@ -70,12 +70,12 @@ def validation(message: str) -> ApiError:
 
 
 def invalid_parameter(detail: str) -> ApiError:
-    """The most common family of validation texts."""
+    """A validation error with DynamoDB's most common text."""
     return validation(f"One or more parameter values were invalid: {detail}")
 
 
 def serialization(message: str | None = None) -> ApiError:
-    """The body is no JSON, or a JSON value has a type that its member cannot take."""
+    """The body is not JSON, or a JSON value has the wrong type for its member."""
     return ApiError("SerializationException", message, prefix=CORAL)
 
 
@@ -84,7 +84,7 @@ def unknown_operation() -> ApiError:
 
 
 def internal() -> ApiError:
-    """Something failed on our side; the client may retry. Nothing was acknowledged."""
+    """An internal failure; the client may retry. Nothing was acknowledged."""
     return ApiError("InternalServerError", "Internal server error", status=500)
 
 
@@ -93,7 +93,7 @@ def access_denied(message: str) -> ApiError:
 
 
 def resource_not_found(message: str = "Requested resource not found") -> ApiError:
-    """The data plane's text by default; the control plane names the table."""
+    """The default text is the data plane's; the control plane names the table."""
     return ApiError("ResourceNotFoundException", message)
 
 
@@ -106,8 +106,8 @@ def limit_exceeded(message: str) -> ApiError:
 
 
 class ConditionFailed(ApiError):
-    """`item` is the item as it was, where the request asked for it; `size` its bytes, asked for or not, 0 if there was
-    none."""
+    """`item` is the old item, if the request asked for it. `size` is the old item's size in bytes in any case, 0 if
+    there was none."""
 
     def __init__(self, item: Any = None, size: int = 0) -> None:
         fields = None if item is None else {"Item": item}

@@ -1,4 +1,4 @@
-"""Texts of the administration of a server. The service has no such thing; codes and form are as elsewhere."""
+"""Errors of the admin API. DynamoDB has no such API; codes and form follow the other errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts about who signed a request, and how. The front door of the service checks in the order of this page."""
+"""Errors of request signatures. DynamoDB checks in the order of this module."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def no_key_value_pair(part: str, authorization: str) -> ApiError:
 
 
 def header_lacks(parameters: Sequence[str], date: bool, authorization: str) -> ApiError:
-    """`parameters` are not in the Authorization header; `date` if the request has no date either."""
+    """`parameters` are missing from the Authorization header; `date`: the request has no date either."""
     texts = [f"Authorization header requires '{parameter}' parameter." for parameter in parameters]
     if date:
         texts.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
@@ -99,7 +99,7 @@ def bad_scope(
     date: str | None = None,
     stamp: str = "",
 ) -> ApiError:
-    """Whichever parts of the credential's scope are wrong; `service` is the right one, the others are as given."""
+    """Names each wrong part of the credential scope. `service` is the expected service, the others are as given."""
     texts = []
     if region is not None:
         texts.append(f"Credential should be scoped to a valid region, not '{region}'.")

@@ -1,4 +1,4 @@
-"""Texts of throttling: what a table or an index may consume is used up."""
+"""Errors of throttling: a table or an index has used up its throughput."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from atoll.errors import AVAILABILITY, ApiError
 
 THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException")
-"""The codes of these errors."""
+"""The codes of throttling errors."""
 
 
 def provisioned_exceeded(kind: str, arns: Sequence[str], *, index: bool) -> ApiError:
-    """`kind` is Read or Write, `arns` name the table, or the indexes, whose units are used up."""
+    """`kind` is Read or Write; `arns` are those of the throttled table or indexes."""
     if index:
         message = (
             "The level of configured provisioned throughput for one or more global secondary indexes of the table was "
@@ -28,7 +28,7 @@ def provisioned_exceeded(kind: str, arns: Sequence[str], *, index: bool) -> ApiE
 
 
 def maximum_exceeded(kind: str, arns: Sequence[str], *, index: bool) -> ApiError:
-    """Of a table on demand that has a maximum."""
+    """An on-demand table exceeded its configured maximum."""
     reasons = _reasons(kind, "MaxOnDemandThroughputExceeded", arns, index)
     return ApiError(
         "ThrottlingException",

@@ -1,7 +1,7 @@
-"""What is wrong with an expression.
+"""Errors of expressions.
 
-Most texts are the second half of `Invalid ConditionExpression: ...`. The language does not know which parameter its
-text came from, so it raises a `Fault`, and `invalid` makes of it the error that the client sees.
+Most texts are the second half of `Invalid ConditionExpression: ...`. The parser and the checks do not know the request
+parameter, so they raise a `Fault`, and `invalid` turns it into the client's error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from atoll.errors.values import java_binary
 
 
 class Fault(Exception):
-    """An expression that means nothing; `args[0]` is the service's text."""
+    """An invalid expression; `args[0]` is DynamoDB's text."""
 
 
 def invalid(parameter: str, fault: Fault) -> ApiError:
@@ -22,7 +22,7 @@ def invalid(parameter: str, fault: Fault) -> ApiError:
     return drifting(validation(f"Invalid {parameter}: {fault.args[0]}"))
 
 
-# The text by itself
+# Syntax
 
 
 def empty() -> Fault:
@@ -114,12 +114,12 @@ def operand_type(operator: str, type_: str) -> Fault:
 
 
 def any_type() -> str:
-    """The type of an operand that could be of any; the order is the service's."""
+    """The text for an operand whose type could be any; the order of the types is DynamoDB's."""
     return "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"
 
 
 def section_operand_type(section: str, type_: str) -> Fault:
-    """`section` is ADD or DELETE, which have words of their own for the types."""
+    """`section` is ADD or DELETE; these have their own names for types."""
     words = {
         "S": "STRING",
         "N": "NUMBER",
@@ -164,7 +164,7 @@ def paths_overlap(one: str, two: str) -> Fault:
 
 
 def paths_conflict(one: str, two: str) -> Fault:
-    """One takes a value for a map, the other for a list."""
+    """One path treats a value as a map, the other as a list."""
     return Fault(
         "Two document paths conflict with each other; must remove or rewrite one of these paths; "
         f"path one: {one}, path two: {two}"
@@ -228,7 +228,7 @@ def key_condition_type() -> ApiError:
     return invalid_parameter("Condition parameter type does not match schema type")
 
 
-# ExpressionAttributeNames and ExpressionAttributeValues, here called maps
+# ExpressionAttributeNames and ExpressionAttributeValues ("maps" below)
 
 
 def mixed_parameters(legacy: Iterable[str], expressions: Iterable[str]) -> ApiError:
@@ -243,7 +243,7 @@ def names_without_expression() -> ApiError:
 
 
 def values_without_expression(parameters: Sequence[str]) -> ApiError:
-    """`parameters` are the expressions that the operation takes values for."""
+    """`parameters` are the expressions of the operation that can use values."""
     verb = "is" if len(parameters) == 1 else "are"
     return drifting(
         validation(
@@ -275,7 +275,7 @@ def unused(parameter: str, keys: Iterable[str]) -> ApiError:
     return drifting(validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}"))
 
 
-# What only the item shows
+# Faults that depend on the item
 
 
 def missing_attribute() -> ApiError:

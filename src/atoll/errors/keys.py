@@ -1,4 +1,4 @@
-"""Texts about primary keys and the positions that queries start from."""
+"""Errors of primary keys and of ExclusiveStartKey."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from atoll.errors import ApiError, invalid_parameter, validation
 
 
 def key_does_not_match() -> ApiError:
-    """A Key with other attributes, or of other types, than the table's."""
+    """The Key has other attributes or types than the table's key."""
     return validation("The provided key element does not match the schema")
 
 
@@ -28,7 +28,7 @@ def empty_key(name: str, type_: str) -> ApiError:
 
 
 def partition_key_too_large() -> ApiError:
-    # The missing space is the service's.
+    # DynamoDB's text lacks the space, too.
     return invalid_parameter(
         f"Size of hashkey has exceeded the maximum size limit of{limits.PARTITION_KEY_BYTES} bytes"
     )
@@ -45,7 +45,7 @@ def update_of_key(name: str) -> ApiError:
 
 
 def not_scalar(key: str, name: str) -> ApiError:
-    """A path that leads into a key attribute. `key` is Key or IndexKey."""
+    """A nested path into a key attribute. `key` is Key or IndexKey."""
     return validation(
         f"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: {key}: {name}"
     )

@@ -1,10 +1,10 @@
-"""Texts of the parameters that expressions replaced: AttributesToGet, Expected, AttributeUpdates, KeyConditions, ..."""
+"""Errors of legacy parameters: AttributesToGet, Expected, AttributeUpdates, KeyConditions, ..."""
 
 from __future__ import annotations
 
 from atoll.errors import ApiError, invalid_parameter, validation
 
-# Which members go together
+# Members that exclude or require each other
 
 
 def operator_without_conditions() -> ApiError:

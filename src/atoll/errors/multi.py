@@ -1,4 +1,4 @@
-"""Texts of batches and transactions."""
+"""Errors of batches and transactions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def token_mismatch() -> ApiError:
 
 
 class Cancelled(Exception):
-    """A transaction with at least one refusal: one entry a write, None where it would have gone through."""
+    """A cancelled transaction. `refusals` has one entry per action: None if that action would have succeeded."""
 
     def __init__(self, refusals: list[ApiError | None]) -> None:
         super().__init__("transaction cancelled")
@@ -42,7 +42,7 @@ CODES = {
 
 
 def reason(refusal: ApiError | None) -> dict[str, Any]:
-    """A position of CancellationReasons; a write that would have gone through has the code None and no message."""
+    """One entry of CancellationReasons. An action that would have succeeded has the code None and no message."""
     if refusal is None:
         return {"Code": "None"}
     return {**refusal.item, "Code": CODES[refusal.code], "Message": refusal.message}

@@ -1,4 +1,4 @@
-"""Texts of PartiQL statements. `at` is a place in the statement, line:column:length."""
+"""Errors of PartiQL statements. `at` is a position in the statement: line:column:length."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from atoll.errors import VALIDATE, ApiError, validation
 
-# The grammar
+# Syntax
 
 
 class Malformed(ApiError):
-    """No statement at all: a transaction tells it as it is, without its position."""
+    """The text is not a statement. A transaction reports this error without the statement's position."""
 
     def __init__(self, statement: str) -> None:
         text = f"Statement wasn't well formed, can't be processed: {statement}"
@@ -209,7 +209,7 @@ def key_absent(name: str) -> ApiError:
 
 
 class KeyNotGiven(ApiError):
-    """The statement is about more than one item: where that is refused, each place has a text of its own."""
+    """The condition does not select a single item. Callers that need one replace this text with their own."""
 
     def __init__(self) -> None:
         text = "Where clause does not contain a mandatory equality on all key attributes"
@@ -238,7 +238,7 @@ def order_argument(kind: str) -> ApiError:
     return validation(f"Argument to ORDER BY must be of type VariableReference. Type: {kind}")
 
 
-# Running
+# Execution
 
 
 def duplicate_item() -> ApiError:
@@ -289,7 +289,7 @@ def exists_form() -> ApiError:
     return validation("EXISTS() must contain a single item read with additional condition")
 
 
-# BatchExecuteStatement answers errors by statement, with codes of its own.
+# BatchExecuteStatement returns errors per statement, with its own codes.
 BATCH_CODES = {
     "ValidationException": "ValidationError",
     "ConditionalCheckFailedException": "ConditionalCheckFailed",

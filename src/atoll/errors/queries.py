@@ -1,4 +1,4 @@
-"""Texts of Query and Scan."""
+"""Errors of Query and Scan."""
 
 from __future__ import annotations
 

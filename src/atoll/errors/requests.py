@@ -1,4 +1,4 @@
-"""Texts about the shape of a request: JSON of the wrong type, violated constraints, missing parameters."""
+"""Errors in the shape of a request: JSON of the wrong type, violated constraints, missing parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from atoll.errors import ApiError, access_denied, drifting, serialization, validation
 
-# Constraints. They appear in a violation by themselves, or several of them in a bracket of `each`.
+# Constraints. A violation quotes one of them, or several in the brackets of `each`.
 
 
 def not_null() -> str:
@@ -38,12 +38,12 @@ def one_of(values: Sequence[str]) -> str:
 
 
 def each(what: str, constraints: Sequence[str]) -> str:
-    """`what` is Member (of a list), Map value or Map keys: such constraints are quoted all together."""
+    """Quotes all constraints of list members or of map keys or values. `what` is Member, Map value or Map keys."""
     return f"{what} must satisfy constraint: [{', '.join(constraints)}]"
 
 
 def violation(value: str | None, path: str, constraint: str) -> str:
-    """`value` is in Java's text form, None for an absent one."""
+    """`value` is in Java's text form; None if absent."""
     shown = "null" if value is None else f"'{value}'"
     return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
 
@@ -57,7 +57,7 @@ def violations(found: Sequence[str]) -> ApiError:
     return validation(f"{len(found)} validation error{plural} detected: {'; '.join(found)}")
 
 
-# Checks that the service makes outside of that envelope
+# Checks whose errors are not "validation errors detected"
 
 
 def parameter_required(name: str) -> ApiError:
@@ -85,16 +85,16 @@ def invalid_table_arn() -> ApiError:
 
 
 def invalid_region(name: str) -> ApiError:
-    """A signature is for it; the service knows its Regions, we only know what their names look like."""
+    """The region of a signature. DynamoDB knows its regions; Atoll only checks the form of the name."""
     return validation(f"Invalid region: {name}")
 
 
 def foreign_table(arn: str) -> ApiError:
-    """An ARN of another account or region."""
+    """The ARN belongs to another account or region."""
     return access_denied(f"The request is not authorized on resource: {arn}")
 
 
-# JSON of the wrong type (SerializationException); the other texts of this kind are those of values
+# JSON of the wrong type (SerializationException); values.py has the others of this kind
 
 
 def body_is_list() -> ApiError:
@@ -102,7 +102,7 @@ def body_is_list() -> ApiError:
 
 
 def parameterized_type() -> ApiError:
-    """What a scalar gets where a list or map stands inside another collection."""
+    """A scalar in the place of a list or map inside another collection."""
     java = "sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl"
     return serialization(
         f"class {java} cannot be cast to class java.lang.Class ({java} and java.lang.Class are in module java.base "

@@ -1,4 +1,4 @@
-"""Texts about streams, their shards and positions in them."""
+"""Errors of streams, shards and shard iterators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from atoll.errors import ApiError, invalid_parameter, limit_exceeded, resource_n
 
 
 def no_stream(table: str) -> ApiError:
-    """Ours, for those who force the shards of a table to rotate, to split or to be trimmed."""
+    """Atoll's own text, for forced rotation, splitting or trimming of shards."""
     return validation(f"The table has no stream: {table}")
 
 
@@ -32,7 +32,7 @@ def too_many_records() -> ApiError:
 
 
 def sequence_number_invalid() -> ApiError:
-    """Missing where the iterator's type needs it, or none of this shard's."""
+    """Missing although the iterator type needs it, or not from this shard."""
     return invalid_parameter("Invalid SequenceNumber")
 
 
@@ -41,7 +41,7 @@ def sequence_number_unexpected() -> ApiError:
 
 
 def timestamp_invalid() -> ApiError:
-    """Missing where the iterator's type needs it, or in the future."""
+    """Missing although the iterator type needs it, or in the future."""
     return invalid_parameter("Invalid Timestamp")
 
 

@@ -1,4 +1,4 @@
-"""Texts about tables and indexes: their definitions, changes and statuses."""
+"""Errors of tables and indexes: definitions, changes and statuses."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def empty_index_key(name: str, type_: str, index: str) -> ApiError:
 
 
 def index_key_update() -> ApiError:
-    """An update that computes a value of another type than the index key's."""
+    """An update computes a value whose type differs from the index key's."""
     return validation("The update expression attempted to update the secondary index key to unsupported type")
 
 
@@ -157,7 +157,7 @@ def too_many_keys(kind: str) -> ApiError:
 
 
 def no_indexes(member: str) -> ApiError:
-    """`member` is LocalSecondaryIndexes or GlobalSecondaryIndexes, given as an empty list."""
+    """`member`, LocalSecondaryIndexes or GlobalSecondaryIndexes, is an empty list."""
     return invalid_parameter(f"List of {member} is empty")
 
 
@@ -248,7 +248,7 @@ def index_units_required(index: str) -> ApiError:
 
 
 def indexes_units_required(indexes: Iterable[str]) -> ApiError:
-    """A table becomes provisioned: so do all its global indexes."""
+    """A switch to provisioned mode must set the units of all global indexes, too."""
     return invalid_parameter(f"ProvisionedThroughput must be specified for index: {','.join(indexes)}")
 
 
@@ -357,7 +357,7 @@ def foreign_resource(arn: str, account: str) -> ApiError:
 
 
 def resource_arn_not_found(arn: str) -> ApiError:
-    # The missing letter is the service's.
+    # DynamoDB's text lacks the letter, too.
     return resource_not_found(f"Requested resource not found: ResourcArn: {arn} not found")
 
 
@@ -369,7 +369,7 @@ def too_many_tags() -> ApiError:
 
 
 def not_served(member: str) -> ApiError:
-    """Ours: the service would do it."""
+    """Atoll's own text: DynamoDB supports this, Atoll does not."""
     return validation(f"{member} is not served by this server")
 
 

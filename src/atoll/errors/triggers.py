@@ -1,4 +1,4 @@
-"""Texts of the Lambda API, as far as it is about event source mappings and the functions that they invoke."""
+"""Errors of the Lambda API for event source mappings and the functions that they invoke."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def function_not_found(arn: str) -> ApiError:
 
 
 def function_does_not_exist() -> ApiError:
-    """A mapping names it."""
+    """A mapping names a function that does not exist."""
     return _invalid("Function does not exist")
 
 
@@ -104,15 +104,15 @@ def payload_too_large(size: int) -> ApiError:
 
 
 def stopping() -> ApiError:
-    """The server has ended its functions; the client may ask again."""
+    """The server is stopping and has ended its functions; the client may retry."""
     return ApiError("ServiceException", "The server is stopping.", status=500, prefix="", fields={"Type": "Service"})
 
 
 def internal() -> ApiError:
-    """Something failed on our side; the client may ask again."""
+    """An internal failure; the client may retry."""
     return ApiError("ServiceException", "Internal server error", status=500, prefix="", fields={"Type": "Service"})
 
 
 def unknown_path() -> ApiError:
-    """This part of the Lambda API is not here."""
+    """Atoll does not support this part of the Lambda API."""
     return ApiError("UnknownOperationException", None, status=404, prefix="")

@@ -1,4 +1,4 @@
-"""Texts about time to live."""
+"""Errors of time to live."""
 
 from __future__ import annotations
 

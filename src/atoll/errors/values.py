@@ -1,4 +1,4 @@
-"""What is wrong with an attribute value, an item or a number."""
+"""Errors of attribute values, items and numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def many_types() -> ApiError:
 
 
 def null_value(name: str | None) -> ApiError:
-    """`name` is that of the attribute, None for a list's member."""
+    """`name` is the attribute's name; None for a list member."""
     return validation("The supplied Item contains a null AttributeValue" + (f": {name} is null" if name else ""))
 
 
@@ -55,7 +55,7 @@ def null_not_true() -> ApiError:
 
 
 def empty_set(kind: str) -> ApiError:
-    """The article and the two spaces are the service's."""
+    """DynamoDB's exact text, with its article and double space."""
     texts = {
         "SS": "An string set  may not be empty",
         "NS": "An number set  may not be empty",
@@ -72,7 +72,7 @@ def null_in_set(kind: str) -> ApiError:
 
 
 def duplicates(kind: str, members: Sequence[str]) -> ApiError:
-    """Three kinds, three texts; the service's."""
+    """DynamoDB has a different text for each set type."""
     if kind == "NS":
         return told_bare(drifting(validation("Input collection contains duplicates")))
     of_type = "" if kind == "SS" else "of type BS"
@@ -95,7 +95,7 @@ def empty_name() -> ApiError:
 
 
 def attribute_name(size: int) -> ApiError:
-    """`size` in bytes is outside of what a name may have."""
+    """The name's `size` in bytes is out of range."""
     if size == 0:
         return empty_name()
     return validation("Attribute name is too large, must be less than 65536 bytes")
@@ -110,21 +110,21 @@ def updated_item_too_large() -> ApiError:
 
 
 def invalid_update_path() -> ApiError:
-    """The parent of what is to be set or removed is missing, or no list or map as the path wants it."""
+    """The parent of an updated path is missing, or is not a list or map as the path requires."""
     return validation("The document path provided in the update expression is invalid for update")
 
 
 def java_binary(content: str) -> str:
-    """How Java prints a binary value, which is given in base64."""
+    """Java's text form of a binary value; the argument is base64."""
     size = len(a2b_base64(content))
     return f"java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]"
 
 
-# JSON of the wrong type, in the words of the service's parser. `expected` is a Java type: "String", "Boolean", ...
+# JSON of the wrong type, in DynamoDB's words. `expected` is a Java type: "String", "Boolean", ...
 
 
 def wrong_scalar(value: object, expected: str) -> ApiError:
-    """A boolean, number or string where another of them belongs."""
+    """A boolean, number or string in the place of another of these types."""
     if isinstance(value, bool):
         token = "TRUE_VALUE" if value else "FALSE_VALUE"
     elif isinstance(value, int):
@@ -145,17 +145,17 @@ def unexpected_list(java_type: str) -> ApiError:
 
 
 def unexpected_field() -> ApiError:
-    """A scalar where a list or a map belongs."""
+    """A scalar in the place of a list or map."""
     return serialization("Unexpected field type")
 
 
 def unexpected_value() -> ApiError:
-    """A scalar where an attribute value belongs."""
+    """A scalar in the place of an attribute value."""
     return serialization("Unexpected value type in payload")
 
 
 def unexpected_token() -> ApiError:
-    """A string that is no boolean."""
+    """A string in the place of a boolean, and not the text of one."""
     return serialization("Unexpected token received from parser")
 
 

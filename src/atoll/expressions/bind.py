@@ -2,8 +2,8 @@
 
     text --parse--> tree --names, values--> checked --names--> program --values--> Condition, Update, ...
 
-A text is parsed once; for each meaning of its names and each combination of its values' types it is checked and
-compiled once. So the usual request costs a look-up by text and one by names and types.
+Each text is parsed once, then checked and compiled once for each set of names and value types. So the usual request
+costs two cache look-ups: one by text, one by names and types.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VALUES = "ExpressionAttributeValues"
 
 
 class KeyConditionOf(Protocol):
-    """What a condition means for the partition and sort key of a table, or of the index with that name."""
+    """Resolves a key condition against the partition and sort key of a table, or of the named index."""
 
     def __call__(
         self, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], index: str | None = None
@@ -40,19 +40,19 @@ class KeyConditionOf(Protocol):
 _is_name_key = re.compile(r"#[A-Za-z0-9_]+").fullmatch
 _is_value_key = re.compile(r":[A-Za-z0-9_]+").fullmatch
 _NOTHING: dict[str, Any] = {}
-_UNDEFINED: dict[str, Any] = {"": None}  # stands for a value that is not defined, so its type is ""
+_UNDEFINED: dict[str, Any] = {"": None}  # placeholder for an undefined value: its type is ""
 _TEXTS = 4096
 _PROGRAMS_OF_TEXT = 64
 
 
 def check_parameters(request: Mapping[str, Any], expressions: Sequence[str], legacy: Sequence[str] = ()) -> None:
-    """Which of its parameters a request may have together, each list in the order of the service's texts."""
+    """Reject parameters that exclude each other. Both lists are in the order in which DynamoDB's messages name them."""
     given = [parameter for parameter in expressions if request.get(parameter) is not None]
     names, values = request.get(NAMES), request.get(VALUES)
     if given:
         mixed = [parameter for parameter in legacy if request.get(parameter) is not None]
         if "KeyConditionExpression" not in given and "KeyConditions" in mixed:
-            mixed.remove("KeyConditions")  # they may go with a FilterExpression
+            mixed.remove("KeyConditions")  # KeyConditions may accompany a FilterExpression
         if mixed:
             raise errors.mixed_parameters(mixed, given)
     elif names is not None:
@@ -64,8 +64,8 @@ def check_parameters(request: Mapping[str, Any], expressions: Sequence[str], leg
 
 
 def bindings(request: Mapping[str, Any], *, takes_values: bool = True) -> Bindings:
-    """The bindings of a request. Checks its values and makes them canonical. Where the operation takes none they are
-    ignored, as any member is that nobody knows."""
+    """The bindings of a request. Validates its values and makes them canonical. An operation that takes no values
+    ignores them, like any unknown member."""
     values = request.get(VALUES) if takes_values else None
     bound = Bindings(request.get(NAMES), values)
     if values is not None:
@@ -88,12 +88,12 @@ def _checked_size(values: dict[str, AttributeValue]) -> int:
 
 
 class Bindings:
-    """One per request: all its expressions are bound here, then `finish` looks for what none of them used."""
+    """Binds all expressions of one request; `finish` then rejects unused names and values."""
 
     __slots__ = ("_names", "_used", "_values", "values_size")
 
     def __init__(self, names: dict[str, str] | None, values: dict[str, AttributeValue] | None) -> None:
-        """`values` are canonical."""
+        """`values` must be canonical."""
         if names is not None:
             _check_keys(NAMES, names, _is_name_key)
             if "" in names.values():
@@ -108,7 +108,7 @@ class Bindings:
         self.values_size = 0
 
     def condition(self, text: str, kind: str = "ConditionExpression") -> Condition:
-        """`kind` is the parameter that the text came in, FilterExpression or ConditionExpression."""
+        """`kind` is the request parameter: FilterExpression or ConditionExpression."""
         found: condition.Program = self._program(_CONDITION, text, kind)
         return found.with_values(self._values)
 
@@ -120,13 +120,13 @@ class Bindings:
         return Update(self._program(_UPDATE, text, "UpdateExpression"), self._values)
 
     def key_condition(self, text: str) -> KeyConditionOf:
-        """What the condition means for a key schema, once the table is known: the names and types of its partition
-        and sort attributes, in order."""
+        """A function that resolves the condition once the table is known. Its arguments are the names and types of the
+        partition and sort attributes, in order."""
         found: keyrange.Conditions = self._program(_KEY_CONDITION, text, "KeyConditionExpression")
         return partial(keyrange.key_condition, found, self._values)
 
     def finish(self) -> None:
-        """After all expressions of the request: refuse names and values that none of them used."""
+        """Reject names and values that no expression used. Call it after binding all expressions of the request."""
         if self._names:
             unused: Set[str] = self._names.keys()
             for expression in self._used:
@@ -159,7 +159,7 @@ def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str
 
 
 class _Language:
-    """Three steps from a text to a program."""
+    """The three steps that turn a text into a program: parse, check, compile."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class _Expression:
         self._content_checks = operands.content_checks(nodes)
 
     def program(self, names: operands.Names, values: operands.Values) -> Any:
-        """Raises a fault that the tree has with these names and values."""
+        """Compile for these names and values, or raise the first fault that they cause."""
         types = [next(iter(values.get(name, _UNDEFINED))) for name in self._key_values]
         key = (*map(names.get, self._key_names), *types)
         program = self._programs.get(key)

@@ -1,7 +1,7 @@
 """Conditions as programs: closures over (item, values), compiled once from a resolved tree and run with any values.
 
-What comparisons mean where something is missing or of another type: `=`, orderings, BETWEEN, IN, begins_with and
-contains are false, and `<>` is exactly what `=` is not. An item that does not exist is {}.
+If an operand is missing or of another type, `=`, orderings, BETWEEN, IN, begins_with and contains are false. `<>` is
+always the negation of `=`. An item that does not exist is {}.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Read = Callable[[Item, Values], AttributeValue | None]
 class Condition:
     test: Test
     values: Values
-    attributes: frozenset[str]  # the top-level names that the condition looks at
-    entered: frozenset[str]  # those of them below which it looks
+    attributes: frozenset[str]  # top-level names that the condition reads
+    entered: frozenset[str]  # those of them with nested paths
 
     def matches(self, item: Item) -> bool:
         return self.test(item, self.values)
@@ -54,7 +54,7 @@ def attributes(resolved: object) -> frozenset[str]:
 
 
 def entered(resolved: object) -> frozenset[str]:
-    """The top-level names of paths that go on below them."""
+    """The top-level names of nested paths."""
     paths = (node.path for node in tree.walk(resolved) if isinstance(node, tree.PathOperand))
     return frozenset(str(path[0]) for path in paths if len(path) > 1)
 
@@ -207,7 +207,7 @@ def _contains(container: AttributeValue, part: AttributeValue) -> bool:
 
 
 def _size(value: AttributeValue | None) -> AttributeValue | None:
-    """Of strings in UTF-16 units, of binary in bytes, of collections in members; nothing else has a size."""
+    """Strings count UTF-16 units, binary counts bytes, collections count members; other types have no size."""
     if value is None:
         return None
     [(type_, content)] = value.items()

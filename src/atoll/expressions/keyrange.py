@@ -1,9 +1,9 @@
-"""Key conditions: what part of a table or index a Query reads.
+"""Key conditions: the range of a table or index that a Query reads.
 
-A key condition is a condition (tree.py) of a narrow form: comparisons joined by AND, each of one key attribute with
-values. `conditions` reads them off the tree; `key_condition` puts them in the order of a key schema. All partition key
-attributes need `=`; sort key attributes follow from the first one on, without gaps, and only the last of them may have
-another operator.
+A key condition is a restricted condition (tree.py): comparisons joined by AND, each of one key attribute with values.
+`conditions` extracts them from the tree; `key_condition` puts them in the order of a key schema. Every partition key
+attribute needs `=`. Sort key attributes must be used from the first one on, without gaps, and only the last one used
+may have another operator.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 @dataclass(slots=True)
 class KeyCondition:
-    partition: tuple[AttributeValue, ...]  # in the order of the schema
-    sort: tuple[AttributeValue, ...]  # the equalities, from the first sort key attribute on
-    operator: str | None = None  # on the next one: <  <=  >  >=  BETWEEN  begins_with
+    partition: tuple[AttributeValue, ...]  # in schema order
+    sort: tuple[AttributeValue, ...]  # equalities on a prefix of the sort key
+    operator: str | None = None  # on the next sort attribute: <  <=  >  >=  BETWEEN  begins_with
     operands: tuple[AttributeValue, ...] = ()
 
 
@@ -38,7 +38,7 @@ def key_condition(
     sort: Sequence[KeyAttribute],
     index: str | None = None,
 ) -> KeyCondition:
-    """`index` has the keys, if it is not the table: its name, for the texts."""
+    """`index` is the name of the index that has this key schema, for error texts; None for the table."""
     if len(found) > max(2, len(partition) + len(sort)):
         raise errors.key_condition_count()
     equal: list[AttributeValue] = []
@@ -125,7 +125,7 @@ def _with_attribute_first(operator: str, operands: tuple[tree.Operand, ...]) -> 
 
 
 def _attribute(operands: tuple[tree.Operand, ...]) -> tuple[str, tuple[str, ...]]:
-    """The one attribute among the operands, and the values."""
+    """The single attribute among the operands, and the values."""
     name: str | None = None
     values = []
     for operand in operands:

@@ -1,4 +1,4 @@
-"""The parameters that expressions replaced, as the same trees.
+"""The legacy parameters that expressions replaced, translated to the same trees.
 
     Expected, QueryFilter, ScanFilter   {"a": {"ComparisonOperator": "GT", "AttributeValueList": [v]}}    a > v
     Expected, the older form            {"a": {"Value": v}, "b": {"Exists": false}}                       a = v, no b
@@ -6,8 +6,8 @@
     AttributeUpdates                    {"a": {"Action": "PUT", "Value": v}}, ADD, DELETE                 SET a = v
     AttributesToGet                     ["a", "b"]                                                        a, b
 
-Names are those of top-level attributes, whatever characters they have. Several conditions are joined by
-ConditionalOperator. The operands become values with names of their own.
+Names are top-level attributes and may contain any character. ConditionalOperator joins several conditions. Each
+operand becomes a value with a generated name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KEY_OPERATORS = {
     "BEGINS_WITH": "begins_with",
 }
 _SCALARS = frozenset(["S", "N", "B"])
-# The guide: "EQ is supported for all data types"; what CONTAINS looks for "cannot be a set, a map, or a list".
+# The guide: "EQ is supported for all data types"; the operand of CONTAINS "cannot be a set, a map, or a list".
 _OPERAND_TYPES = {
     **dict.fromkeys(("LT", "LE", "GT", "GE", "IN", "BETWEEN"), _SCALARS),
     **dict.fromkeys(("CONTAINS", "NOT_CONTAINS"), _SCALARS | {"BOOL", "NULL"}),
@@ -48,7 +48,7 @@ _SETS = frozenset(["SS", "NS", "BS"])
 
 
 class _Values(dict[str, AttributeValue]):
-    """Operands by the names they get."""
+    """Operands by their generated names."""
 
     def operand(self, value: AttributeValue) -> tree.ValueOperand:
         name = f":{len(self)}"
@@ -77,7 +77,7 @@ def filter(given: Given | None, operator: str | None) -> Condition | None:
 
 
 def _comparison(name: str, part: dict[str, Any]) -> tuple[str, Sequence[AttributeValue]]:
-    """An entry of Expected: the operator and its operands, of whichever form."""
+    """The operator and operands of an Expected entry, in the new or the old form."""
     operator, exists, value = part.get("ComparisonOperator"), part.get("Exists"), part.get("Value")
     listed = part.get("AttributeValueList")
     if listed is not None and value is not None:
@@ -149,7 +149,7 @@ def _term(
             return tree.Function("begins_with", (path, *operands))
         case "CONTAINS":
             return tree.Function("contains", (path, *operands))
-        case "NOT_CONTAINS":  # unlike NE, false where there is no attribute
+        case "NOT_CONTAINS":  # unlike NE, false if the attribute is missing
             absent = tree.Not(tree.Function("contains", (path, *operands)))
             return tree.And((tree.Function("attribute_exists", (path,)), absent))
         case "BETWEEN":
@@ -158,7 +158,7 @@ def _term(
 
 
 def key_condition(given: Given) -> KeyConditionOf:
-    """What KeyConditions mean for a key schema, once the table is known."""
+    """A function that resolves KeyConditions against a key schema, once the table is known."""
     values = _Values()
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for name, part in given.items():
@@ -182,8 +182,7 @@ def key_condition(given: Given) -> KeyConditionOf:
 
 @dataclass
 class AttributeUpdates(Update):
-    """An update that has words of its own for a value of another type than the attribute it is added to or taken
-    from."""
+    """An update with its own error text when an added or deleted value has another type than the attribute."""
 
     is_expression: ClassVar[bool] = False
     operand_types: Mapping[str, str]
@@ -224,7 +223,7 @@ def _action(
         if type_ not in _SETS:
             raise texts.delete_type(type_)
         return tree.Delete(path, operand)
-    if type_ == "L":  # lists can be added to here, which an ADD expression cannot do
+    if type_ == "L":  # unlike an ADD expression, ADD here can append to lists
         before = tree.Function("if_not_exists", (path, values.operand({"L": []})))
         return tree.Set(path, tree.Function("list_append", (before, operand)))
     if type_ != "N" and type_ not in _SETS:

@@ -1,6 +1,6 @@
-"""Expression text to tokens. Anything is a token: what the language has no use for is one for the parser to refuse.
+"""Split expression text into tokens. Unknown characters become tokens, too, and the parser rejects them.
 
-Keywords are the same in all kinds of expressions and in any case of letters, so `set` is no name in a condition either.
+Keywords are case-insensitive and shared by all kinds of expressions: even in a condition, `set` is not a name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _scan = re.compile(
 
 
 class Token(NamedTuple):
-    kind: str  # of symbols and keywords their text (in capitals), else the group that matched
+    kind: str  # the upper-case text of a symbol or keyword, else the name of the matching group
     text: str
     start: int
 
@@ -50,7 +50,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def unexpected(text: str, found: list[Token], index: int) -> errors.Fault:
-    """The syntax error at a token: `near` is the text from the token before it to the token after it."""
+    """The syntax error at a token. `near` is the text from the preceding token to the following one."""
     start = found[index - 1].start if index else 0
     after = found[min(index + 1, len(found) - 1)]
     end = len(text) if after.kind == END else after.start + len(after.text)

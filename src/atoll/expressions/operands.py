@@ -1,8 +1,8 @@
-"""Faults of operands: those that a text has only together with its names and values.
+"""Faults of operands: those that depend on names and values.
 
-The checks take a tree as parsed and raise the first fault. Conditions are checked in the order of the text, operands
-before their operators. Updates and projections are checked as the service does it: all paths, last one first; then all
-values, again last one first.
+The checks take an unresolved tree and raise the first fault. Conditions are checked in text order, operands before
+their operators. Updates and projections are checked in DynamoDB's order: all paths, last one first; then all values,
+last one first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Names = Mapping[str, str]
 Values = Mapping[str, AttributeValue]
 
 TYPES = frozenset(["S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "L", "M"])
-_ORDERED = frozenset(["S", "N", "B"])  # types that <, <=, >, >= and BETWEEN take
+_ORDERED = frozenset(["S", "N", "B"])  # operand types of <, <=, >, >= and BETWEEN
 _NUMBER = frozenset(["N"])
 _SETS = frozenset(["SS", "NS", "BS"])
 _OPERAND_TYPES = {
@@ -91,7 +91,7 @@ class _Check:
             seen.append(path)
 
     def node(self, node: Any) -> str | None:
-        """Check a node and what is below it; the type of its value, if that is known without an item."""
+        """Check a node and its descendants. Returns the type of its value, if known without an item."""
         match node:
             case tree.PathOperand():
                 self.path(node)
@@ -152,7 +152,7 @@ class _Check:
                 raise errors.not_distinct(name, paths.text(first))
 
 
-# Checks that depend on more of a value than its type
+# Checks that depend on the value, not only on its type
 
 
 def content_checks(nodes: Iterable[Any]) -> list[Callable[[Values], None]]:

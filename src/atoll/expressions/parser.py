@@ -1,4 +1,4 @@
-"""The grammar of all expressions, by recursive descent. It reads one token ahead; trees are those of tree.py.
+"""A recursive-descent parser for all expressions, with one token of lookahead. It builds the trees of tree.py.
 
     condition   = and-terms joined by OR            and-term = terms joined by AND        term = NOT* primary
     primary     = "(" condition ")" | function
@@ -10,9 +10,9 @@
     update      = ( SET path "=" value, ... | REMOVE path, ... | ADD path :value, ... | DELETE path :value, ... )+
     value       = operand ( ("+" | "-") operand )? | "(" value ")"
 
-A parenthesis may hold a condition or the first operand of one; which, only its end shows: `_group` decides. Parentheses
-right around parentheses are redundant, which the service refuses. The parser also reports such faults of a well-formed
-text as need neither names nor values.
+A parenthesis may hold a condition or the first operand of one. Only the text after it shows which: `_group` decides.
+DynamoDB rejects redundant parentheses, that is, parentheses directly around parentheses. The parser also reports the
+faults of a well-formed text that depend on neither names nor values.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Parser:
         self.index = 0
         self.kind = self.tokens[0].kind
         self.depth = 0
-        self.closed = (-1, -1)  # where the parenthesis that was closed last began and ended
+        self.closed = (-1, -1)  # start and end of the parenthesis closed last
         self.redundant = False
 
     # Tokens
@@ -104,7 +104,7 @@ class _Parser:
         return unexpected(self.text, self.tokens, self.index)
 
     def finish(self) -> None:
-        """A syntax error anywhere comes before redundant parentheses."""
+        """Report redundant parentheses only if the text has no syntax error."""
         self.expect(END)
         if self.redundant:
             raise errors.redundant_parentheses()
@@ -121,7 +121,7 @@ class _Parser:
         self.next()
         self.depth += 1
         if self.depth > limits.EXPRESSION_OPERATORS:
-            # Each level that is not redundant has an operator. Stopping here spares Python's stack.
+            # Each non-redundant level has an operator, so deeper nesting is invalid. Stop here to spare Python's stack.
             raise errors.redundant_parentheses()
         return start
 
@@ -140,7 +140,7 @@ class _Parser:
         return found
 
     def _or(self, *, opened: bool) -> tree.ConditionNode | tree.Operand:
-        """With `opened`, a parenthesis was just opened, and a mere operand may fill it."""
+        """`opened`: the parser has just entered a parenthesis, which may also hold a single operand."""
         alternatives: list[tree.ConditionNode] = []
         terms: list[tree.ConditionNode] = []
         while True:
@@ -267,7 +267,7 @@ class _Parser:
         return tree.ValueOperand(self.expect("value").text)
 
 
-# Faults of a well-formed text, in the order of the text
+# Faults of a well-formed text, in text order
 
 
 def _path_faults(operand: tree.PathOperand) -> Iterator[errors.Fault]:
@@ -282,8 +282,8 @@ def _path_faults(operand: tree.PathOperand) -> Iterator[errors.Fault]:
 
 
 def _condition_faults(parsed: tree.ConditionNode) -> Iterator[tuple[int, errors.Fault]]:
-    """With their rank: of several faults the service reports an unknown function first, then a misused one."""
-    conditions = [parsed]  # nodes that stand where a condition belongs; a function elsewhere is an operand
+    """Faults with their rank: DynamoDB reports unknown functions first, then misused ones."""
+    conditions = [parsed]  # nodes in condition position; any other function is an operand
     for node in tree.walk(parsed):
         if isinstance(node, tree.And | tree.Or):
             conditions.extend(node.terms)
@@ -302,7 +302,7 @@ def _condition_faults(parsed: tree.ConditionNode) -> Iterator[tuple[int, errors.
 
 
 def _update_faults(actions: tuple[tree.Action, ...]) -> Iterator[errors.Fault]:
-    operands: list[tree.Operand] = []  # those of functions and of arithmetic
+    operands: list[tree.Operand] = []  # operands of functions and of arithmetic
     for node in tree.walk(actions):
         if isinstance(node, tree.PathOperand):
             yield from _path_faults(node)
@@ -326,5 +326,5 @@ def _check_operators(parsed: object) -> None:
         elif isinstance(node, tree.Compare | tree.Between | tree.In | tree.Not | tree.Function | tree.Arithmetic):
             count += 1
     if count > limits.EXPRESSION_OPERATORS:
-        # The service stops counting there.
+        # DynamoDB stops counting at the first operator too many.
         raise errors.too_many_operators(limits.EXPRESSION_OPERATORS + 1)

@@ -15,7 +15,7 @@ from atoll.model.values import Item
 class Projection:
     paths: tuple[Path, ...]
     attributes: frozenset[str]  # top-level names
-    entered: frozenset[str]  # those of them below which it looks
+    entered: frozenset[str]  # those of them with nested paths
     apply: Callable[[Item], Item]
 
 

@@ -1,4 +1,4 @@
-"""Words that an expression may use as attribute names only through ExpressionAttributeNames, in any case of letters.
+"""Reserved words, in any letter case: expressions may use them as names only through ExpressionAttributeNames.
 
 The list is that of the Amazon DynamoDB Developer Guide, "Reserved words in DynamoDB": 573 words, the guide's own
 misspellings (FLATTERN, INNTER, LOGED) included.

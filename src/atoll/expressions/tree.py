@@ -1,4 +1,4 @@
-"""The tree of an expression: what the grammar builds, and what other notations of the same conditions build too.
+"""The tree of an expression, built by the expression parser, the legacy parameters and PartiQL.
 
     condition   Compare("=", operand, operand)      =  <>  <  <=  >  >=
                 Between(operand, low, high)         In(operand, (operand, ...))
@@ -14,8 +14,8 @@
                 Function(name, (operand, ...))      if_not_exists  list_append
     projection  (PathOperand, ...)
 
-As parsed, a path may hold placeholders ("#n"); `resolve` puts names in their place. The compilers (condition.py,
-update.py, projection.py) take resolved trees, so a tree that was made elsewhere has plain names from the start.
+A parsed path may hold placeholders ("#n"); `resolve` replaces them with names. The compilers (condition.py, update.py,
+projection.py) take resolved trees. Legacy parameters and PartiQL build trees that are already resolved.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ NODES = (PathOperand, ValueOperand, Function, Compare, Between, In, And, Or, Not
 
 
 def walk(tree: Any) -> Iterator[Any]:
-    """All nodes in the order of the text, parents first. (A stack, because trees may be some hundred levels deep.)"""
+    """All nodes in text order, parents first. Not recursive, since trees may be several hundred levels deep."""
     stack = [tree]
     while stack:
         node = stack.pop()
@@ -130,7 +130,7 @@ def walk(tree: Any) -> Iterator[Any]:
 
 
 def resolve(node: T, names: Mapping[str, str]) -> T:
-    """The tree with the names that its placeholders stand for."""
+    """The tree with its placeholders replaced by names."""
     return cast(T, _resolve(node, names))
 
 

@@ -1,6 +1,6 @@
 """Updates as programs: each action becomes a path and a closure that computes the path's new value, None to remove it.
 
-All right-hand sides read the item as it was, so the order of actions does not matter: `SET a = b, b = a` swaps.
+All right-hand sides read the old item, so the order of actions does not matter: `SET a = b, b = a` swaps.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Compute = Callable[[Item, Values], AttributeValue | None]
 @dataclass(frozen=True, slots=True)
 class Program:
     steps: tuple[tuple[Path, Compute], ...]
-    flat: tuple[tuple[str, Compute], ...] | None  # the same steps where no path goes below the top level
+    flat: tuple[tuple[str, Compute], ...] | None  # the same steps, if no path is nested
     attributes: frozenset[str]
-    entered: frozenset[str]  # top-level names below which the update or its operands look
-    assigned: Mapping[str, str]  # top-level name -> name of the value that it is set, added to or reduced by
+    entered: frozenset[str]  # top-level names of nested paths in the update or its operands
+    assigned: Mapping[str, str]  # top-level name -> name of the value that SET, ADD or DELETE applies to it
 
 
 @dataclass(slots=True)
@@ -42,8 +42,8 @@ class Update:
         return self.program.attributes
 
     def apply(self, old: Item) -> Item:
-        """The new item. `old` stays as it is and may share parts with the new one. Nothing is checked that the caller
-        has to check of every new item: keys, sizes, nesting."""
+        """The new item. `old` is not modified, but the new item may share parts with it. The caller checks the new
+        item's keys, size and nesting."""
         if self.program.flat is None:
             return self._apply_nested(old)
         new = dict(old)
@@ -61,7 +61,7 @@ class Update:
             try:
                 value = compute(old, self.values)
             except ApiError:
-                paths.changed(old, [], [path])  # that the path leads nowhere is to be said first
+                paths.changed(old, [], [path])  # an invalid path is reported before the error of its value
                 raise
             if value is None:
                 removes.append(path)
@@ -70,7 +70,7 @@ class Update:
         return paths.changed(old, sets, removes)
 
     def touched(self, item: Item) -> Item:
-        """What the touched paths hold, in the old item for UPDATED_OLD, in the new one for UPDATED_NEW."""
+        """The values at the updated paths: of the old item for UPDATED_OLD, of the new one for UPDATED_NEW."""
         return paths.project(item, [path for path, _ in self.program.steps])
 
 
@@ -109,7 +109,7 @@ def _compute(action: tree.Action) -> Compute:
             return _combination(_difference, reader(path), operand.name)
 
 
-# Right-hand sides of SET. They always have a value, or raise.
+# Right-hand sides of SET. They always return a value, or raise.
 
 
 def _value(node: tree.Operand | tree.Arithmetic) -> Read:
@@ -139,7 +139,7 @@ def _present(read: Read) -> Read:
 
 def _alternative(read: Read, default: Read) -> Read:
     def run(old: Item, values: Values) -> AttributeValue | None:
-        other = default(old, values)  # must have a value even where it is not needed
+        other = default(old, values)  # evaluated first: it must have a value even if unused
         value = read(old, values)
         return other if value is None else value
 
@@ -187,7 +187,7 @@ def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> Attrib
 
 
 def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:
-    """None where nothing is left: there are no empty sets."""
+    """None if no member is left: DynamoDB has no empty sets."""
     if old is None:
         return None
     [(type_, content)] = operand.items()

@@ -1,1 +1,1 @@
-"""What an item is: values, keys and document paths. Pure."""
+"""The data model: values, keys and document paths. Pure."""

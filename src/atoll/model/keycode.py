@@ -1,19 +1,20 @@
-"""Keys as bytes: encodings of S, N and B values that lie in the order of the values, also where several follow each
-other. A component ends itself, and none is the beginning of another, so components simply stand in a row.
+"""Encodes keys (S, N and B values) as bytes that sort like the values, even when several components are concatenated.
+Each component is self-delimiting, and none is a prefix of another, so a key is the plain concatenation.
 
     S, B    the bytes, with 00 written as 01 01 and 01 written as 01 02, then 00
-    N       the service's own binary form of a number, then 00
+    N       DynamoDB's own binary form of a number, then 00
 
-The binary form of a number is one of base 100. With the number as 0.d1 d2 d3 ... * 100^e, no leading or trailing d
-being zero, and all in hexadecimal:
+The binary form of a number uses base 100. For a number 0.d1 d2 d3 ... * 100^e, where the first and the last d are not
+zero, it is in hexadecimal:
 
     positive    C0 + e, then d + 1 for each d
     zero        80
-    negative    3F - e, then 65 - d for each d, then 66 unless there are 20 of them, which is the most
+    negative    3F - e, then 65 - d for each d, then 66 unless there are 20 digits, the maximum
 
-What is longer by digits is greater among positive numbers; among negative ones 66, above every digit, makes it less.
+A positive number sorts after any number whose digits are a prefix of its own. A negative one sorts before it, since 66
+is above every digit.
 
-A table's items lie in the order of a hash of their partition key: `partition_hash`.
+A table's items are sorted by the hash of their partition key: `partition_hash`.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from hashlib import md5
 _END = b"\x00"
 _MAX_PAIRS = 20
 
-# Two decimal digits in a byte, as bytes.fromhex reads them, to the digit of base 100 as it is written; and back.
+# From two decimal digits in a byte, as read by bytes.fromhex, to the encoded base-100 digit; and back.
 _PAIRS = [(tens << 4 | ones, tens * 10 + ones) for tens in range(10) for ones in range(10)]
 _POSITIVE = bytes.maketrans(bytes(bcd for bcd, _ in _PAIRS), bytes(d + 0x01 for _, d in _PAIRS))
 _NEGATIVE = bytes.maketrans(bytes(bcd for bcd, _ in _PAIRS), bytes(0x65 - d for _, d in _PAIRS))
 _FROM_POSITIVE = bytes.maketrans(bytes(d + 0x01 for _, d in _PAIRS), bytes(bcd for bcd, _ in _PAIRS))
 _FROM_NEGATIVE = bytes.maketrans(bytes(0x65 - d for _, d in _PAIRS), bytes(bcd for bcd, _ in _PAIRS))
 
-# Raw: what a value is in bytes, unordered and open
+# Raw: the bytes of a value, neither ordered nor self-delimiting
 
 
 def raw_encoder(kind: str) -> Callable[[str], bytes]:
-    """The function that gives the bytes of a value of type `kind` as they go into a partition hash."""
+    """The function that returns the bytes of a value of type `kind` for a partition hash."""
     return _RAW[kind]
 
 
@@ -49,7 +50,7 @@ def raw_b(text: str) -> bytes:
 
 
 def raw_n(text: str) -> bytes:
-    """`text` is a canonical number."""
+    """`text` must be a canonical number."""
     if text == "0":
         return b"\x80"
     negative = text[0] == "-"
@@ -100,8 +101,8 @@ _ENCODERS: dict[str, Callable[[str], bytes]] = {"S": encode_s, "N": encode_n, "B
 
 
 def prefix_encoder(kind: str) -> Callable[[str], bytes]:
-    """The function that encodes the beginning of S or B values: exactly the components of the values that begin with
-    `x` begin with `prefix(x)`."""
+    """The function that encodes a prefix of S or B values: a value begins with `x` if and only if its component begins
+    with `prefix(x)`."""
     return _PREFIXES[kind]
 
 
@@ -117,15 +118,15 @@ _PREFIXES: dict[str, Callable[[str], bytes]] = {"S": prefix_s, "B": prefix_b}
 
 
 def successor(prefix: bytes) -> bytes:
-    """The smallest key that is greater than all keys that begin with `prefix`, which is not all FF."""
+    """The smallest key greater than all keys that begin with `prefix`. `prefix` must not be all FF."""
     head = prefix.rstrip(b"\xff")
     return head[:-1] + bytes((head[-1] + 1,))
 
 
 def partition_hash(raw: bytes) -> bytes:
-    """Eight bytes in whose order the partition keys of a table lie: those of the raw key, or of several in a row.
+    """The eight-byte hash that orders the partition keys of a table, from the concatenated raw keys.
 
-    The order is the service's, as far as it is known: Scans of tables with few items show the same.
+    The order is DynamoDB's, as far as known: Scans of tables with few items return the same order.
     """
     return md5(b"Outliers" + raw, usedforsecurity=False).digest()[:8]
 
@@ -134,7 +135,7 @@ def partition_hash(raw: bytes) -> bytes:
 
 
 def partition_encoder(kind: str) -> Callable[[str], bytes]:
-    """The function that gives hash and component of a value which is a whole partition key."""
+    """The function that returns the hash and the component of a value that is the whole partition key."""
     if kind == "S":
         return partition_s
     raw, encode = raw_encoder(kind), encoder(kind)
@@ -147,8 +148,8 @@ def partition_s(text: str) -> bytes:
 
 
 def decode(key: bytes, kinds: str, start: int = 0) -> tuple[list[str], int]:
-    """The contents of the components, one for each letter of `kinds`, that stand in `key` from `start` on, and where
-    they end."""
+    """Decode the components of `key` from `start` on, one for each letter of `kinds`. Returns their contents and the
+    end position."""
     contents = []
     for kind in kinds:
         # The first byte of a number may be 00.

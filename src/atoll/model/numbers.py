@@ -1,8 +1,8 @@
-"""The service's numbers: 38 significant decimal digits, magnitudes from 1E-130 to 9.99...E+125, and zero.
+"""DynamoDB's numbers: 38 significant decimal digits, magnitudes from 1E-130 to 9.99...E+125, and zero.
 
 A number is kept as canonical text: plain decimal without exponent, plus sign or superfluous zeros ("150", "-0.5", "0"),
-so that two numbers are equal where their texts are. The range is that of a decimal context, which finds every
-violation itself: in what a client sends as in what an update computes.
+so that two numbers are equal if and only if their texts are. A decimal context has this range and precision, so it
+detects every violation, both in client input and in computed updates.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 from atoll import limits
 from atoll.errors import values as errors
 
-# What Java's BigDecimal reads, which is what the service reads: also digits of other scripts.
+# The syntax of Java's BigDecimal, as in DynamoDB. It includes digits of other scripts.
 _is_number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,10})?").fullmatch
 
-# Canonical already, where it has no more than 38 characters.
+# Already canonical, if it has at most 38 characters.
 _is_canonical = re.compile(r"0|-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*(?:\.[0-9]*[1-9])?)").fullmatch
 
 _context = Context(
@@ -30,7 +30,7 @@ _context = Context(
 
 
 def canonical(text: str) -> str:
-    """The canonical text of a number as a client may write it."""
+    """The canonical text of a number sent by a client."""
     if len(text) <= limits.NUMBER_DIGITS and _is_canonical(text):
         return text
     if not _is_number(text):
@@ -55,15 +55,15 @@ def _within_range(compute: Callable[..., Decimal], *operands: Any) -> str:
         raise errors.number_underflow() from None
     except Inexact:
         raise errors.NumberTooLong() from None
-    # `or 0`: there is no negative zero.
+    # `or 0` removes a negative zero.
     return format(_context.normalize(number) or Decimal(0), "f")
 
 
 def size(text: str) -> int:
-    """Bytes that a canonical number counts for: one, one for each two digits, and one for a minus.
+    """The size in bytes of a canonical number: one, plus one per two digits, plus one for a minus sign.
 
     The guide: "approximately (1 byte per two significant digits) + (1 byte)", leading and trailing zeros trimmed. The
-    pairs are those of the service's binary form of numbers (keycode.py), which start at the decimal point: 1|23.45|6.
+    pairs are those of DynamoDB's binary form of numbers (keycode.py), which start at the decimal point: 1|23.45|6.
     """
     whole, _, fraction = text.lstrip("-").partition(".")
     if whole == "0":

@@ -1,8 +1,8 @@
-"""Document paths: what they find in an item, and how an item looks without all else or after a change.
+"""Document paths: projecting an item to paths, and changing it at paths.
 
-A path is a tuple of attribute names and list positions: ("a", 0, "b") is a[0].b. Several paths that are used together
-become a tree of steps, {"a": {0: {"b": leaf}}}, so that an item is walked once for all of them and every position
-means what it meant before the first change.
+A path is a tuple of attribute names and list positions: ("a", 0, "b") is a[0].b. Paths that are applied together are
+merged into a tree of steps, {"a": {0: {"b": leaf}}}. So one walk over the item serves all paths, and every list
+position refers to the item before the first change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 
 
 class _Tree(dict[Any, Any]):
-    """Steps to their subtrees or leaves; no leaf is a _Tree."""
+    """Maps steps to subtrees or leaves; a leaf is never a _Tree."""
 
 
 def get(item: Item, path: Path) -> AttributeValue | None:
@@ -35,17 +35,17 @@ def get(item: Item, path: Path) -> AttributeValue | None:
 
 
 def text(path: Path) -> str:
-    """As error messages print it: [a, [0], b]."""
+    """The path as printed in error messages: [a, [0], b]."""
     return f"[{', '.join(f'[{step}]' if type(step) is int else str(step) for step in path)}]"
 
 
 def overlap(one: Path, two: Path) -> bool:
-    """Whether one of them is within the other, or both are the same."""
+    """Whether one path contains the other, or both are equal."""
     return all(a == b for a, b in zip(one, two, strict=False))
 
 
 def conflict(one: Path, two: Path) -> bool:
-    """Whether they part where one takes a map and the other a list."""
+    """Whether one path treats a value as a map and the other as a list."""
     for a, b in zip(one, two, strict=False):
         if a != b:
             return type(a) is not type(b)
@@ -56,8 +56,8 @@ def conflict(one: Path, two: Path) -> bool:
 
 
 def projector(paths: Iterable[Path]) -> Callable[[Item], Item]:
-    """The function that leaves of an item what the paths, which do not overlap, name. Members of a list keep their
-    order and close ranks; a list or map of which nothing is left is left out."""
+    """The function that reduces an item to the given paths, which must not overlap. The remaining members of a list
+    keep their order, without gaps. A list or map with no remaining member is left out."""
     return partial(_select_members, _tree((path, None) for path in paths))
 
 
@@ -89,11 +89,11 @@ def _select_members(tree: _Tree, members: Item) -> Item:
 
 
 def changed(item: Item, sets: Iterable[tuple[Path, AttributeValue]], removes: Iterable[Path]) -> Item:
-    """The item with values set and removed at paths that neither overlap nor conflict. What changes is copied, the
-    rest is shared with the item, which stays as it is.
+    """A copy of the item with values set and removed. The paths must neither overlap nor conflict. Changed parts are
+    copied, the others shared; the item itself is not modified.
 
-    Positions are those of the item before: none moves because another is removed. A value set past the end of a list
-    is appended, several in the order of their positions; removing what is not there does nothing.
+    List positions refer to the old item: removing one member does not shift the others. Values set past the end of a
+    list are appended in the order of their positions. Removing a missing member does nothing.
     """
     edits = _tree(sets)
     _grow(edits, ((path, None) for path in removes))

@@ -1,15 +1,15 @@
-"""Attribute values: the service's ten types in the form that the wire gives them.
+"""Attribute values: DynamoDB's ten types, in their wire format.
 
     {"S": "text"}  {"N": "1.5"}  {"B": "<base64>"}  {"BOOL": true}  {"NULL": true}
     {"SS": [...]}  {"NS": [...]}  {"BS": [...]}  {"L": [value, ...]}  {"M": {name: value, ...}}
 
-`check_item` and `check_value` take what a client sent. They make it canonical in place (numbers take the form
-of numbers.py, members that the service ignores are removed), measure it by the service's published formula, and raise
-the service's error if it is invalid. All other functions expect canonical data.
+`check_item` and `check_value` take client input. They make it canonical in place (numbers as in numbers.py, ignored
+members removed), compute its size by DynamoDB's published formula, and raise DynamoDB's error if it is invalid. All
+other functions expect canonical data.
 
-One fast pass assumes valid input. If it fails for any reason, `read_json` checks the types of the whole value first,
-because the service reports JSON of the wrong type anywhere in a request before it validates values. Then an exact pass
-finds the first fault in the service's order.
+A fast pass assumes valid input. If it fails for any reason, `read_json` first checks the JSON types of the whole value,
+because DynamoDB reports JSON of the wrong type anywhere in a request before it validates values. Then an exact pass
+finds the first fault in DynamoDB's order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from atoll.model import numbers
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
 
-# What the fast pass may raise for invalid input.
+# The exceptions of the fast pass for invalid input.
 _STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 
 # The guide: a list or map takes 3 bytes of overhead "regardless of its contents", and 1 for each of its members.
@@ -40,7 +40,7 @@ _MEMBER_BYTES = 1
 
 def check_item(item: Item) -> int:
     """Validate an item, make it canonical in place, and return its size in bytes; in one pass,
-    because every write runs it. Raises ApiError with the service's message for the first fault."""
+    because every write runs it. Raises ApiError with DynamoDB's message for the first fault."""
     try:
         return _measure_members(item, 1)
     except _STUMBLES:
@@ -49,7 +49,7 @@ def check_item(item: Item) -> int:
 
 
 def check_value(value: AttributeValue) -> int:
-    """Validate one value and make it canonical; its size in bytes."""
+    """Validate one value, make it canonical in place, and return its size in bytes."""
     try:
         return _measure_value(value, 1)
     except _STUMBLES:
@@ -112,11 +112,11 @@ def _number(text: str) -> tuple[str, int]:
     return canonical, numbers.size(canonical)
 
 
-# The exact pass, in the service's order.
+# The exact pass, in DynamoDB's order.
 
 
 def _check_members(item: Item, level: int) -> int:
-    """The names and values of an item or map. The item itself is the first of the nesting levels."""
+    """Check the names and values of an item or map. The item itself is the first nesting level."""
     if level > limits.NESTING_LEVELS:
         raise errors.nesting()
     size = 0
@@ -162,7 +162,7 @@ def _check_binary(text: str, value: AttributeValue, level: int) -> int:
 
 def _decoded_size(text: str) -> int:
     data = a2b_base64(text)
-    # Decoding is lenient; only what is encoded to the same text again is proper base64.
+    # Decoding is lenient, so compare the re-encoded text to verify proper base64.
     if b2a_base64(data, newline=False).decode() != text:
         raise ValueError(text)
     return len(data)
@@ -229,11 +229,11 @@ _CHECKS: dict[str, _Check] = {
 }
 _MEASURES: dict[str, _Check] = {**_CHECKS, "N": _measure_number, "L": _measure_list, "M": _measure_map}
 
-# Read: the service's parser, which converts some JSON, ignores some and refuses the rest.
+# Read: like DynamoDB's parser, convert some JSON, ignore some and reject the rest.
 
 
 def read_json(item: Item) -> None:
-    """Raise for the first JSON value of a type that cannot be read; drop nulls and unknown members of values."""
+    """Raise for the first JSON value of an unreadable type; drop nulls and unknown members of values."""
     _read_map(item, 0)
 
 
@@ -296,7 +296,7 @@ def _read_map(content: Any, level: int) -> Item:
         raise errors.unexpected_list("java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>")
     if not isinstance(content, dict):
         raise errors.unexpected_field()
-    # Deeper documents are not read on, since no stack is endless.
+    # Stop at this depth, to protect the stack.
     if level >= limits.NESTING_LEVELS:
         raise errors.nesting()
     for value in content.values():
@@ -306,7 +306,7 @@ def _read_map(content: Any, level: int) -> Item:
 
 
 def _unreadable(content: Any, java_type: str) -> ApiError | None:
-    """The error for a list or object where a scalar belongs."""
+    """The error for a list or object in the place of a scalar."""
     if isinstance(content, list):
         return errors.unexpected_list(f"class {java_type}")
     return errors.unexpected_object() if isinstance(content, dict) else None
@@ -330,7 +330,7 @@ _READERS: dict[str, _Reader] = {
 
 
 def item_size(item: Item) -> int:
-    """Bytes by the service's formula: the UTF-8 length of every name, and every value's size."""
+    """The size in bytes by DynamoDB's formula: the UTF-8 length of every name plus every value's size."""
     size = 0
     for name, value in item.items():
         (kind,) = value
@@ -376,7 +376,7 @@ _SIZES: dict[str, Callable[[Any], int]] = {
 
 
 def equal(a: AttributeValue, b: AttributeValue) -> bool:
-    """Whether two values are the same to the service, for which sets have no order."""
+    """Whether two values are equal to DynamoDB; sets are unordered."""
     if a == b:
         return True
     [(kind, left)], [(other, right)] = a.items(), b.items()
@@ -394,8 +394,8 @@ def items_equal(a: Item, b: Item) -> bool:
 
 
 def compare(a: AttributeValue, b: AttributeValue) -> int | None:
-    """Negative, zero or positive as a lies before, at or after b; None for values that have no order together: only
-    two strings (by UTF-8 bytes), two numbers or two binaries (by bytes) have."""
+    """Negative, zero or positive as a is less than, equal to or greater than b; None if they are not comparable. Only
+    two strings (by UTF-8 bytes), two numbers or two binaries (by bytes) are comparable."""
     [(kind, left)], [(other, right)] = a.items(), b.items()
     if kind != other or kind not in _ORDERED:
         return None

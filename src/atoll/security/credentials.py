@@ -1,9 +1,9 @@
-"""Who may sign requests: a JSON file of credentials, readable by its owner only.
+"""The credentials for signing requests: a JSON file that only its owner can read.
 
     {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "created_ms": 0}]}
 
-The file is the interface between processes: workers and the command line share it. A change replaces it as a whole
-under a lock; readers look at its modification time at most once a second.
+The workers and the command line share this file. A writer takes a lock and replaces the whole file. Readers check its
+modification time at most once a second.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Credential:
 
 
 class BadCredentials(Exception):
-    """The file is there but does not hold credentials."""
+    """The file exists but is not a valid credentials file."""
 
 
 class Credentials:
-    """The credentials in `path`; none where there is no file. Raises `BadCredentials` if it cannot be understood."""
+    """The credentials in `path`; none if the file is missing. Raises `BadCredentials` if the file is invalid."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -58,8 +58,8 @@ class Credentials:
         return sorted(self._by_key.values(), key=lambda credential: (credential.created_ms, credential.access_key))
 
     def refresh(self, now_ms: int) -> None:
-        """Read the file again if it has changed. A file that cannot be understood changes nothing: a slip of the
-        editor shall not lock everybody out."""
+        """Reload the file if it has changed. Keep the old credentials if it is invalid, so that a typo does not lock
+        all clients out."""
         if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
             return
         self._checked_ms = now_ms
@@ -84,18 +84,18 @@ class Credentials:
         return credential
 
     def add(self, credential: Credential) -> None:
-        """Also replaces the credential that has the same access key."""
+        """Add a credential, or replace the one with the same access key."""
         with self._changing():
             self._by_key[credential.access_key] = credential
 
     def delete(self, access_key: str) -> bool:
-        """Whether there was one."""
+        """Delete a credential. Returns whether it existed."""
         with self._changing():
             return self._by_key.pop(access_key, None) is not None
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Read, change and write under a lock, so that two processes that change at once both succeed."""
+        """Read, change and write under a lock, so that concurrent changes by two processes both succeed."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
         try:
@@ -109,7 +109,7 @@ class Credentials:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Changes whenever the file is replaced or rewritten."""
+    """A value that differs after each replacement or rewrite of the file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def _read(path: Path) -> dict[str, Credential]:
 
 
 def _write(path: Path, credentials: list[Credential]) -> None:
-    """Replace the file as a whole: a reader sees the old or the new one, also after a crash."""
+    """Replace the file atomically: readers see the old or the new file, even after a crash."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -1,13 +1,14 @@
-"""Signature Version 4: who signed a request. Pure: the clock's time and the secrets are passed in.
+"""Signature Version 4: verify the signer of a request. Pure: callers pass in the time and the secrets.
 
     canonical request = method, path, query, signed headers (name:value), their names, SHA-256 of the body
     string to sign    = algorithm, date, scope (day/region/service/aws4_request), SHA-256 of the canonical request
     signing key       = HMAC chain of secret, day, region, service, "aws4_request"
     signature         = HMAC(signing key, string to sign)
 
-It comes in the Authorization header or, presigned, in the query. What a client repeats in every request of a day (its
-credential's scope, the names of its signed headers, the signing key) is a `_Claim`, kept by the bytes that state it
-once a request with it has proved right; all others take the slow path, which checks in the service's order.
+The signature is in the Authorization header or, if presigned, in the query. A client repeats some parts all day: its
+credential scope, the names of its signed headers, the signing key. A `_Claim` holds these parts. Once a request with a
+claim is verified, the claim is cached by its raw bytes. Other requests take the slow path, which checks in DynamoDB's
+order.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ T = TypeVar("T")
 _REGION = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 _STAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _KEPT = 4_096
-# What canonical headers may have too much of. (To ask `in` of bytes costs much more: it tries an integer first.)
+# Signs of excess whitespace in headers. (`bytes.find` is much faster than `in`, which tries an integer first.)
 _SPACE = (b"  ", b"\t", b": ", b" \n")
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class HttpRequest(Protocol):
-    """Names of headers are lower case; the path and the query are as they were sent."""
+    """Header names are lower case; path and query are as sent."""
 
     method: bytes
     path: bytes
@@ -52,7 +53,7 @@ class HttpRequest(Protocol):
 
 
 class Signer(NamedTuple):
-    """Who signed, for which region and service."""
+    """The signer's access key, and the region and service that the signature is for."""
 
     access_key: str
     region: str
@@ -60,7 +61,7 @@ class Signer(NamedTuple):
 
 
 class _Claim:
-    """The parts of a signature that do not depend on the request, and the HMAC that they lead to."""
+    """The parts of a signature that do not depend on the request, and the HMAC state derived from them."""
 
     __slots__ = (
         "credential", "day", "inner", "lines", "names", "outer", "scope", "signed_headers", "signer", "values",
@@ -75,17 +76,17 @@ class _Claim:
         self.names = self.signed_headers.split(b";")
         self.values = itemgetter(*self.names)
         self.lines = b"".join(name.replace(b"%", b"%%") + b":%s\n" for name in self.names)
-        # An HMAC is two hashes that begin with one block each; both are begun here and copied for every request,
-        # which takes a third of the time of hmac.digest().
+        # An HMAC is two hashes, each starting with a block of the key. Start both here once and copy them for every
+        # request: that takes a third of the time of hmac.digest().
         block = signing_key(credential.secret, day, region, service).ljust(64, b"\0")
         self.inner = sha256(block.translate(_INNER))
         self.outer = sha256(block.translate(_OUTER))
 
     def canonical_headers(self, headers: Mapping[bytes, bytes]) -> bytes:
-        """`name:value` lines; a value has no space around it, and no more than one inside."""
+        """`name:value` lines, with values stripped and runs of spaces collapsed."""
         try:
             lines: bytes = self.lines % self.values(headers)
-        except KeyError:  # signed as empty
+        except KeyError:  # signed as if empty
             lines = b"\t"
         if max(map(lines.find, _SPACE)) < 0:
             return lines
@@ -114,8 +115,8 @@ class Verifier:
         self._times: dict[bytes, int] = {}
 
     def verify(self, request: HttpRequest, now_ms: int, service: str | None = None) -> Signer:
-        """Raises the service's error unless the request was signed for `service` (any, if None) by a credential that
-        `lookup` knows, within 15 minutes of `now_ms`."""
+        """Return the signer, or raise DynamoDB's error. The request must be signed for `service` (any, if None), by a
+        credential that `lookup` finds, within 15 minutes of `now_ms`."""
         headers = request.headers
         authorization = headers.get(b"authorization")
         if request.query and b"X-Amz-Algorithm=" in request.query:
@@ -146,8 +147,8 @@ class Verifier:
         self, request: HttpRequest, claim: _Claim, stamp: bytes, signature: bytes, query: bytes, token: bytes | None
     ) -> None:
         headers = request.headers
-        # Clients sign the name of the operation by the rule that x-amz-* headers are signed; were it not signed,
-        # whoever sees one request could turn it into another.
+        # Clients must sign x-amz-* headers, and so the operation name. Unsigned, it would let an eavesdropper turn
+        # one request into another.
         if b"x-amz-target" in headers and b"x-amz-target" not in claim.names:
             raise auth.header_not_signed("X-Amz-Target")
         body_hash = sha256(request.body).hexdigest().encode()
@@ -160,7 +161,7 @@ class Verifier:
             body_hash,
         )
         text = b"AWS4-HMAC-SHA256\n%s\n%s\n%s" % (stamp, claim.scope, sha256(canonical).hexdigest().encode())
-        # UNSIGNED-PAYLOAD is for other services; here the header may only repeat the body's hash.
+        # DynamoDB does not accept UNSIGNED-PAYLOAD: the header, if present, must equal the body's hash.
         if (
             not hmac.compare_digest(claim.sign(text), signature)
             or headers.get(b"x-amz-content-sha256", body_hash) != body_hash
@@ -175,7 +176,7 @@ class Verifier:
     def _claim_of_header(
         self, request: HttpRequest, authorization: bytes, now_ms: int, service: str | None
     ) -> tuple[_Claim, bytes, bytes]:
-        """The claim, the signature and the date, each part checked in the service's order."""
+        """The claim, the signature and the date; checks each part in DynamoDB's order."""
         text = authorization.decode("latin-1")
         algorithm, _, rest = text.partition(" ")
         parameters: dict[str, str] = {}
@@ -234,7 +235,7 @@ class Verifier:
         return _Claim(credential, day, region, given_service, signed_headers)
 
     def _time(self, date: bytes) -> tuple[str, int]:
-        """A date as the basic ISO stamp that is signed, and in milliseconds."""
+        """The date as the signed basic ISO stamp, and in milliseconds."""
         text = date.decode("latin-1")
         try:
             if _STAMP.fullmatch(text):
@@ -250,12 +251,12 @@ class Verifier:
 
 
 def canonical_path(path: bytes) -> bytes:
-    """Encoded once more, as all services but one want it."""
+    """The path, URI-encoded once more, as every service except S3 requires."""
     return quote_from_bytes(normal_path(path), safe="/-_.~").encode()
 
 
 def normal_path(path: bytes) -> bytes:
-    """Without empty, `.` and `..` segments."""
+    """The path without empty, `.` and `..` segments."""
     segments: list[bytes] = []
     for segment in path.split(b"/"):
         if segment == b"..":
@@ -267,7 +268,7 @@ def normal_path(path: bytes) -> bytes:
 
 
 def canonical_query(query: bytes) -> bytes:
-    """Sorted by encoded name, then value; encoded by RFC 3986 whatever the client's habits."""
+    """The query sorted by encoded name, then value, and re-encoded by RFC 3986."""
     pairs = sorted(
         tuple(quote_from_bytes(unquote_to_bytes(text), safe="-_.~") for text in (name, value))
         for name, _, value in (part.partition(b"=") for part in query.split(b"&"))
@@ -277,7 +278,7 @@ def canonical_query(query: bytes) -> bytes:
 
 
 def claimed(authorization: bytes) -> Signer | None:
-    """Who says to have signed, unverified; None where that cannot be read."""
+    """The signer that the header claims, unverified; None if it cannot be parsed."""
     credential = authorization.partition(b"Credential=")[2].partition(b",")[0]
     parts = credential.strip().decode("latin-1").split("/")
     if len(parts) != 5 or not _REGION.fullmatch(parts[2]):
@@ -317,7 +318,7 @@ def _stamp(ms: int) -> str:
 
 
 def _keep(cache: dict[bytes, T], key: bytes, value: T) -> None:
-    """A cache that forgets everything when it is full: what is in use comes back at once."""
+    """Add to a cache that is cleared when full; entries in use return with the next request."""
     if len(cache) >= _KEPT:
         cache.clear()
     cache[key] = value

@@ -1,10 +1,10 @@
-"""For tests of applications: a server in this process, whose clock is yours, and a pytest plugin.
+"""Testing support for applications: an in-process server with a clock that the test controls, and a pytest plugin.
 
     with atoll.testing.serve() as server:
         server.client("dynamodb").create_table(...)
         server.clock.advance("25h")
 
-Nothing is loaded before it is used, since pytest imports the plugin in every project where Atoll is installed.
+Imports are lazy, since pytest imports the plugin in every project that has Atoll installed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A whole server in this process: in memory, on a free port of the loopback, with a clock that the test moves.
+"""An in-process server: in memory, on a free loopback port, with a clock that the test moves.
 
-It runs in a thread of its own with its own event loop, so that a test may block while it waits for an answer. What a
-test asks of the server itself (its clock, its state) runs in that thread too, between two requests.
+The server runs in its own thread with its own event loop, so a test may block while it waits for an answer. Calls that
+control the server (clock, state) run in that thread, too, between two requests.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing
 def serve(
     *, region: str = "us-east-1", clock: str = "manual", throttling: bool = False, **settings: Any
 ) -> LocalServer:
-    """A server that runs inside of `with`, or from `start()` to `stop()`. Its clock begins at the real time; a manual
-    one moves only by `server.clock`, a "system" one is the real time. Nothing is throttled unless the test asks for it,
-    for while the clock stands still no table gets new units. `settings` are those of `atoll.database.region.Settings`.
+    """A server that runs inside `with`, or from `start()` to `stop()`. A "manual" clock starts at the real time and
+    moves only by `server.clock`; a "system" clock is the real time. Throttling is off by default, since tables get no
+    new units while the clock stands still. `settings` are those of `atoll.database.region.Settings`.
     """
     settings = {"throttling": throttling, **settings}
     return LocalServer(Config(port=0, data=None, region=region, clock=clock, settings=Settings(**settings)))
@@ -47,7 +47,7 @@ def serve(
 
 @dataclass(frozen=True)
 class State:
-    """All regions at one moment: their rows and the time of their last version."""
+    """A snapshot of all regions: their rows and the time of their last version."""
 
     now_ms: int
     regions: dict[str, tuple[Rows, int]]
@@ -62,10 +62,10 @@ class LocalServer:
         self.region = config.region
         self.clock = Clock(self)
 
-    # Its life
+    # Start and stop
 
     def start(self) -> Self:
-        """Returns when requests are answered. A server that was stopped does not start again."""
+        """Start, and return once the server answers requests. A stopped server cannot be restarted."""
         if self._node.server is not None:
             raise RuntimeError("this server was started before")
         started: Future[None] = Future()
@@ -121,33 +121,33 @@ class LocalServer:
         return "http://{}:{}".format(*self._node.address)
 
     def client(self, service: str = "dynamodb", **options: Any) -> Any:
-        """A client of boto3 for this server; `options` are those of boto3."""
+        """A boto3 client for this server; `options` are those of boto3."""
         return _session().client(service, **self._options(options))
 
     def resource(self, service: str = "dynamodb", **options: Any) -> Any:
-        """A resource of boto3 for this server; `options` are those of boto3."""
+        """A boto3 resource for this server; `options` are those of boto3."""
         return _session().resource(service, **self._options(options))
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         from botocore.config import Config as ClientConfig
 
-        config = ClientConfig(proxies={})  # a proxy of the environment is not for this machine
+        config = ClientConfig(proxies={})  # bypass any proxy set in the environment
         if given.get("config") is not None:
             config = config.merge(given["config"])
         return {"endpoint_url": self.endpoint_url, "region_name": self.region, **CREDENTIALS, **given, "config": config}
 
-    # Streams: what happens every few hours, or to large tables, now. `stream` is a table's name or a stream's ARN.
+    # Streams: trigger now what takes hours or large tables otherwise. `stream` is a table name or a stream ARN.
 
     def rotate(self, stream: str, *, region: str = "") -> list[str]:
-        """Each open shard is closed and followed by a child; returns the open shards."""
+        """Close each open shard and open one child for it; returns the open shards."""
         return self._reshard(admin.rotate, stream, region)
 
     def split(self, stream: str, *, region: str = "") -> list[str]:
-        """Each open shard is closed and followed by two children; returns the open shards."""
+        """Close each open shard and open two children for it; returns the open shards."""
         return self._reshard(admin.split, stream, region)
 
     def trim(self, stream: str, *, region: str = "") -> None:
-        """All records are deleted, as if they were a day old."""
+        """Delete all records, as if they were a day old."""
         self._administer(admin.trim, {"stream": stream, "region": region})
 
     def _reshard(self, action: admin.Action, stream: str, region: str) -> list[str]:
@@ -161,7 +161,7 @@ class LocalServer:
         return self._do(self._snapshot())
 
     def restore(self, state: State) -> None:
-        """Make everything what it was at `snapshot`, a manual clock too. A state can be restored many times."""
+        """Restore all data, and a manual clock, from a `snapshot`. A state can be restored many times."""
         self._do(self._restore(state))
 
     async def _snapshot(self) -> State:
@@ -185,7 +185,7 @@ class LocalServer:
 
 
 class Clock:
-    """The server's clock. When a call returns, the background work that became due has been done."""
+    """The server's clock. Each call returns after the background work that became due is done."""
 
     def __init__(self, server: LocalServer) -> None:
         self._server = server
@@ -199,11 +199,11 @@ class Clock:
         return self._server._node.clock.now_ms() / 1000
 
     def advance(self, duration: Duration) -> datetime:
-        """Let time pass, with everything that happens in it; returns the new time."""
+        """Advance the clock and run the work that becomes due; returns the new time."""
         return self._move(advance=duration.total_seconds() if isinstance(duration, timedelta) else duration)
 
     def set(self, time: str | float | datetime) -> datetime:
-        """Seconds since 1970, an ISO 8601 text or a datetime; the time until then passes as in `advance`."""
+        """Advance to a time: seconds since 1970, an ISO 8601 text or a datetime."""
         return self._move(set=time.isoformat() if isinstance(time, datetime) else time)
 
     def _move(self, **how: object) -> datetime:
@@ -218,7 +218,7 @@ def _engine(region: Region) -> MemoryEngine:
 
 @cache
 def _session() -> Any:
-    """A session that does not look at the profiles of whoever runs the tests."""
+    """A session that ignores the AWS profiles of the machine."""
     try:
         import boto3
     except ImportError:

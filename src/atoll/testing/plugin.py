@@ -1,10 +1,10 @@
-"""The pytest plugin, which pytest finds by itself: fixtures, loaded when a test asks for one.
+"""The pytest plugin, found through its entry point. Fixtures are loaded when a test requests one.
 
-atoll_process       the server of this test process; for fixtures of a wider scope, which make tables once
-atoll_server        the same server, for one test: what the test changes is undone when it ends
-dynamodb            a client of boto3 for atoll_server
-dynamodb_resource   a resource of boto3 for atoll_server
-atoll_environment   environment variables by which the application's own clients find atoll_server
+atoll_process       the server of this test process; for session fixtures that create tables once
+atoll_server        the same server, for one test: the test's changes are undone when it ends
+dynamodb            a boto3 client for atoll_server
+dynamodb_resource   a boto3 resource for atoll_server
+atoll_environment   environment variables that point the application's own clients to atoll_server
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def atoll_process() -> Iterator[LocalServer]:
-    """The Atoll server of this test process. Its state is that of the whole session."""
+    """The Atoll server of this test process. Its state lasts for the whole session."""
     from atoll.testing.local import serve
 
     with serve() as server:
@@ -30,7 +30,7 @@ def atoll_process() -> Iterator[LocalServer]:
 
 @pytest.fixture
 def atoll_server(atoll_process: LocalServer) -> Iterator[LocalServer]:
-    """An Atoll server with a clock to move. Tables, items and time are as they were before when the test ends."""
+    """An Atoll server with a movable clock. Tables, items and time are restored when the test ends."""
     before = atoll_process.snapshot()
     yield atoll_process
     atoll_process.restore(before)
@@ -50,7 +50,7 @@ def dynamodb_resource(atoll_server: LocalServer) -> Any:
 
 @pytest.fixture
 def atoll_environment(atoll_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients that the application makes during the test find atoll_server, and never AWS."""
+    """Clients that the application creates during the test connect to atoll_server, never to AWS."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ENDPOINT_URL", atoll_server.endpoint_url)

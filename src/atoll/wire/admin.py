@@ -1,4 +1,4 @@
-"""The administration's HTTP: who may ask, JSON in and out."""
+"""HTTP for the admin API: authorization, JSON in and out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _OPERATIONS = {(one.http.method, ADMIN.prefix + one.http.path): one for one in o
 
 
 class Admin:
-    """The route to the administration: for admins if requests are `signed`, else for everybody who can reach it:
-    nobody, if `guarded`."""
+    """The route to the admin API. If requests are `signed`, only admins may use it. Otherwise every client may,
+    unless the route is `guarded`: then no client may."""
 
     def __init__(self, call: Call, *, signed: bool, guarded: bool) -> None:
         self._call = call
@@ -35,5 +35,5 @@ class Admin:
             raise texts.credential_is_no_admin(caller.access_key or "")
         if not self._signed and self._guarded:
             raise texts.open_to_strangers()
-        if not self._signed and b"origin" in request.headers:  # a browser on this machine, with anybody's page
+        if not self._signed and b"origin" in request.headers:  # a browser: any web page could have sent this
             raise texts.page_of_another_origin(request.headers[b"origin"].decode("latin-1"))

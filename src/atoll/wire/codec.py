@@ -30,8 +30,8 @@ _TYPE_LINES = {
     b"application/json": JSON,
 }
 
-# The service writes the text of these errors as `Message`, of all others as `message`. The services beside the
-# database, whose `__type` has no prefix, always write `Message`. SDKs read both; other readers may not.
+# DynamoDB spells the text member of these errors `Message`, of all others `message`. Services whose `__type` has no
+# prefix always spell it `Message`. SDKs accept both; other clients may not.
 _CAPITAL_MESSAGE = frozenset(
     {
         "AccessDeniedException",
@@ -45,8 +45,8 @@ _CAPITAL_MESSAGE = frozenset(
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One HTTP request. Names of headers are lower case; the values of one that is repeated are joined by commas.
-    `connection` is what the answer says of the connection's fate: a header line or nothing."""
+    """One HTTP request. Header names are lower case; the values of a repeated header are joined by commas.
+    `connection` is the `Connection` header line of the answer, or empty."""
 
     method: bytes
     path: bytes
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(slots=True, eq=False)
 class Response:
-    """An answer that is not a call's."""
+    """An answer to a request that is not a call."""
 
     status: int
     body: bytes = b""
@@ -67,8 +67,7 @@ class Response:
 
 
 Call = Callable[[Operation, str, Caller, dict[str, Any], int], Awaitable[Any]]
-"""Runs an operation, for the region of the request and its caller, with its body, at a time in milliseconds since
-1970."""
+"""Runs an operation. Arguments: operation, region, caller, body, and the time in milliseconds since 1970."""
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -82,7 +81,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
 
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The header line of the answer, which has the JSON type that the body is said to be; None for any other type."""
+    """The answer's Content-Type line: the JSON type that the request declares; None for any other type."""
     given = headers.get(b"content-type", b"")
     line = _TYPE_LINES.get(given)
     return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
@@ -98,17 +97,16 @@ def error_body(error: ApiError) -> bytes:
 
 
 class Encoder:
-    """Writes answers. It keeps what does not change from one to the next: the date of this second, and the random
-    part of the request ids."""
+    """Encodes answers. It caches the date header for the current second and the random part of the request ids."""
 
     def __init__(self) -> None:
         chars = string.ascii_uppercase + string.digits
-        # 52 upper-case alphanumerics, of which the last 12 count the requests of this process.
+        # 52 upper-case alphanumerics; the last 12 are a request counter of this process.
         self._id = "".join(secrets.choice(chars) for _ in range(40)).encode()
         self._count = count()
         self._second = -1
         self._heads: dict[int, bytes] = {}
-        """By status: the start of an answer, with the date of this second."""
+        """The first bytes of an answer by status, with the date of this second."""
 
     def other(self, request: Request, response: Response, now_ms: int) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
@@ -144,7 +142,7 @@ _STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for st
 
 
 def preflight(request: Request) -> Response:
-    """The answer to a browser that asks whether a page of another origin may send requests."""
+    """The answer to a browser's CORS preflight request."""
     asked = {
         "Access-Control-Allow-Headers": request.headers.get(b"access-control-request-headers"),
         "Access-Control-Allow-Methods": request.headers.get(b"access-control-request-method"),
@@ -155,7 +153,7 @@ def preflight(request: Request) -> Response:
 
 
 def healthy(region: str) -> Response:
-    # The space at the end is the service's.
+    # DynamoDB sends the trailing space, too.
     return Response(200, f"healthy: dynamodb.{region}.amazonaws.com ".encode(), "text/plain")
 
 
@@ -164,5 +162,5 @@ def not_found() -> Response:
 
 
 def refusal(status: int) -> bytes:
-    """The answer to what is no HTTP request, or one that will not be read to its end."""
+    """The answer to malformed HTTP, or to a request that the server will not read to its end."""
     return b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % _STATUS_LINES[status]

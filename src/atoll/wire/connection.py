@@ -1,11 +1,11 @@
 """One HTTP/1.1 connection: hands complete requests to `answer` and writes what it returns. Nothing else.
 
-A connection answers its requests one after the other, in their order, since each may change what the next one sees.
-While one waits (for a commit), those sent behind it queue; the queue's length, and the other side's pace of reading,
-hold back our own reading. Answers that are ready together are written together, and when all connections that something
-arrived on have been looked at.
+A connection answers its requests one at a time, in order, since each may change the data that the next one reads.
+While one waits (for a commit), pipelined requests queue behind it. The connection stops reading when the queue is full
+or the client reads its answers too slowly. Answers that are ready together are written together, at the end of the
+event-loop turn.
 
-A request that is refused while it arrives (no HTTP, too large, too slow) gets a bare status, and the connection ends.
+A request rejected while it arrives (not HTTP, too large, too slow) gets a bare status, and the connection closes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Answer = Callable[[Request], Coroutine[Any, Any, bytes]]
 
 
 class Owner(Protocol):
-    """What all connections share. Time is `tick`, which somebody counts up, calling `Connection.ticked` each time."""
+    """State shared by all connections. The owner increments `tick` and then calls `ticked` on every connection."""
 
     answer: Answer
     tick: int
@@ -53,8 +53,7 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Between requests `_request` and `_headers` are None; `_headers` is filled while a head arrives,
-    `_request` is there while its body arrives."""
+    """`_headers` is set while a head arrives, `_request` while its body arrives; between requests both are None."""
 
     __slots__ = (
         "_body", "_continue_due", "_ending", "_head_bytes", "_headers", "_out", "_out_bytes", "_parser", "_queue",
@@ -67,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._tick = server.tick
-        # What arrives
+        # Incoming request
         self._url = b""
         self._headers: dict[bytes, bytes] | None = None
         self._request: Request | None = None
@@ -75,19 +74,19 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._continue_due = False
         self._upgrade = False
-        # What is being answered, what waits behind it, and answers that are not yet written
+        # The running request, the queue behind it, and answers not yet written
         self._running: Request | None = None
         self._queue: deque[Request] = deque()
         self._out: list[bytes] = []
         self._out_bytes = 0
-        # What the two sides may still do
+        # Flow control and shutdown
         self._receiving = False
         self._reading = True
         self._writable = True
         self._ending = False
         self._refused: int | None = None
 
-    # The transport's side
+    # Callbacks of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
@@ -96,7 +95,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """A call that runs goes on to its end; its answer is dropped. Requests that have not begun never do."""
+        """The running call completes, but its answer is dropped. Queued requests never start."""
         self._transport = None
         self._queue.clear()
         self._out.clear()
@@ -118,7 +117,7 @@ class Connection(asyncio.Protocol):
         self._flush_soon()
 
     def eof_received(self) -> bool:
-        """A client that sends nothing more may still wait for answers, where the transport can be half open."""
+        """Keep a half-closed connection open while answers are pending, if the transport supports it."""
         self._ending = True
         self._write()  # the transport may close when this returns
         waiting = self._running is not None or bool(self._queue)
@@ -134,7 +133,7 @@ class Connection(asyncio.Protocol):
         self._run_queue()
         self.flush()
 
-    # The parser's side. Nothing raises here: a refusal is noted and what follows it is ignored.
+    # Callbacks of the parser. They never raise: they record a refusal, and ignore all later input.
 
     def on_message_begin(self) -> None:
         self._url = b""
@@ -163,7 +162,7 @@ class Connection(asyncio.Protocol):
             return
         parser = self._parser
         url = self._url
-        if not url.startswith(b"/"):  # the absolute form, which is meant for proxies but must be understood
+        if not url.startswith(b"/"):  # absolute form: meant for proxies, but servers must accept it
             url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
         path, _, query = url.partition(b"?")
         self._request = request = Request(parser.get_method(), path, query, headers)
@@ -217,8 +216,8 @@ class Connection(asyncio.Protocol):
             self._adjust_reading()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """No other protocol is spoken here, and a client that offers one must be answered as if it had not. The
-        parser stops at such a head, so a new one gets the head again, without the offer, and then the rest."""
+        """Answer a request that offers a protocol upgrade as if it had not. The parser stops after such a head, so a
+        new parser gets the head again without the upgrade headers, and then the remaining bytes."""
         request, self._request = self._request, None
         self._upgrade = False
         if request is None or self._ending:
@@ -237,13 +236,13 @@ class Connection(asyncio.Protocol):
         try:
             head = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, self._url, kept)
             self._parser.feed_data(head + rest)
-        except HttpParserUpgrade as upgrade:  # of a request behind this one
+        except HttpParserUpgrade as upgrade:  # raised by a later, pipelined request
             self._ignore_upgrade((head + rest)[upgrade.args[0] :])
         except HttpParserError:
             self._refuse(400)
 
     def _count(self, data: bytes) -> None:
-        """Bounds what a head, or a body's chunk marks and trailers, may take beyond the parts that are kept."""
+        """Limit the raw bytes of a head, or of a body including its chunk framing and trailers."""
         self._head_bytes += len(data)
         if self._headers is not None:
             if self._head_bytes > HEAD_BYTES:
@@ -254,7 +253,7 @@ class Connection(asyncio.Protocol):
             self._tick = self._server.tick
 
     def _refuse(self, status: int) -> None:
-        """The first refusal counts, and none after a request that ends the connection: what follows is not read."""
+        """Record the first refusal. Nothing is refused once the connection is ending: later input is ignored."""
         if not self._ending:
             self._ending = True
             self._refused = status
@@ -286,7 +285,7 @@ class Connection(asyncio.Protocol):
             self._write()
 
     def _run_queue(self) -> None:
-        """Start what waits, as far as it can be answered without waiting."""
+        """Start queued requests until one has to wait."""
         receiving, self._receiving = self._receiving, True
         while self._queue and self._running is None and self._writable:
             self._run(self._queue.popleft())
@@ -315,8 +314,8 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def _end(self) -> None:
-        """All is answered. A refused client may still be sending; were the socket closed under it, it might never
-        see why, so its side stays open until it closes or its time is up."""
+        """Close after the last answer. A rejected client may still be sending, and closing the socket now could
+        discard the status. So half-close: the client's side stays open until it closes or times out."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -341,7 +340,7 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.pause_reading()
 
-    # The server's side
+    # Calls from the server
 
     def close_when_answered(self) -> None:
         if self._refused == 0:
@@ -357,7 +356,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def ticked(self) -> None:
-        """End what has been idle, has not read its answers, or not finished its request, for too long."""
+        """Close a connection that is idle, does not read its answers, or does not finish its request in time."""
         server = self._server
         age = server.tick - self._tick
         if not self._writable or (self._transport is not None and self._transport.is_closing()):

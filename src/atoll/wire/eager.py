@@ -1,9 +1,9 @@
-"""Coroutines without tasks: most calls finish without waiting for anything, and then need no task at all.
+"""Run coroutines without tasks: most calls finish without waiting, so a task would be pure overhead.
 
-`start` runs a coroutine at once until it waits, and goes on when what it waits for is done, by the protocol between
-asyncio's futures and tasks (a future that is awaited yields itself, with `_asyncio_future_blocking` set). A call that
-has begun always runs to its end: nothing here cancels it. What it may not use are functions that ask for the
-current task (`asyncio.timeout`, `asyncio.TaskGroup`): there is none; it awaits a task of its own for these.
+`start` runs a coroutine until it awaits a pending future, and resumes it when that future is done. It uses the protocol
+between asyncio's futures and tasks: an awaited future yields itself, with `_asyncio_future_blocking` set. Nothing here
+cancels a coroutine, so a started call always runs to its end. There is no current task, so a coroutine must not use
+`asyncio.timeout` or `asyncio.TaskGroup` directly; it can await a task that does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Finished = Callable[[T | None, BaseException | None], None]
 
 
 def start(coroutine: Coroutine[Any, Any, T], finished: Finished[T], _done: Any = None) -> None:
-    """`finished(result, error)` is called exactly once, before this returns where the coroutine does not wait."""
+    """Call `finished(result, error)` exactly once; before returning if the coroutine never waits."""
     try:
         awaited = coroutine.send(None)
         while awaited is not None and getattr(awaited, "_asyncio_future_blocking", None) is not True:

@@ -1,7 +1,7 @@
-"""From a request to the bytes of its answer: find what it asks for, find out who asks, call, encode.
+"""From a request to the bytes of its answer: find the operation, authenticate the caller, call, encode.
 
-The order is the service's: an unknown target is refused before the signature is looked at. A body is parsed only
-after its signature has proved right, so that strangers cannot make us build large values.
+The order is DynamoDB's: an unknown target is rejected before the signature is checked. A body is parsed only after its
+signature is verified, so that unauthenticated clients cannot make the server build large values.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from atoll.wire.codec import (
 )
 
 Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
-"""Answers a request of a caller to a region at a time in milliseconds since 1970."""
+"""Answers a request. Arguments: request, caller, region, and the time in milliseconds since 1970."""
 
 _CLAIMS = 1_024
-"""As many are remembered."""
+"""Maximum number of cached claims."""
 
 _log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """What the server answers with.
+    """Answers every request of the server.
 
-    `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps prefixes of paths
-    (`/_atoll/`) to other protocols; the route `/` gets what comes to the root and is no call. Without `credentials`
-    everybody may do everything, and region and access key are what the request claims. Callers are of `account`.
-    Signatures of calls are checked by `clock`, those of routes by `route_clock` where there is one.
+    `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps path prefixes (`/_atoll/`)
+    to other protocols; the route `/` gets requests to the root that are not calls. Without `credentials` every caller
+    is an admin, and region and access key are taken from the request unverified. All callers belong to `account`.
+    `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Gateway:
         self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._credentials = credentials
         self._verifier = None if credentials is None else Verifier(credentials.get)
-        # Longest first, so that the most specific route wins.
+        # Longest prefix first, so that the most specific route wins.
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
         self._encoder = Encoder()
 
@@ -99,7 +99,7 @@ class Gateway:
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
-        """Who calls, and the region that the request is for."""
+        """The caller, and the region of the request."""
         if self._verifier is not None and self._credentials is not None:
             self._credentials.refresh(now_ms)
             signer = self._verifier.verify(request, now_ms, service)
@@ -109,7 +109,7 @@ class Gateway:
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._unsigned
-        # The claim, which is the same in many requests, is usually before the first comma, the signature behind it.
+        # The credential usually precedes the first comma and repeats between requests, so it makes a cache key.
         start = authorization.partition(b",")[0]
         return self._claims.get(start) or self._read_claim(start, authorization)
 
@@ -146,7 +146,7 @@ class Gateway:
         return encode(request, response, now_ms)
 
     def _route(self, path: bytes) -> Route | None:
-        # A signature is over the path without `.` and `..`: whoever sends them does not name what was signed.
+        # A signature covers the normalized path, so a path with `.` or `..` is not the path that was signed.
         if path != normal_path(path):
             return None
         for prefix, route in self._routes:
@@ -156,8 +156,7 @@ class Gateway:
 
 
 def _forget_way(error: BaseException) -> None:
-    """The frames that an error came through may hold it in turn, and with it all that the refused request was made of,
-    until the collector of cycles comes."""
+    """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
     way: BaseException | None = error
     while way is not None:
         way.__traceback__ = None

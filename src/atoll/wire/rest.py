@@ -1,4 +1,4 @@
-"""REST-JSON: members of a request are in its path, its query, its headers and its body; `Http` of a row says where.
+"""REST-JSON: request members come from path, query, headers and body; an operation's `Http` says which from where.
 
 Errors are `{"Type": "User", "Message": ...}` with their code in `x-amzn-ErrorType`.
 """
@@ -20,7 +20,7 @@ from atoll.wire.codec import Call, Request, Response, parse_body
 
 _is_number = re.compile(r"-?[0-9]{1,10}").fullmatch
 
-# The service spells `message` with a small letter in these.
+# The service spells `message` in lower case in these errors.
 _SMALL_MESSAGE = frozenset({"InvalidParameterValueException", "ResourceConflictException", "ValidationException"})
 
 

@@ -1,4 +1,4 @@
-"""Sockets: listening, and the life of all connections. Each is a `Connection`; nothing here reads a request."""
+"""Listening sockets and the lifetime of all connections. `Connection` reads the requests."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from atoll.wire.connection import Answer, Connection
 
 _log = logging.getLogger(__name__)
 
-# Time is counted in ticks of one timer for all connections; nothing else costs less per request.
+# One timer counts ticks for all connections: the cheapest timeout per request.
 TICK_MS = 5_000
 IDLE_MS = 300_000
 REQUEST_MS = 30_000
 
 
 class Server:
-    """All connections of this process. `answer` returns a whole HTTP response and is not expected to raise."""
+    """All connections of this process. `answer` returns a complete HTTP response and should not raise."""
 
     def __init__(
         self, answer: Answer, *, idle_ms: int = IDLE_MS, request_ms: int = REQUEST_MS, tick_ms: int = TICK_MS
@@ -35,13 +35,13 @@ class Server:
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event = asyncio.Event()
         self.call_soon: Callable[[Callable[[], None]], object]
-        """The event loop's, when it listens."""
+        """The event loop's `call_soon`, set by `listen`."""
         self._to_flush: list[Connection] = []
 
     async def listen(
         self, host: str, port: int, *, ssl: SSLContext | None = None, reuse_port: bool = False
     ) -> list[tuple[str, int]]:
-        """The addresses that it listens at now: port 0 means any. `reuse_port` lets several processes share one."""
+        """Listen, and return the bound addresses. Port 0 picks a free port; `reuse_port` lets processes share one."""
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
             lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=1024
@@ -53,7 +53,7 @@ class Server:
         return [socket.getsockname()[:2] for socket in listener.sockets]
 
     async def drain(self, timeout_ms: int = 30_000) -> None:
-        """Accept nothing more, answer what has arrived, then close; after the timeout cut what is still open."""
+        """Stop accepting, answer the requests received, then close. Abort remaining connections at the timeout."""
         self.draining = True
         for listener in self._listeners:
             listener.close()
@@ -78,8 +78,8 @@ class Server:
             self._gone.set()
 
     def flush_soon(self, connection: Connection) -> None:
-        """Write its answers when all that has arrived by now has been looked at: to wake clients one by one, between
-        their requests, costs as much as to answer them."""
+        """Write the answers once the input of this event-loop turn is processed: waking clients one by one costs as
+        much as answering them."""
         if not self._to_flush:
             self.call_soon(self._flush)
         self._to_flush.append(connection)

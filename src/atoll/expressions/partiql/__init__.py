@@ -1,12 +1,12 @@
-"""PartiQL statements become the same trees as expressions. Pure.
+"""Translates PartiQL statements to the trees of expressions. Pure.
 
 lexer         tokens
 expressions   the grammar of expressions
 grammar       the grammar of statements
-tree          statements as written
+tree          parsed statements
 literals      the attribute values that literals stand for
-translation   statements as written to statements that mean something
-statements    what they mean
-prepared      the statement of a text, the values of an execution
-keys          what its condition says about keys, once the table is known
+translation   from parsed statements to executable ones
+statements    executable statements
+prepared      the cached statement of a text, and the values of one execution
+keys          the keys or key ranges that its condition selects, once the table is known
 """

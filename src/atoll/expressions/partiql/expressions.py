@@ -1,7 +1,7 @@
-"""The grammar of PartiQL's expressions, and a parser's way through the tokens.
+"""The parser of PartiQL expressions, and the token handling of the PartiQL parsers.
 
-Expressions are PartiQL's in general: what DynamoDB does not support is refused later, with a text that tells it apart
-from what is no PartiQL at all. Binary operators bind by the levels of `_LEVELS`.
+It parses general PartiQL. Translation later rejects the parts that DynamoDB does not support, so that unsupported
+PartiQL and malformed text get different errors. `_LEVELS` has the precedence of binary operators.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ExpressionParser:
         self.depth = 0
         self.parameters = 0
         self.faults: list[ApiError] = []
-        """Of well-formed text; a syntax error anywhere comes first."""
+        """Faults of well-formed text, reported only if the text has no syntax error."""
 
     # Tokens
 
@@ -120,7 +120,7 @@ class ExpressionParser:
         symbol = "<>" if operator.kind == "!=" else operator.kind
         right = self.expression(_LEVELS[operator.kind] + 1)
         if symbol in ("AND", "OR") and left.kind == "operator" and left.value == symbol:
-            return Node("operator", at, symbol, (*left.args, right))  # long chains must not become deep trees
+            return Node("operator", at, symbol, (*left.args, right))  # flatten long chains, to keep trees shallow
         return Node("operator", at, symbol, (left, right))
 
     def comparison(self, left: Node, operator: Token) -> Node:
@@ -155,7 +155,7 @@ class ExpressionParser:
         return Node("path", start.at, tuple(steps), (start,)) if steps else start
 
     def reference(self) -> Node:
-        """A path where nothing else may stand."""
+        """Parse a path in a position that allows nothing else."""
         found = self.path()
         if found.kind not in ("name", "path"):
             raise self.malformed()
@@ -190,7 +190,7 @@ class ExpressionParser:
             case "(" | "[" | "<<" | "{":
                 return self.collection()
             case "SELECT" | "CASE":
-                # Of what follows only the end is looked for.
+                # Only the end of the rest matters.
                 self.faults.append(errors.unsupported_token(token.kind, at))
                 self.skip()
                 return Node("null", at)

@@ -1,4 +1,4 @@
-"""The grammar of PartiQL statements, as far as DynamoDB speaks it.
+"""The parser of the PartiQL statements that DynamoDB supports.
 
     statement = select | insert | update | delete | EXISTS "(" select ")"            and ";" at the end, or not
     select    = SELECT ( "*" | expression, ... ) FROM path [WHERE expression] [ORDER BY name [ASC | DESC], ...]
@@ -7,7 +7,7 @@
     delete    = DELETE FROM path [WHERE expression] [returning]
     returning = RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*"
 
-Other clauses of PartiQL are read, too: they are refused with texts of their own, not as what is no PartiQL at all.
+It also parses PartiQL's other clauses, to reject each with its own error rather than as malformed text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from atoll.expressions.partiql.tree import Delete, Exists, Insert, Node, Select,
 
 
 def parse(text: str) -> tuple[Statement, int]:
-    """The statement, and how many parameters it has."""
+    """The statement, and its number of parameters."""
     parser = _Parser(text)
     statement = parser.statement()
     if parser.kind == ";":
@@ -73,7 +73,7 @@ class _Parser(ExpressionParser):
         return Select(columns, source, where, order)
 
     def columns(self) -> tuple[Node, ...] | None:
-        """None for all."""
+        """The selected columns; None for all."""
         if self.next().kind == "PIVOT":
             self.expression()
             self.expect("AT")

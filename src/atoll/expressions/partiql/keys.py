@@ -1,7 +1,7 @@
-"""What the condition of a PartiQL statement says about keys: which item a write means, which part of a table a read.
+"""Key analysis of a PartiQL condition: the item that a write changes, the part of a table that a read needs.
 
-A condition is taken as the terms of its outermost AND. Only those can narrow what is read; a condition as a whole is
-still what decides about each item, unless its terms were used up.
+The analysis looks at the terms of the outermost AND: only those can narrow a read. The whole condition still filters
+each item, unless the key range already expresses all of its terms.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def joined(terms: Terms) -> tree.ConditionNode | None:
 
 
 def item_key(where: tree.ConditionNode | None, keys: Sequence[KeyAttribute], values: Values) -> tuple[Item, Terms]:
-    """The key that the condition demands, and what else it does."""
+    """The key that the condition requires, and its remaining terms."""
     key: Item = {}
     types = dict(keys)
     rest: list[tree.ConditionNode] = []
@@ -72,11 +72,11 @@ class Access:
     """The parts of a table or index that hold all items for which the condition can be true."""
 
     partitions: tuple[tuple[AttributeValue, ...], ...] | None
-    """Each by the values of its partition key; None is all of them."""
+    """The partition key values of each partition; None means all partitions."""
     sort: tuple[KeyCondition, ...]
-    """What the sort key is compared with (without the partition); all of these have to hold."""
+    """The sort key conditions, without the partition key; all must hold."""
     exact: bool
-    """Whether the condition holds for everything in them."""
+    """Whether every item in these parts fulfils the condition."""
 
 
 def access(
@@ -111,7 +111,7 @@ def _check_orderable(where: tree.ConditionNode | None, partition: Sequence[KeyAt
 
 
 def _demands_something_of(node: tree.ConditionNode, name: str) -> bool:
-    """Whether items without the attribute, or with some of its values, can never fulfil the condition."""
+    """Whether the condition excludes items without the attribute, or with some values of it."""
     match node:
         case tree.And(terms):
             return any(_demands_something_of(term, name) for term in terms)
@@ -129,15 +129,15 @@ def _demands_something_of(node: tree.ConditionNode, name: str) -> bool:
 
 
 class _Analysis(NamedTuple):
-    """What a condition says about the attributes of a key schema, whatever its values are."""
+    """The terms of a condition on the attributes of a key schema, independent of its values."""
 
     choices: tuple[tuple[str, ...], ...] | None
-    """For each attribute of the partition key the values that it may have; None if one may have any."""
+    """The possible values of each partition key attribute; None if one of them may have any value."""
     sort: tuple[tuple[str, tuple[str, ...]], ...]
-    """Operators and values that the sort key is compared with."""
+    """The operators and values of the comparisons with the sort key."""
     exact: bool
     compared: tuple[tuple[str, str, bool], ...]
-    """All values that key attributes are compared with, and whether that is a key condition as a Query has it."""
+    """All comparisons of key attributes: name, value, and whether it is a key condition like a Query's."""
 
 
 @lru_cache(512)
@@ -170,7 +170,7 @@ def _analysis(where: tree.ConditionNode | None, partition: tuple[str, ...], sort
 
 
 def _key_conditions(terms: Terms, partition: tuple[str, ...]) -> Terms:
-    """Those of one partition that compare an attribute which no other term compares."""
+    """The key conditions within one partition, without attributes that several terms compare."""
     named = [(term, found) for term in terms if (found := _comparison(term)) is not None]
     if not set(partition) <= {name for _, (name, operator, _) in named if operator == "="}:
         return ()
@@ -187,7 +187,7 @@ def _distinct(values: list[AttributeValue]) -> list[AttributeValue]:
 
 
 def _comparison(term: tree.ConditionNode) -> tuple[str, str, tuple[str, ...]] | None:
-    """Of a term that compares one attribute with values in a way that a key condition can: name, operator, values."""
+    """Name, operator and values of a term that could be a key condition on one attribute."""
     match term:
         case tree.Compare(op, tree.PathOperand((str(name),)), tree.ValueOperand(value)) if op != "<>":
             return name, op, (value,)
@@ -201,7 +201,7 @@ def _comparison(term: tree.ConditionNode) -> tuple[str, str, tuple[str, ...]] | 
 
 
 def _equalities(node: tree.ConditionNode | None, name: str) -> tuple[str, ...] | None:
-    """The values of which the attribute has to have one; None if it may have any."""
+    """The values that the attribute may equal; None if it may have any other value."""
     match node:
         case tree.Compare() as term:
             comparison = _comparison(term)
@@ -221,7 +221,7 @@ def _equalities(node: tree.ConditionNode | None, name: str) -> tuple[str, ...] |
 def _compared(
     where: tree.ConditionNode | None, names: tuple[str, ...], key_conditions: Terms
 ) -> Iterator[tuple[str, str, bool]]:
-    """Key attributes are compared with values of their types only."""
+    """Comparisons of key attributes, whose value types the caller checks: name, value, if it is a key condition."""
     conditions = set(map(id, key_conditions))
     for node in tree.walk(where):
         match node:
@@ -244,7 +244,7 @@ def _compared(
 
 
 def check_paths(paths: Iterable[Path], key_names: Sequence[str]) -> None:
-    """Keys have nothing inside them."""
+    """Reject nested paths into key attributes: key values are scalar."""
     for path in paths:
         if len(path) > 1 and path[0] in key_names:
             raise key_texts.not_scalar("Key", str(path[0]))

@@ -1,11 +1,11 @@
-"""PartiQL text to tokens, with places that error texts tell."""
+"""Split PartiQL text into tokens, with the positions for error texts."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-# Names that have to be quoted; in any case of letters.
+# Names that must be quoted, in any letter case.
 KEYWORDS = frozenset(
     """
     absolute action add all allocate alter and any are as asc assertion at authorization avg bag begin between bit
@@ -44,7 +44,7 @@ _scan = re.compile(
 
 class Token(NamedTuple):
     kind: str
-    """Of symbols their text, of keywords that in capitals, else the group that matched, END at the end."""
+    """The text of a symbol, the upper-case text of a keyword, END, or else the name of the matching group."""
     text: str
     start: int
 

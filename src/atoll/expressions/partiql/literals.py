@@ -1,4 +1,4 @@
-"""The attribute values that the literals of PartiQL statements stand for.
+"""The attribute values of literals in PartiQL statements.
 
 'text'  12.5  true  null  [value, ...]  <<'a', 'b'>>  <<1, 2>>  {'name': value, ...}
 """
@@ -15,7 +15,7 @@ from atoll.model.values import AttributeValue
 
 
 def data(node: Node, path: str = "root") -> AttributeValue:
-    """The attribute value that a literal stands for. `path` says where it is, for the texts."""
+    """The attribute value of a literal. `path` is its position, for error texts."""
     match node.kind:
         case "string":
             return {"S": node.value}
@@ -68,7 +68,7 @@ def _bag(node: Node) -> AttributeValue:
 
 
 def names_of(node: Node, *, top: bool) -> list[str]:
-    """The names of a struct's members, all different."""
+    """The member names of a struct; rejects duplicates."""
     names: list[str] = []
     for key in node.value:
         if key.kind != "string":

@@ -1,6 +1,6 @@
-"""A PartiQL statement is translated once per text, and checked once per types of its parameters.
+"""Caches PartiQL statements: translated once per text, checked once per combination of parameter types.
 
-`prepare` has the statement, `values_of` all values that one execution runs with: literals and parameters.
+`prepare` returns the statement, `values_of` all values of one execution: literals and parameters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atoll.expressions.partiql.translation import translate
 from atoll.model import values as model
 from atoll.model.values import AttributeValue, Item
 
-_STATEMENTS = 512  # remembered; those with literals may come only once, and each may have 8 KB
+_STATEMENTS = 512  # cache size; statements with literals may never repeat, and each may have 8 KB
 _TYPES_OF_STATEMENT = 64
 
 
@@ -28,9 +28,9 @@ class Prepared(NamedTuple):
     literals: Values
     parameters: int
     depends_on_content: bool
-    """Whether there are faults that not even the types of the values tell."""
+    """Whether some faults depend on the values themselves, not only on their types."""
     checked: set[tuple[str, ...]]
-    """Types of parameters that the statement was found to be without fault with."""
+    """Combinations of parameter types for which the statement passed its checks."""
 
 
 @lru_cache(_STATEMENTS)
@@ -55,7 +55,7 @@ def _condition_of(statement: Statement) -> tree.ConditionNode | None:
 
 
 def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Values:
-    """All values that the statement runs with. Checks the parameters and makes them canonical."""
+    """All values of one execution. Validates the parameters and makes them canonical."""
     for value in parameters:
         model.check_value(value)
     if len(parameters) < prepared.parameters:
@@ -75,7 +75,7 @@ def item_of(inserting: Inserting, values: Values) -> Item:
 
 
 class _AnyName(dict[str, str]):
-    """Statements have no placeholders: each name stands for itself."""
+    """A mapping of each name to itself, since statements have no placeholders."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -88,8 +88,8 @@ _NAMES = _AnyName()
 
 
 def _check_operands(statement: Statement, values: Values) -> None:
-    """Faults that show only with the values. Of two paths that overlap, texts name them the other way round than those
-    of expressions do."""
+    """Raise faults that depend on the values. Texts about two overlapping paths name them in the opposite order to
+    those of expressions."""
     where = _condition_of(statement)
     try:
         match statement:

@@ -1,4 +1,4 @@
-"""What PartiQL statements mean, in the trees of expressions.
+"""Executable PartiQL statements, in the trees of expressions.
 
     SELECT m.x FROM T.I WHERE pk = ?    Reading: table, index, columns, condition
     INSERT INTO T VALUE {'pk': ?}       Inserting: table, item
@@ -6,7 +6,7 @@
     DELETE FROM T WHERE ...             Deleting: table, condition
     EXISTS(SELECT ...)                  Checking: the Reading of an item
 
-Literals and parameters are values with names (":0" and "?0").
+Literals and parameters become named values (":0" and "?0").
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Values = dict[str, AttributeValue]
 
 class Column(NamedTuple):
     name: str
-    """The last step of the path: it is all that the answer shows of it."""
+    """The last step of the path: the name of the column in the answer."""
     path: Path
 
 
 class SetOperand(NamedTuple):
-    """What a set function is given, which has to be a set."""
+    """The operand of a set function; it must be a set."""
 
     function: str
     value: str
     at: str
-    """Where its other argument is: that is the place that the service tells."""
+    """The position of the other argument, since DynamoDB reports that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Reading:
 class Inserting:
     table: str
     members: tuple[tuple[str, str], ...]
-    """Attributes and the names of their values."""
+    """Attribute names and the names of their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Updating:
     sets: tuple[SetOperand, ...]
     where: tree.ConditionNode | None
     returning: tuple[str, str] | None
-    """ALL or MODIFIED, OLD or NEW."""
+    """ALL or MODIFIED, then OLD or NEW."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""PartiQL statements as written become statements that mean something."""
+"""Translates parsed PartiQL statements to executable ones (statements.py)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Translation:
     # Conditions
 
     def condition(self, node: Node, otherwise: ApiError | None = None) -> tree.ConditionNode:
-        """`otherwise` says what is wrong with an operand that stands here."""
+        """`otherwise` is the error for an operand in the place of a condition."""
         match node:
             case Node("operator", _, "AND" | "OR" as symbol, args):
                 terms = tuple(self.condition(arg, errors.operand_of_junction()) for arg in args)
@@ -170,7 +170,7 @@ class _Translation:
             case Node("operator", _, "+" | "-" as symbol, args):
                 if len(args) == 1:
                     raise expression_texts.operand_count(symbol, 1)
-                # The trees of expressions have no sums in sums; the program of an update computes them all the same.
+                # The expression grammar has no nested sums, but the update compiler computes them anyway.
                 left, right = (cast(tree.Operand, self.new_value(arg)) for arg in args)
                 return tree.Arithmetic(symbol, left, right)
             case Node("operator", _, symbol):

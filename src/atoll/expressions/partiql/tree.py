@@ -1,4 +1,4 @@
-"""PartiQL statements as written: what the grammar builds, before anything of it means something to a table."""
+"""Parsed PartiQL statements, as the parser builds them, before translation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Select:
     source: Node
     where: Node | None
     order: tuple[tuple[Node, bool], ...]
-    """With whether it is descending."""
+    """Each key, and whether it is descending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Insert:
 class Update:
     source: Node
     actions: tuple[tuple[Node, Node | None], ...]
-    """The value is None where the path is removed."""
+    """Paths and their new values; None removes the path."""
     where: Node | None
     returning: tuple[str, str] | None
 
@@ -79,5 +79,5 @@ _JAVA_NAMES = {
 
 
 def java_name(node: Node) -> str:
-    """What the service calls a kind of expression."""
+    """DynamoDB's name (a Java class) for a kind of expression."""
     return _JAVA_NAMES.get(node.kind, "NAry")

@@ -11,28 +11,28 @@ Record what your clients do (`Operation`), give it to `check`, and read what it 
     for anomaly in check(history):
         print(anomaly)  # stale read: ...
 
-What a recorder has to keep to makes the check fast, for who wrote what, and in which order, can then be read off:
-- every write writes a value that no other write of the history writes, whether it succeeds or not;
-- an item is a list to which writes append their value (`SET chain = list_append(chain, :value)`, or a whole put on
-  condition that the list is the one read before), so that every read tells the order of all writes before it. A write
-  may also replace the list by its own value alone (a plain put). Where it does, order is known only as far as time
-  tells it, and appends that were swallowed by a replacement that nobody saw are not missed;
-- an item that is deleted holds nothing, and an append begins it anew. To see an item absent does not tell since when,
-  so the order of deletions is known only as far as time, and what they tell of the item deleted, tell it;
-- new items are taken from time to time, so that lists stay short and lives are few.
+A recorder must follow these rules. They keep the check fast, since reads then show which write came when:
+- Every write has a value that no other write of the history has, whether it succeeds or not.
+- An item is a list, and a write appends its value (`SET chain = list_append(chain, :value)`, or a put of the whole list
+  on condition that it is unchanged). So every read shows the order of all earlier writes. A write may also replace the
+  list by its own value alone (a plain put). Then only times show the order, and the check does not detect lost appends
+  before a replacement that no read saw.
+- A deleted item holds nothing, and an append starts a new list. A read of an absent item does not show which deletion
+  it saw. So the order of deletions follows only from times, and from the deleted lists that deletions return.
+- Switch to new items from time to time, so that lists stay short and deletions per item few.
 
-An operation has an outcome. "ok": it was answered. "failed": it was refused, so nobody may ever see its writes, but
-what it was shown is a read. "unknown" (a timeout, a killed server): it may have happened, once, at any time after it
-was invoked; the check takes it for done if somebody saw any of its writes, and then all of them must be there.
+An operation has an outcome. "ok": it was answered. "failed": it was rejected, so no read may ever see its writes, but
+the items that it returned count as reads. "unknown" (a timeout, a killed server): it may have happened once, at any
+time after it was invoked. If any read saw one of its writes, the check requires all of them.
 
     operations    the format, and its lines of JSON
-    segments      the states of an item, and in which order they came
-    absences      when an item that was deleted was absent
-    versions      what each item was, as far as reads tell, and reads that fit no order
-    graph         operations as a graph of what must come before what
-    cycles        the cycles in it
+    segments      the states of an item, and their order
+    absences      the times at which a deleted item was absent
+    versions      the versions of each item according to reads, and reads that fit no order
+    graph         the dependencies between operations
+    cycles        the cycles in the graph
     explanations  why a cycle fits no order
-    anomalies     what was found, in words
+    anomalies     the violations found, in words
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ __all__ = ["Anomaly", "Operation", "Outcome", "Read", "Write", "check", "dump", 
 
 
 def check(history: Iterable[Operation], *, strict: bool = True) -> list[Anomaly]:
-    """What no serial order of the operations explains; nothing for a history without fault.
+    """The anomalies that no serial order of the operations explains; empty for a correct history.
 
-    `strict` asks that an operation which completed before another was invoked also comes before it in the serial order,
-    whatever the two touch. Otherwise only those that have an item in common are held to that.
+    With `strict`, an operation that completed before another was invoked must also precede it in the serial order.
+    Without it, this holds only for operations that share an item.
     """
     versions = Versions([part for operation in history for part in parts(operation)])
     graph = dependencies(versions, strict=strict)

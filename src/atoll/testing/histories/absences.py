@@ -1,7 +1,7 @@
-"""When an item that was deleted was absent: before it was ever written, or after which deletion?
+"""Which absence of a deleted item a read saw: the one before the first write, or the one after some deletion.
 
-Who sees it absent cannot tell, but most often time does: all absences but one are too early or too late. What began on
-an absent item is asked the same, for its first write saw the item absent.
+The read itself does not show it, but times usually do: all absences but one are too early or too late. The same
+question arises for each list started on an absent item, since its first write saw the item absent.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from atoll.testing.histories.segments import Item, Span, runs, span, whole
 
 
 class Absences:
-    """By what is known of an item now. To know more leaves less that is possible, never more."""
+    """The absences possible by current knowledge of an item. More knowledge can only rule out more of them."""
 
     def __init__(self, operations: Sequence[Operation], item: Item, unseen: Sequence[str]) -> None:
-        """`unseen` are values that were written to the item and nobody saw."""
+        """`unseen` are values written to the item that no read saw."""
         self._operations, self._item = operations, item
         self._runs = [(run, whole(run)) for run in runs(operations, item)]
         self._known = [joined for _, joined in self._runs]
@@ -26,7 +26,7 @@ class Absences:
         self._runs += [([one], one) for one in unanswered]
 
     def possible(self, reader: int) -> list[Version | None]:
-        """Those that an operation may have seen, named by their segments."""
+        """The absences that an operation may have seen, named by their segments."""
         write = self._operations[reader].write(self._item.name)
         made = write and write.value
         began = next((known for known in self._known if made is not None and known.heads[:1] == [made]), None)
@@ -44,14 +44,14 @@ class Absences:
         return found
 
     def _near(self, own: Span) -> list[Span]:
-        """The runs next to a span, of which one tells if a run that is not next to it cannot be joined with it."""
+        """The nearest runs before and after a span: enough to tell whether any other run cannot be joined with it."""
         others = [known for known in self._known if known is not own]
         before = nlargest(2, (one for one in others if one.precedes(own)), key=lambda one: one.lasted)
         after = nsmallest(2, (one for one in others if own.precedes(one)), key=lambda one: one.began)
         return before + after
 
     def _looked(self, run: list[Span], own: Span) -> list[Version | None]:
-        """The segments between whose first operation and whose successor a reader may have come."""
+        """The segments that a reader may have seen: after the segment began and before the next one did."""
         found: list[Version | None] = []
         for position, one in enumerate(run):
             head = one.heads[0]

@@ -1,4 +1,4 @@
-"""What was found, in words."""
+"""The violations found, in words."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from atoll.testing.histories.operations import Operation, Version, Write
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Something that cannot happen where transactions are serializable and items linearizable.
+    """A violation of serializable transactions or linearizable items.
 
     | kind | what happened |
     |---|---|
-    | unwritten value | an item holds what nobody wrote |
-    | aborted read | somebody saw a write of an operation that failed |
-    | dirty read | somebody saw an unanswered write that did not last |
+    | unwritten value | an item holds a value that no operation wrote |
+    | aborted read | a read saw a write of a failed operation |
+    | dirty read | a read saw an unanswered write that did not last |
     | duplicated write | one write was applied twice |
     | lost update | an acknowledged write vanished, or two were made upon the same state |
     | dirty write | two operations overwrote each other in turn |
     | circular reads | operations saw each other's writes in a circle |
     | fractured read | an operation saw a transaction's write of one item and missed that of another |
-    | read skew | an operation saw items at moments that were never together |
+    | read skew | an operation saw item states that never existed at the same time |
     | write skew | operations each missed what the next one wrote |
     | future read | an operation saw a write, or followed one, that was invoked after it had completed |
     | stale read | an operation missed a write that had completed before it was invoked |
 
-    A deletion is a write like any other: whoever sees the item absent saw it, who sees an older item missed it.
+    A deletion counts as a write: a read of the absent item saw it, a read of an older version missed it.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Cycles in the graph of dependencies: few and short ones, since a person will read them."""
+"""Cycles in the dependency graph: few and short, since people read them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from atoll.testing.histories.graph import RT, RW, WR, WW, Graph
 
 NAMES = {WW: "ww", WR: "wr", RW: "rw", RT: "rt", WW | RT: "ww", RW | RT: "rw"}
 
-# From the plainest violation to the subtlest: a cycle of one edge of the first kind and any number of the others. Each
-# is looked for only where there is none of those before.
+# From the plainest violation to the subtlest. Each is a cycle with one edge of the first kind and any number of the
+# others, and is searched only if there is none of the earlier ones.
 LEVELS = (
     (WW, WW),
     (WR, WW | WR),
@@ -34,7 +34,7 @@ class Dependency:
 
 
 def cycles(graph: Graph) -> Iterator[list[Dependency]]:
-    """A short cycle, of the plainest kind there is, in every set of operations that depend on each other."""
+    """One short cycle of the plainest kind for each set of mutually dependent operations."""
     for nodes in _components(graph, range(len(graph.edges)), WW | WR | RW | RT):
         for closing, others in LEVELS:
             found = [
@@ -92,7 +92,7 @@ def _components(graph: Graph, nodes: Iterable[int], kinds: int) -> list[list[int
 
 
 def _shortest(graph: Graph, inside: set[int], closing: int, others: int) -> list[Dependency] | None:
-    """The cycle of fewest operations among those that the first `ATTEMPTS` edges of a closing kind are part of."""
+    """The shortest cycle through any of the first `ATTEMPTS` edges of a closing kind."""
     best: list[Dependency] | None = None
     attempts = 0
     for source in inside:
@@ -111,7 +111,7 @@ def _shortest(graph: Graph, inside: set[int], closing: int, others: int) -> list
 def _path(
     graph: Graph, start: int, end: int, inside: set[int], kinds: int, *, shorter_than: float
 ) -> list[tuple[int, int, str]] | None:
-    """Nodes from `start` until before `end`, each with the edge that leaves it. Moments cost nothing to pass."""
+    """The nodes from `start` up to but excluding `end`, each with its outgoing edge. Moments have no cost."""
     came: dict[int, tuple[int, int, str]] = {}
     distance = {start: int(start < graph.operations)}
     queue = deque([start])
@@ -135,7 +135,7 @@ def _path(
 
 
 def _contract(graph: Graph, path: list[tuple[int, int, str]]) -> list[Dependency]:
-    """Without the moments: the edge by which an operation was left says why the next comes later."""
+    """Remove the moments: the edge that leaves an operation gives the reason why the next one is later."""
     real = [step for step in path if step[0] < graph.operations]
     following = [*real[1:], real[0]]
     return [

@@ -1,4 +1,4 @@
-"""Why the operations of a cycle fit no order, and what that is called."""
+"""Explains why the operations of a cycle fit no order, and names the anomaly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atoll.testing.histories.versions import Versions
 
 
 def explain(versions: Versions, cycle: Sequence[Dependency]) -> Anomaly:
-    """Each operation of the cycle has to come before the next, and the last before the first."""
+    """Explain a cycle: each operation must precede the next, and the last must precede the first."""
     names = {dependency.source: f"T{number}" for number, dependency in enumerate(cycle, 1)}
     operations = [versions.operations[dependency.source] for dependency in cycle]
     lines = [f"no order explains these {len(cycle)} operations"]
@@ -58,7 +58,7 @@ def _kind(versions: Versions, cycle: Sequence[Dependency]) -> str:
 
 
 def _never_seen(versions: Versions, dependency: Dependency) -> bool:
-    """Whether the later write is in no state of the item that anybody saw."""
+    """Whether no read saw a state of the item that includes the later write."""
     item = versions.items[dependency.item]
     write = versions.operations[dependency.target].write(dependency.item)
     return write is not None and not item.seen(write.version(dependency.target))

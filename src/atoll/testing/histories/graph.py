@@ -1,14 +1,14 @@
-"""Operations as a graph of what must come before what, after Adya's serialization graph.
+"""The dependency graph of operations, after Adya's serialization graph.
 
     ww  wrote a version of an item -> wrote a later one
     wr  wrote a version -> saw it
     rw  saw a version -> wrote a later one
-    rt  completed -> was invoked afterwards; also marks those of the others that are known because of time
+    rt  completed -> was invoked afterwards; also marks other edges that are known only from times
 
-A history is (strictly) serializable if these have no cycle. Only neighbours are joined, the rest follows, and where
-many come before many they pass through a *moment*, so the graph stays linear in the size of the history: nodes 0..n-1
-are the operations, those from n on are moments (of time, or the end of a segment). An edge that leaves a moment has no
-kind: what counts is how the moment was reached.
+A history is (strictly) serializable if this graph has no cycle. Only neighbours are joined; the other edges follow by
+transitivity. Where many operations precede many, they are joined through a *moment* node, so the graph stays linear in
+the size of the history. Nodes 0..n-1 are operations, nodes from n on are moments (a time, or the end of a segment). An
+edge that leaves a moment has no kind: the edge into the moment has it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Graph:
     def __init__(self, operations: int) -> None:
         self.operations = operations
         self.edges: list[list[tuple[int, int, str]]] = [[] for _ in range(operations)]
-        """By source: target, kind, item."""
+        """The edges of each source node: target, kind, item."""
 
     def moment(self) -> int:
         self.edges.append([])
@@ -69,7 +69,7 @@ def _order_item(graph: Graph, versions: Versions, item: Item) -> None:
 
 
 def _order_segment(graph: Graph, item: Item, segment: Segment, end: int, follower: int | None, last: int) -> None:
-    """`follower` began the next segment; `end` is that of this segment, `last` that of its run."""
+    """`follower` began the next segment. `end` is the end of this segment, `last` the end of its run."""
     at_end = RT if len(item.segments) > 1 else 0
     starting = {item.writers[head] for head in item.segments if head is not None}
     writers = [item.writers[version] for version in segment.chain]
@@ -78,11 +78,11 @@ def _order_segment(graph: Graph, item: Item, segment: Segment, end: int, followe
         if following != end:
             graph.add(reader, following, RW, item.name)
         elif reader == follower:
-            graph.add(reader, last, RW | at_end, item.name)  # it is itself what comes next, before all that comes later
+            graph.add(reader, last, RW | at_end, item.name)  # the reader itself began the next segment
         elif reader not in starting:
             graph.add(reader, end, RW | at_end, item.name)
 
-    for reader in segment.readers.get(None, ()):  # of the absent item
+    for reader in segment.readers.get(None, ()):  # readers of the absent item
         read(reader, writers[0] if writers else end)
     for version, writer, following in zip(segment.chain, writers, [*writers, end][1:], strict=True):
         graph.add(writer, following, WW | (at_end if following == end else 0), item.name)
@@ -92,16 +92,16 @@ def _order_segment(graph: Graph, item: Item, segment: Segment, end: int, followe
 
 
 def _earlier(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
-    """Spans, and those that precede them: some operation in them completed before one in the later was invoked.
+    """Pairs of spans, the first preceding the second: it completed an operation before the second invoked one.
 
-    That is an interval order. What follows from others is left out: of all earlier ones, let `latest` be the one in
-    which something was invoked last; then those that completed anything before that are earlier than `latest` already.
+    This is an interval order. Implied pairs are left out: let `latest` be the preceding span with the last invocation.
+    Every span that completed an operation before that invocation already precedes `latest`.
     """
     if len(spans) == 1:
         return
     ordered = sorted(spans, key=lambda one: one.began)
     starts = [one.began for one in ordered]
-    tops: list[list[Span]] = []  # the two that lasted longest, of ordered[:i + 1]
+    tops: list[list[Span]] = []  # tops[i]: the two spans of ordered[:i + 1] that lasted longest
     for one in ordered:
         tops.append(sorted([*(tops[-1] if tops else ()), one], key=lambda top: top.lasted, reverse=True)[:2])
     for later in ordered:
@@ -127,7 +127,7 @@ def _touching(versions: Versions) -> dict[str, set[int]]:
 
 
 def _order_by_time(graph: Graph, versions: Versions, among: Iterable[int]) -> None:
-    """One moment between each completion and the next invocation."""
+    """Add one moment between each completion and the next invocation."""
     operations = versions.operations
     chosen = list(among)
     invoked = sorted((operations[at].invoked, at) for at in chosen)

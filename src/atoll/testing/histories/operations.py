@@ -1,6 +1,6 @@
-"""The format of a history: what was asked for and answered, by whom, and between which two moments.
+"""The format of a history: the operations of each client, their answers, and their start and end times.
 
-As text, a history is one operation a line, in any order, each an object of JSON with the fields of `Operation`:
+As text, a history has one operation per line, in any order: a JSON object with the fields of `Operation`:
 
     {"name": "UpdateItem", "process": "client 2", "invoked": 17, "completed": 21, "outcome": "ok",
      "reads": [{"item": "x", "chain": ["a", "b"]}], "writes": [{"item": "x", "value": "c", "replaces": false}],
@@ -20,15 +20,15 @@ import orjson
 
 Outcome = Literal["ok", "failed", "unknown"]
 Version = str | int
-"""What an item is after a write: the value written, or the number of the operation that deleted it."""
+"""The state of an item after a write: the value written, or the number of the deleting operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     item: str
     chain: tuple[str, ...]
-    """The values it held, oldest first; none if it was absent. A read of what the operation itself has just written
-    (ReturnValues ALL_NEW) ends with its own value. A condition that held is a read as well."""
+    """The values of the item, oldest first; none if it was absent. A read of the operation's own write (ReturnValues
+    ALL_NEW) ends with its own value. A condition that held is a read, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Write:
     value: str | None
     """None: the item was deleted, if it was there."""
     replaces: bool = False
-    """Whether the item holds nothing but this value afterwards; else the value was appended."""
+    """Whether the write replaced the list by this value; otherwise it appended the value."""
 
     @property
     def starts(self) -> bool:
-        """Whether what was there before is gone."""
+        """Whether the write discards the earlier values."""
         return self.replaces or self.value is None
 
     def version(self, operation: int) -> Version:
@@ -54,13 +54,13 @@ class Operation:
     process: str
     invoked: int
     completed: int | None = None
-    """Both in any unit, on one clock that never goes back. None if the answer never came."""
+    """Both in any unit, on one monotonic clock. None if no answer came."""
     outcome: Outcome = "ok"
     reads: tuple[Read, ...] = ()
     writes: tuple[Write, ...] = ()
-    """At most one read and one write of an item; the read sees what was there before the write (or after: ALL_NEW)."""
+    """At most one read and one write per item. The read sees the state before the write (or after it: ALL_NEW)."""
     atomic: bool = True
-    """Whether everything has to happen at one moment, or each item by itself (BatchWriteItem)."""
+    """Whether the whole operation is atomic, or only each item by itself (BatchWriteItem)."""
 
     @property
     def items(self) -> list[str]:
@@ -74,7 +74,7 @@ class Operation:
 
 
 def parts(operation: Operation) -> list[Operation]:
-    """The operations, each atomic, that it consists of."""
+    """The atomic operations that this operation consists of."""
     if operation.atomic:
         return [operation]
     return [
@@ -93,7 +93,7 @@ def dump(history: Iterable[Operation]) -> bytes:
 
 
 def load(text: bytes) -> Iterator[Operation]:
-    """Values come again and again in what was read, so each is kept once."""
+    """Load a history. Reads repeat the same values often, so each value is kept once."""
     for line in text.splitlines():
         fields = orjson.loads(line)
         fields["reads"] = tuple(Read(intern(r["item"]), tuple(map(intern, r["chain"]))) for r in fields["reads"])

@@ -1,8 +1,8 @@
-"""The states of an item, and in which order they came.
+"""The states of an item, and their order.
 
-A version of an item is named by the value that made it, a deletion by its operation, the first one (the absent item) by
-None. A replacement, a deletion or the beginning of a list in an item that was deleted starts a *segment*: its own
-version and those of the appends up to the next. Segments that are known to follow one another at once are a *run*.
+A version of an item is named by the value that its write added, a deletion by its operation, and the initial absent
+item by None. A replacement, a deletion, or the first write to a deleted item starts a *segment*: its own version and
+those of the appends up to the next segment. A *run* is a sequence of segments known to follow each other directly.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ class Segment:
     witness: int = -1
     """An operation that saw the whole chain."""
     readers: dict[Version | None, list[int]] = field(default_factory=dict)
-    """By the version that they saw."""
+    """Readers by the version that they saw."""
 
 
 @dataclass(slots=True)
 class Item:
     name: str
     deleted: bool = False
-    """Whether anybody tried to delete it. Only if so may it be absent at more than one time."""
+    """Whether any operation tried to delete the item. Only then can it be absent more than once."""
     deletions: list[int] = field(default_factory=list)
-    """The operations that may have deleted it; not those that failed, or saw that it was absent already."""
+    """The operations that may have deleted the item, without those that failed or found it absent."""
     writers: dict[Version, int] = field(default_factory=dict)
     segments: dict[Version | None, Segment] = field(default_factory=lambda: {None: Segment()})
-    """By their first version."""
+    """Segments by their first version."""
     following: dict[Version | None, Version] = field(default_factory=dict)
-    """From a segment to the one that is known to follow it at once."""
+    """From a segment to the one known to follow it directly."""
     placed: set[Version] = field(default_factory=set)
     undecided: list[int] = field(default_factory=list)
-    """Who saw the item absent, as long as it is not known when."""
+    """Operations that saw the item absent, while it is unknown which absence they saw."""
 
     def seen(self, version: Version) -> bool:
-        """Whether a state with this version was seen by anybody; of writes that tell of themselves, by themselves."""
+        """Whether any operation saw this version, including a write that returned its own result."""
         return version in self.placed if isinstance(version, str) else bool(self.segments[version].readers)
 
 
@@ -53,12 +53,12 @@ class Span:
 
     heads: list[Version | None]
     began: float = inf
-    """When the first operation in it had completed."""
+    """The earliest completion of an operation in it."""
     lasted: float = -inf
-    """When the last one was invoked."""
+    """The latest invocation of an operation in it."""
 
     def precedes(self, other: Span) -> bool:
-        """Whether something in it completed before something in the other was invoked."""
+        """Whether an operation in it completed before one in the other was invoked."""
         return self.began < other.lasted
 
     def contradicts(self, other: Span) -> bool:
@@ -69,7 +69,7 @@ class Span:
 
 
 def span(operations: Sequence[Operation], inside: Iterable[int], *heads: Version | None) -> Span:
-    """Of some operations."""
+    """The span of these operations."""
     found = Span([*heads])
     for at in inside:
         operation = operations[at]
@@ -90,7 +90,7 @@ def segment_span(operations: Sequence[Operation], item: Item, head: Version | No
 
 
 def runs(operations: Sequence[Operation], item: Item) -> list[list[Span]]:
-    """The segments, those together that follow one another."""
+    """The runs: segments grouped by direct succession."""
     found = []
     followers = {*item.following.values()}
     for start in item.segments:

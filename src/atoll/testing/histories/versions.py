@@ -1,7 +1,7 @@
-"""What each item was, and in which order, as far as reads tell it.
+"""The versions of each item and their order, according to reads.
 
-Within a segment every read shows all versions before the one it saw, so the longest list is the order, and every other
-must be the beginning of it.
+Within a segment, every read shows all earlier versions. So the longest list is the order, and every other list must be
+a prefix of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from atoll.testing.histories.segments import Chain, Item, Segment
 
 
 class Versions:
-    """`operations` are atomic. `happened` are those that count: answered ones, and unanswered ones seen to be done."""
+    """`operations` are atomic. `happened` are the answered ones, and unanswered ones whose writes were seen."""
 
     def __init__(self, operations: list[Operation]) -> None:
         self.operations = operations
@@ -28,7 +28,7 @@ class Versions:
                 self._declare(at, operation, write)
         self._unread = [at for at, operation in enumerate(operations) if operation.outcome != "unknown"]
         self._doubtful: dict[str, Item] = {}
-        """Items of which more is known since it was last asked when they were absent."""
+        """Items with new knowledge since their absences were last decided."""
         while self._unread or self._doubtful:
             if self._unread:
                 self._learn(self._unread.pop())
@@ -36,7 +36,7 @@ class Versions:
                 self._decide(self._doubtful.popitem()[1])
         for item in self.items.values():
             if len(item.segments) > 1:
-                # Whatever was seen of any segment came all before or all after such a write, or would show it.
+                # The reads of a segment all precede such a write or all follow it; otherwise they would show it.
                 for value in self.unseen(item):
                     item.segments[value] = Segment((value,), item.writers[value])
 
@@ -51,7 +51,7 @@ class Versions:
                 item.deletions.append(at)
 
     def unseen(self, item: Item) -> list[str]:
-        """The values that were written, but are in no state that anybody saw."""
+        """The written values that no read saw."""
         return [
             version
             for version, at in item.writers.items()
@@ -86,7 +86,7 @@ class Versions:
                 item.undecided.append(at)
 
     def _observe(self, at: int, item: Item, chain: Chain) -> bool:
-        """Whether what was seen fits what else is known; if it tells more, it is known from now on."""
+        """Whether a read fits the known order. If so, add its new versions to it."""
         head = self._head(item, chain)
         segment = item.segments.get(head) or Segment()
         known = len(segment.chain)
@@ -111,7 +111,7 @@ class Versions:
         return chain[0] if chain and (item.deleted or self._starts(item, chain[0])) else None
 
     def _saw(self, at: int, item: Item, head: Version | None, version: Version | None) -> None:
-        """A version of a segment, and perhaps began the next segment upon it."""
+        """Record that an operation saw a version of a segment, and whether it began the next segment on it."""
         item.segments[head].readers.setdefault(version, []).append(at)
         write = self.operations[at].write(item.name)
         if write is None or not self._lasts(at) or (made := write.version(at)) not in item.segments or made == head:
@@ -122,7 +122,7 @@ class Versions:
             self._report(self._lost(writers), item, made, text, *writers)
 
     def _decide(self, item: Item) -> None:
-        """For those who saw the item absent: which absence was it?"""
+        """Decide which absence each undecided operation saw, where only one is possible."""
         if not item.undecided:
             return
         absences = Absences(self.operations, item, self.unseen(item))
@@ -137,7 +137,7 @@ class Versions:
                 text = "was absent after an operation that failed to delete it"
                 self._report("aborted read", item, earlier[-1], text, at, earlier[-1])
                 continue
-            # What cannot be is told by a cycle: what was missed since the last deletion came before.
+            # If no absence is possible, assume the last one: a cycle will report the writes that this operation missed.
             known = [None, *(deletion for deletion in earlier if deletion in item.segments)]
             absence = possible[0] if possible else known[-1]
             if isinstance(absence, int):
@@ -146,7 +146,7 @@ class Versions:
             self._doubtful[item.name] = item
 
     def _deletions_before(self, at: int, item: Item) -> list[int]:
-        """All that were tried and may have been under way then, as they were invoked."""
+        """All attempted deletions invoked before the operation completed, in the order of their invocation."""
         until = self.operations[at].completed
         tried = [version for version in item.writers if isinstance(version, int) and version != at]
         earlier = [d for d in tried if until is None or self.operations[d].invoked <= until]
@@ -181,7 +181,7 @@ class Versions:
         return write is not None and write.starts
 
     def _report_diverged(self, at: int, item: Item, chain: Chain, segment: Segment) -> None:
-        """Both cannot be: one of two values took the other's place."""
+        """Report two reads that contradict each other: two values in the same place."""
         place = next(i for i, pair in enumerate(zip(chain, segment.chain, strict=False)) if pair[0] != pair[1])
         if not self._may_be_seen(at, item, chain[place]):
             return
@@ -196,12 +196,12 @@ class Versions:
         )
 
     def _lost(self, writers: Iterable[int]) -> str:
-        """What it is called that one of two took the other's place."""
+        """The anomaly's name if one of two writes took the other's place."""
         unanswered = any(self.operations[writer].outcome == "unknown" for writer in writers)
         return "dirty read" if unanswered else "lost update"
 
     def _report(self, kind: str, item: Item, version: Version, text: str, *operations: int) -> bool:
-        """Once for each version, since everybody who comes later sees it too."""
+        """Report once per version, since all later reads see the same fault."""
         if (item.name, version) not in self._told:
             self._told.add((item.name, version))
             what = f"{item.name} {text} ({version})" if isinstance(version, str) else f"{item.name} {text}"
@@ -211,7 +211,7 @@ class Versions:
 
 
 def accesses(operation: Operation) -> Iterator[tuple[str, Chain | None, Write | None]]:
-    """For each item what it held before, if that was seen, and what was written, if anything was."""
+    """For each item, the state before the operation, if seen, and the write, if any."""
     failed = operation.outcome == "failed"
     for read in operation.reads:
         write = None if failed else operation.write(read.item)
