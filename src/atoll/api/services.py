@@ -1,8 +1,8 @@
-"""Every operation of every service, a row each.
+"""A table of all operations of all services, one row each.
 
 A row has the operation's service, its name, the function that runs it, the resources that a request touches and, for
-REST services, its place in HTTP. The service has the protocols, the name of botocore's model (the shape of a request
-is the model's input of the operation) and what its requests are signed for.
+REST services, its place in HTTP. A service has its protocols, the name of its botocore model (which has the shapes of
+the requests) and its signing name.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVE
 
 @dataclass(frozen=True)
 class Http:
-    """An operation's place in HTTP. Members that are nowhere else are in the body, or in the query if there is none."""
+    """An operation's place in HTTP. All other members are in the body, or in the query if there is no body."""
 
     method: str
     path: str
@@ -102,7 +102,7 @@ class Http:
 
 
 class Operation:
-    """A row. The check of its requests is compiled at its first use."""
+    """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
         "check", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
@@ -147,7 +147,7 @@ class Operation:
 
         def check(body: Body) -> None:
             try:
-                # A payload's bytes have no shape.
+                # A raw payload has no shape to check.
                 validate(body if payload is None else {name: body[name] for name in body if name != payload})
             except ApiError as error:
                 raise ApiError(error.code, error.message, status=error.status, prefix="") from None
@@ -156,7 +156,7 @@ class Operation:
 
 
 def _unchecked(body: Body) -> None:
-    """Of operations that check their requests themselves."""
+    """The validator of operations that check their requests themselves."""
 
 
 _MAPPINGS, _MAPPING = "event-source-mappings", "event-source-mappings/{UUID}"
