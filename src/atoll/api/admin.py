@@ -42,7 +42,7 @@ class Server(Protocol):
 
     clock: Clock
     front_clock: Clock
-    """The clock that signatures are checked by."""
+    """The clock for checking signatures."""
 
     def region(self, name: str = "") -> Region:
         """The region of this name; without a name the default region."""

@@ -24,7 +24,7 @@ class Caller(NamedTuple):
     """The identity behind a request."""
 
     access_key: str | None
-    """None where the request is not signed."""
+    """None if the request is not signed."""
     account: str
     admin: bool
 

@@ -40,7 +40,7 @@ class _Wanted:
     """One table's part of a BatchGetItem."""
 
     given: str
-    """The name or ARN under which the request has it, and the answer too."""
+    """The table's name or ARN as in the request, and so in the answer."""
     name: str
     options: Body
     projection: Projection | None

@@ -44,7 +44,7 @@ Function = Callable[[Any, Body], Awaitable[Any]]
 REGION: Final = "region"
 TRIGGERS: Final = "triggers"
 SERVER: Final = "server"
-"""What an operation's function is given: the region of the request, its triggers, or the whole server."""
+"""The first argument of an operation's function: the request's region, its triggers, or the whole server."""
 
 
 class Protocol(Enum):
@@ -66,11 +66,11 @@ class Service:
     target: str = ""
     """The first half of X-Amz-Target, of services that speak JSON."""
     prefix: str = ""
-    """What the paths of a REST service begin with."""
+    """The path prefix of a REST service."""
     bare_codes: bool = False
     """Whether the codes of shape errors have no prefix."""
     internal: Callable[[], ApiError] = errors.internal
-    """The answer to a failure on our side."""
+    """The answer to an internal failure."""
 
 
 JSON = (Protocol.JSON_1_0, Protocol.JSON_1_1)
@@ -128,7 +128,7 @@ class Operation:
         self.enveloped = enveloped
         """Whether its validation errors changed their form in 2026 (`--error-style 2026`). Those of reads did not."""
         self.check: Callable[[Body], None] = self._first_check
-        """Raises what is wrong with the shape of a request."""
+        """Raises if a request does not have the operation's shape."""
 
     def __repr__(self) -> str:
         return f"{self.service.name}.{self.name}"

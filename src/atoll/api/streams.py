@@ -200,7 +200,7 @@ class Iterator:
     position: int
     issued_ms: int
     reader: int
-    """One for each call of GetShardIterator; the iterators that GetRecords gives keep it."""
+    """A number per call of GetShardIterator; the iterators from GetRecords keep it."""
 
     def token(self) -> str:
         state = _ITERATOR.pack(self.log_space, self.shard, self.position, self.issued_ms, self.reader)

@@ -17,7 +17,7 @@ class Bucket(NamedTuple):
     units: float
     """Below zero: a debt."""
     at_ms: int
-    """When it held them."""
+    """The time at which the bucket held these units."""
 
 
 def refilled(bucket: Bucket | None, rate: float, now_ms: int) -> Bucket:

@@ -48,18 +48,18 @@ class Measured:
     index: str | None
     operation: str
     calls: int
-    """All of them, refused ones too."""
+    """All calls, including refused ones."""
     read_units: float
     write_units: float
     items: int
-    """Those that were returned."""
+    """Returned items."""
     throttled: int
-    """Requests that were refused for want of throughput."""
+    """Throttled requests."""
     failed_conditions: int
     user_errors: int
     system_errors: int
     latency_ms: float
-    """The sum, of calls that were not refused."""
+    """The total duration of successful calls."""
 
 
 class Meter:
@@ -67,8 +67,8 @@ class Meter:
         self.now_ns = now_ns
         """A clock that never goes back."""
         self.current: Tally | None = None
-        """The table's tally of the operation that is about to return: it saves `succeeded` from looking for it. Set it
-        after the last `await` only; the caller of the operation takes it in the same step of the event loop."""
+        """The tally of the operation that is about to return, so that `succeeded` need not look it up. Set it only
+        after the operation's last `await`; its caller takes it in the same turn of the event loop."""
         self._most = most
         self._tallies: dict[Key, Tally] = {}
 

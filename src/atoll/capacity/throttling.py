@@ -18,11 +18,11 @@ from atoll.errors import capacity as texts
 KINDS: tuple[Kind, ...] = ("Read", "Write")
 
 Part = TypeVar("Part", bound=Index | None)
-"""What has buckets: None is the table itself."""
+"""A table (None) or one of its global indexes; each has its own buckets."""
 
 
 Levels = Callable[[int, float], float]
-"""How many units the bucket with this number has, which is refilled at some units a second."""
+"""Returns a bucket's units, given its number and its refill rate in units a second."""
 
 
 def exhausted(

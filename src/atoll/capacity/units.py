@@ -17,7 +17,7 @@ from atoll.database.schema import Index, Table
 from atoll.database.writes import Check, Outcome, Write
 
 MODES = ("TOTAL", "INDEXES")
-"""The values of ReturnConsumedCapacity that ask for it."""
+"""The values of ReturnConsumedCapacity that request an answer."""
 
 Kind = Literal["Read", "Write"]
 
@@ -53,7 +53,7 @@ class Consumed:
     of: Table
     kind: Kind
     table_name: str
-    """As the answer names the table."""
+    """The table's name or ARN as in the answer."""
     table: float = 0.0
     local: dict[str, float] = field(default_factory=dict)
     global_: dict[str, float] = field(default_factory=dict)

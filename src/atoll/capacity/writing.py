@@ -32,7 +32,7 @@ class _Admission:
         self._region = region
         self._levels = levels
         self.consumed: dict[str, Consumed] = {}
-        """By table, for batches: what was written and not been charged for."""
+        """In batches: the uncharged units of applied writes, by table."""
 
     def decide(self, write: Write, old: Row | None) -> Decision:
         """The write's own decision, if the write is admitted; otherwise raises."""

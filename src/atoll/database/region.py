@@ -60,7 +60,7 @@ class Region:
     catalog: Catalog = field(default_factory=Catalog)
     readers: Readers = field(default_factory=Readers)
     buckets: Buckets | None = None
-    """None throttles nothing."""
+    """None disables throttling."""
     meter: Meter = field(default_factory=Meter)
     versions: HybridClock = field(init=False)
 

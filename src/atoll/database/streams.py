@@ -34,7 +34,7 @@ from atoll.errors import streams as texts
 from atoll.storage.engine import Snapshot, Transaction
 
 EXPIRED_BY_SERVICE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-"""Who deleted an item whose time to live was over."""
+"""The user identity in records of TTL deletions."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Put:
     image: Image
     condition: Condition | None = None
     show_item: bool = False
-    """Whether a failed condition tells the item."""
+    """Whether a failed condition returns the item."""
     cause: int = fmt.USER
     version: ClassVar[None] = None
 
@@ -220,7 +220,7 @@ class Refused(Cancelled):
 
 
 Decide = Callable[[Write, Row | None], Decision]
-"""Lets the write decide, or refuses in its place."""
+"""Calls the write's `decide`, or raises to refuse the write."""
 
 
 class Admission(Protocol):

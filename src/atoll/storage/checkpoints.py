@@ -34,7 +34,7 @@ class Checkpoints:
         self._pages = 0
         self._running = False
         self.rest_due = False
-        """Whether `give_rest` should come before the next batch."""
+        """Whether the engine should call `give_rest` before the next batch."""
 
     def note(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         """WAL hook of the writing connection: the WAL now has this many pages."""

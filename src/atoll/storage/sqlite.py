@@ -121,7 +121,7 @@ class SQLiteEngine:
         self._queue: list[_Pending] = []
         self._busy = False
         self._company = 0
-        """How many functions were there when the last batch was answered, with those in it."""
+        """Functions in the last batch plus those queued when it was answered: the next commit waits for as many."""
         self._closed = False
         self._broken: Corrupt | None = None
         self._drained: asyncio.Future[None] | None = None

@@ -24,7 +24,7 @@ Body = dict[str, Any]
 Answer = dict[str, Any]
 
 Result = tuple[Keyed, bytes] | errors.ApiError
-"""A statement with the key of its row, or what is wrong with it."""
+"""A statement with the key of its row, or its error."""
 
 
 async def batch_execute_statement(region: Region, body: Body) -> Answer:

@@ -33,7 +33,7 @@ class Keyed:
     table: Table
     key: Item
     rest: Terms
-    """What the condition demands beside the key."""
+    """The condition's terms besides the key."""
 
     def row_key(self) -> bytes:
         """The row key; raises if a value is invalid as a key."""
