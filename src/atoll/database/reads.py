@@ -41,7 +41,7 @@ class Page:
     size: int
     """Bytes examined."""
     last: Row | Entry | None
-    """Where to go on, if the page ended before the range."""
+    """The last row read, if the page ended before the range; the next page starts after it."""
     fetched_sizes: list[int]
     """Sizes of the items that had to be fetched from the table, for attributes a local index does not project."""
 

@@ -47,11 +47,11 @@ class Position(NamedTuple):
 class Selected:
     target: Target
     columns: tuple[Column, ...] | None
-    """What to show of the rows; None: all that they have."""
+    """The columns of the answer; None means all attributes."""
     page: Page = field(default_factory=lambda: Page([], 0, 0, None, []))
     """Of all ranges together."""
     position: Position | None = None
-    """Where to go on."""
+    """The position for the next page; None at the end."""
 
 
 def select(
