@@ -1,8 +1,8 @@
 """Wires one node: regions with their engines, the server, the loop of the background steps.
 
-The only module, beside tests and the command line, that names a concrete engine or starts a loop. A region is opened
-at the start if it has a store, `DIR/<region>/atoll.db`, or when the first request for it comes: a request's region is
-the one its signature is for.
+Besides tests and the command line, only this module names a concrete engine or starts a loop. A node opens a region at
+the start if it has a store, `DIR/<region>/atoll.db`, or else at the first request for it. A request's region is the one
+in its signature.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
 
-# What is shaped like a Region's name, and the two that are usual with DynamoDB Local. Each is a directory.
+# Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
-# How long the background steps may not look for work that another process of this node has left.
+# Longest time between two looks for background work that another process of this node has left.
 LOOK_AGAIN_MS = 1_000
 RETRY_MS = 5_000
 
@@ -57,15 +57,15 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 8000
     data: Path | None = Path("data")
-    """None keeps everything in memory."""
+    """The data directory; None keeps everything in memory."""
     region: str = "us-east-1"
     workers: int = 1
     auth: str = "none"
     clock: str = "system"
-    """system, or manual: it begins at the real time and moves only when it is told to."""
+    """system, or manual: starts at the real time and moves only on request."""
     durability: str = "full"
     tls: SSLContext | None = None
-    """With the server's certificate: it serves HTTPS."""
+    """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -83,10 +83,10 @@ class Config:
 
 
 Step = Callable[[Transaction, Region, Stamp], int | None]
-"""Does a bounded amount of background work; returns when there is more (milliseconds since 1970), None if never."""
+"""Does a bounded amount of background work; returns the time of its next run in ms since 1970, None if never."""
 
 
-# A step may leave work to those behind it.
+# A step may leave work to later steps in this order.
 STEPS: tuple[Step, ...] = (
     deletion.finish_deletions,
     backfill.change_indexes,
@@ -101,13 +101,13 @@ STEPS: tuple[Step, ...] = (
 
 
 class Node:
-    """One process. `start`, then `stop`; both on the same event loop."""
+    """One process of the server. Call `start`, then `stop`, on the same event loop."""
 
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config = config
         system = SystemClock()
         self.clock: Clock = clock or (ManualClock(system.now_ms()) if config.clock == "manual" else system)
-        # Clients sign by the real time, whatever a manual clock says.
+        # Clients sign with the real time, even if the server has a manual clock.
         self.front_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
         self.regions: dict[str, Region] = {}
         self.triggers: dict[str, Triggers] = {}
@@ -147,17 +147,17 @@ class Node:
         self.server = Server(gateway.answer)
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
-        # Last, so that a server that cannot serve makes no store. Who has connected by now waits until they are open.
+        # Last, so that a server that cannot listen creates no store. Early connections wait until the stores are open.
         for name in {config.region, *self._stored_regions()}:
             self.region(name)
         if (
             config.functions.functions and await self.region().engine.lease()
-        ):  # one of several processes says what is wrong
+        ):  # only one of several processes reports it
             self.triggers[config.region].functions.load()
 
     def _stored_regions(self) -> list[str]:
-        """Those that have a store already: their background steps go on, asked for or not. Directories whose names are
-        no regions' are somebody's copies."""
+        """Regions that already have a store; their background steps run even without requests. Ignores directories
+        without a region's name, such as copies."""
         data = self.config.data
         if data is None or not data.is_dir():
             return []
@@ -165,12 +165,12 @@ class Node:
         return [name for name in names if REGION_NAME.fullmatch(name)]
 
     async def stop(self) -> None:
-        """Answer what has arrived, finish the steps that run, close the stores."""
+        """Answer all received requests, finish running steps, close the stores."""
         self._stopping = True
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
-            # The last requests may have been for regions that were not open yet.
+            # The last requests may have opened more regions.
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
@@ -179,8 +179,8 @@ class Node:
             await region.engine.close()
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
-        """Move the manual clock. On its way it stops whenever a step is due, and lets it run: 25 hours rotate a
-        stream's shards six times and not once."""
+        """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
+        stream's shards six times, not once."""
         assert isinstance(self.clock, ManualClock)
         async with self._moving:
             now_ms = until(self.clock.now_ms())
@@ -197,8 +197,8 @@ class Node:
             await self.settle()
 
     async def settle(self) -> int | None:
-        """Run what is due; returns when the next step will be. What should have been done before, and was not when it
-        could be, is none."""
+        """Run the steps that are due; return the time of the next one. Overdue work that could not run does not
+        count."""
         wakes = [await run_due(region) for region in list(self.regions.values()) if await region.engine.lease()]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
@@ -230,7 +230,7 @@ class Node:
         return self.triggers[self.region(region).name]
 
     def _environment(self, region: Region) -> dict[str, str]:
-        """What functions need to find this server."""
+        """The environment variables by which functions find this server."""
         scheme = "http" if self.config.tls is None else "https"
         found = {"AWS_ENDPOINT_URL": f"{scheme}://{region.endpoint}"}
         if self.config.auth == "none":
@@ -252,7 +252,7 @@ class Node:
         return SharedBuckets(config.data / region / BUCKETS_FILE, self.clock)
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
-        """Run the steps whenever one is due; in the one process that holds the region's lease."""
+        """Run steps whenever one is due, only in the process that holds the region's lease."""
         while not self._stopping:
             woken.clear()
             wait_ms = LOOK_AGAIN_MS
@@ -269,8 +269,8 @@ class Node:
 
 
 async def run_due(region: Region) -> int | None:
-    """Run every step until none is due; returns when the next one will be. A step that fails does not keep the others
-    from their work; what failed is raised at the end."""
+    """Run every step until none is due; return the time of the next one. If a step fails, the others still run, and the
+    error is raised at the end."""
     wakes, failures = [], []
     for step in STEPS:
         try:

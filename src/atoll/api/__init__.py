@@ -1,1 +1,1 @@
-"""What AWS calls operations: a target is mapped to a request shape and a function."""
+"""The AWS operations: each target maps to a request shape and a function."""

@@ -1,4 +1,4 @@
-"""DescribeLimits, DescribeEndpoints: what a client asks about the service itself."""
+"""DescribeLimits and DescribeEndpoints: requests about the service itself."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ async def describe_limits(region: Region, body: Body) -> Body:
 
 
 async def describe_endpoints(region: Region, body: Body) -> Body:
-    """A client that discovers endpoints goes where this points: to us, by the address this node is known by."""
+    """Return this node's public address, so that clients with endpoint discovery stay on this server."""
     return {"Endpoints": [{"Address": region.endpoint, "CachePeriodInMinutes": 1440}]}

@@ -1,14 +1,13 @@
-"""The administration of a server, which the service does not have: its clock, and the life of its streams.
+"""Administration of a server, an addition to the service's API: move the clock, and rotate, split or trim streams.
 
     GET  /_atoll/clock
     POST /_atoll/clock            {"advance": "25h"}, {"set": "2026-01-02T03:04:05Z"} or {"skew": "20m"}
-    POST /_atoll/streams/rotate   {"stream": a table's name or a stream's ARN, "region": where a table is}
+    POST /_atoll/streams/rotate   {"stream": a table's name or a stream's ARN, "region": the table's region}
     POST /_atoll/streams/split    the same
     POST /_atoll/streams/trim     the same
 
-A clock that is moved comes by every moment at which something is due, and the steps that are due then have run when
-the call is answered. Signatures are checked by the real time, since clients sign by it; `skew` is how far that check
-is off.
+Moving the clock stops at every due time and runs the work due then; the answer comes after that work. Clients sign with
+the real time, so signatures are checked against the real time, shifted by `skew`.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ _LATEST_MS = 253_402_300_799_999
 
 
 class Server(Protocol):
-    """What is administered."""
+    """The server, as far as the administration uses it."""
 
     clock: Clock
     front_clock: Clock
-    """The clock that signatures are checked by."""
+    """The clock for checking signatures."""
 
     def region(self, name: str = "") -> Region:
-        """The default region, if no name is given."""
+        """The region of this name; without a name the default region."""
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
-        """Let time pass, with all that happens in it; `until` says, given the time it is, which it will be."""
+        """Move the clock to `until(now)`, running all work that becomes due on the way."""
 
     async def settle(self) -> int | None:
-        """Do what is due now."""
+        """Run the work that is due now."""
 
 
 Action = Callable[[Server, Body], Coroutine[Any, Any, Body]]
@@ -126,7 +125,7 @@ def _stream(server: Server, body: Body) -> tuple[Region, str]:
 
 
 def duration_ms(value: object) -> int:
-    """A number of seconds, or text as in 25h, 1h30m, -20m, 90s, 500ms, 7d."""
+    """Parse a number of seconds, or text such as 25h, 1h30m, -20m, 90s, 500ms, 7d."""
     ms = math.inf
     if isinstance(value, int | float) and not isinstance(value, bool):
         ms = value * 1000
@@ -139,7 +138,7 @@ def duration_ms(value: object) -> int:
 
 
 def time_ms(value: object) -> int:
-    """Seconds since 1970, or an ISO 8601 date and time, in UTC unless it says otherwise."""
+    """Parse seconds since 1970, or an ISO 8601 date and time, UTC unless it has an offset."""
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)

@@ -1,4 +1,4 @@
-"""What a request asks for, beside its key and item: expressions, and what the answer is to tell."""
+"""Bind a request's expressions to its names and values, and read its options for the answer."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _NO_LEGACY: dict[str, Any] = {}
 
 
 class Parameters:
-    """The members of an operation's requests that say something about items: expressions, and what they replaced.
-    Both in the order of the service's texts."""
+    """The expression members of an operation's request, and the legacy members that they replaced. Both are in the
+    order in which the service's error texts name them."""
 
     def __init__(self, expressions: tuple[str, ...], legacy: tuple[str, ...] = ()) -> None:
         self.expressions = expressions
@@ -65,10 +65,12 @@ SCAN = Parameters(
 
 
 class Requested:
-    """The expressions of one request, bound to its names and values. Which parameters go together is checked at once;
-    names, values and expressions are when the first expression is asked for, so that an operation can look at its key
-    or item before, as the service does. Ask for all that the operation knows, in the service's order, then `finish`,
-    which refuses names and values that nothing used."""
+    """The expressions of one request, bound to its names and values.
+
+    The constructor checks that the parameters go together. Names, values and expressions are validated on first use, so
+    operations can check keys first, as DynamoDB does. An operation reads its expressions in the service's order, then
+    calls `finish`, which refuses unused names and values.
+    """
 
     _legacy: dict[str, Any]
     __slots__ = ("_body", "_bound", "_legacy", "_takes_values", "capacity", "collection_metrics")
@@ -93,13 +95,13 @@ class Requested:
 
     @property
     def table(self) -> str:
-        """The table as the request names it, which is how ConsumedCapacity names it too."""
+        """The table's name or ARN as in the request; ConsumedCapacity shows the same."""
         name: str = self._body["TableName"]
         return name
 
     @property
     def values_size(self) -> int:
-        """Of the values, when the expressions have been asked for."""
+        """Size of the values in bytes, valid after the expressions were read."""
         return 0 if self._bound is None else self._bound.values_size
 
     def condition(self, member: str = "ConditionExpression") -> Condition | None:

@@ -1,8 +1,8 @@
-"""The one pipeline of all operations: check the shape, authorize, run, meter, map what fails.
+"""The one pipeline of all operations: check the shape, authorize, run, meter, map errors.
 
-The gateway says who calls and when; the desk passes both to `authorize`. An `ApiError` is the caller's answer. A full
-store, a transaction that lost too often and an unexpected error are logged, and the caller gets the service's internal
-error, which SDKs retry.
+The gateway passes the caller and the time; the desk hands both to `authorize`. An `ApiError` goes to the caller as it
+is. The pipeline logs a full store, a transaction with too many conflicts and any unexpected error, and answers with the
+service's internal error, which SDKs retry.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class Caller(NamedTuple):
-    """Who makes a request."""
+    """The identity behind a request."""
 
     access_key: str | None
-    """None where the request is not signed."""
+    """None if the request is not signed."""
     account: str
     admin: bool
 
@@ -35,8 +35,8 @@ since 1970."""
 
 
 class Desk:
-    """`subjects` give what an operation's function gets (`services.REGION`, ...) by the name of the request's region,
-    which is empty for the default one. Without `authorize` everybody may do everything."""
+    """Runs operations. `subjects` return the first argument of an operation's function (`services.REGION`, ...) for the
+    name of the request's region, empty for the default one. Without `authorize` every request is allowed."""
 
     def __init__(self, subjects: Mapping[str, Callable[[str], Any]], authorize: Authorize | None = None) -> None:
         self._subjects = subjects
@@ -87,5 +87,5 @@ _NONE = frozenset([""])
 
 
 def _tables(operation: Operation, body: Body) -> Set[str]:
-    """The tables on which a request counts; an empty name if it has none."""
+    """The tables on which the meter counts a request; an empty name if it has none."""
     return {table_of(resource) for resource in operation.touches(body)} or _NONE

@@ -1,7 +1,7 @@
-"""What capacity a table or index may ask for: provisioned units, on-demand maxima, warm throughput.
+"""Checks of requested capacity: provisioned units, on-demand maxima, warm throughput.
 
-Pure checks, for the definition of a table and for its changes. `body` is a request or the part of it that speaks of
-one index: their members have the same names.
+Pure checks, for CreateTable and UpdateTable. `body` is a request or its part about one index: their members have the
+same names.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def check_maxima(mode: str, body: Body) -> None:
 
 
 def check_warm(body: Body, of: str, current: WarmThroughput | None) -> None:
-    """What has been warmed stays warm: the values can only grow."""
+    """Warm throughput can only grow."""
     given, floor = body.get("WarmThroughput") or {}, current or WarmThroughput(1, 1)
     for member, units in (("ReadUnitsPerSecond", floor.read), ("WriteUnitsPerSecond", floor.write)):
         if given.get(member) is not None and given[member] < units:
@@ -73,7 +73,7 @@ def check_new_units(current: Throughput, given: Body, of: str, now_ms: int) -> N
 
 
 def _check_decrease(current: Throughput, now_ms: int) -> None:
-    """Four decreases at any time of a UTC day; after them each needs an hour without one."""
+    """Four decreases are allowed at any time of a UTC day; each further one needs an hour without a decrease."""
     today = [ms for ms in current.decreases_ms if ms // DAY_MS == now_ms // DAY_MS]
     if len(today) >= limits.THROUGHPUT_DECREASES:
         next_ms = today[-1] + limits.THROUGHPUT_DECREASE_INTERVAL_MS

@@ -1,5 +1,4 @@
-"""From the members of CreateTable and UpdateTable to the dataclasses of `schema`. Nothing is checked here:
-`table_rules` has done it."""
+"""Convert members of CreateTable and UpdateTable to the dataclasses of `schema`. `table_rules` has checked them."""
 
 from __future__ import annotations
 
@@ -94,7 +93,7 @@ def _maximum(units: int | None) -> int | None:
 
 
 def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput | None:
-    """What is warmed in one respect stays as it is in the other."""
+    """New warm throughput; the read or write value that the request omits stays as it is."""
     given = entry.get("WarmThroughput")
     if given is None:
         return None
@@ -103,7 +102,7 @@ def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput | None:
 
 
 def settings(body: Body, region: Region, now_ms: int) -> dict[str, Any]:
-    """The members of a new Table beside its keys and indexes."""
+    """The fields of a new Table besides its keys and indexes."""
     mode = body.get("BillingMode") or PROVISIONED
     provisioned = body.get("ProvisionedThroughput")
     throughput = _throughput(provisioned) if provisioned and mode == PROVISIONED else Throughput(0, 0)
@@ -121,7 +120,7 @@ def settings(body: Body, region: Region, now_ms: int) -> dict[str, Any]:
 
 
 def encryption(body: Body, region: Region) -> Encryption | None:
-    """With Enabled a KMS key is used, the service's managed one unless the request names one of its own."""
+    """Enabled selects a KMS key: the one that the request names, or else the service's managed key."""
     given = body.get("SSESpecification")
     if given is None or not given.get("Enabled"):
         return None
@@ -132,7 +131,7 @@ def encryption(body: Body, region: Region) -> Encryption | None:
 
 
 def with_settings(table: Table, body: Body, region: Region, now_ms: int) -> Table:
-    """Table class, deletion protection, encryption, maxima and warm throughput, where the request has them."""
+    """The table with the request's class, deletion protection, encryption, maxima and warm throughput."""
     if "DeletionProtectionEnabled" in body:
         table = replace(table, deletion_protection=body["DeletionProtectionEnabled"])
     if "TableClass" in body and body["TableClass"] != (table.table_class or "STANDARD"):
@@ -147,7 +146,7 @@ def with_settings(table: Table, body: Body, region: Region, now_ms: int) -> Tabl
 
 
 def with_capacity(table: Table, body: Body, now_ms: int) -> Table:
-    """Billing mode and provisioned throughput."""
+    """The table with the request's billing mode and provisioned throughput."""
     mode = body.get("BillingMode") or table.billing_mode
     if mode == ON_DEMAND:
         if table.billing_mode == ON_DEMAND:
@@ -173,7 +172,7 @@ def with_index_capacity(table: Table, index: Index, entry: Body, now_ms: int) ->
 
 
 def changed_throughput(old: Throughput, given: Body, now_ms: int) -> Throughput:
-    """New units, with the times of the last increase and of the decreases."""
+    """The new units, with the times of the last increase and decreases."""
     new = replace(old, read=given["ReadCapacityUnits"], write=given["WriteCapacityUnits"])
     if new.read > old.read or new.write > old.write:
         new = replace(new, increased_ms=now_ms)

@@ -1,4 +1,4 @@
-"""How a table looks from outside: the TableDescription of CreateTable, DescribeTable, UpdateTable and DeleteTable."""
+"""Build the TableDescription that CreateTable, DescribeTable, UpdateTable and DeleteTable return."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
 
 
 def _settings(table: Table, arn: str, status: str) -> Description:
-    """Members that are there only where they were set."""
+    """The members that appear only if they were set."""
     settings: Description = {}
     if table.stream is not None:
         settings["LatestStreamLabel"] = table.stream.label

@@ -1,7 +1,7 @@
-"""The Lambda API, as far as triggers need it: event source mappings, the functions of the file, Invoke.
+"""The part of the Lambda API that triggers need: event source mappings, the functions of the file, Invoke.
 
-Bodies and answers have the members of botocore's model, wherever these are in HTTP (`wire.rest` places them).
-Functions are not made here: they are those of the file that the server was given.
+Bodies and answers have the members of botocore's model; `wire.rest` maps them to their places in HTTP. This API cannot
+create functions: the server reads them from its triggers file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LATEST = "$LATEST"
 
 
 def check_registry(registry: Registry) -> None:
-    """Whether the file's triggers are mappings that a request could have made."""
+    """Check the file's triggers by the same rules as CreateEventSourceMapping."""
     for trigger in registry.triggers:
         body = {"FunctionName": trigger.function, **trigger.request}
         try:
@@ -196,7 +196,8 @@ async def list_functions(triggers: Triggers, body: Body) -> Answer:
 
 
 async def invoke(triggers: Triggers, body: Body) -> Answer:
-    """`Payload` is bytes. An invocation of the type Event is begun and not waited for; it is not kept for a restart."""
+    """Invoke a function; `Payload` is bytes. An invocation of type Event runs in the background and is lost if the
+    server restarts."""
     function = _found(triggers.functions, body["FunctionName"])
     payload = body.get("Payload") or b"{}"
     if len(payload) > limits.INVOCATION_BYTES:

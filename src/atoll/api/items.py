@@ -106,7 +106,7 @@ def _update_values(wanted: str | None, update: UpdateExpression | None, outcome:
 
 
 def write_answer(requested: Requested, write: writes.Write, outcome: writes.Outcome) -> Answer:
-    """ConsumedCapacity and ItemCollectionMetrics, where they were asked for."""
+    """ConsumedCapacity and ItemCollectionMetrics, if requested."""
     answer: Answer = {}
     if requested.capacity is not None:
         consumed = Consumed(write.table, "Write", requested.table)
@@ -121,7 +121,7 @@ GIGABYTE = 1024**3
 
 
 def collection_metrics(write: writes.Write, outcome: writes.Outcome) -> Answer:
-    """The size estimate is a range of one gigabyte's width that holds the size."""
+    """ItemCollectionMetrics; the size estimate is a range one gigabyte wide that contains the size."""
     partition = write.table.keys.partition[0].name
     gigabytes = (outcome.collection_size or 0) // GIGABYTE
     return {

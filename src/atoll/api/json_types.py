@@ -1,8 +1,8 @@
-"""The JSON types of a request: what Java's parser makes of a body, and how Java prints it.
+"""The JSON types of a request, read and printed as the service's Java code does.
 
-`settle` walks a body in the shape's order. A value whose JSON type its member cannot take is a SerializationException
-with the parser's text; what the parser reads leniently is set right in place. `java_text` is the form in which
-violated constraints quote a value: `[KeySchemaElement(attributeName=a, keyType=HASH)]`.
+`settle` walks a body in the shape's order. A value of a JSON type that its member cannot take raises a
+SerializationException with the parser's text. `settle` corrects leniently read values in place. `java_text` formats a
+value as constraint violations quote it: `[KeySchemaElement(attributeName=a, keyType=HASH)]`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from atoll.errors import requests
 from atoll.errors import values as errors
 from atoll.model import values
 
-# The Python types that a scalar of the model may have when JSON gives it as it should.
+# The Python types of each scalar of the model when the request has the right JSON type.
 PYTHON: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "character": (str,),
@@ -28,7 +28,7 @@ PYTHON: dict[str, tuple[type, ...]] = {
     "timestamp": (float, int),
 }
 
-# Where whole numbers end.
+# The ranges of whole numbers.
 BOUNDS = {"integer": 1 << 31, "long": 1 << 63}
 
 JAVA = {
@@ -49,7 +49,7 @@ TRUE, FALSE = frozenset({"TRUE", "YES", "1"}), frozenset({"FALSE", "NO", "0"})
 
 
 def settle(shape: Shape, body: dict[str, Any]) -> None:
-    """Raise for the first value of a JSON type that cannot be read, attribute values included."""
+    """Raise for the first value of an unreadable JSON type, attribute values included."""
     _structure(shape, body)
 
 
@@ -58,7 +58,7 @@ def lower_first(name: str) -> str:
 
 
 def _settled(shape: Shape, value: Any, inside: bool) -> Any:
-    """`inside` is whether the value stands in a list or map: the parser has other words there."""
+    """The corrected value. `inside` means that the value is in a list or map, where the parser's text differs."""
     if value is None:
         return None
     if shape.kind == "structure":

@@ -1,4 +1,4 @@
-"""The keys in a request: do they have the table's attributes, types and sizes?"""
+"""Check that keys in a request have the table's attributes, types and sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atoll.model.values import AttributeValue, Item
 
 
 def row_key(table: Table, key: Item) -> bytes:
-    """Of a request's Key: exactly the key attributes."""
+    """The row key for a request's Key, which must have exactly the key attributes."""
     schema = table.keys
     name_types = schema.name_types
     if len(key) != len(name_types):
@@ -24,7 +24,7 @@ def row_key(table: Table, key: Item) -> bytes:
 
 
 def row_key_of_item(table: Table, item: Item) -> bytes:
-    """Of an item to be put: at least the key attributes."""
+    """The row key for an item to put, which must have at least the key attributes."""
     schema = table.keys
     for name, type_ in schema.name_types:
         value = item.get(name)
@@ -40,7 +40,7 @@ _ABSENT: AttributeValue = {}
 
 
 def check_start_key(table: Table, index: Index | None, start: Item) -> None:
-    """An ExclusiveStartKey has exactly the table's key attributes, and the index's; none is empty."""
+    """An ExclusiveStartKey must have exactly the key attributes of the table and of the index, none empty."""
     types = {**table.keys.types, **(index.keys.types if index is not None else {})}
     if start.keys() != types.keys():
         raise texts.start_key_invalid()
@@ -54,7 +54,8 @@ def check_start_key(table: Table, index: Index | None, start: Item) -> None:
 
 
 def check_assigned(table: Table, update: Update) -> None:
-    """Values that a request gives to keys of indexes have their types. What is computed is checked when it is."""
+    """Literal values that an update assigns to index keys must have the keys' types. Computed values are checked
+    later, when they are computed."""
     for index in table.indexes:
         for attribute in index.keys.attributes:
             name = update.program.assigned.get(attribute.name)
@@ -64,8 +65,8 @@ def check_assigned(table: Table, update: Update) -> None:
 
 
 def check_scalars(table: Table, entered: frozenset[str]) -> None:
-    """Paths may not lead into the attributes that are keys of the table or of its indexes. `entered` are the top-level
-    names below which an expression looks."""
+    """Refuse paths into key attributes of the table or its indexes. `entered` are the top-level names of an
+    expression's nested paths."""
     if not entered:
         return
     for name in table.keys.names:

@@ -40,7 +40,7 @@ class _Wanted:
     """One table's part of a BatchGetItem."""
 
     given: str
-    """The name or ARN under which the request has it, and the answer too."""
+    """The table's name or ARN as in the request, and so in the answer."""
     name: str
     options: Body
     projection: Projection | None
@@ -82,8 +82,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
 def _batch_answer(
     region: Region, wanted: list[_Wanted], found: list[tuple[Table, list[Row | None]]], mode: str | None
 ) -> Answer:
-    """As many items as 16 MB hold and as the tables' throughput lets; the keys of the others go back, with the options
-    they came with."""
+    """Return items up to 16 MB and the tables' throughput; return the other keys as unprocessed, with their options."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
     consumed = []
@@ -146,7 +145,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
 
 
 def _prepare(request: Body) -> Callable[[Any], writes.Write]:
-    """A write that only waits for its table; what can be checked without the table has been."""
+    """Check an entry as far as possible without its table; return a function that makes the write for the table."""
     if "PutRequest" in request:
         image = plans.image_of(request["PutRequest"]["Item"])
         return lambda table: _batch_put(table, image)
@@ -156,7 +155,7 @@ def _prepare(request: Body) -> Callable[[Any], writes.Write]:
 
 
 def _batch_put(table: Table, image: writes.Image) -> writes.Put:
-    """As in a Key, whatever is wrong with the key has one text here."""
+    """Make a put. Every error of the key has one text here, as for a Key."""
     for name, type_ in table.keys.name_types:
         if type_ not in image.item.get(name, ()):
             raise key_texts.key_does_not_match()
@@ -189,7 +188,8 @@ def _written_answer(
 
 
 def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes]) -> list[T]:
-    """What a transaction is made of. One item twice is told before what is impossible, which cancels it."""
+    """The actions of a transaction. Duplicate items are reported first; any other invalid action cancels the
+    transaction."""
     made, refusals = writes.try_all(attempts)
     _refuse_repeated(list(map(row_key, made)), texts.duplicate_operations)
     if any(refusals):
@@ -238,7 +238,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
 
 
 def _transact_response(row: Row | None, projection: Projection | None) -> Answer:
-    """Unlike GetItem, an item of which nothing is projected is absent."""
+    """Unlike in GetItem, an item with an empty projection is absent."""
     if row is None:
         return {}
     if projection is None:
@@ -259,8 +259,8 @@ async def transact(
     now_ms: int,
     operation: str,
 ) -> writing.Together:
-    """Make writes to the tables `names` and run them as one, once for a token. `attempts` may raise an error of them
-    all."""
+    """Make writes to the tables `names` and run them as one transaction, once per token. `attempts` may raise an error
+    that concerns the whole request."""
 
     def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
         batch = distinct(attempts(tx), attrgetter("row_key"))
@@ -302,13 +302,14 @@ _PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
 
 
 def _action(region: Region, entry: Body) -> tuple[str, str, plans.Plan[writes.Write]]:
-    """The table's name, the name that the request gives it, and the plan."""
+    """The table's name, its name or ARN as in the request, and the plan."""
     (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
     return table_name(region, part), part["TableName"], _PLANS[kind](part)
 
 
 def _fingerprint(body: Body) -> str:
-    """What makes a request the same: all but its token and what the answer is to tell; the order of members is not."""
+    """Requests with equal fingerprints are the same. It ignores the token, the options for the answer and the order of
+    members."""
     return hashlib.sha256(orjson.dumps(body["TransactItems"], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Puts, updates, deletions and condition checks as requests state them: alone, in a batch or in a transaction.
+"""Puts, updates, deletions and condition checks of a request: single, in a batch or in a transaction.
 
-A `Plan` is checked as far as that goes without the table, in the service's order. `make` completes it with the table,
+Making a `Plan` runs every check that needs no table, in the service's order. `make` completes the plan with the table,
 in the transaction that commits the write.
 """
 
@@ -36,7 +36,7 @@ class Plan(NamedTuple, Generic[W]):
 
 
 def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
-    """`returns` is the ReturnValues of a single write; transactions have none."""
+    """Plan a put. `returns` is the ReturnValues of a single write; transactions have none."""
     requested = Requested(body, WRITE)
     item = body["Item"]
     size = values.check_item(item)
@@ -49,7 +49,7 @@ def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
 
 
 def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
-    """`returns` is as for `put`."""
+    """Plan a deletion; `returns` is as for `put`."""
     requested = Requested(body, WRITE)
     key = body["Key"]
     size = values.check_item(key)
@@ -92,7 +92,7 @@ def _shows_item(body: Body) -> bool:
 
 
 def _check_return_values(wanted: str | None) -> None:
-    """Of PutItem and DeleteItem."""
+    """Check ReturnValues of PutItem and DeleteItem."""
     if wanted is not None and wanted not in ("ALL_OLD", "NONE"):
         raise texts.return_values_of_write()
 

@@ -1,4 +1,4 @@
-"""Query and Scan: one page of a range of a table or an index."""
+"""Query and Scan: each reads one page of a range of a table or an index."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is read: a table, or one of its indexes."""
+    """The table or index to read."""
 
     table: Table
     index: Index | None
@@ -44,7 +44,7 @@ class Target:
         return self.table.keys if self.index is None else self.index.keys
 
     def key_of(self, item: Item) -> Item:
-        """Where a page ended: the table's key, and the index's."""
+        """The LastEvaluatedKey for an item: the key attributes of the table and of the index."""
         key = self.table.keys.key_of(item)
         return key if self.index is None else {**key, **self.index.keys.key_of(item)}
 
@@ -75,7 +75,7 @@ def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Targ
 
 
 def check_select(body: Body) -> None:
-    """Select against the members that contradict it; needs no table."""
+    """Refuse members that contradict Select; needs no table."""
     select = body.get("Select")
     chosen = next((name for name in ("ProjectionExpression", "AttributesToGet") if body.get(name) is not None), None)
     if select == "ALL_PROJECTED_ATTRIBUTES" and body.get("IndexName") is None:
@@ -87,7 +87,7 @@ def check_select(body: Body) -> None:
 
 
 def must_fetch(target: Target, select: str | None, projection: Projection | None) -> bool:
-    """Whether whole items are needed that the index does not hold: a local index fetches them, a global one refuses."""
+    """Whether the read needs attributes that the index lacks. A local index fetches them; a global one refuses."""
     index = target.index
     if index is None or index.projection.type == "ALL":
         return False
@@ -128,7 +128,7 @@ async def query(region: Region, body: Body) -> Answer:
         fetch = _must_fetch(target, select, projection, filter_, body)
         page = _page(snapshot, target, range_, limit, filter_, fetch, reverse)
         if target.index is None and not schema.sort:
-            page.last = None  # there is nothing after a single row
+            page.last = None  # a single row has no next page
         return target, page
 
     target, page = await region.read(read)
@@ -138,7 +138,7 @@ async def query(region: Region, body: Body) -> Answer:
 def _must_fetch(
     target: Target, select: str | None, projection: Projection | None, filter_: Condition | None, body: Body
 ) -> bool:
-    """What Query's projection and filter may look at; see `must_fetch`."""
+    """Check the attributes that a Query's projection and filter use; see `must_fetch`."""
     if projection is not None:
         keys.check_scalars(target.table, projection.entered)
     if filter_ is not None:
@@ -264,7 +264,7 @@ def page_answer(
 
 
 def charge_page(region: Region, target: Target, page: Page, body: Body, mode: str | None, operation: str) -> Answer:
-    """ConsumedCapacity where `mode` asks for it. Raises if nothing may be read now."""
+    """Charge a page; return ConsumedCapacity if `mode` requests it. Raises if the table or index is throttled."""
     table, index = target.table, target.index
     of_table, of_index = _page_units(target, page, body)
     answer: Answer = {}
@@ -286,8 +286,8 @@ def charge_page(region: Region, target: Target, page: Page, body: Body, mode: st
 
 
 def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
-    """What a page took of the table and of the index: the sum of what it examined; items fetched behind a local index
-    each by itself."""
+    """Units of a page on the table and on the index, by the total size examined. Items fetched behind a local index are
+    charged one by one."""
     consistent = body.get("ConsistentRead") is True
     units = read_units(page.size, consistent=consistent)
     if target.index is None:

@@ -1,8 +1,8 @@
-"""Which resources a request touches, as it names them.
+"""The resources that a request touches, named as in the request.
 
 A resource is a table's name or ARN, `<table>/index/<name>`, the ARN of a stream, the name or ARN of a function, or the
-id of an event source mapping. The functions are pure and see bodies whose shape was checked. A statement that cannot
-be parsed touches nothing: its operation refuses it.
+id of an event source mapping. The functions are pure and expect bodies of a checked shape. An unparsable statement
+touches no resource: its operation refuses it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Touches = Callable[[Body], tuple[str, ...]]
 
 
 def _member(*names: str) -> Touches:
-    """Those of the members that are there. The administration's bodies have no shape, so any type may come."""
+    """The resources in these members, if present. Administration bodies have no shape, so values may have any type."""
     return lambda body: tuple(body[name] for name in names if body.get(name) and isinstance(body[name], str))
 
 
@@ -97,6 +97,6 @@ ADMINISTERED_STREAM = _member("stream")
 
 @lru_cache(1024)
 def table_of(resource: str) -> str:
-    """The name of the table that a resource is, or belongs to; empty for one that is no table's."""
+    """The name of the resource's table; empty if the resource belongs to no table."""
     arn = arns.parse(resource)
     return resource.partition("/")[0] if arn is None else arn.table

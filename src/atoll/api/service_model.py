@@ -1,9 +1,8 @@
-"""The service's own description of its requests: botocore's JSON models, read as data, as a graph of shapes.
+"""Read botocore's JSON models of the services' requests as data, into a graph of shapes.
 
-A model says which members a request has, their types and most of their constraints. What the service does besides
-(the order in which it looks at members, that in which it names the values of an enum, bounds that the model leaves
-out or has outdated) is in the tables CORRECTIONS and ORDER. botocore is never imported: that takes longer than this
-whole server takes to start.
+A model has a request's members, their types and most of their constraints. The tables CORRECTIONS and ORDER add what
+the model lacks: the order in which the service checks members, the order in which it lists the values of an enum, and
+missing or outdated bounds. This module never imports botocore: that takes longer than the whole start of this server.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from atoll.errors import requests as errors
 
 NAME_PATTERN = "[a-zA-Z0-9_.-]+"
 
-# What replaces or adds to the model's words, by shape or by "Structure.Member". None takes a constraint away.
+# Replacements of and additions to the model, by shape or by "Structure.Member". None removes a constraint.
 CORRECTIONS: dict[str, dict[str, Any]] = {
     "ComparisonOperator": {
         "enum": [
@@ -51,16 +50,16 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "CreateGlobalSecondaryIndexAction.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
     # 20 in the model; the published quota is 100 over all indexes of a table.
     "NonKeyAttributeNameList": {"max": None},
-    # These two are reported without the value and with the member's name as it is in the request.
+    # The service reports these two without the value, and with the member's name as in the request.
     "QueryInput.Limit": {"bare": ("min",)},
     "KeysAndAttributes.Keys": {"bare": ("max",)},
-    # ARNs of tags are checked by the operations, which have texts of their own.
+    # The tag operations check ARNs themselves, with their own texts.
     "TagResourceInput.ResourceArn": {"min": None, "max": None},
     "UntagResourceInput.ResourceArn": {"min": None, "max": None},
     "ListTagsOfResourceInput.ResourceArn": {"min": None, "max": None},
 }
 
-# The order in which the service looks at the members of a structure, where it is known. Others follow as in the model.
+# The order in which the service checks a structure's members, where known. The others follow in the model's order.
 ORDER: dict[str, str] = {
     "GetItemInput": "ReturnConsumedCapacity AttributesToGet TableName Key",
     "PutItemInput": "ReturnConsumedCapacity TableName Item ConditionalOperator Expected ReturnItemCollectionMetrics"
@@ -82,7 +81,7 @@ ORDER: dict[str, str] = {
     "ProvisionedThroughput": "WriteCapacityUnits ReadCapacityUnits",
 }
 
-# Java's regular expressions where Python writes them differently.
+# Java's regular expressions in Python's syntax, where the two differ.
 DIALECT = {
     r"\p{Print}": r"[\x20-\x7E]",
     r"\p{L}\p{Z}\p{N}": r"\w\s",
@@ -102,8 +101,8 @@ class Constraint(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Shape:
-    """One type of the model. `members` are a structure's, in the order in which the service checks them; `item` is
-    the member of a list or the value of a map."""
+    """One type of the model. `members` are a structure's, in the service's order of checks; `item` is the shape of a
+    list's elements or a map's values."""
 
     name: str
     kind: str
@@ -115,7 +114,7 @@ class Shape:
 
     @property
     def is_value(self) -> bool:
-        """Attribute values are looked at by the item model, which has errors of its own."""
+        """Whether this is an attribute value; the item model checks those, with its own errors."""
         return self.name == "AttributeValue"
 
     @property
@@ -161,7 +160,7 @@ class Model:
 
 @cache
 def model(service: str) -> Model:
-    """`service` is the name of botocore's directory; its newest version is taken."""
+    """The newest model of a service; `service` is the name of botocore's directory."""
     spec = find_spec("botocore")
     assert spec is not None and spec.origin is not None
     version = max((Path(spec.origin).parent / "data" / service).iterdir())
@@ -174,7 +173,7 @@ def model(service: str) -> Model:
 
 
 def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
-    """In the order in which the service reports them."""
+    """A shape's constraints, in the order in which the service reports them."""
     low, high, bare = raw.get("min"), raw.get("max"), raw.get("bare", ())
     numeric = raw["type"] in ("integer", "long", "double", "float")
     found = []
@@ -191,7 +190,7 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
     elif high is not None:
         found.append(Constraint("max", errors.length_at_most(high), lambda v: len(v) <= high, "max" in bare))
     if "table" in raw:
-        # Of a table's name only the first violation is reported; that of its length comes first.
+        # The service reports only the first violation of a table's name, and checks its length first.
         found.sort(key=lambda c: c.kind == "pattern")
     if raw.get("table"):
         return tuple(c._replace(holds=_or_arn(c.holds)) for c in found)

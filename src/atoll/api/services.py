@@ -1,8 +1,8 @@
-"""Every operation of every service, a row each.
+"""A table of all operations of all services, one row each.
 
 A row has the operation's service, its name, the function that runs it, the resources that a request touches and, for
-REST services, its place in HTTP. The service has the protocols, the name of botocore's model (the shape of a request
-is the model's input of the operation) and what its requests are signed for.
+REST services, its place in HTTP. A service has its protocols, the name of its botocore model (which has the shapes of
+the requests) and its signing name.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Function = Callable[[Any, Body], Awaitable[Any]]
 REGION: Final = "region"
 TRIGGERS: Final = "triggers"
 SERVER: Final = "server"
-"""What an operation's function is given: the region of the request, its triggers, or the whole server."""
+"""The first argument of an operation's function: the request's region, its triggers, or the whole server."""
 
 
 class Protocol(Enum):
@@ -66,11 +66,11 @@ class Service:
     target: str = ""
     """The first half of X-Amz-Target, of services that speak JSON."""
     prefix: str = ""
-    """What the paths of a REST service begin with."""
+    """The path prefix of a REST service."""
     bare_codes: bool = False
     """Whether the codes of shape errors have no prefix."""
     internal: Callable[[], ApiError] = errors.internal
-    """The answer to a failure on our side."""
+    """The answer to an internal failure."""
 
 
 JSON = (Protocol.JSON_1_0, Protocol.JSON_1_1)
@@ -85,7 +85,7 @@ ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVE
 
 @dataclass(frozen=True)
 class Http:
-    """An operation's place in HTTP. Members that are nowhere else are in the body, or in the query if there is none."""
+    """An operation's place in HTTP. All other members are in the body, or in the query if there is no body."""
 
     method: str
     path: str
@@ -102,7 +102,7 @@ class Http:
 
 
 class Operation:
-    """A row. The check of its requests is compiled at its first use."""
+    """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
         "check", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
@@ -128,7 +128,7 @@ class Operation:
         self.enveloped = enveloped
         """Whether its validation errors changed their form in 2026 (`--error-style 2026`). Those of reads did not."""
         self.check: Callable[[Body], None] = self._first_check
-        """Raises what is wrong with the shape of a request."""
+        """Raises if a request does not have the operation's shape."""
 
     def __repr__(self) -> str:
         return f"{self.service.name}.{self.name}"
@@ -147,7 +147,7 @@ class Operation:
 
         def check(body: Body) -> None:
             try:
-                # A payload's bytes have no shape.
+                # A raw payload has no shape to check.
                 validate(body if payload is None else {name: body[name] for name in body if name != payload})
             except ApiError as error:
                 raise ApiError(error.code, error.message, status=error.status, prefix="") from None
@@ -156,7 +156,7 @@ class Operation:
 
 
 def _unchecked(body: Body) -> None:
-    """Of operations that check their requests themselves."""
+    """The validator of operations that check their requests themselves."""
 
 
 _MAPPINGS, _MAPPING = "event-source-mappings", "event-source-mappings/{UUID}"

@@ -1,10 +1,10 @@
-"""Whether a request has the shape that its operation wants.
+"""Check that a request has the shape of its operation.
 
-`validator(service, operation)` compiles the operation's shape, at its first use, into a chain of plain tests that only
-say yes or no, for nearly every request passes. When one does not, the request is walked again, slowly and exactly as
-the service does it: first JSON of the wrong type anywhere (and there what can be read leniently is set right in the
-body: "true", 1.5 for an integer, null members), then all violated constraints, reported together, ten at most.
-What the service does differently from that, operation by operation, stands in the tables below and nowhere else.
+`validator(service, operation)` compiles the operation's shape on first use into a quick test that answers yes or no,
+because nearly every request passes. A request that fails is checked again, slowly, in the service's exact order. First
+come values of the wrong JSON type; leniently readable ones ("true", 1.5 for an integer, null members) are corrected in
+the body. Then all violated constraints are reported together, ten at most. The tables below list every exception of an
+operation to these rules.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Test = Callable[[Any], bool]
 
 VIOLATIONS_REPORTED = 10
 
-# Absent (or empty) parameters that are not reported as violations, but alone and before all else.
+# Parameters whose absence (or emptiness) is reported alone and first, not as a violation.
 REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
     **{
         operation: ("TableName", partial(texts.parameter_required, "TableName"))
@@ -40,10 +40,10 @@ REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
     **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), ("ResourceArn", texts.invalid_table_arn)),
 }
 
-# Members whose first violation is reported alone, before those of all others.
+# Members whose first violation is reported alone, before the violations of other members.
 ALONE = "TableName"
 
-# Operations that report the first violation only.
+# Operations that report only the first violation.
 ONE_VIOLATION = frozenset({"UpdateItem"})
 
 
@@ -55,7 +55,7 @@ def _batch_get(body: Body) -> None:
 def _batch_write(body: Body) -> None:
     tables = body["RequestItems"].values()
     if any(len(request.keys() & {"PutRequest", "DeleteRequest"}) != 1 for table in tables for request in table):
-        raise value_texts.many_types()  # It speaks of values where it means requests.
+        raise value_texts.many_types()  # the service's text says "values" here but means requests
     if sum(map(len, tables)) > limits.BATCH_WRITE_ITEMS:
         raise texts.too_many_items("BatchWriteItem")
 
@@ -66,7 +66,7 @@ def _transact_write(body: Body) -> None:
         raise texts.transact_item_has_not_one_kind()
 
 
-# What has to hold between members, after the constraints of each.
+# Rules between members, checked after the constraints of each member.
 RULES: dict[str, Callable[[Body], None]] = {
     "BatchGetItem": _batch_get,
     "BatchWriteItem": _batch_write,
@@ -76,8 +76,8 @@ RULES: dict[str, Callable[[Body], None]] = {
 
 @cache
 def validator(service: str, operation: str) -> Callable[[Body], None]:
-    """The check of this operation's requests; `service` is the name of botocore's model (dynamodb, dynamodbstreams,
-    application-autoscaling, ...). It raises what the service would answer."""
+    """A function that checks this operation's requests and raises the service's error. `service` is the name of
+    botocore's model (dynamodb, dynamodbstreams, application-autoscaling, ...)."""
     shape = model(service).input(operation)
     passes = _test(shape)
     rule = RULES.get(operation)
@@ -92,7 +92,7 @@ def validator(service: str, operation: str) -> Callable[[Body], None]:
 
 
 def _explain(shape: Shape, operation: str, body: Body) -> None:
-    """Raise what is wrong with a body that did not pass; return where it only had to be set right."""
+    """Raise the error of a body that failed the quick test; return if the body only needed corrections."""
     json_types.settle(shape, body)
     if operation in REQUIRED:
         member, error = REQUIRED[operation]
@@ -173,7 +173,7 @@ def _test_scalar(shape: Shape) -> Test:
             return all(h(value) for h in holds)
 
     if any(constraint.kind == "pattern" for constraint in shape.constraints):
-        # Requests name the same few tables and indexes again and again.
+        # Cache the results: most requests name the same few tables and indexes.
         test = lru_cache(1024)(test)
     return lambda value: type(value) in kinds and test(value)
 
@@ -182,7 +182,7 @@ def _test_scalar(shape: Shape) -> Test:
 
 
 def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """All that is wrong with a value whose JSON types are right, in the service's order."""
+    """All constraint violations of a value with correct JSON types, in the service's order."""
     for constraint in shape.constraints:
         if not constraint.holds(value):
             if constraint.bare:
@@ -237,15 +237,15 @@ def _of_map(shape: Shape, value: Body, path: str) -> Iterator[str]:
 
 
 def _of_each(what: str, whole: Shape, value: Any, part: Shape, parts: Iterable[Any], path: str) -> Iterator[str]:
-    """What members of a collection have to satisfy by themselves is reported once, for the whole collection, and with
-    all constraints that they have: the upper bound first, then the lower, then the pattern."""
+    """Violations by a collection's elements, reported once for the whole collection. The text lists all constraints of
+    an element: the upper bound first, then the lower, then the pattern."""
     if not all(constraint.holds(p) for p in parts for constraint in part.constraints):
         quoted = [c.text for c in sorted(part.constraints, key=lambda c: c.kind)]
         yield texts.violation(java_text(whole, value), path, texts.each(what, quoted))
 
 
 def _as_requested(path: str) -> str:
-    """requestItems.T.member.keys -> RequestItems.T.member.Keys"""
+    """Capitalize a path's members: requestItems.T.member.keys -> RequestItems.T.member.Keys"""
     return re.sub(r"(^|\.member\.)([a-z])", lambda found: found[1] + found[2].upper(), path)
 
 
@@ -254,8 +254,8 @@ def _as_requested(path: str) -> str:
 
 @lru_cache(1024)
 def table_name(value: str) -> tuple[str, str | None, str | None]:
-    """Name, region and account of a table that is given by its name or ARN. For names whose place in a request is not
-    one of a table's name in the model; where it is, the validator has checked it."""
+    """Name, region and account of a table given by its name or ARN. Use it for members that the model does not type as
+    table names; the validator checks those that it does."""
     if (arn := arns.parse_table(value)) is not None:
         return arn.table, arn.region, arn.account
     if re.fullmatch(NAME_PATTERN, value) is None:

@@ -1,9 +1,9 @@
 """ListStreams, DescribeStream, GetShardIterator, GetRecords.
 
-A shard iterator is the ARN of the stream, `|1|`, and in base64: log space 4, shard 4, position 8, milliseconds when it
-was issued 8, reader 4, a nonce 4 (each answer has another iterator), and 8 bytes of a checksum, by which what is no
-iterator is told from one that expired. It grants nothing: it only reads what its ARN's stream holds. The server keeps
-no state for it, so it outlives restarts.
+A shard iterator is the stream's ARN, `|1|`, and in base64: log space 4, shard 4, position 8, issue time in milliseconds
+8, reader 4, a nonce 4 (each answer has a new iterator), and 8 bytes of a checksum, which tells an expired iterator from
+an invalid one. An iterator grants no access: it only reads the stream of its ARN. The server keeps no state for it, so
+it survives restarts.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _timestamp_ms(seconds: float | None, now_ms: int) -> int:
     return int(seconds * 1000)
 
 
-# The service's guide shows `type` and `principalId`, its model has `Type` and `PrincipalId`, which is what SDKs read.
+# The service's guide shows `type` and `principalId`; its model, and so the SDKs, use `Type` and `PrincipalId`.
 _BOTH_SPELLINGS = streams.EXPIRED_BY_SERVICE | {
     name[0].upper() + name[1:]: value for name, value in streams.EXPIRED_BY_SERVICE.items()
 }
@@ -200,7 +200,7 @@ class Iterator:
     position: int
     issued_ms: int
     reader: int
-    """One for each call of GetShardIterator; the iterators that GetRecords gives keep it."""
+    """A number per call of GetShardIterator; the iterators from GetRecords keep it."""
 
     def token(self) -> str:
         state = _ITERATOR.pack(self.log_space, self.shard, self.position, self.issued_ms, self.reader)

@@ -1,8 +1,8 @@
-"""What a table's definition has to be, beyond the shape of the request: pure checks of CreateTable and UpdateTable.
+"""Pure checks of CreateTable and UpdateTable beyond the shape of the request.
 
-`check_create` and `check_update` need the request only; `check_update_of` compares it with the table that is to be
-changed. Checks stand in the order in which the service makes them: capacity, keys, local indexes, global indexes,
-attribute definitions as a whole, the rest.
+`check_create` and `check_update` need only the request; `check_update_of` compares it with the existing table. The
+checks run in the service's order: capacity, keys, local indexes, global indexes, attribute definitions as a whole, the
+rest.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from atoll.errors import tables as texts
 
 Body = dict[str, Any]
 
-# What UpdateTable can change by itself only: one of these kinds a call (the guide names throughput and indexes). What
-# is of no kind goes with any of them, as Terraform sends it.
+# One UpdateTable call may make only one of these kinds of changes (the guide names throughput and indexes). Changes
+# that are not listed go with any kind, because Terraform sends them together.
 KINDS: dict[str, str] = {
     "ProvisionedThroughput": "capacity",
     "OnDemandThroughput": "capacity",
@@ -39,7 +39,7 @@ CHANGES = (
 
 
 def check_create(body: Body) -> None:
-    """Also of the parameters from which an import makes its table."""
+    """Check CreateTable, or the table parameters of an import."""
     _check_served(body)
     mode = body.get("BillingMode") or PROVISIONED
     declared = [a["AttributeName"] for a in body["AttributeDefinitions"]]
@@ -60,7 +60,7 @@ def check_create(body: Body) -> None:
 
 
 def check_tags(tags: list[Body]) -> None:
-    """Tags of one request; how many a resource has in all is for the caller to see."""
+    """Check the tags of one request; the caller checks the resource's total number."""
     keys = [tag["Key"] for tag in tags]
     if len(set(keys)) < len(keys):
         raise texts.tag_repeated()
@@ -96,7 +96,7 @@ def _check_defined(schema: list[Body], declared: Iterable[str]) -> None:
 
 
 def _check_pair(schema: list[Body]) -> None:
-    """The keys of a table or local index: HASH, or HASH and RANGE."""
+    """Check the keys of a table or local index: HASH, or HASH and RANGE."""
     _check_distinct(schema)
     if schema[0]["KeyType"] != "HASH":
         raise texts.first_key_not_hash()
@@ -105,7 +105,7 @@ def _check_pair(schema: list[Body]) -> None:
 
 
 def _check_lists(schema: list[Body]) -> None:
-    """The keys of a global index: up to four HASH attributes, then up to four RANGE attributes."""
+    """Check the keys of a global index: up to four HASH attributes, then up to four RANGE attributes."""
     _check_distinct(schema)
     if schema[0]["KeyType"] != "HASH":
         raise texts.first_key_not_hash()
@@ -225,7 +225,7 @@ def _check_encryption(body: Body) -> None:
 # Changes
 
 
-# What would make a table more than it can be here. Whoever asks for it must not believe that he has it.
+# Table features that Atoll lacks. Requests for them are refused, so that no client believes it has them.
 NOT_SERVED = (
     "ReplicaUpdates",
     "MultiRegionConsistency",
@@ -267,7 +267,7 @@ def _actions(update: Body) -> Iterator[Body]:
 
 
 def check_update_of(table: Table, body: Body, now_ms: int) -> None:
-    """Against the table as it is; `check_update` has passed."""
+    """Check the request against the existing table; call `check_update` first."""
     _check_one_kind(table, body)
     mode = body.get("BillingMode") or table.billing_mode
     _check_new_units(table, mode, body, now_ms)
@@ -325,7 +325,7 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int) -> No
 
 
 def _check_deletable(table: Table, index: Index, now_ms: int) -> None:
-    """An index that is being filled may be deleted; one whose room is only being made may not."""
+    """An index may be deleted during its backfill, but not before the backfill starts."""
     changing = table.changing_index(now_ms)
     if changing is not None and changing.name != index.name:
         raise texts.one_index_at_a_time()
@@ -350,8 +350,8 @@ def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_
 
 
 def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
-    """The request has to define the new keys, known before or not; what else it defines, perhaps for indexes to come,
-    has to be as it is."""
+    """The request must define all key attributes of the new index, even existing ones. Its other definitions, perhaps
+    for later indexes, must match the existing ones."""
     known = dict(table.keys.types)
     for index in table.indexes:
         known |= index.keys.types

@@ -57,13 +57,13 @@ async def create_table(region: Region, body: Body) -> Answer:
 
 
 def _until_due(region: Region, status: str, now_ms: int) -> dict[str, Any]:
-    """A transitional status, unless it is over at once: a clock that is set back later would bring it back."""
+    """The fields of a transitional status, or ACTIVE without a delay: setting the clock back would restore it."""
     delay_ms = region.settings.control_plane_delay_ms
     return {"status": status if delay_ms else "ACTIVE", "due_ms": now_ms + delay_ms}
 
 
 def _described_as(region: Region, tx: Transaction, status: str, table: Table, now_ms: int) -> Answer:
-    """The table as the answer to its creation or change shows it, however short the status lasts."""
+    """The table for the answer to its creation or change: always with the transitional status."""
     return describe(region, tx, replace(table, status=status, due_ms=now_ms + 1), now_ms)
 
 
@@ -119,7 +119,7 @@ async def delete_table(region: Region, body: Body) -> Answer:
 
 
 def _leaving(description: Answer) -> Answer:
-    """A table on its way out is described without the parts that are already gone."""
+    """The description of a table that is being deleted, without its parts that are already gone."""
     for member in ("AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes"):
         description.pop(member, None)
     description.pop("GlobalSecondaryIndexes", None)
@@ -145,7 +145,7 @@ async def update_table(region: Region, body: Body) -> Answer:
 
 
 def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: int) -> Table:
-    """The table with what the request changes; `table_rules` has let through one kind of change."""
+    """The table with the request's changes; `table_rules` has checked that they are of one kind."""
     changed = definitions.with_capacity(table, body, now_ms)
     changed = definitions.with_settings(changed, body, region, now_ms)
     for entry in body.get("GlobalSecondaryIndexUpdates") or ():
@@ -177,5 +177,5 @@ def _with_index_change(tx: Transaction, table: Table, entry: Body, body: Body, n
 
 def _index(table: Table, entry: Body) -> Index:
     index = table.index(entry["IndexName"])
-    assert index is not None  # table_rules has looked
+    assert index is not None  # checked by table_rules
     return index

@@ -1,8 +1,8 @@
-"""Token buckets: what a table or an index may consume a second, and what it has saved.
+"""Token buckets: they limit the units that a table or an index may consume a second, with a burst.
 
-A bucket holds units. It is full at first, is refilled steadily, and holds what flows into it in 300 seconds: the
-service's burst capacity. Whoever finds anything in it is admitted; what he really consumed is known afterwards and is
-taken then. So a bucket may be left with a debt, and nobody is admitted until that is paid.
+A bucket holds units. It starts full, refills at a steady rate, and holds at most 300 seconds of that rate: the
+service's burst capacity. A request is admitted while the bucket is above zero; its real cost is subtracted afterwards.
+So a bucket may go below zero, and then no request is admitted until it has refilled.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ class Bucket(NamedTuple):
     units: float
     """Below zero: a debt."""
     at_ms: int
-    """When it held them."""
+    """The time at which the bucket held these units."""
 
 
 def refilled(bucket: Bucket | None, rate: float, now_ms: int) -> Bucket:
-    """The bucket now, refilled at `rate` units a second; None is one that was never used. A clock that was set back
-    refills nothing."""
+    """The bucket now, refilled at `rate` units a second; None means a bucket that was never used. If the clock was set
+    back, nothing is refilled."""
     most = rate * limits.BURST_SECONDS
     if bucket is None:
         return Bucket(most, now_ms)
@@ -31,13 +31,13 @@ def refilled(bucket: Bucket | None, rate: float, now_ms: int) -> Bucket:
 
 
 def drained(bucket: Bucket | None, rate: float, units: float, now_ms: int) -> Bucket:
-    """The bucket now, when `units` have been taken from it."""
+    """The bucket now, refilled and then reduced by `units`."""
     full = refilled(bucket, rate, now_ms)
     return full._replace(units=full.units - units)
 
 
 class LocalBuckets:
-    """The buckets of a region that one process serves, by their numbers."""
+    """The buckets of a region in a single process, by number."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

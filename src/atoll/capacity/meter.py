@@ -1,12 +1,12 @@
-"""What the operations of a region did and consumed, by table, index and operation: in memory, since the process began.
+"""Counts the calls and the consumed units of a region, by table, index and operation, in memory since process start.
 
-A request counts on each table that it names: its call, its time, what became of it. Units and returned items count
-where they were consumed, on the table or on an index. What concerns no table counts on a table without a name, and so
-does a user error that names a table of which nothing was ever done: strangers do not fill the memory. Without room for
-another tally the oldest one is dropped.
+A request counts on each table that it names: the call, its duration and its result. Units and returned items count on
+the table or index that consumed them. A request without a table counts on the empty table name. So does a user error
+on a table that has no tally yet: otherwise requests with invented names would fill the memory. When there is no room
+for another tally, the meter drops the oldest one.
 
-Only names and numbers are known here, so that a region may have its meter; `capacity.units` and `capacity.writing`
-have the arithmetic.
+This module knows names and numbers only, so that `database.region` may import it; `capacity.units` and
+`capacity.writing` have the arithmetic.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A tally as it was."""
+    """A copy of a tally at one time."""
 
     table: str
     index: str | None
     operation: str
     calls: int
-    """All of them, refused ones too."""
+    """All calls, including refused ones."""
     read_units: float
     write_units: float
     items: int
-    """Those that were returned."""
+    """Returned items."""
     throttled: int
-    """Requests that were refused for want of throughput."""
+    """Throttled requests."""
     failed_conditions: int
     user_errors: int
     system_errors: int
     latency_ms: float
-    """The sum, of calls that were not refused."""
+    """The total duration of successful calls."""
 
 
 class Meter:
@@ -67,13 +67,13 @@ class Meter:
         self.now_ns = now_ns
         """A clock that never goes back."""
         self.current: Tally | None = None
-        """The table's tally of the operation that is about to return: it saves `succeeded` from looking for it. Set it
-        after the last `await` only; the caller of the operation takes it in the same step of the event loop."""
+        """The tally of the operation that is about to return, so that `succeeded` need not look it up. Set it only
+        after the operation's last `await`; its caller takes it in the same turn of the event loop."""
         self._most = most
         self._tallies: dict[Key, Tally] = {}
 
     def tally(self, table: str, index: str | None, operation: str) -> Tally:
-        """What to add to. Keep it for no longer than a moment: it may be dropped."""
+        """The tally to add to. Use it at once and do not keep it: the meter may drop it."""
         key = table, index, operation
         found = self._tallies.get(key)
         return self._new(key) if found is None else found
@@ -85,7 +85,7 @@ class Meter:
         return made
 
     def succeeded(self, operation: str, tables: Iterable[str], started_ns: int) -> None:
-        """A request that began at `started_ns` was answered."""
+        """Count a successful request that began at `started_ns`."""
         latency_ns = self.now_ns() - started_ns
         for table in tables:
             tally = self.tally(table, None, operation)
@@ -93,7 +93,7 @@ class Meter:
             tally.latency_ns += latency_ns
 
     def failed(self, operation: str, tables: Iterable[str], error: ApiError) -> None:
-        """A request was refused."""
+        """Count a request that ended with an error."""
         self.current = None
         codes = _codes(error)
         throttled = not codes.isdisjoint(THROTTLED)
@@ -123,7 +123,7 @@ class Meter:
 
 
 def _codes(error: ApiError) -> set[str]:
-    """The error's code; of a cancelled transaction those of its reasons."""
+    """The error's code; for a cancelled transaction, the codes of its reasons."""
     reasons = (error.fields or {}).get("CancellationReasons", ())
     told = {reason["Code"] for reason in reasons}
     return {error.code, *(code for code, short in CODES.items() if short in told)}

@@ -1,4 +1,4 @@
-"""The reads of clients: done first, then admitted and charged at once, by what they read. They have changed nothing."""
+"""Client reads: executed first, then admitted and charged by the size read. A refused read has changed nothing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from atoll.errors.multi import Cancelled
 
 
 def unreadable(region: Region, table: Table, used: Consumed | None = None) -> ApiError | None:
-    """Why nothing more can be read of the table now; `used` is what the operation has read and not been charged for."""
+    """The throttling error, if the table admits no more reads now. `used` are the operation's uncharged reads."""
     empty = exhausted(region, table, [None], "Read", used)
     return refusal(region, table, empty, "Read") if empty else None
 
 
 def settle(region: Region, consumed: Consumed) -> None:
-    """Charge what was read of a table, or of one of its indexes; raise if nothing could be read."""
+    """Charge the reads of a table or of one of its indexes; raise if the table is throttled."""
     table = consumed.of
     drawn = [part for part in (None, *table.global_indexes) if consumed.drawn(part)]
     empty = exhausted(region, table, drawn, "Read")
@@ -31,7 +31,7 @@ def settle(region: Region, consumed: Consumed) -> None:
 
 
 def settle_all(region: Region, items: Sequence[tuple[str, Table, int]], operation: str) -> list[Consumed]:
-    """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one could not be made."""
+    """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one is throttled."""
     refusals = [unreadable(region, table) for _, table, _ in items]
     if any(refusals):
         raise Cancelled(refusals)
@@ -43,8 +43,8 @@ def settle_all(region: Region, items: Sequence[tuple[str, Table, int]], operatio
 
 
 async def find_done(region: Region, names: Sequence[str], batch: Sequence[Write], operation: str) -> list[Consumed]:
-    """A transaction that was done before is charged as the reads that find it done; that is never refused. `names` are
-    the tables' as the answer has them."""
+    """Charge a repeated transaction (same token) as transactional reads, never throttled. `names` are the tables' names
+    as the answer shows them."""
     rows = await region.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
     tables = [one.table for one in batch]
     consumed = read_in_transaction(zip(names, tables, map(reads.size_of, rows), strict=True))

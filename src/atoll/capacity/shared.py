@@ -1,10 +1,10 @@
-"""The buckets of a region that several processes serve: a file that all of them have open.
+"""The buckets of a region shared by several processes, in a file that all of them have open.
 
-    byte 0                  locked by every process that uses the file; the first of them empties it
+    byte 0                  every process that uses the file holds a lock on it; the first process empties the file
     17 * number, 17 bytes   a bucket: whether it was ever used (a byte), units (a double), milliseconds (an integer)
 
-The bytes of a bucket are locked while one process looks at them or changes them, and the clock is read meanwhile: no
-change is lost, and time does not go back between two of them. The system frees the locks of a process that dies.
+A process locks a bucket's bytes while it reads or changes them, and reads the clock under that lock. So no change is
+lost, and a bucket's time never goes back. The operating system frees the locks of a process that dies.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BUCKET = Struct("<?dq")
 
 
 class SharedBuckets:
-    """Belongs to its process, until that ends: locks of this kind are the process's, not the object's."""
+    """One object per process, kept until the process ends: these locks belong to the process, not to the object."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock

@@ -1,5 +1,7 @@
-"""The buckets of tables and global indexes, one for reads and one for writes where anything limits them: which are
-empty, what is then told, and what is taken."""
+"""The buckets of tables and global indexes: find exhausted ones, build the throttling error, charge units.
+
+Each limited table or global index has one bucket for reads and one for writes.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ from atoll.errors import capacity as texts
 KINDS: tuple[Kind, ...] = ("Read", "Write")
 
 Part = TypeVar("Part", bound=Index | None)
-"""What has buckets: None is the table itself."""
+"""A table (None) or one of its global indexes; each has its own buckets."""
 
 
 Levels = Callable[[int, float], float]
-"""How many units the bucket with this number has, which is refilled at some units a second."""
+"""Returns a bucket's units, given its number and its refill rate in units a second."""
 
 
 def exhausted(
@@ -31,8 +33,8 @@ def exhausted(
     used: Consumed | None = None,
     levels: Levels | None = None,
 ) -> list[Part]:
-    """Those of the parts of which nothing is left. `used` is what the operation has consumed of the table and not been
-    charged for. `levels` are those of now, where the caller has not looked before."""
+    """The parts whose buckets are empty. `used` are the units of the operation that are not charged yet. `levels`
+    default to the current ones."""
     buckets = region.buckets
     if buckets is None or not table.limited:
         return []
@@ -47,8 +49,8 @@ def exhausted(
 
 
 def write_levels(region: Region, names: Iterable[str]) -> Levels:
-    """The levels of these tables now, for use in a transaction, which cannot look at buckets. A bucket that appears
-    meanwhile counts as full."""
+    """The current levels of these tables' write buckets, for use in a transaction, which cannot read buckets itself. A
+    bucket that is created meanwhile counts as full."""
     seen: dict[int, float] = {}
     buckets, known = region.buckets, region.catalog.known.tables
     tables = [known[name] for name in names if name in known and known[name].limited]
@@ -69,7 +71,7 @@ def full_level(number: int, rate: float) -> float:
 
 
 def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind) -> ApiError:
-    """What is told where these parts are exhausted."""
+    """The error to raise when these parts are exhausted."""
     arn = region.arn(f"table/{table.name}")
     arns = [arn if part is None else f"{arn}/index/{part.name}" for part in parts]
     exceeded = texts.provisioned_exceeded if table.billing_mode == PROVISIONED else texts.maximum_exceeded
@@ -85,8 +87,8 @@ def charge(region: Region, consumed: Iterable[Consumed]) -> None:
 
 
 def change(region: Region, before: Table, after: Table) -> None:
-    """The table has had the limits of `before` until now: its buckets were refilled by them. What nothing limits any
-    more owes nothing."""
+    """Switch a table's buckets to new limits: refill them at the old rate until now. Removing a limit clears its
+    debt."""
     for part in (None, *before.global_indexes):
         for kind in KINDS:
             _take(region, before, part, kind, 0)
@@ -107,5 +109,5 @@ def _rate(table: Table, part: Index | None, kind: Kind) -> int | None:
 
 
 def _number(table: Table, part: Index | None, kind: Kind) -> int:
-    """Of a bucket. Spaces are not used again, so a new table has new buckets."""
+    """The bucket's number. Space numbers are never reused, so a new table has new buckets."""
     return 2 * (table.space if part is None else part.space) + KINDS.index(kind)

@@ -1,4 +1,4 @@
-"""What an operation costs in read and write units, by the published arithmetic.
+"""The cost of an operation in read and write units, by the published arithmetic.
 
 Source: Amazon DynamoDB Developer Guide, "Read consistency" and "Capacity unit consumption for read / write
 operations". Sizes are bytes by the published item formula.
@@ -17,42 +17,43 @@ from atoll.database.schema import Index, Table
 from atoll.database.writes import Check, Outcome, Write
 
 MODES = ("TOTAL", "INDEXES")
-"""The values of ReturnConsumedCapacity that ask for it."""
+"""The values of ReturnConsumedCapacity that request an answer."""
 
 Kind = Literal["Read", "Write"]
 
 
 def read_units(size: int, *, consistent: bool = False) -> float:
-    """A read of one item, or of what a Query or Scan examined: steps of 4 KB, at least one; half if eventual."""
+    """Units to read one item, or a page of Query or Scan: steps of 4 KB, at least one; half if eventually
+    consistent."""
     steps = -(-size // limits.READ_UNIT_BYTES) or 1
     return float(steps) if consistent else steps / 2
 
 
 def write_units(size: int) -> float:
-    """A write of one item or index entry: steps of 1 KB, at least one."""
+    """Units to write one item or index entry: steps of 1 KB, at least one."""
     return float(-(-size // limits.WRITE_UNIT_BYTES) or 1)
 
 
 def arm_units(arm: Arm) -> float:
-    """An index entry that was written, replaced or deleted; one that moved was deleted and written."""
+    """Units to write, replace or delete an index entry; a moved entry is deleted and written."""
     if arm.moved:
         return write_units(arm.before or 0) + write_units(arm.after or 0)
     return write_units(max(arm.before or 0, arm.after or 0))
 
 
 def row_units(write: Write, size: int) -> float:
-    """The table's part of a write. A check is charged as a read."""
+    """The table's part of a write's cost. A ConditionCheck is charged as a read."""
     return read_units(size, consistent=True) if isinstance(write, Check) else write_units(size)
 
 
 @dataclass(slots=True)
 class Consumed:
-    """The units of one operation on one table; `answer` gives them in the form that the request asked for."""
+    """The units of one operation on one table; `answer` formats them as the request asked."""
 
     of: Table
     kind: Kind
     table_name: str
-    """As the answer names the table."""
+    """The table's name or ARN as in the answer."""
     table: float = 0.0
     local: dict[str, float] = field(default_factory=dict)
     global_: dict[str, float] = field(default_factory=dict)
@@ -71,18 +72,18 @@ class Consumed:
             self.add_index(arm.index, arm_units(arm))
 
     def add_row(self, write: Write, size: int, factor: int = 1) -> None:
-        """The table's part of a write: that of a refused one, too. `factor` is 2 for a transaction, which doubles this
+        """Add the table's part of a write, even of a refused one. `factor` is 2 in a transaction, which doubles this
         part only."""
         self.table += factor * row_units(write, size)
 
     def drawn(self, index: Index | None) -> float:
-        """What is taken from the table's bucket, which its local indexes share, or from that of a global index."""
+        """Units to subtract from the table's bucket, which its local indexes share, or from a global index's bucket."""
         if index is None:
             return self.table + sum(self.local.values())
         return self.global_.get(index.name, 0.0)
 
     def measure(self, meter: Meter, operation: str, items: int = 0) -> None:
-        """Count the units, and items that were returned of the table."""
+        """Add the units, and the number of items returned from the table, to the meter."""
         for index, units in ((None, self.table), *self.local.items(), *self.global_.items()):
             tally = meter.tally(self.of.name, index, operation)
             if self.kind == "Read":
@@ -92,8 +93,8 @@ class Consumed:
         meter.tally(self.of.name, None, operation).items += items
 
     def answer(self, mode: str, *, typed: bool = False) -> dict[str, Any]:
-        """`mode` is TOTAL or INDEXES; `typed` adds the members that transactions answer, ReadCapacityUnits or
-        WriteCapacityUnits."""
+        """The ConsumedCapacity entry. `mode` is TOTAL or INDEXES; `typed` adds ReadCapacityUnits or
+        WriteCapacityUnits, which transactions return."""
 
         def units(amount: float) -> dict[str, float]:
             member = {f"{self.kind}CapacityUnits": amount} if typed else {}
@@ -114,7 +115,7 @@ def answers(consumed: Iterable[Consumed], mode: str, *, typed: bool = False) -> 
 
 
 def written(done: Iterable[tuple[str, Write, Outcome]], factor: int = 1) -> list[Consumed]:
-    """By table, as the answer names it; for `factor` see `Consumed.add_row`."""
+    """The cost of writes per table, named as in the answer; for `factor` see `Consumed.add_row`."""
     consumed: dict[str, Consumed] = {}
     for name, write, outcome in done:
         if name not in consumed:
@@ -124,8 +125,8 @@ def written(done: Iterable[tuple[str, Write, Outcome]], factor: int = 1) -> list
 
 
 def read_in_transaction(reads: Iterable[tuple[str, Table, int]]) -> list[Consumed]:
-    """By table, as the answer names it; the sizes are those of the items (0 for none). Each is charged as two
-    consistent reads."""
+    """The cost of transactional reads per table, named as in the answer, from the items' sizes (0 for a missing item).
+    Each is charged as two consistent reads."""
     consumed: dict[str, Consumed] = {}
     for name, table, size in reads:
         consumed.setdefault(name, Consumed(table, "Read", name)).table += 2 * read_units(size, consistent=True)

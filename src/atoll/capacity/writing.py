@@ -1,7 +1,7 @@
-"""The writes of clients: admitted in their transaction, where it is known which entries of indexes they change, and
-charged when it has ended. Background work writes by itself, and for nothing.
+"""Client writes: admitted in their transaction, which knows the index entries that they change, and charged after it.
 
-What a condition refuses costs as much as if it had left the item as it is.
+Background work bypasses this module and costs no capacity. A write whose condition failed costs as much as one that
+left the item unchanged.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from atoll.storage.engine import Transaction
 
 
 class _Admission:
-    """Whether the limits of a table let its writes pass. `levels` are those of the buckets before the transaction,
-    which may run more than once and in another thread."""
+    """Checks writes against the limits of their tables. `levels` are the bucket levels before the transaction, because
+    a transaction may run more than once and in another thread."""
 
     def __init__(self, region: Region, levels: Levels) -> None:
         self._region = region
         self._levels = levels
         self.consumed: dict[str, Consumed] = {}
-        """By table, for batches: what was written and not been charged for."""
+        """In batches: the uncharged units of applied writes, by table."""
 
     def decide(self, write: Write, old: Row | None) -> Decision:
-        """As the write does, if it is admitted."""
+        """The write's own decision, if the write is admitted; otherwise raises."""
         if not write.table.limited:
             return write.decide(old)
         self._admit(write.table)
@@ -57,7 +57,7 @@ class _Admission:
         self.consumed[write.table.name].add_write(write, outcome)
 
     def admit_table(self, table: Table) -> None:
-        """Raises if nothing may be written to the table."""
+        """Raises if the table admits no writes."""
         if table.limited:
             self._admit(table)
 
@@ -66,7 +66,7 @@ class _Admission:
             raise refusal(self._region, table, [None], "Write")
 
     def _admit_entries(self, write: Write, old: Row | None, new: Decision, used: Consumed | None = None) -> None:
-        """Raises if the write changes an entry of a global index that may not be written now."""
+        """Raises if the write changes an entry of a throttled global index."""
         table = write.table
         slow = exhausted(self._region, table, table.global_indexes, "Write", used, self._levels)
         if not slow or not isinstance(new, Image | None) or writes.same(old, new):
@@ -84,8 +84,8 @@ W = TypeVar("W", bound=Write)
 
 
 async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -> tuple[W, Result]:
-    """Run a single write to the table `name`, if it is admitted. The result is for `settle` or `charged`; refusals
-    other than a failed condition are raised."""
+    """Run a single write to the table `name`, if it is admitted. Pass the result to `settle` or `charged`. Raises every
+    refusal except a failed condition, which is part of the result."""
     known = region.catalog.known.tables.get(name)
     levels = write_levels(region, (name,)) if known is not None and known.limited else full_level
 
@@ -104,7 +104,7 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -
 
 
 def settle(region: Region, write: Write, result: Result, operation: str) -> Outcome:
-    """Charge a single write whose transaction has ended; raises what its condition refused."""
+    """Charge a single write after its transaction; raises if its condition failed."""
     if write.table.limited:
         charged(region, write, result)
     name, meter = write.table.name, region.meter
@@ -120,7 +120,7 @@ def settle(region: Region, write: Write, result: Result, operation: str) -> Outc
 
 
 def _measure(region: Region, write: Write, outcome: Outcome, operation: str, factor: int = 1) -> None:
-    """Count the units of a write; for `factor` see `Consumed.add_row`."""
+    """Add the units of a write to the meter; for `factor` see `Consumed.add_row`."""
     name, tally = write.table.name, region.meter.tally
     tally(name, None, operation).write_units += factor * row_units(write, outcome.table_bytes)
     for arm in outcome.arms:
@@ -128,7 +128,7 @@ def _measure(region: Region, write: Write, outcome: Outcome, operation: str, fac
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:
-    """Charge a single write whose transaction has ended; returns what it was charged."""
+    """Charge a single write after its transaction; return its cost."""
     consumed = Consumed(write.table, "Write", write.table.name)
     if isinstance(result, ConditionFailed):
         consumed.add_row(write, result.size)
@@ -150,8 +150,8 @@ async def execute_all(
     factor: int,
     operation: str,
 ) -> Together:
-    """Run writes to the tables `names` as one, each at `factor` times its price; raises `Cancelled`. If `make` says
-    that the transaction was done before, nothing is done, and there are no outcomes."""
+    """Run writes to the tables `names` as one transaction, each at `factor` times its price; raises `Cancelled`. If
+    `make` finds that the transaction was done before, write nothing and return no outcomes."""
     admission = _Admission(region, write_levels(region, names))
 
     def run(tx: Transaction, stamp: Stamp) -> Together:
@@ -175,7 +175,7 @@ async def execute_all(
 
 
 def _lost(refused: Refused, factor: int) -> list[Consumed]:
-    """What a transaction costs that was not made: nothing, unless a condition failed and nothing was exhausted."""
+    """The cost of a cancelled transaction: nothing, unless a condition failed and no part was throttled."""
     refusals = refused.refusals
     throttled = any(one is not None and one.code in THROTTLED for one in refusals)
     if throttled or not any(isinstance(one, ConditionFailed) for one in refusals):
@@ -195,8 +195,9 @@ Each = list[tuple[Write, Outcome | ApiError]]
 async def execute_each(
     region: Region, names: Iterable[str], make: Callable[[Transaction], list[Write]], operation: str
 ) -> Each:
-    """Run writes without conditions to the tables `names`, each by itself: one that was not admitted has the reason as
-    its outcome. Raises what else refuses one of them, and the reason if none was admitted; then none is applied."""
+    """Run writes without conditions to the tables `names`, each by itself. The outcome of a throttled write is its
+    throttling error. Raises that error if no write was admitted, and any other refusal of a write; then none is
+    applied."""
     levels = write_levels(region, names)
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[Each, list[Consumed]]:

@@ -1,1 +1,1 @@
-"""Tables as key-values: plain functions over a snapshot or a transaction."""
+"""Tables on a key-value store: plain functions over a snapshot or a transaction."""

@@ -1,8 +1,8 @@
-"""Global indexes that are made or deleted while their table is in use.
+"""Build or delete global indexes while their table is in use.
 
-From the moment an index is in the catalog every write maintains it. The backfill walks over the items that were there
-before, a few in each transaction, and gives each its entry; where it has come to is stored with what it did, so that a
-crash loses nothing. Items whose attributes do not fit the index's keys are passed over.
+Once an index is in the catalog, every write maintains it. The backfill walks over the existing items, a few in each
+transaction, and writes their index entries. It stores its progress in the same transaction, so a crash loses nothing.
+It skips items whose attributes do not fit the index's keys.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ITEMS = 200
 
 
 def change_indexes(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Go on with the indexes that are being made, take away those that are being deleted."""
+    """Step: continue the backfill of new indexes, and remove indexes that are being deleted."""
     now_ms = stamp.now_ms
     wakes = []
     for table in region.catalog.tables(tx):
@@ -47,7 +47,7 @@ def _remove(tx: Transaction, table: Table, index: Index, now_ms: int) -> None:
 
 
 def _backfill(tx: Transaction, table: Table, index: Index) -> bool:
-    """Do some items; returns whether all are done."""
+    """Index some items; return whether all are done."""
 
     def visit(row_key: bytes, stored: bytes) -> None:
         indexes.add(tx, table, index, row_key, Row(stored))

@@ -1,9 +1,9 @@
 """The tables of a region: rows in space 0, cached per process.
 
 The cache is an immutable value, `Definitions`: all tables at one generation, a number that every change of the catalog
-increments. Each use compares that number in its own snapshot or transaction, so a write never uses a definition that
-was replaced before it. A function that finds another generation raises `Stale` and changes nothing; `Region` then reads
-the definitions anew, from committed rows only, and runs the function again.
+increments. Each use compares that number in its own snapshot or transaction, so a write never uses an outdated
+definition. On another generation, the function raises `Stale` and changes nothing. `Region` then reloads the
+definitions, from committed rows only, and runs the function again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atoll.storage.engine import Snapshot, Transaction
 
 
 class Stale(Exception):
-    """The cached definitions are not those of this snapshot."""
+    """The cached definitions are of another generation than this snapshot."""
 
 
 class Definitions(NamedTuple):
@@ -32,7 +32,7 @@ class Definitions(NamedTuple):
 NOTHING_KNOWN = Definitions(-1, {})
 
 
-# A change of one table makes every reader load all of them; unchanged rows are not parsed again.
+# A change of one table makes every process reload all tables; this cache avoids parsing unchanged rows again.
 @lru_cache(maxsize=limits.TABLES)
 def _parse(stored: bytes) -> Table:
     table: Table = load(Table, stored)
@@ -50,21 +50,21 @@ class Catalog:
         """Replaced as a whole, outside of transactions."""
 
     def at(self, snapshot: Snapshot) -> Definitions:
-        """The definitions, which are those of this snapshot."""
+        """The cached definitions, checked against this snapshot."""
         known = self.known
         if snapshot.number(fmt.GENERATION) != known.generation:
             raise Stale
         return known
 
     def find(self, snapshot: Snapshot, name: str) -> Table | None:
-        """The table as it is stored, whatever its status."""
+        """The stored table, in any status."""
         return self.at(snapshot).tables.get(name)
 
     def forget(self) -> None:
         self.known = NOTHING_KNOWN
 
     def usable(self, snapshot: Snapshot, name: str, now_ms: int) -> Table:
-        """The table for the data plane: it has to be there and neither being created nor deleted."""
+        """The table for the data plane: it must exist, and be neither CREATING nor DELETING."""
         table = self.find(snapshot, name)
         if table is None or (table.status != "ACTIVE" and table.status_at(now_ms) in ("CREATING", "DELETING")):
             raise errors.resource_not_found()
@@ -78,7 +78,7 @@ class Catalog:
         return table
 
     def changeable(self, tx: Transaction, name: str, now_ms: int) -> Table:
-        """The table for a change of its definition: it has to be ACTIVE."""
+        """The table for a change of its definition: it must be ACTIVE."""
         table = self.described(tx, name, now_ms)
         status = table.status_at(now_ms)
         if status == "CREATING":
@@ -90,11 +90,11 @@ class Catalog:
         return table
 
     def tables(self, snapshot: Snapshot) -> list[Table]:
-        """All tables as they are stored, in the order of their names."""
+        """All stored tables, sorted by name."""
         return list(self.at(snapshot).tables.values())
 
 
-# A transaction that has saved a table has another generation than the cache, so it cannot look up tables any more.
+# Saving a table changes the transaction's generation, so the transaction cannot look up tables afterwards.
 
 
 def save(tx: Transaction, table: Table) -> None:

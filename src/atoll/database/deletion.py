@@ -1,4 +1,4 @@
-"""Taking tables away. The definition goes at once; the rows, which may be many, are deleted a little at a time."""
+"""Delete tables: the definition at once, the rows, which may be many, a few at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SWEEP_ROWS = 1_000
 
 @dataclass(frozen=True)
 class Garbage:
-    """A space whose rows are to be deleted from `due_ms` on."""
+    """A discarded space; its rows may be deleted from `due_ms` on."""
 
     space: int
     due_ms: int
@@ -28,7 +28,7 @@ class Garbage:
 
 
 def drop(tx: Transaction, table: Table, now_ms: int) -> None:
-    """Take the table out of the catalog. Its log stays as long as its readers need it."""
+    """Remove the table from the catalog. Its log stays as long as its readers need it."""
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
     tx.add_number(fmt.GENERATION, 1)
@@ -48,7 +48,7 @@ def discard(tx: Transaction, space: int, due_ms: int, collections: str = "") -> 
 
 
 def due_ms(snapshot: Snapshot, space: int) -> int:
-    """When a discarded space is to be deleted; 0 if it has been."""
+    """The time from which a discarded space may be deleted; 0 if it is deleted already."""
     stored = snapshot.get(fmt.garbage_key(space))
     if stored is None:
         return 0
@@ -57,7 +57,7 @@ def due_ms(snapshot: Snapshot, space: int) -> int:
 
 
 def finish_deletions(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Drop the tables whose time of DELETING is over."""
+    """Step: drop the tables whose DELETING period is over."""
     now_ms = stamp.now_ms
     wakes = []
     for table in region.catalog.tables(tx):
@@ -69,7 +69,7 @@ def finish_deletions(tx: Transaction, region: Region, stamp: Stamp) -> int | Non
 
 
 def sweep(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Delete some rows of discarded spaces."""
+    """Step: delete some rows of discarded spaces."""
     now_ms = stamp.now_ms
     wakes = []
     for key, stored in list(tx.scan(*fmt.GARBAGE)):

@@ -1,4 +1,4 @@
-"""The expiry index: items by the second at which they expire. `ttl` is about enabling it and deleting what it finds."""
+"""The expiry index: items by the second at which they expire. `ttl` builds it and deletes the expired items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LATEST = 1 << 62
 
 
 def second_of(ttl: TimeToLive, item: Item) -> int | None:
-    """When the item expires; never, if its attribute is no positive number."""
+    """The second at which the item expires; None if its attribute is not a positive number."""
     text = item.get(ttl.attribute, {}).get("N")
     if text is None or text.startswith("-"):
         return None
@@ -21,18 +21,18 @@ def second_of(ttl: TimeToLive, item: Item) -> int | None:
 
 
 def entry_key(ttl: TimeToLive, row_key: bytes, item: Item | None) -> bytes | None:
-    """Where the item stands in the index, if it does."""
+    """The key of the item's entry in the index; None if it has none."""
     second = None if item is None else second_of(ttl, item)
     return None if second is None else range_start(ttl, second) + row_key
 
 
 def range_start(ttl: TimeToLive, second: int) -> bytes:
-    """Entries of this second and later have greater keys."""
+    """A key below the entries of this second and later."""
     return fmt.space_prefix(ttl.space) + second.to_bytes(8, "big")
 
 
 def parse_entry(key: bytes) -> tuple[int, bytes]:
-    """Second and row key."""
+    """The second and the item's row key."""
     return int.from_bytes(key[4:12], "big"), key[12:]
 
 

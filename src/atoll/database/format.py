@@ -5,14 +5,14 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
     catalog     0 'T' name                                     -> Table (JSON)
                 0 'S' table NUL label                          -> StreamDescription (JSON), see `streams`
                 0 'H' log-space shard4                         -> Shard (JSON), see `shards`
-                0 'D' millisecond8 'H' log-space shard4        -> nothing: when the shard's log is to be trimmed next
-                0 'D' millisecond8 'S' table NUL label         -> nothing: when the stream is over
+                0 'D' millisecond8 'H' log-space shard4        -> nothing: the time of the shard's next trim
+                0 'D' millisecond8 'S' table NUL label         -> nothing: the time at which the stream may be removed
                 0 'B' index space                              -> row key of the last item that a backfill has done
-                0 'G' space                                    -> Garbage (JSON): a space nobody uses any more
+                0 'G' space                                    -> Garbage (JSON): a discarded space
                 0 'X' token                                    -> Token (JSON): a transaction that must not be repeated
-                0 'Y' millisecond8 token                       -> key of the token, which is over then
+                0 'Y' millisecond8 token                       -> key of the token, which expires at that time
                 0 'M' uuid                                     -> Mapping (JSON), see `triggers.mapping`
-                0 'P' uuid shard4 lane1                        -> Lane (JSON): how far a function has come
+                0 'P' uuid shard4 lane1                        -> Lane (JSON): a function's progress
     items       space hash8 partition sort                     -> item row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
     log         space shard4 sequence8                         -> change row
@@ -26,10 +26,10 @@ a parallel scan's segments are ranges of the hash.
     index row   size 4, projected attributes (JSON of the wire form)
     change row  version time 8, millisecond 8 (when this region wrote it, which may be long after the version's time),
                 cause 1, region length 1, then 4 each: keys' size, old size, new size, keys' length, old length;
-                region, keys, old image, new image (JSON; absent ones have size 0, those that no reader
-                needs only have length 0)
+                region, keys, old image, new image (JSON; an absent image has size 0; an image that no reader
+                needs has length 0 but its real size)
 
-Sizes are DynamoDB's published formula, not bytes on disk. JSON is spliced into answers as it stands.
+Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JSON is spliced into answers unchanged.
 
 Counters are a key space of their own. Numbers: `generation` and `mappings` count changes of tables and of mappings,
 `spaces` gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no version exceeds, 's'
@@ -134,7 +134,7 @@ def token_expiry_key(over_ms: int, token: str) -> bytes:
 
 
 def parse_token_expiry(key: bytes) -> int:
-    """When the token is over, in milliseconds since 1970."""
+    """The time at which the token expires, in milliseconds since 1970."""
     return int.from_bytes(key[5:13], "big")
 
 
@@ -158,12 +158,12 @@ def sequence_counter(log_space: int, shard: int) -> bytes:
 
 
 def collection_counter(row_prefix: bytes) -> bytes:
-    """`row_prefix` is the part of a row key that all items of one partition key share."""
+    """The key of an item collection's size counter. `row_prefix` is the part of a row key that all its items share."""
     return b"c" + row_prefix
 
 
 def collection_prefix(row_key: bytes, partition_type: str) -> bytes:
-    """The part of an item's row key that it shares with its collection."""
+    """The part of an item's row key that all items of its collection share."""
     _, end = keycode.decode(row_key, partition_type, start=12)
     return row_key[:end]
 
@@ -177,7 +177,7 @@ def change_key(log_space: int, shard: int, sequence: int) -> bytes:
 
 
 class Row:
-    """A stored item. Its JSON is parsed only where somebody looks into it."""
+    """A stored item. Its JSON is parsed on first use of `item`."""
 
     __slots__ = ("_item", "_json", "_offset", "_stored", "size", "time")
 
@@ -238,7 +238,7 @@ class Entry:
 
 
 def spliced(rows: Iterable[Row | Entry]) -> orjson.Fragment:
-    """The JSON list of whole items, unparsed."""
+    """Whole items as a JSON list, without parsing them."""
     return orjson.Fragment(b"[" + b",".join([row.json for row in rows]) + b"]")
 
 
@@ -248,7 +248,7 @@ def entry_row(size: int, json: bytes) -> bytes:
 
 @dataclass(slots=True)
 class ChangeRow:
-    """A stored change; images are JSON, None where there is none. They are kept only if a reader needs them."""
+    """A stored change. Images are JSON or None; the log keeps them only if a reader needs them."""
 
     time: int
     region: str
@@ -272,7 +272,7 @@ def change_row(
     old: tuple[int, bytes] | None,
     new: tuple[int, bytes] | None,
 ) -> bytes:
-    """Keys and images are given as (size, JSON)."""
+    """Encode a change row; keys and images are (size, JSON)."""
     region = version.region.encode()
     old_size, old_json = old or (0, b"")
     new_size, new_json = new or (0, b"")

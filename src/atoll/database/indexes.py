@@ -1,7 +1,7 @@
-"""Secondary indexes: which entries an item has, and what a change of the item changes in them.
+"""Secondary indexes: compute an item's entries, and update them when the item changes.
 
-An entry is written, replaced or deleted in the same transaction as its item. An item without all of an index's key
-attributes has no entry in it (a sparse index).
+A write updates an item's entries in the same transaction as the item. An item that lacks a key attribute of an index
+has no entry in it (a sparse index).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from atoll.storage.engine import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What a write cost on one index. Sizes are those of the entries before and after, None where there is none."""
+    """A write to one index, for its cost: the sizes of the entries before and after, None if there is no entry."""
 
     index: Index
     before: int | None
@@ -32,7 +32,7 @@ class Arm:
 
 
 def check_keys(table: Table, item: Item) -> None:
-    """An attribute that is a key of an index has to have the index's type, and the length of a key."""
+    """An item's index key attributes must have the index's types and be no longer than keys may be."""
     for index in table.indexes:
         for name, type_ in index.keys.name_types:
             value = item.get(name)
@@ -58,8 +58,8 @@ def _check_keys(table: Table, item: Item) -> None:
 
 
 def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression: bool) -> None:
-    """What an update expression made is told in words of its own. What an update left as it was may have any type and
-    length, if the item is from before the index."""
+    """Check index keys after an update. Values computed by an update expression have their own error texts. Attributes
+    that the update left unchanged may have any type and length: the item may be older than the index."""
     changed: Item = {}
     for index in table.indexes:
         for name, type_ in index.keys.name_types:
@@ -78,15 +78,15 @@ def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression
 
 
 def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
-    """Where the item's entry stands, if it has one. `row_key` is the item's own."""
-    if not keys.fits(index.keys, item):  # an item from before the index may have anything there
+    """The key of the item's entry; None if it has none. `row_key` is the item's own key."""
+    if not keys.fits(index.keys, item):  # an item older than the index may have any value there
         return None
-    # Behind the index's key, the table's own key without its space and hash tells entries of equal keys apart.
+    # The table's own key, without its space and hash, follows the index's key and makes entries of equal keys distinct.
     return fmt.space_prefix(index.space) + index.keys.encode(item) + row_key[12:]
 
 
 class Stored(Protocol):
-    """An item as it is stored, or will be."""
+    """An item that is stored or about to be stored."""
 
     @property
     def item(self) -> Item: ...
@@ -105,7 +105,7 @@ class Entry(NamedTuple):
 
 
 def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> Entry | None:
-    """The row in the index of an item, if there is an item and it has one."""
+    """The item's index entry; None if there is no item or it has no entry."""
     if of is None:
         return None
     key = entry_key(index, of.item, row_key)
@@ -120,14 +120,14 @@ def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> Entr
 
 
 def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new: Stored | None) -> list[Arm]:
-    """Bring all indexes from the old item to the new one; the arms are those that were touched."""
+    """Update all indexes from the old item to the new one; return one arm per changed index."""
     arms = []
     for index in table.indexes:
         if index.status == "DELETING":
             continue
         before, after = entry(table, index, old, row_key), entry(table, index, new, row_key)
         if index.backfilling and before is not None and tx.get(before.key) is None:
-            before = None  # the backfill has not come to this item yet
+            before = None  # the backfill has not reached this item yet
         if same_entry(index, before, after):
             continue
         moved = before is not None and after is not None and before.key != after.key
@@ -141,7 +141,7 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
 
 
 def uncertain_entries(table: Table, row_key: bytes, old: Stored | None) -> list[bytes]:
-    """The keys of the entries that the item has, or that the backfill has not given it yet."""
+    """The keys of entries that may be missing, because the backfill may not have reached the item yet."""
     if old is None:
         return []
     found = [entry_key(index, old.item, row_key) for index in table.indexes if index.backfilling]
@@ -149,14 +149,14 @@ def uncertain_entries(table: Table, row_key: bytes, old: Stored | None) -> list[
 
 
 def same_entry(index: Index, before: Entry | None, after: Entry | None) -> bool:
-    """Whether a change of an item leaves its entry as it was, but perhaps for the order of maps and sets."""
+    """Whether two entries are equal, ignoring the order of maps and sets."""
     if before is None or after is None:
         return before is after
     return index.projection.type != "ALL" and values.items_equal(before.item, after.item)
 
 
 def add(tx: Transaction, table: Table, index: Index, row_key: bytes, item: Stored) -> None:
-    """Give a stored item its entry in an index that is being made, unless a write has done so."""
+    """Add a stored item's entry to an index under construction, unless a write has added it already."""
     made = entry(table, index, item, row_key)
     if made is not None and tx.get(made.key) is None:
         tx.put(made.key, made.row)

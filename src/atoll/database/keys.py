@@ -1,4 +1,4 @@
-"""What the values of keys may be: not empty, and not too long."""
+"""Check the values of keys: neither empty nor too long."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from atoll.database.schema import KeyAttribute, KeySchema
 from atoll.errors import keys as texts
 from atoll.model.values import AttributeValue, Item
 
-# Contents up to this length are within the limits in any encoding; longer ones are measured.
+# Values up to this length are within the limits in any encoding; only longer ones are measured.
 SHORT = limits.SORT_KEY_BYTES // 4
 
 
 def check_sizes(schema: KeySchema, item: Item) -> None:
-    """Of an item with all key attributes. Key values may be neither empty nor longer than 2,048 and 1,024 bytes."""
+    """Check an item that has all key attributes. A key value must not be empty or longer than 2,048 bytes (partition
+    key) or 1,024 bytes (sort key)."""
     for name, type_ in schema.name_types:
         if not 0 < len(item[name][type_]) <= SHORT:
             _check_sizes(schema, item)
@@ -34,7 +35,7 @@ def check_length(attribute: KeyAttribute, item: Item, *, sort: bool) -> None:
 
 
 def fits(schema: KeySchema, item: Item) -> bool:
-    """Whether the item has all key attributes, and each is what a key can be."""
+    """Whether the item has all key attributes, each with a valid key value."""
     short = True
     for name, type_ in schema.name_types:
         content = item.get(name, _ABSENT).get(type_)

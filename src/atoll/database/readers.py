@@ -1,5 +1,5 @@
-"""How many read a shard at the same time: the service throttles more than two, and Atoll does where it is asked to be
-as strict."""
+"""Limit concurrent readers of a shard: the service throttles more than two, and so does Atoll if strict limits are
+on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MOST_SHARDS = 1_000
 
 
 class Readers:
-    """Who read which shard within the last second, in this process."""
+    """The readers of each shard within the last second, in this process."""
 
     def __init__(self) -> None:
         self._seen_ms: dict[tuple[str, int], dict[int, int]] = {}
 
     def admit(self, stream: str, shard: int, reader: int, now_ms: int) -> None:
-        """Raises LimitExceededException if two others are reading the shard of this stream (its ARN)."""
+        """Raises LimitExceededException if two other readers use this shard. `stream` is the stream's ARN."""
         if len(self._seen_ms) > MOST_SHARDS:
             self._seen_ms = {k: v for k, v in self._seen_ms.items() if max(v.values()) + WINDOW_MS > now_ms}
         seen = self._seen_ms.get((stream, shard), {})

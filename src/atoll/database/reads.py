@@ -1,6 +1,6 @@
-"""Reading items: by key, and pages of ranges for Query and Scan.
+"""Read items by key, and pages of ranges for Query and Scan.
 
-A page ends after `limit` rows, or before its rows would exceed 1 MB; both count what was examined, before any filter.
+A page ends after `limit` rows, or before its rows would exceed 1 MB; both count examined rows, before any filter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Range:
     end: bytes
 
     def after(self, key: bytes, reverse: bool) -> Range:
-        """What is left when a reader has come to `key`."""
+        """The rest of the range after `key`."""
         return Range(self.start, min(self.end, key)) if reverse else Range(max(self.start, key + b"\0"), self.end)
 
     def __contains__(self, key: bytes) -> bool:
@@ -41,7 +41,7 @@ class Page:
     size: int
     """Bytes examined."""
     last: Row | Entry | None
-    """Where to go on, if the page ended before the range."""
+    """The last row read, if the page ended before the range; the next page starts after it."""
     fetched_sizes: list[int]
     """Sizes of the items that had to be fetched from the table, for attributes a local index does not project."""
 
@@ -60,7 +60,7 @@ def size_of(row: Row | None) -> int:
 
 
 def query_range(space: int, keys: KeySchema, condition: KeyCondition) -> Range:
-    """The rows that a key condition names."""
+    """The range of rows that match a key condition."""
     item = {a.name: v for a, v in zip(keys.partition, condition.partition, strict=True)}
     prefix = fmt.space_prefix(space) + keys.encode_partition(item)
     for attribute, value in zip(keys.sort, condition.sort, strict=False):
@@ -88,7 +88,7 @@ def query_range(space: int, keys: KeySchema, condition: KeyCondition) -> Range:
 
 
 def segment_range(space: int, segment: int, total: int) -> Range:
-    """A parallel scan's share: an equal part of the hashes."""
+    """One segment of a parallel scan: an equal part of the hashes."""
     prefix = fmt.space_prefix(space)
     first, end = HASHES * segment // total, HASHES * (segment + 1) // total
     return Range(
@@ -108,7 +108,8 @@ def page(
     keep: Callable[[Item], bool] | None = None,
     fetch: bool = False,
 ) -> Page:
-    """Read on from the range's start (its end, if `reverse`). `fetch` reads the whole items behind a local index."""
+    """Read a page from the range's start (its end, if `reverse`). With `fetch`, read whole items behind a local
+    index."""
     examined: list[Row | Entry] = []
     size = 0
     last = None

@@ -1,4 +1,4 @@
-"""One region of one account: its store, its cache of the catalog and its clocks. What every operation is given."""
+"""One region of one account: its store, catalog cache and clocks. Every operation gets a `Region`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Settings:
 
 
 class Buckets(Protocol):
-    """What may be consumed now: each bucket has a number and is refilled at some units a second."""
+    """Token buckets: each has a number and is refilled at a rate in units a second."""
 
     def level(self, number: int, rate: float) -> float: ...
 
@@ -44,7 +44,7 @@ class Buckets(Protocol):
     def fill(self, number: int) -> None: ...
 
     def forget(self) -> None:
-        """All are full again."""
+        """Make all buckets full again."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Region:
     catalog: Catalog = field(default_factory=Catalog)
     readers: Readers = field(default_factory=Readers)
     buckets: Buckets | None = None
-    """None throttles nothing."""
+    """None disables throttling."""
     meter: Meter = field(default_factory=Meter)
     versions: HybridClock = field(init=False)
 
@@ -69,7 +69,7 @@ class Region:
         self._has_greatest_time = False
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        """As the engine's, with the definitions of tables that belong to the snapshot."""
+        """As the engine's `read`, with table definitions that match the snapshot."""
         while True:
             try:
                 return await self.engine.read(fn)
@@ -77,7 +77,7 @@ class Region:
                 await self._learn()
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
-        """As the engine's, with the definitions of tables that belong to the transaction."""
+        """As the engine's `transact`, with table definitions that match the transaction."""
         while True:
             try:
                 return await self.engine.transact(fn)
@@ -85,7 +85,7 @@ class Region:
                 await self._learn()
 
     async def write(self, fn: Callable[[Transaction, Stamp], T]) -> T:
-        """As `transact`, for functions that change items: they are given the time of their transaction."""
+        """As `transact`, for functions that change items: each gets the stamp of its transaction."""
         if not self._has_greatest_time:
             await self._read_greatest_time()
         stamp = self.versions.stamp()
@@ -108,8 +108,8 @@ class Region:
         self._has_greatest_time = True
 
     def rewind(self, last: int = 0) -> None:
-        """Forget what has not happened yet: the clock was set back, and perhaps the store with it. `last` is the time
-        of the last version that was given."""
+        """Clear state from after the current time: the clock was set back, and perhaps the store with it. `last` is the
+        time of the last version assigned."""
         self.catalog.forget()
         self.readers = Readers()
         if self.buckets is not None:
@@ -120,6 +120,6 @@ class Region:
         return str(Arn(service, self.name, self.settings.account, resource))
 
     def resource(self, arn: str, service: str = "dynamodb") -> str | None:
-        """What an ARN names, if it is of this region and account."""
+        """The resource part of an ARN; None if the ARN is not of this region and account."""
         found = arns.parse(arn)
         return found.resource if found is not None and arn == self.arn(found.resource, service) else None

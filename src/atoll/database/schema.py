@@ -1,7 +1,7 @@
-"""What a table is: frozen dataclasses, stored as JSON in the catalog.
+"""The definition of a table: frozen dataclasses, stored as JSON in the catalog.
 
-A table owns *spaces*: ranges of keys, each named by a number that is never used again. Its items are one space, each
-index is one, its change log is one, its expiry index is one. `format` says how the rows in them look.
+A table owns *spaces*: ranges of keys, each identified by a number that is never reused. Its items, each index, its
+change log and its expiry index have one space each. `format` describes the rows in them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from atoll.database import format as fmt
 from atoll.model import keycode
 from atoll.model.values import Item
 
-# Billing modes, view types, table classes and statuses keep the service's own words: they go out as they are.
+# Billing modes, view types, table classes and statuses are the service's own strings, returned unchanged.
 PROVISIONED = "PROVISIONED"
 ON_DEMAND = "PAY_PER_REQUEST"
 NEW_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
@@ -37,8 +37,8 @@ class KeyAttribute:
 
 @dataclass(frozen=True)
 class KeySchema:
-    """The attributes by which rows are found. A table has one partition attribute and at most one sort attribute; a
-    global index may have up to four of each."""
+    """The key attributes. A table has one partition attribute and at most one sort attribute; a global index may have
+    up to four of each."""
 
     partition: tuple[KeyAttribute, ...]
     sort: tuple[KeyAttribute, ...] = ()
@@ -69,7 +69,8 @@ class KeySchema:
 
     @cached_property
     def encode_partition(self) -> Callable[[Item], bytes]:
-        """Hash and partition attributes of an item that has them all, as the leading part of its key."""
+        """A function that encodes an item's hash and partition attributes as the start of its key. The item must have
+        all of them."""
         return _prefix_encoder(self.partition)
 
     @cached_property
@@ -121,7 +122,7 @@ class Throughput:
 
 @dataclass(frozen=True)
 class OnDemandThroughput:
-    """Self-imposed maxima of an on-demand table, in units a second; None means no maximum."""
+    """Optional maxima of an on-demand table, in units a second; None means no maximum."""
 
     max_read: int | None = None
     max_write: int | None = None
@@ -137,7 +138,7 @@ WARM_ON_DEMAND = WarmThroughput(limits.WARM_READ_UNITS, limits.WARM_WRITE_UNITS)
 
 
 def unwarmed(billing_mode: str, provisioned: Throughput | None) -> WarmThroughput:
-    """What a table or index can take at once that nobody has warmed."""
+    """The default warm throughput of a table or index."""
     if billing_mode == ON_DEMAND:
         return WARM_ON_DEMAND
     return WarmThroughput(0, 0) if provisioned is None else WarmThroughput(provisioned.read, provisioned.write)
@@ -163,7 +164,7 @@ class Index:
         return "ACTIVE" if self.status == "UPDATING" and now_ms >= self.due_ms else self.status
 
     def filling_at(self, now_ms: int) -> bool:
-        """Whether its table is usable again while the index, for which there is room now, is being filled."""
+        """Whether the index is in its backfill phase, when its table is ACTIVE again."""
         return self.backfilling and now_ms >= self.due_ms
 
 
@@ -187,7 +188,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Stream:
-    """What a table knows of its latest stream; see `streams`."""
+    """The table's record of its latest stream; see `streams`."""
 
     label: str
     view_type: str
@@ -205,7 +206,7 @@ class TimeToLive:
 
 @dataclass(frozen=True)
 class Encryption:
-    """Server-side encryption with a key of the customer's; without it the service's own key is used and not shown."""
+    """Server-side encryption with a KMS key. A table without it uses the service's own key, which is not shown."""
 
     status: str
     type: str
@@ -253,7 +254,7 @@ class Table:
         return {index.name: index for index in self.indexes}
 
     def projected_names(self, index: Index) -> frozenset[str]:
-        """The attributes that an index which does not project all has."""
+        """The attributes in an index that does not project all."""
         return self._projected_names[index.name]
 
     @cached_property
@@ -271,7 +272,7 @@ class Table:
 
     @cached_property
     def is_filling(self) -> bool:
-        """Whether an index may lack entries of items that were there before it."""
+        """Whether an index may still lack entries of items older than the index."""
         return any(index.backfilling for index in self.indexes)
 
     @cached_property
@@ -280,14 +281,14 @@ class Table:
 
     @cached_property
     def item_key(self) -> Callable[[Item], bytes]:
-        """Gives the row key of an item, which has to have all key attributes, of the right types."""
+        """A function that encodes an item's row key. The item must have all key attributes, of the right types."""
         prefix, partition, sort = self.prefix, self.keys.encode_partition, self.keys.encode_sort
         if not self.keys.sort:
             return lambda item: prefix + partition(item)
         return lambda item: prefix + partition(item) + sort(item)
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
-        """Where the changes of this item go: the counter that numbers them, and what their keys begin with."""
+        """The shard of this item's changes: the counter that numbers them, and the prefix of their keys."""
         logs = self._logs
         if len(logs) == 1:
             return logs[0]
@@ -304,11 +305,11 @@ class Table:
 
     @cached_property
     def oldest_shard_ms(self) -> int:
-        """When the oldest of the open shards was opened."""
+        """The opening time of the oldest open shard."""
         return min(shard.opened_ms for shard in self.shards)
 
     def status_at(self, now_ms: int) -> str:
-        """The status that a client sees: CREATING and UPDATING end when they are due. DELETING ends with the table."""
+        """The status that clients see. CREATING and UPDATING end at `due_ms`; DELETING ends with the table."""
         if self.status in ("CREATING", "UPDATING") and now_ms >= self.due_ms:
             return "ACTIVE"
         return self.status
@@ -321,12 +322,12 @@ class Table:
         return None
 
     def warm_throughput(self, index: Index | None = None) -> WarmThroughput:
-        """What the table, or its index, can take at once."""
+        """The warm throughput of the table or of one of its indexes."""
         of = self if index is None else index
         return of.warm or unwarmed(self.billing_mode, of.throughput)
 
     def units_per_second(self, index: Index | None = None) -> tuple[int | None, int | None]:
-        """Read and write units that the table, or a global index, may consume; None where nothing limits them."""
+        """The limits of the table or a global index in read and write units a second; None means no limit."""
         of = self if index is None else index
         if self.billing_mode == PROVISIONED:
             return (None, None) if of.throughput is None else (of.throughput.read, of.throughput.write)
@@ -334,7 +335,7 @@ class Table:
 
     @cached_property
     def limited(self) -> bool:
-        """Whether anything limits what may be consumed."""
+        """Whether the table or any of its global indexes has a throughput limit."""
         rates = (self.units_per_second(), *map(self.units_per_second, self.global_indexes))
         return any(units is not None for rate in rates for units in rate)
 
@@ -351,7 +352,7 @@ def dump(record: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Fields only: what a record has cached beside them is not stored."""
+    """The fields of a record, without its cached properties."""
     if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple):
@@ -360,7 +361,7 @@ def _plain(value: Any) -> Any:
 
 
 def load(cls: type[Any], stored: bytes) -> Any:
-    """The dataclass that `dump` wrote. Members that were added since keep their defaults."""
+    """Load a dataclass that `dump` wrote. Fields that were added later get their defaults."""
     return _build(cls, orjson.loads(stored))
 
 

@@ -1,17 +1,16 @@
-"""Streams: what a client may see of a change log, for a while.
+"""Streams: a client's view of a change log, for a limited time.
 
-Enabling begins a stream, which never changes: its label and view type are its own, and disabling ends it for good. At
-both moments all shards of the table are replaced by children (see `log.shards`), so a stream is a run of shard numbers
-of one log, first_shard <= number < end_shard, and no change is in two streams. What it needs to be read stands in its
-own row and its shards' rows; the table may be gone. A day after a stream ended it is over, and `maintenance.trim` takes
-its row away.
+Enabling begins a stream with a fixed label and view type; disabling ends it for good. Both replace all shards of the
+table by children (see `log.shards`). So a stream is a run of shard numbers of one log, first_shard <= number <
+end_shard, and no change is in two streams. A stream stays readable after its table is deleted: its own row and its
+shards' rows hold everything that readers need. A day after a stream ended, `maintenance.trim` deletes its row.
 
 A stream shows the changes of the last 24 hours (`StreamDescription.scope`). The log may keep more for other readers.
 
-To a client a shard is `shardId-`, the milliseconds of its opening in 20 digits, and its number in 8 hexadecimal ones,
-so that ids sort as the shards were opened. A change's SequenceNumber is 22 digits: 10^14 plus its number in the shard,
-then 7 digits of the shard's number. So no two records of a stream have the same, they grow within a shard, and a
-child's are greater than its parent's.
+A shard id is `shardId-`, the shard's opening time in milliseconds in 20 digits, and its number in 8 hexadecimal digits,
+so ids sort in the order of opening. A change's SequenceNumber has 22 digits: 10^14 plus its number in the shard, then 7
+digits of the shard's number. So SequenceNumbers are unique in a stream, grow within a shard, and are greater in a child
+than in its parent.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from atoll.errors import streams as texts
 from atoll.storage.engine import Snapshot, Transaction
 
 EXPIRED_BY_SERVICE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-"""Who deleted an item whose time to live was over."""
+"""The user identity in records of TTL deletions."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class StreamDescription:
         return self.first_shard <= shard_number and (self.end_shard is None or shard_number < self.end_shard)
 
     def scope(self, now_ms: int) -> Scope:
-        """What the stream shows: its own shards, for 24 hours, however long the log is kept."""
+        """The part of the log that the stream shows: its own shards, for 24 hours, even if the log keeps more."""
         return Scope(self.log_space, self.first_shard, self.end_shard, now_ms - limits.STREAM_RETENTION_MS)
 
     @property
@@ -79,11 +78,11 @@ def parse(stored: bytes) -> StreamDescription:
     return description
 
 
-# The life of a stream. These return the table as it is to be saved.
+# Beginning and ending streams. Each function returns the table to save.
 
 
 def enable(tx: Transaction, region: Region, table: Table, view_type: str, now_ms: int) -> Table:
-    """Begin a stream; the table has none that is enabled."""
+    """Begin a stream; the table must not have an enabled one."""
     untouched = shards.next_number(table) == len(table.shards) and not any(
         tx.number(fmt.sequence_counter(table.log_space, shard.number)) for shard in table.shards
     )
@@ -105,14 +104,14 @@ def enable(tx: Transaction, region: Region, table: Table, view_type: str, now_ms
 
 
 def disable(tx: Transaction, region: Region, table: Table, now_ms: int) -> Table:
-    """End the table's stream. What it has stays readable for a day."""
+    """End the table's stream. Its records stay readable for a day."""
     _end(tx, table, now_ms, now_ms + region.settings.control_plane_delay_ms)
     assert table.stream is not None
     return replace(shards.follow_all(tx, table, now_ms), stream=replace(table.stream, enabled=False))
 
 
 def table_removed(tx: Transaction, table: Table, now_ms: int) -> None:
-    """The table is gone: its stream ends, and its shards have no children."""
+    """End the stream of a deleted table; its shards get no children."""
     if table.stream is not None and table.stream.enabled:
         _end(tx, table, now_ms, now_ms)
     for shard in table.shards:
@@ -129,7 +128,7 @@ def _end(tx: Transaction, table: Table, now_ms: int, due_ms: int) -> None:
 
 
 def _free_label(tx: Transaction, table: str, now_ms: int) -> str:
-    """The time, or a later millisecond if the table's name has a stream of that time."""
+    """A label from the current time, or from a later millisecond if a stream of this table name has that label."""
     while tx.get(fmt.stream_key(table, label_of(now_ms))) is not None:
         now_ms += 1
     return label_of(now_ms)
@@ -147,7 +146,7 @@ def arn_of(region: Region, description: StreamDescription) -> str:
 
 
 def parse_arn(region: Region, arn: str) -> tuple[str, str] | None:
-    """Table and label; None if it is not the ARN of a stream of this region."""
+    """The table name and label; None if this is not the ARN of a stream in this region."""
     resource = region.resource(arn) or ""
     table, separator, label = resource.removeprefix("table/").partition("/stream/")
     return (table, label) if separator and ":" not in table and resource.startswith("table/") else None
@@ -158,7 +157,7 @@ def shard_id(shard: Shard) -> str:
 
 
 def parent_id(description: StreamDescription, shard: Shard) -> str | None:
-    """The parent's id, also when it is trimmed; a stream's first shards show none."""
+    """The parent's id, even if the parent is trimmed; None for a stream's first shards."""
     if shard.parent is None or shard.parent_opened_ms is None or not description.has(shard.parent):
         return None
     return _shard_id(shard.parent_opened_ms, shard.parent)
@@ -169,7 +168,7 @@ def _shard_id(opened_ms: int, number: int) -> str:
 
 
 def parse_shard_id(text: str) -> int | None:
-    """The shard's number; None if it is no shard's id."""
+    """The shard's number; None for an invalid shard id."""
     try:
         number = int(text[-8:], 16)
         return number if text == _shard_id(int(text[8:28]), number) else None
@@ -199,7 +198,7 @@ def find(snapshot: Snapshot, region: Region, arn: str, now_ms: int) -> StreamDes
 def listed(
     snapshot: Snapshot, table: str | None, after: tuple[str, str] | None, now_ms: int
 ) -> Iterator[StreamDescription]:
-    """Streams of a table, or all, by table and label; from the first one after a table and label."""
+    """Streams of one table or of all, sorted by table and label; starts after the given table and label."""
     start, end = fmt.STREAMS if table is None else fmt.streams_of(table)
     if after is not None:
         start = max(start, fmt.stream_key(*after) + b"\0")
@@ -212,7 +211,7 @@ def listed(
 def shards_of(
     snapshot: Snapshot, description: StreamDescription, now_ms: int, *, after: int | None = None
 ) -> Iterator[Shard]:
-    """The stream's shards that are not trimmed, parents first; from the first one after a number."""
+    """The stream's shards that are not trimmed, parents first; starts after the given number."""
     return cursor.listed(snapshot, description.scope(now_ms), after=after)
 
 
@@ -224,18 +223,18 @@ def find_shard(snapshot: Snapshot, description: StreamDescription, text: str, no
     return shard
 
 
-# Positions: the number of the change that is to be read next
+# Positions: the number of the change to read next
 
 
 def position_at(snapshot: Snapshot, scope: Scope, shard: Shard, number: str, *, after: bool) -> int:
-    """Where the change with this SequenceNumber is, or the one after it."""
+    """The position of the change with this SequenceNumber, or with `after` the next position."""
     if not (number.isascii() and number.isdigit()):
         raise texts.sequence_number_invalid()
     beyond = int(number) - _FIRST_NUMBER - shard.number
     position = beyond // _SHARDS + 1 if after else -(-beyond // _SHARDS)
     end = cursor.end(snapshot, scope.log_space, shard)
     if shard.last_sequence is not None and position == end + 1:
-        position = end  # after the number at which it was closed
+        position = end  # after the shard's closing number
     if position > end:
         raise texts.sequence_number_invalid()
     if position < cursor.oldest(snapshot, scope, shard):
@@ -262,7 +261,7 @@ def read(
     position: int,
     limit: int,
 ) -> Page:
-    """Up to `limit` records or 1 MB. Raises if the change at `position` has been trimmed."""
+    """Read up to `limit` records or 1 MB. Raises if the change at `position` has been trimmed."""
     records: list[dict[str, Any]] = []
     size = 0
     reading = cursor.Reading(snapshot, scope, shard, position, limit=limit)
@@ -282,7 +281,7 @@ def read(
 def record_of(
     region_name: str, description: StreamDescription, shard: int, sequence: int, change: fmt.ChangeRow
 ) -> dict[str, Any]:
-    """A change as the stream's view shows it. Keys and images are spliced, not parsed."""
+    """The record of a change, by the stream's view type. Keys and images are spliced, not parsed."""
     view_type = description.view_type
     number = sequence_number(shard, sequence)
     body: dict[str, Any] = {

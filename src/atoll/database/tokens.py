@@ -1,6 +1,6 @@
-"""Idempotency tokens: a transaction that comes again with its token within ten minutes is answered, not repeated.
+"""Idempotency tokens: a transaction sent again with its token within ten minutes is answered, not repeated.
 
-A token is stored in the transaction that it belongs to, so that it is there exactly when the transaction is.
+A token is stored in its own transaction, so it exists exactly if that transaction was committed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Token:
 
 
 def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
-    """Whether the transaction still has to be run."""
+    """Store the token; return whether the transaction still has to run."""
     key = fmt.token_key(token)
     stored = tx.get(key)
     if stored is not None:
@@ -41,7 +41,7 @@ def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
 
 
 def forget(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Delete tokens that are over, in the order in which they will be."""
+    """Step: delete expired tokens, in the order of their expiry."""
     now_ms = stamp.now_ms
     expiries = list(tx.scan(*fmt.TOKEN_EXPIRIES, limit=FORGET_ROWS))
     due = [(key, stored) for key, stored in expiries if fmt.parse_token_expiry(key) <= now_ms]

@@ -1,11 +1,11 @@
-"""Time to live: enabling it, building its index, deleting what has expired.
+"""Time to live: enable it, build its index, delete expired items.
 
-    ENABLING     every write maintains the index; `build` adds the items that were there before, a few in each
-                 transaction, and stores how far it is, so that a crash loses nothing
-    ENABLED      `delete_expired` deletes the items whose second has passed, through the one door for writes
-    DISABLING    nothing is deleted any more; then the index is discarded
+    ENABLING     every write maintains the index; `build` adds the existing items, a few in each transaction, and
+                 stores its progress with them, so a crash loses nothing
+    ENABLED      `delete_expired` deletes expired items with `writes.commit`
+    DISABLING    no item is deleted any more; then the index is discarded
 
-Deletions cost no capacity. An item that expired more than five years ago is left alone: it is more likely a mistake.
+Deletions cost no capacity. An item that expired more than five years ago is kept, as its time is probably a mistake.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from atoll.model import keycode
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
-# The most that one call of a step does.
+# Limits of one call of a step.
 BUILT_ITEMS = 500
 DELETED_ITEMS = 100
 
-# Enabling and disabling. These return the table as it is to be saved.
+# Enabling and disabling. Each function returns the table to save.
 
 
 def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms: int) -> Table:
@@ -39,7 +39,7 @@ def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms
             raise texts.other_attribute(table.ttl.attribute)
         raise texts.already_enabled()
     _check_interval(table, now_ms)
-    if table.ttl is not None:  # still DISABLING, where that lasts for hours
+    if table.ttl is not None:  # still DISABLING, which may last for hours
         table = _without(tx, table, now_ms)
     empty = tx.tally(fmt.count_counter(table.space)) == 0
     status = "ENABLED" if empty and not region.settings.control_plane_delay_ms else "ENABLING"
@@ -58,7 +58,7 @@ def disable(tx: Transaction, region: Region, table: Table, attribute: str, now_m
 
 
 def _check_interval(table: Table, now_ms: int) -> None:
-    """One change an hour."""
+    """TTL may be changed once an hour."""
     if table.ttl_changed_ms is not None and now_ms < table.ttl_changed_ms + limits.TTL_CHANGE_INTERVAL_MS:
         raise texts.changed_too_often()
 
@@ -74,7 +74,7 @@ def _without(tx: Transaction, table: Table, now_ms: int) -> Table:
 
 
 def build(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Go on with the tables that are ENABLING or DISABLING."""
+    """Step: continue with the tables that are ENABLING or DISABLING."""
     now_ms = stamp.now_ms
     wakes = []
     for table in region.catalog.tables(tx):
@@ -94,7 +94,7 @@ def build(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
 
 
 def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
-    """Do some items; returns whether all are done."""
+    """Add some items to the index; return whether all are done."""
 
     def visit(key: bytes, stored: bytes) -> None:
         expiry.apply(tx, ttl, key, None, Row(stored).item)
@@ -103,8 +103,8 @@ def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
 
 
 def delete_expired(tx: Transaction, region: Region, stamp: Stamp, *, limit: int = DELETED_ITEMS) -> int | None:
-    """Delete up to `limit` items whose time, and the delay after it, is over. Returns when the next item will be due: a
-    write may always bring one that expires sooner."""
+    """Step: delete up to `limit` items that expired at least the configured delay ago. Returns the time at which the
+    next item is due; a later write may add one that is due sooner."""
     now_ms = stamp.now_ms
     delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
     limit = limit if rate is None else min(limit, rate)
@@ -117,7 +117,7 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, *, limit: int 
     ]
     if not expiring:
         return None
-    first = now_ms // 1000 % len(expiring)  # so that no table always waits for another
+    first = now_ms // 1000 % len(expiring)  # rotate, so that no table always waits for another
     expiring = expiring[first:] + expiring[:first]
     left = limit
     wakes = []
@@ -135,7 +135,7 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, *, limit: int 
 
 
 def _first_seconds(tx: Transaction, expiring: list[tuple[Table, TimeToLive]], before: int) -> list[int | None]:
-    """When the first item of each table expires. A single table is due as far as this knows: its scan will tell."""
+    """The second at which each table's first item expires. A single table is assumed to be due: its scan will show."""
     if len(expiring) == 1:
         return [before - 1]
     found = tx.first([_deletable(ttl, before) for _, ttl in expiring])
@@ -143,15 +143,15 @@ def _first_seconds(tx: Transaction, expiring: list[tuple[Table, TimeToLive]], be
 
 
 def _deletable(ttl: TimeToLive, before: int) -> tuple[bytes, bytes]:
-    """The range of the entries of items that may be deleted now or later."""
+    """The range of index entries of items that may be deleted now or later."""
     return expiry.range_start(ttl, max(0, before - limits.TTL_OLDEST_SECONDS)), fmt.space_range(ttl.space)[1]
 
 
 def _delete_expired(
     tx: Transaction, table: Table, ttl: TimeToLive, before: int, limit: int, stamp: Stamp
 ) -> tuple[int, int | None]:
-    """How many items were deleted, and the second at which the next one expires. Those of the second `before` are not
-    due yet."""
+    """Delete items that expire before the second `before`. Returns their number, and the second at which the next item
+    expires."""
     entries = [key for key, _ in tx.scan(*_deletable(ttl, before), limit=limit + 1)]
     due = [entry for entry in entries[:limit] if expiry.parse_entry(entry)[0] < before]
     outcomes = writes.commit(tx, [_Expire.of(table, ttl, entry) for entry in due], stamp)
@@ -166,7 +166,7 @@ def _delete_expired(
 
 @dataclass(slots=True)
 class _Expire:
-    """Deletes an item if it still expires at that second."""
+    """Deletes an item if it still expires at the expected second."""
 
     table: Table
     key: Item

@@ -1,7 +1,7 @@
-"""Walking over a space a piece at a time.
+"""Walk over a space in pieces.
 
-Background work runs between the requests, on the same thread: what one transaction of it takes is bounded in rows and
-in bytes, so that nobody waits long. Where a walk has come to is stored in the transaction that got it there.
+Background work runs between requests, on the same thread. So each of its transactions is bounded in rows and bytes, and
+no request waits long. A walk stores its progress in the transaction that makes the progress.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PIECE_BYTES = 512 * 1024
 
 
 def piece(rows: Iterable[tuple[bytes, bytes]], most: int) -> tuple[list[tuple[bytes, bytes]], bool]:
-    """The first of the rows, and whether they are all."""
+    """The first rows, within the bounds, and whether these are all rows."""
     taken: list[tuple[bytes, bytes]] = []
     size = 0
     for row in rows:
@@ -27,7 +27,7 @@ def piece(rows: Iterable[tuple[bytes, bytes]], most: int) -> tuple[list[tuple[by
 
 
 def walk(tx: Transaction, space: int, progress_key: bytes, most: int, visit: Callable[[bytes, bytes], None]) -> bool:
-    """Visit the next rows (key and value) of the space; returns whether all have been visited."""
+    """Visit the next rows (key and value) of the space; return whether all rows have been visited."""
     start, end = fmt.space_range(space)
     last = tx.get(progress_key)
     rows, all_ = piece(tx.scan(last + b"\0" if last else start, end), most)

@@ -1,9 +1,9 @@
-"""The one door for writes.
+"""The only path by which items change.
 
-Every change of an item is a `Write`: it is shown the stored item and decides on the new one, or refuses by raising the
-service's error. Deciding touches nothing, so it may be done again. `commit` reads the items of one or more writes
-together, lets them decide, and applies the decisions in the caller's transaction: item row, index entries, expiry
-entry, counters and change record. Single writes, batches, transactions, statements and time to live all call it.
+Every change of an item is a `Write`. Its `decide` gets the stored item and returns the new one, or refuses by raising
+the service's error. `decide` has no side effects, so it may run again. `commit` reads the items of one or more writes
+together, calls `decide` on each, and applies the decisions in the caller's transaction: item row, index entries, expiry
+entry, counters and change record. Single writes, batches, transactions, statements and time to live all use it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class Image(NamedTuple):
-    """An item to be stored, with its size by the published formula and its JSON."""
+    """An item to store, with its size by the published formula and its JSON."""
 
     item: Item
     size: int
@@ -45,7 +45,7 @@ class Image(NamedTuple):
 
 
 class _Unchanged:
-    """The decision of a write that only looks."""
+    """The decision of a write that changes nothing."""
 
 
 UNCHANGED = _Unchanged()
@@ -63,7 +63,7 @@ class Write(Protocol):
     def cause(self) -> int: ...
     @property
     def version(self) -> Version | None:
-        """Of a change that was made elsewhere. None: this transaction's stamp gives it one."""
+        """The version of a replicated change. None: the transaction's stamp assigns one."""
 
     def decide(self, old: Row | None) -> Decision:
         """The image to store, None to delete. Pure; raises `ApiError` to refuse."""
@@ -84,7 +84,7 @@ class Put:
     image: Image
     condition: Condition | None = None
     show_item: bool = False
-    """Whether a failed condition tells the item."""
+    """Whether a failed condition returns the item."""
     cause: int = fmt.USER
     version: ClassVar[None] = None
 
@@ -126,7 +126,7 @@ class Update:
         before = old.item if old is not None else self.key
         item = self.update.apply(before) if self.update is not None else before
         if old is None and self.update is not None and len(item) == len(self.key):
-            return None  # it only removes, and from nothing: no item is made
+            return None  # it only removes attributes of a missing item: create no item
         if self.table.indexes:
             by_expression = self.update is not None and self.update.is_expression
             indexes.check_updated_keys(
@@ -141,14 +141,14 @@ class Update:
 
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
-    """By how many bytes an update of these attributes changed the item. Also refuses what a SET nested too deep."""
+    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply."""
     removed = values.item_size({name: before[name] for name in names if name in before})
     return values.check_item({name: after[name] for name in names if name in after}) - removed
 
 
 @dataclass(slots=True)
 class Check:
-    """Refuses a transaction unless a condition holds; changes nothing."""
+    """A ConditionCheck: refuses the transaction unless its condition holds; changes nothing."""
 
     table: Table
     key: Item
@@ -165,7 +165,7 @@ class Check:
 
 @dataclass(slots=True)
 class Replicate:
-    """A change that another replica made, with its version. It has no condition; the greater version wins."""
+    """A change from another replica, with its version. It has no condition; the greater version wins."""
 
     table: Table
     key: Item
@@ -181,7 +181,7 @@ class Replicate:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a write found and left; `new` is None after a deletion."""
+    """The item before and after a write; `new` is None after a deletion."""
 
     old: Row | None
     new: Image | None
@@ -191,14 +191,14 @@ class Outcome:
 
     @property
     def table_bytes(self) -> int:
-        """What the write is charged for on the table: the larger image."""
+        """The size for which the table is charged: the larger image."""
         before = self.old.size if self.old is not None else 0
         after = self.new.size if self.new is not None else 0
         return before if before > after else after
 
 
 def try_all(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
-    """What could be made for a transaction, and by position what was refused."""
+    """Call all attempts of a transaction. Returns the successful results, and per attempt its error or None."""
     made: list[T] = []
     refusals: list[errors.ApiError | None] = []
     for attempt in attempts:
@@ -211,7 +211,7 @@ def try_all(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.A
 
 
 class Refused(Cancelled):
-    """Writes of which a decision refused at least one, and the sizes of the items that the decisions saw, in bytes."""
+    """At least one write's decision refused. Has the sizes in bytes of the items that the decisions saw."""
 
     def __init__(self, refusals: list[errors.ApiError | None], writes: Sequence[Write], sizes: list[int]) -> None:
         super().__init__(refusals)
@@ -220,17 +220,17 @@ class Refused(Cancelled):
 
 
 Decide = Callable[[Write, Row | None], Decision]
-"""Lets the write decide, or refuses in its place."""
+"""Calls the write's `decide`, or raises to refuse the write."""
 
 
 class Admission(Protocol):
-    """Which writes of a batch may be made now, where each is made by itself."""
+    """Decides which writes of a batch may run now; each runs by itself."""
 
     def refusal(self, write: Write, old: Row | None, new: Decision) -> errors.ApiError | None:
-        """Why the write may not be made."""
+        """The error, if the write may not run now."""
 
     def applied(self, write: Write, outcome: Outcome) -> None:
-        """The write was made."""
+        """Called after the write was applied."""
 
 
 def decide_freely(write: Write, old: Row | None) -> Decision:
@@ -238,15 +238,15 @@ def decide_freely(write: Write, old: Row | None) -> Decision:
 
 
 def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide = decide_freely) -> list[Outcome]:
-    """Apply writes to different items: all decide on the same state, then all are applied or none is. Raises
-    `Cancelled`; where a decision refused, that is `Refused`."""
+    """Apply writes to different items: all decide on the same state, then all are applied or none is. Raises `Refused`
+    if a decision refused, otherwise `Cancelled`."""
     rows = _read(tx, batch, stamp)
     pairs = zip(batch, rows, strict=True)
     decisions, refusals = try_all(partial(decide, write, old) for write, old in pairs)
     if any(refusals):
         raise Refused(refusals, batch, [reads.size_of(row) for row in rows])
     _prefetch_entries(tx, batch, rows, decisions)
-    # Whether an item collection is too large depends on the writes before.
+    # The size of an item collection depends on the earlier writes.
     applied = (partial(_apply, tx, stamp, *one) for one in zip(batch, rows, decisions, strict=True))
     outcomes, refusals = try_all(applied)
     if any(refusals):
@@ -255,7 +255,7 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
 
 
 def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide | None = None) -> Outcome:
-    """`commit` of one write; its refusal is raised as it is."""
+    """`commit` one write; raises its refusal directly."""
     if tx.is_remote:
         _prefetch(tx, (write,), stamp)
     old = reads.get(tx, write.row_key)
@@ -268,8 +268,8 @@ def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide | 
 def commit_each(
     tx: Transaction, batch: Sequence[Write], stamp: Stamp, admission: Admission
 ) -> list[Outcome | errors.ApiError]:
-    """Apply writes to different items, each if it is admitted; the outcome of others is the reason. All decide before
-    one is admitted: an invalid write is an error of the whole batch, also where nothing can be written."""
+    """Apply each admitted write of a batch to different items; the outcome of another write is its error. All writes
+    decide before the first is admitted: one invalid write fails the whole batch, even if the table is throttled."""
     rows = _read(tx, batch, stamp)
     decisions = [write.decide(old) for write, old in zip(batch, rows, strict=True)]
     _prefetch_entries(tx, batch, rows, decisions)
@@ -302,7 +302,7 @@ def _prefetch(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
 def _prefetch_entries(
     tx: Transaction, batch: Sequence[Write], rows: Sequence[Row | None], decisions: Sequence[Decision]
 ) -> None:
-    """An index that is being filled may lack the entries that the writes replace: look for them together."""
+    """Announce the old entries of an index under backfill: some may be missing, so they have to be looked up."""
     wanted = [
         key
         for write, old, new in zip(batch, rows, decisions, strict=True)
@@ -314,8 +314,8 @@ def _prefetch_entries(
 
 
 def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
-    """The one setter: writes the row and all that follows from it. `decision` is the write's on `old`, which is stored
-    now."""
+    """Write the item's row and everything derived from it. `decision` is the write's decision on `old`, the stored
+    row."""
     if isinstance(decision, _Unchanged):
         return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
     outcome = Outcome(old, decision)
@@ -327,14 +327,14 @@ def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decisio
 
 
 def same(old: Row | None, new: Image | None) -> bool:
-    """Whether the write would change nothing. Equal items may differ in the order of sets and maps."""
+    """Whether a write would change nothing, ignoring the order of sets and maps."""
     if old is None or new is None:
         return old is None and new is None
     if old.size != new.size:
         return False
     if old.json == new.json:
         return True
-    # Equal items in another order have the same bytes in another order: the low half of Adler-32 is the sum of bytes.
+    # Equal items consist of the same bytes, perhaps in another order. The low half of Adler-32 is the sum of bytes.
     if (adler32(old.json) ^ adler32(new.json)) & 0xFFFF:
         return False
     return values.items_equal(old.item, new.item)
@@ -381,6 +381,6 @@ def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, afte
 
 
 def _collection(write: Write) -> bytes:
-    """The counter of the item's collection: the items, of one table, that share its partition key."""
+    """The counter of the item's collection: all items of the table with the same partition key."""
     table = write.table
     return fmt.collection_counter(table.prefix + table.keys.encode_partition(write.key))

@@ -1,8 +1,8 @@
-"""The writes of one transaction, held back until its function has returned.
+"""The writes of one transaction, buffered until its function has returned.
 
-A `Buffer` is a `Transaction` over any `Snapshot`. It keeps rows by key (None: deleted), ranges that were deleted, and
-the new values of counters; a range hides the base only, for what was buffered inside it is dropped when it is deleted.
-An engine applies a buffer in the order `cleared`, `rows`, `counters`; to forget the buffer is to roll back.
+A `Buffer` is a `Transaction` over any `Snapshot`. It keeps rows by key (None: deleted), deleted ranges, and the new
+values of counters. Deleting a range drops the rows buffered inside it, so the range hides rows of the base only. An
+engine applies a buffer in the order `cleared`, `rows`, `counters`. To roll back, it discards the buffer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Buffer:
         return [self.rows[key] if key in self.rows else found.get(key) for key in keys]
 
     def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Iterator[Row]:
-        """Sees what was written before the call, not what is written while its rows are read."""
+        """Sees writes made before the call, not writes made while its rows are read."""
         own = sorted([row for row in self.rows.items() if start <= row[0] < end], reverse=reverse)
         cleared = [span for span in self.cleared if span[0] < end and start < span[1]]
         if not own and not cleared:
@@ -88,7 +88,7 @@ def _within(key: bytes, spans: list[tuple[bytes, bytes]]) -> bool:
 
 
 def _merge(base: Iterator[Row], own: list[tuple[bytes, bytes | None]], reverse: bool) -> Iterator[Row]:
-    """Two ordered runs as one. Where both have a key the buffered row hides the base's."""
+    """Merge two ordered runs. Where both have a key, the buffered row hides the base's row."""
     below = next(base, None)
     for key, value in own:
         while below is not None and (below[0] > key if reverse else below[0] < key):

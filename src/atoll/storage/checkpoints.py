@@ -1,8 +1,8 @@
-"""The log of the SQLite engine is given back to its file little and often, beside the commits.
+"""Checkpoint the SQLite engine's WAL in small steps, in a thread beside the commits.
 
-SQLite starts the log again from its beginning, and syncs the file, only when all of it was given back, which under
-constant load it never is. So the file is synced here, the pages that came meanwhile are given back in turn, and when
-few remain (or too many have come together), the rest is given back before the next batch.
+SQLite syncs the file and restarts the WAL only when every page is checkpointed, which never happens under constant
+load. So Atoll syncs the file itself and then checkpoints the pages that were added meanwhile. When few pages remain
+(or too many have accumulated), it checkpoints the rest before the next batch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """`broken` is told, perhaps from a thread, when the file can no longer be trusted to hold what it was given."""
+    """Calls `broken`, perhaps from a thread, when a failed sync means that the file may lack checkpointed pages."""
 
     def __init__(self, connection: apsw.Connection, broken: Callable[[Corrupt], None]) -> None:
         self._connection = connection
@@ -34,15 +34,15 @@ class Checkpoints:
         self._pages = 0
         self._running = False
         self.rest_due = False
-        """Whether `give_rest` should come before the next batch."""
+        """Whether the engine should call `give_rest` before the next batch."""
 
     def note(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        """The hook of the connection that writes: the log has so many pages now."""
+        """WAL hook of the writing connection: the WAL now has this many pages."""
         self._pages = pages
         return apsw.SQLITE_OK
 
     def look(self) -> None:
-        """Start giving back, if it is time. Called from the event loop, after each batch."""
+        """Start a checkpoint if one is due. The engine calls this from the event loop after each batch."""
         if self._pages > LOG_PAGES:
             self.rest_due = True
         if self._pages < CHECKPOINT_PAGES or self._running or self.rest_due:
@@ -51,7 +51,7 @@ class Checkpoints:
         asyncio.get_running_loop().run_in_executor(self._thread, self._beside).add_done_callback(self._look_at_rest)
 
     def give_rest(self) -> Future[int]:
-        """Behind a checkpoint that runs."""
+        """Checkpoint the remaining pages, after any checkpoint that is already running."""
         self.rest_due = False
         return self._thread.submit(self._give_back)
 
@@ -67,13 +67,13 @@ class Checkpoints:
         return done
 
     def _give_back(self) -> int:
-        """What can be given back without waiting for anybody; how many pages of the log are done."""
+        """Checkpoint without waiting for readers or writers; return how many WAL pages are checkpointed."""
         try:
             _, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.BusyError:  # somebody else is at it
+        except apsw.BusyError:  # another process is checkpointing
             return 0
         except apsw.Error as error:
-            # After a failed sync the system has forgotten what it could not write.
+            # After a failed sync the kernel may have discarded the pages that it could not write.
             forgotten = getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_FSYNC
             if isinstance(error, apsw.FullError | apsw.IOError) and not forgotten:
                 _log.warning("the log was not checkpointed, but will be later: %s", error)

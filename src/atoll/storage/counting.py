@@ -1,4 +1,4 @@
-"""An engine that counts the round trips another would cost behind a network. For tests.
+"""An engine that counts the round trips that a networked engine would need. For tests.
 
     read        a `get`, `get_many`, `number`, `tally`, `first` or `scan` is one trip, unless this run of the function
                 has fetched or written all that it asks for; a scan is one more for each further megabyte of rows
@@ -57,7 +57,7 @@ class CountingEngine:
 
 
 class _Run:
-    """What one run of a function has fetched, and the trips it took."""
+    """The data fetched by one run of a function, and its number of trips."""
 
     def __init__(self, ride_along: frozenset[bytes]) -> None:
         self._ride_along = ride_along
@@ -76,7 +76,7 @@ class _Run:
         self._trips += 1
 
     def fetch(self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()) -> None:
-        """Count a trip if any of these is not there yet."""
+        """Count a trip if the run has not fetched all of these yet."""
         self._awaits_trip |= any(key in self._ride_along for key in numbers)
         missing = (
             any(not self.has_row(key) for key in rows)
@@ -88,7 +88,7 @@ class _Run:
             self.trip()
 
     def add(self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()) -> None:
-        """These are known from now on."""
+        """Record these as fetched."""
         self._rows.update(rows)
         self._numbers.update(numbers)
         self._tallies.update(tallies)
@@ -97,7 +97,7 @@ class _Run:
         return key in self._rows or any(start <= key < end for start, end in self._spans)
 
     def add_span(self, start: bytes, end: bytes) -> None:
-        """All rows with start <= key < end are known from now on."""
+        """Record all rows with start <= key < end as fetched."""
         if start < end:
             overlapping = [span for span in self._spans if span[0] <= end and start <= span[1]]
             self._spans = [span for span in self._spans if span not in overlapping]

@@ -1,7 +1,7 @@
-"""Syncing a file without waiting for it: the kernel does it beside us, or else a thread.
+"""Sync a file asynchronously: the kernel does it, or a thread where the kernel cannot.
 
-A thread takes the interpreter's lock twice for each sync, and gets it when the event loop lets go: that costs both of
-them more than the sync itself. Linux can sync asynchronously, and tells through a descriptor that the loop watches.
+A thread must take the GIL twice per sync, and waits for the event loop to release it: that costs both more than the
+sync itself. Linux can sync asynchronously and signals completion on a descriptor that the event loop watches.
 Sources: io_submit(2), eventfd(2), linux/aio_abi.h.
 """
 
@@ -21,10 +21,10 @@ Done = Callable[[BaseException | None], None]
 
 
 class DataSync(Protocol):
-    """Makes durable what was written to one file before `start`; one sync at a time, for one event loop."""
+    """Makes the writes to one file before `start` durable. One sync at a time, on one event loop."""
 
     def start(self, done: Done) -> None:
-        """`done` is called from the event loop, with what failed, if anything has."""
+        """Start a sync. The event loop calls `done` with the error, or with None."""
 
     def close(self) -> None: ...
 
@@ -44,19 +44,19 @@ _sync = getattr(os, "fdatasync", os.fsync)
 def open_sync(path: Path) -> DataSync:
     try:
         return KernelSync(path)
-    # Another machine or system, an old kernel, a sandbox that forbids it, a file system that cannot
+    # Another CPU or OS, an old kernel, a sandbox that forbids the calls, or a file system without support
     except (OSError, KeyError, AttributeError):
         return ThreadSync(path)
 
 
-# The numbers of io_setup, io_destroy, io_submit, io_getevents.
+# System call numbers of io_setup, io_destroy, io_submit, io_getevents.
 _CALLS = {"x86_64": (206, 207, 209, 208), "aarch64": (0, 1, 2, 4), "riscv64": (0, 1, 2, 4)}
 _FDSYNC = 3
 _TELL_DESCRIPTOR = 1
 
 
 class _Control(ctypes.Structure):
-    """struct iocb of a little-endian machine."""
+    """struct iocb on a little-endian machine."""
 
     _fields_ = (
         ("data", ctypes.c_uint64), ("key", ctypes.c_uint32), ("rw_flags", ctypes.c_uint32),
@@ -121,7 +121,7 @@ class KernelSync:
         self._call(self._submit, self._context, ctypes.c_long(1), self._controls)
 
     def _end(self) -> OSError | None:
-        """How it went; waits until it is over."""
+        """Wait for the sync to end; return its error, if any."""
         os.eventfd_read(self._told)
         event = _Event()
         one = ctypes.c_long(1)

@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class Conflict(Exception):
-    """The transaction lost against others too often; nothing of it was applied, and it may be tried again."""
+    """The transaction had too many conflicts with others. It was not applied; the caller may retry it."""
 
 
 class Corrupt(Exception):
-    """The store cannot be trusted or understood. Stop writing to it."""
+    """The store is damaged or not in Atoll's format. Stop writing to it."""
 
 
 class Locked(Exception):
@@ -42,7 +42,7 @@ class Snapshot(Protocol):
 
     @property
     def is_remote(self) -> bool:
-        """Whether announcing reads pays: a hot path need not list them otherwise."""
+        """Whether announcing reads saves round trips; if not, a hot path can skip it."""
 
     def get(self, key: bytes) -> bytes | None: ...
 

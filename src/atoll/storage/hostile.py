@@ -54,7 +54,7 @@ class HostileEngine(MemoryEngine):
         return await self._in_thread(lambda: self._transact(fn))
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
-        """What `run` returns or raises. It runs to its end even if the caller goes away."""
+        """Run it in a thread; return or raise its outcome. It runs to completion even if the caller is cancelled."""
         outcome: list[T] = []
         failure: list[BaseException] = []
 
@@ -155,7 +155,7 @@ class HostileEngine(MemoryEngine):
         return self._random.random() < probability
 
     def delay(self) -> None:
-        """One trip."""
+        """Simulate the delay of one round trip."""
         chosen = self._random.random()
         if chosen < SLEEPS:
             time.sleep(self._random.random() * LONGEST_SLEEP_S)
@@ -249,7 +249,7 @@ class _View:
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
     ) -> None:
-        """What is announced counts as read, as it does where it is really fetched."""
+        """Count announced keys as read, as a networked engine does, which fetches them."""
         self._engine.delay()
         self._rows.update(rows)
         self._counters.update(numbers, tallies)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 
 class FileLock:
-    """Belongs to the object, not to the process: two objects on one file exclude each other anywhere."""
+    """The lock belongs to this object, not to the process: two objects on one file exclude each other, even within one
+    process."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def try_acquire(self, *, shared: bool = False) -> bool:
-        """Whether the lock is held now; true again for who holds it already."""
+        """Try to take the lock; return whether this object holds it now. True if it already did."""
         try:
             fcntl.flock(self._fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,8 +35,8 @@ class FileLock:
 class Turn:
     """The turn to write among several processes.
 
-    Whoever wants it first becomes `next`, then waits for the turn itself. A process that has just written must become
-    next again, behind the one that already is: it cannot take turn after turn while others wait.
+    A process first takes the `next` lock, then waits for the turn itself. A process that has just written must queue
+    for `next` again, behind the process that holds it, so it cannot take turn after turn while others wait.
     """
 
     def __init__(self, directory: Path) -> None:

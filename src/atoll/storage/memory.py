@@ -1,4 +1,4 @@
-"""The reference engine: a sorted map. It holds nothing back and forgets everything; tests and `--in-memory` use it."""
+"""The reference engine: a sorted map in memory, lost when the process ends. Tests and `--in-memory` use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = tuple[SortedDict, dict[bytes, int]]
 
 
 class MemoryEngine:
-    """Functions run to their end one after the other on the event loop, so every history is serial."""
+    """Runs functions to completion, one after the other, on the event loop, so every history is serial."""
 
     def __init__(self) -> None:
         self._now = _Now()
@@ -32,14 +32,14 @@ class MemoryEngine:
         return True
 
     async def close(self) -> None:
-        """Nothing to keep."""
+        """Nothing to close."""
 
     def snapshot(self) -> State:
-        """A copy of everything, for `restore`."""
+        """Copy the whole store, for `restore`."""
         return self._now.rows.copy(), self._now.counters.copy()
 
     def restore(self, state: State) -> None:
-        """Make the store what it was at `snapshot`; a state can be restored many times."""
+        """Reset the store to the state that `snapshot` returned. A state can be restored many times."""
         rows, counters = state
         self._now.rows, self._now.counters = rows.copy(), counters.copy()
 
@@ -79,7 +79,7 @@ class _Now:
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
     ) -> None:
-        """Every read is near already."""
+        """Nothing to do: reads are local."""
 
     def apply(self, buffer: Buffer) -> None:
         for start, end in buffer.cleared:

@@ -1,7 +1,7 @@
-"""Two engines side by side: every function runs on both, and a difference in anything it reads or returns is an error.
+"""Run every function on two engines; any difference in its reads or its result is an error.
 
-For tests: the reference beside the engine under test. Functions run one at a time, for two engines may well put
-concurrent transactions in different orders and both be right.
+For tests: the reference engine beside the engine under test. Functions run one at a time, because two correct engines
+may order concurrent transactions differently.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ S = TypeVar("S", bound=Snapshot)
 
 
 class Different(AssertionError):
-    """The engines do not agree."""
+    """The two engines gave different reads or results."""
 
 
 class MirrorEngine:
@@ -64,7 +64,7 @@ async def _outcome(run: Awaitable[T]) -> tuple[T | None, Exception | None]:
 
 
 class _Witness(Generic[T]):
-    """A function that keeps a log of everything its last run has read."""
+    """Wraps a function and records every read of its last run."""
 
     def __init__(self, fn: Callable[[Any], T]) -> None:
         self._fn = fn

@@ -1,7 +1,7 @@
-"""Whether anybody has committed: a number that all processes of a store see, and whoever commits changes.
+"""A commit sequence number in shared memory, odd while a commit is in progress.
 
-It lies in a file that all of them have mapped, so to look costs nothing. It is odd while a commit is being made (and
-after its process has died in the middle of one), when nobody can say whether its rows are to be seen already.
+All processes of a store map the same file, so reading the number costs nothing. While the number is odd, the commit's
+rows may or may not be visible. It stays odd if a process dies in the middle of its commit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ _BYTES = 8
 
 
 class Moment:
-    """Changed by whoever has the turn to write. A file of less than eight bytes is as good as none."""
+    """Only the process that holds the write turn changes the number. A file shorter than eight bytes is initialized
+    again."""
 
     def __init__(self, path: Path) -> None:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -28,12 +29,12 @@ class Moment:
         self._number = memoryview(self._map).cast("Q")
 
     def settled(self) -> int | None:
-        """The number, if no commit is being made: what is read after this shows all commits until now."""
+        """The number, or None while a commit is in progress. Reads that start later see all commits up to it."""
         number = self._number[0]
         return None if number & 1 else number
 
     def is_still(self, settled: int | None) -> bool:
-        """Whether nobody has begun to commit since."""
+        """Whether no commit has begun since the number was `settled`."""
         return self._number[0] == settled
 
     @contextmanager

@@ -1,9 +1,9 @@
-"""How long the reads of one SQLite connection share a transaction: to begin and end one costs more than a point read.
+"""Reads of one SQLite connection share a read transaction: beginning and ending one costs more than a point read.
 
-A worker that is alone knows of every commit: its transaction lasts until the next one is durable, and while the commit
-is on its way to the disk it shows the moment before. Several workers see a `Moment` change when one of them commits: a
-transaction lasts while it does not, but no longer than a turn of the event loop, for the log cannot begin anew behind
-a transaction that stays.
+A single worker makes every commit itself. Its read transaction lasts until the next commit is durable, and shows the
+previous snapshot while that commit is being synced. With several workers, the transaction ends when the commit sequence
+number (`Moment`) changes, and at the latest after one turn of the event loop: SQLite cannot reset the WAL while a read
+transaction stays open.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from atoll.storage.sqlitefile import Rows
 
 
 class Reader:
-    """Every read sees all that was acknowledged before it. `moment` is None for a worker that is alone, which calls
-    `hold` and `drop` around its commits. Raises what SQLite raises."""
+    """Every read sees all writes acknowledged before it. `moment` is None for a single worker, which calls `hold` and
+    `drop` around its commits. SQLite errors propagate."""
 
     def __init__(self, connection: apsw.Connection, moment: Moment | None) -> None:
         self._rows = Rows(connection)
@@ -44,19 +44,19 @@ class Reader:
             self._rows.close_scans()
 
     def hold(self) -> None:
-        """Show this moment until `drop`, whatever is committed meanwhile."""
+        """Stay on the current snapshot until `drop`, even if there are commits meanwhile."""
         if not self._open:
             self._begin()
         self._held = True
 
     def drop(self) -> None:
-        """The next read sees all commits."""
+        """End the transaction; the next read sees all commits."""
         self._held = False
         if self._open:
             self._open = False
             try:
                 self._rows.end()
-            except apsw.Error:  # it has only read: nothing is lost, and the next one tells what is wrong
+            except apsw.Error:  # it only read, so nothing is lost; the next transaction reports the error
                 self._rows.roll_back()
 
     def _begin(self) -> None:
@@ -67,7 +67,7 @@ class Reader:
             asyncio.get_running_loop().call_soon(self.drop)
         try:
             self._rows.begin("BEGIN")
-        except apsw.Error:  # perhaps it has begun
+        except apsw.Error:  # it may have begun
             self._rows.roll_back()
             raise
         self._open = True

@@ -1,19 +1,19 @@
 """The default engine: one SQLite file in a data directory, written by group commit.
 
 Reads run inline on the event loop, on a connection of their own (`reader`): one costs less than a hop to a thread.
-Writes are collected. While one commit is on its way to the disk, new functions queue; then all of them run inline, one
-after the other, in one transaction of SQLite, and the next commit makes them durable together. Nobody is answered
-before, not even who was refused, for he may have been refused because of a row that is not durable yet. Who was
-answered is often back at once, so the next commit waits a little for as many as were there: it costs the same for all.
+Writes are batched. While one commit is being synced, new functions queue. Then all of them run inline, one after the
+other, in one SQLite transaction, and one commit makes them durable together. No caller is answered before the commit
+is durable, not even one whose condition failed: the row that failed it may not be durable yet. Clients usually send
+their next write right after an answer, so the next commit waits briefly for as many writers as last time.
 
-A worker that is alone commits inline too, lets the log be synced beside it, and reads the moment before the commit
-until that is done. Several workers cannot keep each other from seeing what is committed, so with them SQLite syncs
-within the commit, which then takes a thread.
+A single worker also commits inline. It syncs the WAL asynchronously, and its reads stay on the previous snapshot until
+the sync is done. Several workers cannot hide their commits from each other, so there SQLite syncs within the commit,
+and the commit runs in a thread.
 
     atoll.db    the file (`sqlitefile` has its format), with SQLite's -wal and -shm beside it
     owner.lock  held by the server: exclusively by one worker, shared by the workers of one server
-    turn.lock, next.lock  whose turn it is to write, among workers
-    moment      tells the workers that one of them has committed
+    turn.lock, next.lock  the workers take turns to write with these
+    moment      the commit sequence number, by which workers notice each other's commits
     lease.lock  held by the worker that runs the background steps
 """
 
@@ -41,11 +41,11 @@ from atoll.storage.sqlitefile import Rows, connect, fault
 
 FILE_NAME = "atoll.db"
 
-# Functions in one commit at most: they run on the event loop, where reads wait meanwhile.
+# Maximum number of functions in one commit: they run on the event loop and delay reads.
 BATCH = 256
 
-# A commit waits no longer for those who were there before when so many turns of the event loop have brought nobody, or
-# have taken so long: a loop that is full of reads turns slowly.
+# Stop waiting for writers after this many event-loop turns without a new write, or after this long without one: when
+# the loop is busy with reads, its turns are slow.
 PATIENCE = 8
 PATIENCE_SECONDS = 0.002
 
@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Pending:
-    """A function that waits for its commit, then its outcome."""
+    """A queued function, and its outcome after the commit."""
 
     __slots__ = ("error", "fn", "future", "result")
 
@@ -65,13 +65,13 @@ class _Pending:
 
 
 class SQLiteEngine:
-    """Used from one event loop; `close` before that loop ends. Each worker process opens the store for itself."""
+    """Use it from one event loop, and `close` it before that loop ends. Each worker process opens its own engine."""
 
     @classmethod
     def open(cls, directory: Path, *, durability: str = "full", workers: int = 1) -> SQLiteEngine:
-        """Open the store in `directory`, made if it is not there. `durability` is "full" (an acknowledged write
-        outlives a power cut) or "relaxed" (it outlives the process). Raises `Locked` if another server has it open;
-        the workers of one server all say that they are several."""
+        """Open the store in `directory`, creating it if missing. `durability` is "full" (an acknowledged write
+        survives a power cut) or "relaxed" (it survives the death of the process). Raises `Locked` if another server
+        has the store open. All workers of one server pass the same `workers`."""
         directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
             owner = FileLock(directory / "owner.lock")
@@ -92,7 +92,7 @@ class SQLiteEngine:
                 opened.callback(connections[-1].close, True)
             log, sync = directory / f"{FILE_NAME}-wal", None
             if durability == "full":
-                sync_now(log)  # it may hold commits of a process that was killed before they were durable
+                sync_now(log)  # a killed process may have left commits that are not durable yet
                 if alone:
                     sync = open_sync(log)
                     opened.callback(sync.close)
@@ -121,7 +121,7 @@ class SQLiteEngine:
         self._queue: list[_Pending] = []
         self._busy = False
         self._company = 0
-        """How many functions were there when the last batch was answered, with those in it."""
+        """Functions in the last batch plus those queued when it was answered: the next commit waits for as many."""
         self._closed = False
         self._broken: Corrupt | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -129,7 +129,7 @@ class SQLiteEngine:
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()  # asked once: it makes a system call
+        return asyncio.get_running_loop()  # cached: it makes a system call
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         try:
@@ -155,7 +155,7 @@ class SQLiteEngine:
             if error is not None:
                 raise error
         finally:
-            del error  # which leads back here by its traceback
+            del error  # its traceback refers to this frame: break the cycle
         result: T = pending.result
         return result
 
@@ -172,7 +172,7 @@ class SQLiteEngine:
         self._reader.drop()
         self._committer.shutdown()
         self._checkpoints.close()
-        for connection in self._connections:  # the last one of the file checkpoints the log and removes it
+        for connection in self._connections:  # closing the last connection checkpoints and removes the WAL
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._broken is not None)
             connection.close()
         if self._sync:
@@ -186,7 +186,7 @@ class SQLiteEngine:
     # One batch: gather, take the turn, run, commit, answer.
 
     def _gather(self, seen: int = 0, idle: int = 0, since: float = 0.0) -> None:
-        """Each turn of the loop brings those who have just been answered back, as fast as they are."""
+        """Wait, turn by turn of the event loop, for the clients just answered to send their next writes."""
         came, now = len(self._queue), self._loop.time()
         if came > seen:
             idle, since = 0, now
@@ -243,7 +243,7 @@ class SQLiteEngine:
             self._loop.call_soon(self._synced, batch, None)
 
     def _run_one(self, pending: _Pending) -> bool:
-        """Run one function; whether it wrote anything. Raises what SQLite raises: it spoils the batch."""
+        """Run one function; return whether it wrote anything. SQLite errors propagate and fail the whole batch."""
         buffer = Buffer(self._writer)
         try:
             pending.result = pending.fn(buffer)
@@ -255,7 +255,7 @@ class SQLiteEngine:
         return self._writer.apply(buffer)
 
     def _commit(self) -> None:
-        """In the thread, where SQLite syncs within the commit."""
+        """Runs in the committer thread; SQLite syncs within the commit."""
         assert self._moment is not None
         try:
             try:
@@ -270,7 +270,7 @@ class SQLiteEngine:
             self._pass_turn()
 
     def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
-        if error is not None:  # what is committed but may be lost is never shown: reads keep the moment before it
+        if error is not None:  # never expose a commit that might be lost: reads stay on the previous snapshot
             self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
             self._answer(batch, self._broken)
             return

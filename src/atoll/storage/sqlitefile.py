@@ -1,12 +1,12 @@
-"""The file of the SQLite engine: its format, and how rows are read and written through one connection.
+"""The SQLite engine's file: its format, and reading and writing rows through one connection.
 
-    application_id  "Atol"; a file of another application is refused
-    user_version    the format's version, 1; another version is refused
+    application_id  "Atol"; `connect` refuses a file of another application
+    user_version    the format's version, 1; `connect` refuses another version
     kv              id INTEGER PRIMARY KEY, k BLOB UNIQUE, v BLOB     one row per key
     counters        k BLOB PRIMARY KEY, n INTEGER                     one row per counter that is not 0
 
-`kv` is a rowid table with an index by key, and not WITHOUT ROWID, because an upsert of a 1 KB value costs half as much:
-the b-tree of keys stays small, and new values are appended at the end of the table.
+`kv` is a rowid table with an index by key, not a WITHOUT ROWID table. This halves the cost of an upsert of a 1 KB
+value: the b-tree of keys stays small, and new values are appended at the end of the table.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ APPLICATION_ID = 0x41746F6C
 FORMAT_VERSION = 1
 PAGE_BYTES = 4096
 
-# Pages come from the map of the file, so that a point read costs the same whatever the size of the file; the cache
-# holds what the log has not yet given back. Both are limits: what is not used costs no memory.
+# Pages are read through a memory map, so a point read costs the same at any file size. The page cache holds pages that
+# are still in the WAL. Both numbers are limits; unused space costs no memory.
 MAP_BYTES = 64 * 1024**3
 CACHE_KIB = 8 * 1024
 BUSY_MS = 10_000
@@ -38,7 +38,8 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT_VERSION};
 """
 _GET = "SELECT v FROM kv WHERE k = ?"
-# A plan may depend on a bare `LIMIT ?`, so SQLite would compile the statement anew each time; on `+?` it does not.
+# SQLite's plan may depend on the value of a bare `LIMIT ?`, so it would recompile the statement each time. `+?` avoids
+# that.
 _SCAN = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT +?"
 _SCAN_REVERSE = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT +?"
 _PUT = "INSERT INTO kv (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
@@ -51,7 +52,7 @@ _DELETE_COUNTER = "DELETE FROM counters WHERE k = ?"
 
 
 def fault(error: apsw.Error) -> Exception:
-    """What an error of SQLite means to the user of an engine."""
+    """Translate an SQLite error into the exception that the engine's contract names."""
     if isinstance(error, apsw.FullError | apsw.IOError):
         return Full(str(error))
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
@@ -60,8 +61,8 @@ def fault(error: apsw.Error) -> Exception:
 
 
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
-    """A connection to the file, made if it is not there; `synced` says that its commits wait for the disk. Raises
-    Corrupt for a file that is not ours to write."""
+    """Connect to the file, creating it if missing. With `synced`, commits wait for the disk. Raises Corrupt for a file
+    that is not an Atoll store."""
     try:
         connection = apsw.Connection(str(path))
     except apsw.Error as error:
@@ -97,16 +98,16 @@ def _check_format(connection: apsw.Connection, path: Path) -> None:
         raise Corrupt(f"{path} has format version {version}; this Atoll reads version {FORMAT_VERSION}")
 
 
-# sqlite3_io_methods, of which only the sixth member is of use here: int iVersion; xClose; xRead; xWrite; xTruncate;
-# int (*xSync)(sqlite3_file*, int flags). A sqlite3_file begins with a pointer to it.
+# The start of sqlite3_io_methods; only the sixth member is used: int iVersion; xClose; xRead; xWrite; xTruncate;
+# int (*xSync)(sqlite3_file*, int flags). A sqlite3_file begins with a pointer to this struct.
 _X_SYNC = 5
 _SYNC = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
 
 
 def sync_file(connection: apsw.Connection) -> None:
-    """fsync the file itself (not the log), through SQLite's own descriptor: to close another one would drop the locks
-    that SQLite holds for this process. Raises Corrupt if it fails, for then the system has forgotten pages that SQLite
-    takes for written; only the log, read anew at the next start, still has them."""
+    """fsync the database file (not the WAL) through SQLite's own descriptor: closing another descriptor would drop
+    this process's SQLite locks. Raises Corrupt if the sync fails: the kernel may have discarded pages that SQLite
+    considers written. Only the WAL still has them, and SQLite reads it again at the next start."""
     file = ctypes.c_void_p()
     connection.file_control("main", apsw.SQLITE_FCNTL_FILE_POINTER, ctypes.addressof(file))
     assert file.value is not None
@@ -116,10 +117,10 @@ def sync_file(connection: apsw.Connection) -> None:
 
 
 class Rows:
-    """One connection as a `Snapshot`: all reads between `begin` and `end` see one moment.
+    """One connection as a `Snapshot`: all reads between `begin` and `end` see one snapshot.
 
-    Counters are kept in memory for as long as the file has the same data version, a number that SQLite keeps for a
-    connection and changes when the start of a transaction finds that somebody has committed.
+    Counters are cached until the data version changes. SQLite changes this number of a connection when a transaction
+    starts and finds that another connection has committed.
     """
 
     is_remote = False
@@ -159,11 +160,11 @@ class Rows:
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
     ) -> None:
-        """Every read is near already."""
+        """Nothing to do: reads are local."""
 
     def begin(self, how: str) -> None:
         self._execute(how)
-        if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:  # it would begin with its first statement
+        if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:  # SQLite begins at the first statement
             self._execute(_FIRST_ROW).get  # noqa: B018 - the property runs the statement
         version = self._connection.data_version()
         if version != self._counters_version or len(self._counters) > KEPT_COUNTERS:
@@ -175,13 +176,13 @@ class Rows:
         self._execute("COMMIT")
 
     def close_scans(self) -> None:
-        """A scan that was not read to its end would keep its moment, and with it the log, from being given up."""
+        """Close unfinished scans: each would keep its snapshot open, and the WAL could not be reset."""
         for scan in self._scans:
             scan.close(True)
         self._scans.clear()
 
     def apply(self, buffer: Buffer) -> bool:
-        """Write what a transaction has buffered, but for the counters; whether there was anything."""
+        """Write a transaction's buffered changes except its counters; return whether there were any changes."""
         execute = self._execute
         for start, end in buffer.cleared:
             execute(_DELETE_RANGE, (start, end))
@@ -196,12 +197,12 @@ class Rows:
         return bool(buffer.rows or buffer.cleared or buffer.counters)
 
     def commit(self) -> None:
-        """Durable if the connection is `synced`. After a failure it takes `roll_back`, and nothing was applied."""
+        """Commit, durably if the connection is `synced`. After a failure nothing is applied; call `roll_back`."""
         self._execute("COMMIT")
         self._counters_version = self._connection.data_version()
 
     def write_counters(self) -> None:
-        """Write the counters that changed since `begin`, each once."""
+        """Write each counter that changed since `begin` once."""
         for key in self._counters_changed:
             if value := self._counters[key]:
                 self._execute(_SET_COUNTER, (key, value))

@@ -1,4 +1,4 @@
-"""PartiQL's operations: statements become the reads and writes of the others.
+"""The PartiQL operations: statements become the same reads and writes as other operations.
 
 bound          a statement of a request, with its values
 select         SELECT: ranges and pages

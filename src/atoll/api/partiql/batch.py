@@ -1,4 +1,4 @@
-"""BatchExecuteStatement: each statement by itself."""
+"""BatchExecuteStatement: runs each statement by itself."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Body = dict[str, Any]
 Answer = dict[str, Any]
 
 Result = tuple[Keyed, bytes] | errors.ApiError
-"""A statement with the key of its row, or what is wrong with it."""
+"""A statement with the key of its row, or its error."""
 
 
 async def batch_execute_statement(region: Region, body: Body) -> Answer:
-    """Only what is wrong with the batch fails all of its statements."""
+    """Only an error of the batch itself fails all statements."""
     bounds = [_bound_or_refusal(statement) for statement in body["Statements"]]
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
         raise texts.batch_mixed()
@@ -60,7 +60,7 @@ def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:
         bound = bind(body)
     except errors.ApiError as refusal:
         if refusal.code not in texts.BATCH_CODES:
-            raise  # parameters that cannot even be read
+            raise  # unreadable parameters
         return refusal
     return texts.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
 
@@ -97,14 +97,14 @@ async def _batch_response(
         return response, consumed
     try:
         done, result, consumed = await write(region, one.bound)
-    except Full:  # others of the batch may have gone through
+    except Full:  # other statements of the batch may have succeeded
         return {**response, "Error": texts.batch_error(errors.internal())}, None
     except errors.ApiError as refusal:
         response["Error"] = texts.batch_error(refusal)
         if refusal.code in THROTTLED:
             return response, None
         consumed = Consumed(one.table, "Write", one.table.name, table=1.0)
-        throttling.charge(region, [consumed])  # what did not go through is charged all the same
+        throttling.charge(region, [consumed])  # failed statements are charged too
         return response, consumed
     if isinstance(result, errors.ConditionFailed):
         return {**response, "Error": texts.batch_error(refused(one.bound, result))}, consumed

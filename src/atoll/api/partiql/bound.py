@@ -1,4 +1,4 @@
-"""A PartiQL statement of a request, with the values that it runs with."""
+"""A parsed PartiQL statement with its parameters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Bound:
         return self.body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
     def fingerprint(self) -> str:
-        """Of the statement with its parameters."""
+        """A fingerprint of the statement and its parameters."""
         told = [self.body["Statement"], self.body.get("Parameters") or []]
         return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 

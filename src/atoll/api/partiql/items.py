@@ -1,4 +1,4 @@
-"""PartiQL statements about single items, as the writes that the one door takes."""
+"""PartiQL statements about single items, converted to `database.writes`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from atoll.storage.engine import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A statement about one item."""
+    """A statement about one item, with the item's key."""
 
     bound: Bound
     table: Table
     key: Item
     rest: Terms
-    """What the condition demands beside the key."""
+    """The condition's terms besides the key."""
 
     def row_key(self) -> bytes:
-        """Refuses values that no key can have."""
+        """The row key; raises if a value is invalid as a key."""
         return keys.row_key(self.table, self.key)
 
 
@@ -61,7 +61,7 @@ def _inserted_key(table: Table, item: Item) -> Item:
 
 
 def read_key(bound: Bound, table: Table, refusal: errors.ApiError) -> Keyed:
-    """Of a SELECT that may ask for nothing but one item by its key."""
+    """The key of a SELECT that must read one item by its key."""
     statement = bound.statement
     assert isinstance(statement, Reading)
     try:
@@ -96,7 +96,7 @@ def write_of(one: Keyed) -> writes.Write:
 
 
 def _if_there(exists: tree.Function, rest: Terms) -> Terms:
-    """To delete an item that is not there succeeds, whatever else the statement demands of it."""
+    """Deleting a missing item succeeds, whatever other conditions the statement has."""
     demanded = joined(rest)
     return () if demanded is None else (tree.Or((tree.Not(exists), demanded)),)
 
@@ -107,7 +107,8 @@ def _condition(terms: Terms, bound: Bound) -> Condition | None:
 
 
 async def write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Result, Consumed]:
-    """What its condition refused is charged, and is a result; other refusals are raised."""
+    """Run a statement's write and charge it. A failed condition is charged and is part of the result; other refusals
+    are raised."""
     now_ms = region.clock.now_ms()
 
     def make(tx: Transaction) -> writes.Write:
@@ -118,7 +119,7 @@ async def write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Res
 
 
 def returned(bound: Bound, done: writes.Write, outcome: writes.Outcome) -> Any:
-    """The item that RETURNING asks for, None if there is nothing to show."""
+    """The item for RETURNING; None if there is none."""
     returning = bound.statement.returning if isinstance(bound.statement, Updating | Deleting) else None
     if returning is None:
         return None
@@ -135,7 +136,7 @@ def returned(bound: Bound, done: writes.Write, outcome: writes.Outcome) -> Any:
 
 
 def refused(bound: Bound, refusal: errors.ApiError) -> errors.ApiError:
-    """An INSERT has a condition that nobody wrote; if that fails, it is the item that is there already."""
+    """Translate a failed INSERT: its implicit condition fails only if the item exists already."""
     if isinstance(bound.statement, Inserting) and isinstance(refusal, errors.ConditionFailed):
         return texts.duplicate_item()
     return refusal

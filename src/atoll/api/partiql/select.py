@@ -1,7 +1,7 @@
-"""SELECT: the ranges that its condition leaves, and pages of them.
+"""SELECT: computes key ranges from the condition, and reads them page by page.
 
-A page goes on through the ranges until it has examined `Limit` items or 1 MB. A NextToken says where: the number of the
-range and the key of the last item, for this statement with these parameters only.
+A page reads through the ranges until it has examined `Limit` items or 1 MB. A NextToken holds the number of the range
+and the key of the last item. It is valid for the same statement and parameters only.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Position(NamedTuple):
 class Selected:
     target: Target
     columns: tuple[Column, ...] | None
-    """What to show of the rows; None: all that they have."""
+    """The columns of the answer; None means all attributes."""
     page: Page = field(default_factory=lambda: Page([], 0, 0, None, []))
     """Of all ranges together."""
     position: Position | None = None
-    """Where to go on."""
+    """The position for the next page; None at the end."""
 
 
 def select(
@@ -117,7 +117,7 @@ def _must_fetch(target: Target, columns: tuple[Column, ...] | None, filter_: Con
 
 
 def _held(target: Target) -> tuple[Column, ...]:
-    """What `*` shows of whole items that were fetched for a condition: no more than the index has."""
+    """The columns of `*` on an index whose whole items were fetched for a condition: only the index's attributes."""
     assert target.index is not None
     return tuple(Column(name, (name,)) for name in target.table.projected_names(target.index))
 
@@ -126,7 +126,8 @@ def _held(target: Target) -> tuple[Column, ...]:
 
 
 def _ranges(target: Target, access: Access, order: tuple[tuple[str, bool], ...]) -> tuple[list[Range], bool]:
-    """In the order of the answer, and whether each is read from its end. A scan orders within partitions only."""
+    """The ranges in the order of the answer, and whether to read each backwards. A scan orders within partitions
+    only."""
     partition, *_ = target.keys.partition
     directions = dict(reversed(order))
     for name, _ in order:
@@ -158,7 +159,7 @@ def _range(target: Target, partition: tuple[AttributeValue, ...], sort: tuple[Ke
 
 
 def _row_key(target: Target, key: Item, range_: Range) -> bytes:
-    """Where the token says that the last page ended."""
+    """The row key of the token's last item."""
     try:
         keys.check_start_key(target.table, target.index, key)
         row_key = target.row_key(key)
@@ -173,7 +174,7 @@ def _row_key(target: Target, key: Item, range_: Range) -> bytes:
 
 
 def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
-    """What the answer shows of a row: each column under the last step of its path."""
+    """A row in the answer: each column is named by the last step of its path."""
     if columns is None:
         return row.fragment
     item = row.item
@@ -181,7 +182,7 @@ def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
 
 
 def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
-    """What batches and transactions show of a row: each column in its place, as a projection expression does."""
+    """A row in the answer of a batch or transaction: each column keeps its place, as in a projection expression."""
     return row.fragment if columns is None else paths.project(row.item, [column.path for column in columns])
 
 

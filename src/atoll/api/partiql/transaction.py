@@ -1,4 +1,4 @@
-"""ExecuteTransaction: statements that are all done, or none of them."""
+"""ExecuteTransaction: runs all statements, or none of them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
 
 
 def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_ms: int) -> list[Keyed]:
-    """Statements whose conditions do not fit their table cancel the transaction, before one item twice is told."""
+    """The statements with their keys. A condition that does not fit its table cancels the transaction; this is reported
+    before duplicate items."""
     pairs = enumerate(zip(bounds, [bound.table(region, snapshot, now_ms) for bound in bounds], strict=True))
     found, refusals = writes.try_all(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
@@ -69,7 +70,7 @@ def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_
 
 
 class _Invalid(Exception):
-    """A statement that a transaction may not have: the whole request is at fault."""
+    """A statement that is not allowed in a transaction; it fails the whole request."""
 
 
 def _keyed_in_transaction(index: int, bound: Bound, table: Table) -> Keyed:

@@ -1,9 +1,8 @@
 """The change log: one record for each applied change, in the transaction that applies it.
 
-Everything that follows a table (its stream, and by that its triggers) reads this log; nothing else tells it what
-happened. It keeps an image only where a reader needs it, see
-`retention`. Records are numbered per shard, without gaps, in the order of
-commit: so a reader who asks for number n and is given a greater one knows that n was trimmed.
+Every reader of a table's changes (its stream, and through it the triggers) reads this log and has no other source. The
+log keeps an image only if a reader needs it, see `retention`. Records are numbered per shard, without gaps, in commit
+order. So a reader that asks for number n and gets a greater one knows that n was trimmed.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ def append(
     old: tuple[int, bytes] | None,
     new: tuple[int, bytes] | None,
 ) -> int:
-    """Write the record and return its sequence number. Images are (size, JSON). `written_ms` is this region's time; the
-    version's may be another's, or ahead of a clock that was set back."""
+    """Write the record and return its sequence number. Images are (size, JSON). `written_ms` is this region's time. The
+    version's time may come from another region, or be ahead of a clock that was set back."""
     counter, prefix = table.log_of(row_key)
     sequence = tx.add_number(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))

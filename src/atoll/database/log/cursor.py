@@ -1,15 +1,15 @@
-"""The cursor: how every reader of a change log reads it.
+"""The cursor, with which every reader reads a change log.
 
-A reader sees a `Scope` of a log: a run of its shards, and no change that is older than the reader's horizon. The log
-may keep more than that for other readers, see `retention`. What lies before the horizon is trimmed for this reader,
-whether its rows are still there or not.
+A reader sees a `Scope` of a log: a run of its shards, and no change older than the reader's horizon. The log may keep
+older changes for other readers, see `retention`. Changes before the horizon count as trimmed for this reader, even if
+their rows still exist.
 
-Within one shard a position is the number of the change to read next. `Reading` goes on from a position, and counts
-the changes that were trimmed before the reader came to them. `oldest`, `end` and `at_time` find positions.
+Within one shard, a position is the number of the change to read next. `Reading` reads on from a position, and counts
+the changes that were trimmed before the reader reached them. `oldest`, `end` and `at_time` find positions.
 
-A whole log is read by a `Cursor`, which holds one position for each shard that is being read. A shard is begun when
-its parent has been read to the end, so the changes of an item come in order. `start_at` and `start_at_end`
-begin a cursor, `read` reads on from one, and `advance`, which is pure, follows the lineage of shards.
+A `Cursor` reads a whole log. It holds one position for each shard being read. It begins a shard after reading the
+shard's parent to the end, so the changes of an item come in order. `start_at` and `start_at_end` create a cursor,
+`read` reads on from it, and `advance`, which is pure, follows the lineage of shards.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def find(snapshot: Snapshot, scope: Scope, number: int) -> Shard | None:
 
 
 def listed(snapshot: Snapshot, scope: Scope, *, after: int | None = None) -> Iterator[Shard]:
-    """The shards of the scope, parents before their children; from the first one after a number."""
+    """The shards of the scope, parents before their children; starts after the given number."""
     first = scope.first_shard if after is None else max(scope.first_shard, after + 1)
     end_shard = ALL_SHARDS if scope.end_shard is None else scope.end_shard
     return filter(scope.shows, shards.listed(snapshot, scope.log_space, first, end_shard))
 
 
 def readable(present: Sequence[Shard], finished: Container[int]) -> Iterator[Shard]:
-    """The shards that may be read now: they are not finished, and their parents are, or are trimmed."""
+    """The shards to read now: those not finished whose parent is finished or trimmed."""
     numbers = {shard.number for shard in present}
     for shard in present:
         if shard.number not in finished and (shard.parent not in numbers or shard.parent in finished):
@@ -69,12 +69,13 @@ def readable(present: Sequence[Shard], finished: Container[int]) -> Iterator[Sha
 
 
 def prefetch(snapshot: Snapshot, open_shards: Iterable[tuple[int, int]]) -> None:
-    """Announce that the ends of these shards, each given as (log space, number), will be read."""
+    """Announce reads of the ends of these shards, each given as (log space, number)."""
     snapshot.prefetch(numbers=[fmt.sequence_counter(*shard) for shard in open_shards])
 
 
 def end(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
-    """The number after that of the last change. A closed shard gets none with it or after it."""
+    """The number after the last change's number. A closed shard never gets a change with this number or a later
+    one."""
     if shard.last_sequence is not None:
         return shard.last_sequence
     return snapshot.number(fmt.sequence_counter(log_space, shard.number)) + 1
@@ -87,7 +88,7 @@ def ends(snapshot: Snapshot, log_space: int, of: Sequence[Shard]) -> list[int]:
 
 
 def oldest(snapshot: Snapshot, scope: Scope, shard: Shard) -> int:
-    """The number of the oldest change that the reader may see, or the shard's end."""
+    """The number of the oldest change in the reader's scope, or the shard's end."""
     for sequence, change in changes.read(snapshot, scope.log_space, shard.number, shard.first_sequence, limit=1):
         if change.written_ms > scope.horizon_ms:
             return sequence
@@ -96,14 +97,14 @@ def oldest(snapshot: Snapshot, scope: Scope, shard: Shard) -> int:
 
 
 def at_time(snapshot: Snapshot, scope: Scope, shard: Shard, ms: int) -> int:
-    """The first change that the reader may see and that was written then or later, or the shard's end."""
+    """The number of the first change in the reader's scope written at `ms` or later, or the shard's end."""
     for sequence, _ in changes.read(snapshot, scope.log_space, shard.number, shard.first_sequence, limit=1):
         return _search(snapshot, scope, shard, sequence, max(ms, scope.horizon_ms + 1))
     return end(snapshot, scope.log_space, shard)
 
 
 def _search(snapshot: Snapshot, scope: Scope, shard: Shard, low: int, ms: int) -> int:
-    """The first change from `low` on that was written at `ms` or later."""
+    """The number of the first change from `low` on that was written at `ms` or later."""
     high = end(snapshot, scope.log_space, shard)
     while low < high:
         middle = (low + high) // 2
@@ -116,8 +117,8 @@ def _search(snapshot: Snapshot, scope: Scope, shard: Shard, low: int, ms: int) -
 
 
 class Reading:
-    """The changes of one shard from a position on, as (number, change). A change counts as read when the next one is
-    asked for, so a reader that breaks off gets the change it broke off at again."""
+    """Iterates over the changes of one shard from a position on, as (number, change). A change counts as read when the
+    reader takes the next one, so a reader that stops at a change gets this change again."""
 
     __slots__ = ("_end", "_limit", "_scope", "_snapshot", "missed", "position", "shard")
 
@@ -131,16 +132,16 @@ class Reading:
         limit: int | None = None,
         end: int | None = None,
     ) -> None:
-        """At most `limit` changes are read, and none with the number `end` or a greater one."""
+        """Read at most `limit` changes, and only numbers below `end`."""
         self._snapshot, self._scope, self._limit, self._end = snapshot, scope, limit, end
         self.shard = shard
         self.position = position
         self.missed = 0
-        """Changes that were trimmed before they could be read."""
+        """Number of changes trimmed before they were read."""
 
     @property
     def ended(self) -> bool:
-        """The shard is closed, and everything in it has been read."""
+        """Whether the shard is closed and was read to its end."""
         return self.shard.last_sequence is not None and self.position >= self.shard.last_sequence
 
     def __iter__(self) -> Iterator[tuple[int, fmt.ChangeRow]]:
@@ -185,8 +186,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a reader of a whole log is. A shard without a position has been read, or its parent has not. A shard that
-    ended without children keeps its position."""
+    """The positions of a reader of a whole log. A shard without a position is either finished, or its parent is not. A
+    shard that ended without children keeps its position."""
 
     positions: tuple[tuple[int, int], ...]
     """Shards and the numbers to read next in them, by shard."""
@@ -199,25 +200,25 @@ class Batch:
     cursor: Cursor
     """The position after them."""
     missed: int
-    """Changes that were trimmed before they could be read; where whole shards were, the most it can be."""
+    """Number of changes trimmed before they were read; an upper bound if whole shards were trimmed."""
     caught_up: bool
 
 
 def start_at(snapshot: Snapshot, scope: Scope, ms: int = 0) -> Cursor:
-    """Before the first change that was written then or later."""
+    """A cursor before the first change written at `ms` or later."""
     present = [one for one in listed(snapshot, scope) if one.closed_ms is None or one.closed_ms >= ms]
     return Cursor(tuple((one.number, at_time(snapshot, scope, one, ms)) for one in readable(present, ())))
 
 
 def start_at_end(snapshot: Snapshot, scope: Scope) -> Cursor:
-    """After all changes that there are."""
+    """A cursor after all existing changes."""
     present = [shard for shard in listed(snapshot, scope) if shard.last_sequence is None]
     numbers = [shard.number for shard in present]
     return Cursor(tuple(zip(numbers, ends(snapshot, scope.log_space, present), strict=True)))
 
 
 def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int) -> Batch:
-    """Read on, at most `limit` changes, a similar share of each shard."""
+    """Read at most `limit` changes, a similar number from each shard."""
     present = {shard.number: shard for shard in listed(snapshot, scope)}
     prefetch(snapshot, [(scope.log_space, n) for n, _ in cursor.positions if n in present])
     cursor, missed = advance(cursor, list(present.values()))
@@ -241,9 +242,9 @@ def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int) -> Batch:
 
 
 def advance(cursor: Cursor, present: Sequence[Shard]) -> tuple[Cursor, int]:
-    """The cursor with shards that have been read to their end replaced by their children, and shards that are trimmed
-    by those of their descendants that are left; and the most changes that may have been missed by that. `present` are
-    all shards of the scope, parents before their children."""
+    """Replace finished shards by their children, and trimmed shards by their remaining descendants. Returns the new
+    cursor, and an upper bound of the changes missed by this. `present` are all shards of the scope, parents before
+    their children."""
     by_number = {shard.number: shard for shard in present}
     children: dict[int, list[Shard]] = {}
     for shard in present:
@@ -268,7 +269,7 @@ def advance(cursor: Cursor, present: Sequence[Shard]) -> tuple[Cursor, int]:
             orphan = shard.parent not in by_number or shard.parent in lost
             if orphan and shard.number > min(lost) and not any(_overlap(shard, by_number[n]) for n in kept):
                 kept[shard.number] = shard.first_sequence
-                # One number less: closing a shard takes one.
+                # Subtract one: closing a shard takes a number.
                 position = earliest if shard.parent is None else lost.get(shard.parent, earliest)
                 missed += max(0, shard.first_sequence - 1 - position)
     return Cursor(tuple(sorted(kept.items()))), missed

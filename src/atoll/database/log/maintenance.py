@@ -1,4 +1,4 @@
-"""Background steps of the log: rotate old shards, split full partitions, trim old changes; and the same by hand."""
+"""Background steps of the log: rotate old shards, split full partitions, trim old changes. Each can be forced, too."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from atoll.database.schema import Table
 from atoll.errors import streams as texts
 from atoll.storage.engine import Transaction
 
-# The most that one call of a step does.
+# Limits of one call of a step.
 ROTATED_TABLES = 10
 TRIMMED_SHARDS = 100
 TRIMMED_CHANGES = 500
 
 TRIM_INTERVAL_MS = 60_000
-"""A shard is looked at this often at most, so changes stay up to that much longer."""
+"""Shortest time between two trims of a shard, so changes may stay longer by this."""
 
 LOOK_MS = limits.STREAM_RETENTION_MS
-"""A shard is looked at this often at least, so a shorter retention takes effect within that time."""
+"""Longest time between two trims of a shard, so a shorter retention takes effect within this."""
 
 
 # Steps
 
 
 def rotate(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Close the shards of streams that are 4 hours old."""
+    """Step: close shards of streams that are 4 hours old."""
     now_ms = stamp.now_ms
     wakes = []
     rotated = 0
@@ -47,7 +47,7 @@ def rotate(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
 
 
 def split(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Give tables that have grown the partitions that their size needs. Only writes make them grow, never time."""
+    """Step: split the partitions of tables that have outgrown them. Only writes make a table grow, never time."""
     now_ms = stamp.now_ms
     tables = region.catalog.tables(tx)
     tx.prefetch(tallies=[fmt.bytes_counter(table.space) for table in tables])
@@ -59,7 +59,8 @@ def split(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
 
 
 def trim(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Delete what no reader needs any more: changes, then closed shards; and streams that are over."""
+    """Step: delete changes that no reader needs any more, then closed shards; also delete streams a day after their
+    end."""
     now_ms = stamp.now_ms
     left = TRIMMED_CHANGES
     due = [(key, *fmt.parse_due(key)) for key, _ in tx.scan(*fmt.DUE, limit=TRIMMED_SHARDS)]
@@ -78,7 +79,7 @@ def trim(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
         log_space, number = fmt.parse_shard_key(row)
         if log_space in keep_ms:
             deleted, next_ms = _trim(tx, log_space, number, keep_ms[log_space], now_ms, left)
-        elif (over_ms := deletion.due_ms(tx, log_space)) > now_ms:  # the table is gone, its log is not
+        elif (over_ms := deletion.due_ms(tx, log_space)) > now_ms:  # the table is deleted, but not yet its log
             deleted, next_ms = 0, over_ms
         else:
             deleted, next_ms = _trim(tx, log_space, number, 0, now_ms, left)
@@ -93,7 +94,8 @@ def trim(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
 def _trim(
     tx: Transaction, log_space: int, number: int, keep_ms: int, now_ms: int, limit: int
 ) -> tuple[int, int | None]:
-    """How many changes were deleted, and when to come again; never, if the shard is over."""
+    """Trim one shard. Returns the number of deleted changes, and the time of the next trim; None if nothing of the
+    shard is left to keep."""
     horizon_ms = now_ms - keep_ms
     deleted = 0
     for sequence, change in changes.read(tx, log_space, number, 0):
@@ -111,7 +113,7 @@ def _trim(
     return deleted, shard.closed_ms + keep_ms if shard.closed_ms > horizon_ms else None
 
 
-# By hand, for those who test their consumers. `name` is a table's name, its ARN or a stream's.
+# Forced steps, for tests of stream consumers. `name` is a table's name or ARN, or a stream's ARN.
 
 
 def force_rotate(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:

@@ -1,6 +1,6 @@
-"""Retention: how long a table's log keeps its changes, and with which images.
+"""Retention: the time for which a table's log keeps changes, and the images that it keeps.
 
-Each reader of a log says what it needs of a table (`READERS`). The log keeps the union of these needs. A reader that
+Each reader of a log declares its needs per table (`READERS`). The log keeps the union of these needs. A reader that
 needs less hides the rest by its own horizon, see `cursor.Scope`.
 """
 
@@ -15,7 +15,7 @@ from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, Table
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What one reader needs, or all of them together."""
+    """The needs of one reader, or of all readers together."""
 
     old_image: bool = False
     new_image: bool = False
@@ -30,8 +30,8 @@ class Retention:
 
 
 def _stream(table: Table) -> Retention:
-    """A stream never shows changes that were made before it began or after it ended, so only an enabled stream needs
-    images. An ended one stays readable for a day."""
+    """Images are logged only while a stream is enabled; a stream never shows earlier or later changes. An ended stream
+    stays readable for a day."""
     if table.stream is None or not table.stream.enabled:
         return Retention(keep_ms=limits.STREAM_RETENTION_MS)
     view_type = table.stream.view_type
@@ -39,11 +39,11 @@ def _stream(table: Table) -> Retention:
 
 
 READERS: tuple[Callable[[Table], Retention], ...] = (_stream,)
-"""What each kind of reader needs of a table's log."""
+"""The needs of each kind of reader."""
 
 
 def of(table: Table) -> Retention:
-    """What the table's log keeps. Every write asks, so the answer is cached on the table, which never changes."""
+    """The retention of the table's log. Every write needs it, so it is cached on the table, which is immutable."""
     cached: Retention | None = table.__dict__.get("_retention")
     if cached is None:
         cached = Retention()

@@ -1,8 +1,8 @@
-"""The shards of a change log, and their life.
+"""The shards of a change log: how they open and close.
 
 A table's partitions divide the hashes of its partition keys among them. Each partition has one open shard, which
-numbers the changes of its items; all changes of an item are therefore in one shard, or in a shard and its descendants.
-A shard is closed, and followed by children that share its range of hashes,
+numbers the changes of its items. So all changes of an item are in one shard, or in a shard and its descendants. A shard
+is closed, and replaced by children that divide its range of hashes,
 
     when it is 4 hours old and the table has a stream   (`maintenance.rotate`: one child)
     when the table needs more partitions                (`maintenance.split`, `repartition`: several children)
@@ -10,13 +10,12 @@ A shard is closed, and followed by children that share its range of hashes,
 
 so every shard belongs to one stream or to none. Partitions are never merged: a shard has at most one parent.
 
-Numbers. Shards of a log are numbered as they are opened; the greatest number is always an open one. Closing a shard
-takes one sequence number, which no change has, and its children go on after it: along a lineage numbers only grow.
+Numbers. Shards of a log are numbered in the order of opening; the greatest number is always an open shard's. Closing a
+shard takes one sequence number, which no change has. Its children continue after it: along a lineage numbers only grow.
 
-Rows. The table holds its open shards, for the writers. Each shard also has a row of its own, from which it can be read
-when it is closed, or when the table is gone. `maintenance.trim` deletes old changes, then closed
-shards without changes. A row says when a shard is to be looked at next, so that shards with nothing to trim cost
-nothing.
+Rows. The table holds its open shards, for the writers. Each shard also has its own row, which readers use when the
+shard is closed or the table is deleted. `maintenance.trim` deletes old changes, then closed shards without changes.
+A row holds the time of a shard's next trim, so shards with nothing to trim cost nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def find(snapshot: Snapshot, log_space: int, number: int) -> Shard | None:
 
 
 def listed(snapshot: Snapshot, log_space: int, first: int, end: int, *, limit: int | None = None) -> Iterator[Shard]:
-    """Shards with first <= number < end that are not wholly trimmed: parents come before their children."""
+    """Shards with first <= number < end that are not wholly trimmed, parents before their children."""
     for _, stored in snapshot.scan(fmt.shard_key(log_space, first), fmt.shard_key(log_space, end), limit=limit):
         yield parse(stored)
 
@@ -56,8 +55,8 @@ def next_number(table: Table) -> int:
 
 
 def partitions(table: Table, size: int) -> int:
-    """How many partitions a table of so many bytes needs. For provisioned throughput and size this is the published
-    arithmetic; on demand, where reads and writes are not provisioned together, each of the two has to fit."""
+    """The number of partitions for a table of this size in bytes. Provisioned throughput and size follow the published
+    arithmetic. On demand, reads and writes are not provisioned together, so each of the two must fit."""
     if table.billing_mode == ON_DEMAND:
         warm = table.warm_throughput()
         units = max(-(-warm.read // limits.PARTITION_READ_UNITS), -(-warm.write // limits.PARTITION_WRITE_UNITS))
@@ -69,7 +68,7 @@ def partitions(table: Table, size: int) -> int:
 
 
 def divide(shards: Iterable[Shard], count: int) -> list[tuple[Shard, int]]:
-    """Which shards to split, into how many pieces each, so that there are `count`: always the widest."""
+    """The shards to split, each with its number of pieces, to reach `count` shards: always splits the widest."""
     pieces = dict.fromkeys(shards, 1)
 
     def width(shard: Shard) -> tuple[int, int]:
@@ -80,18 +79,18 @@ def divide(shards: Iterable[Shard], count: int) -> list[tuple[Shard, int]]:
     return [(shard, number) for shard, number in pieces.items() if number > 1]
 
 
-# Opening and closing. These return the table as it is to be saved.
+# Opening and closing. Functions that return a table return the table to save.
 
 
 def open_first(tx: Transaction, table: Table, now_ms: int) -> Table:
-    """The shards of a new table."""
+    """Open the first shards of a new table."""
     whole = Shard(0, None, 0, HASHES - 1, now_ms, 1)
     shards = tuple(_open(tx, table, s) for s in _pieces(whole, partitions(table, 0), 0))
     return replace(table, shards=shards)
 
 
 def follow(tx: Transaction, table: Table, closing: Iterable[tuple[Shard, int]], now_ms: int) -> Table:
-    """Close shards; each is followed by that many children."""
+    """Close shards; open the given number of children for each."""
     number = next_number(table)
     opened: list[Shard] = []
     closed = set()
@@ -116,7 +115,7 @@ def follow_all(tx: Transaction, table: Table, now_ms: int) -> Table:
 
 
 def close(tx: Transaction, log_space: int, shard: Shard, now_ms: int) -> int:
-    """Returns the number at which it was closed. Its counter is not needed any more."""
+    """Close the shard and delete its counter; return its closing number."""
     counter = fmt.sequence_counter(log_space, shard.number)
     last = tx.number(counter) + 1
     tx.add_number(counter, 1 - last)
@@ -142,6 +141,6 @@ def _open(tx: Transaction, table: Table, shard: Shard) -> Shard:
 
 
 def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
-    """The table with as many partitions as its throughput and size need, or those it has, if they are more."""
+    """The table with the partitions that its throughput and size need, but never fewer than it has."""
     size = tx.tally(fmt.bytes_counter(table.space))
     return follow(tx, table, divide(table.shards, partitions(table, size)), now_ms)
