@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from atoll import limits
 from atoll.capacity.units import Consumed, Kind
 from atoll.database.region import Region
 from atoll.database.schema import PROVISIONED, Index, Table
@@ -48,26 +47,22 @@ def exhausted(
     return found
 
 
-def write_levels(region: Region, names: Iterable[str]) -> Levels:
-    """The current levels of these tables' write buckets, for use in a transaction, which cannot read buckets itself. A
-    bucket that is created meanwhile counts as full."""
-    seen: dict[int, float] = {}
+def write_levels(region: Region, names: Iterable[str]) -> Levels | None:
+    """The levels of these tables' buckets now, so that their transaction need not look at buckets. It still does for a
+    bucket whose rate has just changed. None if nothing limits the tables."""
+    seen: dict[tuple[int, float], float] = {}
     buckets, known = region.buckets, region.catalog.known.tables
     tables = [known[name] for name in names if name in known and known[name].limited]
     if buckets is None or not tables:
-        return full_level
+        return None
+    level = buckets.level
     for table in tables:
         for part in (None, *table.global_indexes):
             rate = _rate(table, part, "Write")
             if rate is not None:
                 number = _number(table, part, "Write")
-                seen[number] = buckets.level(number, rate)
-    return lambda number, rate: seen[number] if number in seen else full_level(number, rate)
-
-
-def full_level(number: int, rate: float) -> float:
-    """The level of a bucket that is full."""
-    return rate * limits.BURST_SECONDS
+                seen[number, rate] = level(number, rate)
+    return lambda number, rate: seen[number, rate] if (number, rate) in seen else level(number, rate)
 
 
 def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind) -> ApiError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from atoll.capacity.throttling import Levels, charge, exhausted, full_level, refusal, write_levels
+from atoll.capacity.throttling import Levels, charge, exhausted, refusal, write_levels
 from atoll.capacity.units import Consumed, arm_units, row_units, write_units, written
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
@@ -28,7 +28,7 @@ class _Admission:
     """Checks writes against the limits of their tables. `levels` are the bucket levels before the transaction, because
     a transaction may run more than once and in another thread."""
 
-    def __init__(self, region: Region, levels: Levels) -> None:
+    def __init__(self, region: Region, levels: Levels | None) -> None:
         self._region = region
         self._levels = levels
         self.consumed: dict[str, Consumed] = {}
@@ -87,7 +87,7 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -
     """Run a single write to the table `name`, if it is admitted. Pass the result to `settle` or `charged`. Raises every
     refusal except a failed condition, which is part of the result."""
     known = region.catalog.known.tables.get(name)
-    levels = write_levels(region, (name,)) if known is not None and known.limited else full_level
+    levels = write_levels(region, (name,)) if known is not None and known.limited else None
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)

@@ -1,9 +1,9 @@
 """The tables of a region: rows in space 0, cached per process.
 
 The cache is an immutable value, `Definitions`: all tables at one generation, a number that every change of the catalog
-increments. Each use compares that number in its own snapshot or transaction, so a write never uses an outdated
-definition. On another generation, the function raises `Stale` and changes nothing. `Region` then reloads the
-definitions, from committed rows only, and runs the function again.
+increments. Each lookup compares that number in its own snapshot or transaction, so a write never uses an outdated
+definition. At another generation, the lookup reads the table's row in its snapshot instead, and counts a miss; it never
+changes the definitions. After enough misses, `Region` reloads them outside, from committed rows only.
 """
 
 from __future__ import annotations
@@ -17,10 +17,6 @@ from atoll.database import format as fmt
 from atoll.database.schema import Table, dump, load
 from atoll.errors import tables as texts
 from atoll.storage.engine import Snapshot, Transaction
-
-
-class Stale(Exception):
-    """The cached definitions are of another generation than this snapshot."""
 
 
 class Definitions(NamedTuple):
@@ -48,17 +44,26 @@ class Catalog:
     def __init__(self) -> None:
         self.known = NOTHING_KNOWN
         """Replaced as a whole, outside of transactions."""
+        self.misses = 0
+        """Lookups since then at another generation. A hint: threads may lose a count."""
 
-    def at(self, snapshot: Snapshot) -> Definitions:
-        """The cached definitions, checked against this snapshot."""
-        known = self.known
-        if snapshot.number(fmt.GENERATION) != known.generation:
-            raise Stale
-        return known
+    @property
+    def is_outdated(self) -> bool:
+        """Whether reloading all definitions pays by now."""
+        return self.misses > len(self.known.tables) // 8
+
+    def learn(self, definitions: Definitions) -> None:
+        self.known = definitions
+        self.misses = 0
 
     def find(self, snapshot: Snapshot, name: str) -> Table | None:
         """The stored table, in any status."""
-        return self.at(snapshot).tables.get(name)
+        known = self.known
+        if snapshot.number(fmt.GENERATION) == known.generation:
+            return known.tables.get(name)
+        self.misses += 1
+        stored = snapshot.get(fmt.table_key(name))
+        return None if stored is None else _parse(stored)
 
     def forget(self) -> None:
         self.known = NOTHING_KNOWN
@@ -91,10 +96,11 @@ class Catalog:
 
     def tables(self, snapshot: Snapshot) -> list[Table]:
         """All stored tables, sorted by name."""
-        return list(self.at(snapshot).tables.values())
-
-
-# Saving a table changes the transaction's generation, so the transaction cannot look up tables afterwards.
+        known = self.known
+        if snapshot.number(fmt.GENERATION) != known.generation:
+            self.misses += 1 + len(known.tables) // 16
+            known = read_definitions(snapshot)
+        return list(known.tables.values())
 
 
 def save(tx: Transaction, table: Table) -> None:

@@ -69,38 +69,32 @@ class Region:
         self._has_greatest_time = False
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        """As the engine's `read`, with table definitions that match the snapshot."""
-        while True:
-            try:
-                return await self.engine.read(fn)
-            except catalog.Stale:
-                await self._learn()
+        """As the engine's `read`."""
+        if self.catalog.misses and self.catalog.is_outdated:
+            await self._learn()
+        return await self.engine.read(fn)
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
-        """As the engine's `transact`, with table definitions that match the transaction."""
-        while True:
-            try:
-                return await self.engine.transact(fn)
-            except catalog.Stale:
-                await self._learn()
+        """As the engine's `transact`."""
+        if self.catalog.misses and self.catalog.is_outdated:
+            await self._learn()
+        return await self.engine.transact(fn)
 
     async def write(self, fn: Callable[[Transaction, Stamp], T]) -> T:
         """As `transact`, for functions that change items: each gets the stamp of its transaction."""
+        if self.catalog.misses and self.catalog.is_outdated:
+            await self._learn()
         if not self._has_greatest_time:
             await self._read_greatest_time()
         stamp = self.versions.stamp()
-        if stamp.reserves is not None:
-            result, greatest = await self.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
-            self.versions.reserved(greatest)
-            return result
-        while True:
-            try:
-                return await self.engine.transact(lambda tx: fn(tx, stamp))
-            except catalog.Stale:
-                await self._learn()
+        if stamp.reserves is None:
+            return await self.engine.transact(lambda tx: fn(tx, stamp))
+        result, greatest = await self.engine.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
+        self.versions.reserved(greatest)
+        return result
 
     async def _learn(self) -> None:
-        self.catalog.known = await self.engine.read(catalog.read_definitions)
+        self.catalog.learn(await self.engine.read(catalog.read_definitions))
 
     async def _read_greatest_time(self) -> None:
         greatest = await self.engine.read(lambda snapshot: snapshot.number(fmt.GREATEST_TIME))
