@@ -47,6 +47,17 @@ def test_clock_set_back_across_a_restart_gives_a_greater_version(world: ManualRe
     assert stored(world, "a").version > before
 
 
+def test_clock_set_back_under_a_running_region_gives_a_greater_version(world: ManualRegion) -> None:
+    world.create()
+    world.put("a")
+    before = stored(world, "a").version
+    world.delete("a")
+    world.clock.set(START_MS - 3_600_000)
+    world.region.rewind()
+    world.put("a")
+    assert stored(world, "a").version > before
+
+
 def test_clock_is_stored_once_a_second_and_only_with_a_change(world: ManualRegion) -> None:
     world.create()
     assert isinstance(world.region.engine, MemoryEngine)

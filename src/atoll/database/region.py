@@ -109,6 +109,7 @@ class Region:
         if self.buckets is not None:
             self.buckets.forget()
         self.versions = HybridClock(self.clock, self.name, last)
+        self._has_greatest_time = False  # the store has it, as it is now
 
     def arn(self, resource: str, service: str = "dynamodb") -> str:
         return str(Arn(service, self.name, self.settings.account, resource))
