@@ -254,12 +254,12 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
     return outcomes
 
 
-def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide | None = None) -> Outcome:
+def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = decide_freely) -> Outcome:
     """`commit` one write; raises its refusal directly."""
     if tx.is_remote:
         _prefetch(tx, (write,), stamp)
     old = reads.get(tx, write.row_key)
-    decision = write.decide(old) if decide is None else decide(write, old)
+    decision = decide(write, old)
     if write.table.is_filling:
         _prefetch_entries(tx, (write,), (old,), (decision,))
     return _apply(tx, stamp, write, old, decision)

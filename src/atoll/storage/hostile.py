@@ -2,7 +2,7 @@
 
 Functions run in several threads at once, each on a read snapshot of its own, and a transaction commits only if nothing
 that it read has changed since (optimistic concurrency). By chance a function is run twice, a conflict is pretended,
-and every trip is delayed. What is chosen comes from the seed; how the threads interleave does not.
+and every trip is delayed. The seed determines these choices, but not how the threads interleave.
 
     view      what a run sees: the committed state, with the old value of everything that was committed since the run
               began. The engine adds these old values to every open view when it commits.
