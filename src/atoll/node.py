@@ -27,7 +27,7 @@ from atoll.clock import Clock, ManualClock, SkewedClock, Stamp, SystemClock
 from atoll.database import backfill, deletion, tokens, ttl
 from atoll.database.log import maintenance
 from atoll.database.region import Buckets, Region, Settings
-from atoll.errors import requests as texts
+from atoll.errors import requests as request_errors
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Engine, Transaction
@@ -108,7 +108,7 @@ class Node:
         system = SystemClock()
         self.clock: Clock = clock or (ManualClock(system.now_ms()) if config.clock == "manual" else system)
         # Clients sign with the real time, even if the server has a manual clock.
-        self.front_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
+        self.signature_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
         self.regions: dict[str, Region] = {}
         self.triggers: dict[str, Triggers] = {}
         self.server: Server | None = None
@@ -134,7 +134,7 @@ class Node:
         gateway = Gateway(
             call,
             services.TARGETS,
-            clock=self.front_clock,
+            clock=self.signature_clock,
             region=config.region,
             account=config.settings.account,
             credentials=credentials,
@@ -211,7 +211,7 @@ class Node:
         name = name or self.config.region
         if name not in self.regions:
             if REGION_NAME.fullmatch(name) is None:
-                raise texts.invalid_region(name)
+                raise request_errors.invalid_region(name)
             woken = asyncio.Event()
             endpoint = "{}:{}".format(*self.address)
             region = Region(

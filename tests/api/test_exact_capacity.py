@@ -51,7 +51,7 @@ def total(service: Any, operation: str, **body: Any) -> float:
     return units
 
 
-def arms(service: Any, operation: str, **body: Any) -> dict[str, float]:
+def index_writes(service: Any, operation: str, **body: Any) -> dict[str, float]:
     """The units by table and index, of an answer in the mode INDEXES. They add up."""
     answer = service.request(operation, {"ReturnConsumedCapacity": "INDEXES", **body})
     consumed = answer["ConsumedCapacity"]
@@ -106,9 +106,9 @@ def test_a_query_rounds_the_sum_and_a_batch_rounds_each(charged: Any) -> None:
     assert total(charged, "Query", **query("a", ConsistentRead=True)) == 2.0  # 6 KB
     keys = [{"pk": row["pk"], "sk": row["sk"]} for row in rows]
     batch = {"RequestItems": {"Charged": {"Keys": keys, "ConsistentRead": True}}}
-    assert arms(charged, "BatchGetItem", **batch) == {"Table": 3.0}
+    assert index_writes(charged, "BatchGetItem", **batch) == {"Table": 3.0}
     batch["RequestItems"]["Charged"]["ConsistentRead"] = False
-    assert arms(charged, "BatchGetItem", **batch) == {"Table": 1.5}
+    assert index_writes(charged, "BatchGetItem", **batch) == {"Table": 1.5}
 
 
 def test_a_filter_makes_no_query_cheaper(charged: Any) -> None:
@@ -122,7 +122,7 @@ def test_an_index_is_charged_for_what_is_read_of_it(charged: Any) -> None:
 
     def of(index: str, name: str) -> dict[str, float]:
         body = {"KeyConditionExpression": f"{name} = :v", "ExpressionAttributeValues": {":v": {"S": name}}}
-        return arms(charged, "Query", TableName="Charged", IndexName=index, **body)
+        return index_writes(charged, "Query", TableName="Charged", IndexName=index, **body)
 
     assert of("whole", "g") == {"Table": 0.0, "whole": 1.5}
     assert of("keys", "k") == {"Table": 0.0, "keys": 0.5}
@@ -131,9 +131,9 @@ def test_an_index_is_charged_for_what_is_read_of_it(charged: Any) -> None:
 def test_items_fetched_for_a_local_index_are_charged_to_the_table_one_by_one(charged: Any) -> None:
     put(charged, *[{**item("a", 5 * KILO), "sk": {"N": str(n)}, "l": {"S": str(n)}} for n in range(3)])
     plain = query("a", IndexName="local")
-    assert arms(charged, "Query", **plain) == {"Table": 0.0, "local": 0.5}
-    assert arms(charged, "Query", **plain, Select="ALL_ATTRIBUTES") == {"Table": 3.0, "local": 0.5}
-    assert arms(charged, "Query", **plain, ProjectionExpression="x", ConsistentRead=True) == {
+    assert index_writes(charged, "Query", **plain) == {"Table": 0.0, "local": 0.5}
+    assert index_writes(charged, "Query", **plain, Select="ALL_ATTRIBUTES") == {"Table": 3.0, "local": 0.5}
+    assert index_writes(charged, "Query", **plain, ProjectionExpression="x", ConsistentRead=True) == {
         "Table": 6.0,
         "local": 1.0,
     }
@@ -160,14 +160,14 @@ def test_a_deletion_is_charged_for_what_it_deletes(charged: Any) -> None:
 def test_a_write_that_changes_nothing_is_charged_on_the_table_only(charged: Any) -> None:
     whole = item("a", 3 * KILO, g={"S": "g"})
     put(charged, whole)
-    assert arms(charged, "PutItem", TableName="Charged", Item=whole) == {"Table": 3.0}
+    assert index_writes(charged, "PutItem", TableName="Charged", Item=whole) == {"Table": 3.0}
     update = {"TableName": "Charged", "Key": key("a"), "UpdateExpression": "REMOVE nothing"}
-    assert arms(charged, "UpdateItem", **update) == {"Table": 3.0}
+    assert index_writes(charged, "UpdateItem", **update) == {"Table": 3.0}
 
 
 def test_an_index_is_charged_where_its_entry_changes(charged: Any) -> None:
     def written(**attributes: Any) -> dict[str, float]:
-        return arms(charged, "PutItem", TableName="Charged", Item=item("a", 2 * KILO, **attributes))
+        return index_writes(charged, "PutItem", TableName="Charged", Item=item("a", 2 * KILO, **attributes))
 
     g, k = {"g": {"S": "g"}}, {"k": {"S": "k"}}
     assert written() == {"Table": 2.0}
@@ -177,7 +177,7 @@ def test_an_index_is_charged_where_its_entry_changes(charged: Any) -> None:
     assert written(**g) == {"Table": 2.0, "keys": 1.0, "whole": 2.0}  # one went, one came
     assert written(**g, z={"S": "z" * 40}) == {"Table": 3.0, "whole": 3.0}
     assert written(g={"S": "moved"}) == {"Table": 3.0, "whole": 5.0}
-    assert arms(charged, "DeleteItem", TableName="Charged", Key=key("a")) == {"Table": 2.0, "whole": 2.0}
+    assert index_writes(charged, "DeleteItem", TableName="Charged", Key=key("a")) == {"Table": 2.0, "whole": 2.0}
 
 
 def test_an_index_is_not_charged_for_attributes_that_came_in_another_order(charged: Any) -> None:
@@ -185,13 +185,13 @@ def test_an_index_is_not_charged_for_attributes_that_came_in_another_order(charg
     one = item("a", k={"S": "b"}, l={"S": "c"})
     charged.put_item(TableName="Charged", Item=one)
     other = {name: one[name] for name in reversed(one)} | {"n": {"N": "1"}}
-    assert arms(charged, "PutItem", TableName="Charged", Item=other) == {"Table": 1}
+    assert index_writes(charged, "PutItem", TableName="Charged", Item=other) == {"Table": 1}
 
 
 def test_a_batch_of_writes_adds_up(charged: Any) -> None:
     requests = [{"PutRequest": {"Item": item(n, 2 * KILO, k={"S": "k"})}} for n in "ab"]
     requests.append({"DeleteRequest": {"Key": key("none")}})
-    assert arms(charged, "BatchWriteItem", RequestItems={"Charged": requests}) == {"Table": 5.0, "keys": 2.0}
+    assert index_writes(charged, "BatchWriteItem", RequestItems={"Charged": requests}) == {"Table": 5.0, "keys": 2.0}
 
 
 def transacted(service: Any, operation: str, *entries: Any, **more: Any) -> dict[str, Any]:

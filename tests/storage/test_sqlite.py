@@ -15,8 +15,8 @@ import apsw
 import pytest
 
 from atoll.storage import checkpoints, sqlite
+from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.engine import Corrupt, Full, Locked
-from atoll.storage.moment import Moment
 from atoll.storage.sqlite import SQLiteEngine
 
 
@@ -143,7 +143,7 @@ def test_writers_that_come_back_one_by_one_share_commits_still(tmp_path):
         await asyncio.gather(*(writer(n, 10) for n in (0, 6, 12)))  # all in all they take longer than anybody waits
         assert len(commits) == 10
         await writer(0, 1)
-        assert engine._company == 1  # nobody else came back, and the next one waits for nobody
+        assert engine._expected_writers == 1  # nobody else came back, and the next one waits for nobody
 
     run(tmp_path, scenario)
 
@@ -192,7 +192,7 @@ def test_a_commit_waits_for_fewer_turns_where_each_takes_long(tmp_path):
             turns_until.append(turns)
             await alone
         quick, slow = turns_until
-        assert slow < sqlite.PATIENCE < quick
+        assert slow < sqlite.GATHER_TURNS < quick
 
     run(tmp_path, scenario)
 
@@ -491,7 +491,7 @@ def test_counter_read_first_is_that_of_the_moment_of_the_rows(tmp_path, processe
 def test_reads_of_one_turn_see_what_another_process_commits_between_them(tmp_path, processes, died):
     other = processes.start("commit_on_request", tmp_path)
     other.stdout.readline()
-    dead = Moment(tmp_path / "moment").committing() if died else nullcontext()
+    dead = CommitSequence(tmp_path / "moment").committing() if died else nullcontext()
     dead.__enter__()
 
     async def scenario(engine):
@@ -509,7 +509,7 @@ def test_reads_of_one_turn_see_what_another_process_commits_between_them(tmp_pat
 
 @pytest.mark.parametrize("died", [False, True], ids=["nobody died", "somebody died while committing"])
 def test_reads_share_no_transaction_during_a_commit(tmp_path, died):
-    moment = Moment(tmp_path / "moment")
+    moment = CommitSequence(tmp_path / "moment")
     before = moment.settled()
     assert moment.is_still(before)
     if died:

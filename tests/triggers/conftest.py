@@ -17,7 +17,7 @@ from atoll.database.log import maintenance
 from atoll.database.region import Region, Settings
 from atoll.node import run_due
 from atoll.storage.memory import MemoryEngine
-from atoll.triggers.batches import Outcome
+from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Destination, Function, Registry, Trigger
@@ -39,15 +39,15 @@ class PlainFunctions(Functions):
         self.events: dict[str, list[Any]] = defaultdict(list)
         self.gate: asyncio.Event | None = None
 
-    async def invoke(self, function: Function, event: bytes, request_id: str) -> Outcome:
+    async def invoke(self, function: Function, event: bytes, request_id: str) -> BatchOutcome:
         if self.gate is not None:
             await self.gate.wait()
         parsed = orjson.loads(event)
         self.events[function.name].append(parsed)
         try:
-            return Outcome(orjson.dumps(self.behaviours[function.name](parsed)))
+            return BatchOutcome(orjson.dumps(self.behaviours[function.name](parsed)))
         except Exception as error:
-            return Outcome(orjson.dumps({"errorMessage": str(error)}), "Unhandled")
+            return BatchOutcome(orjson.dumps({"errorMessage": str(error)}), "Unhandled")
 
     def given(self, name: str = "f") -> list[str]:
         """The partition keys of all records that the function was given."""

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from atoll import limits
 from atoll.triggers import batches
-from atoll.triggers.batches import Advance, Discard, Gathered, Invoke, Lane, Outcome, Record, Wait
+from atoll.triggers.batches import Advance, BatchOutcome, Discard, Gathered, Invoke, Lane, Record, Wait
 from atoll.triggers.mapping import Mapping
 
 NOW_MS = 1_800_000_000_000
-OK = Outcome(b"null")
-BROKEN = Outcome(b"{}", "Unhandled")
+OK = BatchOutcome(b"null")
+BROKEN = BatchOutcome(b"{}", "Unhandled")
 
 
 def policy(**members: Any) -> Mapping:
@@ -38,9 +38,9 @@ def invoked(action: batches.Action) -> list[int]:
     return [r.sequence for r in action.records]
 
 
-def reported(*sequences: int | str) -> Outcome:
+def reported(*sequences: int | str) -> BatchOutcome:
     items = [{"itemIdentifier": s if isinstance(s, str) else f"9{s:04d}"} for s in sequences]
-    return Outcome(orjson.dumps({"batchItemFailures": items}))
+    return BatchOutcome(orjson.dumps({"batchItemFailures": items}))
 
 
 class TestWhatIsDue:
@@ -92,7 +92,7 @@ class TestWhatIsDue:
 
 
 class TestOutcomes:
-    def after(self, outcome: Outcome, lane: Lane | None = None, **members: Any) -> Lane:
+    def after(self, outcome: BatchOutcome, lane: Lane | None = None, **members: Any) -> Lane:
         one = policy(**members)
         lane = lane or Lane(1)
         invoke = batches.decide(one, lane, gathered(1, 2, 3, 4), NOW_MS)
@@ -152,7 +152,7 @@ class TestOutcomes:
         "payload", [b"null", b"", b"{}", b'{"batchItemFailures": []}', b'{"batchItemFailures": null}']
     )
     def test_no_report_is_success(self, payload: bytes) -> None:
-        assert self.after(Outcome(payload), report_failures=True).position == 5
+        assert self.after(BatchOutcome(payload), report_failures=True).position == 5
 
     @pytest.mark.parametrize(
         "payload",
@@ -167,11 +167,11 @@ class TestOutcomes:
         ],
     )
     def test_an_invalid_report_fails_the_whole_batch(self, payload: bytes) -> None:
-        lane = self.after(Outcome(payload), report_failures=True)
+        lane = self.after(BatchOutcome(payload), report_failures=True)
         assert (lane.position, lane.ends, lane.attempts) == (1, (4,), 1)
 
     def test_answers_do_not_matter_unless_failures_are_reported(self) -> None:
-        assert self.after(Outcome(b"not JSON")).position == 5
+        assert self.after(BatchOutcome(b"not JSON")).position == 5
 
     def test_old_records_are_given_up_and_the_others_go(self) -> None:
         one = policy(record_age_ms=60_000)
@@ -200,7 +200,9 @@ class TestTumblingWindows:
     one = policy(tumbling_window_ms=60_000)
     start = NOW_MS - NOW_MS % 60_000
 
-    def run(self, lane: Lane, records: list[Record], now_ms: int, outcome: Outcome, **more: Any) -> tuple[Invoke, Lane]:
+    def run(
+        self, lane: Lane, records: list[Record], now_ms: int, outcome: BatchOutcome, **more: Any
+    ) -> tuple[Invoke, Lane]:
         there = Gathered(records, records[-1].sequence + 1 if records else lane.position, True, **more)
         action = batches.decide(self.one, lane, there, now_ms)
         assert isinstance(action, Invoke), action
@@ -208,7 +210,7 @@ class TestTumblingWindows:
 
     def test_state_is_handed_on_until_the_final_invocation(self) -> None:
         records = [record(1, written_ms=self.start + 1), record(2, written_ms=self.start + 60_001)]
-        first, lane = self.run(Lane(1), records, NOW_MS, Outcome(b'{"state": {"count": 1}}'))
+        first, lane = self.run(Lane(1), records, NOW_MS, BatchOutcome(b'{"state": {"count": 1}}'))
         assert [r.sequence for r in first.records] == [1] and first.window is not None and not first.final
         final, lane = self.run(lane, records[1:], NOW_MS, OK)
         assert final.final and final.records == () and final.window is not None
@@ -218,7 +220,9 @@ class TestTumblingWindows:
         assert (later.window.start_ms, later.window.state) == (self.start + 60_000, None)
 
     def test_a_window_ends_when_its_time_is_over(self) -> None:
-        _, lane = self.run(Lane(1), [record(1, written_ms=self.start)], self.start, Outcome(b'{"state": {"n": 1}}'))
+        _, lane = self.run(
+            Lane(1), [record(1, written_ms=self.start)], self.start, BatchOutcome(b'{"state": {"n": 1}}')
+        )
         nothing = Gathered([], 2, True)
         assert batches.decide(self.one, lane, nothing, self.start + 59_999) == Wait(self.start + 60_000)
         final, lane = self.run(lane, [], self.start + 60_000, OK)
@@ -233,7 +237,7 @@ class TestTumblingWindows:
         assert isinstance(done, Advance) and done.lane.finished
 
     def test_a_state_that_grows_too_large_ends_the_window(self) -> None:
-        large = Outcome(orjson.dumps({"state": {"text": "x" * limits.WINDOW_STATE_BYTES}}))
+        large = BatchOutcome(orjson.dumps({"state": {"text": "x" * limits.WINDOW_STATE_BYTES}}))
         _, lane = self.run(Lane(1), [record(1, written_ms=self.start)], self.start, large)
         final, lane = self.run(lane, [], self.start, OK)
         assert final.final and final.window is not None and final.window.early

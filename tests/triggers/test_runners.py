@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import pytest
 
-from atoll.triggers.batches import Outcome
+from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.calls import Runner, within
 from atoll.triggers.registry import Function
 from atoll.triggers.runners import Python, runner
@@ -92,7 +92,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         one.close()
 
 
-def parsed(outcome: Outcome) -> Any:
+def parsed(outcome: BatchOutcome) -> Any:
     return orjson.loads(outcome.payload)
 
 
@@ -128,7 +128,7 @@ def child(tmp_path: Path) -> Child:
     return Child(tmp_path)
 
 
-def calling(one: Runner, outcomes: list[Outcome]) -> threading.Thread:
+def calling(one: Runner, outcomes: list[BatchOutcome]) -> threading.Thread:
     thread = threading.Thread(target=lambda: outcomes.append(one.call(b"{}", "1")))
     thread.start()
     return thread
@@ -175,7 +175,7 @@ class TestPython:
         for name in ("module:leave", "module:fail"):
             one = make(python=name)
             assert isinstance(one, Python)
-            assert one.load() == Outcome(b"null")
+            assert one.load() == BatchOutcome(b"null")
         for name, kind in (("nowhere:f", "ModuleNotFoundError"), ("module:nothing", "AttributeError")):
             one = make(python=name)
             assert isinstance(one, Python)
@@ -205,7 +205,7 @@ class TestPython:
 
     def test_child_processes_left_running_end_with_it(self, make: Make, child: Child) -> None:
         one = make(python="module:start")
-        assert one.call(b"{}", "1") == Outcome(b"null")
+        assert one.call(b"{}", "1") == BatchOutcome(b"null")
         one.close()
         assert child.has_ended()
 
@@ -242,7 +242,7 @@ class TestPython:
 
     def test_closing_ends_it(self, make: Make) -> None:
         one = make(python="module:sleep")
-        outcomes: list[Outcome] = []
+        outcomes: list[BatchOutcome] = []
         thread = calling(one, outcomes)
         while not one._processes._running:  # type: ignore[attr-defined]
             pass
@@ -258,7 +258,7 @@ class TestCommand:
         assert parsed(make(command=(sys.executable, "-c", script)).call(b'{"Records":[1,2]}', "1")) == {"n": 2}
 
     def test_silence_is_null(self, make: Make) -> None:
-        assert make(command=("true",)).call(b"{}", "1") == Outcome(b"null")
+        assert make(command=("true",)).call(b"{}", "1") == BatchOutcome(b"null")
 
     def test_an_exit_code_is_failure(self, make: Make) -> None:
         outcome = make(command=(sys.executable, "-c", "exit(7)")).call(b"{}", "1")
@@ -277,7 +277,7 @@ class TestCommand:
     def test_child_processes_left_running_end_with_it(self, make: Make, child: Child) -> None:
         """The child has the command's output, too: the call used to wait for it, and to fail."""
         one = make(command=("sh", "-c", "exec 3>alive; cat never & echo 7"), timeout_s=20)
-        assert one.call(b"{}", "1") == Outcome(b"7")
+        assert one.call(b"{}", "1") == BatchOutcome(b"7")
         assert child.has_ended()
 
     def test_child_processes_end_with_it_on_timeout(self, make: Make, child: Child) -> None:
@@ -287,7 +287,7 @@ class TestCommand:
 
     def test_closing_ends_it_and_what_it_started(self, make: Make, child: Child) -> None:
         one = make(command=("sh", "-c", "exec 3>alive; cat never & echo begun >&3; cat never"))
-        outcomes: list[Outcome] = []
+        outcomes: list[BatchOutcome] = []
         thread = calling(one, outcomes)
         assert child.has_begun()
         one.close()
@@ -298,7 +298,7 @@ class TestCommand:
     def test_a_child_that_left_the_process_group_is_not_waited_for(self, make: Make, child: Child) -> None:
         start = "import os, subprocess; subprocess.Popen(['cat', 'never'], start_new_session=True); print(7)"
         one = make(command=(sys.executable, "-c", start), timeout_s=20)
-        assert one.call(b'"' + b"x" * 1_000_000 + b'"', "1") == Outcome(b"7")
+        assert one.call(b'"' + b"x" * 1_000_000 + b'"', "1") == BatchOutcome(b"7")
         child.release()
 
 
@@ -345,7 +345,7 @@ def site() -> Iterator[tuple[str, type[_Answers]]]:
 class TestWebhook:
     def test_it_is_posted_the_event(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
         one = make(webhook=f"{site[0]}/good?all=1", headers={"Authorization": "Bearer x"})
-        assert one.call(b'{"Records":[]}', "1") == Outcome(b'{"batchItemFailures":[]}')
+        assert one.call(b'{"Records":[]}', "1") == BatchOutcome(b'{"batchItemFailures":[]}')
         assert site[1].seen == [("/good?all=1", "Bearer x", b'{"Records":[]}')]
 
     def test_any_other_status_is_failure(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
@@ -353,7 +353,7 @@ class TestWebhook:
         assert outcome.error == "Unhandled" and "503" in parsed(outcome)["errorMessage"]
 
     def test_an_empty_answer_is_null(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
-        assert make(webhook=site[0]).call(b"{}", "1") == Outcome(b"null")
+        assert make(webhook=site[0]).call(b"{}", "1") == BatchOutcome(b"null")
 
     def test_a_refused_connection_is_a_failure(self, make: Make) -> None:
         assert parsed(make(webhook="http://127.0.0.1:9/").call(b"{}", "1"))["errorType"] == "Webhook.Unreachable"
@@ -377,7 +377,7 @@ class TestWebhook:
     def test_closing_ends_it(self, make: Make, site: tuple[str, type[_Answers]], path: str) -> None:
         """An answer without a length ends when its connection does: half of it is no result."""
         one = make(webhook=site[0] + path)
-        outcomes: list[Outcome] = []
+        outcomes: list[BatchOutcome] = []
         thread = calling(one, outcomes)
         assert site[1].asked.wait(20)
         one.close()
@@ -416,7 +416,7 @@ class TestWebhook:
             return register(self, *args)
 
         monkeypatch.setattr(selectors.DefaultSelector, "register", note)
-        outcomes: list[Outcome] = []
+        outcomes: list[BatchOutcome] = []
         thread = calling(one, outcomes)
         assert connecting.wait(20)
         one.close()
@@ -429,7 +429,7 @@ class TestWebhook:
     def test_closing_ends_it_while_tls_is_not_answered(self, make: Make) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             one = make(webhook=f"https://127.0.0.1:{mute.getsockname()[1]}/")
-            outcomes: list[Outcome] = []
+            outcomes: list[BatchOutcome] = []
             thread = calling(one, outcomes)
             taken, _ = mute.accept()
             with taken:

@@ -21,7 +21,7 @@ from atoll.api import functions as api
 from atoll.database.log import maintenance, retention
 from atoll.database.log.retention import Retention
 from atoll.errors import ApiError
-from atoll.triggers.batches import Outcome
+from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.functions import Functions
 from atoll.triggers.registry import Destination, Function, Registry, Trigger
 from tests.triggers.conftest import START_MS, Event, World, key
@@ -739,7 +739,7 @@ class TestStop:
             functions.close()
             running.append(asyncio.create_task(functions.invoke(function, b"{}", "2")))
             killed, *not_begun = await asyncio.gather(*running, return_exceptions=True)
-            assert isinstance(killed, Outcome) and killed.error == "Unhandled"
+            assert isinstance(killed, BatchOutcome) and killed.error == "Unhandled"
             assert [one.code for one in not_begun if isinstance(one, ApiError)] == ["ServiceException"] * 2
             assert (tmp_path / "began").read_text() == "\n"
 

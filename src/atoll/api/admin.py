@@ -25,7 +25,7 @@ from atoll.database import streams
 from atoll.database.log import maintenance
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import admin as texts
+from atoll.errors import admin as admin_errors
 from atoll.storage.engine import Transaction
 
 Body = dict[str, Any]
@@ -41,7 +41,7 @@ class Server(Protocol):
     """The server, as far as the administration uses it."""
 
     clock: Clock
-    front_clock: Clock
+    signature_clock: Clock
     """The clock for checking signatures."""
 
     def region(self, name: str = "") -> Region:
@@ -59,7 +59,7 @@ Action = Callable[[Server, Body], Coroutine[Any, Any, Body]]
 
 async def show_clock(server: Server, body: Body) -> Body:
     now_ms = server.clock.now_ms()
-    front = server.front_clock
+    front = server.signature_clock
     return {
         "clock": "manual" if isinstance(server.clock, ManualClock) else "system",
         "now": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -69,16 +69,16 @@ async def show_clock(server: Server, body: Body) -> Body:
 
 
 async def move_clock(server: Server, body: Body) -> Body:
-    front = server.front_clock
+    front = server.signature_clock
     if not (isinstance(server.clock, ManualClock) and isinstance(front, SkewedClock)):
-        raise texts.clock_is_not_manual()
+        raise admin_errors.clock_is_not_manual()
     if len(body) != 1:
-        raise texts.one_of(["advance", "set", "skew"])
+        raise admin_errors.one_of(["advance", "set", "skew"])
     match body:
         case {"advance": duration}:
             ms = duration_ms(duration)
             if ms < 0:
-                raise texts.back_in_time()
+                raise admin_errors.back_in_time()
             await server.move_clock(lambda now_ms: time_ms((now_ms + ms) / 1000))
         case {"set": time}:
             set_ms = time_ms(time)
@@ -86,7 +86,7 @@ async def move_clock(server: Server, body: Body) -> Body:
         case {"skew": duration}:
             front.skew_ms = duration_ms(duration)
         case _:
-            raise texts.one_of(["advance", "set", "skew"])
+            raise admin_errors.one_of(["advance", "set", "skew"])
     return await show_clock(server, {})
 
 
@@ -118,7 +118,7 @@ async def _reshard(server: Server, body: Body, force: Callable[[Transaction, Reg
 def _stream(server: Server, body: Body) -> tuple[Region, str]:
     name, region = body.get("stream"), body.get("region", "")
     if not isinstance(name, str) or not name or not isinstance(region, str) or body.keys() - {"stream", "region"}:
-        raise texts.stream_required()
+        raise admin_errors.stream_required()
     if (arn := arns.parse(name)) is not None:
         region = arn.region
     return server.region(region), name
@@ -133,7 +133,7 @@ def duration_ms(value: object) -> int:
         ms = sum(float(amount) * _UNITS_MS[unit] for amount, unit in _PART.findall(value))
         ms = -ms if value.startswith("-") else ms
     if not abs(ms) <= _LATEST_MS:
-        raise texts.bad_duration(value)
+        raise admin_errors.bad_duration(value)
     return round(ms)
 
 
@@ -143,8 +143,8 @@ def time_ms(value: object) -> int:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise texts.bad_time(value) from None
+            raise admin_errors.bad_time(value) from None
         value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value * 1000 <= _LATEST_MS:
         return round(value * 1000)
-    raise texts.bad_time(value)
+    raise admin_errors.bad_time(value)

@@ -7,7 +7,7 @@ from typing import Any
 from atoll.api.shapes import table_name as parse_table_name
 from atoll.capacity.units import MODES
 from atoll.database.region import Region
-from atoll.errors import requests as texts
+from atoll.errors import requests as request_errors
 from atoll.expressions import legacy
 from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings, check_parameters
 from atoll.expressions.condition import Condition
@@ -25,7 +25,7 @@ def resolve_table(region: Region, given: str) -> str:
         return given
     name, where, account = parse_table_name(given)
     if where not in (None, region.name) or account not in (None, region.settings.account):
-        raise texts.foreign_table(given)
+        raise request_errors.foreign_table(given)
     return name
 
 

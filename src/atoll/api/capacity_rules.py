@@ -10,7 +10,7 @@ from typing import Any
 
 from atoll import limits
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Throughput, WarmThroughput
-from atoll.errors import tables as texts
+from atoll.errors import tables as table_errors
 
 Body = dict[str, Any]
 
@@ -20,9 +20,9 @@ DAY_MS = 24 * 3600 * 1000
 def check_table_units(mode: str, body: Body) -> None:
     given = body.get("ProvisionedThroughput")
     if mode == ON_DEMAND and given is not None:
-        raise texts.units_on_demand()
+        raise table_errors.units_on_demand()
     if mode == PROVISIONED and given is None:
-        raise texts.units_required()
+        raise table_errors.units_required()
     check_bounds(given)
     check_maxima(mode, body)
 
@@ -30,7 +30,7 @@ def check_table_units(mode: str, body: Body) -> None:
 def check_bounds(given: Body | None) -> None:
     for member in ("ReadCapacityUnits", "WriteCapacityUnits"):
         if given is not None and given[member] > limits.UNITS_BOUND:
-            raise texts.units_out_of_bounds(given[member], member)
+            raise table_errors.units_out_of_bounds(given[member], member)
 
 
 def check_maxima(mode: str, body: Body) -> None:
@@ -38,11 +38,11 @@ def check_maxima(mode: str, body: Body) -> None:
     if given is None:
         return
     if mode == PROVISIONED:
-        raise texts.on_demand_maximum_provisioned()
+        raise table_errors.on_demand_maximum_provisioned()
     for member in ("MaxReadRequestUnits", "MaxWriteRequestUnits"):
         units = given.get(member)
         if units is not None and units != -1 and units < 1:
-            raise texts.on_demand_maximum_out_of_bounds(units, member)
+            raise table_errors.on_demand_maximum_out_of_bounds(units, member)
 
 
 def check_warm(body: Body, of: str, current: WarmThroughput | None) -> None:
@@ -50,15 +50,15 @@ def check_warm(body: Body, of: str, current: WarmThroughput | None) -> None:
     given, floor = body.get("WarmThroughput") or {}, current or WarmThroughput(1, 1)
     for member, units in (("ReadUnitsPerSecond", floor.read), ("WriteUnitsPerSecond", floor.write)):
         if given.get(member) is not None and given[member] < units:
-            raise texts.warm_throughput_lower(member, of)
+            raise table_errors.warm_throughput_lower(member, of)
 
 
 def check_index_units(mode: str, index: Body) -> None:
     given = index.get("ProvisionedThroughput")
     if mode == ON_DEMAND and given is not None:
-        raise texts.index_units_on_demand(index["IndexName"])
+        raise table_errors.index_units_on_demand(index["IndexName"])
     if mode == PROVISIONED and given is None:
-        raise texts.index_units_required(index["IndexName"])
+        raise table_errors.index_units_required(index["IndexName"])
     check_bounds(given)
     check_maxima(mode, index)
     check_warm(index, f"index {index['IndexName']}", None)
@@ -67,7 +67,7 @@ def check_index_units(mode: str, index: Body) -> None:
 def check_new_units(current: Throughput, given: Body, of: str, now_ms: int) -> None:
     read, write = given["ReadCapacityUnits"], given["WriteCapacityUnits"]
     if (read, write) == (current.read, current.write):
-        raise texts.throughput_unchanged(of, (read, write))
+        raise table_errors.throughput_unchanged(of, (read, write))
     if read < current.read or write < current.write:
         _check_decrease(current, now_ms)
 
@@ -78,4 +78,4 @@ def _check_decrease(current: Throughput, now_ms: int) -> None:
     if len(today) >= limits.THROUGHPUT_DECREASES:
         next_ms = today[-1] + limits.THROUGHPUT_DECREASE_INTERVAL_MS
         if now_ms < next_ms:
-            raise texts.too_many_decreases(len(today), today[-1], next_ms)
+            raise table_errors.too_many_decreases(len(today), today[-1], next_ms)

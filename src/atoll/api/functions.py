@@ -15,7 +15,7 @@ import orjson
 from atoll import arns, limits
 from atoll.api import shapes
 from atoll.errors import ApiError
-from atoll.errors import triggers as texts
+from atoll.errors import triggers as trigger_errors
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.triggers import batches, events, mapping
 from atoll.triggers.functions import Functions
@@ -48,9 +48,9 @@ async def create_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
     arn = body.get("EventSourceArn") or ""
     source = arns.parse(arn)
     if source is None or source.service != "dynamodb":
-        raise texts.source_unrecognized()
+        raise trigger_errors.source_unrecognized()
     if body.get("StartingPosition") is None:
-        raise texts.position_required()
+        raise trigger_errors.position_required()
     function = _named(functions, body["FunctionName"])
     one = mapping.changed(Mapping(str(uuid.uuid4()), function.name, arn, now_ms), body)
     _check_destination(functions, one)
@@ -66,13 +66,13 @@ async def create_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
 def _named(functions: Functions, name: str) -> Function:
     function = functions.find(name)
     if function is None:
-        raise texts.function_does_not_exist()
+        raise trigger_errors.function_does_not_exist()
     return function
 
 
 def _check_destination(functions: Functions, one: Mapping) -> None:
     if one.on_failure is not None and functions.destination(one.on_failure) is None:
-        raise texts.destination_not_found(one.on_failure)
+        raise trigger_errors.destination_not_found(one.on_failure)
 
 
 async def get_event_source_mapping(triggers: Triggers, body: Body) -> Answer:
@@ -88,7 +88,7 @@ async def list_event_source_mappings(triggers: Triggers, body: Body) -> Answer:
     count, after = min(body.get("MaxItems") or limits.MAPPINGS_LISTED, limits.MAPPINGS_LISTED), body.get("Marker", "")
     function = None if name is None else triggers.functions.find(name)
     if name is not None and function is None:
-        raise texts.function_not_found(triggers.functions.arn(name))
+        raise trigger_errors.function_not_found(triggers.functions.arn(name))
 
     def read(snapshot: Snapshot) -> Answer:
         found = [
@@ -201,11 +201,11 @@ async def invoke(triggers: Triggers, body: Body) -> Answer:
     function = _found(triggers.functions, body["FunctionName"])
     payload = body.get("Payload") or b"{}"
     if len(payload) > limits.INVOCATION_BYTES:
-        raise texts.payload_too_large(len(payload))
+        raise trigger_errors.payload_too_large(len(payload))
     try:
         orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        raise texts.payload_invalid(str(error)) from None
+        raise trigger_errors.payload_invalid(str(error)) from None
     kind = body.get("InvocationType", "RequestResponse")
     answer: Answer = {"StatusCode": _INVOKED[kind], "ExecutedVersion": _LATEST}
     if kind == "DryRun":
@@ -227,7 +227,7 @@ _INVOKED = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
 def _found(functions: Functions, name: str) -> Function:
     function = functions.find(name)
     if function is None:
-        raise texts.function_not_found(name if arns.parse(name) else functions.arn(name))
+        raise trigger_errors.function_not_found(name if arns.parse(name) else functions.arn(name))
     return function
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from atoll.database.keys import check_sizes
 from atoll.database.schema import Index, Table
-from atoll.errors import keys as texts
-from atoll.errors import tables as table_texts
+from atoll.errors import keys as key_errors
+from atoll.errors import tables as table_errors
 from atoll.expressions.update import Update
 from atoll.model.values import AttributeValue, Item
 
@@ -15,10 +15,10 @@ def row_key(table: Table, key: Item) -> bytes:
     schema = table.keys
     name_types = schema.name_types
     if len(key) != len(name_types):
-        raise texts.key_does_not_match()
+        raise key_errors.key_does_not_match()
     for name, type_ in name_types:
         if type_ not in key.get(name, _ABSENT):
-            raise texts.key_does_not_match()
+            raise key_errors.key_does_not_match()
     check_sizes(schema, key)
     return table.item_key(key)
 
@@ -29,9 +29,9 @@ def row_key_of_item(table: Table, item: Item) -> bytes:
     for name, type_ in schema.name_types:
         value = item.get(name)
         if value is None:
-            raise texts.missing_key(name)
+            raise key_errors.missing_key(name)
         if type_ not in value:
-            raise texts.key_type(name, type_, next(iter(value)))
+            raise key_errors.key_type(name, type_, next(iter(value)))
     check_sizes(schema, item)
     return table.item_key(item)
 
@@ -43,14 +43,14 @@ def check_start_key(table: Table, index: Index | None, start: Item) -> None:
     """An ExclusiveStartKey must have exactly the key attributes of the table and of the index, none empty."""
     types = {**table.keys.types, **(index.keys.types if index is not None else {})}
     if start.keys() != types.keys():
-        raise texts.start_key_invalid()
+        raise key_errors.start_key_invalid()
     if any(t not in start[name] for name, t in types.items()):
-        raise texts.start_key_invalid(texts.key_does_not_match().message)
+        raise key_errors.start_key_invalid(key_errors.key_does_not_match().message)
     for name, type_ in types.items():
         if not start[name][type_]:
             if index is None or name in table.keys.types:
-                raise texts.start_key_invalid(texts.empty_key(name, type_).message)
-            raise texts.start_key_invalid(table_texts.empty_index_key(name, type_, index.name).message)
+                raise key_errors.start_key_invalid(key_errors.empty_key(name, type_).message)
+            raise key_errors.start_key_invalid(table_errors.empty_index_key(name, type_, index.name).message)
 
 
 def check_assigned(table: Table, update: Update) -> None:
@@ -61,7 +61,7 @@ def check_assigned(table: Table, update: Update) -> None:
             name = update.program.assigned.get(attribute.name)
             if name is not None and attribute.type not in update.values[name]:
                 actual = next(iter(update.values[name]))
-                raise table_texts.index_key_type(attribute.name, attribute.type, actual, index.name)
+                raise table_errors.index_key_type(attribute.name, attribute.type, actual, index.name)
 
 
 def check_scalars(table: Table, entered: frozenset[str]) -> None:
@@ -71,8 +71,8 @@ def check_scalars(table: Table, entered: frozenset[str]) -> None:
         return
     for name in table.keys.names:
         if name in entered:
-            raise texts.not_scalar("Key", name)
+            raise key_errors.not_scalar("Key", name)
     for index in table.indexes:
         for name in index.keys.names:
             if name in entered:
-                raise texts.not_scalar("IndexKey", name)
+                raise key_errors.not_scalar("IndexKey", name)

@@ -21,8 +21,8 @@ from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import keys as key_texts
-from atoll.errors import multi as texts
+from atoll.errors import keys as key_errors
+from atoll.errors import multi as multi_errors
 from atoll.expressions.projection import Projection
 from atoll.model import values
 from atoll.storage.engine import Snapshot, Transaction
@@ -75,7 +75,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     if len(given_keys) > 1:
         texts_of_keys = {orjson.dumps(key, option=orjson.OPT_SORT_KEYS) for key in given_keys}
         if len(texts_of_keys) < len(given_keys):
-            raise texts.duplicate_keys()
+            raise multi_errors.duplicate_keys()
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
@@ -129,7 +129,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         for name, _, makers in prepared:
             table = region.catalog.usable(tx, name, now_ms)
             batch.extend(make_one(table) for _, make_one in makers)
-        _refuse_repeated([one.row_key for one in batch], texts.duplicate_keys)
+        _refuse_repeated([one.row_key for one in batch], multi_errors.duplicate_keys)
         return batch
 
     results = await writing.execute_each(region, [name for name, _, _ in prepared], make, "BatchWriteItem")
@@ -158,7 +158,7 @@ def _batch_put(table: Table, image: writes.Image) -> writes.Put:
     """Make a put. Every error of the key has one text here, as for a Key."""
     for name, type_ in table.keys.name_types:
         if type_ not in image.item.get(name, ()):
-            raise key_texts.key_does_not_match()
+            raise key_errors.key_does_not_match()
     return plans.put_of(table, image)
 
 
@@ -191,9 +191,9 @@ def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes])
     """The actions of a transaction. Duplicate items are reported first; any other invalid action cancels the
     transaction."""
     made, refusals = writes.try_all(attempts)
-    _refuse_repeated(list(map(row_key, made)), texts.duplicate_operations)
+    _refuse_repeated(list(map(row_key, made)), multi_errors.duplicate_operations)
     if any(refusals):
-        raise texts.Cancelled(refusals)
+        raise multi_errors.Cancelled(refusals)
     return made
 
 
@@ -225,11 +225,11 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     try:
         tables, rows = await region.read(read)
         if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
-            raise texts.transaction_too_large()
+            raise multi_errors.transaction_too_large()
         sizes = list(zip(given, tables, map(reads.size_of, rows), strict=True))
         consumed = reading.settle_all(region, sizes, "TransactGetItems")
-    except texts.Cancelled as cancelled:
-        raise texts.transaction_cancelled(cancelled.refusals) from None
+    except multi_errors.Cancelled as cancelled:
+        raise multi_errors.transaction_cancelled(cancelled.refusals) from None
     pairs = zip(gets, rows, strict=True)
     answer: Answer = {"Responses": [_transact_response(row, projection) for (_, _, projection), row in pairs]}
     if mode in MODES:
@@ -273,7 +273,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
     actions = [_action(region, entry) for entry in body["TransactItems"]]
     if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
-        raise texts.transaction_too_large()
+        raise multi_errors.transaction_too_large()
     token = body.get("ClientRequestToken")
     fingerprint = _fingerprint(body) if token else ""
     given = [name for _, name, _ in actions]
@@ -286,8 +286,8 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     try:
         names = {name for name, _, _ in actions}
         batch, outcomes = await transact(region, names, attempts, token, fingerprint, now_ms, "TransactWriteItems")
-    except texts.Cancelled as cancelled:
-        raise texts.transaction_cancelled(cancelled.refusals) from None
+    except multi_errors.Cancelled as cancelled:
+        raise multi_errors.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:
         return await _repeated(region, requested, given, batch)
     return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)

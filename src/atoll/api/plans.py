@@ -17,9 +17,9 @@ from atoll.api import keys
 from atoll.api.binding import UPDATE, WRITE, Requested
 from atoll.database import writes
 from atoll.database.schema import Table
-from atoll.errors import keys as key_texts
-from atoll.errors import requests as texts
-from atoll.errors import values as value_texts
+from atoll.errors import keys as key_errors
+from atoll.errors import requests as request_errors
+from atoll.errors import values as value_errors
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
@@ -94,7 +94,7 @@ def _shows_item(body: Body) -> bool:
 def _check_return_values(wanted: str | None) -> None:
     """Check ReturnValues of PutItem and DeleteItem."""
     if wanted is not None and wanted not in ("ALL_OLD", "NONE"):
-        raise texts.return_values_of_write()
+        raise request_errors.return_values_of_write()
 
 
 def image_of(item: values.Item) -> writes.Image:
@@ -104,7 +104,7 @@ def image_of(item: values.Item) -> writes.Image:
 
 def _image(item: values.Item, size: int) -> writes.Image:
     if size > limits.ITEM_BYTES:
-        raise value_texts.item_too_large()
+        raise value_errors.item_too_large()
     return writes.Image(item, size, orjson.dumps(item))
 
 
@@ -137,7 +137,7 @@ def update_of(
     if update is not None:
         for name in table.keys.names:
             if name in update.attributes:
-                raise key_texts.update_of_key(name)
+                raise key_errors.update_of_key(name)
         keys.check_assigned(table, update)
         keys.check_scalars(table, update.program.entered)
     if condition is not None:

@@ -15,8 +15,8 @@ from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import ApiError
-from atoll.errors import keys as key_texts
-from atoll.errors import queries as texts
+from atoll.errors import keys as key_errors
+from atoll.errors import queries as query_errors
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.projection import Projection
@@ -54,7 +54,7 @@ class Target:
             return row_key
         entry_key = indexes.entry_key(self.index, key, row_key)
         if entry_key is None:
-            raise key_texts.start_key_invalid()
+            raise key_errors.start_key_invalid()
         return entry_key
 
 
@@ -66,11 +66,11 @@ def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Targ
         return Target(table, None)
     index = table.index(index_name)
     if index is not None and index.filling_at(now_ms):
-        raise texts.index_backfilling(index_name)
+        raise query_errors.index_backfilling(index_name)
     if index is None or index.status_at(now_ms) in ("CREATING", "DELETING"):
-        raise texts.no_such_index(index_name)
+        raise query_errors.no_such_index(index_name)
     if not index.local and body.get("ConsistentRead") is True:
-        raise texts.consistent_global_read()
+        raise query_errors.consistent_global_read()
     return Target(table, index)
 
 
@@ -79,11 +79,11 @@ def check_select(body: Body) -> None:
     select = body.get("Select")
     chosen = next((name for name in ("ProjectionExpression", "AttributesToGet") if body.get(name) is not None), None)
     if select == "ALL_PROJECTED_ATTRIBUTES" and body.get("IndexName") is None:
-        raise texts.select_all_projected_without_index()
+        raise query_errors.select_all_projected_without_index()
     if select is not None and select != "SPECIFIC_ATTRIBUTES" and chosen is not None:
-        raise texts.select_with_projection(select, chosen)
+        raise query_errors.select_with_projection(select, chosen)
     if select == "SPECIFIC_ATTRIBUTES" and chosen is None:
-        raise texts.select_specific_without_projection()
+        raise query_errors.select_specific_without_projection()
 
 
 def must_fetch(target: Target, select: str | None, projection: Projection | None) -> bool:
@@ -93,13 +93,13 @@ def must_fetch(target: Target, select: str | None, projection: Projection | None
         return False
     if select == "ALL_ATTRIBUTES":
         if not index.local:
-            raise texts.select_all_on_global_index(index.name)
+            raise query_errors.select_all_on_global_index(index.name)
         return True
     if projection is None:
         return False
     missing = sorted(projection.attributes - target.table.projected_names(index))
     if missing and not index.local:
-        raise texts.not_projected(index.name, missing)
+        raise query_errors.not_projected(index.name, missing)
     return bool(missing)
 
 
@@ -108,7 +108,7 @@ async def query(region: Region, body: Body) -> Answer:
     check_select(body)
     start = start_key(body)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
-        raise texts.no_key_condition()
+        raise query_errors.no_key_condition()
     key_condition = requested.key_condition()
     filter_ = requested.condition("FilterExpression")
     projection = requested.projection()
@@ -144,25 +144,25 @@ def _must_fetch(
     if filter_ is not None:
         for name in target.keys.names:
             if name in filter_.attributes:
-                raise texts.filter_on_key(name, legacy="QueryFilter" in body)
+                raise query_errors.filter_on_key(name, legacy="QueryFilter" in body)
     fetch = must_fetch(target, select, projection)
     if filter_ is not None:
         keys.check_scalars(target.table, filter_.entered)
         if target.index is not None and target.index.projection.type != "ALL":
             missing = sorted(filter_.attributes - target.table.projected_names(target.index))
             if missing:
-                raise texts.filter_not_projected(target.index.name, missing)
+                raise query_errors.filter_not_projected(target.index.name, missing)
     return fetch
 
 
 def _restart(target: Target, range_: Range, start: Item, condition: KeyCondition, reverse: bool) -> Range:
     keys.check_start_key(target.table, target.index, start)
     if target.index is None and not target.keys.sort:
-        raise key_texts.single_row_not_restartable()
+        raise key_errors.single_row_not_restartable()
     row_key = target.row_key(start)
     if row_key not in range_:
         whole = reads.query_range(target.space, target.keys, KeyCondition(condition.partition, ()))
-        raise key_texts.start_key_unlike_condition() if row_key in whole else key_texts.start_key_outside()
+        raise key_errors.start_key_unlike_condition() if row_key in whole else key_errors.start_key_outside()
     return range_.after(row_key, reverse)
 
 
@@ -188,7 +188,7 @@ async def scan(region: Region, body: Body) -> Answer:
             keys.check_start_key(target.table, target.index, start)
             row_key = target.row_key(start)
             if row_key not in range_:
-                raise key_texts.start_key_outside_segment(segment, total)
+                raise key_errors.start_key_outside_segment(segment, total)
             range_ = range_.after(row_key, reverse=False)
         return target, _page(snapshot, target, range_, limit, filter_, fetch)
 
@@ -201,11 +201,11 @@ def segments(body: Body) -> tuple[int, int]:
     if segment is None and total is None:
         return 0, 1
     if total is None:
-        raise texts.total_segments_missing()
+        raise query_errors.total_segments_missing()
     if segment is None:
-        raise texts.segment_missing()
+        raise query_errors.segment_missing()
     if segment >= total:
-        raise texts.segment_outside(segment, total)
+        raise query_errors.segment_outside(segment, total)
     return segment, total
 
 
@@ -217,7 +217,7 @@ def start_key(body: Body) -> Item | None:
         except ApiError as error:
             if error.code != "ValidationException" or error.bare:
                 raise
-            raise key_texts.start_key_invalid(error.message) from None
+            raise key_errors.start_key_invalid(error.message) from None
     return start
 
 

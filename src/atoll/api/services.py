@@ -36,7 +36,7 @@ from atoll.api.resources import (
     Touches,
 )
 from atoll.errors import ApiError
-from atoll.errors import triggers as function_texts
+from atoll.errors import triggers as trigger_errors
 
 Body = dict[str, Any]
 Function = Callable[[Any, Body], Awaitable[Any]]
@@ -78,7 +78,7 @@ DYNAMODB = Service("DynamoDB", "dynamodb", JSON, "dynamodb", REGION, target="Dyn
 STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION, target="DynamoDBStreams_20120810")
 LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
-    prefix="/2015-03-31/", bare_codes=True, internal=function_texts.internal,
+    prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
 )  # fmt: skip
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 

@@ -19,8 +19,8 @@ from atoll import arns, errors, limits
 from atoll.api import json_types
 from atoll.api.json_types import java_text, lower_first
 from atoll.api.service_model import NAME_PATTERN, Shape, model
-from atoll.errors import requests as texts
-from atoll.errors import values as value_texts
+from atoll.errors import requests as request_errors
+from atoll.errors import values as value_errors
 
 Body = dict[str, Any]
 Test = Callable[[Any], bool]
@@ -30,14 +30,16 @@ VIOLATIONS_REPORTED = 10
 # Parameters whose absence (or emptiness) is reported alone and first, not as a violation.
 REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
     **{
-        operation: ("TableName", partial(texts.parameter_required, "TableName"))
+        operation: ("TableName", partial(request_errors.parameter_required, "TableName"))
         for operation in ("CreateTable", "UpdateTable", "DeleteTable", "DescribeTable", "DescribeTimeToLive")
     },
     **{
-        operation: ("RequestItems", partial(texts.request_items_required, operation))
+        operation: ("RequestItems", partial(request_errors.request_items_required, operation))
         for operation in ("BatchGetItem", "BatchWriteItem")
     },
-    **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), ("ResourceArn", texts.invalid_table_arn)),
+    **dict.fromkeys(
+        ("TagResource", "UntagResource", "ListTagsOfResource"), ("ResourceArn", request_errors.invalid_table_arn)
+    ),
 }
 
 # Members whose first violation is reported alone, before the violations of other members.
@@ -49,21 +51,21 @@ ONE_VIOLATION = frozenset({"UpdateItem"})
 
 def _batch_get(body: Body) -> None:
     if sum(len(table["Keys"]) for table in body["RequestItems"].values()) > limits.BATCH_GET_KEYS:
-        raise texts.too_many_items("BatchGetItem")
+        raise request_errors.too_many_items("BatchGetItem")
 
 
 def _batch_write(body: Body) -> None:
     tables = body["RequestItems"].values()
     if any(len(request.keys() & {"PutRequest", "DeleteRequest"}) != 1 for table in tables for request in table):
-        raise value_texts.many_types()  # the service's text says "values" here but means requests
+        raise value_errors.many_types()  # the service's text says "values" here but means requests
     if sum(map(len, tables)) > limits.BATCH_WRITE_ITEMS:
-        raise texts.too_many_items("BatchWriteItem")
+        raise request_errors.too_many_items("BatchWriteItem")
 
 
 def _transact_write(body: Body) -> None:
     kinds = {"ConditionCheck", "Put", "Update", "Delete"}
     if any(len(item.keys() & kinds) != 1 for item in body["TransactItems"]):
-        raise texts.transact_item_has_not_one_kind()
+        raise request_errors.transact_item_has_not_one_kind()
 
 
 # Rules between members, checked after the constraints of each member.
@@ -101,10 +103,10 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
     if ALONE in shape.members:
         found = list(islice(_of_member(shape, ALONE, body, ""), 1))
         if found:
-            raise texts.violations(found)
+            raise request_errors.violations(found)
     found = list(islice(_violations(shape, body, ""), 1 if operation in ONE_VIOLATION else VIOLATIONS_REPORTED))
     if found:
-        raise texts.violations(found)
+        raise request_errors.violations(found)
 
 
 # The quick test
@@ -186,9 +188,9 @@ def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
     for constraint in shape.constraints:
         if not constraint.holds(value):
             if constraint.bare:
-                yield texts.violation_without_value(_as_requested(path), constraint.text)
+                yield request_errors.violation_without_value(_as_requested(path), constraint.text)
             else:
-                yield texts.violation(java_text(shape, value), path, constraint.text)
+                yield request_errors.violation(java_text(shape, value), path, constraint.text)
     yield from _inside(shape, value, path)
 
 
@@ -209,13 +211,13 @@ def _of_member(shape: Shape, name: str, value: Body, path: str) -> Iterator[str]
     if value.get(name) is not None:
         yield from _violations(shape.members[name], value[name], path)
     elif name in shape.required:
-        yield texts.violation(None, path, texts.not_null())
+        yield request_errors.violation(None, path, request_errors.not_null())
 
 
 def _of_list(shape: Shape, value: list[Any], path: str) -> Iterator[str]:
     assert shape.item is not None
     if None in value:
-        yield texts.violation(java_text(shape, value), path, texts.not_null())
+        yield request_errors.violation(java_text(shape, value), path, request_errors.not_null())
     elif shape.item.is_scalar:
         yield from _of_each("Member", shape, value, shape.item, value, path)
     else:
@@ -229,7 +231,9 @@ def _of_map(shape: Shape, value: Body, path: str) -> Iterator[str]:
     if shape.item.is_value:
         return
     if None in value.values():
-        yield texts.violation(java_text(shape, value), path, texts.each("Map value", [texts.not_null()]))
+        yield request_errors.violation(
+            java_text(shape, value), path, request_errors.each("Map value", [request_errors.not_null()])
+        )
         return
     yield from _of_each("Map value", shape, value, shape.item, value.values(), path)
     for key, item in value.items():
@@ -241,7 +245,7 @@ def _of_each(what: str, whole: Shape, value: Any, part: Shape, parts: Iterable[A
     an element: the upper bound first, then the lower, then the pattern."""
     if not all(constraint.holds(p) for p in parts for constraint in part.constraints):
         quoted = [c.text for c in sorted(part.constraints, key=lambda c: c.kind)]
-        yield texts.violation(java_text(whole, value), path, texts.each(what, quoted))
+        yield request_errors.violation(java_text(whole, value), path, request_errors.each(what, quoted))
 
 
 def _as_requested(path: str) -> str:
@@ -259,5 +263,7 @@ def table_name(value: str) -> tuple[str, str | None, str | None]:
     if (arn := arns.parse_table(value)) is not None:
         return arn.table, arn.region, arn.account
     if re.fullmatch(NAME_PATTERN, value) is None:
-        raise texts.violations([texts.violation(value, "tableName", texts.matches(NAME_PATTERN))])
+        raise request_errors.violations(
+            [request_errors.violation(value, "tableName", request_errors.matches(NAME_PATTERN))]
+        )
     return value, None, None

@@ -25,7 +25,7 @@ from atoll.database.log.cursor import Scope
 from atoll.database.region import Region
 from atoll.database.schema import Shard
 from atoll.database.streams import StreamDescription
-from atoll.errors import streams as texts
+from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
@@ -35,11 +35,11 @@ Answer = dict[str, Any]
 async def list_streams(region: Region, body: Body) -> Answer:
     limit = body.get("Limit") or limits.STREAMS_LISTED
     if limit > limits.STREAMS_LISTED:
-        raise texts.too_many_listed()
+        raise stream_errors.too_many_listed()
     table, start = body.get("TableName"), body.get("ExclusiveStartStreamArn")
     after = None if start is None else streams.parse_arn(region, start)
     if start is not None and after is None:
-        raise texts.stream_not_found(start)
+        raise stream_errors.stream_not_found(start)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[StreamDescription]:
@@ -60,11 +60,11 @@ async def list_streams(region: Region, body: Body) -> Answer:
 async def describe_stream(region: Region, body: Body) -> Answer:
     limit = body.get("Limit") or limits.STREAM_SHARDS_LISTED
     if limit > limits.STREAM_SHARDS_LISTED:
-        raise texts.too_many_shards_listed()
+        raise stream_errors.too_many_shards_listed()
     arn, start, chosen = body["StreamArn"], body.get("ExclusiveStartShardId"), body.get("ShardFilter") or {}
     after = None if start is None else streams.parse_shard_id(start)
     if start is not None and after is None:
-        raise texts.shard_not_found()
+        raise stream_errors.shard_not_found()
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[StreamDescription, list[Shard]]:
@@ -109,9 +109,9 @@ async def get_shard_iterator(region: Region, body: Body) -> Answer:
     reader = int.from_bytes(os.urandom(4), "big")
     wants_number = kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
     if number is None and wants_number:
-        raise texts.sequence_number_invalid()
+        raise stream_errors.sequence_number_invalid()
     if number is not None and not wants_number:
-        raise texts.sequence_number_unexpected()
+        raise stream_errors.sequence_number_unexpected()
 
     def position(snapshot: Snapshot, scope: Scope, shard: Shard) -> int:
         if number is not None:
@@ -133,7 +133,7 @@ async def get_shard_iterator(region: Region, body: Body) -> Answer:
 
 def _timestamp_ms(seconds: float | None, now_ms: int) -> int:
     if seconds is None or seconds * 1000 > now_ms:
-        raise texts.timestamp_invalid()
+        raise stream_errors.timestamp_invalid()
     return int(seconds * 1000)
 
 
@@ -146,32 +146,32 @@ _BOTH_SPELLINGS = streams.EXPIRED_BY_SERVICE | {
 async def get_records(region: Region, body: Body) -> Answer:
     limit = body.get("Limit") or limits.STREAM_RECORDS
     if limit > limits.STREAM_RECORDS:
-        raise texts.too_many_records()
+        raise stream_errors.too_many_records()
     iterator = parse_iterator(body["ShardIterator"])
     names = streams.parse_arn(region, iterator.arn)
     if names is None:
-        raise texts.iterator_invalid()
+        raise stream_errors.iterator_invalid()
     now_ms = region.clock.now_ms()
     if now_ms > iterator.issued_ms + limits.STREAM_ITERATOR_MS:
-        raise texts.iterator_expired()
+        raise stream_errors.iterator_expired()
     if region.settings.strict_stream_readers:
         region.readers.admit(iterator.arn, iterator.shard, iterator.reader, now_ms)
 
-    def read(snapshot: Snapshot) -> streams.Page:
+    def read(snapshot: Snapshot) -> streams.Records:
         stored, stored_shard = snapshot.get_many(
             [fmt.stream_key(*names), fmt.shard_key(iterator.log_space, iterator.shard)]
         )
         if stored is None or streams.parse(stored).gone_at(now_ms):
-            raise texts.stream_not_found(iterator.arn)
+            raise stream_errors.stream_not_found(iterator.arn)
         description = streams.parse(stored)
         if description.log_space != iterator.log_space or not description.has(iterator.shard):
-            raise texts.iterator_invalid()
+            raise stream_errors.iterator_invalid()
         if stored_shard is None:
-            raise texts.trimmed()
+            raise stream_errors.trimmed()
         shard = shards.parse(stored_shard)
         scope = description.scope(now_ms)
         if not scope.shows(shard):
-            raise texts.trimmed()
+            raise stream_errors.trimmed()
         return streams.read(snapshot, region.name, description, scope, shard, iterator.position, limit)
 
     page = await region.read(read)
@@ -213,10 +213,10 @@ def parse_iterator(token: str) -> Iterator:
     try:
         content = a2b_base64(encoded, strict_mode=True)
     except (Error, ValueError):
-        raise texts.iterator_invalid() from None
+        raise stream_errors.iterator_invalid() from None
     state, checksum = content[:-_CHECKSUM], content[-_CHECKSUM:]
     if len(state) != _ITERATOR.size + _NONCE or checksum != _checksum(arn, state):
-        raise texts.iterator_invalid()
+        raise stream_errors.iterator_invalid()
     return Iterator(arn, *_ITERATOR.unpack_from(state))
 
 

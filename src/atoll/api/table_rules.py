@@ -13,7 +13,7 @@ from typing import Any
 from atoll import errors, limits
 from atoll.api import capacity_rules as capacity
 from atoll.database.schema import ON_DEMAND, PROVISIONED, WARM_ON_DEMAND, Index, Table
-from atoll.errors import tables as texts
+from atoll.errors import tables as table_errors
 
 Body = dict[str, Any]
 
@@ -63,11 +63,11 @@ def check_tags(tags: list[Body]) -> None:
     """Check the tags of one request; the caller checks the resource's total number."""
     keys = [tag["Key"] for tag in tags]
     if len(set(keys)) < len(keys):
-        raise texts.tag_repeated()
+        raise table_errors.tag_repeated()
     if any(key.startswith("aws:") for key in keys):
-        raise texts.tag_reserved()
+        raise table_errors.tag_reserved()
     if len(keys) > limits.TAGS:
-        raise texts.too_many_tags()
+        raise table_errors.too_many_tags()
 
 
 # Keys
@@ -80,46 +80,46 @@ def _names(schema: list[Body]) -> list[str]:
 def _check_table_keys(body: Body, declared: list[str]) -> None:
     schema = body["KeySchema"]
     if len(schema) > len(declared):
-        raise texts.key_undefined()
+        raise table_errors.key_undefined()
     _check_defined(schema, declared)
     _check_pair(schema)
     if len(set(declared)) < len(declared):
-        raise texts.definition_repeated()
+        raise table_errors.definition_repeated()
     indexed = body.get("LocalSecondaryIndexes") is not None or body.get("GlobalSecondaryIndexes") is not None
     if not indexed and len(schema) != len(declared):
-        raise texts.definitions_do_not_match()
+        raise table_errors.definitions_do_not_match()
 
 
 def _check_defined(schema: list[Body], declared: Iterable[str]) -> None:
     if not set(_names(schema)) <= set(declared):
-        raise texts.keys_undefined(_names(schema), declared)
+        raise table_errors.keys_undefined(_names(schema), declared)
 
 
 def _check_pair(schema: list[Body]) -> None:
     """Check the keys of a table or local index: HASH, or HASH and RANGE."""
     _check_distinct(schema)
     if schema[0]["KeyType"] != "HASH":
-        raise texts.first_key_not_hash()
+        raise table_errors.first_key_not_hash()
     if len(schema) > 1 and schema[1]["KeyType"] != "RANGE":
-        raise texts.second_key_not_range()
+        raise table_errors.second_key_not_range()
 
 
 def _check_lists(schema: list[Body]) -> None:
     """Check the keys of a global index: up to four HASH attributes, then up to four RANGE attributes."""
     _check_distinct(schema)
     if schema[0]["KeyType"] != "HASH":
-        raise texts.first_key_not_hash()
+        raise table_errors.first_key_not_hash()
     kinds = [element["KeyType"] for element in schema]
     if kinds != sorted(kinds):
-        raise texts.hash_key_after_range()
+        raise table_errors.hash_key_after_range()
     for kind in ("HASH", "RANGE"):
         if kinds.count(kind) > limits.INDEX_KEY_ATTRIBUTES:
-            raise texts.too_many_keys(kind)
+            raise table_errors.too_many_keys(kind)
 
 
 def _check_distinct(schema: list[Body]) -> None:
     if len(set(_names(schema))) < len(schema):
-        raise texts.key_repeated()
+        raise table_errors.key_repeated()
 
 
 def _check_all_used(body: Body, declared: list[str]) -> None:
@@ -128,7 +128,7 @@ def _check_all_used(body: Body, declared: list[str]) -> None:
         for index in body.get(member) or ():
             used |= dict.fromkeys(_names(index["KeySchema"]))
     if not used.keys() >= set(declared):
-        raise texts.definitions_unused(declared, used)
+        raise table_errors.definitions_unused(declared, used)
 
 
 # Indexes
@@ -137,32 +137,32 @@ def _check_all_used(body: Body, declared: list[str]) -> None:
 def _check_local_indexes(body: Body, declared: list[str], names: set[str]) -> None:
     indexes = body["LocalSecondaryIndexes"]
     if not indexes:
-        raise texts.no_indexes("LocalSecondaryIndexes")
+        raise table_errors.no_indexes("LocalSecondaryIndexes")
     if len(body["KeySchema"]) < 2:
-        raise texts.table_without_range_key()
+        raise table_errors.table_without_range_key()
     table_key = body["KeySchema"][0]["AttributeName"]
     for index in indexes:
         schema, name = index["KeySchema"], index["IndexName"]
         _check_defined(schema, declared)
         _check_pair(schema)
         if len(schema) < 2:
-            raise texts.index_without_range_key(name)
+            raise table_errors.index_without_range_key(name)
         if schema[0]["AttributeName"] != table_key:
-            raise texts.index_hash_key_differs(name, schema[0]["AttributeName"], table_key)
+            raise table_errors.index_hash_key_differs(name, schema[0]["AttributeName"], table_key)
         _check_projection(index)
         _check_new_name(name, names)
     if len(indexes) > limits.LOCAL_INDEXES:
-        raise texts.too_many_local_indexes()
+        raise table_errors.too_many_local_indexes()
 
 
 def _check_global_indexes(indexes: list[Body], mode: str, declared: list[str], names: set[str]) -> None:
     if not indexes:
-        raise texts.no_indexes("GlobalSecondaryIndexes")
+        raise table_errors.no_indexes("GlobalSecondaryIndexes")
     for index in indexes:
         _check_global_index(index, mode, declared)
         _check_new_name(index["IndexName"], names)
     if len(indexes) > limits.GLOBAL_INDEXES:
-        raise texts.too_many_global_indexes()
+        raise table_errors.too_many_global_indexes()
 
 
 def _check_global_index(index: Body, mode: str, declared: Iterable[str]) -> None:
@@ -174,21 +174,21 @@ def _check_global_index(index: Body, mode: str, declared: Iterable[str]) -> None
 
 def _check_new_name(name: str, names: set[str]) -> None:
     if name in names:
-        raise texts.duplicate_index(name)
+        raise table_errors.duplicate_index(name)
     names.add(name)
 
 
 def _check_projection(index: Body) -> None:
     kind, included = index["Projection"].get("ProjectionType"), index["Projection"].get("NonKeyAttributes")
     if kind is None:
-        raise texts.no_projection_type()
+        raise table_errors.no_projection_type()
     if kind != "INCLUDE" and included is not None:
-        raise texts.attributes_not_included(kind)
+        raise table_errors.attributes_not_included(kind)
     if kind == "INCLUDE" and included is None:
-        raise texts.nothing_included()
+        raise table_errors.nothing_included()
     for position, name in enumerate(included or ()):
         if name in included[:position]:
-            raise texts.projected_attribute_repeated(name)
+            raise table_errors.projected_attribute_repeated(name)
 
 
 def _included(index: Body) -> int:
@@ -198,7 +198,7 @@ def _included(index: Body) -> int:
 def _check_projected(counts: Iterable[int]) -> None:
     """An attribute that is projected into two indexes counts twice."""
     if sum(counts) > limits.PROJECTED_ATTRIBUTES:
-        raise texts.too_many_projected_attributes()
+        raise table_errors.too_many_projected_attributes()
 
 
 # Streams and encryption
@@ -209,17 +209,17 @@ def _check_stream(body: Body) -> None:
     if given is None:
         return
     if given["StreamEnabled"] and given.get("StreamViewType") is None:
-        raise texts.stream_view_required()
+        raise table_errors.stream_view_required()
     if not given["StreamEnabled"] and given.get("StreamViewType") is not None:
-        raise texts.stream_view_without_stream()
+        raise table_errors.stream_view_without_stream()
 
 
 def _check_encryption(body: Body) -> None:
     given = body.get("SSESpecification") or {}
     if given.get("SSEType") not in (None, "KMS"):
-        raise texts.encryption_type_unsupported(given["SSEType"])
+        raise table_errors.encryption_type_unsupported(given["SSEType"])
     if given.get("KMSMasterKeyId") is not None and not given.get("Enabled"):
-        raise texts.encryption_key_without_encryption()
+        raise table_errors.encryption_key_without_encryption()
 
 
 # Changes
@@ -240,23 +240,23 @@ NOT_SERVED = (
 def _check_served(body: Body) -> None:
     for member in NOT_SERVED:
         if body.get(member):
-            raise texts.not_served(member)
+            raise table_errors.not_served(member)
 
 
 def check_update(body: Body) -> None:
     _check_served(body)
     if not any(body.get(member) not in (None, []) for member in CHANGES):
-        raise texts.nothing_to_update()
+        raise table_errors.nothing_to_update()
     if body.get("BillingMode") == PROVISIONED and body.get("ProvisionedThroughput") is None:
-        raise texts.throughput_required()
+        raise table_errors.throughput_required()
     capacity.check_bounds(body.get("ProvisionedThroughput"))
     names: set[str] = set()
     for update in body.get("GlobalSecondaryIndexUpdates") or ():
         if len(update.keys() & {"Create", "Update", "Delete"}) != 1:
-            raise texts.index_update_has_not_one_kind()
+            raise table_errors.index_update_has_not_one_kind()
         name = next(iter(_actions(update)))["IndexName"]
         if name in names:
-            raise texts.index_updated_twice(name)
+            raise table_errors.index_updated_twice(name)
         names.add(name)
     _check_stream(body)
     _check_encryption(body)
@@ -283,21 +283,21 @@ def _check_one_kind(table: Table, body: Body) -> None:
     for update in body.get("GlobalSecondaryIndexUpdates") or ():
         kinds.add("capacity" if "Update" in update else "index")
     if len(kinds) > 1:
-        raise texts.several_kinds_of_change()
+        raise table_errors.several_kinds_of_change()
 
 
 def _check_new_units(table: Table, mode: str, body: Body, now_ms: int) -> None:
     given = body.get("ProvisionedThroughput")
     if given is not None:
         if mode == ON_DEMAND:
-            raise texts.units_on_demand()
+            raise table_errors.units_on_demand()
         if table.billing_mode == PROVISIONED:
             capacity.check_new_units(table.throughput, given, "table", now_ms)
     if mode == PROVISIONED and table.billing_mode == ON_DEMAND:
         updated = {u["Update"]["IndexName"] for u in body.get("GlobalSecondaryIndexUpdates") or () if "Update" in u}
         missing = [index.name for index in table.global_indexes if index.name not in updated]
         if missing:
-            raise texts.indexes_units_required(missing)
+            raise table_errors.indexes_units_required(missing)
     capacity.check_maxima(mode, body)
     capacity.check_warm(body, "table", table.warm_throughput())
 
@@ -315,12 +315,12 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int) -> No
                 _check_index_update(table, index, mode, update["Update"], now_ms)
     created = [update["Create"] for update in updates if "Create" in update]
     if any(table.index(index["IndexName"]) is not None for index in created):
-        raise texts.index_exists()
+        raise table_errors.index_exists()
     if len(created) + sum("Delete" in update for update in updates) > 1:
-        raise texts.one_index_at_a_time()
+        raise table_errors.one_index_at_a_time()
     if created:
         if table.changing_index(now_ms) is not None:
-            raise texts.one_index_at_a_time()
+            raise table_errors.one_index_at_a_time()
         _check_created(table, mode, created[0], body)
 
 
@@ -328,19 +328,19 @@ def _check_deletable(table: Table, index: Index, now_ms: int) -> None:
     """An index may be deleted during its backfill, but not before the backfill starts."""
     changing = table.changing_index(now_ms)
     if changing is not None and changing.name != index.name:
-        raise texts.one_index_at_a_time()
+        raise table_errors.one_index_at_a_time()
     status = index.status_at(now_ms)
     if status != "ACTIVE" and not index.filling_at(now_ms):
-        raise texts.index_not_active(table.name, index.name, status)
+        raise table_errors.index_not_active(table.name, index.name, status)
 
 
 def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int) -> None:
     units = given.get("ProvisionedThroughput")
     if units is None:
         if mode == PROVISIONED and not given.keys() & {"OnDemandThroughput", "WarmThroughput"}:
-            raise texts.index_units_required(index.name)
+            raise table_errors.index_units_required(index.name)
     elif mode == ON_DEMAND:
-        raise texts.index_units_on_demand(index.name)
+        raise table_errors.index_units_on_demand(index.name)
     else:
         capacity.check_bounds(units)
         if index.throughput is not None:
@@ -359,9 +359,9 @@ def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
     _check_global_index(created, mode, declared)
     for name, type_ in declared.items():
         if known.get(name, type_) != type_:
-            raise texts.definition_differs(name)
+            raise table_errors.definition_differs(name)
     if len(table.global_indexes) >= limits.GLOBAL_INDEXES:
-        raise texts.too_many_global_indexes()
+        raise table_errors.too_many_global_indexes()
     _check_projected([_included(created), *(len(index.projection.attributes) for index in table.indexes)])
 
 
@@ -371,9 +371,9 @@ def _check_new_stream(table: Table, body: Body) -> None:
         return
     enabled = table.stream is not None and table.stream.enabled
     if given["StreamEnabled"] and enabled:
-        raise texts.stream_enabled_already(table.name)
+        raise table_errors.stream_enabled_already(table.name)
     if not given["StreamEnabled"] and not enabled:
-        raise texts.no_stream_to_disable(table.name)
+        raise table_errors.no_stream_to_disable(table.name)
 
 
 def _check_new_encryption(table: Table, body: Body) -> None:
@@ -381,8 +381,8 @@ def _check_new_encryption(table: Table, body: Body) -> None:
     if given is None:
         return
     if not given.get("Enabled") and table.encryption is None:
-        raise texts.encrypted_by_default()
+        raise table_errors.encrypted_by_default()
     if given.get("Enabled") and table.encryption is not None:
         key = given.get("KMSMasterKeyId") or "alias/aws/dynamodb"
         if table.encryption.key_arn.endswith(key):
-            raise texts.encrypted_with_key()
+            raise table_errors.encrypted_with_key()

@@ -15,7 +15,7 @@ from atoll.database import catalog, deletion, streams
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
-from atoll.errors import tables as texts
+from atoll.errors import tables as table_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -30,9 +30,9 @@ async def create_table(region: Region, body: Body) -> Answer:
     def create(tx: Transaction) -> Answer:
         existing = region.catalog.find(tx, name)
         if existing is not None and not existing.gone_at(now_ms):
-            raise texts.table_exists(name)
+            raise table_errors.table_exists(name)
         if existing is None and len(region.catalog.tables(tx)) >= limits.TABLES:
-            raise texts.too_many_tables()
+            raise table_errors.too_many_tables()
         if existing is not None:
             deletion.drop(tx, existing, now_ms)
         table = Table(
@@ -99,11 +99,11 @@ async def delete_table(region: Region, body: Body) -> Answer:
         table = region.catalog.described(tx, name, now_ms)
         status = table.status_at(now_ms)
         if status == "CREATING":
-            raise texts.table_being_created(name)
+            raise table_errors.table_being_created(name)
         if status == "UPDATING":
-            raise texts.table_being_updated(name)
+            raise table_errors.table_being_updated(name)
         if table.deletion_protection:
-            raise texts.table_protected()
+            raise table_errors.table_protected()
         if status != "DELETING":
             due_ms = now_ms + region.settings.control_plane_delay_ms
             table = replace(table, status="DELETING", due_ms=due_ms)

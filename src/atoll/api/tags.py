@@ -10,7 +10,7 @@ from atoll.api import table_rules
 from atoll.database import catalog
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import tables as texts
+from atoll.errors import tables as table_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -23,7 +23,7 @@ PAGE = 10
 async def tag_resource(region: Region, body: Body) -> Answer:
     name = _table_name(region, body["ResourceArn"])
     if not body["Tags"]:
-        raise texts.nothing_to_tag()
+        raise table_errors.nothing_to_tag()
     table_rules.check_tags(body["Tags"])
     given = {tag["Key"]: tag["Value"] for tag in body["Tags"]}
 
@@ -33,7 +33,7 @@ async def tag_resource(region: Region, body: Body) -> Answer:
         table = _table(region, tx, name, body["ResourceArn"], now_ms)
         tags = {**dict(table.tags), **given}
         if len(tags) > limits.TAGS:
-            raise texts.too_many_tags()
+            raise table_errors.too_many_tags()
         catalog.save(tx, replace(table, tags=tuple(tags.items())))
 
     await region.transact(tag)
@@ -43,7 +43,7 @@ async def tag_resource(region: Region, body: Body) -> Answer:
 async def untag_resource(region: Region, body: Body) -> Answer:
     name, unwanted = _table_name(region, body["ResourceArn"]), set(body["TagKeys"])
     if not unwanted:
-        raise texts.nothing_to_untag()
+        raise table_errors.nothing_to_untag()
 
     now_ms = region.clock.now_ms()
 
@@ -71,17 +71,17 @@ async def list_tags_of_resource(region: Region, body: Body) -> Answer:
 def _table_name(region: Region, arn: str) -> str:
     given = arns.parse(arn)
     if given is None or (given.partition, given.service) != ("aws", "dynamodb"):
-        raise texts.invalid_resource_arn(arn)
+        raise table_errors.invalid_resource_arn(arn)
     kind, _, name = given.resource.partition("/")
     if kind != "table" or not name or ":" in name:
-        raise texts.invalid_resource_arn(arn)
+        raise table_errors.invalid_resource_arn(arn)
     if (given.region, given.account) != (region.name, region.settings.account):
-        raise texts.foreign_resource(arn, region.settings.account)
+        raise table_errors.foreign_resource(arn, region.settings.account)
     return name
 
 
 def _table(region: Region, snapshot: Snapshot, name: str, arn: str, now_ms: int) -> Table:
     table = region.catalog.find(snapshot, name)
     if table is None or table.gone_at(now_ms):
-        raise texts.resource_arn_not_found(arn)
+        raise table_errors.resource_arn_not_found(arn)
     return table

@@ -7,7 +7,7 @@ from typing import Any
 from atoll.api.binding import table_name
 from atoll.database import catalog, ttl
 from atoll.database.region import Region
-from atoll.errors import tables as texts
+from atoll.errors import tables as table_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -23,9 +23,9 @@ async def update_time_to_live(region: Region, body: Body) -> Answer:
         table = region.catalog.described(tx, name, now_ms)
         status = table.status_at(now_ms)
         if status == "CREATING":
-            raise texts.table_being_created(name)
+            raise table_errors.table_being_created(name)
         if status == "DELETING":
-            raise texts.table_being_deleted(name)
+            raise table_errors.table_being_deleted(name)
         change = ttl.enable if enabled else ttl.disable
         catalog.save(tx, change(tx, region, table, attribute, now_ms))
 

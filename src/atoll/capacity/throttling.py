@@ -12,7 +12,7 @@ from atoll.capacity.units import Consumed, Kind
 from atoll.database.region import Region
 from atoll.database.schema import PROVISIONED, Index, Table
 from atoll.errors import ApiError
-from atoll.errors import capacity as texts
+from atoll.errors import capacity as capacity_errors
 
 KINDS: tuple[Kind, ...] = ("Read", "Write")
 
@@ -69,7 +69,9 @@ def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: K
     """The error to raise when these parts are exhausted."""
     arn = region.arn(f"table/{table.name}")
     arns = [arn if part is None else f"{arn}/index/{part.name}" for part in parts]
-    exceeded = texts.provisioned_exceeded if table.billing_mode == PROVISIONED else texts.maximum_exceeded
+    exceeded = (
+        capacity_errors.provisioned_exceeded if table.billing_mode == PROVISIONED else capacity_errors.maximum_exceeded
+    )
     return exceeded(kind, arns, index=parts[0] is not None)
 
 

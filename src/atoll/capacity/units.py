@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from atoll import limits
 from atoll.capacity.meter import Meter
-from atoll.database.indexes import Arm
+from atoll.database.indexes import IndexWrite
 from atoll.database.schema import Index, Table
 from atoll.database.writes import Check, Outcome, Write
 
@@ -34,11 +34,11 @@ def write_units(size: int) -> float:
     return float(-(-size // limits.WRITE_UNIT_BYTES) or 1)
 
 
-def arm_units(arm: Arm) -> float:
+def arm_units(index_write: IndexWrite) -> float:
     """Units to write, replace or delete an index entry; a moved entry is deleted and written."""
-    if arm.moved:
-        return write_units(arm.before or 0) + write_units(arm.after or 0)
-    return write_units(max(arm.before or 0, arm.after or 0))
+    if index_write.moved:
+        return write_units(index_write.before or 0) + write_units(index_write.after or 0)
+    return write_units(max(index_write.before or 0, index_write.after or 0))
 
 
 def row_units(write: Write, size: int) -> float:
@@ -63,13 +63,13 @@ class Consumed:
         return self.table + sum(self.local.values()) + sum(self.global_.values())
 
     def add_index(self, index: Index, units: float) -> None:
-        arms = self.local if index.local else self.global_
-        arms[index.name] = arms.get(index.name, 0.0) + units
+        index_writes = self.local if index.local else self.global_
+        index_writes[index.name] = index_writes.get(index.name, 0.0) + units
 
     def add_write(self, write: Write, outcome: Outcome, factor: int = 1) -> None:
         self.add_row(write, outcome.table_bytes, factor)
-        for arm in outcome.arms:
-            self.add_index(arm.index, arm_units(arm))
+        for index_write in outcome.index_writes:
+            self.add_index(index_write.index, arm_units(index_write))
 
     def add_row(self, write: Write, size: int, factor: int = 1) -> None:
         """Add the table's part of a write, even of a refused one. `factor` is 2 in a transaction, which doubles this

@@ -113,8 +113,8 @@ def settle(region: Region, write: Write, result: Result, operation: str) -> Outc
         tally.write_units += write_units(result.size)
         raise result
     tally.write_units += write_units(result.table_bytes)
-    for arm in result.arms:
-        meter.tally(name, arm.index.name, operation).write_units += arm_units(arm)
+    for index_write in result.index_writes:
+        meter.tally(name, index_write.index.name, operation).write_units += arm_units(index_write)
     meter.current = tally
     return result
 
@@ -123,8 +123,8 @@ def _measure(region: Region, write: Write, outcome: Outcome, operation: str, fac
     """Add the units of a write to the meter; for `factor` see `Consumed.add_row`."""
     name, tally = write.table.name, region.meter.tally
     tally(name, None, operation).write_units += factor * row_units(write, outcome.table_bytes)
-    for arm in outcome.arms:
-        tally(name, arm.index.name, operation).write_units += arm_units(arm)
+    for index_write in outcome.index_writes:
+        tally(name, index_write.index.name, operation).write_units += arm_units(index_write)
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from atoll import errors, limits
 from atoll.database import format as fmt
 from atoll.database.schema import Table, dump, load
-from atoll.errors import tables as texts
+from atoll.errors import tables as table_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 
@@ -79,7 +79,7 @@ class Catalog:
         """The table for the control plane, in any status."""
         table = self.find(snapshot, name)
         if table is None or table.gone_at(now_ms):
-            raise texts.table_not_found(name)
+            raise table_errors.table_not_found(name)
         return table
 
     def changeable(self, tx: Transaction, name: str, now_ms: int) -> Table:
@@ -87,11 +87,11 @@ class Catalog:
         table = self.described(tx, name, now_ms)
         status = table.status_at(now_ms)
         if status == "CREATING":
-            raise texts.table_being_created(name)
+            raise table_errors.table_being_created(name)
         if status == "UPDATING":
-            raise texts.table_being_updated(name)
+            raise table_errors.table_being_updated(name)
         if status == "DELETING":
-            raise texts.table_being_deleted(name)
+            raise table_errors.table_being_deleted(name)
         return table
 
     def tables(self, snapshot: Snapshot) -> list[Table]:

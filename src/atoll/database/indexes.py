@@ -14,14 +14,14 @@ import orjson
 from atoll.database import format as fmt
 from atoll.database import keys
 from atoll.database.schema import Index, Table
-from atoll.errors import tables as texts
+from atoll.errors import tables as table_errors
 from atoll.model import values
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class IndexWrite:
     """A write to one index, for its cost: the sizes of the entries before and after, None if there is no entry."""
 
     index: Index
@@ -52,9 +52,9 @@ def _check_keys(table: Table, item: Item) -> None:
             keys.check_length(attribute, item, sort=attribute in index.keys.sort)
     for index, attribute, value in present:
         if attribute.type not in value:
-            raise texts.index_key_type(attribute.name, attribute.type, next(iter(value)), index.name)
+            raise table_errors.index_key_type(attribute.name, attribute.type, next(iter(value)), index.name)
         if not value[attribute.type]:
-            raise texts.empty_index_key(attribute.name, attribute.type, index.name)
+            raise table_errors.empty_index_key(attribute.name, attribute.type, index.name)
 
 
 def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression: bool) -> None:
@@ -68,11 +68,11 @@ def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression
                 continue
             if not value.get(type_, " "):
                 if by_expression:
-                    raise texts.empty_index_key_update(type_)
-                raise texts.empty_index_key(name, type_, index.name)
+                    raise table_errors.empty_index_key_update(type_)
+                raise table_errors.empty_index_key(name, type_, index.name)
             if value != before.get(name):
                 if type_ not in value:
-                    raise texts.index_key_update()
+                    raise table_errors.index_key_update()
                 changed[name] = value
     check_keys(table, changed)
 
@@ -96,7 +96,7 @@ class Stored(Protocol):
     def json(self) -> bytes: ...
 
 
-class Entry(NamedTuple):
+class NewEntry(NamedTuple):
     key: bytes
     item: Item
     """Of the item, what the index projects."""
@@ -104,7 +104,7 @@ class Entry(NamedTuple):
     size: int
 
 
-def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> Entry | None:
+def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> NewEntry | None:
     """The item's index entry; None if there is no item or it has no entry."""
     if of is None:
         return None
@@ -112,16 +112,16 @@ def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> Entr
     if key is None:
         return None
     if index.projection.type == "ALL":
-        return Entry(key, of.item, fmt.entry_row(of.size, of.json), of.size)
+        return NewEntry(key, of.item, fmt.entry_row(of.size, of.json), of.size)
     names = table.projected_names(index)
     part = {name: value for name, value in of.item.items() if name in names}
     size = values.item_size(part)
-    return Entry(key, part, fmt.entry_row(size, orjson.dumps(part)), size)
+    return NewEntry(key, part, fmt.entry_row(size, orjson.dumps(part)), size)
 
 
-def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new: Stored | None) -> list[Arm]:
-    """Update all indexes from the old item to the new one; return one arm per changed index."""
-    arms = []
+def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new: Stored | None) -> list[IndexWrite]:
+    """Update all indexes from the old item to the new one; return one index_write per changed index."""
+    index_writes = []
     for index in table.indexes:
         if index.status == "DELETING":
             continue
@@ -136,8 +136,8 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
         if after is not None:
             tx.put(after.key, after.row)
         _count(tx, index, before, after)
-        arms.append(Arm(index, before.size if before else None, after.size if after else None, moved))
-    return arms
+        index_writes.append(IndexWrite(index, before.size if before else None, after.size if after else None, moved))
+    return index_writes
 
 
 def uncertain_entries(table: Table, row_key: bytes, old: Stored | None) -> list[bytes]:
@@ -148,7 +148,7 @@ def uncertain_entries(table: Table, row_key: bytes, old: Stored | None) -> list[
     return [key for key in found if key is not None]
 
 
-def same_entry(index: Index, before: Entry | None, after: Entry | None) -> bool:
+def same_entry(index: Index, before: NewEntry | None, after: NewEntry | None) -> bool:
     """Whether two entries are equal, ignoring the order of maps and sets."""
     if before is None or after is None:
         return before is after
@@ -163,7 +163,7 @@ def add(tx: Transaction, table: Table, index: Index, row_key: bytes, item: Store
         _count(tx, index, None, made)
 
 
-def _count(tx: Transaction, index: Index, before: Entry | None, after: Entry | None) -> None:
+def _count(tx: Transaction, index: Index, before: NewEntry | None, after: NewEntry | None) -> None:
     rows = (after is not None) - (before is not None)
     size = (after.size if after else 0) - (before.size if before else 0)
     if rows:

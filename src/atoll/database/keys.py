@@ -6,7 +6,7 @@ import binascii
 
 from atoll import limits
 from atoll.database.schema import KeyAttribute, KeySchema
-from atoll.errors import keys as texts
+from atoll.errors import keys as key_errors
 from atoll.model.values import AttributeValue, Item
 
 # Values up to this length are within the limits in any encoding; only longer ones are measured.
@@ -24,14 +24,14 @@ def check_sizes(schema: KeySchema, item: Item) -> None:
 def _check_sizes(schema: KeySchema, item: Item) -> None:
     for attribute in schema.attributes:
         if not item[attribute.name][attribute.type]:
-            raise texts.empty_key(attribute.name, attribute.type)
+            raise key_errors.empty_key(attribute.name, attribute.type)
     for attribute in schema.attributes:
         check_length(attribute, item, sort=attribute in schema.sort)
 
 
 def check_length(attribute: KeyAttribute, item: Item, *, sort: bool) -> None:
     if _size(attribute, item) > _most(sort):
-        raise texts.sort_key_too_large() if sort else texts.partition_key_too_large()
+        raise key_errors.sort_key_too_large() if sort else key_errors.partition_key_too_large()
 
 
 def fits(schema: KeySchema, item: Item) -> bool:

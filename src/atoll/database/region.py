@@ -13,7 +13,7 @@ from atoll.clock import Clock, HybridClock, Stamp
 from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.catalog import Catalog
-from atoll.database.readers import Readers
+from atoll.database.stream_readers import StreamReaderLimit
 from atoll.storage.engine import Engine, Snapshot, T, Transaction
 
 
@@ -58,7 +58,7 @@ class Region:
     wake: Callable[[], None] = lambda: None
     """Tells the background steps that there may be something to do."""
     catalog: Catalog = field(default_factory=Catalog)
-    readers: Readers = field(default_factory=Readers)
+    readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     buckets: Buckets | None = None
     """None disables throttling."""
     meter: Meter = field(default_factory=Meter)
@@ -105,7 +105,7 @@ class Region:
         """Clear state from after the current time: the clock was set back, and perhaps the store with it. `last` is the
         time of the last version assigned."""
         self.catalog.forget()
-        self.readers = Readers()
+        self.readers = StreamReaderLimit()
         if self.buckets is not None:
             self.buckets.forget()
         self.versions = HybridClock(self.clock, self.name, last)

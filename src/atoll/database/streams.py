@@ -30,7 +30,7 @@ from atoll.database.log import cursor, shards
 from atoll.database.log.cursor import Scope
 from atoll.database.region import Region
 from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, KeySchema, Shard, Stream, Table, dump, load
-from atoll.errors import streams as texts
+from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 EXPIRED_BY_SERVICE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
@@ -191,7 +191,7 @@ def find(snapshot: Snapshot, region: Region, arn: str, now_ms: int) -> StreamDes
     names = parse_arn(region, arn)
     stored = None if names is None else snapshot.get(fmt.stream_key(*names))
     if stored is None or parse(stored).gone_at(now_ms):
-        raise texts.stream_not_found(arn)
+        raise stream_errors.stream_not_found(arn)
     return parse(stored)
 
 
@@ -219,7 +219,7 @@ def find_shard(snapshot: Snapshot, description: StreamDescription, text: str, no
     number = parse_shard_id(text)
     shard = None if number is None else cursor.find(snapshot, description.scope(now_ms), number)
     if shard is None or shard_id(shard) != text:
-        raise texts.shard_not_found()
+        raise stream_errors.shard_not_found()
     return shard
 
 
@@ -229,16 +229,16 @@ def find_shard(snapshot: Snapshot, description: StreamDescription, text: str, no
 def position_at(snapshot: Snapshot, scope: Scope, shard: Shard, number: str, *, after: bool) -> int:
     """The position of the change with this SequenceNumber, or with `after` the next position."""
     if not (number.isascii() and number.isdigit()):
-        raise texts.sequence_number_invalid()
+        raise stream_errors.sequence_number_invalid()
     beyond = int(number) - _FIRST_NUMBER - shard.number
     position = beyond // _SHARDS + 1 if after else -(-beyond // _SHARDS)
     end = cursor.end(snapshot, scope.log_space, shard)
     if shard.last_sequence is not None and position == end + 1:
         position = end  # after the shard's closing number
     if position > end:
-        raise texts.sequence_number_invalid()
+        raise stream_errors.sequence_number_invalid()
     if position < cursor.oldest(snapshot, scope, shard):
-        raise texts.trimmed()
+        raise stream_errors.trimmed()
     return position
 
 
@@ -246,7 +246,7 @@ def position_at(snapshot: Snapshot, scope: Scope, shard: Shard, number: str, *, 
 
 
 @dataclass(slots=True)
-class Page:
+class Records:
     records: list[dict[str, Any]]
     next: int | None
     """The position after them; None at the end of a closed shard."""
@@ -260,7 +260,7 @@ def read(
     shard: Shard,
     position: int,
     limit: int,
-) -> Page:
+) -> Records:
     """Read up to `limit` records or 1 MB. Raises if the change at `position` has been trimmed."""
     records: list[dict[str, Any]] = []
     size = 0
@@ -274,8 +274,8 @@ def read(
             break
         records.append(record)
     if reading.missed:
-        raise texts.trimmed()
-    return Page(records, None if reading.ended else reading.position)
+        raise stream_errors.trimmed()
+    return Records(records, None if reading.ended else reading.position)
 
 
 def record_of(

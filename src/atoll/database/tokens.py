@@ -12,7 +12,7 @@ from atoll.clock import Stamp
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import dump, load
-from atoll.errors import multi as texts
+from atoll.errors import multi as multi_errors
 from atoll.storage.engine import Transaction
 
 FORGET_ROWS = 500
@@ -33,7 +33,7 @@ def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
         earlier: Token = load(Token, stored)
         if now_ms < earlier.used_ms + limits.TRANSACTION_TOKEN_MS:
             if earlier.fingerprint != fingerprint:
-                raise texts.token_mismatch()
+                raise multi_errors.token_mismatch()
             return False
     tx.put(key, dump(Token(fingerprint, now_ms)))
     tx.put(fmt.token_expiry_key(now_ms + limits.TRANSACTION_TOKEN_MS, token), key)

@@ -21,7 +21,7 @@ from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table, TimeToLive
 from atoll.database.walk import walk
-from atoll.errors import ttl as texts
+from atoll.errors import ttl as ttl_errors
 from atoll.model import keycode
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
@@ -36,8 +36,8 @@ DELETED_ITEMS = 100
 def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms: int) -> Table:
     if table.ttl is not None and table.ttl.status != "DISABLING":
         if table.ttl.attribute != attribute:
-            raise texts.other_attribute(table.ttl.attribute)
-        raise texts.already_enabled()
+            raise ttl_errors.other_attribute(table.ttl.attribute)
+        raise ttl_errors.already_enabled()
     _check_interval(table, now_ms)
     if table.ttl is not None:  # still DISABLING, which may last for hours
         table = _without(tx, table, now_ms)
@@ -49,9 +49,9 @@ def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms
 
 def disable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms: int) -> Table:
     if table.ttl is None or table.ttl.status == "DISABLING":
-        raise texts.already_disabled()
+        raise ttl_errors.already_disabled()
     if table.ttl.attribute != attribute:
-        raise texts.other_attribute(table.ttl.attribute)
+        raise ttl_errors.other_attribute(table.ttl.attribute)
     _check_interval(table, now_ms)
     disabling = replace(table, ttl=replace(table.ttl, status="DISABLING", changed_ms=now_ms), ttl_changed_ms=now_ms)
     return disabling if region.settings.control_plane_delay_ms else _without(tx, disabling, now_ms)
@@ -60,7 +60,7 @@ def disable(tx: Transaction, region: Region, table: Table, attribute: str, now_m
 def _check_interval(table: Table, now_ms: int) -> None:
     """TTL may be changed once an hour."""
     if table.ttl_changed_ms is not None and now_ms < table.ttl_changed_ms + limits.TTL_CHANGE_INTERVAL_MS:
-        raise texts.changed_too_often()
+        raise ttl_errors.changed_too_often()
 
 
 def _without(tx: Transaction, table: Table, now_ms: int) -> Table:

@@ -21,11 +21,11 @@ from atoll.clock import Stamp, Version
 from atoll.database import expiry, indexes, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
-from atoll.database.indexes import Arm
+from atoll.database.indexes import IndexWrite
 from atoll.database.log import changes
 from atoll.database.schema import Table
-from atoll.errors import tables as table_texts
-from atoll.errors import values as value_texts
+from atoll.errors import tables as table_errors
+from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
@@ -136,7 +136,7 @@ class Update:
         if self.update is not None:
             size += _grown(before, item, self.update.attributes)
         if size > limits.ITEM_BYTES:
-            raise value_texts.updated_item_too_large()
+            raise value_errors.updated_item_too_large()
         return Image(item, size, orjson.dumps(item))
 
 
@@ -185,7 +185,7 @@ class Outcome:
 
     old: Row | None
     new: Image | None
-    arms: list[Arm] = field(default_factory=list)
+    index_writes: list[IndexWrite] = field(default_factory=list)
     collection_size: int | None = None
     """Bytes of the item's collection, on tables with local indexes."""
 
@@ -350,7 +350,7 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
     else:
         tx.delete(row_key)
     if table.indexes:
-        outcome.arms = indexes.apply(tx, table, row_key, old, new)
+        outcome.index_writes = indexes.apply(tx, table, row_key, old, new)
     if table.ttl is not None:
         expiry.apply(tx, table.ttl, row_key, old.item if old else None, new.item if new else None)
     before = (old.size, old.json) if old is not None else None
@@ -377,7 +377,7 @@ def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, afte
             counter = _collection(write)
             tx.add_tally(counter, size)
             if tx.tally(counter) > limits.ITEM_COLLECTION_BYTES and size > 0:
-                raise table_texts.item_collection_too_large()
+                raise table_errors.item_collection_too_large()
 
 
 def _collection(write: Write) -> bytes:

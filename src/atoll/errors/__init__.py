@@ -20,8 +20,8 @@ class ApiError(Exception):
     """An answer other than 200.
 
     `code` is the name without `prefix`; `fields` are further members besides `message`
-    (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`: see `drifting`; `bare`: see
-    `told_bare`.
+    (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`: see `enveloped_since_2026`;
+    `bare`: see `keep_in_start_key`.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ApiError(Exception):
         return {} if self.fields is None or "Item" not in self.fields else {"Item": self.fields["Item"]}
 
 
-def drifting(error: ApiError) -> ApiError:
+def enveloped_since_2026(error: ApiError) -> ApiError:
     """Mark a validation error that DynamoDB words differently for writes since 2026; see `in_envelope`."""
     error.drifts = True
     return error
@@ -59,7 +59,7 @@ def in_envelope(error: ApiError) -> ApiError:
     return validation(f"1 validation error detected: {error.message}") if error.drifts else error
 
 
-def told_bare(error: ApiError) -> ApiError:
+def keep_in_start_key(error: ApiError) -> ApiError:
     """Mark a value error that is reported without the 'invalid ExclusiveStartKey' text around it."""
     error.bare = True
     return error

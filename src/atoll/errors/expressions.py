@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from atoll.errors import ApiError, drifting, invalid_parameter, validation
+from atoll.errors import ApiError, enveloped_since_2026, invalid_parameter, validation
 from atoll.errors.values import java_binary
 
 
@@ -19,7 +19,7 @@ class Fault(Exception):
 
 def invalid(parameter: str, fault: Fault) -> ApiError:
     """`parameter` is ConditionExpression, FilterExpression, ..."""
-    return drifting(validation(f"Invalid {parameter}: {fault.args[0]}"))
+    return enveloped_since_2026(validation(f"Invalid {parameter}: {fault.args[0]}"))
 
 
 # Syntax
@@ -239,13 +239,13 @@ def mixed_parameters(legacy: Iterable[str], expressions: Iterable[str]) -> ApiEr
 
 
 def names_without_expression() -> ApiError:
-    return drifting(validation("ExpressionAttributeNames can only be specified when using expressions"))
+    return enveloped_since_2026(validation("ExpressionAttributeNames can only be specified when using expressions"))
 
 
 def values_without_expression(parameters: Sequence[str]) -> ApiError:
     """`parameters` are the expressions of the operation that can use values."""
     verb = "is" if len(parameters) == 1 else "are"
-    return drifting(
+    return enveloped_since_2026(
         validation(
             "ExpressionAttributeValues can only be specified when using expressions: "
             f"{' and '.join(parameters)} {verb} null"
@@ -254,25 +254,25 @@ def values_without_expression(parameters: Sequence[str]) -> ApiError:
 
 
 def empty_map(parameter: str) -> ApiError:
-    return drifting(validation(f"{parameter} must not be empty"))
+    return enveloped_since_2026(validation(f"{parameter} must not be empty"))
 
 
 def map_key(parameter: str, key: str) -> ApiError:
     detail = f'Syntax error; key: "{key}"' if key else "The expression attribute map contains an empty key;"
-    return drifting(validation(f"{parameter} contains invalid key: {detail}"))
+    return enveloped_since_2026(validation(f"{parameter} contains invalid key: {detail}"))
 
 
 def map_value(parameter: str, key: str, detail: str | None) -> ApiError:
-    return drifting(validation(f"{parameter} contains invalid value: {detail} for key {key}"))
+    return enveloped_since_2026(validation(f"{parameter} contains invalid value: {detail} for key {key}"))
 
 
 def map_too_large(parameter: str) -> ApiError:
-    return drifting(validation(f"{parameter} exceeds max size"))
+    return enveloped_since_2026(validation(f"{parameter} exceeds max size"))
 
 
 def unused(parameter: str, keys: Iterable[str]) -> ApiError:
     listed = ", ".join(sorted(keys))
-    return drifting(validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}"))
+    return enveloped_since_2026(validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}"))
 
 
 # Faults that depend on the item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.errors import ApiError, access_denied, drifting, serialization, validation
+from atoll.errors import ApiError, access_denied, enveloped_since_2026, serialization, validation
 
 # Constraints. A violation quotes one of them, or several in the brackets of `each`.
 
@@ -77,7 +77,7 @@ def transact_item_has_not_one_kind() -> ApiError:
 
 
 def return_values_of_write() -> ApiError:
-    return drifting(validation("ReturnValues can only be ALL_OLD or NONE"))
+    return enveloped_since_2026(validation("ReturnValues can only be ALL_OLD or NONE"))
 
 
 def invalid_table_arn() -> ApiError:

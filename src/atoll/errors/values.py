@@ -5,14 +5,22 @@ from __future__ import annotations
 from binascii import a2b_base64
 from collections.abc import Sequence
 
-from atoll.errors import VALIDATE, ApiError, drifting, invalid_parameter, serialization, told_bare, validation
+from atoll.errors import (
+    VALIDATE,
+    ApiError,
+    enveloped_since_2026,
+    invalid_parameter,
+    keep_in_start_key,
+    serialization,
+    validation,
+)
 
 # Numbers
 
 
 def not_numeric(text: str) -> ApiError:
     detail = f": {text}" if text else ""
-    return told_bare(validation(f"The parameter cannot be converted to a numeric value{detail}"))
+    return keep_in_start_key(validation(f"The parameter cannot be converted to a numeric value{detail}"))
 
 
 class NumberTooLong(ApiError):
@@ -24,12 +32,12 @@ class NumberTooLong(ApiError):
 
 def number_overflow() -> ApiError:
     text = "Number overflow. Attempting to store a number with magnitude larger than supported range"
-    return told_bare(validation(text))
+    return keep_in_start_key(validation(text))
 
 
 def number_underflow() -> ApiError:
     text = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
-    return told_bare(validation(text))
+    return keep_in_start_key(validation(text))
 
 
 # Attribute values
@@ -51,7 +59,7 @@ def null_value(name: str | None) -> ApiError:
 
 
 def null_not_true() -> ApiError:
-    return drifting(invalid_parameter("Null attribute value types must have the value of true"))
+    return enveloped_since_2026(invalid_parameter("Null attribute value types must have the value of true"))
 
 
 def empty_set(kind: str) -> ApiError:
@@ -61,8 +69,8 @@ def empty_set(kind: str) -> ApiError:
         "NS": "An number set  may not be empty",
         "BS": "Binary sets should not be empty",
     }
-    error = drifting(invalid_parameter(texts[kind]))
-    return told_bare(error) if kind == "NS" else error
+    error = enveloped_since_2026(invalid_parameter(texts[kind]))
+    return keep_in_start_key(error) if kind == "NS" else error
 
 
 def null_in_set(kind: str) -> ApiError:
@@ -74,10 +82,10 @@ def null_in_set(kind: str) -> ApiError:
 def duplicates(kind: str, members: Sequence[str]) -> ApiError:
     """DynamoDB has a different text for each set type."""
     if kind == "NS":
-        return told_bare(drifting(validation("Input collection contains duplicates")))
+        return keep_in_start_key(enveloped_since_2026(validation("Input collection contains duplicates")))
     of_type = "" if kind == "SS" else "of type BS"
     listed = f"[{', '.join(members)}]{of_type}"
-    return told_bare(drifting(invalid_parameter(f"Input collection {listed} contains duplicates.")))
+    return keep_in_start_key(enveloped_since_2026(invalid_parameter(f"Input collection {listed} contains duplicates.")))
 
 
 def nesting() -> ApiError:

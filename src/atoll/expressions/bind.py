@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from atoll import limits
 from atoll.errors import ApiError
 from atoll.errors import expressions as errors
-from atoll.errors import values as value_texts
+from atoll.errors import values as value_errors
 from atoll.expressions import condition, keyrange, operands, parser, projection, tree, update
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyAttribute, KeyCondition
@@ -98,7 +98,7 @@ class Bindings:
             _check_keys(NAMES, names, _is_name_key)
             if "" in names.values():
                 raise errors.map_value(
-                    NAMES, next(key for key in names if not names[key]), value_texts.empty_name().message
+                    NAMES, next(key for key in names if not names[key]), value_errors.empty_name().message
                 )
         if values is not None:
             _check_keys(VALUES, values, _is_value_key)

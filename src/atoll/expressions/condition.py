@@ -68,23 +68,23 @@ def _test(node: tree.ConditionNode) -> Test:
         case tree.Not(term):
             return _negation(_test(term))
         case tree.Compare("=", left, right):
-            return _equality(reader(left), reader(right))
+            return _equality(compile_operand(left), compile_operand(right))
         case tree.Compare("<>", left, right):
-            return _negation(_equality(reader(left), reader(right)))
+            return _negation(_equality(compile_operand(left), compile_operand(right)))
         case tree.Compare(op, left, right):
-            return _ordering(_ORDERINGS[op], reader(left), reader(right))
+            return _ordering(_ORDERINGS[op], compile_operand(left), compile_operand(right))
         case tree.Between(operand, low, high):
-            read = reader(operand)
+            read = compile_operand(operand)
             above, below = _ORDERINGS[">="], _ORDERINGS["<="]
-            return _all([_ordering(above, read, reader(low)), _ordering(below, read, reader(high))])
+            return _all([_ordering(above, read, compile_operand(low)), _ordering(below, read, compile_operand(high))])
         case tree.In(operand, choices):
-            read = reader(operand)
-            return _any([_equality(read, reader(choice)) for choice in choices])
+            read = compile_operand(operand)
+            return _any([_equality(read, compile_operand(choice)) for choice in choices])
         case tree.Function(name, args):
             return _function(name, args)
 
 
-def reader(operand: tree.Operand) -> Read:
+def compile_operand(operand: tree.Operand) -> Read:
     match operand:
         case tree.PathOperand((str(name),)):
             return lambda item, values: item.get(name)
@@ -93,7 +93,7 @@ def reader(operand: tree.Operand) -> Read:
         case tree.ValueOperand(name):
             return lambda item, values: values[name]
         case tree.Function("size", (arg,)):
-            read = reader(arg)
+            read = compile_operand(arg)
             return lambda item, values: _size(read(item, values))
     raise AssertionError(f"{operand} is no operand of a condition")
 
@@ -160,7 +160,7 @@ def _ordering(holds: Callable[[int], bool], left: Read, right: Read) -> Test:
 def _function(name: str, args: tuple[tree.Operand, ...]) -> Test:
     if name in ("attribute_exists", "attribute_not_exists"):
         return _existence(args[0], name == "attribute_exists")
-    first, second = reader(args[0]), reader(args[1])
+    first, second = compile_operand(args[0]), compile_operand(args[1])
     holds = {"attribute_type": _is_of_type, "begins_with": _begins_with, "contains": _contains}[name]
 
     def run(item: Item, values: Values) -> bool:
@@ -176,7 +176,7 @@ def _existence(operand: tree.Operand, expected: bool) -> Test:
             return lambda item, values: name in item
         case tree.PathOperand((str(name),)):
             return lambda item, values: name not in item
-    read = reader(operand)
+    read = compile_operand(operand)
     return lambda item, values: (read(item, values) is not None) == expected
 
 

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from atoll.errors import expressions as expression_texts
-from atoll.errors import legacy as texts
-from atoll.errors import values as value_texts
+from atoll.errors import expressions as expression_errors
+from atoll.errors import legacy as legacy_errors
+from atoll.errors import values as value_errors
 from atoll.expressions import condition, keyrange, projection, tree, update
 from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition
@@ -58,7 +58,7 @@ class _Values(dict[str, AttributeValue]):
 
 def _path(name: str) -> tree.PathOperand:
     if not name:
-        raise value_texts.empty_name()
+        raise value_errors.empty_name()
     return tree.PathOperand((name,))
 
 
@@ -81,21 +81,21 @@ def _comparison(name: str, part: dict[str, Any]) -> tuple[str, Sequence[Attribut
     operator, exists, value = part.get("ComparisonOperator"), part.get("Exists"), part.get("Value")
     listed = part.get("AttributeValueList")
     if listed is not None and value is not None:
-        raise texts.value_and_list(name)
+        raise legacy_errors.value_and_list(name)
     if operator is not None:
         if exists is not None:
-            raise texts.exists_and_comparison(name)
+            raise legacy_errors.exists_and_comparison(name)
         if listed is None and value is None and operator not in _NO_OPERANDS:
-            raise texts.comparison_without_value(operator, name)
+            raise legacy_errors.comparison_without_value(operator, name)
         return operator, _operands(part if value is None else {**part, "AttributeValueList": [value]})
     if listed is not None:
-        raise texts.list_without_comparison(name)
+        raise legacy_errors.list_without_comparison(name)
     if exists is False:
         if value is not None:
-            raise texts.value_where_none_exists(name)
+            raise legacy_errors.value_where_none_exists(name)
         return "NULL", ()
     if value is None:
-        raise texts.exists_without_value(exists, name)
+        raise legacy_errors.exists_without_value(exists, name)
     model.check_value(value)
     return "EQ", (value,)
 
@@ -112,20 +112,22 @@ def _operands(part: dict[str, Any]) -> Sequence[AttributeValue]:
     else:
         fits = count == 1 or (operator == "IN" and count > 1)
     if not fits:
-        raise texts.operand_count(operator)
+        raise legacy_errors.operand_count(operator)
     types = [next(iter(value)) for value in operands]
     if len(set(types)) > 1:
-        raise texts.operand_types_differ()
+        raise legacy_errors.operand_types_differ()
     if operator in _OPERAND_TYPES and types[0] not in _OPERAND_TYPES[operator]:
-        raise texts.operand_type(operator, types[0])
+        raise legacy_errors.operand_type(operator, types[0])
     if operator == "BETWEEN" and (model.compare(*operands) or 0) > 0:
-        raise texts.bounds_order()
+        raise legacy_errors.bounds_order()
     return operands
 
 
 def _joined(comparisons: Mapping[str, tuple[str, Sequence[AttributeValue]]], operator: str | None) -> Condition | None:
     if operator is not None and len(comparisons) < 2:
-        raise texts.operator_with_one_condition() if comparisons else texts.operator_without_conditions()
+        raise (
+            legacy_errors.operator_with_one_condition() if comparisons else legacy_errors.operator_without_conditions()
+        )
     if not comparisons:
         return None
     values = _Values()
@@ -165,12 +167,12 @@ def key_condition(given: Given) -> KeyConditionOf:
         operands = tuple(values.operand(value).name for value in _operands(part))
         found[_path(name).path[0]] = part["ComparisonOperator"], operands  # type: ignore[index]
     if not found:
-        raise expression_texts.key_condition_count()
+        raise expression_errors.key_condition_count()
 
     def of(partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], index: str | None = None) -> KeyCondition:
         for name, _ in (*partition, *sort):
             if name in found and found[name][0] not in _KEY_OPERATORS:
-                raise texts.not_indexable()
+                raise legacy_errors.not_indexable()
         known = {name: (_KEY_OPERATORS.get(operator, operator), names) for name, (operator, names) in found.items()}
         return keyrange.key_condition(known, values, partition, sort, index)
 
@@ -190,7 +192,7 @@ class AttributeUpdates(Update):
     def apply(self, old: Item) -> Item:
         for name, type_ in self.operand_types.items():
             if name in old and type_ not in old[name]:
-                raise texts.update_type()
+                raise legacy_errors.update_type()
         return Update.apply(self, old)
 
 
@@ -203,7 +205,7 @@ def attribute_updates(given: Given) -> Update | None:
         path = _path(name)
         if value is None:
             if action != "DELETE":
-                raise texts.action_without_value()
+                raise legacy_errors.action_without_value()
             actions.append(tree.Remove(path))
             continue
         model.check_value(value)
@@ -221,13 +223,13 @@ def _action(
         return tree.Set(path, operand)
     if action == "DELETE":
         if type_ not in _SETS:
-            raise texts.delete_type(type_)
+            raise legacy_errors.delete_type(type_)
         return tree.Delete(path, operand)
     if type_ == "L":  # unlike an ADD expression, ADD here can append to lists
         before = tree.Function("if_not_exists", (path, values.operand({"L": []})))
         return tree.Set(path, tree.Function("list_append", (before, operand)))
     if type_ != "N" and type_ not in _SETS:
-        raise texts.add_type(type_)
+        raise legacy_errors.add_type(type_)
     return tree.Add(path, operand)
 
 
@@ -238,6 +240,6 @@ def attributes_to_get(names: Sequence[str]) -> Projection:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise texts.repeated_attribute(name)
+            raise legacy_errors.repeated_attribute(name)
         seen.add(name)
     return projection.program(tuple(_path(name) for name in names))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from atoll.errors import ApiError
 from atoll.errors import expressions as errors
 from atoll.expressions import tree
-from atoll.expressions.condition import Read, entered, reader
+from atoll.expressions.condition import Read, compile_operand, entered
 from atoll.model import numbers, paths
 from atoll.model.paths import Path
 from atoll.model.values import AttributeValue, Item
@@ -104,9 +104,9 @@ def _compute(action: tree.Action) -> Compute:
         case tree.Remove():
             return lambda old, values: None
         case tree.Add(path, operand):
-            return _combination(_sum_or_union, reader(path), operand.name)
+            return _combination(_sum_or_union, compile_operand(path), operand.name)
         case tree.Delete(path, operand):
-            return _combination(_difference, reader(path), operand.name)
+            return _combination(_difference, compile_operand(path), operand.name)
 
 
 # Right-hand sides of SET. They always return a value, or raise.
@@ -117,13 +117,13 @@ def _value(node: tree.Operand | tree.Arithmetic) -> Read:
         case tree.Arithmetic(op, left, right):
             return _arithmetic(numbers.add if op == "+" else numbers.subtract, _value(left), _value(right))
         case tree.Function("if_not_exists", (path, default)):
-            return _alternative(reader(path), _value(default))
+            return _alternative(compile_operand(path), _value(default))
         case tree.Function("list_append", (first, second)):
             return _appended(_value(first), _value(second))
         case tree.PathOperand():
-            return _present(reader(node))
+            return _present(compile_operand(node))
         case tree.ValueOperand():
-            return reader(node)
+            return compile_operand(node)
     raise AssertionError(f"{node} is no value of an update")
 
 

@@ -32,11 +32,11 @@ import apsw
 
 from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
+from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.datasync import DataSync, open_sync, sync_now
 from atoll.storage.engine import Corrupt, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
-from atoll.storage.moment import Moment
-from atoll.storage.reader import Reader
+from atoll.storage.shared_read import SharedReadTransaction
 from atoll.storage.sqlitefile import Rows, connect, fault
 
 FILE_NAME = "atoll.db"
@@ -46,8 +46,8 @@ BATCH = 256
 
 # Stop waiting for writers after this many event-loop turns without a new write, or after this long without one: when
 # the loop is busy with reads, its turns are slow.
-PATIENCE = 8
-PATIENCE_SECONDS = 0.002
+GATHER_TURNS = 8
+GATHER_SECONDS = 0.002
 
 _log = logging.getLogger(__name__)
 
@@ -79,13 +79,13 @@ class SQLiteEngine:
             if not owner.try_acquire(shared=workers > 1):
                 raise Locked(f"{directory} is in use by another server")
             alone = workers == 1
-            turn = moment = None
+            turn = commits = None
             if not alone:
                 turn = Turn(directory)
                 opened.callback(turn.close)
                 turn.acquire()
-                moment = Moment(directory / "moment")
-                opened.callback(moment.close)
+                commits = CommitSequence(directory / "moment")
+                opened.callback(commits.close)
             connections = []
             for _ in range(3):
                 connections.append(connect(directory / FILE_NAME, synced=durability == "full" and not alone))
@@ -100,7 +100,7 @@ class SQLiteEngine:
                 turn.release()
             lease = FileLock(directory / "lease.lock")
             opened.pop_all()
-            return cls(connections, lease, owner, turn, moment, sync)
+            return cls(connections, lease, owner, turn, commits, sync)
 
     def __init__(
         self,
@@ -108,19 +108,19 @@ class SQLiteEngine:
         lease: FileLock,
         owner: FileLock,
         turn: Turn | None,
-        moment: Moment | None,
+        commits: CommitSequence | None,
         sync: DataSync | None,
     ) -> None:
         self._connections = connections
         write, read, checkpoint = connections
-        self._writer, self._reader = Rows(write), Reader(read, moment)
+        self._writer, self._reader = Rows(write), SharedReadTransaction(read, commits)
         self._checkpoints = Checkpoints(checkpoint, self._break)
         write.set_wal_hook(self._checkpoints.note)
         self._lease, self._owner, self._sync = lease, owner, sync
-        self._turn, self._moment = turn, moment
+        self._turn, self._commits = turn, commits
         self._queue: list[_Pending] = []
         self._busy = False
-        self._company = 0
+        self._expected_writers = 0
         """Functions in the last batch plus those queued when it was answered: the next commit waits for as many."""
         self._closed = False
         self._broken: Corrupt | None = None
@@ -179,9 +179,9 @@ class SQLiteEngine:
             self._sync.close()
         self._lease.close()
         self._owner.close()
-        if self._turn and self._moment:
+        if self._turn and self._commits:
             self._turn.close()
-            self._moment.close()
+            self._commits.close()
 
     # One batch: gather, take the turn, run, commit, answer.
 
@@ -192,7 +192,7 @@ class SQLiteEngine:
             idle, since = 0, now
         else:
             idle += 1
-        if came >= min(self._company, BATCH) or idle == PATIENCE or now - since >= PATIENCE_SECONDS:
+        if came >= min(self._expected_writers, BATCH) or idle == GATHER_TURNS or now - since >= GATHER_SECONDS:
             self._take_turn()
         else:
             self._loop.call_soon(self._gather, came, idle, since)
@@ -256,10 +256,10 @@ class SQLiteEngine:
 
     def _commit(self) -> None:
         """Runs in the committer thread; SQLite syncs within the commit."""
-        assert self._moment is not None
+        assert self._commits is not None
         try:
             try:
-                with self._moment.committing():
+                with self._commits.committing():
                     self._writer.commit()
             except BaseException:
                 self._writer.roll_back()
@@ -290,7 +290,7 @@ class SQLiteEngine:
             pending.error = error or pending.error
             if not pending.future.done():
                 pending.future.set_result(None)
-        self._company = len(batch) + len(self._queue)
+        self._expected_writers = len(batch) + len(self._queue)
         if self._checkpoints.rest_due and self._turn is None and not self._broken:
             rest = asyncio.wrap_future(self._checkpoints.give_rest(), loop=self._loop)
             rest.add_done_callback(lambda _: self._go_on())

@@ -151,7 +151,7 @@ Action = Wait | Advance | Invoke | Discard
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BatchOutcome:
     """The result of an invocation: JSON, or an error."""
 
     payload: bytes
@@ -273,7 +273,7 @@ def _closes(policy: Policy, lane: Lane, gathered: Gathered, records: Sequence[Re
 # Outcomes
 
 
-def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: Outcome, now_ms: int) -> Lane:
+def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: BatchOutcome, now_ms: int) -> Lane:
     """Where the lane stands after an invocation."""
     response: Any = None
     failed = outcome.error is not None

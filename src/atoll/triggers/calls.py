@@ -1,6 +1,6 @@
 """What all ways of calling a function have in common: a call ends when its time is over, and tells what went wrong.
 
-A call blocks, so it needs a thread of its own. It is given the event as JSON and returns an `Outcome`; it raises
+A call blocks, so it needs a thread of its own. It is given the event as JSON and returns an `BatchOutcome`; it raises
 nothing that the function could be blamed for. It ends when its time is over, whatever the function does, and when
 `close` is called. No clock is read here: a timer's thread ends what takes too long.
 """
@@ -15,23 +15,23 @@ from typing import Protocol
 
 import orjson
 
-from atoll.triggers.batches import Outcome
+from atoll.triggers.batches import BatchOutcome
 
 STOPPING = "the server is stopping"
 
 
 class Runner(Protocol):
-    def call(self, event: bytes, request_id: str) -> Outcome: ...
+    def call(self, event: bytes, request_id: str) -> BatchOutcome: ...
 
     def close(self) -> None:
         """End all running calls; later calls fail."""
 
 
-def failed(kind: str, message: str) -> Outcome:
-    return Outcome(orjson.dumps({"errorMessage": message, "errorType": kind}), "Unhandled")
+def failed(kind: str, message: str) -> BatchOutcome:
+    return BatchOutcome(orjson.dumps({"errorMessage": message, "errorType": kind}), "Unhandled")
 
 
-def timed_out(timeout_s: float) -> Outcome:
+def timed_out(timeout_s: float) -> BatchOutcome:
     return failed("Sandbox.Timedout", f"Task timed out after {timeout_s:.2f} seconds")
 
 

@@ -19,8 +19,8 @@ import orjson
 
 from atoll import arns
 from atoll.database.region import Region
-from atoll.errors import triggers as texts
-from atoll.triggers.batches import Outcome
+from atoll.errors import triggers as trigger_errors
+from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.calls import Runner, failed
 from atoll.triggers.registry import Destination, Function, Registry
 from atoll.triggers.runners import Python, runner
@@ -67,10 +67,10 @@ class Functions:
     def new_request_id(self) -> str:
         return str(uuid.uuid4())
 
-    async def invoke(self, function: Function, event: bytes, request_id: str) -> Outcome:
-        """Call it once. What goes wrong is an `Outcome` too; raises if all is closed before it begins."""
+    async def invoke(self, function: Function, event: bytes, request_id: str) -> BatchOutcome:
+        """Call it once. What goes wrong is an `BatchOutcome` too; raises if all is closed before it begins."""
         if self.closed:
-            raise texts.stopping()
+            raise trigger_errors.stopping()
         call = partial(self._call, self._runner(function), event, request_id)
         threads = self._pool(function.name, function.concurrency)
         outcome = await asyncio.get_running_loop().run_in_executor(threads, call)
@@ -78,10 +78,10 @@ class Functions:
             _log.warning("function %s failed: %s", function.name, outcome.payload.decode(errors="replace"))
         return outcome
 
-    def _call(self, one: Runner, event: bytes, request_id: str) -> Outcome:
+    def _call(self, one: Runner, event: bytes, request_id: str) -> BatchOutcome:
         """In a thread, for which it may have waited until all was closed."""
         if self.closed:
-            raise texts.stopping()
+            raise trigger_errors.stopping()
         return one.call(event, request_id)
 
     def load(self) -> None:
@@ -145,7 +145,7 @@ class Functions:
             _log.error("destination %s was not told: %s", arn, outcome.payload.decode(errors="replace"))
         return outcome.error is None
 
-    def _deliver(self, target: Destination, report: bytes, name: str) -> Outcome:
+    def _deliver(self, target: Destination, report: bytes, name: str) -> BatchOutcome:
         webhook = self._webhooks.get(target.name)
         if webhook is not None:
             return webhook.call(report, name)
@@ -154,7 +154,7 @@ class Functions:
             _write(target.directory / f"{name}.json", report)
         except OSError as error:
             return failed("Destination.Unwritable", str(error))
-        return Outcome(b"null")
+        return BatchOutcome(b"null")
 
     def close(self) -> None:
         """End what is running, and begin nothing more."""

@@ -25,7 +25,7 @@ from atoll.database.log import cursor
 from atoll.database.region import Region
 from atoll.database.schema import dump, load
 from atoll.errors import ApiError
-from atoll.errors import triggers as texts
+from atoll.errors import triggers as trigger_errors
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.triggers import filters
 from atoll.triggers.batches import Lane
@@ -79,7 +79,7 @@ def _lane_range(uuid: str) -> tuple[bytes, bytes]:
 def find(snapshot: Snapshot, uuid: str) -> Mapping:
     stored = snapshot.get(mapping_key(uuid))
     if stored is None:
-        raise texts.mapping_not_found()
+        raise trigger_errors.mapping_not_found()
     mapping: Mapping = load(Mapping, stored)
     return mapping
 
@@ -100,11 +100,11 @@ def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since
     asked for earlier, every change of a stream that was made since."""
     check_unique(tx, mapping)
     if ":dynamodb:" not in mapping.stream_arn:
-        raise texts.source_unrecognized()
+        raise trigger_errors.source_unrecognized()
     try:
         stream = streams.find(tx, region, mapping.stream_arn, now_ms)
     except ApiError:
-        raise texts.stream_not_found(mapping.stream_arn) from None
+        raise trigger_errors.stream_not_found(mapping.stream_arn) from None
     if mapping.starting_position == LATEST and (since_ms is None or stream.created_ms < since_ms):
         present = list(streams.shards_of(tx, stream, now_ms))
         for shard, end in zip(present, cursor.ends(tx, stream.log_space, present), strict=True):
@@ -119,7 +119,7 @@ def check_unique(snapshot: Snapshot, mapping: Mapping) -> None:
     for other in listed(snapshot):
         same = (other.stream_arn, other.function) == (mapping.stream_arn, mapping.function)
         if same and other.uuid != mapping.uuid:
-            raise texts.mapping_exists(mapping.stream_arn, mapping.function, other.uuid)
+            raise trigger_errors.mapping_exists(mapping.stream_arn, mapping.function, other.uuid)
 
 
 def save(tx: Transaction, mapping: Mapping) -> None:
@@ -163,7 +163,7 @@ def changed(mapping: Mapping, request: dict[str, Any]) -> Mapping:
     age = request.get("MaximumRecordAgeInSeconds")
     if age is not None:
         if 0 <= age < limits.RECORD_AGE_SECONDS:
-            raise texts.record_age_invalid()
+            raise trigger_errors.record_age_invalid()
         values["record_age_ms"] = -1 if age < 0 else age * 1000
     if (criteria := request.get("FilterCriteria")) is not None:
         values["patterns"] = _patterns(criteria)
@@ -173,19 +173,19 @@ def changed(mapping: Mapping, request: dict[str, Any]) -> Mapping:
         values["on_failure"] = (destinations.get("OnFailure") or {}).get("Destination") or None
     mapping = replace(mapping, **values)
     if mapping.tumbling_window_ms and mapping.parallelization > 1:
-        raise texts.window_in_parallel()
+        raise trigger_errors.window_in_parallel()
     if mapping.starting_position not in (LATEST, TRIM_HORIZON):
-        raise texts.position_unsupported(mapping.stream_arn)
+        raise trigger_errors.position_unsupported(mapping.stream_arn)
     return mapping
 
 
 def _patterns(criteria: dict[str, Any]) -> tuple[str, ...]:
     found = tuple(entry.get("Pattern") or "{}" for entry in criteria.get("Filters") or ())
     if len(found) > limits.FILTERS:
-        raise texts.too_many_filters()
+        raise trigger_errors.too_many_filters()
     for pattern in found:
         try:
             filters.compile(pattern)
         except ValueError:
-            raise texts.filter_invalid() from None
+            raise trigger_errors.filter_invalid() from None
     return found

@@ -21,10 +21,10 @@ from functools import partial
 from atoll.database import format as fmt
 from atoll.database.log import cursor
 from atoll.database.region import Region
-from atoll.errors import triggers as texts
+from atoll.errors import triggers as trigger_errors
 from atoll.storage.engine import Full, Snapshot, Transaction
 from atoll.triggers import batches, declared, events, lanes, mapping
-from atoll.triggers.batches import Advance, Discard, Gathered, Invoke, Lane, Outcome, Record, Wait
+from atoll.triggers.batches import Advance, BatchOutcome, Discard, Gathered, Invoke, Lane, Record, Wait
 from atoll.triggers.functions import Functions
 from atoll.triggers.lanes import Found, Key, Place, Plan
 from atoll.triggers.registry import Function
@@ -103,7 +103,7 @@ class Triggers:
         """What was said of triggers that have nothing to follow."""
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
-        self._invocations: set[asyncio.Task[Outcome]] = set()
+        self._invocations: set[asyncio.Task[BatchOutcome]] = set()
         """Those that clients have asked for."""
         self._stopping = False
 
@@ -161,16 +161,16 @@ class Triggers:
         if self._invocations:  # what was killed tells those who wait for it
             await asyncio.wait(self._invocations, timeout=KILLED_S)
 
-    def invocation(self, function: Function, event: bytes) -> asyncio.Task[Outcome]:
+    def invocation(self, function: Function, event: bytes) -> asyncio.Task[BatchOutcome]:
         """Call a function once, whether anybody waits for its answer or not. Refused when the server has stopped."""
         if self.functions.closed:
-            raise texts.stopping()
+            raise trigger_errors.stopping()
         task = asyncio.create_task(self.functions.invoke(function, event, self.functions.new_request_id()))
         self._invocations.add(task)
         task.add_done_callback(partial(self._end, function))
         return task
 
-    def _end(self, function: Function, task: asyncio.Task[Outcome]) -> None:
+    def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
         if not task.cancelled() and task.exception() is not None:  # perhaps nobody waits for it
             _log.warning("function %s was not invoked: %s", function.name, task.exception())

@@ -21,7 +21,7 @@ import orjson
 
 from atoll.clock import SystemClock
 from atoll.triggers import worker
-from atoll.triggers.batches import Outcome
+from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.calls import STOPPING, Runner, failed, shut, timed_out, within
 from atoll.triggers.registry import Function
 from atoll.triggers.webhooks import Webhook
@@ -33,7 +33,7 @@ def runner(function: Function, arn: str, environment: Mapping[str, str]) -> Runn
     return Python(function, arn, environment) if function.python is not None else Command(function, environment)
 
 
-def _exited(request_id: str, code: int) -> Outcome:
+def _exited(request_id: str, code: int) -> BatchOutcome:
     return failed("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with {code}")
 
 
@@ -131,11 +131,11 @@ class Python:
         self._busy: set[_Worker] = set()
         self._idle: list[_Worker] = []
 
-    def load(self) -> Outcome:
+    def load(self) -> BatchOutcome:
         """Start a process and let it find the function, without an invocation."""
         return self._ask(b"{}", "")
 
-    def call(self, event: bytes, request_id: str) -> Outcome:
+    def call(self, event: bytes, request_id: str) -> BatchOutcome:
         message = {
             "requestId": request_id,
             "functionArn": self._arn,
@@ -144,7 +144,7 @@ class Python:
         }
         return self._ask(orjson.dumps(message), request_id)
 
-    def _ask(self, message: bytes, request_id: str) -> Outcome:
+    def _ask(self, message: bytes, request_id: str) -> BatchOutcome:
         try:
             one = self._take()
         except OSError as error:
@@ -160,8 +160,8 @@ class Python:
         except orjson.JSONDecodeError as error:  # Python writes NaN, and halves of characters
             return failed("Runtime.MarshalError", f"Unable to marshal response: {error}")
         if "error" in parsed:
-            return Outcome(orjson.dumps(parsed["error"]), "Unhandled")
-        return Outcome(orjson.dumps(parsed["payload"]))
+            return BatchOutcome(orjson.dumps(parsed["error"]), "Unhandled")
+        return BatchOutcome(orjson.dumps(parsed["payload"]))
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -205,7 +205,7 @@ class Command:
         self._words, self._timeout_s = list(function.command), function.timeout_s
         self._processes = _Processes(function, environment)
 
-    def call(self, event: bytes, request_id: str) -> Outcome:
+    def call(self, event: bytes, request_id: str) -> BatchOutcome:
         try:
             with TemporaryFile() as given, TemporaryFile() as answer:
                 given.write(event)
@@ -219,7 +219,7 @@ class Command:
             return failed("Runtime.InvalidEntrypoint", str(error))
         if late.is_set():
             return timed_out(self._timeout_s)
-        return _exited(request_id, code) if code else Outcome(output.strip() or b"null")
+        return _exited(request_id, code) if code else BatchOutcome(output.strip() or b"null")
 
     def close(self) -> None:
         self._processes.close()

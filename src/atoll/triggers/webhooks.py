@@ -13,7 +13,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from atoll.triggers.batches import Outcome
+from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.calls import STOPPING, failed, shut, timed_out, within
 
 # While a connection is being made nothing of it can be shut: it is looked at this often whether it was cut.
@@ -83,7 +83,7 @@ class Webhook:
         self._open: set[_Line] = set()
         self._closed = False
 
-    def call(self, event: bytes, request_id: str) -> Outcome:
+    def call(self, event: bytes, request_id: str) -> BatchOutcome:
         connection = (HTTPSConnection if self._tls else HTTPConnection)(self._host, self._port)
         line = _Line()
         with self._lock:
@@ -113,7 +113,7 @@ class Webhook:
             return failed("Webhook.Unreachable", STOPPING)
         if not 200 <= answer.status < 300:
             return failed("Webhook.Refused", f"{answer.status} {answer.reason}")
-        return Outcome(body.strip() or b"null")
+        return BatchOutcome(body.strip() or b"null")
 
     def close(self) -> None:
         with self._lock:

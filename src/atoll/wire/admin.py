@@ -6,7 +6,7 @@ import orjson
 
 from atoll.api.call import Caller
 from atoll.api.services import ADMIN, of
-from atoll.errors import admin as texts
+from atoll.errors import admin as admin_errors
 from atoll.wire.codec import Call, Request, Response, parse_body
 
 _OPERATIONS = {(one.http.method, ADMIN.prefix + one.http.path): one for one in of(ADMIN) if one.http is not None}
@@ -26,14 +26,14 @@ class Admin:
         method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
         operation = _OPERATIONS.get((method, path))
         if operation is None:
-            raise texts.unknown_action(method, path)
+            raise admin_errors.unknown_action(method, path)
         body = parse_body(request.body) if request.body else {}
         return Response(200, orjson.dumps(await self._call(operation, region, caller, body, now_ms)))
 
     def _authorize(self, request: Request, caller: Caller) -> None:
         if self._signed and not caller.admin:
-            raise texts.credential_is_no_admin(caller.access_key or "")
+            raise admin_errors.credential_is_no_admin(caller.access_key or "")
         if not self._signed and self._guarded:
-            raise texts.open_to_strangers()
+            raise admin_errors.open_to_strangers()
         if not self._signed and b"origin" in request.headers:  # a browser: any web page could have sent this
-            raise texts.page_of_another_origin(request.headers[b"origin"].decode("latin-1"))
+            raise admin_errors.page_of_another_origin(request.headers[b"origin"].decode("latin-1"))

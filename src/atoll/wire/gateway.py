@@ -91,7 +91,7 @@ class Gateway:
             body = orjson.dumps(await self._call(operation, region, caller, parse_body(request.body), now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
-            _forget_way(error)
+            _drop_tracebacks(error)
         except Exception:
             _log.exception("%s failed", headers.get(b"x-amz-target"))
             internal = errors.internal()
@@ -139,7 +139,7 @@ class Gateway:
             response = await route(request, caller, region, route_ms)
         except ApiError as error:
             response = Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
-            _forget_way(error)
+            _drop_tracebacks(error)
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
             response = Response(500, error_body(errors.internal()))
@@ -155,7 +155,7 @@ class Gateway:
         return None
 
 
-def _forget_way(error: BaseException) -> None:
+def _drop_tracebacks(error: BaseException) -> None:
     """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
     way: BaseException | None = error
     while way is not None:

@@ -15,7 +15,7 @@ import orjson
 from atoll.api.call import Caller
 from atoll.api.services import Http, Operation
 from atoll.errors import ApiError
-from atoll.errors import triggers as texts
+from atoll.errors import triggers as trigger_errors
 from atoll.wire.codec import Call, Request, Response, parse_body
 
 _is_number = re.compile(r"-?[0-9]{1,10}").fullmatch
@@ -46,7 +46,7 @@ class Rest:
             if found is not None:
                 members = {name: unquote(value) for name, value in found.groupdict().items()}
                 return operation, http, _body(request, http) | members
-        raise texts.unknown_path()
+        raise trigger_errors.unknown_path()
 
 
 def _pattern(operation: Operation, http: Http) -> re.Pattern[str]:

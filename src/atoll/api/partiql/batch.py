@@ -14,8 +14,8 @@ from atoll.capacity.units import MODES, Consumed, answers, read_units
 from atoll.database import reads
 from atoll.database.format import Row
 from atoll.database.region import Region
-from atoll.errors import multi as multi_texts
-from atoll.errors import partiql as texts
+from atoll.errors import multi as multi_errors
+from atoll.errors import partiql as partiql_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.partiql.statements import Checking, Reading
 from atoll.storage.engine import Full, Snapshot
@@ -31,7 +31,7 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
     """Only an error of the batch itself fails all statements."""
     bounds = [_bound_or_refusal(statement) for statement in body["Statements"]]
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
-        raise texts.batch_mixed()
+        raise partiql_errors.batch_mixed()
 
     now_ms = region.clock.now_ms()
 
@@ -39,7 +39,7 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
         found = [_located(region, snapshot, bound, now_ms) for bound in bounds]
         located = [result for result in found if isinstance(result, tuple)]
         if len({row_key for _, row_key in located}) < len(located):
-            raise multi_texts.duplicate_keys()
+            raise multi_errors.duplicate_keys()
         selected = [row_key for one, row_key in located if one.bound.is_read]
         return found, dict(zip(selected, reads.get_many(snapshot, selected), strict=True))
 
@@ -59,10 +59,10 @@ def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:
     try:
         bound = bind(body)
     except errors.ApiError as refusal:
-        if refusal.code not in texts.BATCH_CODES:
+        if refusal.code not in partiql_errors.BATCH_CODES:
             raise  # unreadable parameters
         return refusal
-    return texts.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
+    return partiql_errors.exists_outside_transaction() if isinstance(bound.statement, Checking) else bound
 
 
 def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError, now_ms: int) -> Result:
@@ -70,7 +70,7 @@ def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError,
         return bound
     try:
         table = bound.table(region, snapshot, now_ms)
-        one = read_key(bound, table, texts.single_item_only()) if bound.is_read else keyed(bound, table)
+        one = read_key(bound, table, partiql_errors.single_item_only()) if bound.is_read else keyed(bound, table)
         return one, one.row_key()
     except errors.ApiError as refusal:
         return refusal
@@ -80,7 +80,7 @@ async def _batch_response(
     region: Region, located: Result, rows: dict[bytes, Row | None]
 ) -> tuple[Answer, Consumed | None]:
     if isinstance(located, errors.ApiError):
-        return {"Error": texts.batch_error(located)}, None
+        return {"Error": partiql_errors.batch_error(located)}, None
     one, row_key = located
     response: Answer = {"TableName": one.bound.table_name}
     if isinstance(one.bound.statement, Reading):
@@ -93,20 +93,20 @@ async def _batch_response(
         try:
             reading.settle(region, consumed)
         except errors.ApiError as refusal:
-            return {"TableName": one.bound.table_name, "Error": texts.batch_error(refusal)}, None
+            return {"TableName": one.bound.table_name, "Error": partiql_errors.batch_error(refusal)}, None
         return response, consumed
     try:
         done, result, consumed = await write(region, one.bound)
     except Full:  # other statements of the batch may have succeeded
-        return {**response, "Error": texts.batch_error(errors.internal())}, None
+        return {**response, "Error": partiql_errors.batch_error(errors.internal())}, None
     except errors.ApiError as refusal:
-        response["Error"] = texts.batch_error(refusal)
+        response["Error"] = partiql_errors.batch_error(refusal)
         if refusal.code in THROTTLED:
             return response, None
         consumed = Consumed(one.table, "Write", one.table.name, table=1.0)
         throttling.charge(region, [consumed])  # failed statements are charged too
         return response, consumed
     if isinstance(result, errors.ConditionFailed):
-        return {**response, "Error": texts.batch_error(refused(one.bound, result))}, consumed
+        return {**response, "Error": partiql_errors.batch_error(refused(one.bound, result))}, consumed
     item = returned(one.bound, done, result)
     return response if item is None else {**response, "Item": item}, consumed

@@ -15,7 +15,7 @@ from atoll.capacity.units import Consumed
 from atoll.database import writes
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import partiql as texts
+from atoll.errors import partiql as partiql_errors
 from atoll.expressions import tree, update
 from atoll.expressions.condition import Condition
 from atoll.expressions.partiql.keys import Terms, item_key, joined
@@ -54,9 +54,9 @@ def _inserted_key(table: Table, item: Item) -> Item:
     for attribute in table.keys.attributes:
         value = item.get(attribute.name)
         if value is None:
-            raise texts.key_absent(attribute.name)
+            raise partiql_errors.key_absent(attribute.name)
         if attribute.type not in value:
-            raise texts.key_type(attribute.name)
+            raise partiql_errors.key_type(attribute.name)
     return table.keys.key_of(item)
 
 
@@ -66,7 +66,7 @@ def read_key(bound: Bound, table: Table, refusal: errors.ApiError) -> Keyed:
     assert isinstance(statement, Reading)
     try:
         one = keyed(bound, table)
-    except texts.KeyNotGiven:
+    except partiql_errors.KeyNotGiven:
         raise refusal from None
     if one.rest or statement.index is not None:
         raise refusal
@@ -138,5 +138,5 @@ def returned(bound: Bound, done: writes.Write, outcome: writes.Outcome) -> Any:
 def refused(bound: Bound, refusal: errors.ApiError) -> errors.ApiError:
     """Translate a failed INSERT: its implicit condition fails only if the item exists already."""
     if isinstance(bound.statement, Inserting) and isinstance(refusal, errors.ConditionFailed):
-        return texts.duplicate_item()
+        return partiql_errors.duplicate_item()
     return refusal

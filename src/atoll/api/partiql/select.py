@@ -21,7 +21,7 @@ from atoll.database import reads
 from atoll.database.format import Entry, Row
 from atoll.database.reads import Page, Range
 from atoll.errors import ApiError
-from atoll.errors import partiql as texts
+from atoll.errors import partiql as partiql_errors
 from atoll.expressions import condition
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyAttribute, KeyCondition
@@ -132,7 +132,7 @@ def _ranges(target: Target, access: Access, order: tuple[tuple[str, bool], ...])
     directions = dict(reversed(order))
     for name, _ in order:
         if name not in target.keys.names:
-            raise texts.order_attribute(name)
+            raise partiql_errors.order_attribute(name)
     reverse = any(directions.get(attribute.name, False) for attribute in target.keys.sort)
     if access.partitions is None:
         return [reads.segment_range(target.space, 0, 1)], reverse
@@ -164,9 +164,9 @@ def _row_key(target: Target, key: Item, range_: Range) -> bytes:
         keys.check_start_key(target.table, target.index, key)
         row_key = target.row_key(key)
     except ApiError:
-        raise texts.next_token_invalid() from None
+        raise partiql_errors.next_token_invalid() from None
     if row_key not in range_:
-        raise texts.next_token_invalid()
+        raise partiql_errors.next_token_invalid()
     return row_key
 
 
@@ -200,7 +200,7 @@ def position_of(token: str, fingerprint: str) -> Position:
             read_json(position.key)
             check_item(position.key)
     except (binascii.Error, ValueError, KeyError, TypeError, ApiError):
-        raise texts.next_token_invalid() from None
+        raise partiql_errors.next_token_invalid() from None
     if of != fingerprint:
-        raise texts.next_token_of_other()
+        raise partiql_errors.next_token_of_other()
     return position

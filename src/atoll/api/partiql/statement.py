@@ -12,7 +12,7 @@ from atoll.api.partiql.items import refused, returned, write
 from atoll.api.partiql.select import next_token, position_of, select, shown
 from atoll.capacity.units import MODES
 from atoll.database.region import Region
-from atoll.errors import partiql as texts
+from atoll.errors import partiql as partiql_errors
 from atoll.expressions.partiql.statements import Checking, Reading
 
 Body = dict[str, Any]
@@ -26,7 +26,7 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     if isinstance(bound.statement, Reading):
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):
-        raise texts.exists_outside_transaction()
+        raise partiql_errors.exists_outside_transaction()
     done, result, consumed = await write(region, bound)
     consumed.measure(region.meter, _NAME)
     if isinstance(result, errors.ConditionFailed):

@@ -18,8 +18,8 @@ from atoll.database import reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import multi as multi_texts
-from atoll.errors import partiql as texts
+from atoll.errors import multi as multi_errors
+from atoll.errors import partiql as partiql_errors
 from atoll.expressions.partiql.statements import Checking, Deleting, Reading, Updating
 from atoll.model import values as model
 from atoll.storage.engine import Snapshot, Transaction
@@ -35,9 +35,9 @@ async def execute_transaction(region: Region, body: Body) -> Answer:
     bounds = [_bound_in_transaction(index, statement) for index, statement in enumerate(statements)]
     kinds = {bound.is_read for bound in bounds}
     if len(kinds) > 1:
-        raise texts.transaction_mixed()
+        raise partiql_errors.transaction_mixed()
     if sum(model.value_size(value) for bound in bounds for value in bound.values.values()) > limits.TRANSACTION_BYTES:
-        raise multi_texts.transaction_too_large()
+        raise multi_errors.transaction_too_large()
     mode = body.get("ReturnConsumedCapacity")
     if kinds == {True}:
         return await _read_transaction(region, bounds, mode)
@@ -49,13 +49,13 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
         bound = bind(body)
         statement = bound.statement
         if isinstance(statement, Updating | Deleting) and statement.returning is not None:
-            raise texts.transaction_returning()
+            raise partiql_errors.transaction_returning()
         if isinstance(statement, Reading) and statement.index is not None:
-            raise texts.transaction_index()
+            raise partiql_errors.transaction_index()
     except errors.ApiError as refusal:
-        if refusal.code != "ValidationException" or isinstance(refusal, texts.Malformed):
+        if refusal.code != "ValidationException" or isinstance(refusal, partiql_errors.Malformed):
             raise
-        raise texts.in_transaction(index, refusal) from None
+        raise partiql_errors.in_transaction(index, refusal) from None
     return bound
 
 
@@ -65,7 +65,7 @@ def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_
     pairs = enumerate(zip(bounds, [bound.table(region, snapshot, now_ms) for bound in bounds], strict=True))
     found, refusals = writes.try_all(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
-        raise multi_texts.Cancelled(refusals)
+        raise multi_errors.Cancelled(refusals)
     return found
 
 
@@ -75,17 +75,17 @@ class _Invalid(Exception):
 
 def _keyed_in_transaction(index: int, bound: Bound, table: Table) -> Keyed:
     if bound.is_read:
-        refusal = texts.in_transaction(index, texts.transaction_select())
+        refusal = partiql_errors.in_transaction(index, partiql_errors.transaction_select())
         try:
             return read_key(bound, table, refusal)
         except errors.ApiError as error:
             raise (_Invalid(error) if error is refusal else error) from None
     if not isinstance(bound.statement, Checking):
         return keyed(bound, table)
-    refusal = texts.in_transaction(index, texts.exists_form())
+    refusal = partiql_errors.in_transaction(index, partiql_errors.exists_form())
     try:
         one = keyed(bound, table)
-    except texts.KeyNotGiven:
+    except partiql_errors.KeyNotGiven:
         raise _Invalid(refusal) from None
     if not one.rest:
         raise _Invalid(refusal)
@@ -102,14 +102,14 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
     try:
         found, rows = await region.read(read)
         if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
-            raise multi_texts.transaction_too_large()
+            raise multi_errors.transaction_too_large()
         pairs = zip(found, rows, strict=True)
         sizes = [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs]
         consumed = reading.settle_all(region, sizes, _NAME)
     except _Invalid as invalid:
         raise invalid.args[0] from None
-    except multi_texts.Cancelled as cancelled:
-        raise multi_texts.transaction_cancelled(cancelled.refusals) from None
+    except multi_errors.Cancelled as cancelled:
+        raise multi_errors.transaction_cancelled(cancelled.refusals) from None
     responses = []
     for one, row in zip(found, rows, strict=True):
         assert isinstance(one.bound.statement, Reading)
@@ -133,9 +133,9 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
         batch, outcomes = await multi.transact(region, tables, attempts, token, of, now_ms, _NAME)
     except _Invalid as invalid:
         raise invalid.args[0] from None
-    except multi_texts.Cancelled as cancelled:
+    except multi_errors.Cancelled as cancelled:
         refusals = [r and refused(bound, r) for bound, r in zip(bounds, cancelled.refusals, strict=True)]
-        raise multi_texts.transaction_cancelled(refusals) from None
+        raise multi_errors.transaction_cancelled(refusals) from None
     names = [one.table.name for one in batch]
     if outcomes is None:
         consumed = await reading.find_done(region, names, batch, _NAME)

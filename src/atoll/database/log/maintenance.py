@@ -9,7 +9,7 @@ from atoll.database import format as fmt
 from atoll.database.log import changes, retention, shards
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import streams as texts
+from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Transaction
 
 # Limits of one call of a step.
@@ -144,5 +144,5 @@ def _named(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:
     arn = arns.parse(name)
     table = region.catalog.described(tx, name if arn is None else arn.table, now_ms)
     if table.stream is None:
-        raise texts.no_stream(name)
+        raise stream_errors.no_stream(name)
     return table

@@ -13,8 +13,8 @@ from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
-from atoll.errors import expressions as expression_texts
-from atoll.errors import keys as key_texts
+from atoll.errors import expressions as expression_errors
+from atoll.errors import keys as key_errors
 from atoll.errors import partiql as errors
 from atoll.expressions import tree
 from atoll.expressions.keyrange import MIRRORED, KeyAttribute, KeyCondition
@@ -247,11 +247,11 @@ def check_paths(paths: Iterable[Path], key_names: Sequence[str]) -> None:
     """Reject nested paths into key attributes: key values are scalar."""
     for path in paths:
         if len(path) > 1 and path[0] in key_names:
-            raise key_texts.not_scalar("Key", str(path[0]))
+            raise key_errors.not_scalar("Key", str(path[0]))
 
 
 def _check_key_value(name: str, type_: str, value: AttributeValue, is_condition: bool) -> None:
     if type_ not in value:
-        raise errors.key_type(name) if is_condition else expression_texts.key_condition_type()
+        raise errors.key_type(name) if is_condition else expression_errors.key_condition_type()
     if type_ != "N" and not value[type_]:
-        raise key_texts.empty_key(name, type_)
+        raise key_errors.empty_key(name, type_)

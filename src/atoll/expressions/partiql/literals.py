@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from atoll.errors import partiql as errors
-from atoll.errors import values as value_texts
+from atoll.errors import values as value_errors
 from atoll.expressions.partiql.tree import Node, java_name
 from atoll.model import numbers
 from atoll.model.values import AttributeValue
@@ -46,7 +46,7 @@ def _said(node: Node, path: str) -> Any:
 def _number(text: str) -> str:
     try:
         return numbers.canonical(text)
-    except value_texts.NumberTooLong:
+    except value_errors.NumberTooLong:
         raise errors.precision() from None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from atoll.errors import expressions as expression_texts
+from atoll.errors import expressions as expression_errors
 from atoll.errors import partiql as errors
 from atoll.errors import validation
 from atoll.expressions import operands, tree
@@ -38,7 +38,7 @@ def prepare(text: str) -> Prepared:
     found, parameters = grammar.parse(text)
     try:
         statement, literals = translate(found)
-    except expression_texts.Fault as fault:
+    except expression_errors.Fault as fault:
         raise validation(fault.args[0]) from None
     depends = any(
         isinstance(node, tree.Between) or (isinstance(node, tree.Function) and node.name == "attribute_type")
@@ -103,5 +103,5 @@ def _check_operands(statement: Statement, values: Values) -> None:
                 operands.check_update(actions[::-1], _NAMES, values)
         if where is not None:
             operands.check_condition(where, _NAMES, values)
-    except expression_texts.Fault as fault:
+    except expression_errors.Fault as fault:
         raise validation(fault.args[0]) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from atoll.errors import ApiError
-from atoll.errors import expressions as expression_texts
+from atoll.errors import expressions as expression_errors
 from atoll.errors import partiql as errors
 from atoll.expressions import tree
 from atoll.expressions.parser import COMPARATORS, CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
@@ -132,7 +132,7 @@ class _Translation:
             case "call":
                 _known_function(node.value, CONDITION_FUNCTIONS, "a condition")
                 if node.value != "size":
-                    raise expression_texts.misused_function(node.value)
+                    raise expression_errors.misused_function(node.value)
                 return tree.Function("size", tuple(map(self.operand, node.args)))
         return self.value(node)
 
@@ -169,7 +169,7 @@ class _Translation:
                 return self.new_value(inner)
             case Node("operator", _, "+" | "-" as symbol, args):
                 if len(args) == 1:
-                    raise expression_texts.operand_count(symbol, 1)
+                    raise expression_errors.operand_count(symbol, 1)
                 # The expression grammar has no nested sums, but the update compiler computes them anyway.
                 left, right = (cast(tree.Operand, self.new_value(arg)) for arg in args)
                 return tree.Arithmetic(symbol, left, right)
@@ -185,7 +185,7 @@ def _known_function(name: str, known: frozenset[str], where: str) -> None:
     if name in known:
         return
     if name in CONDITION_FUNCTIONS | UPDATE_FUNCTIONS:
-        raise expression_texts.function_not_allowed(name, where)
+        raise expression_errors.function_not_allowed(name, where)
     raise errors.unknown_function(name)
 
 

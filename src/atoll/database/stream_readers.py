@@ -4,13 +4,13 @@ on."""
 from __future__ import annotations
 
 from atoll import limits
-from atoll.errors import streams as texts
+from atoll.errors import streams as stream_errors
 
 WINDOW_MS = 1_000
 MOST_SHARDS = 1_000
 
 
-class Readers:
+class StreamReaderLimit:
     """The readers of each shard within the last second, in this process."""
 
     def __init__(self) -> None:
@@ -23,6 +23,6 @@ class Readers:
         seen = self._seen_ms.get((stream, shard), {})
         active = {one: ms for one, ms in seen.items() if ms + WINDOW_MS > now_ms}
         if reader not in active and len(active) >= limits.STREAM_READERS:
-            raise texts.too_many_readers()
+            raise stream_errors.too_many_readers()
         active[reader] = now_ms
         self._seen_ms[stream, shard] = active

@@ -1,8 +1,8 @@
 """Reads of one SQLite connection share a read transaction: beginning and ending one costs more than a point read.
 
 A single worker makes every commit itself. Its read transaction lasts until the next commit is durable, and shows the
-previous snapshot while that commit is being synced. With several workers, the transaction ends when the commit sequence
-number (`Moment`) changes, and at the latest after one turn of the event loop: SQLite cannot reset the WAL while a read
+previous snapshot while that commit is being synced. With several workers, the transaction ends when the number of
+`CommitSequence` changes, and at the latest after one turn of the event loop: SQLite cannot reset the WAL while a read
 transaction stays open.
 """
 
@@ -13,24 +13,24 @@ from collections.abc import Callable
 
 import apsw
 
+from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.engine import Full, Snapshot, T
-from atoll.storage.moment import Moment
 from atoll.storage.sqlitefile import Rows
 
 
-class Reader:
-    """Every read sees all writes acknowledged before it. `moment` is None for a single worker, which calls `hold` and
+class SharedReadTransaction:
+    """Every read sees all writes acknowledged before it. `commits` is None for a single worker, which calls `hold` and
     `drop` around its commits. SQLite errors propagate."""
 
-    def __init__(self, connection: apsw.Connection, moment: Moment | None) -> None:
+    def __init__(self, connection: apsw.Connection, commits: CommitSequence | None) -> None:
         self._rows = Rows(connection)
-        self._moment = moment
+        self._commits = commits
         self._seen: int | None = None
         self._open = False
         self._held = False
 
     def read(self, fn: Callable[[Snapshot], T]) -> T:
-        if self._open and self._moment is not None and not self._moment.is_still(self._seen):
+        if self._open and self._commits is not None and not self._commits.is_still(self._seen):
             self.drop()
         if not self._open:
             self._begin()
@@ -62,8 +62,8 @@ class Reader:
     def _begin(self) -> None:
         if self._held:
             raise Full("what is durable cannot be read until more is")
-        if self._moment is not None:
-            self._seen = self._moment.settled()
+        if self._commits is not None:
+            self._seen = self._commits.settled()
             asyncio.get_running_loop().call_soon(self.drop)
         try:
             self._rows.begin("BEGIN")

@@ -15,7 +15,7 @@ from pathlib import Path
 _BYTES = 8
 
 
-class Moment:
+class CommitSequence:
     """Only the process that holds the write turn changes the number. A file shorter than eight bytes is initialized
     again."""
 
