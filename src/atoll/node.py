@@ -25,14 +25,16 @@ from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.database import background
-from atoll.database.region import Buckets, Region, Settings
+from atoll.database.region import DEFAULT_ACCOUNT, Buckets, Region, Settings
 from atoll.errors import requests as request_errors
+from atoll.migration import store as migration
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Engine
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
+from atoll.storage.sqlitefile import FORMAT_VERSION
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
@@ -130,6 +132,7 @@ class Node:
         self.address = addresses[0]
         # Last, so that a server that cannot listen creates no store. Early connections wait until the stores are open.
         for name in {config.region, *self._stored_regions()}:
+            await self._migrate(name)
             self.region(name)
         if (
             config.functions.functions and await self.region().engine.lease()
@@ -139,8 +142,10 @@ class Node:
     def _stored_regions(self) -> list[str]:
         """Regions that already have a store; their background steps run even without requests. Ignores directories
         without a region's name, such as copies."""
-        data = self.config.data
-        if data is None or not data.is_dir():
+        if self.config.data is None:
+            return []
+        data = self._directory("x").parent
+        if not data.is_dir():
             return []
         names = [path.name for path in data.iterdir() if (path / STORE_FILE).is_file()]
         return [name for name in names if REGION_NAME.fullmatch(name)]
@@ -218,11 +223,33 @@ class Node:
             found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
         return found
 
+    async def _migrate(self, region: str) -> None:
+        """Migrate the region's store if an older version wrote it."""
+        if self.config.data is None:
+            return
+        directory = self._directory(region)
+        source = directory if (directory / STORE_FILE).exists() else self.config.data / region
+        if (source != directory and not (source / STORE_FILE).exists()) or not migration.needed(source):
+            return
+        _log.info("migrating %s to format %d", source, FORMAT_VERSION)
+        await asyncio.to_thread(migration.migrate, source, directory, report=partial(self._report, region))
+        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source)
+
+    def _report(self, region: str, done: int, total: int) -> None:
+        _log.info("migrating %s: %d of %d rows", region, done, total)
+
+    def _directory(self, region: str) -> Path:
+        """The directory of a region's store."""
+        account = self.config.settings.account
+        assert self.config.data is not None
+        data = self.config.data if account == DEFAULT_ACCOUNT else self.config.data / account
+        return data / region
+
     def _open_engine(self, region: str) -> Engine:
         config = self.config
         if config.data is None:
             return MemoryEngine()
-        return SQLiteEngine.open(config.data / region, durability=config.durability, workers=config.workers)
+        return SQLiteEngine.open(self._directory(region), durability=config.durability, workers=config.workers)
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
@@ -230,7 +257,7 @@ class Node:
             return None
         if config.data is None or config.workers == 1:
             return LocalBuckets(self.clock)
-        return SharedBuckets(config.data / region / BUCKETS_FILE, self.clock)
+        return SharedBuckets(self._directory(region) / BUCKETS_FILE, self.clock)
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
         """Run steps whenever one is due, only in the process that holds the region's lease."""
