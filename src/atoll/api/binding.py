@@ -11,7 +11,7 @@ from atoll.errors import requests as request_errors
 from atoll.expressions import legacy
 from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings, check_parameters
 from atoll.expressions.condition import Condition
-from atoll.expressions.projection import Projection
+from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
 
 
@@ -115,7 +115,7 @@ class Requested:
             return legacy.expected(given.get("Expected"), given.get("ConditionalOperator"))
         return legacy.filter(given.get("QueryFilter") or given.get("ScanFilter"), given.get("ConditionalOperator"))
 
-    def projection(self) -> Projection | None:
+    def projection(self) -> PathProjection | None:
         text = self._body.get("ProjectionExpression")
         if text is not None:
             return self._bindings().projection(text)

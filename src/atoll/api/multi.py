@@ -23,7 +23,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
-from atoll.expressions.projection import Projection
+from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -43,7 +43,7 @@ class _Wanted:
     """The table's name or ARN as in the request, and so in the answer."""
     name: str
     options: Body
-    projection: Projection | None
+    projection: PathProjection | None
     consistent: bool
 
 
@@ -237,7 +237,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     return answer
 
 
-def _transact_response(row: Row | None, projection: Projection | None) -> Answer:
+def _transact_response(row: Row | None, projection: PathProjection | None) -> Answer:
     """Unlike in GetItem, an item with an empty projection is absent."""
     if row is None:
         return {}

@@ -19,7 +19,7 @@ from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition
-from atoll.expressions.projection import Projection
+from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
@@ -86,7 +86,7 @@ def check_select(body: Body) -> None:
         raise query_errors.select_specific_without_projection()
 
 
-def must_fetch(target: Target, select: str | None, projection: Projection | None) -> bool:
+def must_fetch(target: Target, select: str | None, projection: PathProjection | None) -> bool:
     """Whether the read needs attributes that the index lacks. A local index fetches them; a global one refuses."""
     index = target.index
     if index is None or index.projection.type == "ALL":
@@ -136,7 +136,7 @@ async def query(region: Region, body: Body) -> Answer:
 
 
 def _must_fetch(
-    target: Target, select: str | None, projection: Projection | None, filter_: Condition | None, body: Body
+    target: Target, select: str | None, projection: PathProjection | None, filter_: Condition | None, body: Body
 ) -> bool:
     """Check the attributes that a Query's projection and filter use; see `must_fetch`."""
     if projection is not None:
@@ -247,7 +247,7 @@ def page_answer(
     requested: Requested,
     target: Target,
     page: Page,
-    projection: Projection | None,
+    projection: PathProjection | None,
     body: Body,
     operation: str,
 ) -> Answer:

@@ -17,7 +17,7 @@ from atoll.database.region import Region
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
 from atoll.errors.capacity import THROTTLED
-from atoll.expressions.partiql.statements import Checking, Reading
+from atoll.expressions.partiql.statements import Checking, Selecting
 from atoll.storage.engine import Full, Snapshot
 
 Body = dict[str, Any]
@@ -83,7 +83,7 @@ async def _batch_response(
         return {"Error": partiql_errors.batch_error(located)}, None
     one, row_key = located
     response: Answer = {"TableName": one.bound.table_name}
-    if isinstance(one.bound.statement, Reading):
+    if isinstance(one.bound.statement, Selecting):
         consumed = Consumed(one.table, "Read", one.table.name)
         row = rows[row_key]
         if row is not None:

@@ -13,7 +13,7 @@ from atoll.api.partiql.select import next_token, position_of, select, shown
 from atoll.capacity.units import MODES
 from atoll.database.region import Region
 from atoll.errors import partiql as partiql_errors
-from atoll.expressions.partiql.statements import Checking, Reading
+from atoll.expressions.partiql.statements import Checking, Selecting
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -23,7 +23,7 @@ _NAME = "ExecuteStatement"
 
 async def execute_statement(region: Region, body: Body) -> Answer:
     bound = bind(body)
-    if isinstance(bound.statement, Reading):
+    if isinstance(bound.statement, Selecting):
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):
         raise partiql_errors.exists_outside_transaction()
@@ -39,18 +39,18 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     return answer
 
 
-async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
+async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     body = bound.body
     token = body.get("NextToken")
     position = None if token is None else position_of(token, bound.fingerprint())
-    name = resolve_table(region, reading.table)
-    source = {"IndexName": reading.index, "ConsistentRead": body.get("ConsistentRead")}
+    name = resolve_table(region, selecting.table)
+    source = {"IndexName": selecting.index, "ConsistentRead": body.get("ConsistentRead")}
 
     found = await region.read(
         lambda snapshot: select(
             snapshot,
             queries.target_of(region, snapshot, name, source),
-            reading,
+            selecting,
             bound.values,
             position,
             body.get("Limit"),

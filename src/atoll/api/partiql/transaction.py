@@ -20,7 +20,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
-from atoll.expressions.partiql.statements import Checking, Deleting, Reading, Updating
+from atoll.expressions.partiql.statements import Checking, Deleting, Selecting, Updating
 from atoll.model import values as model
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -50,7 +50,7 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
         statement = bound.statement
         if isinstance(statement, Updating | Deleting) and statement.returning is not None:
             raise partiql_errors.transaction_returning()
-        if isinstance(statement, Reading) and statement.index is not None:
+        if isinstance(statement, Selecting) and statement.index is not None:
             raise partiql_errors.transaction_index()
     except errors.ApiError as refusal:
         if refusal.code != "ValidationException" or isinstance(refusal, partiql_errors.Malformed):
@@ -112,7 +112,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
         raise multi_errors.transaction_cancelled(cancelled.refusals) from None
     responses = []
     for one, row in zip(found, rows, strict=True):
-        assert isinstance(one.bound.statement, Reading)
+        assert isinstance(one.bound.statement, Selecting)
         responses.append({} if row is None else {"Item": projected(one.bound.statement.columns, row)})
     answer: Answer = {"Responses": responses}
     if mode in MODES:
