@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.api import keys
-from atoll.api.binding import QUERY, SCAN, Requested, table_name
+from atoll.api.binding import QUERY, SCAN, Expressions, table_name
+from atoll.api.returns import capacity_mode
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
@@ -104,15 +105,15 @@ def must_fetch(target: Target, select: str | None, projection: PathProjection | 
 
 
 async def query(region: Region, body: Body) -> Answer:
-    requested = Requested(body, QUERY)
+    expressions = Expressions(body, QUERY)
     check_select(body)
     start = start_key(body)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
         raise query_errors.no_key_condition()
-    key_condition = requested.key_condition()
-    filter_ = requested.condition("FilterExpression")
-    projection = requested.projection()
-    requested.finish()
+    key_condition = expressions.key_condition()
+    filter_ = expressions.condition("FilterExpression")
+    projection = expressions.projection()
+    expressions.finish()
     assert key_condition is not None
     name = table_name(region, body)
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
@@ -132,7 +133,7 @@ async def query(region: Region, body: Body) -> Answer:
         return target, page
 
     target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body, "Query")
+    return page_answer(region, target, page, projection, body, "Query")
 
 
 def _must_fetch(
@@ -167,13 +168,13 @@ def _restart(target: Target, range_: Range, start: Item, condition: KeyCondition
 
 
 async def scan(region: Region, body: Body) -> Answer:
-    requested = Requested(body, SCAN)
+    expressions = Expressions(body, SCAN)
     check_select(body)
     start = start_key(body)
     segment, total = segments(body)
-    filter_ = requested.condition("FilterExpression")
-    projection = requested.projection()
-    requested.finish()
+    filter_ = expressions.condition("FilterExpression")
+    projection = expressions.projection()
+    expressions.finish()
     name = table_name(region, body)
     limit, select = body.get("Limit"), body.get("Select")
 
@@ -193,7 +194,7 @@ async def scan(region: Region, body: Body) -> Answer:
         return target, _page(snapshot, target, range_, limit, filter_, fetch)
 
     target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body, "Scan")
+    return page_answer(region, target, page, projection, body, "Scan")
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -244,7 +245,6 @@ def _page(
 
 def page_answer(
     region: Region,
-    requested: Requested,
     target: Target,
     page: Page,
     projection: PathProjection | None,
@@ -259,7 +259,7 @@ def page_answer(
             answer["Items"] = [projection.apply(row.item) for row in page.rows]
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.key_of(page.last.item)
-    answer |= charge_page(region, target, page, body, requested.capacity, operation)
+    answer |= charge_page(region, target, page, body, capacity_mode(body), operation)
     return answer
 
 

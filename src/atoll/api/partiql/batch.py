@@ -9,8 +9,9 @@ from atoll import errors
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
 from atoll.api.partiql.select import projected
+from atoll.api.returns import capacity_mode
 from atoll.capacity import reading, throttling
-from atoll.capacity.units import MODES, Consumed, answers, read_units
+from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -49,8 +50,8 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
         if consumed is not None:
             consumed.measure(region.meter, "BatchExecuteStatement", int("Item" in response))
     answer: Answer = {"Responses": [response for response, _ in done]}
-    mode = body.get("ReturnConsumedCapacity")
-    if mode in MODES:
+    mode = capacity_mode(body)
+    if mode is not None:
         answer["ConsumedCapacity"] = answers([consumed for _, consumed in done if consumed is not None], mode)
     return answer
 

@@ -10,7 +10,7 @@ from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
 from atoll.api.partiql.select import next_token, position_of, select, shown
-from atoll.capacity.units import MODES
+from atoll.api.returns import capacity_mode
 from atoll.database.region import Region
 from atoll.errors import partiql as partiql_errors
 from atoll.expressions.partiql.statements import Checking, Selecting
@@ -33,8 +33,8 @@ async def execute_statement(region: Region, body: Body) -> Answer:
         raise refused(bound, result)
     item = returned(bound, done, result)
     answer: Answer = {"Items": [] if item is None else [item]}
-    mode = body.get("ReturnConsumedCapacity")
-    if mode in MODES:
+    mode = capacity_mode(body)
+    if mode is not None:
         answer["ConsumedCapacity"] = consumed.answer(mode)
     return answer
 
@@ -59,6 +59,4 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     answer: Answer = {"Items": [shown(found.columns, row) for row in found.page.rows]}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
-    mode = body.get("ReturnConsumedCapacity")
-    told = mode if mode in MODES else None
-    return answer | queries.charge_page(region, found.target, found.page, source, told, _NAME)
+    return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME)
