@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 # Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
-# Longest time between two looks for background work that another process of this node has left.
+# The longest interval between checks for background work left by another process of this node.
 LOOK_AGAIN_MS = 1_000
 RETRY_MS = 5_000
 
@@ -262,7 +262,7 @@ class Node:
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
             except Exception:
-                _log.exception("background steps failed in %s; they are tried again", region.name)
+                _log.exception("background steps failed in %s; retrying", region.name)
                 wait_ms = RETRY_MS
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
