@@ -132,7 +132,7 @@ class Functions:
         return self.registry.destinations.get(arn.rpartition(":")[2])
 
     async def report(self, arn: str, report: dict[str, Any], name: str) -> bool:
-        """Send a report to a destination; return whether that succeeded. Reports of the same batch have the same `name`."""
+        """Send a report to a destination; return whether it arrived. Reports of the same batch have the same `name`."""
         target = self.destination(arn)
         body = orjson.dumps(report)
         if target is None:
