@@ -1,6 +1,6 @@
-"""Time as a parameter: the only module that reads a clock.
+"""Clocks. Only this module reads a clock; all other code gets the time as a parameter.
 
-`Clock` tells the time; `HybridClock` makes of it the versions that order all writes. A `Version` is a hybrid logical
+`Clock` returns the time; `HybridClock` turns it into versions, which order all writes. A `Version` is a hybrid logical
 clock time (48 bits of milliseconds since 1970, 16 bits of a counter) with the region that wrote it; versions are
 totally ordered, so "last writer wins" is `max`. A `Stamp` is the time of one transaction.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 COUNTER_BITS = 16
 
 monotonic_ns = time.monotonic_ns
-"""Nanoseconds since some moment, by a clock that never goes back: for how long something takes."""
+"""Nanoseconds on a clock that never goes back, to measure durations."""
 
 
 class Version(NamedTuple):
@@ -37,7 +37,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when a caller moves it."""
 
     def __init__(self, start_ms: int) -> None:
         self._now_ms = start_ms

@@ -1,4 +1,4 @@
-"""Wires one node: regions with their engines, the server, the loop of the background steps.
+"""One node: it connects the regions and their engines, the server, and the loop of background steps.
 
 Besides tests and the command line, only this module names a concrete engine or starts a loop. A node opens a region at
 the start if it has a store, `DIR/<region>/atoll.db`, or else at the first request for it. A request's region is the one

@@ -1,7 +1,7 @@
-"""Puts, updates, deletions and condition checks of a request: single, in a batch or in a transaction.
+"""Plan the puts, updates, deletions and condition checks of a request: single, in a batch or in a transaction.
 
-Making a `Plan` runs every check that needs no table, in the service's order. `make` completes the plan with the table,
-in the transaction that commits the write.
+Planning runs every check that needs no table, in the service's order. The plan's `make` then builds the write for the
+table, in the transaction that commits it.
 """
 
 from __future__ import annotations

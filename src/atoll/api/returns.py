@@ -1,4 +1,4 @@
-"""What a request wants in its answer about its cost and its item collection."""
+"""The options of a request for its answer: ReturnConsumedCapacity and ReturnItemCollectionMetrics."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Region:
     endpoint: str = "127.0.0.1:8000"
     """Host and port at which clients reach this region."""
     wake: Callable[[], None] = lambda: None
-    """Tells the background steps that there may be something to do."""
+    """Wake the background steps: there may be work."""
     catalog: Catalog = field(default_factory=Catalog)
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     buckets: Buckets | None = None

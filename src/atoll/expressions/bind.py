@@ -1,4 +1,4 @@
-"""Expressions with the ExpressionAttributeNames and ExpressionAttributeValues of one request.
+"""Bind the expressions of one request to its ExpressionAttributeNames and ExpressionAttributeValues.
 
     text --parse--> tree --names, values--> checked --names--> program --values--> Condition, Update, ...
 

@@ -1,4 +1,4 @@
-"""Projections as programs."""
+"""Compile projections: paths become a function that reduces an item to them."""
 
 from __future__ import annotations
 

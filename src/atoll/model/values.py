@@ -7,10 +7,10 @@
 members removed), compute its size by DynamoDB's published formula, and raise DynamoDB's error if it is invalid. All
 other functions expect canonical data.
 
-Most input is valid, so the first step measures it and assumes that. If it fails for any reason, there are three steps.
-`read_json` converts the JSON types of the whole value, because DynamoDB reports JSON of the wrong type anywhere in a
-request before it validates values. `_check_members` raises for the first fault in DynamoDB's order. Then the value is
-valid and is measured again.
+Nearly all input is valid, so both first measure it as if it were, in one pass. Only if this fails do they look for the
+fault. `read_json` converts the JSON types of the whole value, because DynamoDB reports JSON of the wrong type anywhere
+in a request before it validates values. `_check_members` raises for the first fault in DynamoDB's order. If there is
+none, because the conversion has made the value valid, they measure it again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from atoll.model import numbers
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
 
-# The exceptions of measuring invalid input.
+# The exceptions of a measurement of invalid input.
 _STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 
 # The guide: a list or map takes 3 bytes of overhead "regardless of its contents", and 1 for each of its members.
@@ -51,7 +51,7 @@ def check_item(item: Item) -> int:
 
 
 def check_value(value: AttributeValue) -> int:
-    """Do the same for one value."""
+    """Validate one value, make it canonical in place, and return its size in bytes."""
     try:
         return _measure_value(value, 1)
     except _STUMBLES:
@@ -60,8 +60,8 @@ def check_value(value: AttributeValue) -> int:
         return _measure_value(value, 1)
 
 
-# Measure valid input, in one pass since every write pays for it. A number's size is that of its canonical text, so the
-# text is replaced on the way. Invalid input raises one of _STUMBLES, which says nothing about the fault.
+# Measure valid input, in one pass, since every write pays for it. A number's size is that of its canonical text, so the
+# pass also stores that text. Invalid input raises one of _STUMBLES; the exception does not describe the fault.
 
 
 def _measure_members(members: Item, level: int) -> int:

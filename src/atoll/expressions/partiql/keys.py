@@ -1,4 +1,4 @@
-"""Key analysis of a PartiQL condition: the item that a write changes, the part of a table that a read needs.
+"""Find the keys in a PartiQL condition: the key of the item that a write changes, or the key ranges that a read needs.
 
 The analysis looks at the terms of the outermost AND: only those can narrow a read. The whole condition still filters
 each item, unless the key range already expresses all of its terms.

@@ -155,7 +155,7 @@ class Versions:
     def _may_be_seen(self, at: int, item: Item, value: Version) -> bool:
         writer = item.writers.get(value)
         if writer is None:
-            return self._report("unwritten value", item, value, "holds a value that nobody wrote to it", at)
+            return self._report("unwritten value", item, value, "holds a value that no operation wrote to it", at)
         if self.operations[writer].outcome == "failed":
             return self._report("aborted read", item, value, "holds a value of an operation that failed", at, writer)
         return True
