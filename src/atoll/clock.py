@@ -22,7 +22,7 @@ class Version(NamedTuple):
 
     @property
     def ms(self) -> int:
-        """Wall-clock milliseconds since 1970 at which the write was made."""
+        """The wall-clock time of the write, in milliseconds since 1970."""
         return self.time >> COUNTER_BITS
 
 
@@ -65,29 +65,29 @@ class SkewedClock:
 
 
 class Stamp(NamedTuple):
-    """When a transaction is made: one for all of its changes, given to it as a value."""
+    """The time of a transaction, which all of its changes share."""
 
     time: int
     region: str
     now_ms: int
     """The region's wall-clock time, in milliseconds since 1970."""
     reserves: int | None = None
-    """The transaction has to store that times up to this one may have been given."""
+    """If set, the transaction must store this time as the bound that no version exceeds."""
 
     def version(self, after: int = 0) -> Version:
-        """The version of an item that this transaction writes over one with the time `after`: always greater."""
+        """The version of an item that this transaction writes over one with the time `after`. It is always greater."""
         return Version(self.time if self.time > after else after + 1, self.region)
 
 
 _RESERVED = 1_000 << COUNTER_BITS
-"""A second."""
+"""One second."""
 
 
 class HybridClock:
-    """Gives times that never repeat and never go back, near to the wall clock's even when that jumps.
+    """Assigns times that never repeat and never go back, close to the wall clock even when it jumps.
 
-    Not even over a restart: the store keeps a time that no given one exceeds. It is set ahead by a second, so that one
-    write in a second stores it.
+    This also holds across restarts: the store keeps a bound that no assigned time exceeds. Each new bound is a second
+    ahead, so at most one write a second stores it.
     """
 
     def __init__(self, clock: Clock, region: str, last: int = 0) -> None:
@@ -105,9 +105,9 @@ class HybridClock:
         return Stamp(time, self._region, now_ms, None if time <= self._reserved else time + _RESERVED)
 
     def reserved(self, time: int) -> None:
-        """It is durable that times up to this one may have been given."""
+        """The bound `time` is durable: times up to it can be assigned without storing another."""
         self._reserved = max(self._reserved, time)
 
     def resume(self, time: int) -> None:
-        """Give only greater times than this one, which an earlier process has reserved."""
+        """Assign only times greater than `time`, the bound that an earlier process stored."""
         self.last = max(self.last, time)

@@ -19,7 +19,7 @@ def table_name(region: Region, body: dict[str, Any]) -> str:
 
 
 def resolve_table(region: Region, given: str) -> str:
-    """The table's name; a request may give its ARN instead, which has to be one of this region and account."""
+    """The table's name; a request may give its ARN instead, which must be of this region and account."""
     if ":" not in given:
         return given
     name, where, account = parse_table_name(given)

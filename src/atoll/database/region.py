@@ -27,7 +27,7 @@ class Settings:
     ttl_delay_ms: int = 0
     """How long expired items stay before they are deleted."""
     ttl_rate: int | None = None
-    """How many expired items are deleted a second at most; None is as fast as it goes."""
+    """The maximum number of expired items to delete per second; None is unlimited."""
     strict_stream_readers: bool = False
     """Whether a third reader of a shard is throttled, as the service does."""
     throttling: bool = True
