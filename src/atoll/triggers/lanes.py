@@ -63,7 +63,7 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LanePlan:
     """The lanes that may run, and the rows to replace or delete."""
 
     places: tuple[Place, ...] = ()
@@ -73,7 +73,7 @@ class Plan:
     """Lanes of shards that are trimmed."""
 
 
-def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
+def plan(snapshot: Snapshot, region: Region, now_ms: int) -> LanePlan:
     places: list[Place] = []
     exchanges: list[tuple[Mapping, Shard]] = []
     forgotten: list[Forgotten] = []
@@ -104,7 +104,7 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
                 if _together(lanes):
                     exchanges.append((one, shard))
             places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
-    return Plan(tuple(places), tuple(exchanges), tuple(forgotten))
+    return LanePlan(tuple(places), tuple(exchanges), tuple(forgotten))
 
 
 def _lanes(one: Mapping, shard: Shard, stored: dict[int, Lane]) -> list[Lane]:

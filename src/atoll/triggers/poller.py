@@ -25,7 +25,7 @@ from atoll.storage.engine import Full, Snapshot, Transaction
 from atoll.triggers import batches, declared, events, lanes, mapping
 from atoll.triggers.batches import Advance, BatchOutcome, Discard, Gathered, Invoke, Lane, Record, Wait
 from atoll.triggers.functions import Functions
-from atoll.triggers.lanes import Found, Key, Place, Plan
+from atoll.triggers.lanes import Found, Key, LanePlan, Place
 from atoll.triggers.registry import Function
 
 LOOK_MS = 50
@@ -81,7 +81,7 @@ class Look:
     """The result of one read of the store: the new plan and the new records of each lane."""
 
     seen: tuple[int, int]
-    plan: Plan | None
+    plan: LanePlan | None
     """None if nothing changed since the last plan."""
     found: dict[Key, Found]
 
@@ -235,7 +235,7 @@ class Triggers:
             return Follower.begin(place)
         return replace(old, place=place)
 
-    async def _adopt(self, plan: Plan, busy: dict[Key, Follower]) -> bool:
+    async def _adopt(self, plan: LanePlan, busy: dict[Key, Follower]) -> bool:
         """Follow the lanes of a new plan, but leave busy lanes alone. Return whether the plan is already outdated."""
         self._followers = {place.key: self._follower(place) for place in plan.places} | busy
         for follower in busy.values():

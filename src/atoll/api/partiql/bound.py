@@ -42,8 +42,8 @@ class Bound:
 
     def fingerprint(self) -> str:
         """A fingerprint of the statement and its parameters."""
-        told = [self.body["Statement"], self.body.get("Parameters") or []]
-        return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+        identity = [self.body["Statement"], self.body.get("Parameters") or []]
+        return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
     def table(self, region: Region, snapshot: Snapshot, now_ms: int) -> Table:
         return region.catalog.usable(snapshot, resolve_table(region, self.table_name), now_ms)
