@@ -23,14 +23,13 @@ from atoll.api.call import Desk
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
-from atoll.clock import Clock, ManualClock, SkewedClock, Stamp, SystemClock
-from atoll.database import backfill, deletion, tokens, ttl
-from atoll.database.log import maintenance
+from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
+from atoll.database import background
 from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as request_errors
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Engine, Transaction
+from atoll.storage.engine import Engine
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
@@ -80,24 +79,6 @@ class Config:
     @property
     def engine(self) -> str:
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
-
-
-Step = Callable[[Transaction, Region, Stamp], int | None]
-"""Does a bounded amount of background work; returns the time of its next run in ms since 1970, None if never."""
-
-
-# A step may leave work to later steps in this order.
-STEPS: tuple[Step, ...] = (
-    deletion.finish_deletions,
-    backfill.change_indexes,
-    tokens.forget,
-    ttl.build,
-    ttl.delete_expired,
-    maintenance.rotate,
-    maintenance.split,
-    maintenance.trim,
-    deletion.sweep,
-)
 
 
 class Node:
@@ -199,7 +180,7 @@ class Node:
     async def settle(self) -> int | None:
         """Run the steps that are due; return the time of the next one. Overdue work that could not run does not
         count."""
-        wakes = [await run_due(region) for region in list(self.regions.values()) if await region.engine.lease()]
+        wakes = [await background.run(region) for region in list(self.regions.values()) if await region.engine.lease()]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
@@ -258,7 +239,7 @@ class Node:
             wait_ms = LOOK_AGAIN_MS
             try:
                 if await region.engine.lease():
-                    wake_ms = await run_due(region)
+                    wake_ms = await background.run(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
             except Exception:
@@ -266,28 +247,3 @@ class Node:
                 wait_ms = RETRY_MS
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
-
-
-async def run_due(region: Region) -> int | None:
-    """Run every step until none is due; return the time of the next one. If a step fails, the others still run, and the
-    error is raised at the end."""
-    wakes, failures = [], []
-    for step in STEPS:
-        try:
-            wakes.append(await _run(step, region))
-        except Exception as failure:
-            failures.append(failure)
-    if failures:
-        raise ExceptionGroup("background steps", failures)
-    return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
-
-
-async def _run(step: Step, region: Region) -> int | None:
-    while True:
-        now_ms, wake_ms = await region.write(partial(_at, step, region))
-        if wake_ms is None or wake_ms > now_ms:
-            return wake_ms
-
-
-def _at(step: Step, region: Region, tx: Transaction, stamp: Stamp) -> tuple[int, int | None]:
-    return stamp.now_ms, step(tx, region, stamp)

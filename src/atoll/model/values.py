@@ -3,9 +3,9 @@
     {"S": "text"}  {"N": "1.5"}  {"B": "<base64>"}  {"BOOL": true}  {"NULL": true}
     {"SS": [...]}  {"NS": [...]}  {"BS": [...]}  {"L": [value, ...]}  {"M": {name: value, ...}}
 
-`check_item` and `check_value` take client input. They make it canonical in place (numbers as in numbers.py, ignored
-members removed), compute its size by DynamoDB's published formula, and raise DynamoDB's error if it is invalid. All
-other functions expect canonical data.
+`check_item` and `check_value` take client input. They make it canonical in place (numbers as in numbers.py, sets
+sorted, ignored members removed), compute its size by DynamoDB's published formula, and raise DynamoDB's error if it is
+invalid. All other functions expect canonical data.
 
 Nearly all input is valid, so both first measure it as if it were, in one pass. Only if this fails do they look for the
 fault. `read_json` converts the JSON types of the whole value, because DynamoDB reports JSON of the wrong type anywhere
@@ -61,7 +61,7 @@ def check_value(value: AttributeValue) -> int:
 
 
 # Measure valid input, in one pass, since every write pays for it. A number's size is that of its canonical text, so the
-# pass also stores that text. Invalid input raises one of _STUMBLES; the exception does not describe the fault.
+# pass also stores that text, and sorts sets. Invalid input raises one of _STUMBLES, which does not describe the fault.
 
 
 def _measure_members(members: Item, level: int) -> int:
@@ -108,10 +108,20 @@ def _measure_null(content: bool, value: AttributeValue, level: int) -> int:
     return 1
 
 
-def _measure_set(member_size: Callable[[str], int]) -> _Measure:
+def sort_set(kind: str, members: list[str]) -> list[str]:
+    """Sets are stored and shown sorted: strings and binaries by their bytes, numbers by value."""
+    return sorted(members, key=_SET_ORDERS[kind])
+
+
+_SET_ORDERS: dict[str, Callable[[str], Any]] = {"SS": str, "NS": Decimal, "BS": a2b_base64}
+"""The order of strings by code point is their order by UTF-8 bytes."""
+
+
+def _measure_set(kind: str, member_size: Callable[[str], int]) -> _Measure:
     def measure(members: list[str], value: AttributeValue, level: int) -> int:
         if type(members) is not list or not 0 < len(members) == len(set(members)):
             raise TypeError(members)
+        value[kind] = sort_set(kind, members)
         return sum(map(member_size, members))
 
     return measure
@@ -123,7 +133,7 @@ def _measure_numbers(members: list[str], value: AttributeValue, level: int) -> i
     sizes = dict(map(_number, members))
     if not 0 < len(members) == len(sizes):
         raise TypeError(members)
-    value["NS"] = list(sizes)
+    value["NS"] = sort_set("NS", list(sizes))
     return sum(sizes.values())
 
 
@@ -174,9 +184,9 @@ _MEASURES: dict[str, _Measure] = {
     "B": _measure_binary,
     "BOOL": _measure_bool,
     "NULL": _measure_null,
-    "SS": _measure_set(_text_size),
+    "SS": _measure_set("SS", _text_size),
     "NS": _measure_numbers,
-    "BS": _measure_set(_decoded_size),
+    "BS": _measure_set("BS", _decoded_size),
     "L": _measure_list,
     "M": _measure_map,
 }
