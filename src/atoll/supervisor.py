@@ -57,7 +57,7 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
             result = code
             end(signal.SIGTERM, None)
         else:
-            _log.error("worker %d ended with %d; another takes its place", pid, code)
+            _log.error("worker %d exited with %d; starting another", pid, code)
             time.sleep(RESTART_S)
             if not ending:
                 start()
