@@ -653,7 +653,7 @@ def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage
         await engine.transact(lambda tx: tx.put(b"k4", b""))
 
     run(tmp_path, fill)
-    change(tmp_path, damage)
+    change(tmp_path / "atoll.db", damage)
     run(tmp_path, look)
 
 
@@ -668,11 +668,5 @@ def test_counter_that_does_not_match_its_checksum_is_never_returned(tmp_path, ta
             await engine.read(read)
 
     run(tmp_path, fill)
-    change(tmp_path, f"UPDATE {table} SET n = 8")
+    change(tmp_path / "atoll.db", f"UPDATE {table} SET n = 8")
     run(tmp_path, look)
-
-
-def change(directory, statement):
-    with sqlite3.connect(directory / "atoll.db") as connection:
-        assert connection.execute(statement).rowcount == 1
-    connection.close()
