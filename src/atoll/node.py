@@ -11,13 +11,14 @@ import asyncio
 import ipaddress
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 
+from atoll import limits
 from atoll.api import services
 from atoll.api.call import Desk
 from atoll.capacity.buckets import LocalBuckets
@@ -100,6 +101,13 @@ STEPS: tuple[Step, ...] = (
 )
 
 
+ROUTINE: frozenset[Step] = frozenset({maintenance.rotate, maintenance.trim})
+"""Steps that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
+`ROUTINE_MS`: what they would have done before is trimmed at its end."""
+
+ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
+
+
 class Node:
     """One process of the server. Call `start`, then `stop`, on the same event loop."""
 
@@ -180,12 +188,16 @@ class Node:
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
-        stream's shards six times, not once."""
+        stream's shards six times, not once. See `ROUTINE` for moves by more than a week."""
         assert isinstance(self.clock, ManualClock)
         async with self._moving:
             now_ms = until(self.clock.now_ms())
+            far_ms = now_ms - ROUTINE_MS
             while not self._stopping:
-                wake_ms = await self.settle()
+                is_far = self.clock.now_ms() < far_ms
+                wake_ms = await self.settle(ROUTINE if is_far else frozenset())
+                if is_far:
+                    wake_ms = far_ms if wake_ms is None else min(wake_ms, far_ms)
                 if wake_ms is None or wake_ms > now_ms:
                     break
                 self.clock.set(wake_ms)
@@ -196,10 +208,12 @@ class Node:
                 region.rewind()
             await self.settle()
 
-    async def settle(self) -> int | None:
-        """Run the steps that are due; return the time of the next one. Overdue work that could not run does not
-        count."""
-        wakes = [await run_due(region) for region in list(self.regions.values()) if await region.engine.lease()]
+    async def settle(self, uncounted: Set[Step] = frozenset()) -> int | None:
+        """Run the steps that are due; return the time of the next one that is not `uncounted`. Overdue work that could
+        not run does not count either."""
+        wakes = [
+            await run_due(region, uncounted) for region in list(self.regions.values()) if await region.engine.lease()
+        ]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
@@ -268,13 +282,15 @@ class Node:
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
 
 
-async def run_due(region: Region) -> int | None:
-    """Run every step until none is due; return the time of the next one. If a step fails, the others still run, and the
-    error is raised at the end."""
+async def run_due(region: Region, uncounted: Set[Step] = frozenset()) -> int | None:
+    """Run every step until none is due; return the time of the next one that is not `uncounted`. If a step fails, the
+    others still run, and the error is raised at the end."""
     wakes, failures = [], []
     for step in STEPS:
         try:
-            wakes.append(await _run(step, region))
+            wake_ms = await _run(step, region)
+            if step not in uncounted:
+                wakes.append(wake_ms)
         except Exception as failure:
             failures.append(failure)
     if failures:
