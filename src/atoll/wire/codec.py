@@ -6,6 +6,7 @@ the same content type, its CRC-32 and a request id. Errors are `{"__type": <pref
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +21,7 @@ from isal.isal_zlib import crc32
 
 from atoll import errors
 from atoll.api.call import Caller
-from atoll.api.services import Operation
+from atoll.api.services import DYNAMODB, STREAMS, Operation
 from atoll.errors import ApiError, requests, values
 
 JSON = b"Content-Type: application/json\r\n"
@@ -85,6 +86,18 @@ def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
     given = headers.get(b"content-type", b"")
     line = _TYPE_LINES.get(given)
     return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
+
+
+def unserved(target: bytes) -> str | None:
+    """The operation's name in the `X-Amz-Target` of a request that nothing serves, with its service if Atoll does not
+    know that; None if the header does not have the form of a target."""
+    if _TARGET(target) is None:
+        return None
+    service, _, name = target.decode().rpartition(".")
+    return name if any(service == one.target for one in (DYNAMODB, STREAMS)) else target.decode()
+
+
+_TARGET = re.compile(rb"[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){1,3}").fullmatch
 
 
 def error_body(error: ApiError) -> bytes:

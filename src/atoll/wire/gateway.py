@@ -30,6 +30,7 @@ from atoll.wire.codec import (
     not_found,
     parse_body,
     preflight,
+    unserved,
 )
 
 Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
@@ -86,7 +87,7 @@ class Gateway:
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
-                raise errors.unknown_operation()
+                raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
             body = orjson.dumps(await self._call(operation, region, caller, parse_body(request.body), now_ms))
         except ApiError as error:
