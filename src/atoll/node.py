@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import re
 from collections.abc import Callable, Set
 from contextlib import suppress
@@ -17,33 +16,35 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
+from typing import Any
 
 from atoll import limits
 from atoll.api import services
-from atoll.api.call import Desk
+from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.clock import Clock, ManualClock, SkewedClock, Stamp, SystemClock
 from atoll.database import backfill, deletion, tokens, ttl
+from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.log import maintenance
 from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as request_errors
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Engine, Transaction
+from atoll.storage.engine import Corrupt, Engine, Transaction
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
+from atoll.store_files import StoreFile
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
 from atoll.wire.admin import Admin
+from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
 from atoll.wire.server import Server
-
-_log = logging.getLogger(__name__)
 
 # Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
@@ -67,6 +68,8 @@ class Config:
     durability: str = "full"
     tls: SSLContext | None = None
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
+    slow_ms: int | None = None
+    """Log requests that take at least this long; None logs none."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -119,6 +122,7 @@ class Node:
         self.signature_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
         self.regions: dict[str, Region] = {}
         self.triggers: dict[str, Triggers] = {}
+        self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._background: list[asyncio.Task[None]] = []
@@ -131,13 +135,15 @@ class Node:
         if config.auth == "sigv4":
             assert config.data is not None
             credentials = Credentials(config.data / CREDENTIALS_FILE)
-        call = Desk(
-            {
-                services.REGION: self.region,
-                services.TRIGGERS: self._triggers_of,
-                services.SERVER: lambda _: self,
-            }
-        ).call
+        encoder = Encoder()
+        subjects: dict[str, Callable[[str], Any]] = {
+            services.REGION: self.region,
+            services.TRIGGERS: self._triggers_of,
+            services.SERVER: lambda _: self,
+        }
+        call: Call = Desk(subjects, next_id=encoder.next_id).call
+        if config.slow_ms is not None:
+            call = logging_slow(call, config.slow_ms, encoder.next_id)
         admin = Admin(call, signed=credentials is not None, guarded=not config.loopback)
         gateway = Gateway(
             call,
@@ -151,6 +157,8 @@ class Node:
                 services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             },
             route_clock=SystemClock(),
+            examine=self.examine,
+            encoder=encoder,
         )
         self.server = Server(gateway.answer)
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
@@ -218,6 +226,13 @@ class Node:
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
 
+    async def examine(self) -> dict[str, StoreHealth]:
+        """The health of each region's store."""
+        open_ = list(self.regions.values())
+        found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
+        unopened = {name: health.status() for name, health in self.health.items()}
+        return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
+
     def region(self, name: str = "") -> Region:
         found = self.regions.get(name)
         if found is not None:
@@ -230,7 +245,7 @@ class Node:
             endpoint = "{}:{}".format(*self.address)
             region = Region(
                 name, self._open_engine(name), self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
-                buckets=self._open_buckets(name),
+                buckets=self._open_buckets(name), health=self.health[name],
             )  # fmt: skip
             self.regions[name] = region
             self._background.append(asyncio.create_task(self._run_steps(region, woken)))
@@ -252,10 +267,22 @@ class Node:
         return found
 
     def _open_engine(self, region: str) -> Engine:
+        """Its health exists before the store is open, so that work on the store can show its progress."""
         config = self.config
+        health = self.health.setdefault(region, Health(region))
         if config.data is None:
             return MemoryEngine()
-        return SQLiteEngine.open(config.data / region, durability=config.durability, workers=config.workers)
+        directory = config.data / region
+        try:
+            engine = SQLiteEngine.open(directory, durability=config.durability, workers=config.workers)
+        except Corrupt as error:
+            health.failed(error)
+            raise
+        except Exception:
+            del self.health[region]
+            raise
+        health.look = StoreFile(directory / STORE_FILE).look
+        return engine
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
@@ -275,9 +302,13 @@ class Node:
                     wake_ms = await run_due(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
-            except Exception:
-                _log.exception("background steps failed in %s; they are tried again", region.name)
+                region.health.resolve(BACKGROUND)
+            except Exception as error:
+                region.health.failing(BACKGROUND, error)
                 wait_ms = RETRY_MS
+            region.health.look_at_files()
+            if region.health.suspicious:
+                await region.health.examine(region.engine)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -20,8 +20,7 @@ import orjson
 from isal.isal_zlib import crc32
 
 from atoll import errors
-from atoll.api.call import Caller
-from atoll.api.services import DYNAMODB, STREAMS, Operation
+from atoll.api.services import DYNAMODB, STREAMS
 from atoll.errors import ApiError, requests, values
 
 JSON = b"Content-Type: application/json\r\n"
@@ -65,10 +64,6 @@ class Response:
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Call = Callable[[Operation, str, Caller, dict[str, Any], int], Awaitable[Any]]
-"""Runs an operation. Arguments: operation, region, caller, body, and the time in milliseconds since 1970."""
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -121,6 +116,12 @@ class Encoder:
         self._heads: dict[int, bytes] = {}
         """The first bytes of an answer by status, with the date of this second."""
 
+    def next_id(self) -> str:
+        """The request id of the answer that is encoded next, for the log."""
+        number = next(self._count)
+        self._count = count(number)
+        return f"{self._id.decode()}{number:012d}"
+
     def other(self, request: Request, response: Response, now_ms: int) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
         if response.body:
@@ -163,11 +164,6 @@ def preflight(request: Request) -> Response:
     allowed = {name: value.decode("latin-1") for name, value in asked.items() if value is not None}
     exposed = {"Access-Control-Expose-Headers": "x-amzn-RequestId,x-amz-crc32", "Access-Control-Max-Age": "172800"}
     return Response(200, headers=allowed | exposed)
-
-
-def healthy(region: str) -> Response:
-    # DynamoDB sends the trailing space, too.
-    return Response(200, f"healthy: dynamodb.{region}.amazonaws.com ".encode(), "text/plain")
 
 
 def not_found() -> Response:

@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
-from atoll.api.call import Caller
+from atoll.api.call import Call, Caller
 from atoll.api.services import Http, Operation
 from atoll.errors import ApiError
 from atoll.errors import triggers as trigger_errors
-from atoll.wire.codec import Call, Request, Response, parse_body
+from atoll.wire.codec import Request, Response, parse_body
 
 _is_number = re.compile(r"-?[0-9]{1,10}").fullmatch
 

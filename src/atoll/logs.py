@@ -1,0 +1,104 @@
+"""The log: one stream of one record shape, as text for people or as JSON for programs.
+
+A record is a sentence with fields. Callers pass fields as `extra={"region": ...}`; a line that belongs to a request has
+the field `request_id`, which the answer carries as `x-amzn-RequestId`. The fields of JSON are
+
+    time, level, message, source, pid     always; `source` is the module
+    region, operation, table, ...         what the caller passed
+    traceback                             of an error that nobody expected
+
+and a line of text is the time, the LEVEL, the message and the caller's fields as key=value; a traceback follows on
+lines of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Hashable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+FORMATS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error")
+
+_STANDARD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
+
+
+def configure(how: str, level: str, stream: TextIO | None = None) -> None:
+    """Send all records of this process, Python's warnings included, to the stream; by default to standard error."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Json() if how == "json" else _Text())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD and value is not None}
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        shown: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "source": record.name,
+            "pid": record.process,
+            **_fields(record),
+        }
+        if record.exc_info:
+            shown["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(shown, default=str)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        words = [_time(record), record.levelname, _one_line(record.getMessage())]
+        words += [f"{name}={_value(str(value))}" for name, value in _fields(record).items()]
+        if record.exc_info:
+            words[-1] += "\n" + self.formatException(record.exc_info)
+        return " ".join(words)
+
+
+def _value(text: str) -> str:
+    return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
+
+
+def _one_line(text: str) -> str:
+    """Clients choose parts of messages: no line break of theirs begins a line of the log."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+class Repeats:
+    """Logs what may come with every request: the first of a kind at once, after that at most one line in `every_s`
+    seconds, with the number of those not logged."""
+
+    def __init__(self, log: logging.Logger, now_ns: Callable[[], int], every_s: int = 60) -> None:
+        self._log = log
+        self._now_ns = now_ns
+        self._every_ns = every_s * 1_000_000_000
+        self._kinds: dict[Hashable, tuple[int, int]] = {}
+        """By kind: when the next line is due, and the number of events not logged since the last."""
+
+    def log(
+        self, kind: Hashable, level: int, message: str, extra: Mapping[str, Any], error: BaseException | None = None
+    ) -> None:
+        now_ns = self._now_ns()
+        due_ns, missed = self._kinds.get(kind, (now_ns, 0))
+        if now_ns < due_ns:
+            self._kinds[kind] = due_ns, missed + 1
+            return
+        if len(self._kinds) >= _KINDS:
+            self._kinds.clear()
+        self._kinds[kind] = now_ns + self._every_ns, 0
+        more = {"not_logged": missed} if missed else {}
+        self._log.log(level, "%s", message, extra={**extra, **more}, exc_info=error)
+
+
+_KINDS = 1_000
