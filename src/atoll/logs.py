@@ -7,8 +7,8 @@ the field `request_id`, which the answer carries as `x-amzn-RequestId`. The fiel
     region, operation, table, ...         what the caller passed
     traceback                             of an error that nobody expected
 
-and a line of text is the time, the LEVEL, the message and the caller's fields as key=value; a traceback follows on
-lines of its own.
+and a line of text is the time, the LEVEL, the message, then pid and the caller's fields as key=value; a traceback
+follows on lines of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import logging
 import sys
 from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, TextIO
 
 FORMATS = ("text", "json")
@@ -32,6 +33,22 @@ def configure(how: str, level: str, stream: TextIO | None = None) -> None:
     handler.setFormatter(_Json() if how == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, Exception):
+        logging.getLogger("atoll").critical("this process failed unexpectedly and ends", exc_info=error)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+def refuse(reason: str) -> None:
+    """Say why the program ends before it has served: a plain line, unless the log is JSON."""
+    if any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers):
+        logging.getLogger("atoll").critical("%s", reason)
+    else:
+        print(f"atoll: {reason}", file=sys.stderr)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -60,7 +77,8 @@ class _Json(logging.Formatter):
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         words = [_time(record), record.levelname, _one_line(record.getMessage())]
-        words += [f"{name}={_value(str(value))}" for name, value in _fields(record).items()]
+        fields = {"pid": record.process, **_fields(record)}
+        words += [f"{name}={_value(str(value))}" for name, value in fields.items()]
         if record.exc_info:
             words[-1] += "\n" + self.formatException(record.exc_info)
         return " ".join(words)

@@ -79,35 +79,41 @@ class Health:
     # What parts of the server say
 
     def report(
-        self, problem: Problem, detail: object = "", *, request_id: str | None = None, error: Exception | None = None
+        self,
+        problem: Problem,
+        detail: object = "",
+        *,
+        request_id: str | None = None,
+        error: Exception | None = None,
+        count: int = 1,
     ) -> None:
-        """`error` is logged with its traceback; `detail` is for the log only."""
-        known = self._counts.get(problem)
-        self._counts[problem] = (known or 0) + 1
-        if known is None:
+        """`error` is logged with its traceback; `detail` is for the log only. `count` is the number of failures."""
+        is_new = problem not in self._counts
+        self._counts[problem] = self._counts.get(problem, 0) + count
+        if is_new:
             message = f"{problem.text} ({detail})" if detail else problem.text
             extra = {"region": self.region, "request_id": request_id}
             _log.error("%s", message, extra=extra, exc_info=error)
 
     def resolve(self, problem: Problem) -> None:
-        count = self._counts.pop(problem, 0)
-        if count:
-            failures = None if problem in _LOOKED_FOR else count
-            _log.warning("%s", problem.over, extra={"region": self.region, "failures": failures})
+        if problem in self._counts:
+            failures = self._counts.pop(problem)
+            _log.warning("%s", problem.over, extra={"region": self.region, "failures": failures or None})
 
-    def failed(self, error: Exception, *, request_id: str | None = None) -> bool:
+    def failed(self, error: Exception, *, request_id: str | None = None, count: int = 1) -> bool:
         """Report an error of the engine. Returns whether it was one: others are for the caller to log."""
         if isinstance(error, ExceptionGroup):
-            known = [self.failed(one, request_id=request_id) for one in error.exceptions]
+            known = [self.failed(one, request_id=request_id, count=count) for one in error.exceptions]
             return all(known)
         problem = DAMAGED if isinstance(error, Corrupt) else FULL if isinstance(error, Full) else None
         if problem is not None:
-            self.report(problem, error, request_id=request_id)
+            self.report(problem, error, request_id=request_id, count=count)
         return problem is not None
 
     def failing(self, problem: Problem, error: Exception) -> None:
-        """Report that `problem` work has failed. If the engine is to blame, that is the problem."""
-        if not self.failed(error):
+        """Report that `problem` work has failed. If the engine is to blame, that is the problem; its count is that of
+        failed requests."""
+        if not self.failed(error, count=0):
             self.report(problem, error=error)
 
     def migrating(self, progress: float) -> None:
@@ -136,7 +142,7 @@ class Health:
             if problem not in found:
                 self.resolve(problem)
             elif problem not in self._counts:
-                self.report(problem, found[problem])
+                self.report(problem, found[problem], count=0)
 
     async def examine(self, engine: Engine) -> StoreHealth:
         """Examine the store. Examinations at the same time are one."""

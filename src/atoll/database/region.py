@@ -64,6 +64,8 @@ class Region:
     """None disables throttling."""
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
+    throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
+    """Table, index and kind of operation, where the log tells that they are throttled."""
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:
