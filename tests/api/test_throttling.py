@@ -664,7 +664,7 @@ class TestLog:
     def test_the_first_throttling_of_an_index_is_logged(self, service: Any, caplog: pytest.LogCaptureFixture) -> None:
         by_color = global_index("by-color", "color", ProvisionedThroughput=units(1, 1))
         provisioned(service, write=1000, types={"color": "S"}, GlobalSecondaryIndexes=[by_color])
-        colored = {"color": {"S": "red"}}
+        colored: dict[str, Any] = {"color": {"S": "red"}}
         for number in range(300):
             service.put_item(TableName="Things", Item=item(str(number), **colored))
         for number in range(300, 303):
