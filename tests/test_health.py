@@ -19,7 +19,7 @@ from atoll import node as node_module
 from atoll import store_files, testing
 from atoll.clock import ManualClock
 from atoll.database import health as health_module
-from atoll.database.health import BACKGROUND, DAMAGED, FULL, Health
+from atoll.database.health import BACKGROUND, DAMAGED, FULL, GONE, LITTLE_ROOM, Health
 from atoll.node import Config, Node
 from atoll.storage.engine import Corrupt, Full
 from atoll.storage.memory import MemoryEngine
@@ -159,15 +159,22 @@ class TestAnswers:
         assert health(server)[:2] == (200, "ok")
 
     def test_a_removed_store_is_gone_until_it_is_back(
-        self, stored: LocalServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+        self,
+        stored: LocalServer,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
+        monkeypatch.setattr(store_files, "LITTLE_ROOM_BYTES", 1 << 80)
+        health(stored)
         (tmp_path / "data").rename(tmp_path / "moved")
         status, overall, regions = health(stored)
         assert (status, overall, regions["us-east-1"]["store"]) == (503, "failing", "gone")
         assert not regions["us-east-1"]["writable"]
         (tmp_path / "moved").rename(tmp_path / "data")
-        assert health(stored) == (200, "ok", {"us-east-1": HEALTHY})
-        assert [failures for _, failures in lines(caplog)] == [None, None]
+        assert health(stored)[:2] == (200, "degraded")
+        told = [(message.partition(" (")[0], failures) for message, failures in lines(caplog)]
+        assert told == [(LITTLE_ROOM.text, None), (GONE.text, None), (GONE.over, None)]
 
     def test_a_replaced_store_is_gone(self, stored: LocalServer, tmp_path: Path) -> None:
         file = tmp_path / "data" / "us-east-1" / "atoll.db"

@@ -105,6 +105,27 @@ class TestForms:
 
 
 class TestRepeats:
+    def test_a_source_that_says_the_same_again_is_left_out_for_a_minute(self) -> None:
+        stream = logged("json")
+        handler = logging.getLogger().handlers[0]
+        said = [(0, "a", "x"), (1, "a", "x"), (2, "a", "x"), (2, "b", "x"), (59, "a", "x"), (60, "a", "x"),
+                (61, "a", "y"), (62, "a", "x")]  # fmt: skip
+        for second, source, message in said:
+            record = logging.makeLogRecord({"name": source, "levelno": 30, "levelname": "WARNING", "msg": message})
+            record.created = 1_800_000_000.0 + second
+            handler.handle(record)
+        records = [json.loads(line) for line in stream.getvalue().splitlines()]
+        assert [(one["time"][17:19], one["source"], one["message"], one.get("not_logged")) for one in records] == [
+            ("00", "a", "x", None), ("02", "b", "x", None), ("00", "a", "x", 3), ("01", "a", "y", None),
+            ("02", "a", "x", None),
+        ]  # fmt: skip
+
+    def test_records_with_other_fields_are_not_the_same(self) -> None:
+        stream = logged("json")
+        for number in (1, 2):
+            logging.getLogger("atoll").warning("a slow request", extra={"request_id": number})
+        assert len(stream.getvalue().splitlines()) == 2
+
     def test_one_line_a_minute_tells_how_many_it_stands_for(self, caplog: pytest.LogCaptureFixture) -> None:
         seconds = [0]
         repeats = logs.Repeats(logging.getLogger("atoll"), lambda: seconds[0] * 10**9)

@@ -24,12 +24,16 @@ from typing import Any, TextIO
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
+EVERY_S = 60
+"""Seconds for which a line stands for others like it."""
+
 _STANDARD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
 
 
 def configure(how: str, level: str, stream: TextIO | None = None) -> None:
     """Send all records of this process, Python's warnings included, to the stream; by default to standard error."""
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(_Same())
     handler.setFormatter(_Json() if how == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
@@ -93,11 +97,31 @@ def _one_line(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+class _Same(logging.Filter):
+    """Leaves out a record that is the same as the last of its source, for a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, tuple[object, float, int]] = {}
+        """By source: the last record, when it was logged, and how often it was left out since then."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.levelno, record.getMessage(), str(_fields(record))
+        last, logged, missed = self._last.get(record.name, (None, 0.0, 0))
+        if said == last and record.created < logged + EVERY_S:
+            self._last[record.name] = last, logged, missed + 1
+            return False
+        self._last[record.name] = said, record.created, 0
+        if said == last and missed:
+            record.not_logged = missed
+        return True
+
+
 class Repeats:
     """Logs what may come with every request: the first of a kind at once, after that at most one line in `every_s`
     seconds, with the number of those not logged."""
 
-    def __init__(self, log: logging.Logger, now_ns: Callable[[], int], every_s: int = 60) -> None:
+    def __init__(self, log: logging.Logger, now_ns: Callable[[], int], every_s: int = EVERY_S) -> None:
         self._log = log
         self._now_ns = now_ns
         self._every_ns = every_s * 1_000_000_000

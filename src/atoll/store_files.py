@@ -18,9 +18,12 @@ class StoreFile:
         self._opened = _identity(path)
 
     def look(self) -> dict[Problem, str]:
+        try:
+            room = os.statvfs(self._path)
+        except OSError as error:
+            return {GONE: str(error)}
         if _identity(self._path) != self._opened:
-            return {GONE: str(self._path)}
-        room = os.statvfs(self._path)
+            return {GONE: f"{self._path} is another file"}
         free = room.f_bavail * room.f_frsize
         return {LITTLE_ROOM: f"{free} bytes are free at {self._path}"} if free < LITTLE_ROOM_BYTES else {}
 

@@ -32,6 +32,7 @@ class Problem:
     over: str
     store: str = "ok"
     writable: bool = True
+    level: int = logging.ERROR
 
 
 FULL = Problem("the disk is full, or fails: the store refuses writes", "the store accepts writes again", writable=False)
@@ -42,7 +43,7 @@ GONE = Problem(
 )  # fmt: skip
 SILENT = Problem("the store does not answer", "the store answers again", store="failing", writable=False)
 FAILING = Problem("the store fails", "the store works again", store="failing", writable=False)
-LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again")
+LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 
@@ -93,7 +94,7 @@ class Health:
         if is_new:
             message = f"{problem.text} ({detail})" if detail else problem.text
             extra = {"region": self.region, "request_id": request_id}
-            _log.error("%s", message, extra=extra, exc_info=error)
+            _log.log(problem.level, "%s", message, extra=extra, exc_info=error)
 
     def resolve(self, problem: Problem) -> None:
         if problem in self._counts:
@@ -140,7 +141,8 @@ class Health:
         found = self.look()
         for problem in _LOOKED_FOR:
             if problem not in found:
-                self.resolve(problem)
+                if GONE not in found:  # a file that is gone does not tell how much room there is
+                    self.resolve(problem)
             elif problem not in self._counts:
                 self.report(problem, found[problem], count=0)
 
