@@ -278,7 +278,6 @@ class TestBackground:
 
 
 def test_a_store_that_cannot_be_opened_is_damaged_and_the_others_serve(tmp_path: Path) -> None:
-    (tmp_path / "eu-west-1").mkdir(parents=True)
     with LocalServer(Config(port=0, data=tmp_path)) as server:
         (tmp_path / "eu-west-2").mkdir()
         (tmp_path / "eu-west-2" / "atoll.db").write_bytes(b"no database" * 1_000)
@@ -288,3 +287,6 @@ def test_a_store_that_cannot_be_opened_is_damaged_and_the_others_serve(tmp_path:
         assert (status, overall, regions["eu-west-2"]["store"]) == (503, "failing", "damaged")
         assert regions["us-east-1"] == HEALTHY
         server.client().list_tables()
+        (tmp_path / "eu-west-2" / "atoll.db").unlink()
+        server.client(region_name="eu-west-2").list_tables()
+        assert health(server) == (200, "ok", {"eu-west-2": HEALTHY, "us-east-1": HEALTHY})

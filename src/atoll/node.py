@@ -243,9 +243,10 @@ class Node:
                 raise request_errors.invalid_region(name)
             woken = asyncio.Event()
             endpoint = "{}:{}".format(*self.address)
+            engine, health = self._open(name)
             region = Region(
-                name, self._open_engine(name), self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
-                buckets=self._open_buckets(name), health=self.health[name],
+                name, engine, self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
+                buckets=self._open_buckets(name), health=health,
             )  # fmt: skip
             self.regions[name] = region
             self._background.append(asyncio.create_task(self._run_steps(region, woken)))
@@ -266,23 +267,28 @@ class Node:
             found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
         return found
 
-    def _open_engine(self, region: str) -> Engine:
-        """Its health exists before the store is open, so that work on the store can show its progress."""
-        config = self.config
+    def _open(self, region: str) -> tuple[Engine, Health]:
+        """The health exists before the store is open, so that work on the store can show its progress."""
         health = self.health.setdefault(region, Health(region))
-        if config.data is None:
-            return MemoryEngine()
-        directory = config.data / region
         try:
-            engine = SQLiteEngine.open(directory, durability=config.durability, workers=config.workers)
+            engine = self._open_engine(region)
         except Corrupt as error:
             health.failed(error)
             raise
         except Exception:
             del self.health[region]
             raise
-        health.look = StoreFile(directory / STORE_FILE).look
-        return engine
+        if not health.writable:  # an earlier attempt found it damaged
+            health = self.health[region] = Health(region)
+        if self.config.data is not None:
+            health.look = StoreFile(self.config.data / region / STORE_FILE).look
+        return engine, health
+
+    def _open_engine(self, region: str) -> Engine:
+        config = self.config
+        if config.data is None:
+            return MemoryEngine()
+        return SQLiteEngine.open(config.data / region, durability=config.durability, workers=config.workers)
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
