@@ -15,11 +15,12 @@ import pytest
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
-from atoll import node as node_module
 from atoll import store_files, testing
 from atoll.clock import ManualClock
+from atoll.database import background
 from atoll.database import health as health_module
 from atoll.database.health import BACKGROUND, DAMAGED, FULL, GONE, LITTLE_ROOM, Health
+from atoll.database.region import Region
 from atoll.node import Config, Node
 from atoll.storage.engine import Corrupt, Full
 from atoll.storage.memory import MemoryEngine
@@ -55,10 +56,14 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
     return [(record.message, record.__dict__.get("failures")) for record in records]
 
 
+async def nothing(region: Region) -> None:
+    """In place of background work."""
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
-    """Without background steps, which would meet the faults too."""
-    monkeypatch.setattr(node_module, "STEPS", ())
+    """Without background work, which would meet the faults too."""
+    monkeypatch.setattr(background, "run", nothing)
     with testing.serve() as running:
         yield running
 
@@ -71,7 +76,7 @@ def stored(tmp_path: Path) -> Iterator[LocalServer]:
 
 def restore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(node_module, "STEPS", ())
+    monkeypatch.setattr(background, "run", nothing)
 
 
 def break_writes(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -221,8 +226,8 @@ class TestBackground:
     ) -> None:
         runs, fails = [], True
 
-        def step(*asked: Any) -> None:
-            runs.append(asked)
+        async def run(region: Region) -> None:
+            runs.append(region)
             if fails:
                 raise ZeroDivisionError
 
@@ -245,7 +250,7 @@ class TestBackground:
             assert (await node.examine())["us-east-1"].problems == ()
             await node.stop()
 
-        monkeypatch.setattr(node_module, "STEPS", (step,))
+        monkeypatch.setattr(background, "run", run)
         node = Node(Config(data=None, port=0), ManualClock(1_800_000_000_000))
         asyncio.run(tell())
         first, second = caplog.records

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from atoll import node as node_module
 from atoll.clock import ManualClock, Stamp
+from atoll.database import background, due
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.node import Config, Node
@@ -27,18 +27,28 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
 ) -> None:
     done = []
 
-    def bad(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
+    def bad(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
         raise RuntimeError("a bad row")
 
-    def good(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-        done.append(stamp.now_ms)
+    def good(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
+        done.append(subject)
         return None
 
-    monkeypatch.setattr(node_module, "STEPS", (bad, good))
-    region = Region("us-east-1", MemoryEngine(), ManualClock(START_MS))
-    with pytest.raises(ExceptionGroup, match="background steps"):
-        asyncio.run(node_module.run_due(region))
-    assert done == [START_MS]
+    def schedule(tx: Transaction) -> None:
+        for ms, (kind, subject) in enumerate([(b"B", b"1"), (b"G", b"2"), (b"B", b"3"), (b"G", b"4")]):
+            due.schedule(tx, START_MS - 4 + ms, kind, subject)
+
+    async def scenario() -> None:
+        region = Region("us-east-1", MemoryEngine(), ManualClock(START_MS))
+        await region.transact(schedule)
+        with pytest.raises(ExceptionGroup, match="background work") as caught:
+            await background.run(region, {b"B": bad, b"G": good})
+        assert len(caught.value.exceptions) == 2
+        assert done == [b"2", b"4"]
+        assert await background.run(region, {b"B": good}) is None  # failed jobs stay due
+        assert done == [b"2", b"4", b"1", b"3"]
+
+    asyncio.run(scenario())
 
 
 def call(node: Node, region: str, operation: str, **body: Any) -> Any:

@@ -7,6 +7,8 @@ totally ordered, so "last writer wins" is `max`. A `Stamp` is the time of one tr
 
 from __future__ import annotations
 
+import itertools
+import secrets
 import time
 from typing import NamedTuple, Protocol
 
@@ -71,6 +73,8 @@ class Stamp(NamedTuple):
     region: str
     now_ms: int
     """The region's wall-clock time, in milliseconds since 1970."""
+    commit: int
+    """Identifies the transaction."""
     reserves: int | None = None
     """The transaction has to store that times up to this one may have been given."""
 
@@ -94,6 +98,7 @@ class HybridClock:
         self._clock = clock
         self._region = region
         self._reserved = 0
+        self._commits = itertools.count(secrets.randbits(62))
         self.last = last
 
     def stamp(self) -> Stamp:
@@ -102,7 +107,9 @@ class HybridClock:
         if time <= self.last:
             time = self.last + 1
         self.last = time
-        return Stamp(time, self._region, now_ms, None if time <= self._reserved else time + _RESERVED)
+        return Stamp(
+            time, self._region, now_ms, next(self._commits), None if time <= self._reserved else time + _RESERVED
+        )
 
     def reserved(self, time: int) -> None:
         """It is durable that times up to this one may have been given."""

@@ -59,6 +59,8 @@ PARTITION_WRITE_UNITS = 1_000
 PARTITION_BYTES = 10 * 1024**3
 # Atoll's own: each partition is a shard with its own rows, so high throughput must not fill the store with shards.
 PARTITIONS = 1_000
+# Atoll's own: after so many changes of a partition, look whether the table has outgrown its partitions.
+SPLIT_CHECK_CHANGES = 1_024
 
 # Streams
 STREAM_RETENTION_MS = 24 * 3600 * 1000

@@ -24,15 +24,15 @@ from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
-from atoll.clock import Clock, ManualClock, SkewedClock, Stamp, SystemClock
-from atoll.database import backfill, deletion, tokens, ttl
+from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
+from atoll.database import background
+from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
-from atoll.database.log import maintenance
 from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as request_errors
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Corrupt, Engine, Transaction
+from atoll.storage.engine import Corrupt, Engine
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
@@ -86,26 +86,8 @@ class Config:
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
 
 
-Step = Callable[[Transaction, Region, Stamp], int | None]
-"""Does a bounded amount of background work; returns the time of its next run in ms since 1970, None if never."""
-
-
-# A step may leave work to later steps in this order.
-STEPS: tuple[Step, ...] = (
-    deletion.finish_deletions,
-    backfill.change_indexes,
-    tokens.forget,
-    ttl.build,
-    ttl.delete_expired,
-    maintenance.rotate,
-    maintenance.split,
-    maintenance.trim,
-    deletion.sweep,
-)
-
-
-ROUTINE: frozenset[Step] = frozenset({maintenance.rotate, maintenance.trim})
-"""Steps that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
+ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM})
+"""Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
 `ROUTINE_MS`: what they would have done before is trimmed at its end."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
@@ -216,12 +198,11 @@ class Node:
                 region.rewind()
             await self.settle()
 
-    async def settle(self, uncounted: Set[Step] = frozenset()) -> int | None:
-        """Run the steps that are due; return the time of the next one that is not `uncounted`. Overdue work that could
-        not run does not count either."""
-        wakes = [
-            await run_due(region, uncounted) for region in list(self.regions.values()) if await region.engine.lease()
-        ]
+    async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
+        """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
+        could not run does not count either."""
+        open_ = list(self.regions.values())
+        wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
@@ -305,7 +286,7 @@ class Node:
             wait_ms = LOOK_AGAIN_MS
             try:
                 if await region.engine.lease():
-                    wake_ms = await run_due(region)
+                    wake_ms = await background.run(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
                 region.health.resolve(BACKGROUND)
@@ -317,30 +298,3 @@ class Node:
                 await region.health.examine(region.engine)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
-
-
-async def run_due(region: Region, uncounted: Set[Step] = frozenset()) -> int | None:
-    """Run every step until none is due; return the time of the next one that is not `uncounted`. If a step fails, the
-    others still run, and the error is raised at the end."""
-    wakes, failures = [], []
-    for step in STEPS:
-        try:
-            wake_ms = await _run(step, region)
-            if step not in uncounted:
-                wakes.append(wake_ms)
-        except Exception as failure:
-            failures.append(failure)
-    if failures:
-        raise ExceptionGroup("background steps", failures)
-    return min((wake_ms for wake_ms in wakes if wake_ms is not None), default=None)
-
-
-async def _run(step: Step, region: Region) -> int | None:
-    while True:
-        now_ms, wake_ms = await region.write(partial(_at, step, region))
-        if wake_ms is None or wake_ms > now_ms:
-            return wake_ms
-
-
-def _at(step: Step, region: Region, tx: Transaction, stamp: Stamp) -> tuple[int, int | None]:
-    return stamp.now_ms, step(tx, region, stamp)

@@ -12,8 +12,8 @@ import pytest
 from atoll import errors
 from atoll.capacity.buckets import LocalBuckets
 from atoll.clock import ManualClock
+from atoll.database import background
 from atoll.database.region import Region, Settings
-from atoll.node import run_due
 from tests import desk
 from tests.engines import fresh_engine
 
@@ -45,7 +45,7 @@ class Service:
 
     def settle(self) -> None:
         """Run the background steps that are due."""
-        asyncio.run(run_due(self.region))
+        asyncio.run(background.run(self.region))
 
     def table(self, name: str = "Things", *, sort: str | None = None, **more: Any) -> str:
         """Create a table with the partition key `pk` (S) and, if asked for, the sort key `sk` of that type."""

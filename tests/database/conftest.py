@@ -10,8 +10,8 @@ import pytest
 
 from atoll.api import items, multi, streams, tables, ttl
 from atoll.clock import ManualClock
+from atoll.database import background
 from atoll.database.region import Region, Settings
-from atoll.node import STEPS
 from atoll.storage.engine import Engine, Transaction
 from tests.engines import finish, fresh_engine
 
@@ -36,16 +36,20 @@ class ManualRegion:
         return finish(self.region.read(function))
 
     def settle(self) -> None:
-        """Run all steps until nothing is due."""
-        for step in STEPS:
-            while self.step(step) == self.clock.now_ms():
-                pass
+        """Run all jobs until none is due."""
+        finish(background.run(self.region))
 
-    def step(self, step: Callable[..., int | None], **more: Any) -> int | None:
-        now_ms = self.clock.now_ms()
-        wake: int | None = finish(self.region.write(lambda tx, stamp: step(tx, self.region, stamp, **more)))
-        assert wake is None or wake >= now_ms
-        return wake
+    def next_ms(self) -> int | None:
+        """When the next job is due, after those that are."""
+        next_ms: int | None = finish(background.run(self.region))
+        return next_ms
+
+    def job(self, job: background.Job, subject: str = "Things") -> int | None:
+        """Run a job once, due or not."""
+        again_ms: int | None = finish(
+            self.region.write(lambda tx, stamp: job(tx, self.region, stamp, subject.encode()))
+        )
+        return again_ms
 
     def by_hand(self, function: Callable[..., Any], name: str) -> Any:
         return self.transact(lambda tx: function(tx, self.region, name, self.clock.now_ms()))

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from atoll.api import items, queries, tables
-from atoll.database import expiry, ttl
+from atoll.database import background, due, ttl
 from atoll.database import format as fmt
 from atoll.database.region import Settings
 from atoll.errors import ApiError
 from tests.database.conftest import ManualRegion
+from tests.engines import finish
 
 NOW = 1_800_000_000
 HOUR_MS = 3600 * 1000
@@ -135,34 +136,39 @@ def test_the_delay_and_the_rate_can_be_chosen() -> None:
     for i in range(5):
         world.put("a", i, **expires(0))
     world.clock.advance(10_000)
-    now_ms = world.clock.now_ms()
-    assert world.step(ttl.delete_expired) == now_ms + 1_000
-    world.clock.advance(1_000)
-    now_ms = world.clock.now_ms()
     left = []
-    for expected in (now_ms + 1_000, now_ms + 1_000, None):
-        assert world.step(ttl.delete_expired) == expected
+    for _ in range(4):
+        world.settle()
         left.append(sum(world.get("a", i) is not None for i in range(5)))
-    assert left == [3, 1, 0]
+        world.clock.advance(1_000)
+    assert left == [5, 3, 1, 0]
     deleted = world.read(lambda snapshot: snapshot.tally(fmt.expired_counter(world.table().space)))
     assert deleted == 5
 
 
 def test_without_time_to_live_there_is_nothing_to_do(world: Any) -> None:
     world.create()
-    assert world.step(ttl.delete_expired) is None and world.step(ttl.build) is None
+    assert world.job(ttl.delete_expired) is None and world.job(ttl.build) is None
 
 
-def test_one_table_does_not_keep_another_waiting(world: Any) -> None:
+def test_one_table_does_not_keep_another_waiting(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ttl, "DELETED_ITEMS", 5)
+    deleted = []
+    delete = background.JOBS[fmt.EXPIRE]
+
+    def watched(tx: Any, region: Any, stamp: Any, name: bytes) -> int | None:
+        deleted.append(name)
+        return delete(tx, region, stamp, name)
+
     for name in ("Ants", "Birds"):
         world.create(name)
         world.set_ttl(name)
         for i in range(20):
             world.put("a", i, table=name, **expires(0))
-    for _ in range(2):
-        world.clock.advance(1_000)
-        world.step(ttl.delete_expired, limit=5)
-    assert [sum(world.get("a", i, table=name) is None for i in range(20)) for name in ("Ants", "Birds")] == [5, 5]
+    world.clock.advance(1_000)
+    finish(background.run(world.region, {**background.JOBS, fmt.EXPIRE: watched}))
+    assert set(deleted[:2]) == {b"Ants", b"Birds"}
+    assert [sum(world.get("a", i, table=name) is None for i in range(20)) for name in ("Ants", "Birds")] == [20, 20]
 
 
 def test_items_that_were_there_before_are_found(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,16 +178,16 @@ def test_items_that_were_there_before_are_found(world: Any, monkeypatch: pytest.
         world.put("a", i, **expires(5))
     world.set_ttl()
     assert world.ttl_status() == "ENABLING"
-    world.step(ttl.build)
+    world.job(ttl.build)
     state = world.region.engine.snapshot()
     world.region.engine.restore(state)  # as after a crash: nothing but the store
     world.put("a", 0, **expires(100))  # done already
     world.put("a", 9, **expires(100))  # not yet
     world.delete("a", 8)
     world.clock.advance(10_000)
-    world.step(ttl.delete_expired)
+    world.job(ttl.delete_expired)
     assert world.get("a", 1) is not None
-    assert world.step(ttl.build) == world.clock.now_ms()
+    assert world.job(ttl.build) == world.clock.now_ms()
     world.settle()
     assert world.ttl_status() == "ENABLED"
     assert [i for i in range(10) if world.get("a", i)] == [0, 9]
@@ -270,7 +276,12 @@ def test_an_entry_that_does_not_fit_its_item_deletes_nothing(world: Any) -> None
     world.put("a", **expires(500))
     table = world.table()
     row_key = table.item_key({"pk": {"S": "a"}, "sk": {"N": "0"}})
-    world.transact(lambda tx: tx.put(expiry.range_start(table.ttl, NOW + 1) + row_key, b""))
+
+    def add(tx: Any) -> None:
+        tx.put(fmt.expiry_key(table.ttl.space, NOW + 1, row_key), b"")
+        due.schedule(tx, (NOW + 2) * 1000, fmt.EXPIRE, b"Things")
+
+    world.transact(add)
     world.pass_time(5_000)
     assert world.get("a") is not None
     entries = world.read(lambda snapshot: list(snapshot.scan(*fmt.space_range(table.ttl.space))))

@@ -29,9 +29,9 @@ Store = tuple[dict[bytes, bytes], dict[bytes, int]]
 
 
 def store(world: ManualRegion) -> Store:
-    """All rows and counters."""
-    rows, counters = cast(MemoryEngine, world.region.engine).snapshot()
-    return dict(rows), dict(counters)
+    """All rows, and all numbers and tallies."""
+    rows, numbers, tallies = cast(MemoryEngine, world.region.engine).snapshot()
+    return dict(rows), {**numbers, **tallies}
 
 
 def number(data: bytes) -> int:
@@ -50,6 +50,8 @@ class Reader:
     def __init__(self, *stores: Store) -> None:
         self.spaces: dict[int, str] = {0: "catalog"}
         self.keys: dict[int, tuple[schema.KeyAttribute, ...]] = {}
+        self.commits: dict[int, int] = {}
+        """The ids of transactions are random; here they are counted."""
         for rows, _ in stores:
             for key, value in rows.items():
                 if key.startswith(fmt.TABLES[0]):
@@ -71,9 +73,10 @@ class Reader:
         if kind == "catalog":
             return [f"catalog {self.catalog(key[4:])}", *([f"    {self.text(value)}"] if value else [])]
         if kind == "log":
-            return [f"log space={space} shard={number(key[4:8])} sequence={number(key[8:])}", *self.change(value)]
+            place = f"bucket={key[4:12].hex()} shard={number(key[12:16])} sequence={number(key[16:])}"
+            return [f"log space={space} {place}", *self.change(value)]
         if kind == "expiry":
-            item = f"items space={number(key[12:16])} hash={key[16:24].hex()} {contents(key, self.keys[space], 24)}"
+            item = f"hash={key[12:20].hex()} {contents(key, self.keys[space], 20)}"
             return [f"expiry space={space} second={number(key[4:12])} {item}"]
         line = f"{kind} space={space} hash={key[4:12].hex()} {contents(key, self.keys[space], 12)}"
         if kind == "items":
@@ -94,14 +97,19 @@ class Reader:
             case "H":
                 return f"H log-space={number(rest[:4])} shard={number(rest[4:])}"
             case "D":
-                return f"D millisecond={number(rest[:8])} {self.catalog(rest[8:])}"
+                return f"D millisecond={number(rest[:8])} {self.work(rest[8:9], rest[9:])}"
             case "B" | "G":
                 return f"{kind} space={number(rest)}"
             case "X":
                 return f"X token={rest.decode()}"
-            case "Y":
-                return f"Y millisecond={number(rest[:8])} token={rest[8:].decode()}"
         raise AssertionError(f"the format has no row {kind}")
+
+    def work(self, kind: bytes, subject: bytes) -> str:
+        words = {fmt.ROTATE: "rotate", fmt.SPLIT: "split", fmt.DELETE: "delete", fmt.INDEX: "index",
+                 fmt.BUILD_EXPIRY: "build-expiry", fmt.EXPIRE: "expire", fmt.TRIM: "trim",
+                 fmt.END_STREAM: "end-stream", fmt.SWEEP: "sweep", fmt.FORGET: "forget"}  # fmt: skip
+        row = fmt.due_row(kind, subject)
+        return f"{kind.decode()} {words[kind]}: {self.catalog(row[len(fmt.CATALOG) :])}"
 
     def text(self, value: bytes) -> str:
         try:
@@ -114,8 +122,9 @@ class Reader:
         cause = ("user", "expiry", "replication", "restore")[row.cause]
         sizes = f"keys-size={row.keys_size} old-size={row.old_size} new-size={row.new_size}"
         images = [("keys", row.keys), ("old", row.old), ("new", row.new)]
+        commit = self.commits.setdefault(row.commit, len(self.commits) + 1)
         return [
-            f"    time={row.time} written={row.written_ms} cause={cause} region={row.region} {sizes}",
+            f"    time={row.time} commit={commit} written={row.written_ms} cause={cause} region={row.region} {sizes}",
             *(f"    {name} {json.decode()}" for name, json in images if json is not None),
         ]
 
@@ -123,7 +132,7 @@ class Reader:
         if key in (fmt.GENERATION, fmt.SPACES, fmt.GREATEST_TIME):
             return key.decode()
         kind, space = key[:1].decode(), number(key[1:5])
-        word = {"n": "rows", "b": "bytes", "e": "expired", "s": "sequence", "c": "collection"}[kind]
+        word = {"n": "rows", "b": "bytes", "e": "expired", "s": "sequence", "d": "due", "c": "collection"}[kind]
         rest = ""
         if kind == "s":
             rest = f" shard={number(key[5:])}"

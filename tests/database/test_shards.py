@@ -16,6 +16,7 @@ from atoll.database import format as fmt
 from atoll.database.log import maintenance, shards
 from atoll.database.schema import HASHES, Shard
 from atoll.errors import ApiError
+from tests.engines import finish
 
 HOUR_MS = 3600 * 1000
 
@@ -66,7 +67,7 @@ def test_a_stream_rotates_every_four_hours(world: Any) -> None:
     world.put("a", 1)
     world.pass_time(4 * HOUR_MS - 1)
     assert len(world.shards(arn)) == 1
-    assert world.step(maintenance.rotate) == world.clock.now_ms() + 1
+    assert world.next_ms() == world.clock.now_ms() + 1
     world.pass_time(1)
     world.put("a", 2)
     parent, child = world.shards(arn)
@@ -83,7 +84,7 @@ def test_a_stream_rotates_every_four_hours(world: Any) -> None:
 def test_a_table_without_a_stream_does_not_rotate(world: Any) -> None:
     world.create(view=None)
     before = world.table().shards
-    assert world.step(maintenance.rotate) is None
+    assert world.job(maintenance.rotate) is None
     world.pass_time(10 * HOUR_MS)
     assert world.table().shards == before
 
@@ -210,9 +211,10 @@ def test_trimming_does_a_little_at_a_time(world: Any, monkeypatch: pytest.Monkey
         world.put("a", i)
     world.clock.advance(24 * HOUR_MS)
     log = fmt.space_range(world.table().log_space)
+    subject = fmt.subject_of(fmt.shard_key(world.table().log_space, 0))
     left = []
     for _ in range(3):
-        assert world.step(maintenance.trim) is not None
+        assert finish(world.region.write(lambda tx, stamp: maintenance.trim(tx, world.region, stamp, subject)))
         left.append(world.read(lambda snapshot: len(list(snapshot.scan(*log)))))
     assert left == [15, 5, 0]
 
@@ -241,9 +243,10 @@ def test_nothing_is_left_of_a_table_a_day_after_its_deletion(world: Any) -> None
     world.enable_stream()
     world.call(tables.delete_table, TableName="Things")
     world.pass_time(24 * HOUR_MS)
-    rows, counters = world.region.engine.snapshot()
+    rows, numbers, tallies = world.region.engine.snapshot()
     assert list(rows) == []
-    assert {key for key, value in counters.items() if value} <= {fmt.GENERATION, fmt.SPACES, fmt.GREATEST_TIME}
+    assert set(numbers) <= {fmt.GENERATION, fmt.SPACES, fmt.GREATEST_TIME}
+    assert not tallies
 
 
 def test_a_thousand_tables_with_nothing_due_cost_no_writes(world: Any) -> None:
@@ -256,6 +259,5 @@ def test_a_thousand_tables_with_nothing_due_cost_no_writes(world: Any) -> None:
 
     world.transact(copy)
     before = world.region.engine.snapshot()
-    for step in (maintenance.rotate, maintenance.split, maintenance.trim):
-        world.step(step)
+    world.settle()
     assert world.region.engine.snapshot() == before

@@ -155,7 +155,7 @@ class History:
 
     def pass_time(self) -> None:
         self.world.clock.advance(self.rng.choice((1, 500, 3_000, 600_000, HOUR_MS, 5 * HOUR_MS, 6 * HOUR_MS)))
-        while self.world.step(ttl.delete_expired, limit=3) == self.world.clock.now_ms():
+        while (again_ms := self.world.job(ttl.delete_expired)) is not None and again_ms <= self.world.clock.now_ms():
             pass
         self.note(*list(self.items), by_service=True)
         self.world.settle()

@@ -8,23 +8,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from atoll.database.format import CATALOG
+from atoll.database.format import CATALOG, hash_of
 from atoll.errors import ApiError, ConditionFailed
 from atoll.errors.multi import Cancelled
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Snapshot, T, Transaction
 from atoll.storage.memory import MemoryEngine
 
-LOG_KEY_BYTES = 16  # keys of items and of index entries are longer
+FIRST_BUCKET = bytes(8)
+"""Of the log of a table with one partition. No item has this hash."""
 
 
 class Changes(NamedTuple):
     rows: dict[bytes, bytes | None]
-    counters: dict[bytes, int]
+    numbers: dict[bytes, int]
+    tallies: dict[bytes, int]
 
     @property
     def items(self) -> list[bytes]:
-        return [key for key in self.rows if len(key) > LOG_KEY_BYTES and not key.startswith(CATALOG)]
+        return [key for key in self.rows if not key.startswith(CATALOG) and hash_of(key) != FIRST_BUCKET]
 
     def apply(self, tx: Transaction) -> None:
         for key, value in self.rows.items():
@@ -32,8 +34,10 @@ class Changes(NamedTuple):
                 tx.delete(key)
             else:
                 tx.put(key, value)
-        for key, number in self.counters.items():
+        for key, number in self.numbers.items():
             tx.add_number(key, number - tx.number(key))
+        for key, amount in self.tallies.items():
+            tx.add_tally(key, amount)
 
 
 class Faulty(MemoryEngine):
@@ -64,7 +68,7 @@ async def run(engine: MemoryEngine, fn: Callable[[Transaction], T]) -> tuple[T, 
 
     def look(snapshot: Snapshot) -> tuple[T, Changes]:
         buffer = Buffer(snapshot)
-        return fn(buffer), Changes(buffer.rows, buffer.counters)
+        return fn(buffer), Changes(buffer.rows, buffer.numbers, buffer.tallies)
 
     return await MemoryEngine.read(engine, look)
 
@@ -125,7 +129,7 @@ class TornCommits(Faulty):
         late = {key: changes.rows.pop(key) for key in keys[len(keys) // 2 :]}
         await super().commit(changes)
         await asyncio.sleep(0.002)
-        await super().commit(Changes(late, {}))
+        await super().commit(Changes(late, {}, {}))
 
 
 class ForgottenCommits(Faulty):
@@ -152,7 +156,7 @@ class Later(Faulty):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def later(self, changed: dict[bytes, bytes | None]) -> None:
-        task = asyncio.create_task(self._commit_later(Changes(changed, {})))
+        task = asyncio.create_task(self._commit_later(Changes(changed, {}, {})))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -196,7 +200,7 @@ class UndoneTransactions(Faulty):
         before = await rows(self, changes.items)
         await super().commit(changes)
         await asyncio.sleep(0.005)
-        await super().commit(Changes(dict(zip(changes.items, before, strict=True)), {}))
+        await super().commit(Changes(dict(zip(changes.items, before, strict=True)), {}, {}))
         raise ConditionFailed()
 
 

@@ -51,7 +51,7 @@ def test_transaction_that_always_loses_ends():
         nonlocal tries
         tries += 1
         tx.number(b"n")
-        asyncio.run(engine.transact(lambda other: other.add_tally(b"n", 1)))
+        asyncio.run(engine.transact(lambda other: other.add_number(b"n", 1)))
         tx.put(b"k", b"")
 
     async def scenario():

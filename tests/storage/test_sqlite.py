@@ -53,7 +53,7 @@ def test_a_counter_that_is_zero_again_leaves_nothing_behind(tmp_path):
 
     run(tmp_path, scenario)
     with sqlite3.connect(tmp_path / "atoll.db") as connection:
-        assert connection.execute("SELECT count(*) FROM counters").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (0,)
     connection.close()
 
 
@@ -75,7 +75,7 @@ def change(path, sql):
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("PRAGMA user_version = 99", "has format version 99; this Atoll reads version 1"),
+        ("PRAGMA user_version = 99", "has format version 99; this Atoll reads version 2"),
         ("PRAGMA application_id = 5", "was not written by Atoll"),
         ("PRAGMA application_id = 0; PRAGMA user_version = 0", "was not written by Atoll"),
     ],

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import botocore.auth
 import pytest
@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from atoll import testing
 from atoll.clock import ManualClock
+from atoll.database import background, due
 from atoll.node import Config, Node
 from atoll.security.credentials import FILE_NAME, Credential, Credentials
 from atoll.testing.local import LocalServer
@@ -259,19 +260,26 @@ class TestAuthority:
         assert Config(host=host).loopback is loopback
 
 
+def due_from_now_on(server: LocalServer, monkeypatch: pytest.MonkeyPatch, job: background.Job) -> None:
+    """Run the job, and no other work, from now on."""
+    monkeypatch.setitem(cast(dict[bytes, background.Job], background.JOBS), b"?", job)
+    region = server._node.region()
+    server._do(region.transact(lambda tx: due.schedule(tx, region.clock.now_ms(), b"?", b"")))
+
+
 class TestStepByStep:
     def test_the_clock_stops_wherever_a_step_is_due(self, server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
         start_ms = round(server.clock.time() * 1000)
         seen: list[int] = []
 
-        def every_four_hours(tx: Any, region: Any, stamp: Any) -> int:
+        def every_four_hours(tx: Any, region: Any, stamp: Any, subject: bytes) -> int:
             now_ms: int = stamp.now_ms
             hours, rest = divmod(now_ms - start_ms, 4 * 3600 * 1000)
             if rest == 0 and (not seen or seen[-1] != 4 * hours):
                 seen.append(4 * hours)
             return start_ms + (hours + 1) * 4 * 3600 * 1000
 
-        monkeypatch.setattr("atoll.node.STEPS", (every_four_hours,))
+        due_from_now_on(server, monkeypatch, every_four_hours)
         server.clock.advance("25h")
         assert seen == [0, 4, 8, 12, 16, 20, 24]
         assert server.clock.time() * 1000 == pytest.approx(start_ms + 25 * 3600 * 1000)
@@ -282,7 +290,7 @@ class TestStepByStep:
         start_ms = round(server.clock.time() * 1000)
         stops: list[float] = [0]
 
-        def every_20_minutes(tx: Any, region: Any, stamp: Any) -> int:
+        def every_20_minutes(tx: Any, region: Any, stamp: Any, subject: bytes) -> int:
             return stamp.now_ms + 20 * 60_000
 
         async def overdue(triggers: Triggers) -> int:
@@ -291,7 +299,7 @@ class TestStepByStep:
                 stops.append(minutes)
             return start_ms - 5_000
 
-        monkeypatch.setattr("atoll.node.STEPS", (every_20_minutes,))
+        due_from_now_on(server, monkeypatch, every_20_minutes)
         monkeypatch.setattr(Triggers, "settle", overdue)
         server.clock.advance("70m")
         assert stops == [0, 20, 40, 60, 70]

@@ -13,9 +13,9 @@ import pytest
 
 from atoll.api import functions as api
 from atoll.clock import ManualClock
+from atoll.database import background
 from atoll.database.log import maintenance
 from atoll.database.region import Region, Settings
-from atoll.node import run_due
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.functions import Functions
@@ -118,7 +118,7 @@ class World:
         """Let time pass, stopping whenever something is due."""
         until_ms = self.clock.now_ms() + ms
         while True:
-            due = [await run_due(self.region), await self.triggers.settle()]
+            due = [await background.run(self.region), await self.triggers.settle()]
             due_ms = min((d for d in due if d is not None), default=until_ms)
             if self.clock.now_ms() >= until_ms:
                 return

@@ -21,23 +21,22 @@ from atoll.storage.engine import Transaction
 ITEMS = 200
 
 
-def change_indexes(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: continue the backfill of new indexes, and remove indexes that are being deleted."""
+def change_indexes(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
+    """Job: continue the backfill of a table's new index, or remove its index that is being deleted."""
     now_ms = stamp.now_ms
-    wakes = []
-    for table in region.catalog.tables(tx):
-        index = table.changing_index(now_ms)
-        if index is None or table.status == "DELETING":
-            continue
-        if index.due_ms > now_ms:
-            wakes.append(index.due_ms)
-        elif index.status == "DELETING":
-            _remove(tx, table, index, now_ms)
-        elif _backfill(tx, table, index):
-            catalog.save(tx, table.with_index(replace(index, status="ACTIVE", backfilling=False)))
-        else:
-            return now_ms
-    return min(wakes, default=None)
+    table = region.catalog.find(tx, name.decode())
+    index = None if table is None or table.status == "DELETING" else table.changing_index(now_ms)
+    if table is None or index is None:
+        return None
+    if index.due_ms > now_ms:
+        return index.due_ms
+    if index.status == "DELETING":
+        _remove(tx, table, index, now_ms)
+    elif _backfill(tx, table, index):
+        catalog.save(tx, table.with_index(replace(index, status="ACTIVE", backfilling=False)))
+    else:
+        return now_ms
+    return None
 
 
 def _remove(tx: Transaction, table: Table, index: Index, now_ms: int) -> None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from atoll import errors, limits
+from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.schema import Table, dump, load
 from atoll.errors import tables as table_errors
@@ -104,8 +105,11 @@ class Catalog:
 
 
 def save(tx: Transaction, table: Table) -> None:
+    """Store the table, and schedule the background work that its definition calls for."""
     tx.put(fmt.table_key(table.name), dump(table))
     tx.add_number(fmt.GENERATION, 1)
+    for due_ms, kind in table.work():
+        due.schedule(tx, due_ms, kind, table.name.encode())
 
 
 def new_space(tx: Transaction) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from atoll.clock import Stamp
+from atoll.database import due, streams
 from atoll.database import format as fmt
-from atoll.database import streams
 from atoll.database.log import retention
 from atoll.database.region import Region
 from atoll.database.schema import Table, dump, load
@@ -37,6 +37,8 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     spaces = [index.space for index in table.indexes]
     if table.ttl is not None:
         spaces.append(table.ttl.space)
+    if table.tombstone_space is not None:
+        spaces.append(table.tombstone_space)
     for space in spaces:
         tx.delete(fmt.backfill_key(space))
         discard(tx, space, now_ms)
@@ -44,7 +46,9 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
 
 
 def discard(tx: Transaction, space: int, due_ms: int, collections: str = "") -> None:
-    tx.put(fmt.garbage_key(space), dump(Garbage(space, due_ms, collections)))
+    row = fmt.garbage_key(space)
+    tx.put(row, dump(Garbage(space, due_ms, collections)))
+    due.schedule(tx, due_ms, fmt.SWEEP, fmt.subject_of(row))
 
 
 def due_ms(snapshot: Snapshot, space: int) -> int:
@@ -56,38 +60,39 @@ def due_ms(snapshot: Snapshot, space: int) -> int:
     return garbage.due_ms
 
 
-def finish_deletions(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: drop the tables whose DELETING period is over."""
-    now_ms = stamp.now_ms
-    wakes = []
-    for table in region.catalog.tables(tx):
-        if table.gone_at(now_ms):
-            drop(tx, table, now_ms)
-        elif table.status == "DELETING":
-            wakes.append(table.due_ms)
-    return min(wakes, default=None)
+def finish(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
+    """Job: drop a table whose DELETING period is over."""
+    table = region.catalog.find(tx, name.decode())
+    if table is None or table.status != "DELETING":
+        return None
+    if not table.gone_at(stamp.now_ms):
+        return table.due_ms
+    drop(tx, table, stamp.now_ms)
+    return None
 
 
-def sweep(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: delete some rows of discarded spaces."""
-    now_ms = stamp.now_ms
-    wakes = []
-    for key, stored in list(tx.scan(*fmt.GARBAGE)):
-        garbage: Garbage = load(Garbage, stored)
-        if garbage.due_ms > now_ms:
-            wakes.append(garbage.due_ms)
-            continue
-        rows, all_ = piece(tx.scan(*fmt.space_range(garbage.space)), SWEEP_ROWS)
-        for row, _ in rows:
-            tx.delete(row)
-        if garbage.collections:
-            prefixes = {fmt.collection_prefix(row, garbage.collections) for row, _ in rows}
-            _clear(tx, map(fmt.collection_counter, prefixes))
-        if not all_:
-            return now_ms
-        tx.delete(key)
-        _clear(tx, (counter(garbage.space) for counter in (fmt.count_counter, fmt.bytes_counter, fmt.expired_counter)))
-    return min(wakes, default=None)
+def sweep(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
+    """Job: delete some rows of a discarded space."""
+    key = fmt.due_row(fmt.SWEEP, subject)
+    stored = tx.get(key)
+    if stored is None:
+        return None
+    garbage: Garbage = load(Garbage, stored)
+    if garbage.due_ms > stamp.now_ms:
+        return garbage.due_ms
+    rows, all_ = piece(tx.scan(*fmt.space_range(garbage.space)), SWEEP_ROWS)
+    for row, _ in rows:
+        tx.delete(row)
+    if garbage.collections:
+        prefixes = {fmt.collection_prefix(row, garbage.collections) for row, _ in rows}
+        _clear(tx, map(fmt.collection_counter, prefixes))
+    if not all_:
+        return stamp.now_ms
+    tx.delete(key)
+    _clear(tx, (counter(garbage.space) for counter in (fmt.count_counter, fmt.bytes_counter, fmt.expired_counter)))
+    number = fmt.expiry_due_number(garbage.space)
+    tx.add_number(number, -tx.number(number))
+    return None
 
 
 def _clear(tx: Transaction, counters: Iterable[bytes]) -> None:

@@ -1,9 +1,14 @@
-"""The expiry index: items by the second at which they expire. `ttl` builds it and deletes the expired items."""
+"""The expiry index: items by the second at which they expire. `ttl` builds it and deletes the expired items.
+
+A number says for which second a look at the index is scheduled in the due index. A write that adds an earlier entry
+schedules an earlier look.
+"""
 
 from __future__ import annotations
 
+from atoll.database import due
 from atoll.database import format as fmt
-from atoll.database.schema import TimeToLive
+from atoll.database.schema import Table, TimeToLive
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
@@ -20,27 +25,28 @@ def second_of(ttl: TimeToLive, item: Item) -> int | None:
     return second if second <= LATEST else None
 
 
-def entry_key(ttl: TimeToLive, row_key: bytes, item: Item | None) -> bytes | None:
-    """The key of the item's entry in the index; None if it has none."""
-    second = None if item is None else second_of(ttl, item)
-    return None if second is None else range_start(ttl, second) + row_key
-
-
-def range_start(ttl: TimeToLive, second: int) -> bytes:
-    """A key below the entries of this second and later."""
-    return fmt.space_prefix(ttl.space) + second.to_bytes(8, "big")
-
-
-def parse_entry(key: bytes) -> tuple[int, bytes]:
-    """The second and the item's row key."""
-    return int.from_bytes(key[4:12], "big"), key[12:]
-
-
-def apply(tx: Transaction, ttl: TimeToLive, row_key: bytes, old: Item | None, new: Item | None) -> None:
-    before, after = entry_key(ttl, row_key, old), entry_key(ttl, row_key, new)
+def apply(tx: Transaction, table: Table, ttl: TimeToLive, row_key: bytes, old: Item | None, new: Item | None) -> None:
+    before = None if old is None else second_of(ttl, old)
+    after = None if new is None else second_of(ttl, new)
     if before == after:
         return
     if before is not None:
-        tx.delete(before)
+        tx.delete(fmt.expiry_key(ttl.space, before, row_key))
     if after is not None:
-        tx.put(after, b"")
+        tx.put(fmt.expiry_key(ttl.space, after, row_key), b"")
+        number = fmt.expiry_due_number(ttl.space)
+        if not 0 < tx.number(number) <= after + 1:
+            set_due(tx, ttl, after)
+            due.schedule(tx, due_ms(after), fmt.EXPIRE, table.name.encode())
+
+
+def due_ms(second: int) -> int:
+    """Items that expire at a second are deleted when it has passed."""
+    return min((second + 1) * 1000, LATEST)
+
+
+def set_due(tx: Transaction, ttl: TimeToLive, second: int | None) -> None:
+    """A look at the index is scheduled for this second; None if none is."""
+    number = fmt.expiry_due_number(ttl.space)
+    value = 0 if second is None else second + 1
+    tx.add_number(number, value - tx.number(number))

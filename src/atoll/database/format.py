@@ -1,41 +1,50 @@
-"""Every row that Atoll stores, on one page. Changing anything here changes the format on disk.
+"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 2.
+
+A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
 
 Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others belong to tables (see `schema`).
 
     catalog     0 'T' name                                     -> Table (JSON)
                 0 'S' table NUL label                          -> StreamDescription (JSON), see `streams`
                 0 'H' log-space shard4                         -> Shard (JSON), see `shards`
-                0 'D' millisecond8 'H' log-space shard4        -> nothing: the time of the shard's next trim
-                0 'D' millisecond8 'S' table NUL label         -> nothing: the time at which the stream may be removed
+                0 'D' millisecond8 kind1 subject               -> nothing: background work is due, see `due`
                 0 'B' index space                              -> row key of the last item that a backfill has done
                 0 'G' space                                    -> Garbage (JSON): a discarded space
                 0 'X' token                                    -> Token (JSON): a transaction that must not be repeated
-                0 'Y' millisecond8 token                       -> key of the token, which expires at that time
                 0 'M' uuid                                     -> Mapping (JSON), see `triggers.mapping`
                 0 'P' uuid shard4 lane1                        -> Lane (JSON): a function's progress
     items       space hash8 partition sort                     -> item row
+    tombstones  space hash8 partition sort                     -> tombstone row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
-    log         space shard4 sequence8                         -> change row
-    expiry      space second8 item-key                         -> nothing
+    log         space bucket8 shard4 sequence8                 -> change row
+    expiry      space second8 hash8 partition sort             -> nothing
 
 `hash8` is `keycode.partition_hash` of the partition attributes; partition and sort are `keycode` encodings, each
 self-delimiting. So a table's items lie in the order of their hashes, all items of one partition key side by side, and
 a parallel scan's segments are ranges of the hash.
 
-    item row    version time 8, size 4, region length 1, region, item (JSON of the wire form)
-    index row   size 4, projected attributes (JSON of the wire form)
-    change row  version time 8, millisecond 8 (when this region wrote it, which may be long after the version's time),
-                cause 1, region length 1, then 4 each: keys' size, old size, new size, keys' length, old length;
-                region, keys, old image, new image (JSON; an absent image has size 0; an image that no reader
-                needs has length 0 but its real size)
+A *bucket* is a range of hashes, named by its first hash: the range of one shard of the log. The rows of a partition key
+lie in one bucket: its items, their tombstones, their entries in local indexes, and their change records. So an engine
+that places rows by bucket commits them on one node. Entries of global indexes and of the expiry index are ordered by
+other values, and lie in buckets of their own.
+
+    item row       version time 8, size 4, region length 1, region, item (JSON of the wire form)
+    tombstone row  version time 8, region
+    index row      size 4, projected attributes (JSON of the wire form)
+    change row     version time 8, commit 8, millisecond 8, cause 1, region length 1, then 4 each: keys' size, old size,
+                   new size, keys' length, old length; region, keys, old image, new image (JSON; an absent image has
+                   size 0; an image that no reader needs has length 0 but its real size). `commit` identifies the
+                   transaction, `millisecond` is when this region committed it, which may be long after the version.
 
 Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JSON is spliced into answers unchanged.
+Its sets are sorted: strings and binaries by their bytes, numbers by value. The engine adds a checksum to every row.
 
-Counters are a key space of their own. Numbers: `generation` and `mappings` count changes of tables and of mappings,
-`spaces` gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no version exceeds, 's'
-log-space shard4 numbers the changes of an open shard. Tallies: 'n' space and 'b' space are a space's rows and their
-sizes, 'e' space the items of a table that time to live has deleted, 'c' space partition-prefix the size of an item
-collection (only tables with local indexes).
+Numbers: `generation` and `mappings` count changes of tables and of mappings, `spaces` gives the numbers of spaces,
+`greatest time` is a hybrid logical clock time that no version exceeds, 's' log-space shard4 numbers the changes of an
+open shard, 'd' expiry-space is one more than the second for which a look at the expiry index is due (0: none is).
+
+Tallies: 'n' space and 'b' space are a space's rows and their sizes, 'e' space the items of a table that time to live
+has deleted, 'c' space hash8 partition the size of an item collection (only tables with local indexes).
 """
 
 from __future__ import annotations
@@ -59,7 +68,18 @@ GREATEST_TIME = b"greatest time"
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
 
 _ITEM_HEADER = struct.Struct(">QIB")
-_CHANGE_HEADER = struct.Struct(">QQBBIIIII")
+_CHANGE_HEADER = struct.Struct(">QQQBBIIIII")
+
+# Offsets in row keys of items, tombstones and index entries.
+_HASH = 4
+_PARTITION = 12
+
+# Kinds of background work in the due index. The subject of each is given in brackets.
+ROTATE, SPLIT, DELETE, INDEX, BUILD_EXPIRY, EXPIRE = b"R", b"P", b"T", b"I", b"L", b"E"
+"""[a table's name]"""
+TRIM, END_STREAM, SWEEP, FORGET = b"H", b"S", b"G", b"X"
+"""[the catalog key of a shard, a stream, garbage or a token, without its space and letter]"""
+_LETTERS = {TRIM: b"H", END_STREAM: b"S", SWEEP: b"G", FORGET: b"X"}
 
 
 def space_prefix(space: int) -> bytes:
@@ -105,17 +125,27 @@ def parse_shard_key(key: bytes) -> tuple[int, int]:
     return int.from_bytes(key[start : start + 4], "big"), int.from_bytes(key[start + 4 :], "big")
 
 
-def due_key(due_ms: int, row: bytes) -> bytes:
-    """`row` is the key of a shard or of a stream."""
-    return CATALOG + b"D" + due_ms.to_bytes(8, "big") + row[len(CATALOG) :]
+def due_key(due_ms: int, kind: bytes, subject: bytes) -> bytes:
+    return CATALOG + b"D" + due_ms.to_bytes(8, "big") + kind + subject
 
 
-def parse_due(key: bytes) -> tuple[int, bytes]:
+def parse_due(key: bytes) -> tuple[int, bytes, bytes]:
+    """The time in milliseconds since 1970, the kind, and the subject."""
     start = len(CATALOG) + 1
-    return int.from_bytes(key[start : start + 8], "big"), CATALOG + key[start + 8 :]
+    return int.from_bytes(key[start : start + 8], "big"), key[start + 8 : start + 9], key[start + 9 :]
 
 
 DUE = (CATALOG + b"D", CATALOG + b"E")
+
+
+def due_row(kind: bytes, subject: bytes) -> bytes:
+    """The key of the row that the work is about."""
+    return CATALOG + _LETTERS.get(kind, b"T") + subject
+
+
+def subject_of(row: bytes) -> bytes:
+    """The subject of work about the catalog row with this key."""
+    return row[len(CATALOG) + 1 :]
 
 
 def garbage_key(space: int) -> bytes:
@@ -129,16 +159,25 @@ def token_key(token: str) -> bytes:
     return CATALOG + b"X" + token.encode()
 
 
-def token_expiry_key(over_ms: int, token: str) -> bytes:
-    return CATALOG + b"Y" + over_ms.to_bytes(8, "big") + token.encode()
+def mapping_key(uuid: str) -> bytes:
+    return CATALOG + b"M" + uuid.encode()
 
 
-def parse_token_expiry(key: bytes) -> int:
-    """The time at which the token expires, in milliseconds since 1970."""
-    return int.from_bytes(key[5:13], "big")
+MAPPINGS = (CATALOG + b"M", CATALOG + b"N")
 
 
-TOKEN_EXPIRIES = (CATALOG + b"Y", CATALOG + b"Z")
+def lane_key(uuid: str, shard: int, lane: int) -> bytes:
+    return CATALOG + b"P" + uuid.encode() + shard.to_bytes(4, "big") + lane.to_bytes(1, "big")
+
+
+def lane_range(uuid: str) -> tuple[bytes, bytes]:
+    """The lanes of a mapping."""
+    return lane_key(uuid, 0, 0), lane_key(uuid, 0xFFFFFFFF, 0xFF)
+
+
+def parse_lane_key(key: bytes) -> tuple[int, int]:
+    """The shard and the lane."""
+    return int.from_bytes(key[-5:-1], "big"), key[-1]
 
 
 def count_counter(space: int) -> bytes:
@@ -157,6 +196,10 @@ def sequence_counter(log_space: int, shard: int) -> bytes:
     return b"s" + space_prefix(log_space) + shard.to_bytes(4, "big")
 
 
+def expiry_due_number(space: int) -> bytes:
+    return b"d" + space_prefix(space)
+
+
 def collection_counter(row_prefix: bytes) -> bytes:
     """The key of an item collection's size counter. `row_prefix` is the part of a row key that all its items share."""
     return b"c" + row_prefix
@@ -164,16 +207,60 @@ def collection_counter(row_prefix: bytes) -> bytes:
 
 def collection_prefix(row_key: bytes, partition_type: str) -> bytes:
     """The part of an item's row key that all items of its collection share."""
-    _, end = keycode.decode(row_key, partition_type, start=12)
+    _, end = keycode.decode(row_key, partition_type, start=_PARTITION)
     return row_key[:end]
 
 
-def change_prefix(log_space: int, shard: int) -> bytes:
-    return space_prefix(log_space) + shard.to_bytes(4, "big")
+# Items. The row key of an item is its table's space prefix, and the hash, partition and sort that `KeySchema` encodes.
 
 
-def change_key(log_space: int, shard: int, sequence: int) -> bytes:
-    return change_prefix(log_space, shard) + sequence.to_bytes(8, "big")
+def hash_of(row_key: bytes) -> bytes:
+    return row_key[_HASH:_PARTITION]
+
+
+def key_contents(row_key: bytes, types: str) -> list[str]:
+    """The contents of the key attributes, which have these types."""
+    contents, _ = keycode.decode(row_key, types, start=_PARTITION)
+    return contents
+
+
+def tombstone_key(space: int, row_key: bytes) -> bytes:
+    """`row_key` is the key of the deleted item."""
+    return space_prefix(space) + row_key[_HASH:]
+
+
+def entry_key(space: int, index_key: bytes, row_key: bytes) -> bytes:
+    """The item's own key follows the index's key, and makes entries with equal index keys distinct."""
+    return space_prefix(space) + index_key + row_key[_PARTITION:]
+
+
+def expiry_start(space: int, second: int) -> bytes:
+    """A key below the expiry entries of this second and later."""
+    return space_prefix(space) + second.to_bytes(8, "big")
+
+
+def expiry_key(space: int, second: int, row_key: bytes) -> bytes:
+    return expiry_start(space, second) + row_key[_HASH:]
+
+
+def parse_expiry(key: bytes, table_space: int) -> tuple[int, bytes]:
+    """The second and the item's row key."""
+    return int.from_bytes(key[4:12], "big"), space_prefix(table_space) + key[12:]
+
+
+# The log
+
+
+def change_prefix(log_space: int, bucket: int, shard: int) -> bytes:
+    return space_prefix(log_space) + bucket.to_bytes(8, "big") + shard.to_bytes(4, "big")
+
+
+def change_key(prefix: bytes, sequence: int) -> bytes:
+    return prefix + sequence.to_bytes(8, "big")
+
+
+def parse_sequence(change_key: bytes) -> int:
+    return int.from_bytes(change_key[-8:], "big")
 
 
 class Row:
@@ -208,6 +295,14 @@ class Row:
     @property
     def fragment(self) -> orjson.Fragment:
         return orjson.Fragment(self.json)
+
+
+def tombstone_row(version: Version) -> bytes:
+    return version.time.to_bytes(8, "big") + version.region.encode()
+
+
+def parse_tombstone(stored: bytes) -> Version:
+    return Version(int.from_bytes(stored[:8], "big"), stored[8:].decode())
 
 
 def item_row(version: Version, size: int, json: bytes) -> bytes:
@@ -252,6 +347,8 @@ class ChangeRow:
 
     time: int
     region: str
+    commit: int
+    """Identifies the transaction."""
     written_ms: int
     cause: int
     keys: bytes
@@ -266,6 +363,7 @@ class ChangeRow:
 
 def change_row(
     version: Version,
+    commit: int,
     written_ms: int,
     cause: int,
     keys: tuple[int, bytes],
@@ -277,13 +375,13 @@ def change_row(
     old_size, old_json = old or (0, b"")
     new_size, new_json = new or (0, b"")
     header = _CHANGE_HEADER.pack(
-        version.time, written_ms, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
+        version.time, commit, written_ms, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
     )
     return b"".join((header, region, keys[1], old_json, new_json))
 
 
 def parse_change(stored: bytes) -> ChangeRow:
-    time, written_ms, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = (
+    time, commit, written_ms, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = (
         _CHANGE_HEADER.unpack_from(stored)
     )
     region_end = _CHANGE_HEADER.size + region_length
@@ -292,6 +390,7 @@ def parse_change(stored: bytes) -> ChangeRow:
     return ChangeRow(
         time,
         stored[_CHANGE_HEADER.size : region_end].decode(),
+        commit,
         written_ms,
         cause,
         stored[region_end:keys_end],

@@ -81,8 +81,7 @@ def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
     """The key of the item's entry; None if it has none. `row_key` is the item's own key."""
     if not keys.fits(index.keys, item):  # an item older than the index may have any value there
         return None
-    # The table's own key, without its space and hash, follows the index's key and makes entries of equal keys distinct.
-    return fmt.space_prefix(index.space) + index.keys.encode(item) + row_key[12:]
+    return fmt.entry_key(index.space, index.keys.encode(item), row_key)
 
 
 class Stored(Protocol):

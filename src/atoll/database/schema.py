@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 import typing
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -185,6 +185,10 @@ class Shard:
     closed_ms: int | None = None
     parent_opened_ms: int | None = None
 
+    def change_prefix(self, log_space: int) -> bytes:
+        """The start of the keys of its changes."""
+        return fmt.change_prefix(log_space, self.first_hash, self.number)
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -243,6 +247,8 @@ class Table:
     ttl_changed_ms: int | None = None
     """When time to live was last enabled or disabled."""
     tags: tuple[tuple[str, str], ...] = ()
+    tombstone_space: int | None = None
+    """Where deletions leave their versions; None if they leave nothing."""
     shards: tuple[Shard, ...] = ()
     """Those that are open, by first_hash."""
 
@@ -292,12 +298,12 @@ class Table:
         logs = self._logs
         if len(logs) == 1:
             return logs[0]
-        return logs[bisect_right(self._shard_starts, row_key[4:12]) - 1]
+        return logs[bisect_right(self._shard_starts, fmt.hash_of(row_key)) - 1]
 
     @cached_property
     def _logs(self) -> list[tuple[bytes, bytes]]:
-        log, numbers = self.log_space, [shard.number for shard in self.shards]
-        return [(fmt.sequence_counter(log, number), fmt.change_prefix(log, number)) for number in numbers]
+        log = self.log_space
+        return [(fmt.sequence_counter(log, one.number), one.change_prefix(log)) for one in self.shards]
 
     @cached_property
     def _shard_starts(self) -> list[bytes]:
@@ -338,6 +344,19 @@ class Table:
         """Whether the table or any of its global indexes has a throughput limit."""
         rates = (self.units_per_second(), *map(self.units_per_second, self.global_indexes))
         return any(units is not None for rate in rates for units in rate)
+
+    def work(self) -> Iterator[tuple[int, bytes]]:
+        """The background work that the definition calls for, as (time in ms, kind); see `format`."""
+        if self.status == "DELETING":
+            yield self.due_ms, fmt.DELETE
+            return
+        if self.stream is not None and self.stream.enabled:
+            yield self.oldest_shard_ms + limits.STREAM_ROTATION_MS, fmt.ROTATE
+        for index in self.indexes:
+            if index.status in ("CREATING", "DELETING"):
+                yield index.due_ms, fmt.INDEX
+        if self.ttl is not None:
+            yield self.ttl.changed_ms, fmt.EXPIRE if self.ttl.status == "ENABLED" else fmt.BUILD_EXPIRY
 
     def gone_at(self, now_ms: int) -> bool:
         return self.status == "DELETING" and now_ms >= self.due_ms

@@ -25,6 +25,7 @@ from typing import Any
 import orjson
 
 from atoll import limits
+from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.log import cursor, shards
 from atoll.database.log.cursor import Scope
@@ -124,7 +125,7 @@ def _end(tx: Transaction, table: Table, now_ms: int, due_ms: int) -> None:
     assert stored is not None
     ended = replace(parse(stored), end_shard=shards.next_number(table), disabled_ms=now_ms, due_ms=due_ms)
     tx.put(ended.key, dump(ended))
-    tx.put(fmt.due_key(now_ms + limits.STREAM_RETENTION_MS, ended.key), b"")
+    due.schedule(tx, now_ms + limits.STREAM_RETENTION_MS, fmt.END_STREAM, fmt.subject_of(ended.key))
 
 
 def _free_label(tx: Transaction, table: str, now_ms: int) -> str:

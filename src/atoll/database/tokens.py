@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from atoll import limits
 from atoll.clock import Stamp
+from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import dump, load
 from atoll.errors import multi as multi_errors
 from atoll.storage.engine import Transaction
-
-FORGET_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -36,22 +35,19 @@ def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
                 raise multi_errors.token_mismatch()
             return False
     tx.put(key, dump(Token(fingerprint, now_ms)))
-    tx.put(fmt.token_expiry_key(now_ms + limits.TRANSACTION_TOKEN_MS, token), key)
+    due.schedule(tx, now_ms + limits.TRANSACTION_TOKEN_MS, fmt.FORGET, fmt.subject_of(key))
     return True
 
 
-def forget(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: delete expired tokens, in the order of their expiry."""
-    now_ms = stamp.now_ms
-    expiries = list(tx.scan(*fmt.TOKEN_EXPIRIES, limit=FORGET_ROWS))
-    due = [(key, stored) for key, stored in expiries if fmt.parse_token_expiry(key) <= now_ms]
-    rows = tx.get_many([stored for _, stored in due])
-    for (key, stored), row in zip(due, rows, strict=True):
-        over_ms = fmt.parse_token_expiry(key)
-        token: Token | None = None if row is None else load(Token, row)
-        if token is not None and token.used_ms + limits.TRANSACTION_TOKEN_MS == over_ms:
-            tx.delete(stored)
-        tx.delete(key)
-    if len(due) < len(expiries):
-        return fmt.parse_token_expiry(expiries[len(due)][0])
-    return now_ms if len(expiries) == FORGET_ROWS else None
+def forget(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
+    """Job: delete a token that has expired."""
+    key = fmt.due_row(fmt.FORGET, subject)
+    stored = tx.get(key)
+    if stored is None:
+        return None
+    token: Token = load(Token, stored)
+    expires_ms = token.used_ms + limits.TRANSACTION_TOKEN_MS
+    if expires_ms > stamp.now_ms:  # it was used again since
+        return expires_ms
+    tx.delete(key)
+    return None

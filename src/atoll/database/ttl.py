@@ -22,7 +22,6 @@ from atoll.database.region import Region
 from atoll.database.schema import Table, TimeToLive
 from atoll.database.walk import walk
 from atoll.errors import ttl as ttl_errors
-from atoll.model import keycode
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
@@ -70,98 +69,71 @@ def _without(tx: Transaction, table: Table, now_ms: int) -> Table:
     return replace(table, ttl=None)
 
 
-# Steps
+# Jobs
 
 
-def build(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: continue with the tables that are ENABLING or DISABLING."""
+def build(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
+    """Job: continue with a table that is ENABLING or DISABLING."""
     now_ms = stamp.now_ms
-    wakes = []
-    for table in region.catalog.tables(tx):
-        ttl = table.ttl
-        if ttl is None or ttl.status == "ENABLED" or table.status == "DELETING":
-            continue
-        due_ms = ttl.changed_ms + region.settings.control_plane_delay_ms
-        if due_ms > now_ms:
-            wakes.append(due_ms)
-        elif ttl.status == "DISABLING":
-            catalog.save(tx, _without(tx, table, now_ms))
-        elif _build(tx, table, ttl):
-            catalog.save(tx, replace(table, ttl=replace(ttl, status="ENABLED")))
-        else:
-            return now_ms
-    return min(wakes, default=None)
+    table = region.catalog.find(tx, name.decode())
+    if table is None or table.ttl is None or table.ttl.status == "ENABLED" or table.status == "DELETING":
+        return None
+    ttl = table.ttl
+    due_ms = ttl.changed_ms + region.settings.control_plane_delay_ms
+    if due_ms > now_ms:
+        return due_ms
+    if ttl.status == "DISABLING":
+        catalog.save(tx, _without(tx, table, now_ms))
+    elif _build(tx, table, ttl):
+        catalog.save(tx, replace(table, ttl=replace(ttl, status="ENABLED")))
+    else:
+        return now_ms
+    return None
 
 
 def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
     """Add some items to the index; return whether all are done."""
 
     def visit(key: bytes, stored: bytes) -> None:
-        expiry.apply(tx, ttl, key, None, Row(stored).item)
+        expiry.apply(tx, table, ttl, key, None, Row(stored).item)
 
     return walk(tx, table.space, fmt.backfill_key(ttl.space), BUILT_ITEMS, visit)
 
 
-def delete_expired(tx: Transaction, region: Region, stamp: Stamp, *, limit: int = DELETED_ITEMS) -> int | None:
-    """Step: delete up to `limit` items that expired at least the configured delay ago. Returns the time at which the
-    next item is due; a later write may add one that is due sooner."""
-    now_ms = stamp.now_ms
-    delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
-    limit = limit if rate is None else min(limit, rate)
-    pause_ms = 0 if rate is None else limit * 1000 // rate
-    before = (now_ms - delay_ms) // 1000
-    expiring = [
-        (table, table.ttl)
-        for table in region.catalog.tables(tx)
-        if table.ttl is not None and table.ttl.status == "ENABLED" and table.status != "DELETING"
-    ]
-    if not expiring:
+def delete_expired(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
+    """Job: delete some items of a table that expired at least the configured delay ago."""
+    table = region.catalog.find(tx, name.decode())
+    if table is None or table.ttl is None or table.ttl.status != "ENABLED" or table.status == "DELETING":
         return None
-    first = now_ms // 1000 % len(expiring)  # rotate, so that no table always waits for another
-    expiring = expiring[first:] + expiring[:first]
-    left = limit
-    wakes = []
-    for (table, ttl), second in zip(expiring, _first_seconds(tx, expiring, before), strict=True):
-        if second is not None and second < before:
-            if left == 0:
-                return now_ms + pause_ms
-            deleted, second = _delete_expired(tx, table, ttl, before, left, stamp)
-            left -= deleted
-            if second is not None and second < before:
-                return now_ms + pause_ms
-        if second is not None:
-            wakes.append((second + 1) * 1000 + delay_ms)
-    return min(wakes, default=None)
-
-
-def _first_seconds(tx: Transaction, expiring: list[tuple[Table, TimeToLive]], before: int) -> list[int | None]:
-    """The second at which each table's first item expires. A single table is assumed to be due: its scan will show."""
-    if len(expiring) == 1:
-        return [before - 1]
-    found = tx.first([_deletable(ttl, before) for _, ttl in expiring])
-    return [None if row is None else expiry.parse_entry(row[0])[0] for row in found]
-
-
-def _deletable(ttl: TimeToLive, before: int) -> tuple[bytes, bytes]:
-    """The range of index entries of items that may be deleted now or later."""
-    return expiry.range_start(ttl, max(0, before - limits.TTL_OLDEST_SECONDS)), fmt.space_range(ttl.space)[1]
+    ttl, now_ms = table.ttl, stamp.now_ms
+    delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
+    limit = DELETED_ITEMS if rate is None else min(DELETED_ITEMS, rate)
+    before = (now_ms - delay_ms) // 1000
+    second = _delete_expired(tx, table, ttl, before, limit, stamp)
+    expiry.set_due(tx, ttl, second)
+    if second is None:
+        return None
+    if second < before:
+        return now_ms if rate is None else now_ms + limit * 1000 // rate
+    return expiry.due_ms(second) + delay_ms
 
 
 def _delete_expired(
     tx: Transaction, table: Table, ttl: TimeToLive, before: int, limit: int, stamp: Stamp
-) -> tuple[int, int | None]:
-    """Delete items that expire before the second `before`. Returns their number, and the second at which the next item
-    expires."""
-    entries = [key for key, _ in tx.scan(*_deletable(ttl, before), limit=limit + 1)]
-    due = [entry for entry in entries[:limit] if expiry.parse_entry(entry)[0] < before]
-    outcomes = writes.commit(tx, [_Expire.of(table, ttl, entry) for entry in due], stamp)
-    for entry in due:
+) -> int | None:
+    """Delete items that expire before the second `before`. Returns the second at which the next item expires."""
+    oldest = fmt.expiry_start(ttl.space, max(0, before - limits.TTL_OLDEST_SECONDS))
+    entries = [key for key, _ in tx.scan(oldest, fmt.space_range(ttl.space)[1], limit=limit + 1)]
+    expiring = [_Expire.of(table, ttl, entry) for entry in entries]
+    due = [one for one in expiring[:limit] if one.second < before]
+    outcomes = writes.commit(tx, due, stamp)
+    for entry in entries[: len(due)]:
         tx.delete(entry)
     deleted = sum(outcome.old is not None and outcome.new is None for outcome in outcomes)
     if deleted:
         tx.add_tally(fmt.expired_counter(table.space), deleted)
-    following = entries[len(due) :]
-    return deleted, expiry.parse_entry(following[0])[0] if following else None
+    following = expiring[len(due) :]
+    return following[0].second if following else None
 
 
 @dataclass(slots=True)
@@ -178,9 +150,9 @@ class _Expire:
 
     @classmethod
     def of(cls, table: Table, ttl: TimeToLive, entry: bytes) -> _Expire:
-        second, row_key = expiry.parse_entry(entry)
+        second, row_key = fmt.parse_expiry(entry, table.space)
         attributes = table.keys.attributes
-        contents, _ = keycode.decode(row_key, "".join(a.type for a in attributes), len(fmt.CATALOG) + 8)
+        contents = fmt.key_contents(row_key, "".join(a.type for a in attributes))
         key = {a.name: {a.type: content} for a, content in zip(attributes, contents, strict=True)}
         return cls(table, key, row_key, ttl, second)
 

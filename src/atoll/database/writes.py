@@ -165,7 +165,8 @@ class Check:
 
 @dataclass(slots=True)
 class Replicate:
-    """A change from another replica, with its version. It has no condition; the greater version wins."""
+    """A change from another replica, with its version. It has no condition; it is applied if its version is greater
+    than the item's, or than the version that the item's deletion left."""
 
     table: Table
     key: Item
@@ -176,7 +177,7 @@ class Replicate:
     cause: int = fmt.REPLICATION
 
     def decide(self, old: Row | None) -> Decision:
-        return UNCHANGED if old is not None and old.version >= self.version else self.image
+        return self.image
 
 
 @dataclass(slots=True)
@@ -293,10 +294,16 @@ def _read(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> list[Row | N
 
 def _prefetch(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
     """Announce the items of the writes, and the counters that applying them needs."""
-    logs = [write.table.log_of(write.row_key)[0] for write in batch]
-    numbers = logs if stamp.reserves is None else [*logs, fmt.GREATEST_TIME]
-    collections = [_collection(write) for write in batch if write.table.local_indexes]
-    tx.prefetch([write.row_key for write in batch], numbers, collections)
+    numbers = [write.table.log_of(write.row_key)[0] for write in batch]
+    if stamp.reserves is not None:
+        numbers.append(fmt.GREATEST_TIME)
+    rows = [write.row_key for write in batch]
+    for write in batch:
+        if (space := write.table.tombstone_space) is not None:
+            rows.append(fmt.tombstone_key(space, write.row_key))
+        if write.table.ttl is not None:
+            numbers.append(fmt.expiry_due_number(write.table.ttl.space))
+    tx.prefetch(rows, numbers, [_collection(write) for write in batch if write.table.local_indexes])
 
 
 def _prefetch_entries(
@@ -316,11 +323,16 @@ def _prefetch_entries(
 def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
     """Write the item's row and everything derived from it. `decision` is the write's decision on `old`, the stored
     row."""
-    if isinstance(decision, _Unchanged):
+    version = write.version
+    stored = None if version is None else _stored_version(tx, write, old)
+    outdated = version is not None and stored is not None and stored >= version
+    if isinstance(decision, _Unchanged) or outdated:
         return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
     outcome = Outcome(old, decision)
     if not same(old, decision):
         _change(tx, stamp, write, outcome)
+    elif version is not None:
+        _store(tx, write, version, outcome)
     if write.table.local_indexes:
         outcome.collection_size = tx.tally(_collection(write))
     return outcome
@@ -344,19 +356,42 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
     table, row_key, old, new = write.table, write.row_key, outcome.old, outcome.new
     if stamp.reserves is not None:
         _reserve(tx, stamp.reserves)
-    version = write.version or stamp.version(old.time if old is not None else 0)
-    if new is not None:
-        tx.put(row_key, fmt.item_row(version, new.size, new.json))
-    else:
-        tx.delete(row_key)
+    version = write.version
+    if version is None:
+        last = old if old is not None else _stored_version(tx, write, None)
+        version = stamp.version(last.time if last is not None else 0)
+    _store(tx, write, version, outcome)
     if table.indexes:
         outcome.index_writes = indexes.apply(tx, table, row_key, old, new)
     if table.ttl is not None:
-        expiry.apply(tx, table.ttl, row_key, old.item if old else None, new.item if new else None)
+        expiry.apply(tx, table, table.ttl, row_key, old.item if old else None, new.item if new else None)
     before = (old.size, old.json) if old is not None else None
     after = (new.size, new.json) if new is not None else None
     _count(tx, write, before, after)
-    changes.append(tx, table, row_key, write.key, version, stamp.now_ms, write.cause, before, after)
+    changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after)
+
+
+def _stored_version(tx: Transaction, write: Write, old: Row | None) -> Version | None:
+    """The version of the item, or of its deletion if the table keeps tombstones."""
+    if old is not None:
+        return old.version
+    space = write.table.tombstone_space
+    stored = None if space is None else tx.get(fmt.tombstone_key(space, write.row_key))
+    return None if stored is None else fmt.parse_tombstone(stored)
+
+
+def _store(tx: Transaction, write: Write, version: Version, outcome: Outcome) -> None:
+    """Write the item's row, or delete it. If the table keeps tombstones, a deletion leaves its version."""
+    new, tombstones = outcome.new, write.table.tombstone_space
+    if new is not None:
+        tx.put(write.row_key, fmt.item_row(version, new.size, new.json))
+        if tombstones is not None and outcome.old is None:
+            tx.delete(fmt.tombstone_key(tombstones, write.row_key))
+        return
+    if outcome.old is not None:
+        tx.delete(write.row_key)
+    if tombstones is not None:
+        tx.put(fmt.tombstone_key(tombstones, write.row_key), fmt.tombstone_row(version))
 
 
 def _reserve(tx: Transaction, time: int) -> None:

@@ -15,7 +15,7 @@ from atoll.expressions import tree
 from atoll.expressions.condition import Read, compile_operand, entered
 from atoll.model import numbers, paths
 from atoll.model.paths import Path
-from atoll.model.values import AttributeValue, Item
+from atoll.model.values import AttributeValue, Item, sort_set
 
 Values = Mapping[str, AttributeValue]
 Compute = Callable[[Item, Values], AttributeValue | None]
@@ -182,8 +182,7 @@ def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> Attrib
     present = _content(type_, old)
     if type_ == "N":
         return {"N": numbers.add(present, content)}
-    known = set(present)
-    return {type_: present + [member for member in content if member not in known]}
+    return {type_: sort_set(type_, list({*present, *content}))}
 
 
 def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:

@@ -193,9 +193,19 @@ def _check_set(kind: str, member_size: Callable[[str], int]) -> _Check:
         size = sum(map(member_size, members))
         if len(set(members)) < len(members):
             raise errors.duplicates(kind, members)
+        value[kind] = sort_set(kind, members)
         return size
 
     return check
+
+
+def sort_set(kind: str, members: list[str]) -> list[str]:
+    """Sets are stored and shown sorted: strings and binaries by their bytes, numbers by value."""
+    return sorted(members, key=_SET_ORDERS[kind])
+
+
+_SET_ORDERS: dict[str, Callable[[str], Any]] = {"SS": str, "NS": Decimal, "BS": a2b_base64}
+"""The order of strings by code point is their order by UTF-8 bytes."""
 
 
 def _check_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:

@@ -1,8 +1,8 @@
 """The writes of one transaction, buffered until its function has returned.
 
-A `Buffer` is a `Transaction` over any `Snapshot`. It keeps rows by key (None: deleted), deleted ranges, and the new
-values of counters. Deleting a range drops the rows buffered inside it, so the range hides rows of the base only. An
-engine applies a buffer in the order `cleared`, `rows`, `counters`. To roll back, it discards the buffer.
+A `Buffer` is a `Transaction` over any `Snapshot`. It keeps rows by key (None: deleted), deleted ranges, the new values
+of numbers, and the amounts added to tallies. Deleting a range drops the rows buffered inside it, so the range hides
+rows of the base only. An engine applies `cleared` before `rows`. To roll back, it discards the buffer.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ Row = tuple[bytes, bytes]
 
 
 class Buffer:
-    __slots__ = ("_base", "cleared", "counters", "is_remote", "rows")
+    __slots__ = ("_base", "cleared", "is_remote", "numbers", "rows", "tallies")
 
     def __init__(self, base: Snapshot) -> None:
         self._base = base
         self.is_remote = base.is_remote
         self.rows: dict[bytes, bytes | None] = {}
         self.cleared: list[tuple[bytes, bytes]] = []
-        self.counters: dict[bytes, int] = {}
+        self.numbers: dict[bytes, int] = {}
+        self.tallies: dict[bytes, int] = {}
 
     def get(self, key: bytes) -> bytes | None:
         if key in self.rows:
@@ -54,10 +55,11 @@ class Buffer:
         return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
 
     def number(self, key: bytes) -> int:
-        value = self.counters.get(key)
+        value = self.numbers.get(key)
         return self._base.number(key) if value is None else value
 
-    tally = number
+    def tally(self, key: bytes) -> int:
+        return self._base.tally(key) + self.tallies.get(key, 0)
 
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
@@ -76,11 +78,11 @@ class Buffer:
         self.cleared.append((start, end))
 
     def add_number(self, key: bytes, amount: int) -> int:
-        value = self.counters[key] = self.number(key) + amount
+        value = self.numbers[key] = self.number(key) + amount
         return value
 
     def add_tally(self, key: bytes, amount: int) -> None:
-        self.counters[key] = self.number(key) + amount
+        self.tallies[key] = self.tallies.get(key, 0) + amount
 
 
 def _within(key: bytes, spans: list[tuple[bytes, bytes]]) -> bool:

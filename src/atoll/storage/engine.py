@@ -5,7 +5,7 @@ together what it will read (`prefetch`), and the engine may run functions in thr
 and commit many of them in one transaction. A function is therefore plain: it touches nothing but its transaction and
 its own arguments, and its result depends on nothing else.
 
-Beside the rows a store has two kinds of counters. They share a key space of their own; a key is used for one kind only.
+Beside the rows a store has two kinds of counters. Each kind has a key space of its own.
 
     number   ordered: transactions that add to a number commit in the order of the values they got, so a reader who
              sees n also sees every transaction that got less. For sequence numbers and generations.

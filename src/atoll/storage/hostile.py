@@ -109,8 +109,8 @@ class HostileEngine(MemoryEngine):
             view = self._open()
             try:
                 if self._chance(TWICE):
-                    _attempt(fn, _Writes(view))
-                writes = _Writes(view)
+                    _attempt(fn, Buffer(view))
+                writes = Buffer(view)
                 result, error = _attempt(fn, writes)
                 self.delay()
                 with self._lock:
@@ -131,7 +131,7 @@ class HostileEngine(MemoryEngine):
 
     def _open(self) -> _View:
         with self._lock:
-            view = _View(self, self._lock, Buffer(self._now))
+            view = _View(self, self._lock, self._now)
             self._views.add(view)
         return view
 
@@ -139,16 +139,15 @@ class HostileEngine(MemoryEngine):
         with self._lock:
             self._views.discard(view)
 
-    def _commit(self, writes: _Writes, own: _View) -> None:
+    def _commit(self, writes: Buffer, own: _View) -> None:
         """Apply the writes, under the lock."""
         now = self._now
-        for key, amount in writes.tallies.items():
-            writes.counters[key] = now.tally(key) + amount
         cleared = [key for span in writes.cleared for key, _ in now.scan(*span)]
         rows = {key: now.get(key) for key in (*cleared, *writes.rows)}
-        counters = {key: now.number(key) for key in writes.counters}
+        numbers = {key: now.number(key) for key in writes.numbers}
+        tallies = {key: now.tally(key) for key in writes.tallies}
         for view in self._views - {own}:
-            view.keep(rows, counters)
+            view.keep(rows, numbers, tallies)
         now.apply(writes)
 
     def _chance(self, probability: float) -> bool:
@@ -179,26 +178,31 @@ class _View:
 
     is_remote = True
 
-    def __init__(self, engine: HostileEngine, lock: Lock, state: Buffer) -> None:
+    def __init__(self, engine: HostileEngine, lock: Lock, now: Snapshot) -> None:
         self._engine, self._lock = engine, lock
-        self._state = state
+        self._now = now
+        self._state = Buffer(now)
+        """Rows and numbers that have changed, as they were."""
+        self._old_tallies: dict[bytes, int] = {}
         self._rows: set[bytes] = set()
         self._spans: list[tuple[bytes, bytes]] = []
-        self._counters: set[bytes] = set()
+        self._numbers: set[bytes] = set()
+        self._tallies: set[bytes] = set()
 
-    def keep(self, rows: dict[bytes, bytes | None], counters: dict[bytes, int]) -> None:
+    def keep(self, rows: dict[bytes, bytes | None], numbers: dict[bytes, int], tallies: dict[bytes, int]) -> None:
         """Remember old values, unless there are older ones. Under the lock."""
-        for key, value in rows.items():
-            self._state.rows.setdefault(key, value)
-        for key, number in counters.items():
-            self._state.counters.setdefault(key, number)
+        state = self._state
+        state.rows = rows | state.rows
+        state.numbers = numbers | state.numbers
+        self._old_tallies = tallies | self._old_tallies
 
     def in_conflict(self) -> bool:
         """Whether anything that was read has changed. Under the lock."""
         changed = self._state.rows
         return (
             not self._rows.isdisjoint(changed)
-            or not self._counters.isdisjoint(self._state.counters)
+            or not self._numbers.isdisjoint(self._state.numbers)
+            or not self._tallies.isdisjoint(self._old_tallies)
             or any(start <= key < end for key in changed for start, end in self._spans)
         )
 
@@ -240,11 +244,16 @@ class _View:
 
     def number(self, key: bytes) -> int:
         self._engine.delay()
-        self._counters.add(key)
+        self._numbers.add(key)
         with self._lock:
             return self._state.number(key)
 
-    tally = number
+    def tally(self, key: bytes) -> int:
+        self._engine.delay()
+        self._tallies.add(key)
+        with self._lock:
+            old = self._old_tallies.get(key)
+            return self._now.tally(key) if old is None else old
 
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
@@ -252,20 +261,5 @@ class _View:
         """Count announced keys as read, as a networked engine does, which fetches them."""
         self._engine.delay()
         self._rows.update(rows)
-        self._counters.update(numbers, tallies)
-
-
-class _Writes(Buffer):
-    """A buffer that adds to tallies without reading them."""
-
-    __slots__ = ("tallies",)
-
-    def __init__(self, base: Snapshot) -> None:
-        super().__init__(base)
-        self.tallies: dict[bytes, int] = {}
-
-    def tally(self, key: bytes) -> int:
-        return self._base.tally(key) + self.tallies.get(key, 0)
-
-    def add_tally(self, key: bytes, amount: int) -> None:
-        self.tallies[key] = self.tallies.get(key, 0) + amount
+        self._numbers.update(numbers)
+        self._tallies.update(tallies)

@@ -10,7 +10,8 @@ from sortedcontainers import SortedDict
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Snapshot, T, Transaction
 
-State = tuple[SortedDict, dict[bytes, int]]
+State = tuple[SortedDict, dict[bytes, int], dict[bytes, int]]
+"""Rows, numbers, tallies."""
 
 
 class MemoryEngine:
@@ -36,12 +37,13 @@ class MemoryEngine:
 
     def snapshot(self) -> State:
         """Copy the whole store, for `restore`."""
-        return self._now.rows.copy(), self._now.counters.copy()
+        now = self._now
+        return now.rows.copy(), now.numbers.copy(), now.tallies.copy()
 
     def restore(self, state: State) -> None:
         """Reset the store to the state that `snapshot` returned. A state can be restored many times."""
-        rows, counters = state
-        self._now.rows, self._now.counters = rows.copy(), counters.copy()
+        now, (rows, numbers, tallies) = self._now, state
+        now.rows, now.numbers, now.tallies = rows.copy(), numbers.copy(), tallies.copy()
 
 
 class _Now:
@@ -51,7 +53,8 @@ class _Now:
 
     def __init__(self) -> None:
         self.rows = SortedDict()
-        self.counters: dict[bytes, int] = {}
+        self.numbers: dict[bytes, int] = {}
+        self.tallies: dict[bytes, int] = {}
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self.rows.get(key)
@@ -72,9 +75,10 @@ class _Now:
         return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
 
     def number(self, key: bytes) -> int:
-        return self.counters.get(key, 0)
+        return self.numbers.get(key, 0)
 
-    tally = number
+    def tally(self, key: bytes) -> int:
+        return self.tallies.get(key, 0)
 
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
@@ -90,8 +94,15 @@ class _Now:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
-        for key, number in buffer.counters.items():
-            if number:
-                self.counters[key] = number
-            else:
-                self.counters.pop(key, None)
+        for key, number in buffer.numbers.items():
+            _set(self.numbers, key, number)
+        for key, amount in buffer.tallies.items():
+            _set(self.tallies, key, self.tally(key) + amount)
+
+
+def _set(counters: dict[bytes, int], key: bytes, value: int) -> None:
+    """A counter of 0 takes no room."""
+    if value:
+        counters[key] = value
+    else:
+        counters.pop(key, None)

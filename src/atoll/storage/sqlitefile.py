@@ -1,9 +1,12 @@
 """The SQLite engine's file: its format, and reading and writing rows through one connection.
 
     application_id  "Atol"; `connect` refuses a file of another application
-    user_version    the format's version, 1; `connect` refuses another version
-    kv              id INTEGER PRIMARY KEY, k BLOB UNIQUE, v BLOB     one row per key
-    counters        k BLOB PRIMARY KEY, n INTEGER                     one row per counter that is not 0
+    user_version    the format's version, 2; `connect` refuses another version (`migration` migrates older ones)
+    kv              id INTEGER PRIMARY KEY, k BLOB UNIQUE, v BLOB, c INTEGER    one row per key
+    numbers         k BLOB PRIMARY KEY, n INTEGER, c INTEGER                    one row per number that is not 0
+    tallies         k BLOB PRIMARY KEY, n INTEGER, c INTEGER                    one row per tally that is not 0
+
+`c` is the row's checksum: the CRC-32 of the key and the value. It is verified whenever a row is read.
 
 `kv` is a rowid table with an index by key, not a WITHOUT ROWID table. This halves the cost of an upsert of a 1 KB
 value: the b-tree of keys stays small, and new values are appended at the end of the table.
@@ -12,16 +15,17 @@ value: the b-tree of keys stays small, and new values are appended at the end of
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import apsw
+from isal.isal_zlib import crc32
 
 from atoll.storage.buffer import Buffer, Row
 from atoll.storage.engine import Corrupt, Full
 
 APPLICATION_ID = 0x41746F6C
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PAGE_BYTES = 4096
 
 # Pages are read through a memory map, so a point read costs the same at any file size. The page cache holds pages that
@@ -32,23 +36,21 @@ BUSY_MS = 10_000
 KEPT_COUNTERS = 10_000
 
 _SCHEMA = f"""
-CREATE TABLE kv (id INTEGER PRIMARY KEY, k BLOB NOT NULL UNIQUE, v BLOB NOT NULL);
-CREATE TABLE counters (k BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE kv (id INTEGER PRIMARY KEY, k BLOB NOT NULL UNIQUE, v BLOB NOT NULL, c INTEGER NOT NULL);
+CREATE TABLE numbers (k BLOB PRIMARY KEY, n INTEGER NOT NULL, c INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE tallies (k BLOB PRIMARY KEY, n INTEGER NOT NULL, c INTEGER NOT NULL) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT_VERSION};
 """
-_GET = "SELECT v FROM kv WHERE k = ?"
+_GET = "SELECT v, c FROM kv WHERE k = ?"
 # SQLite's plan may depend on the value of a bare `LIMIT ?`, so it would recompile the statement each time. `+?` avoids
 # that.
-_SCAN = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT +?"
-_SCAN_REVERSE = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT +?"
-_PUT = "INSERT INTO kv (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
+_SCAN = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT +?"
+_SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT +?"
+_PUT = "INSERT INTO kv (k, v, c) VALUES (?, ?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v, c = excluded.c"
 _DELETE = "DELETE FROM kv WHERE k = ?"
 _DELETE_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ?"
-_FIRST_ROW = "SELECT 1 FROM counters"
-_COUNTER = "SELECT n FROM counters WHERE k = ?"
-_SET_COUNTER = "INSERT INTO counters (k, n) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET n = excluded.n"
-_DELETE_COUNTER = "DELETE FROM counters WHERE k = ?"
+_FIRST_ROW = "SELECT 1 FROM numbers"
 
 
 def fault(error: apsw.Error) -> Exception:
@@ -116,6 +118,63 @@ def sync_file(connection: apsw.Connection) -> None:
         raise Corrupt(f"{connection.filename} could not be synced; restart the server when the disk works again")
 
 
+class _Counters:
+    """The numbers or the tallies of a connection, cached until `forget`."""
+
+    def __init__(self, table: str, execute: Callable[..., apsw.Cursor]) -> None:
+        self._execute = execute
+        self._get = f"SELECT n, c FROM {table} WHERE k = ?"
+        self._set = f"REPLACE INTO {table} (k, n, c) VALUES (?, ?, ?)"
+        self._delete = f"DELETE FROM {table} WHERE k = ?"
+        self._known: dict[bytes, int] = {}
+        self._changed: set[bytes] = set()
+
+    def get(self, key: bytes) -> int:
+        value = self._known.get(key)
+        if value is None:
+            value = 0
+            stored = self._execute(self._get, (key,)).get
+            if stored is not None:
+                value, checksum = stored
+                if _checksum_of_counter(key, value) != checksum:
+                    raise _damaged(key)
+            self._known[key] = value
+        return value
+
+    def set(self, key: bytes, value: int) -> None:
+        self._known[key] = value
+        self._changed.add(key)
+
+    def write(self) -> None:
+        """Write each counter that was set since the last call once."""
+        for key in self._changed:
+            if value := self._known[key]:
+                self._execute(self._set, (key, value, _checksum_of_counter(key, value)))
+            else:
+                self._execute(self._delete, (key,))
+        self._changed.clear()
+
+    def forget(self) -> None:
+        self._known.clear()
+        self._changed.clear()
+
+    def trim(self) -> None:
+        if len(self._known) > KEPT_COUNTERS:
+            self._known.clear()
+
+
+def checksum(key: bytes, value: bytes) -> int:
+    return crc32(value, crc32(key))
+
+
+def _checksum_of_counter(key: bytes, value: int) -> int:
+    return checksum(key, value.to_bytes(8, "big", signed=True))
+
+
+def _damaged(key: bytes) -> Corrupt:
+    return Corrupt(f"the row with the key {key.hex()} does not match its checksum")
+
+
 class Rows:
     """One connection as a `Snapshot`: all reads between `begin` and `end` see one snapshot.
 
@@ -129,33 +188,32 @@ class Rows:
         self._connection = connection
         self._execute: Callable[..., apsw.Cursor] = connection.cursor().execute
         self._scans: list[apsw.Cursor] = []
-        self._counters: dict[bytes, int] = {}
+        self._numbers = _Counters("numbers", self._execute)
+        self._tallies = _Counters("tallies", self._execute)
         self._counters_version = -1
-        self._counters_changed: set[bytes] = set()
+        self.number = self._numbers.get
+        self.tally = self._tallies.get
 
     def get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._execute(_GET, (key,)).get
+        row: tuple[bytes, int] | None = self._execute(_GET, (key,)).get
+        if row is None:
+            return None
+        value, stored = row
+        if crc32(value, crc32(key)) != stored:
+            raise _damaged(key)
         return value
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        execute = self._execute
-        return [execute(_GET, (key,)).get for key in keys]
+        return [self.get(key) for key in keys]
 
     def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Iterator[Row]:
         cursor = self._connection.cursor()
         self._scans.append(cursor)
-        return cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
+        rows = cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
+        return _verified(rows)
 
     def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
         return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
-
-    def number(self, key: bytes) -> int:
-        value = self._counters.get(key)
-        if value is None:
-            value = self._counters[key] = self._execute(_COUNTER, (key,)).get or 0
-        return value
-
-    tally = number
 
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
@@ -167,9 +225,13 @@ class Rows:
         if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:  # SQLite begins at the first statement
             self._execute(_FIRST_ROW).get  # noqa: B018 - the property runs the statement
         version = self._connection.data_version()
-        if version != self._counters_version or len(self._counters) > KEPT_COUNTERS:
-            self._counters.clear()
+        if version != self._counters_version:
+            self._numbers.forget()
+            self._tallies.forget()
             self._counters_version = version
+        else:
+            self._numbers.trim()
+            self._tallies.trim()
 
     def end(self) -> None:
         self.close_scans()
@@ -190,11 +252,12 @@ class Rows:
             if value is None:
                 execute(_DELETE, (key,))
             else:
-                execute(_PUT, (key, value))
-        if buffer.counters:
-            self._counters.update(buffer.counters)
-            self._counters_changed.update(buffer.counters)
-        return bool(buffer.rows or buffer.cleared or buffer.counters)
+                execute(_PUT, (key, value, crc32(value, crc32(key))))
+        for key, number in buffer.numbers.items():
+            self._numbers.set(key, number)
+        for key, amount in buffer.tallies.items():
+            self._tallies.set(key, self._tallies.get(key) + amount)
+        return bool(buffer.rows or buffer.cleared or buffer.numbers or buffer.tallies)
 
     def commit(self) -> None:
         """Commit, durably if the connection is `synced`. After a failure nothing is applied; call `roll_back`."""
@@ -203,17 +266,20 @@ class Rows:
 
     def write_counters(self) -> None:
         """Write each counter that changed since `begin` once."""
-        for key in self._counters_changed:
-            if value := self._counters[key]:
-                self._execute(_SET_COUNTER, (key, value))
-            else:
-                self._execute(_DELETE_COUNTER, (key,))
-        self._counters_changed.clear()
+        self._numbers.write()
+        self._tallies.write()
 
     def roll_back(self) -> None:
         self.close_scans()
-        self._counters.clear()
-        self._counters_changed.clear()
+        self._numbers.forget()
+        self._tallies.forget()
         self._counters_version = -1
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
+
+
+def _verified(rows: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Row]:
+    for key, value, stored in rows:
+        if crc32(value, crc32(key)) != stored:
+            raise _damaged(key)
+        yield key, value

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from atoll.database import format as fmt
 from atoll.database import streams
 from atoll.database.log import cursor as cursors
 from atoll.database.region import Region
@@ -119,21 +120,21 @@ def _together(lanes: list[Lane]) -> bool:
 
 def exchange(tx: Transaction, one: Mapping, shard: Shard) -> None:
     """Give the shard as many lanes as the mapping says."""
-    if tx.get(mapping.mapping_key(one.uuid)) is None:
+    if tx.get(fmt.mapping_key(one.uuid)) is None:
         return
     old = _lanes(one, shard, {n: lane for s, n, lane in mapping.lanes(tx, one.uuid) if s == shard.number})
     if not _together(old):
         return
     for number in range(len(old)):
-        tx.delete(mapping.lane_key(one.uuid, shard.number, number))
+        tx.delete(fmt.lane_key(one.uuid, shard.number, number))
     for number in range(one.parallelization):
         lane = replace(old[0], of=one.parallelization, attempts=0, due_ms=0, finished=False)
-        tx.put(mapping.lane_key(one.uuid, shard.number, number), dump(lane))
+        tx.put(fmt.lane_key(one.uuid, shard.number, number), dump(lane))
 
 
 def forget(tx: Transaction, keys: Iterable[Key]) -> None:
     for key in keys:
-        tx.delete(mapping.lane_key(*key))
+        tx.delete(fmt.lane_key(*key))
 
 
 @dataclass(frozen=True)

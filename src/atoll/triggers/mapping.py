@@ -61,23 +61,8 @@ class Mapping:
     """It stands in the file of functions, which says when it is over."""
 
 
-def mapping_key(uuid: str) -> bytes:
-    return fmt.CATALOG + b"M" + uuid.encode()
-
-
-_MAPPINGS = (fmt.CATALOG + b"M", fmt.CATALOG + b"N")
-
-
-def lane_key(uuid: str, shard: int, lane: int) -> bytes:
-    return fmt.CATALOG + b"P" + uuid.encode() + shard.to_bytes(4, "big") + lane.to_bytes(1, "big")
-
-
-def _lane_range(uuid: str) -> tuple[bytes, bytes]:
-    return lane_key(uuid, 0, 0), lane_key(uuid, 0xFFFFFFFF, 0xFF)
-
-
 def find(snapshot: Snapshot, uuid: str) -> Mapping:
-    stored = snapshot.get(mapping_key(uuid))
+    stored = snapshot.get(fmt.mapping_key(uuid))
     if stored is None:
         raise trigger_errors.mapping_not_found()
     mapping: Mapping = load(Mapping, stored)
@@ -85,14 +70,14 @@ def find(snapshot: Snapshot, uuid: str) -> Mapping:
 
 
 def listed(snapshot: Snapshot) -> Iterator[Mapping]:
-    for _, stored in snapshot.scan(*_MAPPINGS):
+    for _, stored in snapshot.scan(*fmt.MAPPINGS):
         yield load(Mapping, stored)
 
 
 def lanes(snapshot: Snapshot, uuid: str) -> Iterator[tuple[int, int, Lane]]:
     """Shard, lane and how far it has come."""
-    for key, stored in snapshot.scan(*_lane_range(uuid)):
-        yield int.from_bytes(key[-5:-1], "big"), key[-1], load(Lane, stored)
+    for key, stored in snapshot.scan(*fmt.lane_range(uuid)):
+        yield *fmt.parse_lane_key(key), load(Lane, stored)
 
 
 def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since_ms: int | None = None) -> None:
@@ -110,7 +95,7 @@ def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since
         for shard, end in zip(present, cursor.ends(tx, stream.log_space, present), strict=True):
             for number in range(mapping.parallelization):
                 lane = Lane(end, of=mapping.parallelization, finished=shard.closed_ms is not None)
-                tx.put(lane_key(mapping.uuid, shard.number, number), dump(lane))
+                tx.put(fmt.lane_key(mapping.uuid, shard.number, number), dump(lane))
     save(tx, mapping)
 
 
@@ -123,22 +108,22 @@ def check_unique(snapshot: Snapshot, mapping: Mapping) -> None:
 
 
 def save(tx: Transaction, mapping: Mapping) -> None:
-    tx.put(mapping_key(mapping.uuid), dump(mapping))
+    tx.put(fmt.mapping_key(mapping.uuid), dump(mapping))
     tx.add_number(CHANGES, 1)
 
 
 def delete(tx: Transaction, uuid: str) -> None:
     """The mapping, and how far it had come."""
-    tx.delete(mapping_key(uuid))
-    tx.delete_range(*_lane_range(uuid))
+    tx.delete(fmt.mapping_key(uuid))
+    tx.delete_range(*fmt.lane_range(uuid))
     tx.add_number(CHANGES, 1)
 
 
 def save_lane(tx: Transaction, uuid: str, shard: int, number: int, lane: Lane) -> bool:
     """Whether it was saved: nothing is, once the mapping is deleted."""
-    if tx.get(mapping_key(uuid)) is None:
+    if tx.get(fmt.mapping_key(uuid)) is None:
         return False
-    tx.put(lane_key(uuid, shard, number), dump(lane))
+    tx.put(fmt.lane_key(uuid, shard, number), dump(lane))
     return True
 
 

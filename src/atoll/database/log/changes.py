@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 import orjson
 
-from atoll.clock import Version
+from atoll import limits
+from atoll.clock import Stamp, Version
+from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.log import retention
-from atoll.database.schema import Table
-from atoll.model import values
+from atoll.database.schema import Shard, Table
+from atoll.model import keycode, values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -26,13 +28,13 @@ def append(
     row_key: bytes,
     key: Item,
     version: Version,
-    written_ms: int,
+    stamp: Stamp,
     cause: int,
     old: tuple[int, bytes] | None,
     new: tuple[int, bytes] | None,
 ) -> int:
-    """Write the record and return its sequence number. Images are (size, JSON). `written_ms` is this region's time. The
-    version's time may come from another region, or be ahead of a clock that was set back."""
+    """Write the record and return its sequence number. Images are (size, JSON). The version's time may come from
+    another region, or be ahead of a clock that was set back."""
     counter, prefix = table.log_of(row_key)
     sequence = tx.add_number(counter, 1)
     keys = (values.item_size(key), orjson.dumps(key))
@@ -41,20 +43,23 @@ def append(
         old = (old[0], b"")
     if new is not None and not kept.new_image:
         new = (new[0], b"")
-    tx.put(prefix + sequence.to_bytes(8, "big"), fmt.change_row(version, written_ms, cause, keys, old, new))
+    row = fmt.change_row(version, stamp.commit, stamp.now_ms, cause, keys, old, new)
+    tx.put(fmt.change_key(prefix, sequence), row)
+    if sequence % limits.SPLIT_CHECK_CHANGES == 0:
+        due.schedule(tx, stamp.now_ms, fmt.SPLIT, table.name.encode())
     return sequence
 
 
 def read(
-    snapshot: Snapshot, log_space: int, shard: int, first_sequence: int, *, limit: int | None = None
+    snapshot: Snapshot, log_space: int, shard: Shard, first_sequence: int, *, limit: int | None = None
 ) -> Iterator[tuple[int, fmt.ChangeRow]]:
     """Records of the shard with numbers >= first_sequence, in order."""
-    start = fmt.change_key(log_space, shard, first_sequence)
-    end = fmt.change_key(log_space, shard + 1, 0)
+    prefix = shard.change_prefix(log_space)
+    start, end = fmt.change_key(prefix, first_sequence), keycode.successor(prefix)
     for key, stored in snapshot.scan(start, end, limit=limit):
-        yield int.from_bytes(key[8:16], "big"), fmt.parse_change(stored)
+        yield fmt.parse_sequence(key), fmt.parse_change(stored)
 
 
-def get(snapshot: Snapshot, log_space: int, shard: int, sequence: int) -> fmt.ChangeRow | None:
-    stored = snapshot.get(fmt.change_key(log_space, shard, sequence))
+def get(snapshot: Snapshot, log_space: int, shard: Shard, sequence: int) -> fmt.ChangeRow | None:
+    stored = snapshot.get(fmt.change_key(shard.change_prefix(log_space), sequence))
     return None if stored is None else fmt.parse_change(stored)

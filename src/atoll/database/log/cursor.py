@@ -89,7 +89,7 @@ def ends(snapshot: Snapshot, log_space: int, of: Sequence[Shard]) -> list[int]:
 
 def oldest(snapshot: Snapshot, scope: Scope, shard: Shard) -> int:
     """The number of the oldest change in the reader's scope, or the shard's end."""
-    for sequence, change in changes.read(snapshot, scope.log_space, shard.number, shard.first_sequence, limit=1):
+    for sequence, change in changes.read(snapshot, scope.log_space, shard, shard.first_sequence, limit=1):
         if change.written_ms > scope.horizon_ms:
             return sequence
         return _search(snapshot, scope, shard, sequence + 1, scope.horizon_ms + 1)
@@ -98,7 +98,7 @@ def oldest(snapshot: Snapshot, scope: Scope, shard: Shard) -> int:
 
 def at_time(snapshot: Snapshot, scope: Scope, shard: Shard, ms: int) -> int:
     """The number of the first change in the reader's scope written at `ms` or later, or the shard's end."""
-    for sequence, _ in changes.read(snapshot, scope.log_space, shard.number, shard.first_sequence, limit=1):
+    for sequence, _ in changes.read(snapshot, scope.log_space, shard, shard.first_sequence, limit=1):
         return _search(snapshot, scope, shard, sequence, max(ms, scope.horizon_ms + 1))
     return end(snapshot, scope.log_space, shard)
 
@@ -108,7 +108,7 @@ def _search(snapshot: Snapshot, scope: Scope, shard: Shard, low: int, ms: int) -
     high = end(snapshot, scope.log_space, shard)
     while low < high:
         middle = (low + high) // 2
-        change = changes.get(snapshot, scope.log_space, shard.number, middle)
+        change = changes.get(snapshot, scope.log_space, shard, middle)
         if change is None or change.written_ms >= ms:
             high = middle
         else:
@@ -147,31 +147,27 @@ class Reading:
     def __iter__(self) -> Iterator[tuple[int, fmt.ChangeRow]]:
         rows = self._rows(self.position)
         row = next(rows, None)
-        if row is not None and fmt.parse_change(row[1]).written_ms <= self._scope.horizon_ms:
-            hidden = int.from_bytes(row[0][8:16], "big")
-            start = _search(self._snapshot, self._scope, self.shard, hidden + 1, self._scope.horizon_ms + 1)
+        if row is not None and row[1].written_ms <= self._scope.horizon_ms:
+            start = _search(self._snapshot, self._scope, self.shard, row[0] + 1, self._scope.horizon_ms + 1)
             rows = self._rows(start)
             row = next(rows, None)
         if row is None:
             self._skip(end(self._snapshot, self._scope.log_space, self.shard))
         position, stop = self.position, self._end
         while row is not None:
-            key, stored = row
-            sequence = int.from_bytes(key[8:16], "big")
+            sequence, change = row
             if sequence != position:
                 self._skip(sequence)
                 position = self.position
             if stop is not None and sequence >= stop:
                 return
-            yield sequence, fmt.parse_change(stored)
+            yield sequence, change
             position += 1
             self.position = position
             row = next(rows, None)
 
-    def _rows(self, start: int) -> Iterator[tuple[bytes, bytes]]:
-        log_space, number = self._scope.log_space, self.shard.number
-        first, last = fmt.change_key(log_space, number, start), fmt.change_key(log_space, number + 1, 0)
-        return self._snapshot.scan(first, last, limit=self._limit)
+    def _rows(self, start: int) -> Iterator[tuple[int, fmt.ChangeRow]]:
+        return changes.read(self._snapshot, self._scope.log_space, self.shard, start, limit=self._limit)
 
     def _skip(self, to: int) -> None:
         if self._end is not None:

@@ -1,4 +1,4 @@
-"""Background steps of the log: rotate old shards, split full partitions, trim old changes. Each can be forced, too."""
+"""Background jobs of the log: rotate old shards, split full partitions, trim old changes. Each can be forced, too."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from atoll.database import catalog, deletion
 from atoll.database import format as fmt
 from atoll.database.log import changes, retention, shards
 from atoll.database.region import Region
-from atoll.database.schema import Table
+from atoll.database.schema import Shard, Table
 from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Transaction
 
-# Limits of one call of a step.
-ROTATED_TABLES = 10
-TRIMMED_SHARDS = 100
-TRIMMED_CHANGES = 500
+TRIMMED_CHANGES = 200
+"""Limit of one trim of a shard."""
 
 TRIM_INTERVAL_MS = 60_000
 """Shortest time between two trims of a shard, so changes may stay longer by this."""
@@ -24,96 +22,83 @@ LOOK_MS = limits.STREAM_RETENTION_MS
 """Longest time between two trims of a shard, so a shorter retention takes effect within this."""
 
 
-# Steps
+# Jobs
 
 
-def rotate(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: close shards of streams that are 4 hours old."""
+def rotate(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
+    """Job: close shards of a table's stream that are 4 hours old."""
     now_ms = stamp.now_ms
-    wakes = []
-    rotated = 0
-    for table in region.catalog.tables(tx):
-        if table.stream is None or not table.stream.enabled or table.status == "DELETING":
-            continue
-        if table.oldest_shard_ms + limits.STREAM_ROTATION_MS <= now_ms:
-            if rotated == ROTATED_TABLES:
-                return now_ms
-            rotated += 1
-            old = [(s, 1) for s in table.shards if s.opened_ms + limits.STREAM_ROTATION_MS <= now_ms]
-            table = shards.follow(tx, table, old, now_ms)
-            catalog.save(tx, table)
-        wakes.append(table.oldest_shard_ms + limits.STREAM_ROTATION_MS)
-    return min(wakes, default=None)
-
-
-def split(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: split the partitions of tables that have outgrown them. Only writes make a table grow, never time."""
-    now_ms = stamp.now_ms
-    tables = region.catalog.tables(tx)
-    tx.prefetch(tallies=[fmt.bytes_counter(table.space) for table in tables])
-    for table in tables:
-        size = tx.tally(fmt.bytes_counter(table.space))
-        if size > len(table.shards) * limits.PARTITION_BYTES and table.status != "DELETING":
-            catalog.save(tx, shards.repartition(tx, table, now_ms))
+    table = region.catalog.find(tx, name.decode())
+    if table is None or table.stream is None or not table.stream.enabled or table.status == "DELETING":
+        return None
+    old = [(s, 1) for s in table.shards if s.opened_ms + limits.STREAM_ROTATION_MS <= now_ms]
+    if not old:
+        return table.oldest_shard_ms + limits.STREAM_ROTATION_MS
+    catalog.save(tx, shards.follow(tx, table, old, now_ms))  # which schedules the next rotation
     return None
 
 
-def trim(tx: Transaction, region: Region, stamp: Stamp) -> int | None:
-    """Step: delete changes that no reader needs any more, then closed shards; also delete streams a day after their
-    end."""
-    now_ms = stamp.now_ms
-    left = TRIMMED_CHANGES
-    due = [(key, *fmt.parse_due(key)) for key, _ in tx.scan(*fmt.DUE, limit=TRIMMED_SHARDS)]
-    if not due or due[0][1] > now_ms:
-        return due[0][1] if due else None
-    keep_ms = {table.log_space: retention.of(table).keep_ms for table in region.catalog.tables(tx)}
-    for key, due_ms, row in due:
-        if due_ms > now_ms:
-            return due_ms
-        if left <= 0:
-            return now_ms
-        tx.delete(key)
-        if not row.startswith(fmt.SHARDS[0]):
-            tx.delete(row)
-            continue
-        log_space, number = fmt.parse_shard_key(row)
-        if log_space in keep_ms:
-            deleted, next_ms = _trim(tx, log_space, number, keep_ms[log_space], now_ms, left)
-        elif (over_ms := deletion.due_ms(tx, log_space)) > now_ms:  # the table is deleted, but not yet its log
-            deleted, next_ms = 0, over_ms
-        else:
-            deleted, next_ms = _trim(tx, log_space, number, 0, now_ms, left)
-        left -= deleted
-        if next_ms is None:
-            tx.delete(row)
-        else:
-            tx.put(fmt.due_key(min(next_ms, now_ms + LOOK_MS), row), b"")
-    return now_ms
+def split(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
+    """Job: split the partitions of a table that has outgrown them. `changes.append` schedules it now and then."""
+    table = region.catalog.find(tx, name.decode())
+    if table is None or table.status == "DELETING":
+        return None
+    if tx.tally(fmt.bytes_counter(table.space)) > len(table.shards) * limits.PARTITION_BYTES:
+        catalog.save(tx, shards.repartition(tx, table, stamp.now_ms))
+    return None
 
 
-def _trim(
-    tx: Transaction, log_space: int, number: int, keep_ms: int, now_ms: int, limit: int
-) -> tuple[int, int | None]:
-    """Trim one shard. Returns the number of deleted changes, and the time of the next trim; None if nothing of the
-    shard is left to keep."""
-    horizon_ms = now_ms - keep_ms
-    deleted = 0
-    for sequence, change in changes.read(tx, log_space, number, 0):
-        if change.written_ms > horizon_ms:
-            return deleted, max(change.written_ms + keep_ms, now_ms + TRIM_INTERVAL_MS)
-        if deleted == limit:
-            return deleted, now_ms
-        tx.delete(fmt.change_key(log_space, number, sequence))
-        deleted += 1
+def trim(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
+    """Job: delete a shard's changes that no reader needs any more, then the shard when it is closed."""
+    row = fmt.due_row(fmt.TRIM, subject)
+    log_space, number = fmt.parse_shard_key(row)
     shard = shards.find(tx, log_space, number)
     if shard is None:
-        return deleted, None
+        return None
+    now_ms = stamp.now_ms
+    keep_ms = _keep_ms(tx, region, log_space)
+    if keep_ms is None:
+        over_ms = deletion.due_ms(tx, log_space)
+        if over_ms > now_ms:  # the table is deleted, but not yet its log
+            return over_ms
+        keep_ms = 0
+    next_ms = _trim(tx, log_space, shard, keep_ms, now_ms)
+    if next_ms is None:
+        tx.delete(row)
+        return None
+    return min(next_ms, now_ms + LOOK_MS)
+
+
+def _keep_ms(tx: Transaction, region: Region, log_space: int) -> int | None:
+    """How long the log keeps its changes; None if its table is deleted."""
+    for table in region.catalog.tables(tx):
+        if table.log_space == log_space:
+            return retention.of(table).keep_ms
+    return None
+
+
+def end_stream(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
+    """Job: delete a stream a day after its end."""
+    tx.delete(fmt.due_row(fmt.END_STREAM, subject))
+    return None
+
+
+def _trim(tx: Transaction, log_space: int, shard: Shard, keep_ms: int, now_ms: int) -> int | None:
+    """Trim one shard. Returns the time of the next trim; None if nothing of the shard is left to keep."""
+    horizon_ms = now_ms - keep_ms
+    prefix = shard.change_prefix(log_space)
+    for deleted, (sequence, change) in enumerate(changes.read(tx, log_space, shard, 0, limit=TRIMMED_CHANGES + 1)):
+        if change.written_ms > horizon_ms:
+            return max(change.written_ms + keep_ms, now_ms + TRIM_INTERVAL_MS)
+        if deleted == TRIMMED_CHANGES:
+            return now_ms
+        tx.delete(fmt.change_key(prefix, sequence))
     if shard.closed_ms is None:
-        return deleted, now_ms + keep_ms
-    return deleted, shard.closed_ms + keep_ms if shard.closed_ms > horizon_ms else None
+        return now_ms + keep_ms
+    return shard.closed_ms + keep_ms if shard.closed_ms > horizon_ms else None
 
 
-# Forced steps, for tests of stream consumers. `name` is a table's name or ARN, or a stream's ARN.
+# Forced jobs, for tests of stream consumers. `name` is a table's name or ARN, or a stream's ARN.
 
 
 def force_rotate(tx: Transaction, region: Region, name: str, now_ms: int) -> Table:

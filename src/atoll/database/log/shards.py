@@ -25,6 +25,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from atoll import limits
+from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, dump, load
 from atoll.storage.engine import Snapshot, Transaction
@@ -135,7 +136,7 @@ def _open(tx: Transaction, table: Table, shard: Shard) -> Shard:
     log_space = table.log_space
     row = fmt.shard_key(log_space, shard.number)
     tx.put(row, dump(shard))
-    tx.put(fmt.due_key(shard.opened_ms + limits.STREAM_RETENTION_MS, row), b"")
+    due.schedule(tx, shard.opened_ms + limits.STREAM_RETENTION_MS, fmt.TRIM, fmt.subject_of(row))
     tx.add_number(fmt.sequence_counter(log_space, shard.number), shard.first_sequence - 1)
     return shard
 
