@@ -66,7 +66,8 @@ class TestConfiguration:
 
     def test_every_option_of_other_commands_is_named(self) -> None:
         there = {name for _, action in options("", _parser()) for name in action.option_strings}
-        named = set(re.findall(r"--[a-z][a-z-]*", self.PAGE))
+        pages = self.PAGE + (ROOT / "docs" / "upgrading.md").read_text()
+        named = set(re.findall(r"--[a-z][a-z-]*", pages))
         assert there - {"--version"} <= named
         assert named <= there, "these options are not there any more"
 

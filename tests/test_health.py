@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from atoll.database import background
 from atoll.database import health as health_module
 from atoll.database.health import BACKGROUND, DAMAGED, FULL, GONE, LITTLE_ROOM, Health
 from atoll.database.region import Region
+from atoll.errors import ApiError
+from atoll.migration import store as migration
 from atoll.node import Config, Node
 from atoll.storage.engine import Corrupt, Full
 from atoll.storage.memory import MemoryEngine
@@ -203,6 +206,36 @@ class TestAnswers:
         assert get(server, "/") == (503, "failing: us-east-1: migrating\n")
         one.migrating(1)
         assert health(server) == (200, "ok", {"us-east-1": HEALTHY})
+
+
+def test_a_store_that_is_migrated_at_start_shows_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported, go_on = threading.Event(), threading.Event()
+
+    def migrate(source: Path, target: Path, report: migration.Report) -> None:
+        report(1, 4)
+        reported.set()
+        assert go_on.wait(60)
+        report(4, 4)
+
+    async def scenario() -> None:
+        starting = asyncio.create_task(node.start())
+        await asyncio.to_thread(reported.wait, 60)
+        (found,) = (await node.examine()).values()
+        assert (found.store, found.writable, found.progress) == ("migrating", False, 0.25)
+        with pytest.raises(ApiError, match="InternalServerError"):
+            node.region()
+        go_on.set()
+        await starting
+        (found,) = (await node.examine()).values()
+        assert (found.store, found.writable, found.progress) == ("ok", True, None)
+        await node.stop()
+
+    node = Node(Config(data=tmp_path, port=0))
+    (tmp_path / "us-east-1").mkdir()
+    (tmp_path / "us-east-1" / "atoll.db").touch()
+    monkeypatch.setattr(migration, "needed", lambda directory: True)
+    monkeypatch.setattr(migration, "migrate", migrate)
+    asyncio.run(scenario())
 
 
 class TestRights:

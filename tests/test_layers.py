@@ -25,12 +25,13 @@ ALLOWED: dict[str, set[str]] = {
     "database": {"capacity.meter", *DATABASE},
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
+    "migration": {"migration", "database", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "api": {"api", "security", *SERVICES, *DATABASE},
     "store_files": {"database.health"},
     "wire": {"wire", "api", "security", *BASE},
 }
-EVERYTHING = {"node", "supervisor", "testing", "cli", "__init__", "__main__"}
+EVERYTHING = {"node", "supervisor", "testing", "cli", "store_commands", "__init__", "__main__"}
 
 
 def imports(path: Path) -> set[str]:

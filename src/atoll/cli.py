@@ -1,5 +1,8 @@
-"""The command line: `atoll serve`, `atoll credentials`. Every option of `serve` may also be an environment variable:
-`--data` is ATOLL_DATA, `--control-plane-delay` is ATOLL_CONTROL_PLANE_DELAY."""
+"""The command line: `atoll serve`, `atoll credentials`, `atoll store`.
+
+Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
+ATOLL_CONTROL_PLANE_DELAY.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from pathlib import Path
 
 import uvloop
 
-from atoll import __version__, logs
+from atoll import __version__, logs, store_commands
 from atoll.api.admin import duration_ms
 from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
@@ -69,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
     _add_credentials(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
+    store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
     return parser
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import re
 from collections.abc import Callable, Set
 from contextlib import suppress
@@ -18,7 +19,7 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Any
 
-from atoll import limits
+from atoll import errors, limits
 from atoll.api import services
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
@@ -28,14 +29,16 @@ from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
-from atoll.database.region import Buckets, Region, Settings
+from atoll.database.region import DEFAULT_ACCOUNT, Buckets, Region, Settings
 from atoll.errors import requests as request_errors
+from atoll.migration import store as migration
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, Engine
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
+from atoll.storage.sqlitefile import FORMAT_VERSION
 from atoll.store_files import StoreFile
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
@@ -45,6 +48,8 @@ from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
 from atoll.wire.server import Server
+
+_log = logging.getLogger(__name__)
 
 # Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
@@ -145,8 +150,14 @@ class Node:
         self.server = Server(gateway.answer)
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
-        # Last, so that a server that cannot listen creates no store. Early connections wait until the stores are open.
-        for name in {config.region, *self._stored_regions()}:
+        # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
+        # yet are refused with an error that SDKs retry.
+        names = {config.region, *self._stored_regions()}
+        for name in names:
+            self.health.setdefault(name, Health(name)).migrating(0)
+        for name in names:
+            await self._migrate(name)
+            self.health[name].migrating(1)
             self.region(name)
         if (
             config.functions.functions and await self.region().engine.lease()
@@ -156,8 +167,10 @@ class Node:
     def _stored_regions(self) -> list[str]:
         """Regions that already have a store; their background steps run even without requests. Ignores directories
         without a region's name, such as copies."""
-        data = self.config.data
-        if data is None or not data.is_dir():
+        if self.config.data is None:
+            return []
+        data = self._directory("x").parent
+        if not data.is_dir():
             return []
         names = [path.name for path in data.iterdir() if (path / STORE_FILE).is_file()]
         return [name for name in names if REGION_NAME.fullmatch(name)]
@@ -248,9 +261,32 @@ class Node:
             found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
         return found
 
+    async def _migrate(self, region: str) -> None:
+        """Migrate the region's store if an older version wrote it."""
+        if self.config.data is None:
+            return
+        directory = self._directory(region)
+        source = directory if (directory / STORE_FILE).exists() else self.config.data / region
+        if (source != directory and not (source / STORE_FILE).exists()) or not migration.needed(source):
+            return
+        extra = {"region": region}
+        _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
+        report = partial(_report, self.health[region])
+        await asyncio.to_thread(migration.migrate, source, directory, report=report)
+        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
+
+    def _directory(self, region: str) -> Path:
+        """The directory of a region's store."""
+        account = self.config.settings.account
+        assert self.config.data is not None
+        data = self.config.data if account == DEFAULT_ACCOUNT else self.config.data / account
+        return data / region
+
     def _open(self, region: str) -> tuple[Engine, Health]:
         """The health exists before the store is open, so that work on the store can show its progress."""
         health = self.health.setdefault(region, Health(region))
+        if health.progress is not None:
+            raise errors.internal()
         try:
             engine = self._open_engine(region)
         except Corrupt as error:
@@ -262,14 +298,14 @@ class Node:
         if not health.writable:  # an earlier attempt found it damaged
             health = self.health[region] = Health(region)
         if self.config.data is not None:
-            health.look = StoreFile(self.config.data / region / STORE_FILE).look
+            health.look = StoreFile(self._directory(region) / STORE_FILE).look
         return engine, health
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config
         if config.data is None:
             return MemoryEngine()
-        return SQLiteEngine.open(config.data / region, durability=config.durability, workers=config.workers)
+        return SQLiteEngine.open(self._directory(region), durability=config.durability, workers=config.workers)
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
@@ -277,7 +313,7 @@ class Node:
             return None
         if config.data is None or config.workers == 1:
             return LocalBuckets(self.clock)
-        return SharedBuckets(config.data / region / BUCKETS_FILE, self.clock)
+        return SharedBuckets(self._directory(region) / BUCKETS_FILE, self.clock)
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
         """Run steps whenever one is due, only in the process that holds the region's lease."""
@@ -298,3 +334,11 @@ class Node:
                 await region.health.examine(region.engine)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
+
+
+def _report(health: Health, done: int, total: int) -> None:
+    """Show and log the progress of a migration, from its thread."""
+    before, now = health.progress or 0, min(done / max(total, 1), 0.9999)
+    health.migrating(now)
+    if int(now * 10) > int(before * 10):
+        _log.info("migrating: %d of %d rows", done, total, extra={"region": health.region})

@@ -214,7 +214,7 @@ def test_idle_steps_do_not_depend_on_the_number_of_tables(busy: bool) -> None:
             if busy:
                 world.set_ttl(name)
                 world.put("p", table=name, expires={"N": "2000000000"})
-        for _ in range(2):
+        for _ in range(4):
             finish(background.run(world.region))
             world.read(lambda snapshot: world.region.catalog.tables(snapshot))
         assert world.region.catalog.misses == 0

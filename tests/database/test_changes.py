@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from atoll.database.format import ChangeRow
-from atoll.database.log import changes
+from atoll.database.log import changes, shards
+from atoll.storage.engine import Snapshot
 
 
 def logged(world: Any) -> list[ChangeRow]:
@@ -21,8 +22,13 @@ def logged(world: Any) -> list[ChangeRow]:
 
 def rows(world: Any) -> list[ChangeRow]:
     log_space = world.table().log_space
-    shards = range(max(shard.number for shard in world.table().shards) + 1)
-    return [row for shard in shards for _, row in world.read(lambda s, n=shard: list(changes.read(s, log_space, n, 0)))]
+
+    def read(snapshot: Snapshot) -> list[ChangeRow]:
+        present = list(shards.listed(snapshot, log_space, 0, 1 << 31))
+        return [row for shard in present for _, row in changes.read(snapshot, log_space, shard, 0)]
+
+    found: list[ChangeRow] = world.read(read)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,78 @@ def test_failed_transaction_leaves_its_own_definitions_to_nobody(world: ManualRe
     assert world.table() == table
     assert world.table() == table
     assert world.region.catalog.known.generation == world.read(lambda s: s.number(fmt.GENERATION))
+
+
+def keep_tombstones(world: ManualRegion) -> None:
+    def change(tx: Any) -> None:
+        table = world.region.catalog.find(tx, "Things")
+        assert table is not None
+        catalog.save(tx, replace(table, tombstone_space=catalog.new_space(tx)))
+
+    world.transact(change)
+
+
+def tombstones(world: ManualRegion) -> list[Version]:
+    space = world.table().tombstone_space
+    return [fmt.parse_tombstone(row) for _, row in world.read(lambda s: list(s.scan(*fmt.space_range(space))))]
+
+
+def test_older_change_does_not_undo_a_deletion(world: ManualRegion) -> None:
+    world.create()
+    keep_tombstones(world)
+    world.put("a")
+    before = stored(world, "a").version
+    world.delete("a")
+    [deleted] = tombstones(world)
+    assert deleted > before
+    apply(world, replicated(world, "a", "older", before))
+    assert world.get("a") is None
+    apply(world, replicated(world, "a", "newer", Version(deleted.time + 1, "us-east-1")))
+    assert stored(world, "a").item["text"] == {"S": "newer"}
+    assert tombstones(world) == []
+
+
+def test_replicated_deletion_of_a_missing_item_stops_an_older_put(world: ManualRegion) -> None:
+    world.create()
+    keep_tombstones(world)
+    version = Version(world.region.versions.last + 1_000, "us-east-1")
+    apply(world, replicated(world, "a", None, version))
+    assert tombstones(world) == [version]
+    apply(world, replicated(world, "a", "older", Version(version.time - 1, "us-east-1")))
+    assert world.get("a") is None
+
+
+def test_write_after_a_deletion_from_a_fast_clock_has_a_greater_version(world: ManualRegion) -> None:
+    world.create()
+    keep_tombstones(world)
+    ahead = Version(world.region.versions.last + (3_600_000 << 16), "us-east-1")
+    apply(world, replicated(world, "a", None, ahead))
+    world.put("a")
+    assert stored(world, "a").version > ahead
+
+
+def test_replicated_put_of_equal_content_keeps_the_greater_version(world: ManualRegion) -> None:
+    world.create()
+    world.put("a", text={"S": "same"})
+    version = Version(stored(world, "a").version.time + 1_000, "us-east-1")
+    apply(world, replicated(world, "a", "same", version))
+    assert stored(world, "a").version == version
+
+
+def test_table_without_tombstones_keeps_nothing_of_a_deletion(world: ManualRegion) -> None:
+    world.create(view=None)
+    world.put("a")
+    world.delete("a")
+    assert world.read(lambda s: list(s.scan(*fmt.space_range(world.table().space)))) == []
+
+
+def test_all_records_of_a_transaction_have_its_commit_id_and_time(world: ManualRegion) -> None:
+    world.create()
+    keys = [{"pk": {"S": pk}, "sk": {"N": "0"}} for pk in "abc"]
+    world.transact_write(*({"Put": {"TableName": "Things", "Item": key}} for key in keys))
+    world.clock.advance(5)
+    world.put("d")
+    rows = world.read(lambda s: [row for _, row in s.scan(*fmt.space_range(world.table().log_space))])
+    *together, alone = [(row.commit, row.written_ms) for row in map(fmt.parse_change, rows)]
+    assert len(set(together)) == 1 and len(together) == 3
+    assert alone[0] != together[0][0] and alone[1] == together[0][1] + 5

@@ -108,7 +108,7 @@ def test_the_log_of_a_deleted_table_stays_as_long(world: Any) -> None:
         == 1
     )
     world.pass_time(24 * HOUR_MS)
-    stored, _ = world.region.engine.snapshot()
+    stored, *_ = world.region.engine.snapshot()
     assert list(stored) == []
 
 

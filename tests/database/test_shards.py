@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atoll import limits
 from atoll.api import streams, tables
 from atoll.database import catalog
 from atoll.database import format as fmt
@@ -135,9 +136,12 @@ def test_more_throughput_splits_and_less_does_not_merge(world: Any) -> None:
     assert len(world.shards(arn)) == 4
 
 
-def test_a_table_that_has_grown_is_split(world: Any) -> None:
+def test_a_table_that_has_grown_is_split(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SPLIT_CHECK_CHANGES", 5)
     world.create()
     world.transact(lambda tx: tx.add_tally(fmt.bytes_counter(world.table().space), 25 * 1024**3))
+    for number in range(5):
+        world.put("a", number)
     world.settle()
     assert len(world.table().shards) == 3 and covers_all_hashes(world.table().shards)
 

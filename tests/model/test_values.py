@@ -68,13 +68,13 @@ def test_sizes_follow_the_published_formula(value: dict[str, Any], size: int) ->
     assert values.check_item(item) == values.item_size(item) == 5 + 2 + size
 
 
-def test_numbers_become_canonical_in_place_at_any_depth() -> None:
+def test_numbers_become_canonical_and_sets_sorted_in_place_at_any_depth() -> None:
     item: dict[str, Any] = {
         "n": {"N": "1.50e1"},
         "m": {"M": {"l": {"L": [{"N": "-0"}, {"NS": ["001", "2.0", "0.5"]}]}}},
     }
     values.check_item(item)
-    assert item == {"n": {"N": "15"}, "m": {"M": {"l": {"L": [{"N": "0"}, {"NS": ["1", "2", "0.5"]}]}}}}
+    assert item == {"n": {"N": "15"}, "m": {"M": {"l": {"L": [{"N": "0"}, {"NS": ["0.5", "1", "2"]}]}}}}
 
 
 def test_ignored_members_of_a_value_are_dropped() -> None:
@@ -270,3 +270,17 @@ def test_equality_ignores_the_order_of_sets_only(a: dict[str, Any], b: dict[str,
 )
 def test_order(a: dict[str, Any], b: dict[str, Any], order: int | None) -> None:
     assert values.compare(a, b) == order
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "expected"),
+    [
+        ("SS", ["b", "B", "\U0001f600", "\uffff", "a"], ["B", "a", "b", "\uffff", "\U0001f600"]),
+        ("NS", ["10", "9", "-1e-3", "2.50"], ["-0.001", "2.5", "9", "10"]),
+        ("BS", ["/w==", "AGE=", "AA=="], ["AA==", "AGE=", "/w=="]),
+    ],
+)
+def test_sets_are_sorted(kind: str, members: list[str], expected: list[str]) -> None:
+    item: dict[str, Any] = {"s": {kind: members}}
+    values.check_item(item)
+    assert item == {"s": {kind: expected}}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from atoll.clock import Stamp
-from atoll.database import due, streams
+from atoll.database import due, expiry, streams
 from atoll.database import format as fmt
 from atoll.database.log import retention
 from atoll.database.region import Region
@@ -36,6 +36,7 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     discard(tx, table.space, now_ms, table.keys.partition[0].type if table.local_indexes else "")
     spaces = [index.space for index in table.indexes]
     if table.ttl is not None:
+        expiry.unschedule(tx, table, table.ttl)
         spaces.append(table.ttl.space)
     if table.tombstone_space is not None:
         spaces.append(table.tombstone_space)
@@ -90,8 +91,6 @@ def sweep(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int 
         return stamp.now_ms
     tx.delete(key)
     _clear(tx, (counter(garbage.space) for counter in (fmt.count_counter, fmt.bytes_counter, fmt.expired_counter)))
-    number = fmt.expiry_due_number(garbage.space)
-    tx.add_number(number, -tx.number(number))
     return None
 
 

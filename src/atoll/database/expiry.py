@@ -45,6 +45,14 @@ def due_ms(second: int) -> int:
     return min((second + 1) * 1000, LATEST)
 
 
+def unschedule(tx: Transaction, table: Table, ttl: TimeToLive) -> None:
+    """The index is discarded: it needs no look, which may be years ahead."""
+    second = tx.number(fmt.expiry_due_number(ttl.space)) - 1
+    if second >= 0:
+        tx.delete(fmt.due_key(due_ms(second), fmt.EXPIRE, table.name.encode()))
+        set_due(tx, ttl, None)
+
+
 def set_due(tx: Transaction, ttl: TimeToLive, second: int | None) -> None:
     """A look at the index is scheduled for this second; None if none is."""
     number = fmt.expiry_due_number(ttl.space)

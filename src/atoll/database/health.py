@@ -74,7 +74,8 @@ class Health:
         self.look = look
         self._counts: dict[Problem, int] = {}
         """How often each problem that lasts was met."""
-        self._progress: float | None = None
+        self.progress: float | None = None
+        """Of a migration, from 0 to 1; None if there is none."""
         self._examination: asyncio.Task[None] | None = None
 
     # What parts of the server say
@@ -119,13 +120,13 @@ class Health:
 
     def migrating(self, progress: float) -> None:
         """The store is being converted and answers nothing. `progress` goes from 0 to 1; 1 ends the migration."""
-        self._progress = progress if progress < 1 else None
+        self.progress = progress if progress < 1 else None
 
     # What it comes to
 
     @property
     def writable(self) -> bool:
-        return self._progress is None and all(problem.writable for problem in self._counts)
+        return self.progress is None and all(problem.writable for problem in self._counts)
 
     @property
     def suspicious(self) -> bool:
@@ -134,8 +135,8 @@ class Health:
 
     def status(self) -> StoreHealth:
         stores = [problem.store for problem in self._counts if problem.store != "ok"]
-        store = "migrating" if self._progress is not None else stores[0] if stores else "ok"
-        return StoreHealth(store, self.writable, tuple(problem.text for problem in self._counts), self._progress)
+        store = "migrating" if self.progress is not None else stores[0] if stores else "ok"
+        return StoreHealth(store, self.writable, tuple(problem.text for problem in self._counts), self.progress)
 
     def look_at_files(self) -> None:
         found = self.look()
@@ -148,7 +149,7 @@ class Health:
 
     async def examine(self, engine: Engine) -> StoreHealth:
         """Examine the store. Examinations at the same time are one."""
-        if self._progress is None:
+        if self.progress is None:
             self.look_at_files()
             if self._examination is None or self._examination.done():
                 self._examination = asyncio.create_task(self._try(engine))

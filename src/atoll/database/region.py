@@ -17,10 +17,12 @@ from atoll.database.health import Health
 from atoll.database.stream_readers import StreamReaderLimit
 from atoll.storage.engine import Engine, Snapshot, T, Transaction
 
+DEFAULT_ACCOUNT = "000000000000"
+
 
 @dataclass(frozen=True)
 class Settings:
-    account: str = "000000000000"
+    account: str = DEFAULT_ACCOUNT
     control_plane_delay_ms: int = 0
     """How long CREATING, UPDATING and DELETING last."""
     error_style: str = "classic"

@@ -65,6 +65,7 @@ def _check_interval(table: Table, now_ms: int) -> None:
 def _without(tx: Transaction, table: Table, now_ms: int) -> Table:
     assert table.ttl is not None
     tx.delete(fmt.backfill_key(table.ttl.space))
+    expiry.unschedule(tx, table, table.ttl)
     deletion.discard(tx, table.ttl.space, now_ms)
     return replace(table, ttl=None)
 

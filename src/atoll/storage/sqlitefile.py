@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -35,13 +36,12 @@ CACHE_KIB = 8 * 1024
 BUSY_MS = 10_000
 KEPT_COUNTERS = 10_000
 
-_SCHEMA = f"""
+CREATE = """
 CREATE TABLE kv (id INTEGER PRIMARY KEY, k BLOB NOT NULL UNIQUE, v BLOB NOT NULL, c INTEGER NOT NULL);
 CREATE TABLE numbers (k BLOB PRIMARY KEY, n INTEGER NOT NULL, c INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE tallies (k BLOB PRIMARY KEY, n INTEGER NOT NULL, c INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {FORMAT_VERSION};
 """
+_STAMP = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT_VERSION};"
 _GET = "SELECT v, c FROM kv WHERE k = ?"
 # SQLite's plan may depend on the value of a bare `LIMIT ?`, so it would recompile the statement each time. `+?` avoids
 # that.
@@ -60,6 +60,16 @@ def fault(error: apsw.Error) -> Exception:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return Corrupt(str(error))
     return error
+
+
+def format_of(path: Path) -> tuple[int, int]:
+    """The application and the version of a file."""
+    try:
+        with closing(apsw.Connection(str(path))) as connection:
+            connection.set_busy_timeout(BUSY_MS)
+            return connection.pragma("application_id"), connection.pragma("user_version")
+    except apsw.Error as error:
+        raise Corrupt(f"{path}: {error}") from error
 
 
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
@@ -93,7 +103,7 @@ def _check_format(connection: apsw.Connection, path: Path) -> None:
     if application == version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
         connection.pragma("page_size", PAGE_BYTES)
         connection.pragma("journal_mode", "wal")
-        connection.execute(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT").fetchall()
+        connection.execute(f"BEGIN IMMEDIATE; {CREATE} {_STAMP} COMMIT").fetchall()
     elif application != APPLICATION_ID:
         raise Corrupt(f"{path} was not written by Atoll")
     elif version != FORMAT_VERSION:
@@ -258,6 +268,13 @@ class Rows:
         for key, amount in buffer.tallies.items():
             self._tallies.set(key, self._tallies.get(key) + amount)
         return bool(buffer.rows or buffer.cleared or buffer.numbers or buffer.tallies)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._execute(_PUT, (key, value, crc32(value, crc32(key))))
+
+    def set_counter(self, key: bytes, value: int, *, tally: bool) -> None:
+        """`write_counters` writes it."""
+        (self._tallies if tally else self._numbers).set(key, value)
 
     def commit(self) -> None:
         """Commit, durably if the connection is `synced`. After a failure nothing is applied; call `roll_back`."""

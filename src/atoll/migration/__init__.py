@@ -1,0 +1,1 @@
+"""Stores that an older Atoll wrote: translate their rows, and replace the file."""

@@ -1,0 +1,148 @@
+"""Migrate the store of one region at start: write a new file beside the old one, then replace it.
+
+    atoll.db           the store; of format 1 until the migration is complete
+    atoll.db.new       the new file, being written; its table `progress` holds the last key that was migrated
+    atoll-format-1.db  the old file, kept until `atoll store upgrade --finish`
+    migrate.lock       held by the process that migrates
+
+Each transaction writes some rows with the progress, so a migration that was interrupted goes on where it was. The new
+file gets its format's version with its last rows. Only then is it put in the place of the old one, which is renamed
+first; a start that finds no `atoll.db`, but a complete new file, renames that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from atoll.migration import format1
+from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.locks import FileLock
+from atoll.storage.sqlite import FILE_NAME
+from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, Rows, fault, format_of
+
+NEW_NAME = f"{FILE_NAME}.new"
+OLD_FORMAT = 1
+KEPT_NAME = f"atoll-format-{OLD_FORMAT}.db"
+BATCH_ROWS = 2_000
+ROOM = 1.5
+"""Free disk space needed, as a multiple of the old file's size: the new file and its write-ahead log."""
+
+Report = Callable[[int, int], None]
+"""Told the number of rows done, and of all rows."""
+
+
+def needed(directory: Path) -> bool:
+    """Whether the store has to be migrated, or a migration be completed."""
+    if not (directory / FILE_NAME).exists():
+        return (directory / NEW_NAME).exists()
+    return format_of(directory / FILE_NAME) == (APPLICATION_ID, OLD_FORMAT)
+
+
+def migrate(directory: Path, target: Path | None = None, *, report: Report = lambda done, total: None) -> None:
+    """Migrate the store in `directory`; `target` is the directory of the new file if it is another one. Blocks. With
+    several processes, one migrates and the others wait. Raises `Locked` if a server has the store open, `Full` if there
+    is no room, `Corrupt` if the old file is damaged."""
+    target = target or directory
+    target.mkdir(parents=True, exist_ok=True)
+    with closing(FileLock(directory / "migrate.lock")) as lock, closing(FileLock(directory / "owner.lock")) as owner:
+        lock.acquire()
+        if not needed(directory):
+            return
+        if not owner.try_acquire():
+            raise Locked(f"{directory} is in use by another server")
+        try:
+            if (directory / FILE_NAME).exists():
+                _check_room(directory, target)
+                _write_new(directory / FILE_NAME, target / NEW_NAME, report)
+                (directory / FILE_NAME).rename(directory / KEPT_NAME)
+                _sync(directory)
+            (target / NEW_NAME).rename(target / FILE_NAME)
+            _sync(target)
+        except apsw.Error as error:
+            raise fault(error) from error
+
+
+def kept(directory: Path) -> Path | None:
+    """The old file that a migration has kept."""
+    path = directory / KEPT_NAME
+    return path if path.exists() else None
+
+
+def _check_room(directory: Path, target: Path) -> None:
+    size = sum(path.stat().st_size for path in directory.glob(f"{FILE_NAME}*"))
+    room, free = int(size * ROOM), shutil.disk_usage(target).free
+    if free < room:
+        raise Full(
+            f"{directory}: migrating this store needs {room / 1e6:,.1f} MB of free disk space, but only"
+            f" {free / 1e6:,.1f} MB are free"
+        )
+
+
+def _write_new(old_path: Path, new_path: Path, report: Report) -> None:
+    with closing(apsw.Connection(str(old_path))) as old, closing(apsw.Connection(str(new_path))) as new:
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        new.execute("PRAGMA page_size = 4096; PRAGMA journal_mode = wal; PRAGMA synchronous = NORMAL").fetchall()
+        if new.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+            with new:
+                new.execute(CREATE)
+                new.execute("CREATE TABLE progress (k BLOB NOT NULL, done INTEGER NOT NULL)")
+                new.execute("INSERT INTO progress VALUES (x'', 0)")
+        translation = format1.Translation()
+        for key, value in old.execute("SELECT k, v FROM kv WHERE k < ?", (b"\0\0\0\1",)):
+            translation.learn(key, value)
+        if new.pragma("user_version") != FORMAT_VERSION:
+            _copy(old, new, translation, report)
+            with new:
+                _finish(old, new, translation)
+        new.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _copy(old: apsw.Connection, new: apsw.Connection, translation: format1.Translation, report: Report) -> None:
+    total = old.execute("SELECT count(*) FROM kv").get
+    rows = Rows(new)
+    last, done = new.execute("SELECT k, done FROM progress").get
+    while batch := list(old.execute("SELECT k, v FROM kv WHERE k > ? ORDER BY k LIMIT ?", (last, BATCH_ROWS))):
+        report(done, total)
+        with new:
+            for row in _translated(translation, batch):
+                rows.put(*row)
+            last, done = batch[-1][0], done + len(batch)
+            new.execute("UPDATE progress SET k = ?, done = ?", (last, done))
+    report(done, total)
+
+
+def _translated(translation: format1.Translation, batch: list[format1.Row]) -> Iterator[format1.Row]:
+    for key, value in batch:
+        try:
+            row = translation.row(key, value)
+        except Exception as error:
+            raise Corrupt(f"the row with the key {key.hex()} cannot be migrated: {error}") from error
+        if row is not None:
+            yield row
+
+
+def _finish(old: apsw.Connection, new: apsw.Connection, translation: format1.Translation) -> None:
+    """Write what is left, and the format's version, in one transaction."""
+    rows = Rows(new)
+    for key in translation.scheduled():
+        rows.put(key, b"")
+    for counter, value in old.execute("SELECT k, n FROM counters"):
+        rows.set_counter(counter, value, tally=format1.is_tally(counter))
+    rows.write_counters()
+    new.execute("DROP TABLE progress")
+    new.pragma("application_id", APPLICATION_ID)
+    new.pragma("user_version", FORMAT_VERSION)
+
+
+def _sync(directory: Path) -> None:
+    file = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,68 @@
+"""`atoll store`: commands for the stores of a data directory, while no server has them open."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from atoll.migration import store as migration
+from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.sqlite import FILE_NAME
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the actions to the parser of `atoll store`."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    upgrade = actions.add_parser(
+        "upgrade",
+        help="migrate stores that an older version wrote",
+        description="Migrate stores that an older version wrote. The old files are kept.",
+    )
+    upgrade.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+    upgrade.add_argument("--finish", action="store_true", help="delete the old files of migrated stores")
+    upgrade.set_defaults(run=_upgrade)
+
+
+def _upgrade(options: argparse.Namespace) -> int:
+    data = Path(options.data)
+    try:
+        for directory in _stores(data):
+            if migration.needed(directory):
+                migration.migrate(directory, report=_progress(directory))
+                print(f"{directory}: migrated")
+            kept = migration.kept(directory)
+            if kept is not None and options.finish:
+                size = kept.stat().st_size
+                kept.unlink()
+                print(f"{kept}: deleted, {size / 1e6:,.1f} MB")
+            elif kept is not None:
+                print(f"{kept}: the old file; --finish deletes it")
+    except (Corrupt, Full, Locked, OSError) as error:
+        print(f"atoll: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _stores(data: Path) -> Iterator[Path]:
+    """The directories of the stores: of the default account, then of other accounts."""
+    names = {FILE_NAME, migration.NEW_NAME, migration.KEPT_NAME}
+    for directory in (*sorted(data.glob("*/")), *sorted(data.glob("*/*/"))):
+        if any((directory / name).is_file() for name in names):
+            yield directory
+
+
+def _progress(directory: Path) -> Callable[[int, int], None]:
+    """Print every further tenth."""
+    printed = -1
+
+    def report(done: int, total: int) -> None:
+        nonlocal printed
+        tenth = done * 10 // max(total, 1)
+        if tenth > printed:
+            printed = tenth
+            print(f"{directory}: {done} of {total} rows", flush=True)
+
+    return report
