@@ -49,7 +49,7 @@ class Running:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log.append(line)
-            found = re.search(r" serves (https?://\S+)", line)
+            found = re.search(r' serves (https?://[^\s"]+)', line)
             if found is not None:
                 self._urls.append(found[1])
                 if len(self._urls) == self._processes:
@@ -113,6 +113,35 @@ def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("ATOLL_")]:
         monkeypatch.delenv(name)
+
+
+class TestLog:
+    def test_every_line_of_a_json_log_is_a_record(self, tmp_path: Path) -> None:
+        arguments = ("--in-memory", "--log-format", "json", "--slow", "0s", "--log-level", "debug")
+        with serving(tmp_path, *arguments) as running:
+            answer = running.client().list_tables()
+            running.stop()
+        records = [json.loads(line) for line in running.log]
+        assert all(record.keys() >= {"time", "level", "message", "source", "pid"} for record in records)
+        (first,) = [record for record in records if record["message"].startswith("atoll ")]
+        assert (first["region"], first["engine"], first["auth"]) == ("us-east-1", "memory", "none")
+        (slow,) = [record for record in records if record["message"] == "a slow request"]
+        assert (slow["operation"], slow["level"]) == ("DynamoDB.ListTables", "warning")
+        assert slow["request_id"] == answer["ResponseMetadata"]["RequestId"]
+
+    def test_a_start_that_fails_is_a_record_too(self, tmp_path: Path) -> None:
+        ran = subprocess.run(
+            [sys.executable, "-m", "atoll", "serve", "--port", "0", "--data", "/dev/null/x", "--log-format", "json"],
+            cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+        (record,) = [json.loads(line) for line in ran.stderr.splitlines()]
+        assert (ran.returncode, record["level"]) == (2, "critical")
+        assert record["message"].startswith("--data /dev/null/x: ")
+
+    @pytest.mark.parametrize("duration", ["soon", "-1s", "1", "1y"])
+    def test_a_slow_request_takes_a_duration(self, duration: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["serve", f"--slow={duration}"]) == 2
+        assert capsys.readouterr().err.startswith("atoll: --slow takes a duration, as in 1s, 500ms or 1m, not ")
 
 
 class TestServing:

@@ -24,10 +24,12 @@ from pathlib import Path
 
 import uvloop
 
-from atoll import __version__, store_commands
+from atoll import __version__, logs, store_commands
+from atoll.api.admin import duration_ms
 from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
 from atoll.database.region import Settings
+from atoll.errors import ApiError
 from atoll.node import REGION_NAME, Config, Node
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result: int = options.run(options)
     except Refused as refused:
-        print(f"atoll: {refused}", file=sys.stderr)
+        logs.refuse(str(refused))
         return 2
     return result
 
@@ -113,6 +115,9 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
+    option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
+    option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
+    option("--log-level", "info", "the least level of log lines", logs.LEVELS)
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
@@ -153,8 +158,8 @@ def _credentials(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     config = _config(options)
+    logs.configure(options.log_format, options.log_level)
     if config.auth == "none" and not options.insecure and not config.loopback:
         raise Refused(
             f"--auth none on {config.host} gives everyone who can reach this address full access: "
@@ -191,6 +196,7 @@ def _config(options: argparse.Namespace) -> Config:
         clock=options.clock,
         durability=options.durability,
         tls=_tls(options.tls_cert, options.tls_key),
+        slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         functions=_registry(options.functions),
         settings=settings,
     )
@@ -224,6 +230,16 @@ def _milliseconds(name: str, text: str) -> int:
         ms = -1
     if ms < 0:
         raise Refused(f"{name} must be a number of seconds, at least 0, not {text!r}")
+    return ms
+
+
+def _duration_ms(name: str, text: str) -> int:
+    try:
+        ms = duration_ms(text)
+    except ApiError:
+        ms = -1
+    if ms < 0:
+        raise Refused(f"{name} takes a duration, as in 1s, 500ms or 1m, not {text!r}")
     return ms
 
 
@@ -265,7 +281,7 @@ def _run(config: Config, parent: int | None = None) -> int:
     try:
         uvloop.run(_serve_until_told(config, parent))
     except Refused as refused:
-        print(f"atoll: {refused}", file=sys.stderr)
+        logs.refuse(str(refused))
         return CANNOT_START
     return 0
 
@@ -300,9 +316,11 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     scheme = "https" if config.tls is not None else "http"
     host, port = node.address
     _log.info(
-        "atoll %s serves %s://%s:%d  region=%s data=%s engine=%s auth=%s pid=%d",
-        __version__, scheme, f"[{host}]" if ":" in host else host, port, config.region,
-        config.data if config.data is not None else "(memory)", config.engine, config.auth, os.getpid(),
+        "atoll %s serves %s://%s:%d", __version__, scheme, f"[{host}]" if ":" in host else host, port,
+        extra={
+            "region": config.region, "data": str(config.data or "(memory)"), "engine": config.engine,
+            "auth": config.auth,
+        },
     )  # fmt: skip
     await told.wait()
     _log.info("stopping: answering the requests received so far")

@@ -11,34 +11,40 @@ import asyncio
 import ipaddress
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
+from typing import Any
 
+from atoll import errors, limits
 from atoll.api import services
-from atoll.api.call import Desk
+from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.database import background
+from atoll.database import format as fmt
+from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import DEFAULT_ACCOUNT, Buckets, Region, Settings
 from atoll.errors import requests as request_errors
 from atoll.migration import store as migration
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Engine
+from atoll.storage.engine import Corrupt, Engine
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
 from atoll.storage.sqlitefile import FORMAT_VERSION
+from atoll.store_files import StoreFile
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
 from atoll.wire.admin import Admin
+from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
 from atoll.wire.server import Server
@@ -67,6 +73,8 @@ class Config:
     durability: str = "full"
     tls: SSLContext | None = None
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
+    slow_ms: int | None = None
+    """Log requests that take at least this long; None logs none."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -83,6 +91,13 @@ class Config:
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
 
 
+ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM})
+"""Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
+`ROUTINE_MS`: what they would have done before is trimmed at its end."""
+
+ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
+
+
 class Node:
     """One process of the server. Call `start`, then `stop`, on the same event loop."""
 
@@ -94,6 +109,7 @@ class Node:
         self.signature_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
         self.regions: dict[str, Region] = {}
         self.triggers: dict[str, Triggers] = {}
+        self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._background: list[asyncio.Task[None]] = []
@@ -106,13 +122,15 @@ class Node:
         if config.auth == "sigv4":
             assert config.data is not None
             credentials = Credentials(config.data / CREDENTIALS_FILE)
-        call = Desk(
-            {
-                services.REGION: self.region,
-                services.TRIGGERS: self._triggers_of,
-                services.SERVER: lambda _: self,
-            }
-        ).call
+        encoder = Encoder()
+        subjects: dict[str, Callable[[str], Any]] = {
+            services.REGION: self.region,
+            services.TRIGGERS: self._triggers_of,
+            services.SERVER: lambda _: self,
+        }
+        call: Call = Desk(subjects, next_id=encoder.next_id).call
+        if config.slow_ms is not None:
+            call = logging_slow(call, config.slow_ms, encoder.next_id)
         admin = Admin(call, signed=credentials is not None, guarded=not config.loopback)
         gateway = Gateway(
             call,
@@ -126,13 +144,20 @@ class Node:
                 services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             },
             route_clock=SystemClock(),
+            examine=self.examine,
+            encoder=encoder,
         )
         self.server = Server(gateway.answer)
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
-        # Last, so that a server that cannot listen creates no store. Early connections wait until the stores are open.
-        for name in {config.region, *self._stored_regions()}:
+        # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
+        # yet are refused with an error that SDKs retry.
+        names = {config.region, *self._stored_regions()}
+        for name in names:
+            self.health.setdefault(name, Health(name)).migrating(0)
+        for name in names:
             await self._migrate(name)
+            self.health[name].migrating(1)
             self.region(name)
         if (
             config.functions.functions and await self.region().engine.lease()
@@ -166,12 +191,16 @@ class Node:
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
-        stream's shards six times, not once."""
+        stream's shards six times, not once. See `ROUTINE` for moves by more than a week."""
         assert isinstance(self.clock, ManualClock)
         async with self._moving:
             now_ms = until(self.clock.now_ms())
+            far_ms = now_ms - ROUTINE_MS
             while not self._stopping:
-                wake_ms = await self.settle()
+                is_far = self.clock.now_ms() < far_ms
+                wake_ms = await self.settle(ROUTINE if is_far else frozenset())
+                if is_far:
+                    wake_ms = far_ms if wake_ms is None else min(wake_ms, far_ms)
                 if wake_ms is None or wake_ms > now_ms:
                     break
                 self.clock.set(wake_ms)
@@ -182,13 +211,21 @@ class Node:
                 region.rewind()
             await self.settle()
 
-    async def settle(self) -> int | None:
-        """Run the steps that are due; return the time of the next one. Overdue work that could not run does not
-        count."""
-        wakes = [await background.run(region) for region in list(self.regions.values()) if await region.engine.lease()]
+    async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
+        """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
+        could not run does not count either."""
+        open_ = list(self.regions.values())
+        wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
+
+    async def examine(self) -> dict[str, StoreHealth]:
+        """The health of each region's store."""
+        open_ = list(self.regions.values())
+        found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
+        unopened = {name: health.status() for name, health in self.health.items()}
+        return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
 
     def region(self, name: str = "") -> Region:
         found = self.regions.get(name)
@@ -200,9 +237,10 @@ class Node:
                 raise request_errors.invalid_region(name)
             woken = asyncio.Event()
             endpoint = "{}:{}".format(*self.address)
+            engine, health = self._open(name)
             region = Region(
-                name, self._open_engine(name), self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
-                buckets=self._open_buckets(name),
+                name, engine, self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
+                buckets=self._open_buckets(name), health=health,
             )  # fmt: skip
             self.regions[name] = region
             self._background.append(asyncio.create_task(self._run_steps(region, woken)))
@@ -231,12 +269,11 @@ class Node:
         source = directory if (directory / STORE_FILE).exists() else self.config.data / region
         if (source != directory and not (source / STORE_FILE).exists()) or not migration.needed(source):
             return
-        _log.info("migrating %s to format %d", source, FORMAT_VERSION)
-        await asyncio.to_thread(migration.migrate, source, directory, report=partial(self._report, region))
-        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source)
-
-    def _report(self, region: str, done: int, total: int) -> None:
-        _log.info("migrating %s: %d of %d rows", region, done, total)
+        extra = {"region": region}
+        _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
+        report = partial(_report, self.health[region])
+        await asyncio.to_thread(migration.migrate, source, directory, report=report)
+        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
 
     def _directory(self, region: str) -> Path:
         """The directory of a region's store."""
@@ -244,6 +281,25 @@ class Node:
         assert self.config.data is not None
         data = self.config.data if account == DEFAULT_ACCOUNT else self.config.data / account
         return data / region
+
+    def _open(self, region: str) -> tuple[Engine, Health]:
+        """The health exists before the store is open, so that work on the store can show its progress."""
+        health = self.health.setdefault(region, Health(region))
+        if health.progress is not None:
+            raise errors.internal()
+        try:
+            engine = self._open_engine(region)
+        except Corrupt as error:
+            health.failed(error)
+            raise
+        except Exception:
+            del self.health[region]
+            raise
+        if not health.writable:  # an earlier attempt found it damaged
+            health = self.health[region] = Health(region)
+        if self.config.data is not None:
+            health.look = StoreFile(self._directory(region) / STORE_FILE).look
+        return engine, health
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config
@@ -269,8 +325,20 @@ class Node:
                     wake_ms = await background.run(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
-            except Exception:
-                _log.exception("background steps failed in %s; retrying", region.name)
+                region.health.resolve(BACKGROUND)
+            except Exception as error:
+                region.health.failing(BACKGROUND, error)
                 wait_ms = RETRY_MS
+            region.health.look_at_files()
+            if region.health.suspicious:
+                await region.health.examine(region.engine)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(woken.wait(), wait_ms / 1000)
+
+
+def _report(health: Health, done: int, total: int) -> None:
+    """Show and log the progress of a migration, from its thread."""
+    before, now = health.progress or 0, min(done / max(total, 1), 0.9999)
+    health.migrating(now)
+    if int(now * 10) > int(before * 10):
+        _log.info("migrating: %d of %d rows", done, total, extra={"region": health.region})

@@ -120,10 +120,29 @@ class TestCalls:
     def test_the_content_type_is_echoed(self, given: bytes, answered: bytes) -> None:
         assert Front().ask(call(json_type=given))[1][b"Content-Type"] == answered
 
-    @pytest.mark.parametrize("target", [b"", b"GetItem", b"DynamoDB_20120810.Nonsense", b"DynamoDB_20111205.GetItem"])
-    def test_an_unknown_target_is_refused(self, target: bytes) -> None:
+    @pytest.mark.parametrize("target", [b"", b"GetItem", b".", b"a.b c", b"DynamoDB_20120810." + b"x" * 100, b"\xff.x"])
+    def test_what_is_no_target_is_refused(self, target: bytes) -> None:
         status, _, body = Front().ask(call(target=target))
         assert (status, body) == (400, b'{"__type":"com.amazon.coral.service#UnknownOperationException"}')
+
+    @pytest.mark.parametrize(
+        ("target", "named"),
+        [
+            (b"DynamoDB_20120810.CreateBackup", "CreateBackup"),
+            (b"DynamoDBStreams_20120810.Nonsense", "Nonsense"),
+            (b"DynamoDB_20111205.GetItem", "DynamoDB_20111205.GetItem"),
+            (b"com.example.Service.Op", "com.example.Service.Op"),
+        ],
+    )
+    def test_an_operation_that_is_not_served_is_named(self, target: bytes, named: str) -> None:
+        status, _, body = Front().ask(call(target=target))
+        assert (status, orjson.loads(body)) == (
+            400,
+            {
+                "__type": "com.amazon.coral.service#UnknownOperationException",
+                "message": f"Atoll does not serve {named}",
+            },
+        )
 
     @pytest.mark.parametrize(
         ("body", "message"),

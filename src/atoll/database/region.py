@@ -13,6 +13,7 @@ from atoll.clock import Clock, HybridClock, Stamp
 from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.catalog import Catalog
+from atoll.database.health import Health
 from atoll.database.stream_readers import StreamReaderLimit
 from atoll.storage.engine import Engine, Snapshot, T, Transaction
 
@@ -64,6 +65,9 @@ class Region:
     buckets: Buckets | None = None
     """None disables throttling."""
     meter: Meter = field(default_factory=Meter)
+    health: Health = field(default_factory=Health)
+    throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
+    """Table, index and kind of operation, where the log tells that they are throttled."""
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:

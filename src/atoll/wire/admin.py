@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import orjson
 
-from atoll.api.call import Caller
+from atoll.api.call import Call, Caller
 from atoll.api.services import ADMIN, of
 from atoll.errors import admin as admin_errors
-from atoll.wire.codec import Call, Request, Response, parse_body
+from atoll.wire.codec import Request, Response, parse_body
 
 _OPERATIONS = {(one.http.method, ADMIN.prefix + one.http.path): one for one in of(ADMIN) if one.http is not None}
 

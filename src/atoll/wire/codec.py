@@ -6,9 +6,10 @@ the same content type, its CRC-32 and a request id. Errors are `{"__type": <pref
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -19,8 +20,7 @@ import orjson
 from isal.isal_zlib import crc32
 
 from atoll import errors
-from atoll.api.call import Caller
-from atoll.api.services import Operation
+from atoll.api.services import DYNAMODB, STREAMS
 from atoll.errors import ApiError, requests, values
 
 JSON = b"Content-Type: application/json\r\n"
@@ -66,10 +66,6 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Call = Callable[[Operation, str, Caller, dict[str, Any], int], Awaitable[Any]]
-"""Runs an operation. Arguments: operation, region, caller, body, and the time in milliseconds since 1970."""
-
-
 def parse_body(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
@@ -85,6 +81,18 @@ def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
     given = headers.get(b"content-type", b"")
     line = _TYPE_LINES.get(given)
     return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
+
+
+def unserved(target: bytes) -> str | None:
+    """The operation's name in the `X-Amz-Target` of a request that nothing serves, with its service if Atoll does not
+    know that; None if the header does not have the form of a target."""
+    if _TARGET(target) is None:
+        return None
+    service, _, name = target.decode().rpartition(".")
+    return name if any(service == one.target for one in (DYNAMODB, STREAMS)) else target.decode()
+
+
+_TARGET = re.compile(rb"[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){1,3}").fullmatch
 
 
 def error_body(error: ApiError) -> bytes:
@@ -107,6 +115,12 @@ class Encoder:
         self._second = -1
         self._heads: dict[int, bytes] = {}
         """The first bytes of an answer by status, with the date of this second."""
+
+    def next_id(self) -> str:
+        """The request id of the answer that is encoded next, for the log."""
+        number = next(self._count)
+        self._count = count(number)
+        return f"{self._id.decode()}{number:012d}"
 
     def other(self, request: Request, response: Response, now_ms: int) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
@@ -150,11 +164,6 @@ def preflight(request: Request) -> Response:
     allowed = {name: value.decode("latin-1") for name, value in asked.items() if value is not None}
     exposed = {"Access-Control-Expose-Headers": "x-amzn-RequestId,x-amz-crc32", "Access-Control-Max-Age": "172800"}
     return Response(200, headers=allowed | exposed)
-
-
-def healthy(region: str) -> Response:
-    # DynamoDB sends the trailing space, too.
-    return Response(200, f"healthy: dynamodb.{region}.amazonaws.com ".encode(), "text/plain")
 
 
 def not_found() -> Response:

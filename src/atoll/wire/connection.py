@@ -272,7 +272,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         if answer is None:
-            _log.error("a request was not answered", exc_info=error)
+            _log.error("a request failed unexpectedly; its connection is closed", exc_info=error)
             answer = refusal(500)
             self._ending = True
             self._queue.clear()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import orjson
 
 from atoll import errors
-from atoll.api.call import Caller
+from atoll.api.call import Call, Caller
+from atoll.api.health import Examine
 from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
@@ -20,17 +22,22 @@ from atoll.security.credentials import Credentials
 from atoll.security.sigv4 import Verifier, claimed, normal_path
 from atoll.wire.codec import (
     JSON,
-    Call,
     Encoder,
     Request,
     Response,
     error_body,
-    healthy,
     json_type,
     not_found,
     parse_body,
     preflight,
+    unserved,
 )
+from atoll.wire.health import Health
+
+
+async def _no_stores() -> Mapping[str, Any]:
+    return {}
+
 
 Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
 """Answers a request. Arguments: request, caller, region, and the time in milliseconds since 1970."""
@@ -47,6 +54,7 @@ class Gateway:
     `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps path prefixes (`/_atoll/`)
     to other protocols; the route `/` gets requests to the root that are not calls. Without `credentials` every caller
     is an admin, and region and access key are taken from the request unverified. All callers belong to `account`.
+    `examine` returns the health of the stores. Pass an `encoder` to know the ids of requests elsewhere.
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
     """
 
@@ -61,12 +69,14 @@ class Gateway:
         credentials: Credentials | None = None,
         routes: Mapping[str, Route] | None = None,
         route_clock: Clock | None = None,
+        examine: Examine = _no_stores,
+        encoder: Encoder | None = None,
     ) -> None:
         self._call = call
         self._targets = targets
         self._clock = clock
         self._route_clock = route_clock or clock
-        self._region = region
+        self._health = Health(examine, region)
         self._account = account
         self._unsigned = Caller(None, account, admin=True), region
         self._claims: dict[bytes, tuple[Caller, str]] = {}
@@ -74,7 +84,7 @@ class Gateway:
         self._verifier = None if credentials is None else Verifier(credentials.get)
         # Longest prefix first, so that the most specific route wins.
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
-        self._encoder = Encoder()
+        self._encoder = encoder or Encoder()
 
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
@@ -86,14 +96,14 @@ class Gateway:
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
-                raise errors.unknown_operation()
+                raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
             body = orjson.dumps(await self._call(operation, region, caller, parse_body(request.body), now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
             _drop_tracebacks(error)
         except Exception:
-            _log.exception("%s failed", headers.get(b"x-amz-target"))
+            self._log_failure(request)
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
@@ -129,21 +139,28 @@ class Gateway:
         if request.method == b"OPTIONS" and b"origin" in request.headers:
             return encode(request, preflight(request), now_ms)
         route = self._route(request.path)
-        if route is None:
-            if request.path == b"/" and request.method in (b"GET", b"HEAD"):
-                return encode(request, healthy(self._region), now_ms)
-            return encode(request, not_found(), now_ms)
         try:
-            route_ms = self._route_clock.now_ms()
-            caller, region = self._caller(request, route_ms, None)
-            response = await route(request, caller, region, route_ms)
+            if Health.is_for(request) or (route is None and Health.is_root(request)):
+                response = await self._health.answer(request)
+            elif route is None:
+                response = not_found()
+            else:
+                route_ms = self._route_clock.now_ms()
+                caller, region = self._caller(request, route_ms, None)
+                response = await route(request, caller, region, route_ms)
         except ApiError as error:
             response = Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
             _drop_tracebacks(error)
         except Exception:
-            _log.exception("%s %s failed", request.method, request.path)
+            self._log_failure(request)
             response = Response(500, error_body(errors.internal()))
         return encode(request, response, now_ms)
+
+    def _log_failure(self, request: Request) -> None:
+        target = request.headers.get(b"x-amz-target", b"").decode("latin-1") or None
+        what = f"{request.method.decode('latin-1')} {request.path.decode('latin-1')}"
+        extra = {"target": target, "request_id": self._encoder.next_id()}
+        _log.exception("a request failed unexpectedly: %s", what, extra=extra)
 
     def _route(self, path: bytes) -> Route | None:
         # A signature covers the normalized path, so a path with `.` or `..` is not the path that was signed.

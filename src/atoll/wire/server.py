@@ -90,7 +90,7 @@ class Server:
             try:
                 connection.flush()
             except Exception:
-                _log.exception("answers were not written")
+                _log.exception("answers could not be written; their connection is closed")
                 connection.abort()
 
     def _ticked(self) -> None:
