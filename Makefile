@@ -1,6 +1,6 @@
-# What everybody runs, and what CI runs. Each target sets up what it needs.
+# The commands of developers and of CI. Each target sets up what it needs.
 
-# A distribution's Python is built with optimisations that one built by hand often lacks: it serves a fifth more.
+# Prefer the distribution's Python: it has optimisations that a hand-built Python often lacks, and serves a fifth more.
 PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null \
 	&& echo /usr/bin/python3 || echo python3)
 VENV := .venv
@@ -26,32 +26,32 @@ check: setup
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 
-# The lines of src that the tests run, by module. CI measures `make coverage COVERED="tests/api tests/database"`: the
-# tests of processes take too long under it, and what other processes run is not seen.
+# The lines of src that the tests run, by module. CI measures `make coverage COVERED="tests/api tests/database"`: tests
+# that start processes take too long under it, and it does not see the lines that other processes run.
 coverage: COVERED ?= tests
 coverage: setup
 	$(RUN)/coverage erase
 	$(RUN)/coverage run -m pytest $(COVERED)
 	$(RUN)/coverage report
 
-# The same generated requests to Atoll and to DynamoDB Local (needs Java and npm; installs them where apt-get can).
-# `make differential COUNT=20000 SEED=1` sends more of them, and others.
+# Send the same generated requests to Atoll and to DynamoDB Local (needs Java and npm; installs them where apt-get can).
+# `make differential COUNT=20000 SEED=1` sends more requests, and different ones.
 differential: COUNT ?= 6000
 differential: SEED ?= 0
 differential: setup
 	DIFFERENTIAL_COUNT=$(COUNT) DIFFERENTIAL_SEED=$(SEED) $(RUN)/python -m tests.differential
 
-# Programs that have to be fetched: the AWS CLI, aiobotocore, the JavaScript SDK (installs node where apt-get can).
+# Tests with programs that must be fetched: the AWS CLI, aiobotocore, the JavaScript SDK (installs node where apt-get can).
 programs: setup
 	ATOLL_PROGRAMS=1 $(RUN)/python -m pytest tests/programs/fetched
 
-# Operations over an engine that does all that a networked one may: threads, conflicts, functions run twice, delays.
+# Test operations over an engine that does all that a networked one may: threads, conflicts, repeated runs, delays.
 hostile: SEED ?= 0
 hostile: setup
 	ATOLL_TEST_ENGINE=hostile ATOLL_SEED=$(SEED) $(RUN)/python -m pytest tests/api tests/database \
 		tests/isolation/test_faults.py::test_an_engine_without_fault_is_not_blamed
 
-# Speed beside the peers (needs Java, npm and wrk).
+# Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
 	$(RUN)/python -m benchmarks
 

@@ -1,1 +1,1 @@
-"""Atoll beside its peers: what a request costs, measured in one run on one machine."""
+"""Benchmarks: the cost of a request in Atoll and in its peers, measured in one run on one machine."""

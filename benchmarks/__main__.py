@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: Atoll, DynamoDB Local and dynalite on the same requests, one after the other.
+"""`python -m benchmarks`: send the same requests to Atoll, DynamoDB Local and dynalite, one after the other.
 
 Atoll runs with one worker on SQLite, every write durable before its answer, every signature verified. DynamoDB Local
 runs on disk and in memory, dynalite on disk (LevelDB, without fsync); they verify no signatures.
@@ -54,12 +54,14 @@ def main() -> None:
 
 def _options() -> Any:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(w.name for w in WORKLOADS)}")
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (default: 3)")
+    parser.add_argument(
+        "--only", metavar="NAMES", help=f"only these workloads, of {','.join(w.name for w in WORKLOADS)}"
+    )
+    parser.add_argument("--seconds", type=float, default=3, help="duration of each measurement (default: 3)")
     parser.add_argument("--quick", action="store_true", help="only the core operations, for one second each")
     parser.add_argument("--skip-peers", action="store_true", help="only Atoll")
     parser.add_argument("--streams", action="store_true", help="only Atoll's streams and time to live")
-    parser.add_argument("--workers", action="store_true", help="also reads and writes of one and of two workers")
+    parser.add_argument("--workers", action="store_true", help="also compare one worker with two")
     parser.add_argument(
         "--scale", action="store_true", help="also with 1,000,000 items, and 10,000,000 in a log (minutes)"
     )
@@ -117,7 +119,7 @@ def prepare(server: servers.Server, credentials: Credentials, tables: set[str], 
 
 
 class Sender:
-    """Signed requests one by one: to load tables, and to ask whether a server knows an operation."""
+    """Sends signed requests one by one: to load tables, and to find out whether a server supports an operation."""
 
     def __init__(self, server: servers.Server, credentials: Credentials) -> None:
         self._port = server.port
@@ -168,7 +170,7 @@ def one(
     count: int = ITEMS,
     connections: int = CONNECTIONS,
 ) -> Result | None:
-    """None where the server does not know the operation."""
+    """None if the server does not support the operation."""
     operation, body = next(workload.requests(workload.table, count))
     with Client(server.port) as client:
         if Sender(server, credentials).send(client, operation, body) != 200:
@@ -180,7 +182,7 @@ def one(
 
 
 def several_workers(results: report.Results, scratch: Path, options: Any) -> None:
-    """One worker and two, and two servers that share nothing: more than those the machine does not give."""
+    """Compare one worker, two workers, and two servers that share nothing, which show the limit of the machine."""
     compared = [workload for workload in WORKLOADS if workload.name in ("GetItem", "PutItem", "Query")]
     for count in (1, 2):
         name = f"{count} worker" + "s" * (count > 1)
@@ -219,7 +221,10 @@ def streams_and_expiry(results: report.Results, scratch: Path, options: Any) -> 
         prepare(server, credentials, {"plain", "streamed"})
         pages = streams.read_stream(server, credentials, "streamed", options.seconds)
         best: dict[str, Result] = {}
-        for name, table in (("no stream", "plain"), ("a stream", "streamed")) * 2:  # by turns: machines have moods
+        for name, table in (
+            ("no stream", "plain"),
+            ("a stream", "streamed"),
+        ) * 2:  # alternate, since the machine's speed varies
             put = one(server, credentials, Workload("PutItem", table, put_item), options.seconds)
             if put is not None:
                 best[name] = max(put, best.get(name, put), key=lambda result: result.per_second)
@@ -231,7 +236,7 @@ def streams_and_expiry(results: report.Results, scratch: Path, options: Any) -> 
 
 
 def scale_log(results: report.Results, scratch: Path, options: Any) -> None:
-    """What lies in the log of a table should not matter to those who write."""
+    """The size of a table's log should not affect writes."""
     for count in LOG_SCALES:
         directory = scratch / f"log-{count}"
         with atoll(directory) as (server, credentials):

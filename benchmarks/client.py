@@ -1,6 +1,6 @@
 """A thin client: raw JSON over one keep-alive connection.
 
-It sends anything, malformed requests included, and costs little, so that what is tested or measured is the server.
+It can send malformed requests. It costs little CPU, so that measurements show the server.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Answer:
 
 
 class Client:
-    """One connection; not for several threads at once."""
+    """One connection; not thread-safe."""
 
     def __init__(self, port: int, timeout: float = 60.0) -> None:
         self._socket = socket.create_connection((HOST, port), timeout=timeout)
@@ -61,7 +61,7 @@ class Client:
         return self.exchange(head.encode() + body)
 
     def exchange(self, request: bytes) -> Answer:
-        """One whole HTTP request, one answer."""
+        """Send one complete HTTP request and read its answer."""
         self._socket.sendall(request)
         return self._receive()
 

@@ -1,4 +1,4 @@
-"""One measurement: wrk replays signed requests over many connections; /proc tells what they cost the server."""
+"""One measurement: wrk replays signed requests over many connections, and /proc has the server's CPU and memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def measure(
 
 
 def together(results: Sequence[Result]) -> Result:
-    """What several servers did at the same time."""
+    """The combined result of several servers measured at the same time."""
     return Result(
         sum(one.per_second for one in results),
         fmean(one.p50_ms for one in results),
@@ -69,7 +69,7 @@ def _wrk(server: Server, file: Path, seconds: float, connections: int) -> list[i
 
 
 def cpu_seconds(server: Server) -> float:
-    """User and system time of the process and of all that it started."""
+    """User and system time of the process and its descendants."""
     return sum(_ticks(pid) for pid in server.pids) / TICKS
 
 

@@ -1,4 +1,4 @@
-"""Results as Markdown tables, which read well on a terminal too."""
+"""Format results as Markdown tables, which are readable on a terminal too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Results:
         self._variants.setdefault(what, {}).setdefault(workload, {})[variant] = result
 
     def add_table(self, title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """For what is not only requests of one kind."""
+        """Add a table of other measurements than requests of one kind."""
         self._others.append(f"## {title}\n\n" + table(headings, rows))
 
     def line(self, workload: str, server: str) -> str:

@@ -1,8 +1,8 @@
 """Servers as subprocesses: Atoll from this working tree, and the peers DynamoDB Local and dynalite.
 
-A peer is fetched at first use into `.cache/peers` (git-ignored) by the package client of its own world, at a pinned
-version; a missing program (java, mvn, node, wrk) is installed by apt-get. Every server runs in a session of its own, so
-that `kill` reaches its worker processes too, and listens on 127.0.0.1 only.
+A peer is fetched at first use, at a pinned version, by Maven or npm into `.cache/peers` (git-ignored); apt-get installs
+a missing program (java, mvn, node, wrk). Every server runs in its own session, so that `kill` also reaches its worker
+processes, and listens on 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 DYNAMODB_LOCAL = "2.6.1"  # the newest that runs on Java 17
 DYNALITE = "4.0.0"
 
-# What the Debian package of a program is called.
+# The Debian package of each program.
 PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven", "node": "nodejs", "npm": "npm", "wrk": "wrk"}
 
 START_SECONDS = 60.0
@@ -36,7 +36,7 @@ LOGS = 40
 
 
 def require(*programs: str) -> None:
-    """Install what this machine does not have yet."""
+    """Install the missing programs."""
     missing = [PACKAGES[name] for name in programs if shutil.which(name) is None]
     if missing:
         sudo = [] if os.geteuid() == 0 else ["sudo"]
@@ -50,7 +50,7 @@ class Server:
 
     name: str
     command: Sequence[str]
-    port: int  # 0: the server's start line tells it
+    port: int  # 0: read it from the server's start line
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
@@ -88,7 +88,7 @@ class Server:
 
     @property
     def pids(self) -> list[int]:
-        """The process and everything it has started."""
+        """The process and its descendants."""
         assert self.process is not None
         found = [self.process.pid]
         for pid in found:  # grows while it is walked
@@ -98,11 +98,11 @@ class Server:
         return found
 
     def kill(self) -> None:
-        """End it at once, as a power failure would."""
+        """Kill the server, as a power failure would."""
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Ask the server to stop, and wait for its end."""
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -125,7 +125,7 @@ class Server:
 
 
 def atoll(directory: Path | None, *options: str, port: int = 0, name: str = "Atoll") -> Server:
-    """Atoll from this working tree, over `directory`, or in memory where that is None."""
+    """Start Atoll from this working tree, with its data in `directory`, or in memory if that is None."""
     data = ["--in-memory"] if directory is None else ["--data", str(directory)]
     return Server(
         name,
@@ -174,7 +174,7 @@ def dynalite(directory: Path | None, name: str = "dynalite") -> Server:
 
 
 def log_file(name: str) -> Path:
-    """Several servers of one name may run at once: the number tells them apart. The last few logs are kept."""
+    """The number distinguishes several servers of one name. Keeps the last few logs."""
     folder = CACHE / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)[:-LOGS]:

@@ -1,4 +1,4 @@
-"""Whole HTTP requests with a Signature Version 4, as an SDK would send them, thousands of them in a moment."""
+"""Make complete HTTP requests with a Signature Version 4, as an SDK sends them, fast enough to make thousands."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Credentials:
     region: str = "us-east-1"
 
 
-# For servers that verify nothing.
+# For servers that do not verify signatures.
 ANYONE = Credentials("AKIAIOSFODNN7EXAMPLE", "secret")
 
 
 class Signer:
-    """Signs for one server, all at one moment: the requests are good for a quarter of an hour."""
+    """Signs requests to one server, all with the same time: they are valid for a quarter of an hour."""
 
     def __init__(self, port: int, credentials: Credentials) -> None:
         self._host = f"{HOST}:{port}"

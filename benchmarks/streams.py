@@ -1,11 +1,10 @@
-"""What concerns streams and time to live.
+"""Measurements of streams and time to live.
 
-Reading a stream: every page of a stream is asked for once, as boto3 would, and the requests that had records are then
-replayed. (A shard iterator is no state of the server, so it may be used again.)
-Expiry: as many items as `EXPIRING` are over when time to live is enabled, so that all are due at the moment at which
-the index of them is built. When the first is gone, other items are read, and the table's own count says how many are
-deleted meanwhile.
-The log: a table's log is filled through the storage engine, with rows as small as they get, before the server starts.
+Reading a stream: read every page of a stream once, as boto3 would, then replay the requests that returned records. (The
+server keeps no state for a shard iterator, so it can be used again.)
+Expiry: `EXPIRING` items have expired when time to live is enabled, so all are due when their index is built. When the
+first is deleted, other items are read, and the table's item count shows how many are deleted meanwhile.
+The log: fill a table's log through the storage engine, with the smallest possible rows, before the server starts.
 """
 
 from __future__ import annotations
@@ -35,18 +34,18 @@ from benchmarks.workloads import PARTITIONS, SORTS, Requests, definition, encode
 SERVICE = "DynamoDBStreams_20120810"
 RECORDS = 20_000
 READERS = 4
-"""Connections that read the stream: about one for each shard, as consumers have."""
+"""Connections that read the stream: about one per shard, like consumers."""
 EXPIRING = 50_000
 FILLED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
 class Pages:
-    """A stream that was replayed, page by page."""
+    """The result of replaying a stream page by page."""
 
     result: Result
     records: float
-    """In a page, on average."""
+    """The average number of records in a page."""
 
     @property
     def records_per_cpu_second(self) -> float:
@@ -59,11 +58,11 @@ class Expiry:
     busy: Result
     deleted_per_second: float
     left: int
-    """Items that were still there when the reads ended: 0 means that some reads had no deletions beside them."""
+    """Items not yet deleted when the reads ended: 0 means that some reads ran without deletions."""
 
 
 class Caller:
-    """Signed calls on one connection. Each has to succeed."""
+    """Sends signed calls on one connection; each must succeed."""
 
     def __init__(self, server: Server, credentials: Credentials, client: Client) -> None:
         self.signer = Signer(server.port, credentials)
@@ -82,7 +81,7 @@ class Caller:
 
 
 def changing(table: str, count: int) -> Requests:
-    """Replaces all items until there are so many changes."""
+    """Replace all items repeatedly until the stream has that many changes."""
     for turn in range(-(-count // (PARTITIONS * SORTS))):
         chance = random.Random(turn + 1)
         for start in range(0, PARTITIONS * SORTS, 25):
@@ -91,7 +90,7 @@ def changing(table: str, count: int) -> Requests:
 
 
 def read_stream(server: Server, credentials: Credentials, table: str, seconds: float) -> Pages:
-    """The table was loaded, and has a stream of both images."""
+    """The table must be loaded and have a stream of both images."""
     with Client(server.port) as client:
         caller = Caller(server, credentials, client)
         for operation, body in changing(table, RECORDS):
@@ -103,7 +102,7 @@ def read_stream(server: Server, credentials: Credentials, table: str, seconds: f
 
 
 def _pages(caller: Caller, table: str) -> Iterator[tuple[bytes, int]]:
-    """The requests for all pages that have records, with how many they have."""
+    """The requests for all pages that have records, with the number of records."""
 
     def request(operation: str, body: Json) -> bytes:
         return caller.signer.request(operation, json.dumps(body).encode(), service=SERVICE)
@@ -126,7 +125,7 @@ def _pages(caller: Caller, table: str) -> Iterator[tuple[bytes, int]]:
 
 
 def expire(server: Server, credentials: Credentials, readable: str, count: int, seconds: float) -> Expiry:
-    """While items of another table expire, the `count` items of `readable` are read."""
+    """Read the `count` items of `readable` while items of another table expire."""
     signer = Signer(server.port, credentials)
     reads = [signer.request(*request) for request in encoded(get_item(readable, count))]
     with Client(server.port) as client, ThreadPoolExecutor(1) as pool:
@@ -164,7 +163,7 @@ def _left(caller: Caller) -> int:
 
 
 def fill_log(store: Path, table: str, count: int) -> None:
-    """Give each shard of the table its share of so many records. No server may have the store open."""
+    """Fill the table's shards evenly with that many records. No server may have the store open."""
     asyncio.run(_fill_log(store, table, count))
 
 

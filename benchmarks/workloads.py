@@ -1,7 +1,7 @@
-"""What is measured: tables of 1 KB items, and for each name the requests that are replayed.
+"""The workloads: tables of 1 KB items, and by name the requests that are replayed.
 
-There are 2,000 items: 200 partitions of 10. A write replaces an item by one that differs from the last, so that no
-server can answer from a cache or find nothing to do.
+There are 2,000 items in 200 partitions of 10. A write replaces an item by a different one, so that no server can answer
+from a cache or skip the write.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Optimistic locking: many sell seats of one concert at the same time, and no seat is sold twice.
+"""Optimistic locking: several sellers sell seats of one concert at the same time, and no seat is sold twice.
 
-Nobody locks anything. Everybody reads the concert with its version, decides what it should become, and writes it on
-condition that the version is still the one that was read. Whoever comes too late reads again.
+There are no locks. Each seller reads the concert with its version, computes its new state, and writes it on condition
+that the version has not changed since. If the condition fails, the seller reads again.
 
     python examples/optimistic_locking.py
 
-boto3 finds the server by the environment: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
+boto3 finds the server through environment variables: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY.
 """
 
@@ -29,22 +29,22 @@ Item = dict[str, Any]
 
 
 def say(line: str) -> None:
-    print(line + "\n", end="", flush=True)  # in one piece, whoever else says something
+    print(line + "\n", end="", flush=True)  # one write, so that lines of several threads do not mix
 
 
 def update(table: Any, key: Item, change: Callable[[Item], Item], who: str) -> Item:
-    """Read, change, write; and again, if somebody else has written meanwhile."""
+    """Read, change, write; again if another seller has written meanwhile."""
     for attempt in range(ATTEMPTS):
         old = table.get_item(Key=key, ConsistentRead=True)["Item"]
         new = {**change(old), "version": old["version"] + 1}
         try:
             table.put_item(Item=new, ConditionExpression=Attr("version").eq(old["version"]))
         except table.meta.client.exceptions.ConditionalCheckFailedException:
-            say(f"{who}: version {old['version']} is not the latest any more, reading again")
-            time.sleep(random.uniform(0, 0.002) * (attempt + 1))  # so that the same two do not meet again
+            say(f"{who}: version {old['version']} is outdated, reading again")
+            time.sleep(random.uniform(0, 0.002) * (attempt + 1))  # so that the same two sellers do not collide again
         else:
             return new
-    raise TimeoutError(f"{who} was too late {ATTEMPTS} times")
+    raise TimeoutError(f"{who} failed {ATTEMPTS} times")
 
 
 class SoldOut(Exception):
@@ -52,8 +52,8 @@ class SoldOut(Exception):
 
 
 def sell(who: str) -> int:
-    """Sell seats until there is none; returns how many."""
-    table = boto3.Session().resource("dynamodb").Table(TABLE)  # resources are not for several threads
+    """Sell seats until none is left; return how many were sold."""
+    table = boto3.Session().resource("dynamodb").Table(TABLE)  # a boto3 resource is not thread-safe
 
     def take_a_seat(concert: Item) -> Item:
         if concert["free"] == 0:

@@ -259,27 +259,39 @@ class TestRefusals:
         ("arguments", "text"),
         [
             (["--host", "0.0.0.0"], "use --auth sigv4, or --insecure"),
-            (["--port", "many"], "--port takes a number from 0 to 65535, not 'many'"),
-            (["--port", "65536"], "--port takes a number from 0 to 65535"),
-            (["--port", "-1"], "--port takes a number from 0 to 65535"),
-            (["--workers", "0"], "--workers takes a number from 1"),
+            (["--port", "many"], "--port must be a number from 0 to 65535, not 'many'"),
+            (["--port", "65536"], "--port must be a number from 0 to 65535"),
+            (["--port", "-1"], "--port must be a number from 0 to 65535"),
+            (["--workers", "0"], "--workers must be a number from 1"),
             (["--workers", "2", "--in-memory"], "several workers cannot share memory"),
-            (["--tls-key", "key.pem", "--in-memory", "--port", "0"], "--tls-key needs the certificate"),
+            (["--tls-key", "key.pem", "--in-memory", "--port", "0"], "--tls-key needs --tls-cert"),
             (["--workers", "2", "--clock", "manual"], "several workers cannot share a manual clock"),
-            (["--account", "1234"], "--account takes twelve digits"),
-            (["--region", "Here"], "--region takes a region's name as in eu-west-1, not 'Here'"),
-            (["--control-plane-delay", "soon"], "--control-plane-delay takes a number of seconds from 0, not 'soon'"),
-            (["--control-plane-delay", "-1"], "--control-plane-delay takes a number of seconds from 0"),
-            (["--control-plane-delay", "inf"], "--control-plane-delay takes a number of seconds from 0, not 'inf'"),
-            (["--control-plane-delay", "nan"], "--control-plane-delay takes a number of seconds from 0, not 'nan'"),
-            (["--ttl-delay", "later"], "--ttl-delay takes a number of seconds from 0, not 'later'"),
-            (["--ttl-rate", "all"], "--ttl-rate takes a number from 1, not 'all'"),
-            (["--workers", "two"], "--workers takes a number from 1, not 'two'"),
-            (["--in-memory", "--data", "there"], "--in-memory keeps nothing in a directory"),
-            (["--ttl-delay", "-1"], "--ttl-delay takes a number of seconds from 0"),
-            (["--ttl-rate", "0"], "--ttl-rate takes a number from 1"),
-            (["--auth", "sigv4", "--in-memory", "--port", "0"], "--auth sigv4 looks for credentials in the data dir"),
-            (["--account", "١٢٣٤٥٦٧٨٩٠١٢"], "--account takes twelve digits"),
+            (["--account", "1234"], "--account must be twelve digits"),
+            (["--region", "Here"], "--region must be a region name such as eu-west-1, not 'Here'"),
+            (
+                ["--control-plane-delay", "soon"],
+                "--control-plane-delay must be a number of seconds, at least 0, not 'soon'",
+            ),
+            (["--control-plane-delay", "-1"], "--control-plane-delay must be a number of seconds, at least 0"),
+            (
+                ["--control-plane-delay", "inf"],
+                "--control-plane-delay must be a number of seconds, at least 0, not 'inf'",
+            ),
+            (
+                ["--control-plane-delay", "nan"],
+                "--control-plane-delay must be a number of seconds, at least 0, not 'nan'",
+            ),
+            (["--ttl-delay", "later"], "--ttl-delay must be a number of seconds, at least 0, not 'later'"),
+            (["--ttl-rate", "all"], "--ttl-rate must be a number from 1, not 'all'"),
+            (["--workers", "two"], "--workers must be a number from 1, not 'two'"),
+            (["--in-memory", "--data", "there"], "--in-memory and --data exclude each other"),
+            (["--ttl-delay", "-1"], "--ttl-delay must be a number of seconds, at least 0"),
+            (["--ttl-rate", "0"], "--ttl-rate must be a number from 1"),
+            (
+                ["--auth", "sigv4", "--in-memory", "--port", "0"],
+                "--auth sigv4 needs the credentials in the data directory",
+            ),
+            (["--account", "١٢٣٤٥٦٧٨٩٠١٢"], "--account must be twelve digits"),
             (["--tls-cert", "missing.pem", "--port", "0"], "--tls-cert: [Errno 2] No such file or directory"),
             (["--tls-cert", "missing.pem", "--port", "0", "--workers", "2"], "--tls-cert: [Errno 2] No such file"),
             (["--functions", "missing.toml"], "--functions: missing.toml: [Errno 2] No such file or directory"),
@@ -313,7 +325,7 @@ class TestRefusals:
         served to everybody without signatures."""
         monkeypatch.setenv("ATOLL_AUTH", "SigV4")
         assert main(["serve", "--host", "0.0.0.0"]) == 2
-        assert "--auth takes none or sigv4, not 'SigV4'" in capsys.readouterr().err
+        assert "--auth must be none or sigv4, not 'SigV4'" in capsys.readouterr().err
 
     @pytest.mark.parametrize("workers", ["1", "2"])
     def test_a_port_that_is_taken(self, workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -323,7 +335,7 @@ class TestRefusals:
             port = taken.getsockname()[1]
             assert main(["serve", "--port", str(port), "--workers", workers]) == 2
         told = capsys.readouterr().err.lower()
-        assert "address already in use: name another port with --port or atoll_port" in told
+        assert "address already in use: choose another port with --port or atoll_port" in told
         assert list(tmp_path.iterdir()) == []
 
     def test_a_port_that_the_workers_of_another_server_share(
@@ -334,7 +346,7 @@ class TestRefusals:
         with serving(tmp_path, "--workers", "2", processes=2) as running:
             port = running.url.rpartition(":")[2]
             assert main(["serve", "--data", "other", "--port", port, "--workers", "2"]) == 2
-        assert "name another port with --port" in capsys.readouterr().err
+        assert "choose another port with --port" in capsys.readouterr().err
         assert not (tmp_path / "other").exists()
 
     def test_a_port_whose_last_connections_linger(self, tmp_path: Path) -> None:
@@ -349,7 +361,7 @@ class TestRefusals:
     def test_a_directory_that_another_server_uses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with serving(tmp_path):
             assert main(["serve", "--port", "0"]) == 2
-        told = "data/us-east-1 is in use by another server: name another data directory with --data"
+        told = "data/us-east-1 is in use by another server: choose another data directory with --data"
         assert told in capsys.readouterr().err
 
     def test_a_certificate_that_is_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,7 +404,7 @@ class TestCredentials:
 
     def test_absent_credentials_cannot_be_deleted(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["credentials", "delete", "AKIANOBODY"]) == 2
-        assert "there is no access key AKIANOBODY" in capsys.readouterr().err
+        assert "unknown access key: AKIANOBODY" in capsys.readouterr().err
 
 
 class TestHelp:

@@ -85,6 +85,15 @@ class TestLinks:
                 assert anchor in anchors(linked.read_text()), f"{target}: there is no such heading"
 
 
+class TestModules:
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+    def test_the_modules_that_a_page_names_exist(self, page: Path) -> None:
+        """A page named a module that had been renamed."""
+        for named in re.findall(r"`([a-z_]+(?:/[a-z_]+)+)(?:\.py|/)?`", page.read_text()):
+            places = [base / named for base in (ROOT, ROOT / "src" / "atoll")]
+            assert any(place.is_dir() or place.with_suffix(".py").is_file() for place in places), named
+
+
 def anchors(text: str) -> set[str]:
     """The anchors of the headings, as forges make them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)

@@ -1,6 +1,6 @@
-"""Signs users up: it writes them to the table `users`, and that is all it does. The emails follow by themselves.
+"""Sign up a user: write the user to the table `users`, nothing else. A trigger sends the email.
 
-python sign_up.py ann@example.com Ann      (AWS_ENDPOINT_URL says where Atoll is)
+python sign_up.py ann@example.com Ann      (AWS_ENDPOINT_URL is the address of Atoll)
 """
 
 from __future__ import annotations

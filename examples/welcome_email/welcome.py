@@ -1,7 +1,7 @@
-"""Sends a welcome email to each new user: a function for the changes of the table `users`.
+"""Send a welcome email to each new user: a function that Atoll calls with the changes of the table `users`.
 
-A record may come twice (after a crash between the sending and its note), so each message has an id that follows from
-the record: mail systems show a message with the same id once.
+Atoll may deliver a record twice, if it crashes after the email was sent and before the progress is stored. So the
+message's id is derived from the record: mail systems show messages with the same id once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             with smtplib.SMTP(host, port, timeout=10) as server:
                 server.send_message(welcome(record))
         except OSError:
-            # This record and those after it come again; those before it are done.
+            # Atoll delivers this record and those after it again; those before it are done.
             return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
     return {"batchItemFailures": []}
 

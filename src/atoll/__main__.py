@@ -1,4 +1,4 @@
-"""`python -m atoll` is `atoll`."""
+"""`python -m atoll` runs the command line."""
 
 import sys
 

@@ -18,13 +18,13 @@ class Arn(NamedTuple):
 
     @property
     def table(self) -> str:
-        """The name, if it is of a table or of what belongs to one; else empty."""
+        """The table's name if the ARN is of a table or of a part of one, such as an index; else empty."""
         kind, _, rest = self.resource.partition("/")
         return rest.partition("/")[0] if kind == "table" else ""
 
 
 def parse(text: str) -> Arn | None:
-    """None if it is no ARN. Only a resource may contain colons."""
+    """Parse an ARN; None if the text is not one. Only a resource may contain colons."""
     parts = text.split(":", 5)
     if len(parts) < 6 or parts[0] != "arn":
         return None
@@ -36,5 +36,5 @@ _TABLE = re.compile(r"arn:aws[\w-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[a-zA-Z0-9_
 
 
 def parse_table(text: str) -> Arn | None:
-    """None if it is not the ARN of a table, in the form that DynamoDB asks for."""
+    """Parse a table's ARN; None if the text does not have the form that DynamoDB requires."""
     return parse(text) if _TABLE.fullmatch(text) else None

@@ -102,23 +102,23 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--port", "8000", "the port to listen on; 0 picks a free one")
     option("--data", "data", "the directory for tables and credentials", action=_Data)
     flag("--in-memory", "keep everything in memory; all data is lost when the process ends")
-    option("--region", "us-east-1", "the region of requests that name none")
+    option("--region", "us-east-1", "the region of requests that name no region")
     option("--workers", "1", "the number of worker processes")
     option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
-    option("--clock", "system", "manual: time moves only by POST /_atoll/clock", ["system", "manual"])
+    option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
     option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
            ["full", "relaxed"])  # fmt: skip
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
-    option("--ttl-delay", "0", "seconds after its expiry that an item is deleted")
+    option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
-    option("--functions", "", "a TOML file of functions and the tables that trigger them")
+    option("--functions", "", "a TOML file with functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
@@ -153,7 +153,7 @@ def _credentials(options: argparse.Namespace) -> int:
         for credential in credentials.list():
             print(credential.access_key + ("  admin" if credential.admin else ""))
     elif not credentials.delete(options.access_key):
-        raise Refused(f"there is no access key {options.access_key}")
+        raise Refused(f"unknown access key: {options.access_key}")
     return 0
 
 
@@ -162,8 +162,8 @@ def _serve(options: argparse.Namespace) -> int:
     logs.configure(options.log_format, options.log_level)
     if config.auth == "none" and not options.insecure and not config.loopback:
         raise Refused(
-            f"without signatures anybody who reaches {config.host} may do everything: "
-            "use --auth sigv4, or --insecure if that is what you want"
+            f"--auth none on {config.host} gives everyone who can reach this address full access: "
+            "use --auth sigv4, or --insecure to allow this"
         )
     if config.workers > 1:
         return _serve_with_workers(config)
@@ -174,9 +174,9 @@ def _config(options: argparse.Namespace) -> Config:
     for name, choices in options.allowed.items():  # argparse does not check defaults from the environment
         value = getattr(options, name.strip("-").replace("-", "_"))
         if value not in choices:
-            raise Refused(f"{name} takes {' or '.join(choices)}, not {value!r}")
+            raise Refused(f"{name} must be {' or '.join(choices)}, not {value!r}")
     if options.in_memory and options.data_named:
-        raise Refused("--in-memory keeps nothing in a directory: leave out --data, or --in-memory")
+        raise Refused("--in-memory and --data exclude each other: remove one of them")
     settings = Settings(
         account=options.account,
         control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
@@ -201,15 +201,15 @@ def _config(options: argparse.Namespace) -> Config:
         settings=settings,
     )
     if REGION_NAME.fullmatch(config.region) is None:
-        raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
+        raise Refused(f"--region must be a region name such as eu-west-1, not {config.region!r}")
     if config.auth == "sigv4" and config.data is None:
-        raise Refused("--auth sigv4 looks for credentials in the data directory: leave out --in-memory")
+        raise Refused("--auth sigv4 needs the credentials in the data directory: remove --in-memory")
     if config.workers > 1 and config.data is None:
-        raise Refused("several workers cannot share memory: use --data")
+        raise Refused("--workers greater than 1 needs --data: several workers cannot share memory")
     if config.workers > 1 and config.clock == "manual":
-        raise Refused("several workers cannot share a manual clock: use --workers 1")
+        raise Refused("--clock manual needs --workers 1: several workers cannot share a manual clock")
     if re.fullmatch("[0-9]{12}", options.account) is None:
-        raise Refused("--account takes twelve digits")
+        raise Refused("--account must be twelve digits")
     return config
 
 
@@ -219,7 +219,7 @@ def _number(name: str, text: str, least: int, most: int | None = None) -> int:
     except ValueError:
         number = least - 1
     if number < least or (most is not None and number > most):
-        raise Refused(f"{name} takes a number from {least}{'' if most is None else f' to {most}'}, not {text!r}")
+        raise Refused(f"{name} must be a number from {least}{'' if most is None else f' to {most}'}, not {text!r}")
     return number
 
 
@@ -229,7 +229,7 @@ def _milliseconds(name: str, text: str) -> int:
     except (ValueError, OverflowError):
         ms = -1
     if ms < 0:
-        raise Refused(f"{name} takes a number of seconds from 0, not {text!r}")
+        raise Refused(f"{name} must be a number of seconds, at least 0, not {text!r}")
     return ms
 
 
@@ -259,7 +259,7 @@ def _registry(path: str) -> Registry:
 
 def _tls(cert: str, key: str) -> ssl.SSLContext | None:
     if key and not cert:
-        raise Refused("--tls-key needs the certificate that it belongs to: --tls-cert")
+        raise Refused("--tls-key needs --tls-cert, the certificate of the key")
     if not cert:
         return None
     files = [("--tls-cert", cert), ("--tls-key", key)] if key else [("--tls-cert", cert)]
@@ -303,7 +303,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     try:
         await node.start()
     except Locked as error:
-        raise Refused(f"{error}: name another data directory with --data") from error
+        raise Refused(f"{error}: choose another data directory with --data") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
         raise _unheard(config, error) from error
     except (Corrupt, Full, BadCredentials) as error:
@@ -323,7 +323,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
         },
     )  # fmt: skip
     await told.wait()
-    _log.info("stopping: the requests that have arrived are answered")
+    _log.info("stopping: answering the requests received so far")
     await node.stop()
 
 
@@ -332,7 +332,7 @@ def _unheard(config: Config, error: OSError | UnicodeError) -> Refused:
     if isinstance(error, OSError) and error.filename is not None:
         return Refused(f"--data {config.data}: {error}")
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return Refused(f"{config.host}:{config.port}: {error}: name another port with --port or ATOLL_PORT")
+        return Refused(f"{config.host}:{config.port}: {error}: choose another port with --port or ATOLL_PORT")
     return Refused(f"--host {config.host}, --port {config.port}: {error}")
 
 

@@ -1,6 +1,6 @@
-"""Time as a parameter: the only module that reads a clock.
+"""Clocks. Only this module reads a clock; all other code gets the time as a parameter.
 
-`Clock` tells the time; `HybridClock` makes of it the versions that order all writes. A `Version` is a hybrid logical
+`Clock` returns the time; `HybridClock` turns it into versions, which order all writes. A `Version` is a hybrid logical
 clock time (48 bits of milliseconds since 1970, 16 bits of a counter) with the region that wrote it; versions are
 totally ordered, so "last writer wins" is `max`. A `Stamp` is the time of one transaction.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 COUNTER_BITS = 16
 
 monotonic_ns = time.monotonic_ns
-"""Nanoseconds since some moment, by a clock that never goes back: for how long something takes."""
+"""Nanoseconds on a clock that never goes back, to measure durations."""
 
 
 class Version(NamedTuple):
@@ -24,7 +24,7 @@ class Version(NamedTuple):
 
     @property
     def ms(self) -> int:
-        """Wall-clock milliseconds since 1970 at which the write was made."""
+        """The wall-clock time of the write, in milliseconds since 1970."""
         return self.time >> COUNTER_BITS
 
 
@@ -39,7 +39,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when a caller moves it."""
 
     def __init__(self, start_ms: int) -> None:
         self._now_ms = start_ms
@@ -67,7 +67,7 @@ class SkewedClock:
 
 
 class Stamp(NamedTuple):
-    """When a transaction is made: one for all of its changes, given to it as a value."""
+    """The time of a transaction, which all of its changes share."""
 
     time: int
     region: str
@@ -76,22 +76,22 @@ class Stamp(NamedTuple):
     commit: int
     """Identifies the transaction."""
     reserves: int | None = None
-    """The transaction has to store that times up to this one may have been given."""
+    """If set, the transaction must store this time as the bound that no version exceeds."""
 
     def version(self, after: int = 0) -> Version:
-        """The version of an item that this transaction writes over one with the time `after`: always greater."""
+        """The version of an item that this transaction writes over one with the time `after`. It is always greater."""
         return Version(self.time if self.time > after else after + 1, self.region)
 
 
 _RESERVED = 1_000 << COUNTER_BITS
-"""A second."""
+"""One second."""
 
 
 class HybridClock:
-    """Gives times that never repeat and never go back, near to the wall clock's even when that jumps.
+    """Assigns times that never repeat and never go back, close to the wall clock even when it jumps.
 
-    Not even over a restart: the store keeps a time that no given one exceeds. It is set ahead by a second, so that one
-    write in a second stores it.
+    This also holds across restarts: the store keeps a bound that no assigned time exceeds. Each new bound is a second
+    ahead, so at most one write a second stores it.
     """
 
     def __init__(self, clock: Clock, region: str, last: int = 0) -> None:
@@ -112,9 +112,9 @@ class HybridClock:
         )
 
     def reserved(self, time: int) -> None:
-        """It is durable that times up to this one may have been given."""
+        """The bound `time` is durable: times up to it can be assigned without storing another."""
         self._reserved = max(self._reserved, time)
 
     def resume(self, time: int) -> None:
-        """Give only greater times than this one, which an earlier process has reserved."""
+        """Assign only times greater than `time`, the bound that an earlier process stored."""
         self.last = max(self.last, time)

@@ -1,4 +1,5 @@
-"""Every published limit, each defined once; `api.service_model` has those of DynamoDB's own request model.
+"""Every published limit, each defined once, except those of DynamoDB's request model (see `api.service_model`).
+
 Unless a comment says otherwise, the source is the page "Service, account, and table quotas" of the Amazon DynamoDB
 Developer Guide."""
 

@@ -1,4 +1,4 @@
-"""Wires one node: regions with their engines, the server, the loop of the background steps.
+"""One node: it connects the regions and their engines, the server, and the loop of background steps.
 
 Besides tests and the command line, only this module names a concrete engine or starts a loop. A node opens a region at
 the start if it has a store, `DIR/<region>/atoll.db`, or else at the first request for it. A request's region is the one
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 # Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
-# Longest time between two looks for background work that another process of this node has left.
+# The longest interval between checks for background work left by another process of this node.
 LOOK_AGAIN_MS = 1_000
 RETRY_MS = 5_000
 

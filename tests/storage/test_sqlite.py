@@ -619,3 +619,54 @@ def test_every_acknowledged_write_outlives_kill_9_and_none_is_half_there(tmp_pat
     assert whole == {key[1:] for key in found if key.startswith(b"y")}
     assert whole >= {key.encode() for key in acknowledged}
     assert all(found[b"x" + key] == key * 50 for key in whole)
+
+
+DAMAGES = [
+    "UPDATE kv SET v = CAST(x'00' || substr(v, 2) AS BLOB) WHERE k = x'6b32'",
+    "UPDATE kv SET v = 'text' WHERE k = x'6b32'",
+    "UPDATE kv SET v = substr(v, 2) WHERE k = x'6b32'",
+    "UPDATE kv SET c = c + 1 WHERE k = x'6b32'",
+    "UPDATE kv SET (v, c) = (SELECT v, c FROM kv WHERE k = x'6b31') WHERE k = x'6b32'",  # another row's content
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage):
+    async def fill(engine):
+        for number in range(4):
+            await engine.transact(lambda tx, n=number: tx.put(b"k%d" % n, b"value %d" % n))
+
+    async def look(engine):
+        assert await engine.read(lambda s: s.get(b"k1")) == b"value 1"
+        for read in (
+            lambda s: s.get(b"k2"),
+            lambda s: s.get_many([b"k1", b"k2"]),
+            lambda s: list(s.scan(b"k", b"l")),
+            lambda s: list(s.scan(b"k", b"l", reverse=True)),
+            lambda s: s.first([(b"k2", b"k3")]),
+        ):
+            with pytest.raises(Corrupt, match="6b32 does not match its checksum"):
+                await engine.read(read)
+            with pytest.raises(Corrupt):
+                await engine.transact(read)
+        assert await engine.read(lambda s: s.get(b"k3")) == b"value 3"
+        await engine.transact(lambda tx: tx.put(b"k4", b""))
+
+    run(tmp_path, fill)
+    change(tmp_path / "atoll.db", damage)
+    run(tmp_path, look)
+
+
+@pytest.mark.parametrize("table", ["numbers", "tallies"])
+def test_counter_that_does_not_match_its_checksum_is_never_returned(tmp_path, table):
+    async def fill(engine):
+        await engine.transact(lambda tx: (tx.add_number(b"n", 7), tx.add_tally(b"n", 7)))
+
+    async def look(engine):
+        read = (lambda s: s.number(b"n")) if table == "numbers" else (lambda s: s.tally(b"n"))
+        with pytest.raises(Corrupt, match="6e does not match its checksum"):
+            await engine.read(read)
+
+    run(tmp_path, fill)
+    change(tmp_path / "atoll.db", f"UPDATE {table} SET n = 8")
+    run(tmp_path, look)

@@ -275,7 +275,7 @@ class TestShards:
         with caplog.at_level(logging.WARNING):
             world.story(tell)
         told = [record.message for record in caplog.records if record.message.startswith("the rest of a shard")]
-        assert len(told) == 1 and told[0].endswith("was trimmed before f had it")
+        assert len(told) == 1 and told[0].endswith("was trimmed before f got it")
 
     def test_rows_of_trimmed_shards_do_not_stay(self, world: World) -> None:
         async def tell() -> None:
@@ -423,7 +423,9 @@ class TestFailures:
 
         world.story(tell)
 
-    def test_only_what_is_given_up_is_logged_as_given_up(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def test_only_discarded_records_are_logged_as_discarded(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async def tell() -> None:
             failures = {"batchItemFailures": [{"itemIdentifier": "1000000000000030000000"}]}
             world.functions.behaviours["f"] = lambda event: failures
@@ -434,8 +436,8 @@ class TestFailures:
 
         with caplog.at_level(logging.ERROR):
             world.story(tell)
-        assert [record.message for record in caplog.records if "given up" in record.message] == [
-            "f: 1 records are given up, from 1000000000000030000000 on: RetryAttemptsExhausted"
+        assert [record.message for record in caplog.records if "discarding" in record.message] == [
+            "f: discarding 1 records from 1000000000000030000000 on: RetryAttemptsExhausted"
         ]
 
     def test_another_function_may_be_the_destination_and_is_told_until_it_listens(self, world: World) -> None:

@@ -1,1 +1,1 @@
-"""The AWS operations: each target maps to a request shape and a function."""
+"""The operations of the AWS APIs: the functions that run them, and the shapes of their requests."""

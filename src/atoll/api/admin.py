@@ -1,4 +1,4 @@
-"""Administration of a server, an addition to the service's API: move the clock, and rotate, split or trim streams.
+"""The admin API, which DynamoDB does not have: move the clock, and rotate, split or trim streams.
 
     GET  /_atoll/clock
     POST /_atoll/clock            {"advance": "25h"}, {"set": "2026-01-02T03:04:05Z"} or {"skew": "20m"}

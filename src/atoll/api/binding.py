@@ -1,17 +1,16 @@
-"""Bind a request's expressions to its names and values, and read its options for the answer."""
+"""Bind a request's expressions to its names and values, and resolve the name of its table."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from atoll.api.shapes import table_name as parse_table_name
-from atoll.capacity.units import MODES
 from atoll.database.region import Region
 from atoll.errors import requests as request_errors
 from atoll.expressions import legacy
 from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings, check_parameters
 from atoll.expressions.condition import Condition
-from atoll.expressions.projection import Projection
+from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
 
 
@@ -20,7 +19,7 @@ def table_name(region: Region, body: dict[str, Any]) -> str:
 
 
 def resolve_table(region: Region, given: str) -> str:
-    """The table's name; a request may give its ARN instead, which has to be one of this region and account."""
+    """The table's name; a request may give its ARN instead, which must be of this region and account."""
     if ":" not in given:
         return given
     name, where, account = parse_table_name(given)
@@ -41,7 +40,7 @@ class Parameters:
         self.legacy = legacy
         self.takes_values = any(name != "ProjectionExpression" for name in expressions)
         self._legacy = frozenset(legacy)
-        self.all = frozenset((*expressions, *legacy, NAMES, VALUES) if expressions else ())
+        self.all = frozenset((*expressions, *legacy, NAMES, VALUES))
 
     def legacy_of(self, body: dict[str, Any]) -> dict[str, Any]:
         if self._legacy.isdisjoint(body):
@@ -49,7 +48,6 @@ class Parameters:
         return {member: value for member, value in body.items() if member in self._legacy}
 
 
-NO_EXPRESSIONS = Parameters(())
 GET = Parameters(("ProjectionExpression",), ("AttributesToGet",))
 WRITE = Parameters(("ConditionExpression",), ("Expected", "ConditionalOperator"))
 UPDATE = Parameters(
@@ -64,7 +62,7 @@ SCAN = Parameters(
 )
 
 
-class Requested:
+class Expressions:
     """The expressions of one request, bound to its names and values.
 
     The constructor checks that the parameters go together. Names, values and expressions are validated on first use, so
@@ -73,13 +71,10 @@ class Requested:
     """
 
     _legacy: dict[str, Any]
-    __slots__ = ("_body", "_bound", "_legacy", "_takes_values", "capacity", "collection_metrics")
+    __slots__ = ("_body", "_bound", "_legacy", "_takes_values")
 
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
         self._body = body
-        mode = body.get("ReturnConsumedCapacity")
-        self.capacity: str | None = mode if mode in MODES else None
-        self.collection_metrics = body.get("ReturnItemCollectionMetrics") == "SIZE"
         self._bound: Bindings | None = None
         self._takes_values = parameters.takes_values
         if parameters.all.isdisjoint(body):
@@ -92,12 +87,6 @@ class Requested:
         if self._bound is None:
             self._bound = bindings(self._body, takes_values=self._takes_values)
         return self._bound
-
-    @property
-    def table(self) -> str:
-        """The table's name or ARN as in the request; ConsumedCapacity shows the same."""
-        name: str = self._body["TableName"]
-        return name
 
     @property
     def values_size(self) -> int:
@@ -115,7 +104,7 @@ class Requested:
             return legacy.expected(given.get("Expected"), given.get("ConditionalOperator"))
         return legacy.filter(given.get("QueryFilter") or given.get("ScanFilter"), given.get("ConditionalOperator"))
 
-    def projection(self) -> Projection | None:
+    def projection(self) -> PathProjection | None:
         text = self._body.get("ProjectionExpression")
         if text is not None:
             return self._bindings().projection(text)

@@ -1,7 +1,7 @@
-"""The part of the Lambda API that triggers need: event source mappings, the functions of the file, Invoke.
+"""The part of the Lambda API that triggers need: event source mappings, descriptions of functions, and Invoke.
 
 Bodies and answers have the members of botocore's model; `wire.rest` maps them to their places in HTTP. This API cannot
-create functions: the server reads them from its triggers file.
+create functions: the server reads them from the functions file.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import orjson
 
 from atoll.api import keys, plans
-from atoll.api.binding import GET, Requested, table_name
+from atoll.api.binding import GET, Expressions, table_name
+from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
@@ -24,11 +25,11 @@ W = TypeVar("W", bound=writes.Write)
 
 
 async def get_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body, GET)
+    expressions = Expressions(body, GET)
     key = body["Key"]
     values.check_item(key)
-    projection = requested.projection()
-    requested.finish()
+    projection = expressions.projection()
+    expressions.finish()
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[Table, Row | None]:
@@ -44,11 +45,12 @@ async def get_item(region: Region, body: Body) -> Answer:
         answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
     size = row.size if row is not None else 0
     units = read_units(size, consistent=body.get("ConsistentRead") is True)
-    if requested.capacity is not None or table.limited:
-        consumed = Consumed(table, "Read", requested.table, units)
+    mode = capacity_mode(body)
+    if mode is not None or table.limited:
+        consumed = Consumed(table, "Read", body["TableName"], units)
         reading.settle(region, consumed)
-        if requested.capacity is not None:
-            answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
+        if mode is not None:
+            answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
     tally.read_units += units
     if row is not None:
@@ -59,7 +61,7 @@ async def get_item(region: Region, body: Body) -> Answer:
 async def put_item(region: Region, body: Body) -> Answer:
     plan = plans.put(body, body.get("ReturnValues"))
     put, outcome = await _write(region, body, plan, "PutItem")
-    answer = write_answer(plan.requested, put, outcome)
+    answer = write_answer(body, put, outcome)
     _add_old_attributes(answer, body, outcome)
     return answer
 
@@ -67,7 +69,7 @@ async def put_item(region: Region, body: Body) -> Answer:
 async def delete_item(region: Region, body: Body) -> Answer:
     plan = plans.delete(body, body.get("ReturnValues"))
     delete, outcome = await _write(region, body, plan, "DeleteItem")
-    answer = write_answer(plan.requested, delete, outcome)
+    answer = write_answer(body, delete, outcome)
     _add_old_attributes(answer, body, outcome)
     return answer
 
@@ -75,7 +77,7 @@ async def delete_item(region: Region, body: Body) -> Answer:
 async def update_item(region: Region, body: Body) -> Answer:
     plan = plans.update(body)
     change, outcome = await _write(region, body, plan, "UpdateItem")
-    answer = write_answer(plan.requested, change, outcome)
+    answer = write_answer(body, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), change.update, outcome)
     if attributes:
         answer["Attributes"] = attributes
@@ -105,14 +107,15 @@ def _update_values(wanted: str | None, update: UpdateExpression | None, outcome:
     return None
 
 
-def write_answer(requested: Requested, write: writes.Write, outcome: writes.Outcome) -> Answer:
+def write_answer(body: Body, write: writes.Write, outcome: writes.Outcome) -> Answer:
     """ConsumedCapacity and ItemCollectionMetrics, if requested."""
     answer: Answer = {}
-    if requested.capacity is not None:
-        consumed = Consumed(write.table, "Write", requested.table)
+    mode = capacity_mode(body)
+    if mode is not None:
+        consumed = Consumed(write.table, "Write", body["TableName"])
         consumed.add_write(write, outcome)
-        answer["ConsumedCapacity"] = consumed.answer(requested.capacity)
-    if requested.collection_metrics and outcome.collection_size is not None:
+        answer["ConsumedCapacity"] = consumed.answer(mode)
+    if wants_collection_metrics(body) and outcome.collection_size is not None:
         answer["ItemCollectionMetrics"] = collection_metrics(write, outcome)
     return answer
 

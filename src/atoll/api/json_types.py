@@ -1,4 +1,4 @@
-"""The JSON types of a request, read and printed as the service's Java code does.
+"""Read the JSON types of a request as leniently as the service's Java code does, and print values in its format.
 
 `settle` walks a body in the shape's order. A value of a JSON type that its member cannot take raises a
 SerializationException with the parser's text. `settle` corrects leniently read values in place. `java_text` formats a

@@ -14,16 +14,17 @@ import orjson
 
 from atoll import errors, limits
 from atoll.api import items, keys, plans
-from atoll.api.binding import GET, NO_EXPRESSIONS, Requested, resolve_table, table_name
+from atoll.api.binding import GET, Expressions, resolve_table, table_name
+from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.capacity import reading, throttling, writing
-from atoll.capacity.units import MODES, Consumed, answers, read_units, written
+from atoll.capacity.units import Consumed, answers, read_units, written
 from atoll.database import reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
-from atoll.expressions.projection import Projection
+from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -43,7 +44,7 @@ class _Wanted:
     """The table's name or ARN as in the request, and so in the answer."""
     name: str
     options: Body
-    projection: Projection | None
+    projection: PathProjection | None
     consistent: bool
 
 
@@ -62,13 +63,13 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
         rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
         return [(table, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
-    return _batch_answer(region, wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
+    return _batch_answer(region, wanted, await region.read(read), capacity_mode(body))
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
-    requested = Requested(options, GET)
-    projection = requested.projection()
-    requested.finish()
+    expressions = Expressions(options, GET)
+    projection = expressions.projection()
+    expressions.finish()
     given_keys = options["Keys"]
     for key in given_keys:
         values.check_item(key)
@@ -108,7 +109,7 @@ def _batch_answer(
     for used in consumed:
         used.measure(region.meter, "BatchGetItem", len(responses[used.table_name]))
     answer: Answer = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    if mode in MODES:
+    if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode)
     return answer
 
@@ -117,7 +118,6 @@ def _batch_answer(
 
 
 async def batch_write_item(region: Region, body: Body) -> Answer:
-    requested = Requested(body, NO_EXPRESSIONS)
     prepared = [
         (resolve_table(region, given), given, [(request, _prepare(request)) for request in requests])
         for given, requests in body["RequestItems"].items()
@@ -141,7 +141,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
             unprocessed.setdefault(given, []).append(request)
         else:
             done.append((given, one, outcome))
-    return {"UnprocessedItems": unprocessed, **_written_answer(requested, done)}
+    return {"UnprocessedItems": unprocessed, **_written_answer(body, done)}
 
 
 def _prepare(request: Body) -> Callable[[Any], writes.Write]:
@@ -167,13 +167,12 @@ def _refuse_repeated(row_keys: list[bytes], refusal: Callable[[], errors.ApiErro
         raise refusal()
 
 
-def _written_answer(
-    requested: Requested, done: list[tuple[str, writes.Write, writes.Outcome]], *, factor: int = 1
-) -> Answer:
+def _written_answer(body: Body, done: list[tuple[str, writes.Write, writes.Outcome]], *, factor: int = 1) -> Answer:
     answer: Answer = {}
-    if requested.capacity is not None:
-        answer["ConsumedCapacity"] = answers(written(done, factor), requested.capacity, typed=factor == 2)
-    if requested.collection_metrics:
+    mode = capacity_mode(body)
+    if mode is not None:
+        answer["ConsumedCapacity"] = answers(written(done, factor), mode, typed=factor == 2)
+    if wants_collection_metrics(body):
         metrics: dict[str, list[Any]] = {}
         for given, write, outcome in done:
             if outcome.collection_size is not None:
@@ -201,14 +200,14 @@ def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes])
 
 
 async def transact_get_items(region: Region, body: Body) -> Answer:
-    mode = body.get("ReturnConsumedCapacity")
+    mode = capacity_mode(body)
     gets = []
     for entry in body["TransactItems"]:
         get = entry["Get"]
-        requested = Requested(get, GET)
+        expressions = Expressions(get, GET)
         values.check_item(get["Key"])
-        projection = requested.projection()
-        requested.finish()
+        projection = expressions.projection()
+        expressions.finish()
         gets.append((table_name(region, get), get["Key"], projection))
     now_ms = region.clock.now_ms()
 
@@ -232,12 +231,12 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         raise multi_errors.transaction_cancelled(cancelled.refusals) from None
     pairs = zip(gets, rows, strict=True)
     answer: Answer = {"Responses": [_transact_response(row, projection) for (_, _, projection), row in pairs]}
-    if mode in MODES:
+    if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer
 
 
-def _transact_response(row: Row | None, projection: Projection | None) -> Answer:
+def _transact_response(row: Row | None, projection: PathProjection | None) -> Answer:
     """Unlike in GetItem, an item with an empty projection is absent."""
     if row is None:
         return {}
@@ -270,7 +269,6 @@ async def transact(
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
-    requested = Requested(body, NO_EXPRESSIONS)
     actions = [_action(region, entry) for entry in body["TransactItems"]]
     if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
         raise multi_errors.transaction_too_large()
@@ -289,8 +287,8 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     except multi_errors.Cancelled as cancelled:
         raise multi_errors.transaction_cancelled(cancelled.refusals) from None
     if outcomes is None:
-        return await _repeated(region, requested, given, batch)
-    return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
+        return await _repeated(region, body, given, batch)
+    return _written_answer(body, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
 _PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
@@ -313,8 +311,9 @@ def _fingerprint(body: Body) -> str:
     return hashlib.sha256(orjson.dumps(body["TransactItems"], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-async def _repeated(region: Region, requested: Requested, given: list[str], batch: list[writes.Write]) -> Answer:
+async def _repeated(region: Region, body: Body, given: list[str], batch: list[writes.Write]) -> Answer:
     consumed = await reading.find_done(region, given, batch, "TransactWriteItems")
-    if requested.capacity is None:
+    mode = capacity_mode(body)
+    if mode is None:
         return {}
-    return {"ConsumedCapacity": answers(consumed, requested.capacity, typed=True)}
+    return {"ConsumedCapacity": answers(consumed, mode, typed=True)}

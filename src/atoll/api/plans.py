@@ -1,7 +1,7 @@
-"""Puts, updates, deletions and condition checks of a request: single, in a batch or in a transaction.
+"""Plan the puts, updates, deletions and condition checks of a request: single, in a batch or in a transaction.
 
-Making a `Plan` runs every check that needs no table, in the service's order. `make` completes the plan with the table,
-in the transaction that commits the write.
+Planning runs every check that needs no table, in the service's order. The plan's `make` then builds the write for the
+table, in the transaction that commits it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 
 from atoll import limits
 from atoll.api import keys
-from atoll.api.binding import UPDATE, WRITE, Requested
+from atoll.api.binding import UPDATE, WRITE, Expressions
 from atoll.database import writes
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
@@ -29,7 +29,6 @@ W = TypeVar("W", bound=writes.Write, covariant=True)
 
 
 class Plan(NamedTuple, Generic[W]):
-    requested: Requested
     size: int
     """Bytes of the item or key, and of the values of its expressions."""
     make: Callable[[Table], W]
@@ -37,46 +36,46 @@ class Plan(NamedTuple, Generic[W]):
 
 def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
     """Plan a put. `returns` is the ReturnValues of a single write; transactions have none."""
-    requested = Requested(body, WRITE)
+    expressions = Expressions(body, WRITE)
     item = body["Item"]
     size = values.check_item(item)
     _check_return_values(returns)
     image = _image(item, size)
-    condition = requested.condition()
-    requested.finish()
+    condition = expressions.condition()
+    expressions.finish()
     show_item = _shows_item(body)
-    return Plan(requested, size + requested.values_size, lambda table: put_of(table, image, condition, show_item))
+    return Plan(size + expressions.values_size, lambda table: put_of(table, image, condition, show_item))
 
 
 def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
     """Plan a deletion; `returns` is as for `put`."""
-    requested = Requested(body, WRITE)
+    expressions = Expressions(body, WRITE)
     key = body["Key"]
     size = values.check_item(key)
     _check_return_values(returns)
-    condition = requested.condition()
-    requested.finish()
+    condition = expressions.condition()
+    expressions.finish()
     show_item = _shows_item(body)
-    return Plan(requested, size + requested.values_size, lambda table: delete_of(table, key, condition, show_item))
+    return Plan(size + expressions.values_size, lambda table: delete_of(table, key, condition, show_item))
 
 
 def update(body: Body) -> Plan[writes.Update]:
-    requested = Requested(body, UPDATE)
+    expressions = Expressions(body, UPDATE)
     key = body["Key"]
     size = values.check_item(key)
-    change = requested.update()
-    condition = requested.condition()
-    requested.finish()
+    change = expressions.update()
+    condition = expressions.condition()
+    expressions.finish()
     make = partial(update_of, key=key, update=change, condition=condition, show_item=_shows_item(body))
-    return Plan(requested, size + requested.values_size, make)
+    return Plan(size + expressions.values_size, make)
 
 
 def check(body: Body) -> Plan[writes.Check]:
-    requested = Requested(body, WRITE)
+    expressions = Expressions(body, WRITE)
     key, show_item = body["Key"], _shows_item(body)
     size = values.check_item(key)
-    condition = requested.condition()
-    requested.finish()
+    condition = expressions.condition()
+    expressions.finish()
     assert condition is not None  # the shape requires it
 
     def make(table: Table) -> writes.Check:
@@ -84,7 +83,7 @@ def check(body: Body) -> Plan[writes.Check]:
         keys.check_scalars(table, condition.entered)
         return writes.Check(table, key, row_key, condition, show_item)
 
-    return Plan(requested, size + requested.values_size, make)
+    return Plan(size + expressions.values_size, make)
 
 
 def _shows_item(body: Body) -> bool:

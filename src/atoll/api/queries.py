@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.api import keys
-from atoll.api.binding import QUERY, SCAN, Requested, table_name
+from atoll.api.binding import QUERY, SCAN, Expressions, table_name
+from atoll.api.returns import capacity_mode
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
@@ -19,7 +20,7 @@ from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition
-from atoll.expressions.projection import Projection
+from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
@@ -86,7 +87,7 @@ def check_select(body: Body) -> None:
         raise query_errors.select_specific_without_projection()
 
 
-def must_fetch(target: Target, select: str | None, projection: Projection | None) -> bool:
+def must_fetch(target: Target, select: str | None, projection: PathProjection | None) -> bool:
     """Whether the read needs attributes that the index lacks. A local index fetches them; a global one refuses."""
     index = target.index
     if index is None or index.projection.type == "ALL":
@@ -104,15 +105,15 @@ def must_fetch(target: Target, select: str | None, projection: Projection | None
 
 
 async def query(region: Region, body: Body) -> Answer:
-    requested = Requested(body, QUERY)
+    expressions = Expressions(body, QUERY)
     check_select(body)
     start = start_key(body)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
         raise query_errors.no_key_condition()
-    key_condition = requested.key_condition()
-    filter_ = requested.condition("FilterExpression")
-    projection = requested.projection()
-    requested.finish()
+    key_condition = expressions.key_condition()
+    filter_ = expressions.condition("FilterExpression")
+    projection = expressions.projection()
+    expressions.finish()
     assert key_condition is not None
     name = table_name(region, body)
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
@@ -132,11 +133,11 @@ async def query(region: Region, body: Body) -> Answer:
         return target, page
 
     target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body, "Query")
+    return page_answer(region, target, page, projection, body, "Query")
 
 
 def _must_fetch(
-    target: Target, select: str | None, projection: Projection | None, filter_: Condition | None, body: Body
+    target: Target, select: str | None, projection: PathProjection | None, filter_: Condition | None, body: Body
 ) -> bool:
     """Check the attributes that a Query's projection and filter use; see `must_fetch`."""
     if projection is not None:
@@ -167,13 +168,13 @@ def _restart(target: Target, range_: Range, start: Item, condition: KeyCondition
 
 
 async def scan(region: Region, body: Body) -> Answer:
-    requested = Requested(body, SCAN)
+    expressions = Expressions(body, SCAN)
     check_select(body)
     start = start_key(body)
     segment, total = segments(body)
-    filter_ = requested.condition("FilterExpression")
-    projection = requested.projection()
-    requested.finish()
+    filter_ = expressions.condition("FilterExpression")
+    projection = expressions.projection()
+    expressions.finish()
     name = table_name(region, body)
     limit, select = body.get("Limit"), body.get("Select")
 
@@ -193,7 +194,7 @@ async def scan(region: Region, body: Body) -> Answer:
         return target, _page(snapshot, target, range_, limit, filter_, fetch)
 
     target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body, "Scan")
+    return page_answer(region, target, page, projection, body, "Scan")
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -244,10 +245,9 @@ def _page(
 
 def page_answer(
     region: Region,
-    requested: Requested,
     target: Target,
     page: Page,
-    projection: Projection | None,
+    projection: PathProjection | None,
     body: Body,
     operation: str,
 ) -> Answer:
@@ -259,7 +259,7 @@ def page_answer(
             answer["Items"] = [projection.apply(row.item) for row in page.rows]
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.key_of(page.last.item)
-    answer |= charge_page(region, target, page, body, requested.capacity, operation)
+    answer |= charge_page(region, target, page, body, capacity_mode(body), operation)
     return answer
 
 

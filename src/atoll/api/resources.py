@@ -14,7 +14,7 @@ from typing import Any
 from atoll import arns
 from atoll.errors import ApiError
 from atoll.expressions.partiql.prepared import prepare
-from atoll.expressions.partiql.statements import Checking, Reading
+from atoll.expressions.partiql.statements import Checking, Selecting
 
 Body = dict[str, Any]
 
@@ -48,8 +48,8 @@ def _of_statement(text: str) -> tuple[str, ...]:
         statement = prepare(text).statement
     except ApiError:
         return ()
-    one = statement.reading if isinstance(statement, Checking) else statement
-    index = one.index if isinstance(one, Reading) else None
+    one = statement.select if isinstance(statement, Checking) else statement
+    index = one.index if isinstance(one, Selecting) else None
     return (one.table if index is None else f"{one.table}/index/{index}",)
 
 

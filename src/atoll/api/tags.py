@@ -17,7 +17,7 @@ Body = dict[str, Any]
 Answer = dict[str, Any]
 
 PAGE = 10
-"""ListTagsOfResource answers so many at a time."""
+"""The page size of ListTagsOfResource."""
 
 
 async def tag_resource(region: Region, body: Body) -> Answer:

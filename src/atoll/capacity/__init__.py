@@ -1,1 +1,1 @@
-"""Read and write units."""
+"""Capacity: the cost of operations in read and write units, and throttling."""

@@ -1,4 +1,5 @@
-"""Client reads: executed first, then admitted and charged by the size read. A refused read has changed nothing."""
+"""Admit and charge client reads after executing them, since the cost is the size read. Refusing a read so late is safe:
+it has changed nothing."""
 
 from __future__ import annotations
 

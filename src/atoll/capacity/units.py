@@ -16,9 +16,6 @@ from atoll.database.indexes import IndexWrite
 from atoll.database.schema import Index, Table
 from atoll.database.writes import Check, Outcome, Write
 
-MODES = ("TOTAL", "INDEXES")
-"""The values of ReturnConsumedCapacity that request an answer."""
-
 Kind = Literal["Read", "Write"]
 
 

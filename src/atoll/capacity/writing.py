@@ -1,4 +1,6 @@
-"""Client writes: admitted in their transaction, which knows the index entries that they change, and charged after it.
+"""Admit and charge client writes.
+
+A write is admitted in its transaction, where the index entries that it changes are known, and charged afterwards.
 
 Background work bypasses this module and costs no capacity. A write whose condition failed costs as much as one that
 left the item unchanged.

@@ -50,7 +50,7 @@ class Catalog:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether reloading all definitions pays by now."""
+        """Whether there were enough misses to make reloading all definitions worthwhile."""
         return self.misses > len(self.known.tables) // 8
 
     def learn(self, definitions: Definitions) -> None:

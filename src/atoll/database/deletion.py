@@ -1,4 +1,4 @@
-"""Delete tables: the definition at once, the rows, which may be many, a few at a time."""
+"""Delete tables: the definition at once, then the rows, a few per transaction, since there may be many."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
 LATEST = 1 << 62
-"""Seconds beyond this are no dates; such items do not expire."""
+"""Greater numbers of seconds are not valid dates: items that have them do not expire."""
 
 
 def second_of(ttl: TimeToLive, item: Item) -> int | None:

@@ -1,4 +1,4 @@
-"""Check the values of keys: neither empty nor too long."""
+"""Check that the values of keys are neither empty nor too long."""
 
 from __future__ import annotations
 

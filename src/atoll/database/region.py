@@ -30,7 +30,7 @@ class Settings:
     ttl_delay_ms: int = 0
     """How long expired items stay before they are deleted."""
     ttl_rate: int | None = None
-    """How many expired items are deleted a second at most; None is as fast as it goes."""
+    """The maximum number of expired items to delete per second; None is unlimited."""
     strict_stream_readers: bool = False
     """Whether a third reader of a shard is throttled, as the service does."""
     throttling: bool = True
@@ -59,7 +59,7 @@ class Region:
     endpoint: str = "127.0.0.1:8000"
     """Host and port at which clients reach this region."""
     wake: Callable[[], None] = lambda: None
-    """Tells the background steps that there may be something to do."""
+    """Wake the background steps: there may be work."""
     catalog: Catalog = field(default_factory=Catalog)
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     buckets: Buckets | None = None

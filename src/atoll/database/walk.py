@@ -1,4 +1,4 @@
-"""Walk over a space in pieces.
+"""Walk over all rows of a space in small pieces, one transaction for each piece.
 
 Background work runs between requests, on the same thread. So each of its transactions is bounded in rows and bytes, and
 no request waits long. A walk stores its progress in the transaction that makes the progress.

@@ -1,4 +1,4 @@
-"""Expressions with the ExpressionAttributeNames and ExpressionAttributeValues of one request.
+"""Bind the expressions of one request to its ExpressionAttributeNames and ExpressionAttributeValues.
 
     text --parse--> tree --names, values--> checked --names--> program --values--> Condition, Update, ...
 
@@ -19,8 +19,8 @@ from atoll.errors import expressions as errors
 from atoll.errors import values as value_errors
 from atoll.expressions import condition, keyrange, operands, parser, projection, tree, update
 from atoll.expressions.condition import Condition
-from atoll.expressions.keyrange import KeyAttribute, KeyCondition
-from atoll.expressions.projection import Projection
+from atoll.expressions.keyrange import KeyCondition, NameType
+from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
 from atoll.model import values as model
 from atoll.model.values import AttributeValue
@@ -33,7 +33,7 @@ class KeyConditionOf(Protocol):
     """Resolves a key condition against the partition and sort key of a table, or of the named index."""
 
     def __call__(
-        self, partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], index: str | None = None
+        self, partition: Sequence[NameType], sort: Sequence[NameType], index: str | None = None
     ) -> KeyCondition: ...
 
 
@@ -112,8 +112,8 @@ class Bindings:
         found: condition.Program = self._program(_CONDITION, text, kind)
         return found.with_values(self._values)
 
-    def projection(self, text: str) -> Projection:
-        found: Projection = self._program(_PROJECTION, text, "ProjectionExpression")
+    def projection(self, text: str) -> PathProjection:
+        found: PathProjection = self._program(_PROJECTION, text, "ProjectionExpression")
         return found
 
     def update(self, text: str) -> Update:

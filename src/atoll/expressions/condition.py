@@ -1,4 +1,4 @@
-"""Conditions as programs: closures over (item, values), compiled once from a resolved tree and run with any values.
+"""Compile conditions: a resolved tree becomes a closure over (item, values), compiled once and run with any values.
 
 If an operand is missing or of another type, `=`, orderings, BETWEEN, IN, begins_with and contains are false. `<>` is
 always the negation of `=`. An item that does not exist is {}.

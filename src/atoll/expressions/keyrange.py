@@ -17,7 +17,7 @@ from atoll.errors import tables as table_errors
 from atoll.expressions import tree
 from atoll.model.values import AttributeValue
 
-KeyAttribute = tuple[str, str]  # name and type
+NameType = tuple[str, str]  # name and type
 Conditions = Mapping[str, tuple[str, tuple[str, ...]]]  # attribute -> operator and the names of its values
 
 MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -34,8 +34,8 @@ class KeyCondition:
 def key_condition(
     found: Conditions,
     values: Mapping[str, AttributeValue],
-    partition: Sequence[KeyAttribute],
-    sort: Sequence[KeyAttribute],
+    partition: Sequence[NameType],
+    sort: Sequence[NameType],
     index: str | None = None,
 ) -> KeyCondition:
     """`index` is the name of the index that has this key schema, for error texts; None for the table."""

@@ -22,8 +22,8 @@ from atoll.errors import values as value_errors
 from atoll.expressions import condition, keyrange, projection, tree, update
 from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition
-from atoll.expressions.keyrange import KeyAttribute, KeyCondition
-from atoll.expressions.projection import Projection
+from atoll.expressions.keyrange import KeyCondition, NameType
+from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
 from atoll.model import values as model
 from atoll.model.values import AttributeValue, Item
@@ -169,7 +169,7 @@ def key_condition(given: Given) -> KeyConditionOf:
     if not found:
         raise expression_errors.key_condition_count()
 
-    def of(partition: Sequence[KeyAttribute], sort: Sequence[KeyAttribute], index: str | None = None) -> KeyCondition:
+    def of(partition: Sequence[NameType], sort: Sequence[NameType], index: str | None = None) -> KeyCondition:
         for name, _ in (*partition, *sort):
             if name in found and found[name][0] not in _KEY_OPERATORS:
                 raise legacy_errors.not_indexable()
@@ -236,7 +236,7 @@ def _action(
 # Projections
 
 
-def attributes_to_get(names: Sequence[str]) -> Projection:
+def attributes_to_get(names: Sequence[str]) -> PathProjection:
     seen: set[str] = set()
     for name in names:
         if name in seen:

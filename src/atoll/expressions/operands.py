@@ -1,4 +1,4 @@
-"""Faults of operands: those that depend on names and values.
+"""Check operands for the faults that depend on names and values.
 
 The checks take an unresolved tree and raise the first fault. Conditions are checked in text order, operands before
 their operators. Updates and projections are checked in DynamoDB's order: all paths, last one first; then all values,

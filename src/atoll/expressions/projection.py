@@ -1,4 +1,4 @@
-"""Projections as programs."""
+"""Compile projections: paths become a function that reduces an item to them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from atoll.model.values import Item
 
 
 @dataclass(frozen=True, slots=True)
-class Projection:
+class PathProjection:
     paths: tuple[Path, ...]
     attributes: frozenset[str]  # top-level names
     entered: frozenset[str]  # those of them with nested paths
     apply: Callable[[Item], Item]
 
 
-def program(operands: tuple[tree.PathOperand, ...]) -> Projection:
+def program(operands: tuple[tree.PathOperand, ...]) -> PathProjection:
     found = tuple(operand.path for operand in operands)
     names = frozenset(str(path[0]) for path in found)
     entered = frozenset(str(path[0]) for path in found if len(path) > 1)
-    return Projection(found, names, entered, paths.projector(found))
+    return PathProjection(found, names, entered, paths.projector(found))

@@ -1,4 +1,4 @@
-"""Updates as programs: each action becomes a path and a closure that computes the path's new value, None to remove it.
+"""Compile updates: each action becomes a path and a closure, which computes the path's new value; None removes it.
 
 All right-hand sides read the old item, so the order of actions does not matter: `SET a = b, b = a` swaps.
 """

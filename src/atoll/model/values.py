@@ -3,13 +3,14 @@
     {"S": "text"}  {"N": "1.5"}  {"B": "<base64>"}  {"BOOL": true}  {"NULL": true}
     {"SS": [...]}  {"NS": [...]}  {"BS": [...]}  {"L": [value, ...]}  {"M": {name: value, ...}}
 
-`check_item` and `check_value` take client input. They make it canonical in place (numbers as in numbers.py, ignored
-members removed), compute its size by DynamoDB's published formula, and raise DynamoDB's error if it is invalid. All
-other functions expect canonical data.
+`check_item` and `check_value` take client input. They make it canonical in place (numbers as in numbers.py, sets
+sorted, ignored members removed), compute its size by DynamoDB's published formula, and raise DynamoDB's error if it is
+invalid. All other functions expect canonical data.
 
-A fast pass assumes valid input. If it fails for any reason, `read_json` first checks the JSON types of the whole value,
-because DynamoDB reports JSON of the wrong type anywhere in a request before it validates values. Then an exact pass
-finds the first fault in DynamoDB's order.
+Nearly all input is valid, so both first measure it as if it were, in one pass. Only if this fails do they look for the
+fault. `read_json` converts the JSON types of the whole value, because DynamoDB reports JSON of the wrong type anywhere
+in a request before it validates values. `_check_members` raises for the first fault in DynamoDB's order. If there is
+none, because the conversion has made the value valid, they measure it again.
 """
 
 from __future__ import annotations
@@ -28,24 +29,25 @@ from atoll.model import numbers
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
 
-# The exceptions of the fast pass for invalid input.
+# The exceptions of a measurement of invalid input.
 _STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 
 # The guide: a list or map takes 3 bytes of overhead "regardless of its contents", and 1 for each of its members.
 _DOCUMENT_BYTES = 3
 _MEMBER_BYTES = 1
 
-# Check
+# Accept input
 
 
 def check_item(item: Item) -> int:
-    """Validate an item, make it canonical in place, and return its size in bytes; in one pass,
-    because every write runs it. Raises ApiError with DynamoDB's message for the first fault."""
+    """Validate an item, make it canonical in place, and return its size in bytes. Raises ApiError with DynamoDB's
+    message for the first fault."""
     try:
         return _measure_members(item, 1)
     except _STUMBLES:
         read_json(item)
-        return _check_members(item, 1)
+        _check_members(item, 1)
+        return _measure_members(item, 1)
 
 
 def check_value(value: AttributeValue) -> int:
@@ -54,10 +56,12 @@ def check_value(value: AttributeValue) -> int:
         return _measure_value(value, 1)
     except _STUMBLES:
         read_json({"": value})
-        return _check_value(value, None, 1)
+        _check_value(value, None, 1)
+        return _measure_value(value, 1)
 
 
-# The fast pass, for valid input. Its errors only signal that the exact pass must find the fault.
+# Measure valid input, in one pass, since every write pays for it. A number's size is that of its canonical text, so the
+# pass also stores that text, and sorts sets. Invalid input raises one of _STUMBLES, which does not describe the fault.
 
 
 def _measure_members(members: Item, level: int) -> int:
@@ -79,9 +83,58 @@ def _measure_value(value: AttributeValue, level: int) -> int:
     return _MEASURES[kind](value[kind], value, level)
 
 
+def _measure_string(text: str, value: AttributeValue, level: int) -> int:
+    return _text_size(text)
+
+
 def _measure_number(text: str, value: AttributeValue, level: int) -> int:
     value["N"], size = _number(text)
     return size
+
+
+def _measure_binary(text: str, value: AttributeValue, level: int) -> int:
+    return _decoded_size(text)
+
+
+def _measure_bool(content: bool, value: AttributeValue, level: int) -> int:
+    if content is not True and content is not False:
+        raise TypeError(content)
+    return 1
+
+
+def _measure_null(content: bool, value: AttributeValue, level: int) -> int:
+    if content is not True:
+        raise TypeError(content)
+    return 1
+
+
+def sort_set(kind: str, members: list[str]) -> list[str]:
+    """Sets are stored and shown sorted: strings and binaries by their bytes, numbers by value."""
+    return sorted(members, key=_SET_ORDERS[kind])
+
+
+_SET_ORDERS: dict[str, Callable[[str], Any]] = {"SS": str, "NS": Decimal, "BS": a2b_base64}
+"""The order of strings by code point is their order by UTF-8 bytes."""
+
+
+def _measure_set(kind: str, member_size: Callable[[str], int]) -> _Measure:
+    def measure(members: list[str], value: AttributeValue, level: int) -> int:
+        if type(members) is not list or not 0 < len(members) == len(set(members)):
+            raise TypeError(members)
+        value[kind] = sort_set(kind, members)
+        return sum(map(member_size, members))
+
+    return measure
+
+
+def _measure_numbers(members: list[str], value: AttributeValue, level: int) -> int:
+    if type(members) is not list:
+        raise TypeError(members)
+    sizes = dict(map(_number, members))
+    if not 0 < len(members) == len(sizes):
+        raise TypeError(members)
+    value["NS"] = sort_set("NS", list(sizes))
+    return sum(sizes.values())
 
 
 def _measure_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:
@@ -112,52 +165,8 @@ def _number(text: str) -> tuple[str, int]:
     return canonical, numbers.size(canonical)
 
 
-# The exact pass, in DynamoDB's order.
-
-
-def _check_members(item: Item, level: int) -> int:
-    """Check the names and values of an item or map. The item itself is the first nesting level."""
-    if level > limits.NESTING_LEVELS:
-        raise errors.nesting()
-    size = 0
-    for name, value in item.items():
-        size += _check_value(value, name, level)
-        length = _text_size(name)
-        if not 0 < length <= limits.ATTRIBUTE_NAME_BYTES:
-            raise errors.attribute_name(length)
-        size += length
-    return size
-
-
-def _check_value(value: AttributeValue, name: str | None, level: int) -> int:
-    try:
-        [(kind, content)] = value.items()
-    except (AttributeError, ValueError):
-        if value is None:
-            raise errors.null_value(name) from None
-        if not value:
-            raise errors.no_type() from None
-        for kind, content in value.items():
-            _CHECKS[kind](content, value, level)
-        raise errors.many_types() from None
-    return _CHECKS[kind](content, value, level)
-
-
 def _text_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
-
-
-def _check_string(text: str, value: AttributeValue, level: int) -> int:
-    return _text_size(text)
-
-
-def _check_number(text: str, value: AttributeValue, level: int) -> int:
-    text = value["N"] = numbers.canonical(text)
-    return numbers.size(text)
-
-
-def _check_binary(text: str, value: AttributeValue, level: int) -> int:
-    return _decoded_size(text)
 
 
 def _decoded_size(text: str) -> int:
@@ -168,76 +177,88 @@ def _decoded_size(text: str) -> int:
     return len(data)
 
 
-def _check_bool(content: bool, value: AttributeValue, level: int) -> int:
-    if content is not True and content is not False:
-        raise TypeError(content)
-    return 1
+_Measure = Callable[[Any, AttributeValue, int], int]
+_MEASURES: dict[str, _Measure] = {
+    "S": _measure_string,
+    "N": _measure_number,
+    "B": _measure_binary,
+    "BOOL": _measure_bool,
+    "NULL": _measure_null,
+    "SS": _measure_set("SS", _text_size),
+    "NS": _measure_numbers,
+    "BS": _measure_set("BS", _decoded_size),
+    "L": _measure_list,
+    "M": _measure_map,
+}
+
+# Check: raise for the first fault, in DynamoDB's order. The JSON types are those that `read_json` leaves.
 
 
-def _check_null(content: bool, value: AttributeValue, level: int) -> int:
+def _check_members(item: Item, level: int) -> None:
+    """Check the values and names of an item or map. The item itself is the first nesting level."""
+    if level > limits.NESTING_LEVELS:
+        raise errors.nesting()
+    for name, value in item.items():
+        _check_value(value, name, level)
+        _name_size(name)
+
+
+def _check_value(value: AttributeValue | None, name: str | None, level: int) -> None:
+    if value is None:
+        raise errors.null_value(name)
+    if not value:
+        raise errors.no_type()
+    for kind, content in value.items():
+        if kind in _CHECKS:
+            _CHECKS[kind](content, level)
+    if len(value) > 1:
+        raise errors.many_types()
+
+
+def _check_number(text: str, level: int) -> None:
+    numbers.canonical(text)
+
+
+def _check_null(content: bool, level: int) -> None:
     if content is False:
         raise errors.null_not_true()
-    return _check_bool(content, value, level)
 
 
-def _check_set(kind: str, member_size: Callable[[str], int]) -> _Check:
-    def check(members: list[str], value: AttributeValue, level: int) -> int:
-        if type(members) is not list:
-            raise TypeError(members)
+def _check_set(kind: str) -> _Check:
+    def check(members: list[str], level: int) -> None:
         if not members:
             raise errors.empty_set(kind)
         if None in members:
             raise errors.null_in_set(kind)
         if kind == "NS":
-            members = value[kind] = [numbers.canonical(text) for text in members]
-        size = sum(map(member_size, members))
+            members = list(map(numbers.canonical, members))
         if len(set(members)) < len(members):
             raise errors.duplicates(kind, members)
-        value[kind] = sort_set(kind, members)
-        return size
 
     return check
 
 
-def sort_set(kind: str, members: list[str]) -> list[str]:
-    """Sets are stored and shown sorted: strings and binaries by their bytes, numbers by value."""
-    return sorted(members, key=_SET_ORDERS[kind])
-
-
-_SET_ORDERS: dict[str, Callable[[str], Any]] = {"SS": str, "NS": Decimal, "BS": a2b_base64}
-"""The order of strings by code point is their order by UTF-8 bytes."""
-
-
-def _check_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:
-    if type(members) is not list:
-        raise TypeError(members)
-    level += 1
-    if level > limits.NESTING_LEVELS:
+def _check_list(members: list[AttributeValue], level: int) -> None:
+    if level >= limits.NESTING_LEVELS:
         raise errors.nesting()
-    size = _DOCUMENT_BYTES + _MEMBER_BYTES * len(members)
     for member in members:
-        size += _check_value(member, None, level)
-    return size
+        _check_value(member, None, level + 1)
 
 
-def _check_map(members: Item, value: AttributeValue, level: int) -> int:
-    return _DOCUMENT_BYTES + _MEMBER_BYTES * len(members) + _check_members(members, level + 1)
+def _check_map(members: Item, level: int) -> None:
+    _check_members(members, level + 1)
 
 
-_Check = Callable[[Any, AttributeValue, int], int]
+_Check = Callable[[Any, int], None]
 _CHECKS: dict[str, _Check] = {
-    "S": _check_string,
     "N": _check_number,
-    "B": _check_binary,
-    "BOOL": _check_bool,
     "NULL": _check_null,
-    "SS": _check_set("SS", _text_size),
-    "NS": _check_set("NS", numbers.size),
-    "BS": _check_set("BS", _decoded_size),
+    "SS": _check_set("SS"),
+    "NS": _check_set("NS"),
+    "BS": _check_set("BS"),
     "L": _check_list,
     "M": _check_map,
 }
-_MEASURES: dict[str, _Check] = {**_CHECKS, "N": _measure_number, "L": _measure_list, "M": _measure_map}
 
 # Read: like DynamoDB's parser, convert some JSON, ignore some and reject the rest.
 

@@ -25,7 +25,7 @@ class CountingEngine:
         self._inner = inner
         self._ride_along = frozenset(ride_along)
         self.trips = 0
-        """Set it to 0 to count anew."""
+        """Set it to 0 to restart the count."""
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         def counted(snapshot: Snapshot) -> T:

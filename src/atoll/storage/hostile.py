@@ -1,4 +1,4 @@
-"""The reference engine at its most unfriendly: it does all that the contract allows a networked engine. For tests.
+"""The reference engine, made as unfriendly as the contract allows a networked engine to be. For tests.
 
 Functions run in several threads at once, each on a read snapshot of its own, and a transaction commits only if nothing
 that it read has changed since (optimistic concurrency). By chance a function is run twice, a conflict is pretended,

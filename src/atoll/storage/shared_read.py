@@ -44,7 +44,7 @@ class SharedReadTransaction:
             self._rows.close_scans()
 
     def hold(self) -> None:
-        """Stay on the current snapshot until `drop`, even if there are commits meanwhile."""
+        """Stay on the current snapshot until `drop`, even if commits happen before it."""
         if not self._open:
             self._begin()
         self._held = True
@@ -61,7 +61,7 @@ class SharedReadTransaction:
 
     def _begin(self) -> None:
         if self._held:
-            raise Full("what is durable cannot be read until more is")
+            raise Full("no durable snapshot can be read until the next commit is durable")
         if self._commits is not None:
             self._seen = self._commits.settled()
             asyncio.get_running_loop().call_soon(self.drop)

@@ -1,6 +1,6 @@
 """The default engine: one SQLite file in a data directory, written by group commit.
 
-Reads run inline on the event loop, on a connection of their own (`reader`): one costs less than a hop to a thread.
+Reads run inline on the event loop, on their own connection (`shared_read`): a read costs less than a hop to a thread.
 Writes are batched. While one commit is being synced, new functions queue. Then all of them run inline, one after the
 other, in one SQLite transaction, and one commit makes them durable together. No caller is answered before the commit
 is durable, not even one whose condition failed: the row that failed it may not be durable yet. Clients usually send

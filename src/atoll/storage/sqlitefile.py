@@ -146,7 +146,7 @@ class _Counters:
             stored = self._execute(self._get, (key,)).get
             if stored is not None:
                 value, checksum = stored
-                if _checksum_of_counter(key, value) != checksum:
+                if type(value) is not int or _checksum_of_counter(key, value) != checksum:
                     raise _damaged(key)
             self._known[key] = value
         return value
@@ -209,7 +209,7 @@ class Rows:
         if row is None:
             return None
         value, stored = row
-        if crc32(value, crc32(key)) != stored:
+        if type(value) is not bytes or crc32(value, crc32(key)) != stored:
             raise _damaged(key)
         return value
 
@@ -296,7 +296,11 @@ class Rows:
 
 
 def _verified(rows: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Row]:
-    for key, value, stored in rows:
-        if crc32(value, crc32(key)) != stored:
-            raise _damaged(key)
-        yield key, value
+    key = b""
+    try:
+        for key, value, stored in rows:
+            if crc32(value, crc32(key)) != stored:
+                raise _damaged(key)
+            yield key, value
+    except TypeError as error:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
+        raise _damaged(key) from error

@@ -58,7 +58,7 @@ class LocalServer:
         self._node = Node(config)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = asyncio.Event()
+        self._stopping = asyncio.Event()
         self.region = config.region
         self.clock = Clock(self)
 
@@ -76,7 +76,7 @@ class LocalServer:
 
     def stop(self) -> None:
         if self._thread is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._told.set)
+            self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
             self._thread = self._loop = None
 
@@ -98,7 +98,7 @@ class LocalServer:
             return
         self._loop = asyncio.get_running_loop()
         started.set_result(None)
-        await self._told.wait()
+        await self._stopping.wait()
         await self._node.stop()
 
     def _administer(self, action: admin.Action, body: admin.Body) -> admin.Body:

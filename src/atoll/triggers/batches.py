@@ -1,20 +1,20 @@
-"""What to do next with the records of one lane, and where it stands afterwards. Pure: records in, a decision out.
+"""Decide the next step of one lane, and compute the lane's state after it. Pure: records in, a decision out.
 
-A lane is a part of a shard that is worked off in order, one batch at a time (see `mapping`). All that has to outlive a
-crash is in `Lane`, which is stored after every outcome and never before it: so a function may be given records twice,
-but none is passed over. What `decide` is shown beside it, the records gathered from `position` on, can be read again.
+A lane is a part of a shard whose records are processed in order, one batch at a time (see `mapping`). `Lane` holds
+everything that must survive a crash. It is stored after each outcome, never before it, so a function may get records
+twice but never misses one. `decide` also takes the records gathered from `position` on; they can be read again.
 
     no record            Wait, or Advance over records that were filtered out, or to the end of the shard
-    a batch is due       Invoke; it is due when it is full, when its first record has waited for the batching window,
-                         when nothing more will come
-    it succeeded         the lane goes on after its last record
-    it failed            it is tried again later, twice as long each time; or, if it is to be bisected, each half is,
-                         with all its retries: `ends` are the batches to come, by their last records
-    it failed in part    the lane goes on to the lowest record that failed; the rest of the batch is tried again
-    no retries are left  Discard, as with records that are too old: the destination is told, then the lane goes on
+    a batch is due       Invoke; a batch is due when it is full, when its first record has waited for the batching
+                         window, or when no more records will come
+    it succeeded         the lane continues after the batch's last record
+    it failed            retry later, after a delay that doubles each time; a bisected batch becomes two, each with all
+                         its retries: `ends` has the last record of each pending batch
+    it failed in part    the lane continues at the lowest record that failed; the rest of the batch is retried
+    no retries are left  Discard, as for records that are too old: report to the destination, then the lane continues
     a window is over     (tumbling windows) Invoke without records, with the state that the function returned last
 
-A shard is finished when all its lanes are; its children begin then.
+A shard is finished when all its lanes are; then its children begin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OK, FAILED = "OK", "PROBLEM: Function call failed"
 FIRST_RETRY_MS = 200
 LONGEST_RETRY_MS = 60_000
 
-# Records that were only passed over are passed over again after a crash; so not each of them has to be noted.
+# Skipped records are skipped again after a crash, so store the position only after this many.
 UNNOTED = 1_000
 
 
@@ -79,16 +79,16 @@ class Lane:
     ends: tuple[int, ...] = ()
     """The last sequence numbers of the batches to retry, the next batch first."""
     attempts: int = 0
-    """The number of failed tries of the next batch."""
+    """The number of failed attempts at the next batch."""
     due_ms: int = 0
-    """The earliest time of the next try."""
+    """The earliest time of the next attempt."""
     discarding: bool = False
     """The batch has used up its retries."""
     window: Window | None = None
     finished: bool = False
     result: str | None = None
     unhandled: bool = False
-    """The last try failed as a whole: the function did not report which records failed."""
+    """The last attempt failed as a whole: the function did not report which records failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Actio
         return Wait(lane.due_ms)
     records = gathered.records
     if lane.ends:
-        if gathered.cursor <= lane.ends[0]:  # only what was read to its end can be known to be gone
+        if gathered.cursor <= lane.ends[0]:  # only after reading to its end is it known whether its records are gone
             return Wait()
         records = [record for record in records if record.sequence <= lane.ends[0]]
         if not records:  # another filter, or they were trimmed
@@ -216,7 +216,7 @@ def _first_batch(policy: Policy, records: Sequence[Record]) -> Sequence[Record]:
 
 
 def is_full(policy: Policy, lane: Lane, gathered: Gathered) -> bool:
-    """Whether there are enough records for a batch, so that no more have to be gathered."""
+    """Whether the gathered records are enough for a batch."""
     if lane.ends:
         return gathered.cursor > lane.ends[0]
     if len(gathered.records) >= policy.batch_size:
@@ -225,7 +225,7 @@ def is_full(policy: Policy, lane: Lane, gathered: Gathered) -> bool:
 
 
 def _leading(records: Sequence[Record], horizon_ms: int) -> int:
-    """How many of the first records were written then or earlier."""
+    """How many of the first records were written at `horizon_ms` or earlier."""
     count = 0
     while count < len(records) and records[count].written_ms <= horizon_ms:
         count += 1
@@ -274,7 +274,7 @@ def _closes(policy: Policy, lane: Lane, gathered: Gathered, records: Sequence[Re
 
 
 def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: BatchOutcome, now_ms: int) -> Lane:
-    """Where the lane stands after an invocation."""
+    """The lane's state after an invocation."""
     response: Any = None
     failed = outcome.error is not None
     if not failed and (policy.report_failures or policy.tumbling_window_ms):
@@ -292,7 +292,7 @@ def after(policy: Policy, lane: Lane, invoke: Invoke, outcome: BatchOutcome, now
 
 
 def discarded(lane: Lane, discard: Discard) -> Lane:
-    """Where the lane stands when the destination, if there is one, has been told."""
+    """The lane's state after its destination, if any, got the report."""
     last = discard.records[-1].sequence
     whole = not lane.ends or last >= lane.ends[0]
     return replace(
@@ -308,8 +308,8 @@ def discarded(lane: Lane, discard: Discard) -> Lane:
 
 
 def _first_failed(policy: Policy, records: Sequence[Record], response: Any) -> int | None:
-    """Which record was the first to fail, by what the function reports: the lowest wins; no list or an empty one is
-    success; what is no report, or names no record of the batch, is failure of all."""
+    """The index of the first record that failed, as the function reports it: the lowest counts. No list or an empty one
+    means success. An invalid report, or one that names an unknown record, means that all failed."""
     if not policy.report_failures or response is None:
         return None
     if not isinstance(response, dict):
@@ -325,7 +325,7 @@ def _first_failed(policy: Policy, records: Sequence[Record], response: Any) -> i
 
 
 def _retried(lane: Lane, invoke: Invoke) -> tuple[int, ...]:
-    """The batches to be tried again, that of the invocation among them."""
+    """The batches to retry, including that of the invocation."""
     return lane.ends or (invoke.records[-1].sequence,)
 
 
@@ -347,12 +347,12 @@ def _next_window(policy: Policy, invoke: Invoke, response: Any) -> Window:
 
 
 def _after_window(policy: Policy, window: Window) -> Window:
-    """One that was ended early may go on, with a new state."""
+    """A window that ended early may continue, with a new state."""
     return Window(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
 
 
 def _failed(policy: Policy, lane: Lane, records: Sequence[Record], invoke: Invoke, now_ms: int, *, whole: bool) -> Lane:
-    """`records` are to be tried again: `whole` if the function failed, not if it said from which one on it did."""
+    """Retry `records`. `whole`: the function failed, rather than report the first record that failed."""
     attempts = lane.attempts + 1
     lane = replace(lane, result=FAILED, unhandled=whole)
     if records:

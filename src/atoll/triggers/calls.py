@@ -1,8 +1,8 @@
-"""What all ways of calling a function have in common: a call ends when its time is over, and tells what went wrong.
+"""The contract of calling a function, common to all kinds of functions, with its timeout.
 
-A call blocks, so it needs a thread of its own. It is given the event as JSON and returns an `BatchOutcome`; it raises
-nothing that the function could be blamed for. It ends when its time is over, whatever the function does, and when
-`close` is called. No clock is read here: a timer's thread ends what takes too long.
+A call blocks, so the caller runs it in a thread. It takes the event as JSON and returns a `BatchOutcome`. A fault of
+the function is an outcome, never an exception. A call ends after its timeout whatever the function does, and when
+`close` is called. This module reads no clock: a timer thread ends a call that takes too long.
 """
 
 from __future__ import annotations

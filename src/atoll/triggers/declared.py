@@ -1,4 +1,7 @@
-"""The mappings that the file of functions asks for: made when their streams are there, kept as the file has them."""
+"""Declared mappings: the triggers of the functions file, turned into event source mappings.
+
+A mapping is created once its stream exists, changed when the file has changed, and deleted when the file no longer has
+its trigger."""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from atoll.triggers.functions import Functions
 from atoll.triggers.mapping import Mapping
 from atoll.triggers.registry import Trigger
 
-# Mappings of the file have ids that follow from what they connect, so that a restart finds how far they had come.
+# The id of a declared mapping is derived from its stream and function, so that a restart finds its progress.
 DECLARED = uuid.UUID("5b5f1d0e-2f0b-4a3c-9d1c-6a3d1f6c7e11")
 
 
 def declare(tx: Transaction, region: Region, functions: Functions, since_ms: int, now_ms: int) -> None:
-    """The mappings of the file are those that it asks for now, for the streams that there are. It has asked for them
-    since `since_ms`: a stream that was made later is followed from its beginning."""
+    """Create, change and delete declared mappings until they agree with the file and the existing streams. The file has
+    declared them since `since_ms`: a stream created later is followed from its beginning."""
     wanted = {}
     for trigger in functions.registry.triggers:
-        # Also those that have ended: they are followed to their end.
+        # Include streams that have ended: their remaining records are still processed.
         for stream in streams.listed(tx, trigger.table, None, now_ms):
             one = _wanted(functions, trigger, streams.arn_of(region, stream))
             wanted[one.uuid] = one
@@ -40,7 +43,7 @@ def declare(tx: Transaction, region: Region, functions: Functions, since_ms: int
 
 
 def idle_triggers(snapshot: Snapshot, region: Region, functions: Functions) -> set[str]:
-    """What to say of the triggers that have nothing to follow yet."""
+    """A log message for each trigger that has no stream to follow yet."""
     found = set()
     for trigger in functions.registry.triggers:
         table = region.catalog.find(snapshot, trigger.table)

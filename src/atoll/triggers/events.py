@@ -1,10 +1,10 @@
-"""What functions and destinations are given: Lambda's event for DynamoDB Streams, and its report of a failed batch.
+"""The JSON that functions and destinations get: Lambda's event for DynamoDB Streams, and its report of a failed batch.
 
     {"Records": [record, ...]}
 
 A record is that of GetRecords with the stream's ARN as `eventSourceARN`. With tumbling windows the event also has the
-window, the state that the function returned last, and whether this is the window's end. Documented in "Using AWS Lambda
-with Amazon DynamoDB" and "Retain discarded records" (Lambda Developer Guide).
+window, the state that the function returned last, and whether the window ends. Sources: "Using AWS Lambda with Amazon
+DynamoDB" and "Retain discarded records" (Lambda Developer Guide).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def event(invoke: Invoke, stream_arn: str, shard_id: str, window_ms: int) -> byt
 def failure(
     discard: Discard, lane: Lane, *, function_arn: str, stream_arn: str, shard_id: str, request_id: str, now_ms: int
 ) -> dict[str, Any]:
-    """The report of records that are given up. It has their places in the stream, not the records themselves."""
+    """The report of discarded records. It has their positions in the stream, not the records themselves."""
     first, last = discard.records[0], discard.records[-1]
     report: dict[str, Any] = {
         "requestContext": {

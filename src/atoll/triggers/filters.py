@@ -1,16 +1,16 @@
-"""The filter patterns of event source mappings: which records a function is given.
+"""The filter patterns of event source mappings: they select the records that a function gets.
 
-A pattern is a JSON object of the shape of a record. Its leaves are lists of rules, one of which has to match:
+A pattern is a JSON object of the shape of a record. Its leaves are lists of rules, one of which must match:
 
     "INSERT", 5, true, null           the value itself             {"prefix": "a"}, {"suffix": "z"}
     {"equals-ignore-case": "Insert"}  text in either case          {"anything-but": ["a", "b"]}
-    {"numeric": [">", 0, "<=", 5]}    a JSON number                {"exists": true}   a leaf that is there, or not
+    {"numeric": [">", 0, "<=", 5]}    a JSON number                {"exists": true}   the leaf exists, or does not
     ""                                the empty text
 
-Members of an object all have to match; `{"$or": [pattern, ...]}` takes one of several. A list in the record matches
+All members of an object must match; of `{"$or": [pattern, ...]}` one must. A list in the record matches
 if one of its elements does. DynamoDB's numbers are text in a record, {"N": "5"}, so `numeric` does not apply to them.
 
-`compile` makes of a pattern's text a function from a parsed record; what is no pattern raises ValueError.
+`compile` turns a pattern's text into a function that tests a parsed record. An invalid pattern raises ValueError.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def compile(pattern: str) -> Test:
     except orjson.JSONDecodeError as error:
         raise ValueError(str(error)) from None
     if not isinstance(parsed, dict):
-        raise ValueError("a pattern is an object")
+        raise ValueError("a pattern must be an object")
     if _depth(parsed) > limits.FILTER_DEPTH:
-        raise ValueError("no record is as deep")
+        raise ValueError("the pattern is nested too deeply")
     return _object(parsed)
 
 
@@ -59,7 +59,7 @@ def _depth(pattern: Any) -> int:
 
 
 def any_of(patterns: Sequence[str]) -> Test | None:
-    """Whether one of several patterns matches; None, without patterns, lets everything through."""
+    """A test whether one of several patterns matches; None, if there are no patterns: every record passes."""
     tests = [compile(pattern) for pattern in patterns]
     return (lambda record: any(test(record) for test in tests)) if tests else None
 
@@ -107,13 +107,13 @@ def _leaf(rules: list[Test]) -> Test:
 def _rule(rule: Any) -> Test:
     if not isinstance(rule, dict):
         if isinstance(rule, list):
-            raise ValueError("a rule is no list")
+            raise ValueError("a rule cannot be a list")
         return lambda value: _equal(value, rule)
     if len(rule) != 1:
-        raise ValueError("a rule has one operator")
+        raise ValueError("a rule must have exactly one operator")
     ((name, argument),) = rule.items()
     if name not in _OPERATORS:
-        raise ValueError(f"there is no operator {name}")
+        raise ValueError(f"unknown operator: {name}")
     return _OPERATORS[name](argument)
 
 
@@ -137,7 +137,7 @@ def _anything_but(unwanted: Any) -> Test:
     else:
         values = unwanted if isinstance(unwanted, list) else [unwanted]
         if not values or not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in values):
-            raise ValueError("anything-but takes texts or numbers")
+            raise ValueError("anything-but takes strings or numbers")
 
         def refused(value: Any) -> bool:
             return any(_equal(value, v) for v in values)
@@ -161,7 +161,7 @@ def _is_number(value: Any) -> bool:
 def _text(test: Callable[[str, str], bool]) -> Callable[[Any], Test]:
     def build(wanted: Any) -> Test:
         if not isinstance(wanted, str):
-            raise ValueError("the operator takes a text")
+            raise ValueError("the operator takes a string")
         return lambda value: isinstance(value, str) and test(value, wanted)
 
     return build

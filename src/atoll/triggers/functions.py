@@ -1,6 +1,7 @@
-"""The functions and destinations of one region: invoked from the event loop, run in threads of their own.
+"""The functions and destinations of one region: invoked from the event loop, run in threads.
 
-Each function has as many threads as it may have invocations at a time, so a slow one keeps nobody else waiting.
+Each function has its own threads, one for each invocation that it may run at a time. So a slow function delays no other
+function.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Functions:
         self.closed = False
 
     def find(self, given: str) -> Function | None:
-        """By its name or ARN, with or without a version."""
+        """Find a function by its name or ARN, with or without a version."""
         if given.startswith("arn:"):
             kind, _, given = (self._region.resource(given, "lambda") or "").partition(":")
             if kind != "function":
@@ -68,7 +69,7 @@ class Functions:
         return str(uuid.uuid4())
 
     async def invoke(self, function: Function, event: bytes, request_id: str) -> BatchOutcome:
-        """Call it once. What goes wrong is an `BatchOutcome` too; raises if all is closed before it begins."""
+        """Call the function once. A failure is an outcome, too. Raises if `close` is called before the call begins."""
         if self.closed:
             raise trigger_errors.stopping()
         call = partial(self._call, self._runner(function), event, request_id)
@@ -81,13 +82,14 @@ class Functions:
         return outcome
 
     def _call(self, one: Runner, event: bytes, request_id: str) -> BatchOutcome:
-        """In a thread, for which it may have waited until all was closed."""
+        """Runs in a thread; `close` may have been called while the call waited for the thread."""
         if self.closed:
             raise trigger_errors.stopping()
         return one.call(event, request_id)
 
     def load(self) -> None:
-        """Begin to start a process for each Python function: what cannot be loaded is told now, not when needed."""
+        """Start a process for each Python function in the background, so that import errors are logged now, not at the
+        first invocation."""
         self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> None:
@@ -121,27 +123,25 @@ class Functions:
     # Destinations
 
     def destination_arn(self, name: str) -> str:
-        """Of a destination or function of the file. To SDKs a destination is a queue."""
+        """The ARN of a destination or function of the file. SDKs see a destination as a queue."""
         if name in self.registry.destinations:
             return self._region.arn(name, "sqs")
         return self.arn(name)
 
     def destination(self, arn: str) -> Destination | Function | None:
-        """Whatever service an ARN is of, its last part names the destination."""
+        """Find a destination by the last part of its ARN, whatever the ARN's service is."""
         given = arns.parse(arn)
         if given is not None and given.service == "lambda":
             return self.find(arn)
         return self.registry.destinations.get(arn.rpartition(":")[2])
 
     async def report(self, arn: str, report: dict[str, Any], name: str) -> bool:
-        """Tell a destination; whether it was told. `name` is that of the report: the same for the same batch."""
+        """Send a report to a destination; return whether it arrived. Reports of the same batch have the same `name`."""
         target = self.destination(arn)
         body = orjson.dumps(report)
         if target is None:
             extra = {"region": self._region.name, "destination": arn}
-            _log.error(
-                "a report of discarded records has no destination and is dropped: %s", body.decode(), extra=extra
-            )
+            _log.error("unknown destination; the report is lost: %s", body.decode(), extra=extra)
             return True
         if isinstance(target, Function):
             outcome = await self.invoke(target, body, self.new_request_id())
@@ -151,7 +151,7 @@ class Functions:
         if outcome.error is not None:
             reason = outcome.payload.decode(errors="replace")
             extra = {"region": self._region.name, "destination": arn}
-            _log.error("a report of discarded records was not delivered and is tried again: %s", reason, extra=extra)
+            _log.error("the destination did not take a report: %s", reason, extra=extra)
         return outcome.error is None
 
     def _deliver(self, target: Destination, report: bytes, name: str) -> BatchOutcome:
@@ -166,7 +166,7 @@ class Functions:
         return BatchOutcome(b"null")
 
     def close(self) -> None:
-        """End what is running, and begin nothing more."""
+        """End all running calls; later calls fail."""
         self.closed = True
         if self._loading is not None:
             self._loading.cancel()
@@ -177,7 +177,7 @@ class Functions:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, and on the disk: the records it speaks of are given up after that."""
+    """Write the file atomically and sync it: the lane then discards the records that it reports."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:

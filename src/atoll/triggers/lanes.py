@@ -1,8 +1,9 @@
-"""Read the lanes of all mappings from the store, and the records that wait in them.
+"""Read the lanes of all mappings from the store, and the unprocessed records of each lane.
 
 `plan` finds the lanes that may run now. A shard may run once its parent is finished or no longer in the stream. Its
-lanes are those stored; a new shard gets as many as the mapping's parallelization factor. When that factor changes, all
-lanes run up to a common sequence number, the fence, where `exchange` replaces them, which keeps each item's order.
+lanes are stored; a new shard gets as many lanes as the mapping's parallelization factor. When that factor changes, all
+lanes run up to a common sequence number, the fence. There `exchange` replaces them. So the changes of each item stay in
+order.
 `plan` and `read` only read; `exchange` and `forget` write.
 """
 
@@ -63,7 +64,7 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LanePlan:
     """The lanes that may run, and the rows to replace or delete."""
 
     places: tuple[Place, ...] = ()
@@ -73,7 +74,7 @@ class Plan:
     """Lanes of shards that are trimmed."""
 
 
-def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
+def plan(snapshot: Snapshot, region: Region, now_ms: int) -> LanePlan:
     places: list[Place] = []
     exchanges: list[tuple[Mapping, Shard]] = []
     forgotten: list[Forgotten] = []
@@ -99,27 +100,27 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> Plan:
             lanes = lanes_of[shard.number]
             fence = None
             if lanes[0].of != one.parallelization:
-                # Behind all batches that have been begun: they are tried again as they were.
+                # After the last batch in progress: a retried batch keeps its records.
                 fence = max(max((lane.position, *(end + 1 for end in lane.ends))) for lane in lanes)
                 if _together(lanes):
                     exchanges.append((one, shard))
             places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
-    return Plan(tuple(places), tuple(exchanges), tuple(forgotten))
+    return LanePlan(tuple(places), tuple(exchanges), tuple(forgotten))
 
 
 def _lanes(one: Mapping, shard: Shard, stored: dict[int, Lane]) -> list[Lane]:
-    """All lanes of the shard; one without a row has not begun."""
+    """All lanes of the shard; a lane without a row has not begun."""
     of = next(iter(stored.values())).of if stored else one.parallelization
     return [stored.get(number) or Lane(shard.first_sequence, of=of) for number in range(of)]
 
 
 def _together(lanes: list[Lane]) -> bool:
-    """Whether nothing is begun in any lane, and all are at one place."""
+    """Whether all lanes are at the same position, with no batch in progress."""
     return len({lane.position for lane in lanes}) == 1 and not any(lane.ends for lane in lanes)
 
 
 def exchange(tx: Transaction, one: Mapping, shard: Shard) -> None:
-    """Give the shard as many lanes as the mapping says."""
+    """Replace the shard's lanes by as many as the mapping's parallelization factor."""
     if tx.get(fmt.mapping_key(one.uuid)) is None:
         return
     old = _lanes(one, shard, {n: lane for s, n, lane in mapping.lanes(tx, one.uuid) if s == shard.number})
@@ -154,7 +155,7 @@ class Found:
 
 
 def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: int) -> Found:
-    """Up to READ_RECORDS records from `cursor` on, without those of other lanes, filtered out or trimmed."""
+    """Read up to READ_RECORDS records from `cursor` on, without those of other lanes, filtered out or trimmed."""
     stream, shard = place.stream, place.shard
     end = cursors.end(snapshot, stream.log_space, shard)
     end = end if place.fence is None else min(end, place.fence)
@@ -169,7 +170,7 @@ def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: 
         record = events.record(region.name, place.mapping.stream_arn, stream, shard.number, sequence, change)
         if matches is None or matches(orjson.loads(record.json)):
             found.append(record)
-    # A new lane starts at the oldest record that is left, so it has missed nothing.
+    # A new lane starts at the oldest record that still exists, so it has missed nothing.
     missed = 0 if place.lane.result is None and cursor == shard.first_sequence else reading.missed
     return Found(found, reading.position, reading.position >= end, missed)
 

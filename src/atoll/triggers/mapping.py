@@ -1,15 +1,14 @@
-"""Event source mappings: which function is to be given which stream's records, and how.
+"""Event source mappings: each connects a stream to a function, with the settings of its batches.
 
-Rows in the catalog, both written with everything else in the same store, so that items, their changes and what the
-functions have been given always agree:
+Mappings and progress are rows of the catalog, in the same store as items and changes, so all of them always agree:
 
     0 'M' uuid                  -> Mapping (JSON)
-    0 'P' uuid shard4 lane1     -> Lane (JSON): how far the function has come in this lane of the shard, see `batches`
+    0 'P' uuid shard4 lane1     -> Lane (JSON): the function's progress in this lane of the shard, see `batches`
 
 The counter `mappings` counts changes of mappings, as `generation` does for tables.
 
-A shard may be followed in several lanes side by side (the parallelization factor): an item's changes are all in the
-lane that the hash of its partition key names, so its order is kept.
+A shard may be processed in several lanes in parallel (the parallelization factor). The hash of an item's partition key
+selects the lane of its changes, so the changes of one item stay in order.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class Mapping:
     on_failure: str | None = None
     """The ARN of a destination or function."""
     declared: bool = False
-    """It stands in the file of functions, which says when it is over."""
+    """The functions file declares it: it is deleted when the file no longer has it."""
 
 
 def find(snapshot: Snapshot, uuid: str) -> Mapping:
@@ -75,14 +74,14 @@ def listed(snapshot: Snapshot) -> Iterator[Mapping]:
 
 
 def lanes(snapshot: Snapshot, uuid: str) -> Iterator[tuple[int, int, Lane]]:
-    """Shard, lane and how far it has come."""
+    """Shard number, lane number and progress of each stored lane."""
     for key, stored in snapshot.scan(*fmt.lane_range(uuid)):
         yield *fmt.parse_lane_key(key), load(Lane, stored)
 
 
 def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since_ms: int | None = None) -> None:
-    """From now on the function is given what it asks for: with LATEST, every change that commits after this; if it was
-    asked for earlier, every change of a stream that was made since."""
+    """Store a new mapping. With LATEST the function gets every change that commits after this. Exception: if the
+    mapping was declared at `since_ms` and the stream was created later, it gets every change of the stream."""
     check_unique(tx, mapping)
     if ":dynamodb:" not in mapping.stream_arn:
         raise trigger_errors.source_unrecognized()
@@ -100,7 +99,7 @@ def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since
 
 
 def check_unique(snapshot: Snapshot, mapping: Mapping) -> None:
-    """A function is given a stream's records by one mapping at most."""
+    """At most one mapping connects a stream to a function."""
     for other in listed(snapshot):
         same = (other.stream_arn, other.function) == (mapping.stream_arn, mapping.function)
         if same and other.uuid != mapping.uuid:
@@ -113,14 +112,14 @@ def save(tx: Transaction, mapping: Mapping) -> None:
 
 
 def delete(tx: Transaction, uuid: str) -> None:
-    """The mapping, and how far it had come."""
+    """Delete a mapping and its progress."""
     tx.delete(fmt.mapping_key(uuid))
     tx.delete_range(*fmt.lane_range(uuid))
     tx.add_number(CHANGES, 1)
 
 
 def save_lane(tx: Transaction, uuid: str, shard: int, number: int, lane: Lane) -> bool:
-    """Whether it was saved: nothing is, once the mapping is deleted."""
+    """Save a lane unless its mapping was deleted; return whether it was saved."""
     if tx.get(fmt.mapping_key(uuid)) is None:
         return False
     tx.put(fmt.lane_key(uuid, shard, number), dump(lane))
@@ -142,7 +141,7 @@ _SECONDS = {
 
 
 def changed(mapping: Mapping, request: dict[str, Any]) -> Mapping:
-    """The mapping with what a request (or an entry of the file) sets; the shape of the request has been checked."""
+    """The mapping with the settings of a request (or of an entry of the file), whose shape has been checked."""
     values: dict[str, Any] = {f: request[m] for m, f in _PLAIN.items() if request.get(m) is not None}
     values |= {f: request[m] * 1000 for m, f in _SECONDS.items() if request.get(m) is not None}
     age = request.get("MaximumRecordAgeInSeconds")

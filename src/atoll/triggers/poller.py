@@ -1,13 +1,12 @@
-"""The loop that gives records to functions: look, decide, invoke, note; for all mappings of one region.
+"""The loop that delivers records to functions, for all mappings of one region: look, decide, carry out.
 
-    look      one read of the store finds the lanes that may run (`lanes.plan`, anew only when a table or mapping has
-              changed) and the records that are new in them
-    decide    what is due in each lane (`batches.decide`)
-    carry out each invocation is a task; when it has ended, the lane's new state is stored, and only then is it the
-              lane's state
+    look       one read of the store finds the lanes that may run (`lanes.plan`, again only after a change of a table or
+               mapping) and their new records
+    decide     the next action of each lane (`batches.decide`)
+    carry out  a task runs the action, then stores the lane's new state; only then does this loop use the new state
 
-Only the process that holds the region's lease runs it. Records are noticed by looking at the shards' counters a few
-times a second, which costs writers nothing.
+Only the process that holds the region's lease runs the loop. It polls the shards' counters a few times a second, which
+costs writers nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from atoll.storage.engine import Full, Snapshot, Transaction
 from atoll.triggers import batches, declared, events, lanes, mapping
 from atoll.triggers.batches import Advance, BatchOutcome, Discard, Gathered, Invoke, Lane, Record, Wait
 from atoll.triggers.functions import Functions
-from atoll.triggers.lanes import Found, Key, Place, Plan
+from atoll.triggers.lanes import Found, Key, LanePlan, Place
 from atoll.triggers.registry import Function
 
 LOOK_MS = 50
 LOOK_IDLE_MS = 500
-"""While there is no mapping."""
+"""The interval while there is no mapping."""
 RETRY_MS = 1_000
 STOP_S = 5.0
-"""Functions that run when the server stops have this long to end."""
+"""How long a stopping server waits for running functions."""
 KILLED_S = 1.0
-"""And this long to be gone after they were killed."""
+"""How long it then waits for the processes that it killed."""
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Look:
     """The result of one read of the store: the new plan and the new records of each lane."""
 
     seen: tuple[int, int]
-    plan: Plan | None
+    plan: LanePlan | None
     """None if nothing changed since the last plan."""
     found: dict[Key, Found]
 
@@ -98,14 +97,14 @@ class Triggers:
         self._followers: dict[Key, Follower] = {}
         self._seen = (-1, -1)
         self._outdated = False
-        """The plan has to be made anew, though no table or mapping has changed."""
+        """Make a new plan, although no table or mapping has changed."""
         self._declared_at = -1
         self._idle: set[str] = set()
-        """What was said of triggers that have nothing to follow."""
+        """The last messages about triggers without a stream, so that each is logged once."""
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._invocations: set[asyncio.Task[BatchOutcome]] = set()
-        """Those that clients have asked for."""
+        """Running invocations requested by clients."""
         self._stopping = False
 
     def wake(self) -> None:
@@ -129,8 +128,8 @@ class Triggers:
                 await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
 
     async def settle(self) -> int | None:
-        """Do all that is due, until no function runs; returns when there will be more to do, None if that depends on
-        new records only."""
+        """Do all due work and wait for the functions that it invokes. Return the time of the next work; None if only
+        new records can cause any."""
         if not await self.region.engine.lease():
             return None
         while not self._stopping:
@@ -144,13 +143,13 @@ class Triggers:
         return self._due_ms()
 
     def forget(self) -> None:
-        """The store is not what it was: a state of before was restored. No function may be running."""
+        """Drop everything read from the store, because an earlier state was restored. No function may be running."""
         self._followers.clear()
         self._outdated, self._declared_at = True, -1
 
     async def stop(self) -> None:
-        """Invocations that do not end soon are left: their records are given again after the next start. Clients may
-        ask for others meanwhile, which have the rest of that time."""
+        """Wait a limited time for running invocations, then kill them: the records are delivered again after the next
+        start. Clients may request invocations meanwhile; those have the rest of that time."""
         self._stopping = True
         self.wake()
         with suppress(TimeoutError):
@@ -160,11 +159,11 @@ class Triggers:
         for task in self._running():
             task.cancel()
         self.functions.close()
-        if self._invocations:  # what was killed tells those who wait for it
+        if self._invocations:  # let the killed invocations answer their callers
             await asyncio.wait(self._invocations, timeout=KILLED_S)
 
     def invocation(self, function: Function, event: bytes) -> asyncio.Task[BatchOutcome]:
-        """Call a function once, whether anybody waits for its answer or not. Refused when the server has stopped."""
+        """Call a function once; the caller need not await the task. Raises when the server has stopped."""
         if self.functions.closed:
             raise trigger_errors.stopping()
         task = asyncio.create_task(self.functions.invoke(function, event, self.functions.new_request_id()))
@@ -174,7 +173,7 @@ class Triggers:
 
     def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
-        if not task.cancelled() and task.exception() is not None:  # perhaps nobody waits for it
+        if not task.cancelled() and task.exception() is not None:  # the caller may not await it
             extra = {"region": self.region.name, "function": function.name}
             _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
 
@@ -185,7 +184,7 @@ class Triggers:
         return min((f.wake_ms for f in self._followers.values() if f.wake_ms is not None), default=None)
 
     async def _pass(self) -> bool:
-        """Look once and begin what is due; whether anything has moved."""
+        """Look once and begin all due work; return whether any lane made progress."""
         async with self._passing:
             await self._declare()
             now_ms = self.region.clock.now_ms()
@@ -204,7 +203,7 @@ class Triggers:
                     continue
                 moved = moved or found.cursor > follower.cursor
                 if found.missed:
-                    _log.warning("%d records of %s were trimmed before %s had them", found.missed,
+                    _log.warning("%d records of %s were trimmed before %s got them", found.missed,
                                  follower.place.mapping.stream_arn, follower.place.mapping.function,
                                  extra=self._extra(follower.place))  # fmt: skip
                 follower.take(found)
@@ -232,7 +231,7 @@ class Triggers:
         return Look(seen, plan, found)
 
     def _follower(self, place: Place) -> Follower:
-        """What has been gathered is kept, as long as nothing has changed that it depends on."""
+        """Keep the gathered records while the mapping, lane and fence that they depend on are unchanged."""
         old = self._followers.get(place.key)
         if old is None or (old.place.mapping, old.place.lane, old.place.fence) != (
             place.mapping, place.lane, place.fence
@@ -240,9 +239,8 @@ class Triggers:
             return Follower.begin(place)
         return replace(old, place=place)
 
-    async def _adopt(self, plan: Plan, busy: dict[Key, Follower]) -> bool:
-        """Follow the lanes of a new plan, but leave those alone that were at work; returns whether the plan is over
-        already."""
+    async def _adopt(self, plan: LanePlan, busy: dict[Key, Follower]) -> bool:
+        """Follow the lanes of a new plan, but leave busy lanes alone. Return whether the plan is already outdated."""
         self._followers = {place.key: self._follower(place) for place in plan.places} | busy
         for follower in busy.values():
             follower.outdated = True
@@ -253,7 +251,7 @@ class Triggers:
         for one in forgotten:
             if one.unread:
                 extra = {"region": self.region.name, "function": one.mapping.function}
-                _log.warning("the rest of a shard of %s was trimmed before %s had it", one.mapping.stream_arn,
+                _log.warning("the rest of a shard of %s was trimmed before %s got it", one.mapping.stream_arn,
                              one.mapping.function, extra=extra)  # fmt: skip
         if not exchanges and not forgotten:
             return self._outdated
@@ -323,7 +321,7 @@ class Triggers:
     async def _discard(self, place: Place, discard: Discard) -> Lane:
         one, now_ms = place.mapping, self.region.clock.now_ms()
         first, last = discard.records[0].number, discard.records[-1].number
-        _log.error("%s: %d records are given up, from %s on: %s", one.function, len(discard.records), first,
+        _log.error("%s: discarding %d records from %s on: %s", one.function, len(discard.records), first,
                    discard.condition, extra=self._extra(place))  # fmt: skip
         if one.on_failure is not None:
             report = events.failure(
@@ -340,7 +338,7 @@ class Triggers:
         return batches.discarded(place.lane, discard)
 
     async def _store(self, place: Place, lane: Lane) -> None:
-        """Until it is stored; the function has done its work, and should not be asked to do it again."""
+        """Store the lane's new state; retry while the store is full, because the function should not run again."""
         uuid, shard, number = place.key
         while True:
             try:
@@ -354,8 +352,8 @@ class Triggers:
     # What the file declares
 
     async def _declare(self) -> None:
-        """Make the mappings that the file's triggers ask for: again whenever a table has changed. A server that is
-        started without functions leaves them as they are, so that they go on where they were when it has them again."""
+        """Update the declared mappings, again after each change of a table. A server started without functions leaves
+        them alone, so that they resume when the server has its functions again."""
         if not self.functions.registry.functions:
             return
         generation = await self.region.read(lambda snapshot: snapshot.number(fmt.GENERATION))

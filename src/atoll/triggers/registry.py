@@ -1,4 +1,4 @@
-"""The file of functions (TOML): what can be invoked, what invokes it, and where failures are reported.
+"""The functions file (TOML): functions, the triggers that invoke them, and destinations for reports of failures.
 
     [functions.send-welcome-email]
     python = "welcome:handler"              # or command = ["./resize", "--fast"], or webhook = "https://..."
@@ -15,8 +15,8 @@
     [destinations.failed-emails]
     directory = "failed"                    # or webhook = "https://..."
 
-A trigger follows the table's stream, and the next one when the stream is made anew. Its other members are those of
-CreateEventSourceMapping, with words in lower case: batch_size, maximum_retry_attempts, and so on.
+A trigger follows the table's stream, and the next one if a client disables and enables the stream. Its other members
+are those of CreateEventSourceMapping in snake case: batch_size, maximum_retry_attempts, and so on.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Function:
 
     name: str
     directory: Path
-    """Where it runs: that of the file."""
+    """The working directory: that of the file."""
     python: str | None = None
     command: tuple[str, ...] | None = None
     webhook: str | None = None
@@ -71,7 +71,7 @@ class Trigger:
     function: str
     on_failure: str | None
     request: Mapping[str, Any]
-    """The other members, as they are in CreateEventSourceMapping."""
+    """The other members, under their names in CreateEventSourceMapping."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def load(path: Path) -> Registry:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadRegistry(f"{path}: {error}") from error
     try:
-        with _named("the file"):
+        with _named("top level"):
             _only(content, {"functions", "destinations", "triggers"})
         base = path.resolve().parent
         functions = {n: _function(n, entry, base) for n, entry in content.get("functions", {}).items()}
@@ -128,14 +128,14 @@ def _function(name: str, entry: dict[str, Any], base: Path) -> Function:
         if len(kinds & entry.keys()) != 1:
             raise ValueError("a function needs one of python, command and webhook")
         if not all(c.isalnum() or c in "-_" for c in name) or len(name) > 64:
-            raise ValueError("the name of a function has up to 64 letters, digits, - and _")
+            raise ValueError("a function name has up to 64 letters, digits, - and _")
         command = entry.get("command")
         if command is not None and not (
             command and isinstance(command, list) and all(isinstance(w, str) for w in command)
         ):
-            raise ValueError("command takes a list of words")
+            raise ValueError("command must be a list of strings")
         if ":" not in entry.get("python", ":"):
-            raise ValueError("python takes module:function")
+            raise ValueError("python must be module:function")
         function = Function(
             name=name,
             directory=base,
@@ -149,9 +149,9 @@ def _function(name: str, entry: dict[str, Any], base: Path) -> Function:
             description=entry.get("description", ""),
         )
         if not function.timeout_s > 0 or function.concurrency < 1:
-            raise ValueError("timeout and concurrency are greater than zero")
+            raise ValueError("timeout and concurrency must be greater than zero")
         if function.timeout_s > threading.TIMEOUT_MAX:
-            raise ValueError("timeout is longer than can be waited for")
+            raise ValueError("timeout is too long")
     return function
 
 
@@ -176,15 +176,15 @@ def _triggers(
         with _named(f"trigger of {table} for {function}"):
             _only(entry, {"table", "function", "filters", "report_batch_item_failures", "on_failure", *_MEMBERS})
             if not _is_table_name(table):
-                raise ValueError("the name of a table has 3 to 255 letters, digits, -, _ and .")
+                raise ValueError("a table name has 3 to 255 letters, digits, -, _ and .")
             if function not in functions:
-                raise ValueError(f"there is no function {function}")
+                raise ValueError(f"unknown function: {function}")
             if (table, function) in seen:
-                raise ValueError("it stands there twice")
+                raise ValueError("duplicate trigger")
             seen.add((table, function))
             on_failure = entry.get("on_failure")
             if on_failure is not None and on_failure not in destinations and on_failure not in functions:
-                raise ValueError(f"there is no destination {on_failure}")
+                raise ValueError(f"unknown destination: {on_failure}")
             request = _request(entry)
         yield Trigger(table, function, on_failure, request)
 
@@ -204,7 +204,7 @@ def _url(url: str | None) -> str | None:
     if url is not None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError(f"{url}: a webhook is an http or https address")
+            raise ValueError(f"{url}: a webhook must be an http or https URL")
     return url
 
 
@@ -215,4 +215,4 @@ def _texts(entry: dict[str, Any]) -> dict[str, str]:
 def _only(entry: dict[str, Any], known: set[str]) -> None:
     unknown = sorted(entry.keys() - known)
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is not known")
+        raise ValueError(f"unknown key: {', '.join(unknown)}")

@@ -1,8 +1,8 @@
-"""How functions are run that are processes: Python's in workers that are kept, commands one by one.
+"""Run functions as processes: Python functions in workers that are reused, commands in a new process for each call.
 
-A process leads a group of its own, and all of the group ends with it. What left the group may live on and hold what the
-process was given; so a call never waits for the other end of anything that it cannot shut: a command has files, a
-worker a socket.
+Each process leads its own process group, and killing the group ends all its processes. A descendant that left the group
+may survive and keep the process's files open. So a call never waits on a pipe: a command reads and writes files, and a
+worker uses a socket, which this side can shut down.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Processes:
                 stdout=stdout,
                 cwd=self._function.directory,
                 env=self._environment,
-                start_new_session=True,  # and a group: what interrupts the server does not interrupt the function
+                start_new_session=True,  # and a process group: Ctrl-C of the server does not interrupt the function
             )
             self._running.add(process)
         return process
@@ -68,7 +68,7 @@ class _Processes:
                 _kill(process)
 
     def end(self, process: subprocess.Popen[bytes]) -> int:
-        """End the process, and what it left running; returns its exit code."""
+        """Kill the process and the rest of its group; return its exit code."""
         with self._lock:
             self._running.discard(process)
         _kill(process)
@@ -82,8 +82,10 @@ class _Processes:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The whole group: it keeps its leader's number as long as anybody is in it."""
-    with suppress(ProcessLookupError, PermissionError):  # nobody is; some systems say so by refusing
+    """Kill the whole group. Its number stays that of its leader while any process is in it."""
+    with suppress(
+        ProcessLookupError, PermissionError
+    ):  # the group is empty; some systems report that as a lack of permission
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -103,7 +105,7 @@ class _Worker:
         self._source = self._line.makefile("rb")
 
     def ask(self, message: bytes) -> bytes | None:
-        """None if there is no answer, and there will be none."""
+        """Send a message and return the answer; None if the worker has died or was killed."""
         try:
             worker.write(self._line, message)
             return worker.read(self._source)
@@ -132,7 +134,7 @@ class Python:
         self._idle: list[_Worker] = []
 
     def load(self) -> BatchOutcome:
-        """Start a process and let it find the function, without an invocation."""
+        """Start a process that imports the function, without an invocation."""
         return self._ask(b"{}", "")
 
     def call(self, event: bytes, request_id: str) -> BatchOutcome:
@@ -157,7 +159,7 @@ class Python:
         self._keep(one)
         try:
             parsed = orjson.loads(answer)
-        except orjson.JSONDecodeError as error:  # Python writes NaN, and halves of characters
+        except orjson.JSONDecodeError as error:  # Python writes NaN and lone surrogates
             return failed("Runtime.MarshalError", f"Unable to marshal response: {error}")
         if "error" in parsed:
             return BatchOutcome(orjson.dumps(parsed["error"]), "Unhandled")

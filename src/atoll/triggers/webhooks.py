@@ -1,4 +1,4 @@
-"""How functions and destinations are called that are web servers somewhere else."""
+"""Call functions and destinations that are webhooks: an HTTP POST of the event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.calls import STOPPING, failed, shut, timed_out, within
 
-# While a connection is being made nothing of it can be shut: it is looked at this often whether it was cut.
+# A socket that is still connecting cannot be shut down, so `connect` checks this often whether `cut` was called.
 LOOK_S = 0.1
 
 
@@ -43,7 +43,7 @@ class _Line:
 
     def _connect(self, one: socket.socket, address: tuple[Any, ...]) -> None:
         one.setblocking(False)
-        with suppress(BlockingIOError):  # it is on its way
+        with suppress(BlockingIOError):  # the connection is in progress
             one.connect(address)
         with selectors.DefaultSelector() as ready:
             ready.register(one, selectors.EVENT_WRITE)
@@ -54,7 +54,9 @@ class _Line:
                 raise ConnectionAbortedError(STOPPING)
             if error := one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(error, os.strerror(error))
-            self._handle = one.dup()  # TLS takes the socket, and a connection drops it before its answer is read
+            self._handle = (
+                one.dup()
+            )  # TLS takes over the socket, and a connection may drop it before its answer is read
 
     def cut(self) -> None:
         with self._lock:
@@ -98,7 +100,7 @@ class Webhook:
                 connection.request("POST", self._path, event, {**self._headers, "X-Amzn-RequestId": request_id})
                 answer = connection.getresponse()
                 body = answer.read()
-        except (OSError, HTTPException, ValueError) as error:  # the last of names and headers that cannot be
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: an invalid host name or header
             if late.is_set() or isinstance(error, TimeoutError):
                 return timed_out(self._timeout_s)
             return failed("Webhook.Unreachable", str(error) or type(error).__name__)
@@ -109,7 +111,7 @@ class Webhook:
             line.close()
         if late.is_set():
             return timed_out(self._timeout_s)
-        if line.is_cut:  # what was read may be half of it
+        if line.is_cut:  # the body may be incomplete
             return failed("Webhook.Unreachable", STOPPING)
         if not 200 <= answer.status < 300:
             return failed("Webhook.Refused", f"{answer.status} {answer.reason}")

@@ -1,12 +1,13 @@
 """The process that runs a Python function: `python -m atoll.triggers.worker module:function`.
 
-Its standard input is a socket, where it is given one event after the other and answers what the function returned. The
-function finds nothing there, and what it prints goes to standard error. A message is 4 bytes of length, then JSON:
+Its standard input is a socket: the process reads one event after the other from it, and writes back what the function
+returns. The function itself sees an empty standard input, and its output goes to standard error. A message is 4 bytes
+of length, then JSON:
 
-    in    {"requestId": ..., "functionArn": ..., "deadlineMs": ..., "event": ...} or {}, to load the function only
+    in    {"requestId": ..., "functionArn": ..., "deadlineMs": ..., "event": ...} or {} to import the function only
     out   {"payload": ...} or {"error": {"errorType", "errorMessage", "stackTrace"}}
 
-The function is called with the event and a context, as on Lambda. The process ends with the socket.
+The process calls the function with the event and a context, as Lambda does. It ends when the socket closes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from atoll.clock import SystemClock
 
 
 class Context:
-    """The second argument of a function: the members of Lambda's that have a meaning here."""
+    """The second argument of a function: the members of Lambda's context that mean something here."""
 
     function_version = "$LATEST"
     memory_limit_in_mb = "128"
@@ -57,7 +58,7 @@ def answer(name: str, message: dict[str, Any]) -> bytes:
 
 
 def read(source: BinaryIO) -> bytes | None:
-    """A message; None at the end."""
+    """Read a message; None at the end."""
     head = source.read(4)
     length = int.from_bytes(head, "big")
     body = source.read(length) if len(head) == 4 else b""
@@ -69,9 +70,9 @@ def write(line: socket.socket, message: bytes) -> None:
 
 
 def main() -> None:
-    os.dup(0)  # never closed: who is at the other end learns of the end of this process when its exit code is known
+    os.dup(0)  # never closed, so that the server sees the end of the socket only when this process has an exit code
     with socket.socket(fileno=os.dup(0)) as line, line.makefile("rb") as source:
-        with open(os.devnull) as nothing:  # a program that the function starts must not read what is said to us
+        with open(os.devnull) as nothing:  # a program that the function starts must not read our messages
             os.dup2(nothing.fileno(), 0)
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         while (message := read(source)) is not None:

@@ -1,1 +1,1 @@
-"""HTTP: bytes to calls, results to bytes (codec), sockets (server)."""
+"""HTTP: the codec (bytes to calls, results to bytes), the gateway, connections and the server."""

@@ -1,4 +1,4 @@
-"""REST-JSON: request members come from path, query, headers and body; an operation's `Http` says which from where.
+"""REST-JSON: request members come from path, query, headers and body. An operation's `Http` has their places.
 
 Errors are `{"Type": "User", "Message": ...}` with their code in `x-amzn-ErrorType`.
 """

@@ -9,7 +9,7 @@ import pytest
 
 from atoll.expressions import tree
 from atoll.expressions.partiql.prepared import item_of, prepare, values_of
-from atoll.expressions.partiql.statements import Column, Deleting, Inserting, Reading, Updating, Values
+from atoll.expressions.partiql.statements import Column, Deleting, Inserting, Selecting, Updating, Values
 
 Message = Callable[..., str | None]
 
@@ -27,13 +27,13 @@ def test_select() -> None:
     statement, values = prepared("SELECT m.x, l[0] FROM \"Tab\".\"by-a\" WHERE pk = ? AND a > 'it''s'", {"N": "1.0"})
     above = tree.Compare(">", tree.PathOperand(("a",)), tree.ValueOperand(":0"))
     columns = (Column("x", ("m", "x")), Column("l[0]", ("l", 0)))
-    assert statement == Reading("Tab", "by-a", columns, tree.And((pk("?0"), above)), ())
+    assert statement == Selecting("Tab", "by-a", columns, tree.And((pk("?0"), above)), ())
     assert values == {"?0": {"N": "1"}, ":0": {"S": "it's"}}
 
 
 def test_keywords_in_any_case_comments_and_a_final_semicolon() -> None:
     statement, _ = prepared("select * /* all */ from Tab where pk = 'p' order by sk desc, pk; -- done")
-    assert statement == Reading("Tab", None, None, pk(), (("sk", True), ("pk", False)))
+    assert statement == Selecting("Tab", None, None, pk(), (("sk", True), ("pk", False)))
 
 
 def test_insert() -> None:

@@ -9,15 +9,16 @@ from atoll import errors
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
 from atoll.api.partiql.select import projected
+from atoll.api.returns import capacity_mode
 from atoll.capacity import reading, throttling
-from atoll.capacity.units import MODES, Consumed, answers, read_units
+from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
 from atoll.errors.capacity import THROTTLED
-from atoll.expressions.partiql.statements import Checking, Reading
+from atoll.expressions.partiql.statements import Checking, Selecting
 from atoll.storage.engine import Full, Snapshot
 
 Body = dict[str, Any]
@@ -49,8 +50,8 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
         if consumed is not None:
             consumed.measure(region.meter, "BatchExecuteStatement", int("Item" in response))
     answer: Answer = {"Responses": [response for response, _ in done]}
-    mode = body.get("ReturnConsumedCapacity")
-    if mode in MODES:
+    mode = capacity_mode(body)
+    if mode is not None:
         answer["ConsumedCapacity"] = answers([consumed for _, consumed in done if consumed is not None], mode)
     return answer
 
@@ -83,7 +84,7 @@ async def _batch_response(
         return {"Error": partiql_errors.batch_error(located)}, None
     one, row_key = located
     response: Answer = {"TableName": one.bound.table_name}
-    if isinstance(one.bound.statement, Reading):
+    if isinstance(one.bound.statement, Selecting):
         consumed = Consumed(one.table, "Read", one.table.name)
         row = rows[row_key]
         if row is not None:

@@ -12,7 +12,7 @@ from atoll.api.binding import resolve_table
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.expressions.partiql.prepared import prepare, values_of
-from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
+from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Statement, Updating, Values
 from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
@@ -27,14 +27,14 @@ class Bound:
     @property
     def table_name(self) -> str:
         match self.statement:
-            case Checking(reading):
-                return reading.table
-            case Reading(table=table) | Inserting(table=table) | Updating(table=table) | Deleting(table=table):
+            case Checking(select):
+                return select.table
+            case Selecting(table=table) | Inserting(table=table) | Updating(table=table) | Deleting(table=table):
                 return table
 
     @property
     def is_read(self) -> bool:
-        return isinstance(self.statement, Reading)
+        return isinstance(self.statement, Selecting)
 
     @property
     def shows_item(self) -> bool:
@@ -42,8 +42,8 @@ class Bound:
 
     def fingerprint(self) -> str:
         """A fingerprint of the statement and its parameters."""
-        told = [self.body["Statement"], self.body.get("Parameters") or []]
-        return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+        identity = [self.body["Statement"], self.body.get("Parameters") or []]
+        return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
     def table(self, region: Region, snapshot: Snapshot, now_ms: int) -> Table:
         return region.catalog.usable(snapshot, resolve_table(region, self.table_name), now_ms)

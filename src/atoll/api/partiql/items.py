@@ -20,7 +20,7 @@ from atoll.expressions import tree, update
 from atoll.expressions.condition import Condition
 from atoll.expressions.partiql.keys import Terms, item_key, joined
 from atoll.expressions.partiql.prepared import item_of
-from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Reading, Updating
+from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Updating
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
@@ -45,7 +45,7 @@ def keyed(bound: Bound, table: Table) -> Keyed:
     match bound.statement:
         case Inserting() as inserting:
             key = _inserted_key(table, item_of(inserting, bound.values))
-        case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
+        case Selecting(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Selecting(where=where)):
             key, rest = item_key(where, key_attributes(table.keys.attributes), bound.values)
     return Keyed(bound, table, key, rest)
 
@@ -63,7 +63,7 @@ def _inserted_key(table: Table, item: Item) -> Item:
 def read_key(bound: Bound, table: Table, refusal: errors.ApiError) -> Keyed:
     """The key of a SELECT that must read one item by its key."""
     statement = bound.statement
-    assert isinstance(statement, Reading)
+    assert isinstance(statement, Selecting)
     try:
         one = keyed(bound, table)
     except partiql_errors.KeyNotGiven:

@@ -24,11 +24,11 @@ from atoll.errors import ApiError
 from atoll.errors import partiql as partiql_errors
 from atoll.expressions import condition
 from atoll.expressions.condition import Condition
-from atoll.expressions.keyrange import KeyAttribute, KeyCondition
+from atoll.expressions.keyrange import KeyCondition, NameType
 from atoll.expressions.partiql import keys as partiql_keys
 from atoll.expressions.partiql.keys import Access
-from atoll.expressions.partiql.statements import Column, Reading, Values
-from atoll.expressions.projection import Projection
+from atoll.expressions.partiql.statements import Column, Selecting, Values
+from atoll.expressions.projection import PathProjection
 from atoll.model import paths
 from atoll.model.values import AttributeValue, Item, check_item, compare, read_json
 from atoll.storage.engine import Snapshot
@@ -55,20 +55,25 @@ class Selected:
 
 
 def select(
-    snapshot: Snapshot, target: Target, reading: Reading, values: Values, position: Position | None, limit: int | None
+    snapshot: Snapshot,
+    target: Target,
+    selecting: Selecting,
+    values: Values,
+    position: Position | None,
+    limit: int | None,
 ) -> Selected:
     access = partiql_keys.access(
-        reading.where,
+        selecting.where,
         key_attributes(target.keys.partition),
         key_attributes(target.keys.sort),
         values,
-        ordered=bool(reading.order),
+        ordered=bool(selecting.order),
     )
-    check_columns(reading.columns, target.keys.names)
-    filter_ = None if access.exact or reading.where is None else program(reading.where).with_values(values)
-    fetch = _must_fetch(target, reading.columns, filter_)
-    ranges, reverse = _ranges(target, access, reading.order)
-    found = Selected(target, _held(target) if fetch and reading.columns is None else reading.columns)
+    check_columns(selecting.columns, target.keys.names)
+    filter_ = None if access.exact or selecting.where is None else program(selecting.where).with_values(values)
+    fetch = _must_fetch(target, selecting.columns, filter_)
+    ranges, reverse = _ranges(target, access, selecting.order)
+    found = Selected(target, _held(target) if fetch and selecting.columns is None else selecting.columns)
     first = position.part if position is not None else 0
     for part in range(first, len(ranges)):
         range_ = ranges[part]
@@ -101,7 +106,7 @@ def _add(whole: Page, page: Page) -> None:
     whole.fetched_sizes += page.fetched_sizes
 
 
-def key_attributes(attributes: Any) -> list[KeyAttribute]:
+def key_attributes(attributes: Any) -> list[NameType]:
     return [(attribute.name, attribute.type) for attribute in attributes]
 
 
@@ -113,7 +118,7 @@ def _must_fetch(target: Target, columns: tuple[Column, ...] | None, filter_: Con
     attributes = frozenset(str(column.path[0]) for column in columns or ())
     if target.index is not None and target.index.local and filter_ is not None:
         attributes |= filter_.attributes
-    return queries.must_fetch(target, None, Projection((), attributes, frozenset(), dict))
+    return queries.must_fetch(target, None, PathProjection((), attributes, frozenset(), dict))
 
 
 def _held(target: Target) -> tuple[Column, ...]:

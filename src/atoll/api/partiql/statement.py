@@ -10,10 +10,10 @@ from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
 from atoll.api.partiql.select import next_token, position_of, select, shown
-from atoll.capacity.units import MODES
+from atoll.api.returns import capacity_mode
 from atoll.database.region import Region
 from atoll.errors import partiql as partiql_errors
-from atoll.expressions.partiql.statements import Checking, Reading
+from atoll.expressions.partiql.statements import Checking, Selecting
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -23,7 +23,7 @@ _NAME = "ExecuteStatement"
 
 async def execute_statement(region: Region, body: Body) -> Answer:
     bound = bind(body)
-    if isinstance(bound.statement, Reading):
+    if isinstance(bound.statement, Selecting):
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):
         raise partiql_errors.exists_outside_transaction()
@@ -33,24 +33,24 @@ async def execute_statement(region: Region, body: Body) -> Answer:
         raise refused(bound, result)
     item = returned(bound, done, result)
     answer: Answer = {"Items": [] if item is None else [item]}
-    mode = body.get("ReturnConsumedCapacity")
-    if mode in MODES:
+    mode = capacity_mode(body)
+    if mode is not None:
         answer["ConsumedCapacity"] = consumed.answer(mode)
     return answer
 
 
-async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
+async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     body = bound.body
     token = body.get("NextToken")
     position = None if token is None else position_of(token, bound.fingerprint())
-    name = resolve_table(region, reading.table)
-    source = {"IndexName": reading.index, "ConsistentRead": body.get("ConsistentRead")}
+    name = resolve_table(region, selecting.table)
+    source = {"IndexName": selecting.index, "ConsistentRead": body.get("ConsistentRead")}
 
     found = await region.read(
         lambda snapshot: select(
             snapshot,
             queries.target_of(region, snapshot, name, source),
-            reading,
+            selecting,
             bound.values,
             position,
             body.get("Limit"),
@@ -59,6 +59,4 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
     answer: Answer = {"Items": [shown(found.columns, row) for row in found.page.rows]}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
-    mode = body.get("ReturnConsumedCapacity")
-    told = mode if mode in MODES else None
-    return answer | queries.charge_page(region, found.target, found.page, source, told, _NAME)
+    return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME)

@@ -12,15 +12,16 @@ from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
 from atoll.api.partiql.select import projected
+from atoll.api.returns import capacity_mode
 from atoll.capacity import reading
-from atoll.capacity.units import MODES, answers, written
+from atoll.capacity.units import answers, written
 from atoll.database import reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
-from atoll.expressions.partiql.statements import Checking, Deleting, Reading, Updating
+from atoll.expressions.partiql.statements import Checking, Deleting, Selecting, Updating
 from atoll.model import values as model
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -38,7 +39,7 @@ async def execute_transaction(region: Region, body: Body) -> Answer:
         raise partiql_errors.transaction_mixed()
     if sum(model.value_size(value) for bound in bounds for value in bound.values.values()) > limits.TRANSACTION_BYTES:
         raise multi_errors.transaction_too_large()
-    mode = body.get("ReturnConsumedCapacity")
+    mode = capacity_mode(body)
     if kinds == {True}:
         return await _read_transaction(region, bounds, mode)
     return await _write_transaction(region, bounds, body, mode)
@@ -50,7 +51,7 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
         statement = bound.statement
         if isinstance(statement, Updating | Deleting) and statement.returning is not None:
             raise partiql_errors.transaction_returning()
-        if isinstance(statement, Reading) and statement.index is not None:
+        if isinstance(statement, Selecting) and statement.index is not None:
             raise partiql_errors.transaction_index()
     except errors.ApiError as refusal:
         if refusal.code != "ValidationException" or isinstance(refusal, partiql_errors.Malformed):
@@ -112,10 +113,10 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
         raise multi_errors.transaction_cancelled(cancelled.refusals) from None
     responses = []
     for one, row in zip(found, rows, strict=True):
-        assert isinstance(one.bound.statement, Reading)
+        assert isinstance(one.bound.statement, Selecting)
         responses.append({} if row is None else {"Item": projected(one.bound.statement.columns, row)})
     answer: Answer = {"Responses": responses}
-    if mode in MODES:
+    if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer
 
@@ -142,6 +143,6 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
     else:
         consumed = written(zip(names, batch, outcomes, strict=True), factor=2)
     answer: Answer = {"Responses": []}
-    if mode in MODES:
+    if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer

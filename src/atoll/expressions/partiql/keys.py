@@ -1,4 +1,4 @@
-"""Key analysis of a PartiQL condition: the item that a write changes, the part of a table that a read needs.
+"""Find the keys in a PartiQL condition: the key of the item that a write changes, or the key ranges that a read needs.
 
 The analysis looks at the terms of the outermost AND: only those can narrow a read. The whole condition still filters
 each item, unless the key range already expresses all of its terms.
@@ -17,7 +17,7 @@ from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
 from atoll.errors import partiql as errors
 from atoll.expressions import tree
-from atoll.expressions.keyrange import MIRRORED, KeyAttribute, KeyCondition
+from atoll.expressions.keyrange import MIRRORED, KeyCondition, NameType
 from atoll.model.paths import Path
 from atoll.model.values import AttributeValue, Item, equal
 
@@ -42,7 +42,7 @@ def joined(terms: Terms) -> tree.ConditionNode | None:
 # Writes, and reads of one item
 
 
-def item_key(where: tree.ConditionNode | None, keys: Sequence[KeyAttribute], values: Values) -> tuple[Item, Terms]:
+def item_key(where: tree.ConditionNode | None, keys: Sequence[NameType], values: Values) -> tuple[Item, Terms]:
     """The key that the condition requires, and its remaining terms."""
     key: Item = {}
     types = dict(keys)
@@ -81,8 +81,8 @@ class Access:
 
 def access(
     where: tree.ConditionNode | None,
-    partition: Sequence[KeyAttribute],
-    sort: Sequence[KeyAttribute],
+    partition: Sequence[NameType],
+    sort: Sequence[NameType],
     values: Values,
     *,
     ordered: bool = False,
@@ -103,7 +103,7 @@ def access(
     return Access(partitions, tuple(narrowed), found.exact)
 
 
-def _check_orderable(where: tree.ConditionNode | None, partition: Sequence[KeyAttribute]) -> None:
+def _check_orderable(where: tree.ConditionNode | None, partition: Sequence[NameType]) -> None:
     if where is None:
         raise errors.order_without_where()
     if not all(_demands_something_of(where, name) for name, _ in partition):

@@ -14,7 +14,7 @@ from atoll.errors import partiql as errors
 from atoll.errors import validation
 from atoll.expressions import operands, tree
 from atoll.expressions.partiql import grammar
-from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Reading, Statement, Updating, Values
+from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Statement, Updating, Values
 from atoll.expressions.partiql.translation import translate
 from atoll.model import values as model
 from atoll.model.values import AttributeValue, Item
@@ -49,7 +49,7 @@ def prepare(text: str) -> Prepared:
 
 def _condition_of(statement: Statement) -> tree.ConditionNode | None:
     match statement:
-        case Reading(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Reading(where=where)):
+        case Selecting(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Selecting(where=where)):
             return where
     return None
 
@@ -93,7 +93,7 @@ def _check_operands(statement: Statement, values: Values) -> None:
     where = _condition_of(statement)
     try:
         match statement:
-            case Reading(columns=columns):
+            case Selecting(columns=columns):
                 paths = [tree.PathOperand(column.path) for column in columns or ()]
                 operands.check_projection(tuple(paths[::-1]), _NAMES, values)
             case Updating(actions=actions, sets=sets):

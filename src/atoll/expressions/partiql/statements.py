@@ -1,10 +1,10 @@
 """Executable PartiQL statements, in the trees of expressions.
 
-    SELECT m.x FROM T.I WHERE pk = ?    Reading: table, index, columns, condition
+    SELECT m.x FROM T.I WHERE pk = ?    Selecting: table, index, columns, condition
     INSERT INTO T VALUE {'pk': ?}       Inserting: table, item
     UPDATE T SET a = a + 1 WHERE ...    Updating: table, actions, condition
     DELETE FROM T WHERE ...             Deleting: table, condition
-    EXISTS(SELECT ...)                  Checking: the Reading of an item
+    EXISTS(SELECT ...)                  Checking: select, which reads one item
 
 Literals and parameters become named values (":0" and "?0").
 """
@@ -37,7 +37,7 @@ class SetOperand(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Selecting:
     table: str
     index: str | None
     columns: tuple[Column, ...] | None
@@ -71,7 +71,7 @@ class Deleting:
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    reading: Reading
+    select: Selecting
 
 
-Statement = Reading | Inserting | Updating | Deleting | Checking
+Statement = Selecting | Inserting | Updating | Deleting | Checking

@@ -19,7 +19,7 @@ from atoll.expressions.partiql.statements import (
     Column,
     Deleting,
     Inserting,
-    Reading,
+    Selecting,
     SetOperand,
     Statement,
     Updating,
@@ -47,9 +47,9 @@ class _Translation:
     def statement(self, found: written.Statement) -> Statement:
         match found:
             case written.Select():
-                return self.reading(found)
+                return self.selecting(found)
             case written.Exists(select):
-                return Checking(self.reading(select))
+                return Checking(self.selecting(select))
             case written.Insert(source, item):
                 table, index = _source(source)
                 if index is not None:
@@ -63,13 +63,13 @@ class _Translation:
                 condition = None if where is None else self.condition(where)
                 return Deleting(_written_table(source), condition, returning)
 
-    def reading(self, select: written.Select) -> Reading:
+    def selecting(self, select: written.Select) -> Selecting:
         table, index = _source(select.source)
         if not _is_table_name(table):
             raise errors.table_name()
         columns = None if select.columns is None else _columns(select.columns)
         where = None if select.where is None else self.condition(select.where)
-        return Reading(table, index, columns, where, tuple((_ordering(node), desc) for node, desc in select.order))
+        return Selecting(table, index, columns, where, tuple((_ordering(node), desc) for node, desc in select.order))
 
     # Values
 

@@ -11,7 +11,7 @@ class Node:
     """A part of an expression.
 
     name(text)  literal(text or number, kind "string" or "number")  true  false  null  missing  parameter(index)
-    path(steps; the first argument is what it starts at)  call(function)  list  bag  seq  struct(keys)
+    path(steps; the first argument is its start)  call(function)  list  bag  seq  struct(keys)
     operator(symbol), with its operands as arguments; IS and NOT IN are operators too
     """
 

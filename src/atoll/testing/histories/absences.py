@@ -1,4 +1,4 @@
-"""Which absence of a deleted item a read saw: the one before the first write, or the one after some deletion.
+"""Find out which absence of an item a read saw: the one before the first write, or the one after some deletion.
 
 The read itself does not show it, but times usually do: all absences but one are too early or too late. The same
 question arises for each list started on an absent item, since its first write saw the item absent.
@@ -44,7 +44,7 @@ class Absences:
         return found
 
     def _near(self, own: Span) -> list[Span]:
-        """The nearest runs before and after a span: enough to tell whether any other run cannot be joined with it."""
+        """The nearest runs before and after a span. They decide whether any other run can be joined with it."""
         others = [known for known in self._known if known is not own]
         before = nlargest(2, (one for one in others if one.precedes(own)), key=lambda one: one.lasted)
         after = nsmallest(2, (one for one in others if own.precedes(one)), key=lambda one: one.began)

@@ -16,10 +16,10 @@ class Anomaly:
     |---|---|
     | unwritten value | an item holds a value that no operation wrote |
     | aborted read | a read saw a write of a failed operation |
-    | dirty read | a read saw an unanswered write that did not last |
+    | dirty read | a read saw an unanswered write that later vanished |
     | duplicated write | one write was applied twice |
-    | lost update | an acknowledged write vanished, or two were made upon the same state |
-    | dirty write | two operations overwrote each other in turn |
+    | lost update | an acknowledged write vanished, or two writes were based on the same state |
+    | dirty write | two operations overwrote each other |
     | circular reads | operations saw each other's writes in a circle |
     | fractured read | an operation saw a transaction's write of one item and missed that of another |
     | read skew | an operation saw item states that never existed at the same time |

@@ -22,7 +22,7 @@ class Versions:
         self.items: dict[str, Item] = {}
         self.happened: set[int] = set()
         self.anomalies: list[Anomaly] = []
-        self._told: set[tuple[str, Version]] = set()
+        self._reported: set[tuple[str, Version]] = set()
         for at, operation in enumerate(operations):
             for write in operation.writes:
                 self._declare(at, operation, write)
@@ -155,7 +155,7 @@ class Versions:
     def _may_be_seen(self, at: int, item: Item, value: Version) -> bool:
         writer = item.writers.get(value)
         if writer is None:
-            return self._report("unwritten value", item, value, "holds a value that nobody wrote to it", at)
+            return self._report("unwritten value", item, value, "holds a value that no operation wrote to it", at)
         if self.operations[writer].outcome == "failed":
             return self._report("aborted read", item, value, "holds a value of an operation that failed", at, writer)
         return True
@@ -202,8 +202,8 @@ class Versions:
 
     def _report(self, kind: str, item: Item, version: Version, text: str, *operations: int) -> bool:
         """Report once per version, since all later reads see the same fault."""
-        if (item.name, version) not in self._told:
-            self._told.add((item.name, version))
+        if (item.name, version) not in self._reported:
+            self._reported.add((item.name, version))
             what = f"{item.name} {text} ({version})" if isinstance(version, str) else f"{item.name} {text}"
             lines = [what, *(show(self.operations[at]) for at in operations)]
             self.anomalies.append(Anomaly(kind, "\n".join(lines), tuple(self.operations[at] for at in operations)))
