@@ -173,7 +173,7 @@ class Triggers:
 
     def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
-        if not task.cancelled() and task.exception() is not None:  # perhaps nobody waits for it
+        if not task.cancelled() and task.exception() is not None:  # the caller may not await it
             extra = {"region": self.region.name, "function": function.name}
             _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
 
