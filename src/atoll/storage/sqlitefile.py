@@ -23,7 +23,7 @@ import apsw
 from isal.isal_zlib import crc32
 
 from atoll.storage.buffer import Buffer, Row
-from atoll.storage.engine import Corrupt, Full
+from atoll.storage.engine import Corrupt, Damaged, Full
 
 APPLICATION_ID = 0x41746F6C
 FORMAT_VERSION = 2
@@ -147,7 +147,7 @@ class _Counters:
             if stored is not None:
                 value, checksum = stored
                 if type(value) is not int or _checksum_of_counter(key, value) != checksum:
-                    raise _damaged(key)
+                    raise Damaged(key)
             self._known[key] = value
         return value
 
@@ -181,10 +181,6 @@ def _checksum_of_counter(key: bytes, value: int) -> int:
     return checksum(key, value.to_bytes(8, "big", signed=True))
 
 
-def _damaged(key: bytes) -> Corrupt:
-    return Corrupt(f"the row with the key {key.hex()} does not match its checksum")
-
-
 class Rows:
     """One connection as a `Snapshot`: all reads between `begin` and `end` see one snapshot.
 
@@ -210,7 +206,7 @@ class Rows:
             return None
         value, stored = row
         if type(value) is not bytes or crc32(value, crc32(key)) != stored:
-            raise _damaged(key)
+            raise Damaged(key)
         return value
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -300,7 +296,7 @@ def _verified(rows: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Row]:
     try:
         for key, value, stored in rows:
             if crc32(value, crc32(key)) != stored:
-                raise _damaged(key)
+                raise Damaged(key)
             yield key, value
     except TypeError as error:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
-        raise _damaged(key) from error
+        raise Damaged(key) from error
