@@ -26,12 +26,18 @@ from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
 from atoll.database.region import Settings
 from atoll.node import REGION_NAME, Config, Node
+from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
+from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
+
+# Descriptors: of an open region's store at most, and all besides regions and connections.
+REGION_FILES = 16
+OTHER_FILES = 100
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -48,10 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"atoll: {refused}", file=sys.stderr)
         return 2
     return result
-
-
-class Refused(Exception):
-    """The options are invalid; the program ends with exit code 2."""
 
 
 class _Data(argparse.Action):
@@ -92,6 +94,11 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         on = os.environ.get(variable, "") not in ("", "0", "false", "no")
         serve.add_argument(name, action="store_true", default=on, help=f"{help_} ({variable})")
 
+    def repeatable(name: str, help_: str, metavar: str) -> None:
+        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
+        default = several(os.environ.get(variable, ""))
+        serve.add_argument(name, action=Several, default=default, metavar=metavar, help=f"{help_} ({variable})")
+
     option("--host", "127.0.0.1", "the address to listen on")
     option("--port", "8000", "the port to listen on; 0 picks a free one")
     option("--data", "data", "the directory for tables and credentials", action=_Data)
@@ -99,6 +106,8 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--region", "us-east-1", "the region of requests that name none")
     option("--workers", "1", "the number of worker processes")
     option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
+    option("--credentials", "", "the file of the access keys (default: credentials.json in the data directory)")
+    option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: time moves only by POST /_atoll/clock", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
     option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
@@ -112,6 +121,11 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--functions", "", "a TOML file of functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
+    option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
+    option("--max-connections", "1000", "the number of connections, for each worker")
+    option("--max-regions", "64", "the number of regions in use at a time")
+    repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
+    repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
     serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
 
@@ -125,6 +139,7 @@ def _add_credentials(credentials: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=help_)
         action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+        action.add_argument("--credentials", default=os.environ.get("ATOLL_CREDENTIALS", ""), help="the file itself")
         action.set_defaults(run=_credentials, action=name)
         if name == "create":
             action.add_argument("--admin", action="store_true", help="allow the key to administer the server")
@@ -134,7 +149,7 @@ def _add_credentials(credentials: argparse.ArgumentParser) -> None:
 
 def _credentials(options: argparse.Namespace) -> int:
     try:
-        credentials = Credentials(Path(options.data) / CREDENTIALS_FILE)
+        credentials = Credentials(Path(options.credentials or Path(options.data) / CREDENTIALS_FILE))
     except BadCredentials as error:
         raise Refused(str(error)) from error
     if options.action == "create":
@@ -156,6 +171,7 @@ def _serve(options: argparse.Namespace) -> int:
             f"without signatures anybody who reaches {config.host} may do everything: "
             "use --auth sigv4, or --insecure if that is what you want"
         )
+    raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
     if config.workers > 1:
         return _serve_with_workers(config)
     return _run(config)
@@ -187,13 +203,21 @@ def _config(options: argparse.Namespace) -> Config:
         clock=options.clock,
         durability=options.durability,
         tls=_tls(options.tls_cert, options.tls_key),
+        credentials=credentials_file("--credentials", options.credentials, options.auth),
+        admin_token=options.admin_token,
+        memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
+        max_connections=_number("--max-connections", options.max_connections, 1),
+        max_regions=_number("--max-regions", options.max_regions, 1),
+        cors_origins=origins("--cors-origin", options.cors_origin),
+        allowed_hosts=tuple(options.allowed_host),
         functions=_registry(options.functions),
         settings=settings,
     )
     if REGION_NAME.fullmatch(config.region) is None:
         raise Refused(f"--region takes a region's name as in eu-west-1, not {config.region!r}")
-    if config.auth == "sigv4" and config.data is None:
-        raise Refused("--auth sigv4 looks for credentials in the data directory: leave out --in-memory")
+    if config.auth == "sigv4" and config.credentials_file is None:
+        raise Refused("--auth sigv4 looks for credentials in the data directory: leave out --in-memory, "
+                      "or name their file with --credentials")  # fmt: skip
     if config.workers > 1 and config.data is None:
         raise Refused("several workers cannot share memory: use --data")
     if config.workers > 1 and config.clock == "manual":

@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from atoll.database import backfill, deletion, tokens, ttl
 from atoll.database.log import maintenance
 from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as request_errors
+from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Engine, Transaction
@@ -37,6 +38,7 @@ from atoll.storage.sqlite import SQLiteEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
+from atoll.wire import memory
 from atoll.wire.admin import Admin
 from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
@@ -66,6 +68,17 @@ class Config:
     durability: str = "full"
     tls: SSLContext | None = None
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
+    credentials: Path | None = None
+    """The credentials file; None is the one in the data directory."""
+    admin_token: str = ""
+    memory_limit: int = memory.LIMIT_BYTES
+    """Bytes of requests and answers in flight, for each process."""
+    max_connections: int = 1_000
+    """For each process."""
+    max_regions: int = 64
+    """Regions that are open at a time."""
+    cors_origins: Sequence[str] = ()
+    allowed_hosts: Sequence[str] = ()
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -76,6 +89,15 @@ class Config:
             return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def credentials_file(self) -> Path | None:
+        return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
+
+    @property
+    def browsers(self) -> Browsers:
+        """`Host` is checked where a page in a browser of this machine could reach what others cannot."""
+        return Browsers(self.cors_origins, self.allowed_hosts if self.loopback and self.auth == "none" else None)
 
     @property
     def engine(self) -> str:
@@ -121,8 +143,8 @@ class Node:
         config = self.config
         credentials = None
         if config.auth == "sigv4":
-            assert config.data is not None
-            credentials = Credentials(config.data / CREDENTIALS_FILE)
+            assert config.credentials_file is not None
+            credentials = Credentials(config.credentials_file)
         call = Desk(
             {
                 services.REGION: self.region,
@@ -130,7 +152,7 @@ class Node:
                 services.SERVER: lambda _: self,
             }
         ).call
-        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback)
+        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
         gateway = Gateway(
             call,
             services.TARGETS,
@@ -143,8 +165,13 @@ class Node:
                 services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             },
             route_clock=SystemClock(),
+            signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
+            bearer_routes=[services.ADMIN.prefix],
+            browsers=config.browsers,
         )
-        self.server = Server(gateway.answer)
+        self.server = Server(
+            gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
+        )
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
         # Last, so that a server that cannot listen creates no store. Early connections wait until the stores are open.

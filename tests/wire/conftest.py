@@ -22,6 +22,8 @@ class Transport(asyncio.Transport):
         self.written: list[bytes] = []
         self.reading = True
         self.closed = self.aborted = self.eof = False
+        self.unread = 0
+        """Bytes written that the other side has yet to read."""
 
     @property
     def data(self) -> bytes:
@@ -31,6 +33,9 @@ class Transport(asyncio.Transport):
         assert not self.closed
         assert not self.eof
         self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def write_eof(self) -> None:
         self.eof = True

@@ -7,7 +7,7 @@ signature is verified, so that unauthenticated clients cannot make the server bu
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import orjson
 
@@ -16,6 +16,7 @@ from atoll.api.call import Caller
 from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
+from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
 from atoll.security.sigv4 import Verifier, claimed, normal_path
 from atoll.wire.codec import (
@@ -48,6 +49,10 @@ class Gateway:
     to other protocols; the route `/` gets requests to the root that are not calls. Without `credentials` every caller
     is an admin, and region and access key are taken from the request unverified. All callers belong to `account`.
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
+
+    A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
+    calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
+    `browsers` decides which browsers' requests are served.
     """
 
     def __init__(
@@ -61,6 +66,9 @@ class Gateway:
         credentials: Credentials | None = None,
         routes: Mapping[str, Route] | None = None,
         route_clock: Clock | None = None,
+        signed_for: Mapping[str, str] | None = None,
+        bearer_routes: Collection[str] = (),
+        browsers: Browsers | None = None,
     ) -> None:
         self._call = call
         self._targets = targets
@@ -74,11 +82,21 @@ class Gateway:
         self._verifier = None if credentials is None else Verifier(credentials.get)
         # Longest prefix first, so that the most specific route wins.
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
+        self._signed_for = {path.encode(): service for path, service in (signed_for or {}).items()}
+        self._bearer_routes = {path.encode() for path in bearer_routes}
+        self._stranger = Caller(None, account, admin=False), region
+        self._browsers = browsers or Browsers()
+        self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
         self._encoder = Encoder()
 
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
         headers = request.headers
+        if b"origin" in headers or (self._checks_hosts and headers.get(b"host") not in self._known_hosts):
+            refusal = self._browsers.refusal(headers)
+            if refusal is not None:
+                headers.pop(b"origin", None)  # so that the page cannot read the answer
+                return self._encoder.other(request, _response(refusal), now_ms)
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
@@ -128,31 +146,39 @@ class Gateway:
         encode = self._encoder.other
         if request.method == b"OPTIONS" and b"origin" in request.headers:
             return encode(request, preflight(request), now_ms)
-        route = self._route(request.path)
+        prefix, route = self._route(request.path)
         if route is None:
             if request.path == b"/" and request.method in (b"GET", b"HEAD"):
                 return encode(request, healthy(self._region), now_ms)
             return encode(request, not_found(), now_ms)
         try:
-            route_ms = self._route_clock.now_ms()
-            caller, region = self._caller(request, route_ms, None)
+            service = self._signed_for.get(prefix)
+            route_ms = now_ms if service is not None else self._route_clock.now_ms()
+            if prefix in self._bearer_routes and request.headers.get(b"authorization", b"").startswith(b"Bearer "):
+                caller, region = self._stranger
+            else:
+                caller, region = self._caller(request, route_ms, service)
             response = await route(request, caller, region, route_ms)
         except ApiError as error:
-            response = Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
+            response = _response(error)
             _drop_tracebacks(error)
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
             response = Response(500, error_body(errors.internal()))
         return encode(request, response, now_ms)
 
-    def _route(self, path: bytes) -> Route | None:
+    def _route(self, path: bytes) -> tuple[bytes, Route | None]:
+        """The route of a path, with its prefix."""
         # A signature covers the normalized path, so a path with `.` or `..` is not the path that was signed.
-        if path != normal_path(path):
-            return None
-        for prefix, route in self._routes:
-            if path == prefix or (prefix != b"/" and path.startswith(prefix)):
-                return route
-        return None
+        if path == normal_path(path):
+            for prefix, route in self._routes:
+                if path == prefix or (prefix != b"/" and path.startswith(prefix)):
+                    return prefix, route
+        return b"", None
+
+
+def _response(error: ApiError) -> Response:
+    return Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
 
 
 def _drop_tracebacks(error: BaseException) -> None:
