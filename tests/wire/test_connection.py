@@ -10,7 +10,7 @@ import pytest
 
 from atoll import limits
 from atoll.wire.codec import Request
-from atoll.wire.connection import QUEUED_REQUESTS, TURN_REQUESTS, Connection
+from atoll.wire.connection import QUEUED_REQUESTS, Connection
 from atoll.wire.incoming import HEAD_BYTES
 from tests.wire.conftest import Transport, Wire, bodies, echo, plain, post, read_answers, statuses
 

@@ -25,6 +25,8 @@ from atoll.wire.incoming import CLOSE, Incoming, Limits
 QUEUED_REQUESTS = 32
 TURN_REQUESTS = 32
 WRITE_BYTES = 256 * 1024
+HASTE = 16
+"""A body for which others have to wait must come so many times as fast as any body."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -318,7 +320,7 @@ class Connection(Incoming):
             if age > server.request_ticks:
                 self.abort()
         elif self._request is not None:
-            if self._window.is_slow(len(self._body)):
+            if self._window.is_slow(len(self._body), HASTE if server.memory.is_full else 1):
                 self._time_out()
         elif self._headers is not None:
             if age > server.request_ticks:

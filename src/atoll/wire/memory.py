@@ -43,7 +43,8 @@ class Memory:
         self.used = 0
         self._pause_at = limit * 3 // 4
         self._resume_at = limit // 2
-        self._full = False
+        self.is_full = False
+        """Whether only one connection reads its body."""
         self._receiving: dict[Holder, None] = {}
         """Those whose body is arriving, the one that began first at the front."""
         self._unread: set[Holder] = set()
@@ -61,22 +62,22 @@ class Memory:
         elif holder in self._receiving:
             del self._receiving[holder]
             holder.hold_back(False)
-        if self.used > self._pause_at or self._full:
+        if self.used > self._pause_at or self.is_full:
             self._adjust(holder)
 
     def _adjust(self, holder: Holder) -> None:
         if self.used > self.limit:
             self._shed(holder)
         if self.used <= self._resume_at:
-            self._full = False
+            self.is_full = False
             for one in list(self._receiving):
                 one.hold_back(False)
             return
-        if self.used > self._pause_at and not self._full:
-            self._full = True
+        if self.used > self._pause_at and not self.is_full:
+            self.is_full = True
             for one in list(islice(self._receiving, 1, None)):
                 one.hold_back(True)
-        if self._full and self._receiving:
+        if self.is_full and self._receiving:
             first = next(iter(self._receiving))
             first.hold_back(False)
             if holder is not first and holder in self._receiving:
