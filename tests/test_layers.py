@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"api", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "security", *BASE},
 }
-EVERYTHING = {"node", "options", "supervisor", "testing", "cli", "__init__", "__main__"}
+EVERYTHING = {"node", "options", "regions", "supervisor", "testing", "cli", "__init__", "__main__"}
 
 
 def imports(path: Path) -> set[str]:

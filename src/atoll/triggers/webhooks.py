@@ -13,6 +13,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+from atoll import limits
 from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.calls import STOPPING, failed, shut, timed_out, within
 
@@ -97,7 +98,7 @@ class Webhook:
                     connection.sock = self._tls.wrap_socket(connection.sock, server_hostname=connection.host)
                 connection.request("POST", self._path, event, {**self._headers, "X-Amzn-RequestId": request_id})
                 answer = connection.getresponse()
-                body = answer.read()
+                body = answer.read(limits.INVOCATION_BYTES + 1)
         except (OSError, HTTPException, ValueError) as error:  # the last of names and headers that cannot be
             if late.is_set() or isinstance(error, TimeoutError):
                 return timed_out(self._timeout_s)
@@ -111,6 +112,8 @@ class Webhook:
             return timed_out(self._timeout_s)
         if line.is_cut:  # what was read may be half of it
             return failed("Webhook.Unreachable", STOPPING)
+        if len(body) > limits.INVOCATION_BYTES:
+            return failed("Function.ResponseSizeTooLarge", f"The answer is longer than {limits.INVOCATION_BYTES} bytes")
         if not 200 <= answer.status < 300:
             return failed("Webhook.Refused", f"{answer.status} {answer.reason}")
         return BatchOutcome(body.strip() or b"null")
