@@ -264,6 +264,10 @@ class TestCommand:
         outcome = make(command=(sys.executable, "-c", "exit(7)")).call(b"{}", "1")
         assert outcome.error == "Unhandled" and "exited with 7" in parsed(outcome)["errorMessage"]
 
+    def test_an_answer_that_is_too_long_is_a_failure(self, make: Make) -> None:
+        words = (sys.executable, "-c", "print('x' * 7_000_000)")
+        assert parsed(make(command=words).call(b"{}", "1"))["errorType"] == "Function.ResponseSizeTooLarge"
+
     def test_a_command_that_is_not_there(self, make: Make) -> None:
         assert parsed(make(command=("./nothing",)).call(b"{}", "1"))["errorType"] == "Runtime.InvalidEntrypoint"
 

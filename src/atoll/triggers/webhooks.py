@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from atoll import limits
 from atoll.triggers.batches import BatchOutcome
-from atoll.triggers.calls import STOPPING, failed, shut, timed_out, within
+from atoll.triggers.calls import STOPPING, failed, shut, timed_out, too_large, within
 
 # While a connection is being made nothing of it can be shut: it is looked at this often whether it was cut.
 LOOK_S = 0.1
@@ -113,7 +113,7 @@ class Webhook:
         if line.is_cut:  # what was read may be half of it
             return failed("Webhook.Unreachable", STOPPING)
         if len(body) > limits.INVOCATION_BYTES:
-            return failed("Function.ResponseSizeTooLarge", f"The answer is longer than {limits.INVOCATION_BYTES} bytes")
+            return too_large()
         if not 200 <= answer.status < 300:
             return failed("Webhook.Refused", f"{answer.status} {answer.reason}")
         return BatchOutcome(body.strip() or b"null")

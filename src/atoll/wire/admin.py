@@ -35,7 +35,7 @@ class Admin:
 
     def _authorize(self, request: Request, caller: Caller) -> None:
         scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
-        if scheme == b"Bearer":
+        if scheme.lower() == b"bearer":
             if not self._token or not hmac.compare_digest(token.strip(), self._token):
                 raise admin_errors.wrong_token()
             return

@@ -154,7 +154,7 @@ class Gateway:
         try:
             service = self._signed_for.get(prefix)
             route_ms = now_ms if service is not None else self._route_clock.now_ms()
-            if prefix in self._bearer_routes and request.headers.get(b"authorization", b"").startswith(b"Bearer "):
+            if prefix in self._bearer_routes and request.headers.get(b"authorization", b"")[:7].lower() == b"bearer ":
                 caller, region = self._stranger
             else:
                 caller, region = self._caller(request, route_ms, service)
