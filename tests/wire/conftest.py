@@ -93,9 +93,7 @@ class Wire:
 
     def tick(self, count: int) -> None:
         for _ in range(count):
-            self.server.tick += 1
-            for connection in list(self.server.connections):
-                connection.ticked()
+            self.server.advance()
 
 
 def plain(body: bytes, connection: bytes = b"") -> bytes:

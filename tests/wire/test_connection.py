@@ -204,7 +204,7 @@ class TestRefusals:
         assert statuses(wire.transport.data) == [408]
 
     def test_a_body_has_time_while_it_keeps_the_minimum_rate(self, wire: Wire) -> None:
-        piece = bytes(1 + wire.server.least_bytes // wire.server.request_ticks)
+        piece = bytes(1 + wire.server.least_bytes // wire.server.rate_ticks)
         wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (100 * len(piece)))
         for _ in range(99):
             wire.send(piece)
@@ -221,7 +221,7 @@ class TestRefusals:
             wire.tick(1)
             ticks += 1
         assert statuses(wire.transport.data) == [408]
-        assert ticks <= 2 * (wire.server.request_ticks + 1)
+        assert ticks <= 2 * (wire.server.rate_ticks + 1)
         assert wire.server.memory.used == 0
 
 

@@ -21,6 +21,7 @@ from atoll.errors import capacity as capacity_errors
 from atoll.wire.codec import Request, refusal, throttled
 from atoll.wire.eager import start
 from atoll.wire.incoming import CLOSE, Incoming, Limits
+from atoll.wire.memory import SMALL_BYTES
 
 QUEUED_REQUESTS = 32
 TURN_REQUESTS = 32
@@ -40,6 +41,7 @@ class Owner(Limits, Protocol):
 
     answer: Answer
     idle_ticks: int
+    request_ticks: int
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
@@ -103,7 +105,7 @@ class Connection(Incoming):
         self._receiving = True
         self._feed(data)
         self._receiving = False
-        if self._large or self._request is not None or self.held or self._queue:
+        if self._large or self.held or self._queue or len(self._body) > SMALL_BYTES:
             self._account()
             self._run_queue()
         self._flush_soon()
@@ -249,13 +251,15 @@ class Connection(Incoming):
         held = self.unread + len(self._body) + sum(len(request.body) for request in self._queue)
         if self._running is not None:
             held += len(self._running.body)
-        self._server.memory.hold(self, held, receiving=self._request is not None)
+        self._server.memory.hold(self, held, receiving=bool(self._body))
 
     def hold_back(self, back: bool) -> None:
         if back is not self._held_back:
             self._held_back = back
-            self._window.open(len(self._body))
             self._adjust_reading()
+
+    def excuse(self) -> None:
+        self._window.open(len(self._body))
 
     def shed_body(self) -> None:
         self._refuse(throttled(capacity_errors.memory_is_full()))
@@ -314,13 +318,13 @@ class Connection(Incoming):
             self._account()
             if self._window.is_slow(self.unread):
                 self.abort()
-        elif self._running is not None or self._queue or self._held_back:
+        elif self._running is not None or self._queue:
             self._window.open(len(self._body))
         elif self._refused == b"":
             if age > server.request_ticks:
                 self.abort()
         elif self._request is not None:
-            if self._window.is_slow(len(self._body), HASTE if server.memory.is_full else 1):
+            if self._window.is_slow(len(self._body), HASTE if server.memory.waits_for(self) else 1):
                 self._time_out()
         elif self._headers is not None:
             if age > server.request_ticks:

@@ -25,9 +25,9 @@ class Limits(Protocol):
     """What a connection asks of its server while a request arrives."""
 
     tick: int
-    request_ticks: int
+    rate_ticks: int
     least_bytes: int
-    """A body that is read, and an answer that is written, must advance by so many bytes in `request_ticks`."""
+    """A body that is read, and an answer that is written, must advance by so many bytes in `rate_ticks`."""
     memory: Memory
 
 
@@ -46,7 +46,7 @@ class Window:
 
     def is_slow(self, at: int, times: int = 1) -> bool:
         """Whether the last window has ended with less than so many times the least progress. Begins the next one."""
-        if self._limits.tick - self._tick <= self._limits.request_ticks:
+        if self._limits.tick - self._tick <= self._limits.rate_ticks:
             return False
         slow = abs(at - self._bytes) < times * self._limits.least_bytes
         self.open(at)

@@ -17,8 +17,9 @@ _log = logging.getLogger(__name__)
 TICK_MS = 5_000
 IDLE_MS = 300_000
 REQUEST_MS = 30_000
+RATE_MS = 20_000
 LEAST_RATE = 8 * 1024
-"""Bytes a second, on average over REQUEST_MS."""
+"""Bytes a second, on average over RATE_MS."""
 HANDSHAKE_S = 15.0
 
 
@@ -31,13 +32,15 @@ class Server:
         *,
         idle_ms: int = IDLE_MS,
         request_ms: int = REQUEST_MS,
+        rate_ms: int = RATE_MS,
         tick_ms: int = TICK_MS,
         max_connections: int = 1_000,
         memory: Memory | None = None,
     ) -> None:
         self.answer = answer
         self.memory = memory or Memory()
-        self.least_bytes = LEAST_RATE * request_ms // 1000
+        self.rate_ticks = max(1, rate_ms // tick_ms)
+        self.least_bytes = LEAST_RATE * rate_ms // 1000
         self._max_connections = max_connections
         self._refused: set[Connection] = set()
         self.tick = 0
@@ -122,8 +125,13 @@ class Server:
                 _log.exception("answers were not written")
                 connection.abort()
 
-    def _ticked(self) -> None:
+    def advance(self) -> None:
+        """One tick has passed."""
         self.tick += 1
         for connection in list(self.connections):
             connection.ticked()
+        self.memory.probe()
+
+    def _ticked(self) -> None:
+        self.advance()
         self._timer = asyncio.get_running_loop().call_later(self._tick_ms / 1000, self._ticked)
