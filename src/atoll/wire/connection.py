@@ -26,8 +26,6 @@ from atoll.wire.memory import SMALL_BYTES
 QUEUED_REQUESTS = 32
 TURN_REQUESTS = 32
 WRITE_BYTES = 256 * 1024
-HASTE = 16
-"""A body for which others have to wait must come so many times as fast as any body."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -258,8 +256,9 @@ class Connection(Incoming):
             self._held_back = back
             self._adjust_reading()
 
-    def excuse(self) -> None:
-        self._window.open(len(self._body))
+    @property
+    def is_late(self) -> bool:
+        return self._server.tick - self._tick > self._server.request_ticks
 
     def shed_body(self) -> None:
         self._refuse(throttled(capacity_errors.memory_is_full()))
@@ -320,11 +319,13 @@ class Connection(Incoming):
                 self.abort()
         elif self._running is not None or self._queue:
             self._window.open(len(self._body))
+        elif self._held_back:
+            self._window.open(len(self._body))
         elif self._refused == b"":
             if age > server.request_ticks:
                 self.abort()
         elif self._request is not None:
-            if self._window.is_slow(len(self._body), HASTE if server.memory.waits_for(self) else 1):
+            if self._window.is_slow(len(self._body)):
                 self._time_out()
         elif self._headers is not None:
             if age > server.request_ticks:

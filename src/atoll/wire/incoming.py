@@ -44,11 +44,11 @@ class Window:
         self._tick = self._limits.tick
         self._bytes = at
 
-    def is_slow(self, at: int, times: int = 1) -> bool:
-        """Whether the last window has ended with less than so many times the least progress. Begins the next one."""
+    def is_slow(self, at: int) -> bool:
+        """Whether the last window has ended with too little progress. Begins the next one."""
         if self._limits.tick - self._tick <= self._limits.rate_ticks:
             return False
-        slow = abs(at - self._bytes) < times * self._limits.least_bytes
+        slow = abs(at - self._bytes) < self._limits.least_bytes
         self.open(at)
         return slow
 

@@ -2,10 +2,10 @@
 
 A request that arrives at once, and an answer that the kernel takes at once, are not counted while they are small.
 
-Above the pause mark only one connection reads its body on, the one that began first: so one body always completes. The
-others read a little from time to time, to show that their clients are still sending.
-Above the limit a further body is refused with the service's throttling error, which SDKs retry. If answers fill the
-memory, the connection that leaves most of its answer unread is cut.
+Above the pause mark only one connection reads its body on, the one that began first: so one body always completes. A
+body that has not arrived in REQUEST_MS meanwhile is refused, so that nobody waits long for slow clients.
+Above the limit a further body is refused. Both errors are the service's throttling error, which SDKs retry. If answers
+fill the memory, the connection that leaves most of its answer unread is cut.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ LIMIT_BYTES = 256 * 1024**2
 LEAST_BYTES = 4 * limits.REQUEST_BYTES
 """The quarter above the pause mark takes a body of the greatest size."""
 SMALL_BYTES = 16 * 1024
-READ_BYTES = 256 * 1024
-"""The event loop reads so many bytes at a time at most."""
 
 
 class Holder(Protocol):
@@ -33,8 +31,9 @@ class Holder(Protocol):
     def hold_back(self, back: bool) -> None:
         """Stop or resume reading the body."""
 
-    def excuse(self) -> None:
-        """Do not count the time until now towards the minimum rate."""
+    @property
+    def is_late(self) -> bool:
+        """Whether the body has been arriving for longer than REQUEST_MS."""
 
     def shed_body(self) -> None:
         """Refuse the request whose body is arriving; its bytes are free at once."""
@@ -71,19 +70,11 @@ class Memory:
         if self.used > self._pause_at or self.is_full:
             self._adjust(holder)
 
-    def waits_for(self, holder: Holder) -> bool:
-        """Whether others wait until this connection has read its body."""
-        return self.is_full and next(iter(self._receiving), None) is holder
-
-    def probe(self) -> None:
-        """Let each connection that is held back read once, as far as there is room. So one whose client sends no more
-        is found by the minimum rate, and need not be waited for."""
-        room = (self.limit - self.used) // (2 * READ_BYTES)
-        for index, holder in enumerate(self._receiving if self.is_full else ()):
-            if index < room:
-                holder.hold_back(False)
-            else:
-                holder.excuse()
+    def shed_late(self) -> None:
+        """While memory is full, refuse bodies that take too long."""
+        for holder in list(self._receiving):
+            if self.is_full and holder.is_late:
+                holder.shed_body()
 
     def _adjust(self, holder: Holder) -> None:
         if self.used > self.limit:

@@ -130,7 +130,7 @@ class Server:
         self.tick += 1
         for connection in list(self.connections):
             connection.ticked()
-        self.memory.probe()
+        self.memory.shed_late()
 
     def _ticked(self) -> None:
         self.advance()
