@@ -198,7 +198,7 @@ class Connection(Incoming):
             else:
                 transport.write(data)
             if not self._writable:
-                self.unread = self._unread_bytes()
+                self.unread += len(data)  # uvloop keeps all of it until the last byte is sent
                 self._account()
         self._out.clear()
         self._out_bytes = 0
@@ -313,13 +313,9 @@ class Connection(Incoming):
             if age > server.idle_ticks:
                 self.abort()
         elif not self._writable:
-            self.unread = self._unread_bytes()
-            self._account()
-            if self._window.is_slow(self.unread):
+            if self._window.is_slow(self._unread_bytes()):
                 self.abort()
-        elif self._running is not None or self._queue:
-            self._window.open(len(self._body))
-        elif self._held_back:
+        elif self._running is not None or self._queue or self._held_back:
             self._window.open(len(self._body))
         elif self._refused == b"":
             if age > server.request_ticks:

@@ -10,6 +10,7 @@ fill the memory, the connection that leaves most of its answer unread is cut.
 
 from __future__ import annotations
 
+import ctypes
 from itertools import islice
 from typing import Protocol
 
@@ -19,6 +20,16 @@ LIMIT_BYTES = 256 * 1024**2
 LEAST_BYTES = 4 * limits.REQUEST_BYTES
 """The quarter above the pause mark takes a body of the greatest size."""
 SMALL_BYTES = 16 * 1024
+
+
+TRIMMED_BYTES = 32 * 1024**2
+
+
+def give_back() -> None:
+    """Let the C library return its free pages to the system; it keeps large freed buffers otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)
 
 
 class Holder(Protocol):
@@ -50,6 +61,8 @@ class Memory:
         self._resume_at = limit // 2
         self.is_full = False
         """Whether only one connection reads its body."""
+        self._peak = 0
+        """The greatest use seen since memory was given back to the system."""
         self._receiving: dict[Holder, None] = {}
         """Those whose body is arriving, the one that began first at the front."""
         self._unread: set[Holder] = set()
@@ -70,8 +83,12 @@ class Memory:
         if self.used > self._pause_at or self.is_full:
             self._adjust(holder)
 
-    def shed_late(self) -> None:
-        """While memory is full, refuse bodies that take too long."""
+    def advance(self) -> None:
+        """One tick has passed: while memory is full, refuse bodies that take too long; give back what is free again."""
+        self._peak = max(self._peak, self.used)
+        if self._peak > TRIMMED_BYTES and self.used < self._peak // 4:
+            self._peak = self.used
+            give_back()
         for holder in list(self._receiving):
             if self.is_full and holder.is_late:
                 holder.shed_body()

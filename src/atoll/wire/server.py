@@ -130,7 +130,7 @@ class Server:
         self.tick += 1
         for connection in list(self.connections):
             connection.ticked()
-        self.memory.shed_late()
+        self.memory.advance()
 
     def _ticked(self) -> None:
         self.advance()
