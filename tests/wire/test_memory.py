@@ -12,9 +12,9 @@ import pytest
 from atoll import limits
 from atoll.wire import memory
 from atoll.wire.codec import Request
-from atoll.wire.connection import QUEUED_REQUESTS, TURN_REQUESTS, WRITE_BYTES, Connection
+from atoll.wire.connection import QUEUED_REQUESTS, WRITE_BYTES, Connection
 from atoll.wire.memory import LEAST_BYTES, LIMIT_BYTES, Memory
-from atoll.wire.server import Server
+from atoll.wire.server import TURN_REQUESTS, Server
 from tests.wire.conftest import Transport, bodies, echo, plain, post, read_answers, statuses
 
 MEGABYTE = bytes(1024**2)
@@ -287,6 +287,24 @@ class TestAnswers:
             peer.send(post(b"%d" % size))
             hall.settle()
         assert [peer.transport.aborted for peer in peers] == [False, False, True, False, False]
+
+    def test_no_more_answers_are_made_in_a_turn_that_has_filled_the_memory(self) -> None:
+        """A thousand requests may arrive in one turn, and the bytes of a connection that is cut are free after it."""
+        ran = []
+
+        async def large(request: Request) -> bytes:
+            ran.append(request)
+            return plain(MEGABYTE)
+
+        hall = Hall(large, memory=Memory(LEAST_BYTES))
+        peers = [slow_reader(peer) for peer in hall.peers(200)]
+        for peer in peers:
+            peer.send(post(b"x"))
+        assert len(ran) == LEAST_BYTES // len(MEGABYTE)
+        hall.turn()
+        assert len(ran) < 3 + LEAST_BYTES // len(MEGABYTE)
+        hall.settle()
+        assert len(ran) == 200
 
     def test_answers_that_were_read_are_free(self) -> None:
         hall = self.hall(len(MEGABYTE))

@@ -24,7 +24,6 @@ from atoll.wire.incoming import CLOSE, Incoming, Limits
 from atoll.wire.memory import SMALL_BYTES
 
 QUEUED_REQUESTS = 32
-TURN_REQUESTS = 32
 WRITE_BYTES = 256 * 1024
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -40,6 +39,8 @@ class Owner(Limits, Protocol):
     answer: Answer
     idle_ticks: int
     request_ticks: int
+    turn_requests: int
+    """How many requests a connection may run in this turn."""
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
@@ -49,6 +50,9 @@ class Owner(Limits, Protocol):
     def closed(self, connection: Connection) -> None: ...
 
     def flush_soon(self, connection: Connection) -> None: ...
+
+    def end_turns(self) -> None:
+        """Run no more requests in this turn."""
 
 
 class Connection(Incoming):
@@ -66,7 +70,7 @@ class Connection(Incoming):
         self._queue: deque[Request] = deque()
         self._out: list[bytes] = []
         self._out_bytes = 0
-        self._turn = TURN_REQUESTS
+        self._turn = 0
         """How many more requests may run in this turn."""
         self._turn_due = False
         # Flow control
@@ -94,12 +98,13 @@ class Connection(Incoming):
         self._out.clear()
         self._request, self._body, self.unread = None, b"", 0
         self._account()
+        del self._parser  # it refers to this connection
         self._server.closed(self)
 
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        self._turn = TURN_REQUESTS
+        self._turn = self._server.turn_requests
         self._receiving = True
         self._feed(data)
         self._receiving = False
@@ -123,7 +128,7 @@ class Connection(Incoming):
     def resume_writing(self) -> None:
         self._writable = True
         self._tick = self._server.tick
-        self._turn = TURN_REQUESTS
+        self._turn = self._server.turn_requests
         self.unread = 0
         self._account()
         self._run_queue()
@@ -165,7 +170,7 @@ class Connection(Incoming):
 
     def _take_turn(self) -> None:
         self._turn_due = False
-        self._turn = TURN_REQUESTS
+        self._turn = self._server.turn_requests
         if self._transport is not None:
             self._run_queue()
             self._flush_soon()
@@ -269,6 +274,7 @@ class Connection(Incoming):
         self.unread = 0
         self._account()
         self.abort()
+        self._server.end_turns()  # its bytes are free only after this turn
 
     def _unread_bytes(self) -> int:
         transport = self._transport

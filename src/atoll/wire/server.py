@@ -20,6 +20,7 @@ REQUEST_MS = 30_000
 RATE_MS = 20_000
 LEAST_RATE = 8 * 1024
 """Bytes a second, on average over RATE_MS."""
+TURN_REQUESTS = 32
 HANDSHAKE_S = 15.0
 
 
@@ -46,6 +47,7 @@ class Server:
         self.tick = 0
         self.idle_ticks = max(1, idle_ms // tick_ms)
         self.request_ticks = max(1, request_ms // tick_ms)
+        self.turn_requests = TURN_REQUESTS
         self.draining = False
         self.connections: set[Connection] = set()
         self._tick_ms = tick_ms
@@ -108,6 +110,14 @@ class Server:
         self._refused.discard(connection)
         if not self.connections:
             self._gone.set()
+
+    def end_turns(self) -> None:
+        if self.turn_requests:
+            self.turn_requests = 0
+            self.call_soon(self._begin_turns)
+
+    def _begin_turns(self) -> None:
+        self.turn_requests = TURN_REQUESTS
 
     def flush_soon(self, connection: Connection) -> None:
         """Write the answers once the input of this event-loop turn is processed: waking clients one by one costs as
