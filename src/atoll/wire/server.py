@@ -22,6 +22,8 @@ LEAST_RATE = 8 * 1024
 """Bytes a second, on average over RATE_MS."""
 TURN_REQUESTS = 32
 HANDSHAKE_S = 15.0
+SHUTDOWN_S = 3.0
+"""How long to wait for a TLS client to confirm the end of a connection."""
 
 
 class Server:
@@ -66,6 +68,7 @@ class Server:
         listener = await loop.create_server(
             lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=1024,
             ssl_handshake_timeout=None if ssl is None else HANDSHAKE_S,
+            ssl_shutdown_timeout=None if ssl is None else SHUTDOWN_S,
         )  # fmt: skip
         self._listeners.append(listener)
         self.call_soon = loop.call_soon
