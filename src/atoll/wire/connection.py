@@ -327,7 +327,7 @@ class Connection(Incoming):
             if age > server.request_ticks:
                 self.abort()
         elif self._request is not None:
-            if self._window.is_slow(len(self._body)):
+            if self._window.is_slow(len(self._body), since=self._tick):
                 self._time_out()
         elif self._headers is not None:
             if age > server.request_ticks:

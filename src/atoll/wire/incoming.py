@@ -44,8 +44,11 @@ class Window:
         self._tick = self._limits.tick
         self._bytes = at
 
-    def is_slow(self, at: int) -> bool:
-        """Whether the last window has ended with too little progress. Begins the next one."""
+    def is_slow(self, at: int, since: int = 0) -> bool:
+        """Whether the last window has ended with too little progress. Begins the next one. A window from before the
+        tick `since` was another transfer's."""
+        if self._tick < since:
+            self.open(at)
         if self._limits.tick - self._tick <= self._limits.rate_ticks:
             return False
         slow = abs(at - self._bytes) < self._limits.least_bytes
@@ -142,7 +145,6 @@ class Incoming(asyncio.Protocol):
         self._body = b""
         is_long = (self._large or self._head_bytes > 0) and self._head_size(headers) > HEAD_BYTES
         self._head_bytes = 0
-        self._window.open(0)
         if not parser.should_keep_alive():
             request.connection = CLOSE
         elif b"connection" in headers and parser.get_http_version() == "1.0":
