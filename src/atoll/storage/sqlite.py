@@ -40,7 +40,7 @@ from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.datasync import DataSync, open_sync, sync_now
-from atoll.storage.engine import Corrupt, Damaged, Full, Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Damaged, Full, Gone, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
@@ -179,7 +179,7 @@ class SQLiteEngine:
         if self._closed:
             raise RuntimeError("the store is closed")
         if self._broken:
-            raise Corrupt(str(self._broken))
+            raise type(self._broken)(str(self._broken))
         if self.damage and not self.serves_damage:
             raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
         pending = _Pending(fn, self._loop.create_future())
@@ -356,7 +356,7 @@ class SQLiteEngine:
             if self.reserve is not None and self.reserve.is_spent:
                 self.reserve.refill()
             if _identity(self._path) != self._identity:
-                self._break(Corrupt(f"{self._path} was removed or replaced; restart the server"))
+                self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
                 assert self._broken
                 raise self._broken
 

@@ -129,7 +129,7 @@ class Encoder:
         return self.encode(request, response.status, fields.encode("latin-1"), response.body, now_ms)
 
     def encode(self, request: Request, status: int, fields: bytes, body: bytes, now_ms: int) -> bytes:
-        """`fields` are header lines."""
+        """`fields` are header lines. The request's origin, if any, may read the answer."""
         second = now_ms // 1000
         if second != self._second:
             self._second = second
@@ -138,18 +138,20 @@ class Encoder:
         if head is None:
             date = formatdate(second, usegmt=True).encode()
             head = self._heads[status] = _HEAD % (_STATUS_LINES[status], date, self._id)
+        origin = request.headers.get(b"origin")
         return _RESPONSE % (
             head,
             next(self._count),
             crc32(body),
             request.connection,
-            b"Access-Control-Allow-Origin: *\r\n" if b"origin" in request.headers else b"",
+            b"" if origin is None else _ALLOWED_ORIGIN % origin,
             fields,
             len(body),
             b"" if request.method == b"HEAD" else body,
         )
 
 
+_ALLOWED_ORIGIN = b"Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
 _HEAD = b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\nx-amzn-RequestId: %s"
 _RESPONSE = b"%s%012d\r\nx-amz-crc32: %d\r\n%s%s%sContent-Length: %d\r\n\r\n%s"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
@@ -173,3 +175,10 @@ def not_found() -> Response:
 def refusal(status: int) -> bytes:
     """The answer to malformed HTTP, or to a request that the server will not read to its end."""
     return b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % _STATUS_LINES[status]
+
+
+def throttled(error: ApiError) -> bytes:
+    """The answer to a request that the server has no room to read. SDKs send it again."""
+    body = error_body(error)
+    head = b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.0\r\n"
+    return (head + b"Content-Length: %d\r\n\r\n%s") % (_STATUS_LINES[error.status], len(body), body)
