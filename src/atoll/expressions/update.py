@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 from atoll.errors import ApiError
 from atoll.errors import expressions as errors
 from atoll.expressions import tree
-from atoll.expressions.condition import Read, compile_operand, entered
+from atoll.expressions.condition import entered
 from atoll.model import numbers, paths
 from atoll.model.paths import Path
 from atoll.model.values import AttributeValue, Item
 
 Values = Mapping[str, AttributeValue]
-Compute = Callable[[Item, Values], AttributeValue | None]
+Read = Callable[[Item, Values], AttributeValue | None]
+Compute = Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,20 @@ def _compute(action: tree.Action) -> Compute:
         case tree.Remove():
             return lambda old, values: None
         case tree.Add(path, operand):
-            return _combination(_sum_or_union, compile_operand(path), operand.name)
+            return _combination(_sum_or_union, _operand(path), operand.name)
         case tree.Delete(path, operand):
-            return _combination(_difference, compile_operand(path), operand.name)
+            return _combination(_difference, _operand(path), operand.name)
+
+
+def _operand(operand: tree.Operand) -> Read:
+    match operand:
+        case tree.PathOperand((str(name),)):
+            return lambda item, values: item.get(name)
+        case tree.PathOperand(path):
+            return lambda item, values: paths.get(item, path)
+        case tree.ValueOperand(name):
+            return lambda item, values: values[name]
+    raise AssertionError(f"{operand} is no operand of an update")
 
 
 # Right-hand sides of SET. They always return a value, or raise.
@@ -117,13 +129,13 @@ def _value(node: tree.Operand | tree.Arithmetic) -> Read:
         case tree.Arithmetic(op, left, right):
             return _arithmetic(numbers.add if op == "+" else numbers.subtract, _value(left), _value(right))
         case tree.Function("if_not_exists", (path, default)):
-            return _alternative(compile_operand(path), _value(default))
+            return _alternative(_operand(path), _value(default))
         case tree.Function("list_append", (first, second)):
             return _appended(_value(first), _value(second))
         case tree.PathOperand():
-            return _present(compile_operand(node))
+            return _present(_operand(node))
         case tree.ValueOperand():
-            return compile_operand(node)
+            return _operand(node)
     raise AssertionError(f"{node} is no value of an update")
 
 

@@ -397,12 +397,13 @@ def compare(a: AttributeValue, b: AttributeValue) -> int | None:
     """Negative, zero or positive as a is less than, equal to or greater than b; None if they are not comparable. Only
     two strings (by UTF-8 bytes), two numbers or two binaries (by bytes) are comparable."""
     [(kind, left)], [(other, right)] = a.items(), b.items()
-    if kind != other or kind not in _ORDERED:
+    if kind != other or kind not in SORT_KEYS:
         return None
-    key = _ORDERED[kind]
+    key = SORT_KEYS[kind]
     x, y = key(left), key(right)
     return 1 if x > y else -1 if x < y else 0
 
 
-# Python orders strings by code points, which is the order of their UTF-8 bytes.
-_ORDERED: dict[str, Callable[[str], Any]] = {"S": str, "N": Decimal, "B": a2b_base64}
+# What the contents of comparable types are ordered by. Python orders strings by code points, which is the order of
+# their UTF-8 bytes.
+SORT_KEYS: dict[str, Callable[[str], Any]] = {"S": str, "N": lru_cache(4096)(Decimal), "B": a2b_base64}
