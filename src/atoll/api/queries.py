@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Requested, table_name
+from atoll.api.slices import Slices
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
-from atoll.database.format import spliced
+from atoll.database.format import Entry, Row, spliced
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index, KeySchema, Table
@@ -117,7 +120,7 @@ async def query(region: Region, body: Body) -> Answer:
     name = table_name(region, body)
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
 
-    def read(snapshot: Snapshot) -> tuple[Target, Page]:
+    def read(snapshot: Snapshot) -> tuple[_Reading, Page]:
         target = target_of(region, snapshot, name, body)
         schema = target.keys
         index_name = None if target.index is None else target.index.name
@@ -126,13 +129,14 @@ async def query(region: Region, body: Body) -> Answer:
         if start is not None:
             range_ = _restart(target, range_, start, condition, reverse)
         fetch = _must_fetch(target, select, projection, filter_, body)
-        page = _page(snapshot, target, range_, limit, filter_, fetch, reverse)
+        reading = _Reading(target, limit, fetch, reverse)
+        page = reading.piece(snapshot, range_)
         if target.index is None and not schema.sort:
             page.last = None  # a single row has no next page
-        return target, page
+        return reading, page
 
-    target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body, "Query")
+    reading, page = await region.read(read)
+    return await _answer(region, requested, reading, page, filter_, projection, body, "Query")
 
 
 def _must_fetch(
@@ -177,7 +181,7 @@ async def scan(region: Region, body: Body) -> Answer:
     name = table_name(region, body)
     limit, select = body.get("Limit"), body.get("Select")
 
-    def read(snapshot: Snapshot) -> tuple[Target, Page]:
+    def read(snapshot: Snapshot) -> tuple[_Reading, Page]:
         target = target_of(region, snapshot, name, body)
         for expression in (projection, filter_):
             if expression is not None:
@@ -190,10 +194,11 @@ async def scan(region: Region, body: Body) -> Answer:
             if row_key not in range_:
                 raise key_errors.start_key_outside_segment(segment, total)
             range_ = range_.after(row_key, reverse=False)
-        return target, _page(snapshot, target, range_, limit, filter_, fetch)
+        reading = _Reading(target, limit, fetch, reverse=False)
+        return reading, reading.piece(snapshot, range_)
 
-    target, page = await region.read(read)
-    return page_answer(region, requested, target, page, projection, body, "Scan")
+    reading, page = await region.read(read)
+    return await _answer(region, requested, reading, page, filter_, projection, body, "Scan")
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -221,46 +226,73 @@ def start_key(body: Body) -> Item | None:
     return start
 
 
-def _page(
-    snapshot: Snapshot,
-    target: Target,
-    range_: Range,
-    limit: int | None,
-    filter_: Condition | None,
-    fetch: bool,
-    reverse: bool = False,
-) -> Page:
-    return reads.page(
-        snapshot,
-        target.table,
-        target.index,
-        range_,
-        reverse=reverse,
-        limit=limit,
-        keep=filter_.matches if filter_ is not None else None,
-        fetch=fetch,
-    )
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the pieces of one page are read."""
+
+    target: Target
+    limit: int | None
+    fetch: bool
+    reverse: bool
+
+    def piece(self, snapshot: Snapshot, range_: Range, before: Page | None = None) -> Page:
+        return reads.page(
+            snapshot,
+            self.target.table,
+            self.target.index,
+            range_,
+            reverse=self.reverse,
+            limit=self.limit,
+            fetch=self.fetch,
+            before=before,
+        )
 
 
-def page_answer(
+async def _answer(
     region: Region,
     requested: Requested,
-    target: Target,
+    reading: _Reading,
     page: Page,
+    filter_: Condition | None,
     projection: Projection | None,
     body: Body,
     operation: str,
 ) -> Answer:
+    """Read the rest of a page; filter and answer it."""
+    target = reading.target
+    while page.rest is not None:
+        await asyncio.sleep(0)
+        page.add(await region.read(partial(reading.piece, range_=page.rest, before=page)))
+    if filter_ is not None:
+        await keep_matching(page, filter_)
     answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
     if body.get("Select") != "COUNT":
-        if projection is None:
-            answer["Items"] = spliced(page.rows)
-        else:
-            answer["Items"] = [projection.apply(row.item) for row in page.rows]
+        answer["Items"] = spliced(page.rows) if projection is None else await _projected(page.rows, projection)
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.key_of(page.last.item)
     answer |= charge_page(region, target, page, body, requested.capacity, operation)
     return answer
+
+
+async def keep_matching(page: Page, filter_: Condition) -> None:
+    """Drop the rows that the filter rejects."""
+    matches, slices = filter_.prepare(), Slices()
+    kept = []
+    for row in page.rows:
+        if matches(row.item):
+            kept.append(row)
+        if slices.over:
+            await slices.pause()
+    page.rows = kept
+
+
+async def _projected(rows: list[Row | Entry], projection: Projection) -> list[Item]:
+    found, slices = [], Slices()
+    for row in rows:
+        found.append(projection.apply(row.item))
+        if slices.over:
+            await slices.pause()
+    return found
 
 
 def charge_page(region: Region, target: Target, page: Page, body: Body, mode: str | None, operation: str) -> Answer:

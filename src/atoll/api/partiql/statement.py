@@ -9,7 +9,7 @@ from atoll.api import queries
 from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
-from atoll.api.partiql.select import next_token, position_of, select, shown
+from atoll.api.partiql.select import complete, next_token, position_of, select
 from atoll.capacity.units import MODES
 from atoll.database.region import Region
 from atoll.errors import partiql as partiql_errors
@@ -56,7 +56,7 @@ async def _select(region: Region, bound: Bound, reading: Reading) -> Answer:
             body.get("Limit"),
         )
     )
-    answer: Answer = {"Items": [shown(found.columns, row) for row in found.page.rows]}
+    answer: Answer = {"Items": await complete(region, found)}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     mode = body.get("ReturnConsumedCapacity")
