@@ -73,9 +73,14 @@ def main() -> int:
         load(Client(server.port))
         prober = Prober(server.port)
         prober.start()
-        stalls = [_measure(server.port, prober, *request) for request in requests() if options.only in request[0]]
+        stalls = []
+        for request in requests():
+            if options.only in request[0]:
+                stalls.append(_measure(server.port, prober, *request))
+                if options.all:
+                    _show(stalls[-1])
         prober.end()
-    report(stalls, options.all)
+    report(stalls)
     failed = [stall for stall in stalls if stall.status >= 500]
     return 1 if failed else 0
 
@@ -84,7 +89,7 @@ def _options() -> Any:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stalls", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--only", metavar="TEXT", default="", help="only requests whose name contains this")
     parser.add_argument("--memory", action="store_true", help="keep the data in memory")
-    parser.add_argument("--all", action="store_true", help="report every request")
+    parser.add_argument("--all", action="store_true", help="print every request as it ends")
     return parser.parse_args()
 
 
@@ -102,15 +107,17 @@ def _measure(port: int, prober: Prober, name: str, operation: str, body: Body | 
     return Stall(name, prober.longest_ms(), total * 1000, answer.status, said)
 
 
-def report(stalls: list[Stall], everything: bool) -> None:
-    longest = sorted(stalls, key=lambda stall: -stall.stall_ms)
-    print(f"{'stall ms':>9} {'total ms':>9} status  request")
-    for stall in longest if everything else longest[:SHOWN]:
-        print(f"{stall.stall_ms:9.1f} {stall.total_ms:9.1f} {stall.status:6}  {stall.name}  {stall.said[:90]}")
+def report(stalls: list[Stall]) -> None:
+    print(f"\n{'stall ms':>9} {'total ms':>9} status  request")
+    for stall in sorted(stalls, key=lambda stall: -stall.stall_ms)[:SHOWN]:
+        _show(stall)
     for stall in stalls:
         if stall.status >= 500:
             print(f"status {stall.status}: {stall.name}")
-    sys.stdout.flush()
+
+
+def _show(stall: Stall) -> None:
+    print(f"{stall.stall_ms:9.1f} {stall.total_ms:9.1f} {stall.status:6}  {stall.name}  {stall.said[:90]}", flush=True)
 
 
 # Tables
