@@ -15,6 +15,8 @@ import orjson
 from atoll import errors, limits
 from atoll.api import items, keys, plans
 from atoll.api.binding import GET, NO_EXPRESSIONS, Requested, resolve_table, table_name
+from atoll.api.large import aside
+from atoll.api.slices import Slices
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import MODES, Consumed, answers, read_units, written
 from atoll.database import reads, tokens, writes
@@ -48,7 +50,7 @@ class _Wanted:
 
 
 async def batch_get_item(region: Region, body: Body) -> Answer:
-    wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    wanted = _all_wanted(region, body) if type(body) is dict else await aside(_all_wanted, region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[tuple[Table, list[Row | None]]]:
@@ -62,7 +64,11 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
         rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
         return [(table, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
-    return _batch_answer(region, wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
+    return await _batch_answer(region, wanted, await region.read(read), body.get("ReturnConsumedCapacity"))
+
+
+def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
+    return [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
@@ -79,7 +85,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
-def _batch_answer(
+async def _batch_answer(
     region: Region, wanted: list[_Wanted], found: list[tuple[Table, list[Row | None]]], mode: str | None
 ) -> Answer:
     """Return items up to 16 MB and the tables' throughput; return the other keys as unprocessed, with their options."""
@@ -88,6 +94,7 @@ def _batch_answer(
     consumed = []
     refusal = None
     size = 0
+    slices = Slices()
     for one, (table, rows) in zip(wanted, found, strict=True):
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
@@ -101,6 +108,8 @@ def _batch_answer(
             units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
                 answered.append(row.fragment if one.projection is None else one.projection.apply(row.item))
+            if slices.over:
+                await slices.pause()
         consumed.append(units)
     if refusal is not None and not any(units.table for units in consumed):
         raise refusal
@@ -118,10 +127,7 @@ def _batch_answer(
 
 async def batch_write_item(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
-    prepared = [
-        (resolve_table(region, given), given, [(request, _prepare(request)) for request in requests])
-        for given, requests in body["RequestItems"].items()
-    ]
+    prepared = _all_prepared(region, body) if type(body) is dict else await aside(_all_prepared, region, body)
     now_ms = region.clock.now_ms()
 
     def make(tx: Transaction) -> list[writes.Write]:
@@ -142,6 +148,17 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         else:
             done.append((given, one, outcome))
     return {"UnprocessedItems": unprocessed, **_written_answer(requested, done)}
+
+
+_Prepared = list[tuple[str, str, list[tuple[Body, Callable[[Any], writes.Write]]]]]
+"""For each table its name, its name or ARN as in the request, and its entries."""
+
+
+def _all_prepared(region: Region, body: Body) -> _Prepared:
+    return [
+        (resolve_table(region, given), given, [(request, _prepare(request)) for request in requests])
+        for given, requests in body["RequestItems"].items()
+    ]
 
 
 def _prepare(request: Body) -> Callable[[Any], writes.Write]:
@@ -202,14 +219,7 @@ def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes])
 
 async def transact_get_items(region: Region, body: Body) -> Answer:
     mode = body.get("ReturnConsumedCapacity")
-    gets = []
-    for entry in body["TransactItems"]:
-        get = entry["Get"]
-        requested = Requested(get, GET)
-        values.check_item(get["Key"])
-        projection = requested.projection()
-        requested.finish()
-        gets.append((table_name(region, get), get["Key"], projection))
+    gets = _all_gets(region, body) if type(body) is dict else await aside(_all_gets, region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[list[Table], list[Row | None]]:
@@ -230,11 +240,27 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         consumed = reading.settle_all(region, sizes, "TransactGetItems")
     except multi_errors.Cancelled as cancelled:
         raise multi_errors.transaction_cancelled(cancelled.refusals) from None
-    pairs = zip(gets, rows, strict=True)
-    answer: Answer = {"Responses": [_transact_response(row, projection) for (_, _, projection), row in pairs]}
+    responses, slices = [], Slices()
+    for (_, _, projection), row in zip(gets, rows, strict=True):
+        responses.append(_transact_response(row, projection))
+        if slices.over:
+            await slices.pause()
+    answer: Answer = {"Responses": responses}
     if mode in MODES:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer
+
+
+def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, Projection | None]]:
+    gets = []
+    for entry in body["TransactItems"]:
+        get = entry["Get"]
+        requested = Requested(get, GET)
+        values.check_item(get["Key"])
+        projection = requested.projection()
+        requested.finish()
+        gets.append((table_name(region, get), get["Key"], projection))
+    return gets
 
 
 def _transact_response(row: Row | None, projection: Projection | None) -> Answer:
@@ -271,11 +297,8 @@ async def transact(
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
-    actions = [_action(region, entry) for entry in body["TransactItems"]]
-    if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
-        raise multi_errors.transaction_too_large()
-    token = body.get("ClientRequestToken")
-    fingerprint = _fingerprint(body) if token else ""
+    planned = _planned(region, body) if type(body) is dict else await aside(_planned, region, body)
+    actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()
 
@@ -293,6 +316,14 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     return _written_answer(requested, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
+def _planned(region: Region, body: Body) -> tuple[list[_Action], str | None, str]:
+    actions = [_action(region, entry) for entry in body["TransactItems"]]
+    if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
+        raise multi_errors.transaction_too_large()
+    token = body.get("ClientRequestToken")
+    return actions, token, _fingerprint(body) if token else ""
+
+
 _PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
     "Put": plans.put,
     "Update": plans.update,
@@ -301,8 +332,11 @@ _PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
 }
 
 
-def _action(region: Region, entry: Body) -> tuple[str, str, plans.Plan[writes.Write]]:
-    """The table's name, its name or ARN as in the request, and the plan."""
+_Action = tuple[str, str, plans.Plan[writes.Write]]
+"""The table's name, its name or ARN as in the request, and the plan."""
+
+
+def _action(region: Region, entry: Body) -> _Action:
     (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
     return table_name(region, part), part["TableName"], _PLANS[kind](part)
 
@@ -310,7 +344,12 @@ def _action(region: Region, entry: Body) -> tuple[str, str, plans.Plan[writes.Wr
 def _fingerprint(body: Body) -> str:
     """Requests with equal fingerprints are the same. It ignores the token, the options for the answer and the order of
     members."""
-    return hashlib.sha256(orjson.dumps(body["TransactItems"], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    found = hashlib.sha256(b"[")
+    for position, entry in enumerate(body["TransactItems"]):
+        found.update(b"," if position else b"")
+        found.update(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS))
+    found.update(b"]")
+    return found.hexdigest()
 
 
 async def _repeated(region: Region, requested: Requested, given: list[str], batch: list[writes.Write]) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Requested, table_name
+from atoll.api.large import aside
 from atoll.api.slices import Slices
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
@@ -20,6 +21,7 @@ from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
+from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.projection import Projection
@@ -107,16 +109,8 @@ def must_fetch(target: Target, select: str | None, projection: Projection | None
 
 
 async def query(region: Region, body: Body) -> Answer:
-    requested = Requested(body, QUERY)
-    check_select(body)
-    start = start_key(body)
-    if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
-        raise query_errors.no_key_condition()
-    key_condition = requested.key_condition()
-    filter_ = requested.condition("FilterExpression")
-    projection = requested.projection()
-    requested.finish()
-    assert key_condition is not None
+    asked = _asked_query(body) if type(body) is dict else await aside(_asked_query, body)
+    requested, start, key_condition, filter_, projection = asked
     name = table_name(region, body)
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
 
@@ -137,6 +131,22 @@ async def query(region: Region, body: Body) -> Answer:
 
     reading, page = await region.read(read)
     return await _answer(region, requested, reading, page, filter_, projection, body, "Query")
+
+
+def _asked_query(
+    body: Body,
+) -> tuple[Requested, Item | None, KeyConditionOf, Condition | None, Projection | None]:
+    requested = Requested(body, QUERY)
+    check_select(body)
+    start = start_key(body)
+    if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
+        raise query_errors.no_key_condition()
+    key_condition = requested.key_condition()
+    filter_ = requested.condition("FilterExpression")
+    projection = requested.projection()
+    requested.finish()
+    assert key_condition is not None
+    return requested, start, key_condition, filter_, projection
 
 
 def _must_fetch(
@@ -171,13 +181,8 @@ def _restart(target: Target, range_: Range, start: Item, condition: KeyCondition
 
 
 async def scan(region: Region, body: Body) -> Answer:
-    requested = Requested(body, SCAN)
-    check_select(body)
-    start = start_key(body)
-    segment, total = segments(body)
-    filter_ = requested.condition("FilterExpression")
-    projection = requested.projection()
-    requested.finish()
+    asked = _asked_scan(body) if type(body) is dict else await aside(_asked_scan, body)
+    requested, start, (segment, total), filter_, projection = asked
     name = table_name(region, body)
     limit, select = body.get("Limit"), body.get("Select")
 
@@ -199,6 +204,19 @@ async def scan(region: Region, body: Body) -> Answer:
 
     reading, page = await region.read(read)
     return await _answer(region, requested, reading, page, filter_, projection, body, "Scan")
+
+
+def _asked_scan(
+    body: Body,
+) -> tuple[Requested, Item | None, tuple[int, int], Condition | None, Projection | None]:
+    requested = Requested(body, SCAN)
+    check_select(body)
+    start = start_key(body)
+    parts = segments(body)
+    filter_ = requested.condition("FilterExpression")
+    projection = requested.projection()
+    requested.finish()
+    return requested, start, parts, filter_, projection
 
 
 def segments(body: Body) -> tuple[int, int]:

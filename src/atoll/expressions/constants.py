@@ -1,8 +1,7 @@
 """Tests of an item's value against constants of a request.
 
 A constant may have megabytes, and a page has many items. So each function here reads its constants once: it parses
-numbers, decodes binaries and hashes members. The test that it returns takes time by the item's value alone, except for
-constants that are lists of sets, lists or maps.
+numbers, decodes binaries and hashes members. The test that it returns takes time by the item's value alone.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ def equal_to(constant: AttributeValue) -> Test:
 def one_of(constants: Iterable[AttributeValue]) -> Test:
     """Whether a value equals one of the constants."""
     flat: dict[str, set[Any]] = {}
-    documents: list[AttributeValue] = []
+    documents: set[Any] = set()
     for constant in constants:
         for kind, content in constant.items():
             if kind in _DOCUMENTS:
-                documents.append(constant)
+                documents.add(_identity(constant))
             elif kind in flat:
                 flat[kind].add(content)
             else:
@@ -54,9 +53,19 @@ def one_of(constants: Iterable[AttributeValue]) -> Test:
         kind, content = _typed(value)
         if kind not in _DOCUMENTS:
             return kind in flat and content in flat[kind]
-        return _among(value, documents)
+        return bool(documents) and _identity(value) in documents
 
     return test
+
+
+def _identity(value: AttributeValue) -> Any:
+    """Equal for equal values, and hashable."""
+    kind, content = _typed(value)
+    if kind == "L":
+        return "L", tuple(map(_identity, content))
+    if kind == "M":
+        return "M", frozenset((name, _identity(member)) for name, member in content.items())
+    return kind, frozenset(content) if kind in _SETS else content
 
 
 def _among(value: AttributeValue, others: list[AttributeValue]) -> bool:

@@ -18,6 +18,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from atoll import limits
@@ -35,6 +36,9 @@ _STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 _DOCUMENT_BYTES = 3
 _MEMBER_BYTES = 1
 
+# Items of so many attributes are checked in parts.
+_MANY = 1_000
+
 # Check
 
 
@@ -42,7 +46,7 @@ def check_item(item: Item) -> int:
     """Validate an item, make it canonical in place, and return its size in bytes; in one pass,
     because every write runs it. Raises ApiError with DynamoDB's message for the first fault."""
     try:
-        return _measure_members(item, 1)
+        return _measure_members(item, 1) if len(item) < _MANY else _measure_many(item)
     except _STUMBLES:
         read_json(item)
         return _check_members(item, 1)
@@ -71,6 +75,17 @@ def _measure_members(members: Item, level: int) -> int:
             size += _name_size(name) + (len(content) if content.isascii() else len(content.encode()))
         else:
             size += _name_size(name) + _MEASURES[kind](content, value, level)
+    return size
+
+
+def _measure_many(item: Item) -> int:
+    """Stop at the limit: an item of more bytes is refused, whatever else it has."""
+    size, members = 0, iter(item.items())
+    while size <= limits.ITEM_BYTES:
+        part = dict(islice(members, _MANY))
+        if not part:
+            break
+        size += _measure_members(part, 1)
     return size
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from atoll import errors
 from atoll.api.call import Caller
+from atoll.api.large import aside
 from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
@@ -26,9 +27,11 @@ from atoll.wire.codec import (
     Response,
     error_body,
     healthy,
+    is_large,
     json_type,
     not_found,
     parse_body,
+    parse_large_body,
     preflight,
 )
 
@@ -88,7 +91,9 @@ class Gateway:
             if operation is None:
                 raise errors.unknown_operation()
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
-            body = orjson.dumps(await self._call(operation, region, caller, parse_body(request.body), now_ms))
+            given = request.body
+            asked = await aside(parse_large_body, given) if is_large(given) else parse_body(given)
+            body = orjson.dumps(await self._call(operation, region, caller, asked, now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
             _drop_tracebacks(error)
