@@ -11,6 +11,7 @@ Request = tuple[str, str, Body | bytes]
 
 
 def requests() -> Iterator[Request]:
+    yield "nothing, for comparison", "ListTables", {}
     for family in (_filters, _legacy, _projections, _updates, _items, _batches, _lists, _nested, _partiql, _tables):
         yield from family()
 

@@ -75,7 +75,7 @@ def main() -> int:
         prober.start()
         stalls = []
         for request in requests():
-            if options.only in request[0]:
+            if request[2] == {} or options.only in request[0]:
                 stalls.append(_measure(server.port, prober, *request))
                 if options.all:
                     _show(stalls[-1])
@@ -100,6 +100,8 @@ def _measure(port: int, prober: Prober, name: str, operation: str, body: Body | 
     time.sleep(QUIET_SECONDS)
     prober.begin()
     begin = time.perf_counter()
+    if body == {}:
+        time.sleep(1)
     answer = client.send(operation, raw)
     total = time.perf_counter() - begin
     time.sleep(QUIET_SECONDS)

@@ -1,12 +1,13 @@
 """Requests with many values. Their checks take long, so they run in a thread of their own, one request at a time.
 
-Threads of Python take turns every few milliseconds, so the event loop goes on meanwhile. Functions run with `aside` use
-nothing but their arguments.
+Threads of Python take turns, so the event loop goes on meanwhile. Functions run with `aside` use nothing but their
+arguments.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,7 +19,10 @@ T = TypeVar("T")
 VALUES = 20_000
 """A body with more commas than this is large."""
 
-_thread = ThreadPoolExecutor(1, "atoll-large")
+# The loop asks for its turn several times a request: whenever SQLite or the network returns.
+TURN_SECONDS = 0.000_5
+
+_thread = ThreadPoolExecutor(1, "atoll-large", initializer=sys.setswitchinterval, initargs=(TURN_SECONDS,))
 
 
 class LargeBody(dict[str, Any]):
@@ -27,3 +31,19 @@ class LargeBody(dict[str, Any]):
 
 async def aside(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await asyncio.get_running_loop().run_in_executor(_thread, partial(fn, *args, **kwargs))
+
+
+def release(body: LargeBody) -> None:
+    """Free a body in the thread, container by container: freeing all of it at once takes as long as parsing it."""
+    _thread.submit(_empty, body)
+
+
+def _empty(body: LargeBody) -> None:
+    left: list[Any] = [body]
+    while left:
+        container = left.pop()
+        members = list(container.values()) if isinstance(container, dict) else container[:]
+        container.clear()
+        left += [member for member in members if type(member) is dict or type(member) is list]
+        while members:
+            del members[-1_000:]

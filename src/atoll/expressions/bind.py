@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, Protocol
 
 from atoll import limits
@@ -128,15 +129,11 @@ class Bindings:
     def finish(self) -> None:
         """Reject names and values that no expression used. Call it after binding all expressions of the request."""
         if self._names:
-            unused: Set[str] = self._names.keys()
-            for expression in self._used:
-                unused = unused - expression.names
+            unused = _without(self._names, [expression.names for expression in self._used])
             if unused:
                 raise errors.unused(NAMES, unused)
         if self._values:
-            unused = self._values.keys()
-            for expression in self._used:
-                unused = unused - expression.values
+            unused = _without(self._values, [expression.values for expression in self._used])
             if unused:
                 raise errors.unused(VALUES, unused)
 
@@ -148,6 +145,17 @@ class Bindings:
             raise errors.invalid(kind, fault) from None
         self._used.append(expression)
         return program
+
+
+def _without(given: Mapping[str, Any], used: list[frozenset[str]]) -> Set[str]:
+    """The names that are not used, or as many as an error text lists."""
+    unused: Set[str] = given.keys()
+    if len(unused) > errors.UNUSED_LISTED:
+        known = frozenset[str]().union(*used)
+        unused = set(islice((name for name in given if name not in known), errors.UNUSED_LISTED))
+    for names in used:
+        unused = unused - names
+    return unused
 
 
 def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str], object]) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from atoll import errors
 from atoll.api.call import Caller
-from atoll.api.large import aside
+from atoll.api.large import LargeBody, aside, release
 from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
@@ -85,7 +85,7 @@ class Gateway:
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
-        status = 200
+        status, asked = 200, None
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
@@ -101,6 +101,8 @@ class Gateway:
             _log.exception("%s failed", headers.get(b"x-amz-target"))
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
+        if isinstance(asked, LargeBody):
+            release(asked)
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:

@@ -16,11 +16,11 @@ import orjson
 PIECE_BYTES = 64 * 1024
 DEPTH = 1_000
 
-# All groups are atomic, since nothing here needs to be tried twice.
+# All groups are atomic, since nothing here needs to be tried twice, and bounded, so that each match takes a moment.
 _STRING = rb'"(?>[^"\\]*)(?>(?:\\.(?>[^"\\]*)){0,1000})"'
-_FLAT = rb'(?>(?:[^"\[\]{}]+|' + _STRING + rb")*)"
+_FLAT = rb'(?>(?:[^"\[\]{}]{1,1000}|' + _STRING + rb"){0,1000})"
 # The part of a member before its comma, or before a container that holds other containers.
-_PART = rb'(?>(?:[^"\[\]{},]+|' + _STRING + rb"|\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\])*)"
+_PART = rb'(?>(?:[^"\[\]{},]+|' + _STRING + rb"|\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]){0,100})"
 _part = re.compile(_PART, re.DOTALL).match
 _members = re.compile(rb"(?>(?:" + _PART + rb",){0,500})", re.DOTALL).match
 _comma = re.compile(rb"[ \t\r\n]*,").match
