@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -19,12 +19,13 @@ from atoll.api.large import aside
 from atoll.api.slices import Slices
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import MODES, Consumed, answers, read_units, written
-from atoll.database import reads, tokens, writes
+from atoll.database import indexes, reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
+from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import Projection
 from atoll.model import values
 from atoll.storage.engine import Snapshot, Transaction
@@ -130,27 +131,83 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
     prepared = _all_prepared(region, body) if type(body) is dict else await aside(_all_prepared, region, body)
     now_ms = region.clock.now_ms()
 
-    def make(tx: Transaction) -> list[writes.Write]:
+    def make(start: int, end: int, tx: Transaction) -> list[writes.Write]:
         batch: list[writes.Write] = []
         for name, _, makers in prepared:
             table = region.catalog.usable(tx, name, now_ms)
             batch.extend(make_one(table) for _, make_one in makers)
         _refuse_repeated([one.row_key for one in batch], multi_errors.duplicate_keys)
-        return batch
+        for one in batch[end:]:
+            if isinstance(one, writes.Put):  # one invalid write fails the whole batch
+                indexes.check_keys(one.table, one.image.item)
+        return batch[start:end]
 
-    results = await writing.execute_each(region, [name for name, _, _ in prepared], make, "BatchWriteItem")
+    results = await _execute_pieces(region, prepared, make)
     done: list[tuple[str, writes.Write, writes.Outcome]] = []
     unprocessed: dict[str, list[Body]] = {}
     requests = [(given, request) for _, given, makers in prepared for request, _ in makers]
     for (given, request), (one, outcome) in zip(requests, results, strict=True):
-        if isinstance(outcome, errors.ApiError):
+        if one is None or isinstance(outcome, errors.ApiError):
             unprocessed.setdefault(given, []).append(request)
         else:
             done.append((given, one, outcome))
     return {"UnprocessedItems": unprocessed, **_written_answer(requested, done)}
 
 
-_Prepared = list[tuple[str, str, list[tuple[Body, Callable[[Any], writes.Write]]]]]
+# A batch is applied in transactions of as many bytes, index entries included: other requests wait for each.
+_PIECE_BYTES = 4 * 1024 * 1024
+
+_Results = list[tuple[writes.Write | None, writes.Outcome | errors.ApiError]]
+"""For each entry its outcome, and its write. Entries of a piece that was throttled as a whole have no write."""
+
+
+async def _execute_pieces(
+    region: Region, prepared: _Prepared, make: Callable[[int, int, Transaction], list[writes.Write]]
+) -> _Results:
+    names = [name for name, _, _ in prepared]
+    ends = _ends(region, prepared)
+    results: _Results = []
+    for end in ends:
+        start = len(results)
+        try:
+            results += await writing.execute_each(region, names, partial(make, start, end), "BatchWriteItem")
+        except errors.ApiError as refusal:
+            if len(ends) == 1 or refusal.code not in THROTTLED:
+                raise
+            results += [(None, refusal.with_traceback(None))] * (end - start)
+    refusals = [outcome for _, outcome in results if isinstance(outcome, errors.ApiError)]
+    if len(refusals) == len(results):
+        raise refusals[0]
+    return results
+
+
+def _ends(region: Region, prepared: _Prepared) -> list[int]:
+    """Where each piece of the batch ends."""
+    ends, size, position = [], 0, 0
+    for name, _, makers in prepared:
+        table = region.catalog.known.tables.get(name)
+        copies = 1 if table is None else 1 + len(table.indexes)
+        for _, maker in makers:
+            bytes_ = maker.size * copies
+            if size and size + bytes_ > _PIECE_BYTES:
+                ends.append(position)
+                size = 0
+            size += bytes_
+            position += 1
+    return [*ends, position]
+
+
+class _Maker(NamedTuple):
+    """Makes the write of an entry for its table."""
+
+    size: int
+    make: Callable[[Table], writes.Write]
+
+    def __call__(self, table: Table) -> writes.Write:
+        return self.make(table)
+
+
+_Prepared = list[tuple[str, str, list[tuple[Body, _Maker]]]]
 """For each table its name, its name or ARN as in the request, and its entries."""
 
 
@@ -161,14 +218,14 @@ def _all_prepared(region: Region, body: Body) -> _Prepared:
     ]
 
 
-def _prepare(request: Body) -> Callable[[Any], writes.Write]:
-    """Check an entry as far as possible without its table; return a function that makes the write for the table."""
+def _prepare(request: Body) -> _Maker:
+    """Check an entry as far as possible without its table."""
     if "PutRequest" in request:
         image = plans.image_of(request["PutRequest"]["Item"])
-        return lambda table: _batch_put(table, image)
+        return _Maker(len(image.json), lambda table: _batch_put(table, image))
     key = request["DeleteRequest"]["Key"]
     values.check_item(key)
-    return lambda table: plans.delete_of(table, key)
+    return _Maker(0, lambda table: plans.delete_of(table, key))
 
 
 def _batch_put(table: Table, image: writes.Image) -> writes.Put:
