@@ -108,7 +108,9 @@ async def _batch_answer(
                 continue
             units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
-                answered.append(row.fragment if one.projection is None else one.projection.apply(row.item))
+                # Not `row.item`: freeing the parsed items of all rows together would take long.
+                projection = one.projection
+                answered.append(row.fragment if projection is None else projection.apply(orjson.loads(row.json)))
             if slices.over:
                 await slices.pause()
         consumed.append(units)
@@ -326,7 +328,7 @@ def _transact_response(row: Row | None, projection: Projection | None) -> Answer
         return {}
     if projection is None:
         return {"Item": row.fragment}
-    part = projection.apply(row.item)
+    part = projection.apply(orjson.loads(row.json))
     return {"Item": part} if part else {}
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import orjson
+
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Requested, table_name
 from atoll.api.large import aside
@@ -285,7 +287,10 @@ async def _answer(
         await keep_matching(page, filter_)
     answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
     if body.get("Select") != "COUNT":
-        answer["Items"] = spliced(page.rows) if projection is None else await _projected(page.rows, projection)
+        if projection is None:
+            answer["Items"] = spliced(page.rows)
+        else:
+            answer["Items"] = await _projected(page.rows, projection, parsed=filter_ is not None)
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.key_of(page.last.item)
     answer |= charge_page(region, target, page, body, requested.capacity, operation)
@@ -295,19 +300,22 @@ async def _answer(
 async def keep_matching(page: Page, filter_: Condition) -> None:
     """Drop the rows that the filter rejects."""
     matches, slices = filter_.prepare(), Slices()
-    kept = []
-    for row in page.rows:
+    kept: list[Row | Entry] = []
+    rows = page.rows[::-1]
+    page.rows = kept
+    while rows:  # frees each rejected row at once: all together would take long
+        row = rows.pop()
         if matches(row.item):
             kept.append(row)
         if slices.over:
             await slices.pause()
-    page.rows = kept
 
 
-async def _projected(rows: list[Row | Entry], projection: Projection) -> list[Item]:
+async def _projected(rows: list[Row | Entry], projection: Projection, *, parsed: bool) -> list[Item]:
+    """`parsed`: a filter has parsed the rows. Otherwise each item is freed at once: all together would take long."""
     found, slices = [], Slices()
     for row in rows:
-        found.append(projection.apply(row.item))
+        found.append(projection.apply(row.item if parsed else orjson.loads(row.json)))
         if slices.over:
             await slices.pause()
     return found
