@@ -10,6 +10,7 @@ import pytest
 
 from atoll.api import large, multi
 from atoll.api.large import LargeBody
+from atoll.api.partiql import batch, statement, transaction
 from atoll.database.region import Settings
 from atoll.errors import ApiError
 from tests import desk
@@ -48,6 +49,8 @@ REQUESTS: list[tuple[str, Body]] = [
     ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": key("t")}}], "ClientRequestToken": "x"}),
     ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": key("u")}}], "ClientRequestToken": "x"}),
     ("TransactWriteItems", {"TransactItems": [{}]}),
+    ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": key("t"), "Statement": 5}, "Other": "x"}]}),
+    ("CreateTable", {**HERE, "KeySchema": [], "AttributeDefinitions": []}),
     ("ExecuteStatement", {"Statement": "SELECT * FROM Things WHERE contains(?, n)", "Parameters": [VALUES[":v"]]}),
     ("ExecuteStatement", {"Statement": "SELECT * FROM"}),
     ("BatchExecuteStatement", {"Statements": [{"Statement": SELECT}, {"Statement": "SELECT"}]}),
@@ -83,6 +86,31 @@ def _without_ids(answer: Any) -> Any:
     if "Table" in found:
         found["Table"].pop("TableId")
     return found
+
+
+def test_long_texts_are_parsed_aside(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.table()
+    requests: list[tuple[str, Body]] = [
+        ("BatchGetItem", {"RequestItems": {"Things": {"Keys": [key("a")], "ProjectionExpression": "n,pk"}}}),
+        ("TransactGetItems", {"TransactItems": [{"Get": {**HERE, "Key": key("a"), "ProjectionExpression": "n,pk"}}]}),
+        ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": PUTS[0]["PutRequest"]["Item"],
+                                                           "ConditionExpression": "n <> pk"}}]}),
+        ("ExecuteStatement", {"Statement": SELECT}),
+        ("BatchExecuteStatement", {"Statements": [{"Statement": SELECT}]}),
+        ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT}]}),
+    ]  # fmt: skip
+    inline = [_answer(service, operation, body) for operation, body in requests]
+    threads: list[Any] = []
+
+    async def aside(fn: Any, *args: Any) -> Any:
+        threads.append(fn)
+        return fn(*args)
+
+    for module in (large, statement, batch, transaction):
+        monkeypatch.setattr(module, "aside", aside)
+    monkeypatch.setattr(large, "TEXT_CHARS", 3)
+    assert [_answer(service, operation, body) for operation, body in requests][2:] == inline[2:]
+    assert len(threads) == len(requests)
 
 
 def test_a_body_is_freed_piece_by_piece() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from atoll.errors import ApiError
+from atoll.expressions import update
 from atoll.expressions.bind import Bindings
 from atoll.expressions.partiql.prepared import prepare, values_of
 from atoll.model import paths
@@ -125,3 +126,14 @@ def test_paths_go_together_as_each_two_of_them_do() -> None:
             if fits:
                 added.append(path)
         assert not any(paths.overlap(*pair) for pair in combinations(added, 2))
+
+
+@pytest.mark.parametrize("start", ["SET b.c=:v", "SET b=:v"])
+def test_a_large_value_is_not_assigned_to_many_paths(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Any] = []
+    monkeypatch.setattr(update, "value_size", lambda value: measured.append(value) or 100_000)
+    text = start + "".join(f",a{number}=:v" for number in range(100))
+    made = Bindings(None, {":v": {"L": []}}).update(text)
+    with pytest.raises(ApiError, match="Item size to update has exceeded the maximum allowed size"):
+        made.apply({"b": {"M": {}}})
+    assert measured == [{"L": []}]

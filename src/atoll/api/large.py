@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -22,11 +22,24 @@ VALUES = 20_000
 # The loop asks for its turn several times a request: whenever SQLite or the network returns.
 TURN_SECONDS = 0.000_5
 
+TEXT_CHARS = 4_096
+"""Expressions or statements of one request with more characters take long to parse."""
+
+_TEXTS = ("UpdateExpression", "ConditionExpression", "ProjectionExpression", "Statement")
+
 _thread = ThreadPoolExecutor(1, "atoll-large", initializer=sys.setswitchinterval, initargs=(TURN_SECONDS,))
 
 
 class LargeBody(dict[str, Any]):
     """The body of a large request; all other bodies are plain `dict`."""
+
+
+def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether checking the body with these parts takes long."""
+    if type(body) is not dict:
+        return True
+    texts = (part.get(name) for part in parts for name in _TEXTS)
+    return sum(len(text) for text in texts if type(text) is str) > TEXT_CHARS
 
 
 async def aside(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 
 from atoll import errors, limits
-from atoll.api import items, keys, plans
+from atoll.api import items, keys, large, plans
 from atoll.api.binding import GET, NO_EXPRESSIONS, Requested, resolve_table, table_name
-from atoll.api.large import aside
 from atoll.api.slices import Slices
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import MODES, Consumed, answers, read_units, written
@@ -51,7 +50,8 @@ class _Wanted:
 
 
 async def batch_get_item(region: Region, body: Body) -> Answer:
-    wanted = _all_wanted(region, body) if type(body) is dict else await aside(_all_wanted, region, body)
+    is_long = large.is_long(body, body["RequestItems"].values())
+    wanted = await large.aside(_all_wanted, region, body) if is_long else _all_wanted(region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[tuple[Table, list[Row | None]]]:
@@ -130,7 +130,7 @@ async def _batch_answer(
 
 async def batch_write_item(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
-    prepared = _all_prepared(region, body) if type(body) is dict else await aside(_all_prepared, region, body)
+    prepared = _all_prepared(region, body) if type(body) is dict else await large.aside(_all_prepared, region, body)
     now_ms = region.clock.now_ms()
 
     def make(start: int, end: int, tx: Transaction) -> list[writes.Write]:
@@ -278,7 +278,8 @@ def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes])
 
 async def transact_get_items(region: Region, body: Body) -> Answer:
     mode = body.get("ReturnConsumedCapacity")
-    gets = _all_gets(region, body) if type(body) is dict else await aside(_all_gets, region, body)
+    is_long = large.is_long(body, (entry["Get"] for entry in body["TransactItems"]))
+    gets = await large.aside(_all_gets, region, body) if is_long else _all_gets(region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[list[Table], list[Row | None]]:
@@ -356,7 +357,8 @@ async def transact(
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
     requested = Requested(body, NO_EXPRESSIONS)
-    planned = _planned(region, body) if type(body) is dict else await aside(_planned, region, body)
+    is_long = large.is_long(body, (entry[kind] for entry in body["TransactItems"] for kind in _PLANS if kind in entry))
+    planned = await large.aside(_planned, region, body) if is_long else _planned(region, body)
     actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from atoll import errors
-from atoll.api.large import aside
+from atoll.api.large import aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
 from atoll.api.partiql.select import projected
@@ -30,7 +30,7 @@ Result = tuple[Keyed, bytes] | errors.ApiError
 
 async def batch_execute_statement(region: Region, body: Body) -> Answer:
     """Only an error of the batch itself fails all statements."""
-    bounds = _all_bound(body) if type(body) is dict else await aside(_all_bound, body)
+    bounds = await aside(_all_bound, body) if is_long(body, body["Statements"]) else _all_bound(body)
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
         raise partiql_errors.batch_mixed()
 

@@ -7,7 +7,7 @@ from typing import Any
 from atoll import errors
 from atoll.api import queries
 from atoll.api.binding import resolve_table
-from atoll.api.large import aside
+from atoll.api.large import aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
 from atoll.api.partiql.select import complete, next_token, position_of, select
@@ -23,7 +23,7 @@ _NAME = "ExecuteStatement"
 
 
 async def execute_statement(region: Region, body: Body) -> Answer:
-    bound = bind(body) if type(body) is dict else await aside(bind, body)
+    bound = await aside(bind, body) if is_long(body, (body,)) else bind(body)
     if isinstance(bound.statement, Reading):
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):

@@ -9,7 +9,7 @@ from typing import Any
 from atoll import errors, limits
 from atoll.api import multi
 from atoll.api.binding import resolve_table
-from atoll.api.large import aside
+from atoll.api.large import aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
 from atoll.api.partiql.select import projected
@@ -32,7 +32,7 @@ _NAME = "ExecuteTransaction"
 
 
 async def execute_transaction(region: Region, body: Body) -> Answer:
-    bounds = _all_bound(body) if type(body) is dict else await aside(_all_bound, body)
+    bounds = await aside(_all_bound, body) if is_long(body, body["TransactStatements"]) else _all_bound(body)
     kinds = {bound.is_read for bound in bounds}
     if len(kinds) > 1:
         raise partiql_errors.transaction_mixed()
