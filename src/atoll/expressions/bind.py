@@ -129,11 +129,19 @@ class Bindings:
     def finish(self) -> None:
         """Reject names and values that no expression used. Call it after binding all expressions of the request."""
         if self._names:
-            unused = _without(self._names, [expression.names for expression in self._used])
+            unused: Set[str] = self._names.keys()
+            if len(unused) > errors.UNUSED_LISTED:
+                unused = _some_without(self._names, [expression.names for expression in self._used])
+            for expression in self._used:
+                unused = unused - expression.names
             if unused:
                 raise errors.unused(NAMES, unused)
         if self._values:
-            unused = _without(self._values, [expression.values for expression in self._used])
+            unused = self._values.keys()
+            if len(unused) > errors.UNUSED_LISTED:
+                unused = _some_without(self._values, [expression.values for expression in self._used])
+            for expression in self._used:
+                unused = unused - expression.values
             if unused:
                 raise errors.unused(VALUES, unused)
 
@@ -147,15 +155,10 @@ class Bindings:
         return program
 
 
-def _without(given: Mapping[str, Any], used: list[frozenset[str]]) -> Set[str]:
-    """The names that are not used, or as many as an error text lists."""
-    unused: Set[str] = given.keys()
-    if len(unused) > errors.UNUSED_LISTED:
-        known = frozenset[str]().union(*used)
-        unused = set(islice((name for name in given if name not in known), errors.UNUSED_LISTED))
-    for names in used:
-        unused = unused - names
-    return unused
+def _some_without(given: Mapping[str, Any], used: list[frozenset[str]]) -> Set[str]:
+    """As many unused names as an error text lists."""
+    known = frozenset[str]().union(*used)
+    return set(islice((name for name in given if name not in known), errors.UNUSED_LISTED))
 
 
 def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str], object]) -> None:

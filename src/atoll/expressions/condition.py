@@ -10,6 +10,7 @@ from __future__ import annotations
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from atoll.expressions import constants, tree
 from atoll.expressions.keyrange import MIRRORED
@@ -106,12 +107,13 @@ def _is_constant(operand: tree.Operand) -> bool:
     return False
 
 
-def _constant(operand: tree.Operand, values: Values) -> AttributeValue | None:
+def _constant(operand: tree.Operand) -> Callable[[Values], AttributeValue | None]:
     match operand:
         case tree.ValueOperand(name):
-            return values[name]
+            return itemgetter(name)
         case tree.Function("size", (arg,)):
-            return _size(_constant(arg, values))
+            read = _constant(arg)
+            return lambda values: _size(read(values))
     raise AssertionError(f"{operand} is no constant")
 
 
@@ -201,19 +203,22 @@ def _relation(
     """`holds` is the relation between two values. `with_right` and `with_left` make its test when only the right or
     only the left value is a constant."""
     if _is_constant(left) and _is_constant(right):
+        one, other = _constant(left), _constant(right)
 
         def bind_both(values: Values) -> Test:
-            a, b = _constant(left, values), _constant(right, values)
+            a, b = one(values), other(values)
             return _always if a is not None and b is not None and holds(a, b) else _never
 
         return bind_both
     if _is_constant(left) or _is_constant(right):
         constant, read, test_with = (
-            (right, _read(left), with_right) if _is_constant(right) else (left, _read(right), with_left)
+            (_constant(right), _read(left), with_right)
+            if _is_constant(right)
+            else (_constant(left), _read(right), with_left)
         )
 
         def bind_one(values: Values) -> Test:
-            value = _constant(constant, values)
+            value = constant(values)
             return _never if value is None else _on(read, test_with(value))
 
         return bind_one
@@ -238,16 +243,18 @@ def _ordering(operator: str, left: tree.Operand, right: tree.Operand) -> Bind:
 
     return _relation(
         relation,
-        lambda constant: constants.ordered(operator, constant),
-        lambda constant: constants.ordered(mirrored, constant),
+        constants.ordered(operator),
+        constants.ordered(mirrored),
         left,
         right,
     )
 
 
 def _between(read: Read, low: tree.Operand, high: tree.Operand) -> Bind:
+    lower, upper = _constant(low), _constant(high)
+
     def bind(values: Values) -> Test:
-        least, greatest = _constant(low, values), _constant(high, values)
+        least, greatest = lower(values), upper(values)
         return _never if least is None or greatest is None else _on(read, constants.between(least, greatest))
 
     return bind
@@ -257,11 +264,11 @@ def _one_of(operand: tree.Operand, choices: tuple[tree.Operand, ...]) -> Bind:
     if _is_constant(operand):
         return _any([_relation(equal, constants.equal_to, constants.equal_to, operand, choice) for choice in choices])
     read = _read(operand)
-    fixed = [choice for choice in choices if _is_constant(choice)]
+    fixed = [_constant(choice) for choice in choices if _is_constant(choice)]
     others = [choice for choice in choices if not _is_constant(choice)]
 
     def bind(values: Values) -> Test:
-        known = [value for choice in fixed if (value := _constant(choice, values)) is not None]
+        known = [value for constant in fixed if (value := constant(values)) is not None]
         return _on(read, constants.one_of(known))
 
     if not others:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable
+from operator import ge, gt, le, lt
 from typing import Any
 
 from atoll.model.values import SORT_KEYS, AttributeValue, equal
@@ -80,21 +81,22 @@ def _has_sets(value: AttributeValue) -> bool:
     return kind in _SETS or (kind == "M" and any(map(_has_sets, content.values())))
 
 
-def ordered(operator: str, constant: AttributeValue) -> Test:
+_ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+
+
+def ordered(operator: str) -> Callable[[AttributeValue], Test]:
     """`operator` is <, <=, > or >=, with the item's value on its left."""
-    kind, content = _typed(constant)
-    key = SORT_KEYS.get(kind)
-    if key is None:
-        return never
-    bound = key(content)
-    match operator:
-        case "<":
-            return lambda value: kind in value and key(value[kind]) < bound
-        case "<=":
-            return lambda value: kind in value and key(value[kind]) <= bound
-        case ">":
-            return lambda value: kind in value and key(value[kind]) > bound
-    return lambda value: kind in value and key(value[kind]) >= bound
+    holds = _ORDERINGS[operator]
+
+    def than(constant: AttributeValue) -> Test:
+        kind, content = _typed(constant)
+        key = SORT_KEYS.get(kind)
+        if key is None:
+            return never
+        bound = key(content)
+        return lambda value: kind in value and holds(key(value[kind]), bound)
+
+    return than
 
 
 def between(low: AttributeValue, high: AttributeValue) -> Test:
