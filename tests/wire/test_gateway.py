@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import re
@@ -20,6 +21,7 @@ from botocore.awsrequest import AWSRequest
 from atoll import errors
 from atoll.api import services
 from atoll.api.call import Caller
+from atoll.api.large import LargeBody
 from atoll.api.services import Operation
 from atoll.clock import ManualClock
 from atoll.node import Config
@@ -496,3 +498,24 @@ def test_objects_of_a_refused_request_are_freed_at_once(request_: Request) -> No
         assert [thing() for thing in things] == [None]
     finally:
         gc.enable()
+
+
+def test_a_large_body_is_read_as_another() -> None:
+    front = Front()
+    body = {"TableName": "T", "Key": {"pk": {"L": [{"N": str(n)} for n in range(30_000)]}}}
+    seen: list[Any] = []
+
+    async def keep(*asked: Any) -> Any:
+        seen.append((type(asked[3]), orjson.dumps(dict(asked[3]))))
+        return {}
+
+    front.gateway._call = keep
+
+    def answered(text: bytes) -> bytes:
+        return asyncio.run(front.gateway.answer(call(text)))
+
+    assert b" 200 OK" in answered(orjson.dumps(body))
+    assert seen == [(LargeBody, orjson.dumps(body))]
+    assert b"SerializationException" in answered(orjson.dumps(body)[:-1])
+    assert b"SerializationException" in answered(b"[" + b"1," * 30_000 + b"1]")
+    assert len(seen) == 1

@@ -15,6 +15,7 @@ import orjson
 from atoll import errors
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
+from atoll.api.large import LargeBody, aside, release
 from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
@@ -27,9 +28,11 @@ from atoll.wire.codec import (
     Request,
     Response,
     error_body,
+    is_large,
     json_type,
     not_found,
     parse_body,
+    parse_large_body,
     preflight,
     unserved,
 )
@@ -110,13 +113,15 @@ class Gateway:
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
-        status = 200
+        status, asked = 200, None
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
                 raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
-            body = orjson.dumps(await self._call(operation, region, caller, parse_body(request.body), now_ms))
+            given = request.body
+            asked = await aside(parse_large_body, given) if is_large(given) else parse_body(given)
+            body = orjson.dumps(await self._call(operation, region, caller, asked, now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
             _drop_tracebacks(error)
@@ -124,6 +129,8 @@ class Gateway:
             self._log_failure(request)
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
+        if isinstance(asked, LargeBody):
+            release(asked)
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
