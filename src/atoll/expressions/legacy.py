@@ -27,6 +27,7 @@ from atoll.expressions.keyrange import KeyCondition, NameType
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
 from atoll.model import values as model
+from atoll.model.comparison import compare
 from atoll.model.values import AttributeValue, Item
 
 Given = Mapping[str, dict[str, Any]]
@@ -129,7 +130,7 @@ def _operands(part: dict[str, Any]) -> Sequence[AttributeValue]:
         raise legacy_errors.operand_types_differ()
     if operator in _OPERAND_TYPES and types[0] not in _OPERAND_TYPES[operator]:
         raise legacy_errors.operand_type(operator, types[0])
-    if operator == "BETWEEN" and (model.compare(*operands) or 0) > 0:
+    if operator == "BETWEEN" and (compare(*operands) or 0) > 0:
         raise legacy_errors.bounds_order()
     return operands
 
