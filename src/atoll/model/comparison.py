@@ -1,4 +1,4 @@
-"""Compare attribute values as DynamoDB does: sets are unordered, numbers compare by value, texts and binaries by byte."""
+"""Compare attribute values as DynamoDB does: sets are unordered, numbers compare by value, texts and bytes bytewise."""
 
 from __future__ import annotations
 
