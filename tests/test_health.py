@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
-from atoll import store_files, testing
+from atoll import data_directory, testing
 from atoll.clock import ManualClock
 from atoll.database import background
 from atoll.database import health as health_module
@@ -178,7 +178,7 @@ class TestAnswers:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(store_files, "LITTLE_ROOM_BYTES", 1 << 80)
+        monkeypatch.setattr(data_directory, "LITTLE_ROOM_BYTES", 1 << 80)
         health(stored)
         (tmp_path / "data").rename(tmp_path / "moved")
         status, overall, regions = health(stored)
@@ -198,7 +198,7 @@ class TestAnswers:
     def test_a_nearly_full_disk_degrades_a_server_that_still_writes(
         self, stored: LocalServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(store_files, "LITTLE_ROOM_BYTES", 1 << 80)
+        monkeypatch.setattr(data_directory, "LITTLE_ROOM_BYTES", 1 << 80)
         expected = {"us-east-1": {**HEALTHY, "problems": ["the disk is nearly full"]}}
         assert health(stored) == (200, "degraded", expected)
         assert get(stored, "/") == (200, "healthy: dynamodb.us-east-1.amazonaws.com ")

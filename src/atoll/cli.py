@@ -18,6 +18,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,13 +29,15 @@ from atoll import __version__, logs, store_commands
 from atoll.api.admin import duration_ms
 from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
+from atoll.data_directory import REGION_NAME, claim, warn_of_readers
 from atoll.database.region import Settings
 from atoll.errors import ApiError
-from atoll.node import REGION_NAME, Config, Node
+from atoll.node import Config, Node
 from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.locks import FileLock
 from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
@@ -118,6 +121,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--account", "000000000000", "the account number in ARNs")
     option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
            ["full", "relaxed"])  # fmt: skip
+    option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it goes on", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
@@ -180,6 +184,9 @@ def _serve(options: argparse.Namespace) -> int:
             f"--auth none on {config.host} gives everyone who can reach this address full access: "
             "use --auth sigv4, or --insecure to allow this"
         )
+    os.umask(0o077)  # what the server creates is private
+    if config.data is not None:
+        warn_of_readers(config.data)
     raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
     if config.workers > 1:
         return _serve_with_workers(config)
@@ -211,6 +218,8 @@ def _config(options: argparse.Namespace) -> Config:
         auth=options.auth,
         clock=options.clock,
         durability=options.durability,
+        on_damage=options.on_damage,
+        reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         credentials=credentials_file("--credentials", options.credentials, options.auth),
@@ -368,9 +377,19 @@ def _serve_with_workers(config: Config) -> int:
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
         raise _unheard(config, error) from error
-    with reserved:
+    assert config.data is not None
+    with reserved, closing(_claimed(config.data)):
         config = replace(config, port=reserved.getsockname()[1])
         return supervise(config.workers, partial(_run, config))
+
+
+def _claimed(data: Path) -> FileLock:
+    try:
+        return claim(data)
+    except Locked as error:
+        raise Refused(f"{error}: name another data directory with --data") from error
+    except OSError as error:
+        raise Refused(f"--data {data}: {error}") from error
 
 
 def _bound(config: Config, *, shared: bool) -> socket.socket:

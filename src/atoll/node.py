@@ -1,7 +1,7 @@
-"""One node: it connects the regions and their engines, the server, and the loop of background steps.
+"""One node: it connects the regions and their engines, the server, and the loop of background work.
 
-Besides tests and the command line, only this module names a concrete engine or starts a loop. `regions` decides when a
-region's store, `DIR/<region>/atoll.db`, is opened and closed. A request's region is the one in its signature.
+Besides tests and the command line, only this module starts a loop. `regions` decides when a region's store is opened
+and closed, `data_directory` where it is. A request's region is the one in its signature.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import re
 from collections.abc import Callable, Coroutine, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,22 +24,18 @@ from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
+from atoll.data_directory import REGION_NAME, DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
-from atoll.database.region import DEFAULT_ACCOUNT, Buckets, Region, Settings
+from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as request_errors
-from atoll.migration import store as migration
 from atoll.regions import Regions
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
-from atoll.storage.sqlite import FILE_NAME as STORE_FILE
-from atoll.storage.sqlite import SQLiteEngine
-from atoll.storage.sqlitefile import FORMAT_VERSION
-from atoll.store_files import StoreFile
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
@@ -52,9 +47,6 @@ from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
-
-# Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
-REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
 # The longest interval between checks for background work left by another process of this node.
 LOOK_AGAIN_MS = 1_000
@@ -75,6 +67,10 @@ class Config:
     clock: str = "system"
     """system, or manual: starts at the real time and moves only on request."""
     durability: str = "full"
+    on_damage: str = "stop"
+    """stop or serve: whether a damaged store takes writes."""
+    reserves: bool = False
+    """Whether to hold disk space back, so that data can be deleted from a full disk."""
     tls: SSLContext | None = None
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
     slow_ms: int | None = None
@@ -132,6 +128,9 @@ class Node:
         # Clients sign with the real time, even if the server has a manual clock.
         self.signature_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
         self._regions = Regions(self, config.region, config.max_regions)
+        self._data: DataDirectory | None = None
+        if config.data is not None:
+            self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
         self.regions = self._regions.open
         """The open regions."""
         self.triggers: dict[str, Triggers] = {}
@@ -189,11 +188,14 @@ class Node:
         self.address = addresses[0]
         # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
         # yet are refused with an error that SDKs retry.
-        names = {config.region, *self._stored_regions()}
+        names = {config.region}
+        if self._data is not None:
+            names |= self._data.stored_regions()
         for name in names:
             self.health.setdefault(name, Health(name)).migrating(0)
         for name in names:
-            await self._migrate(name)
+            if self._data is not None:
+                await self._data.migrate(name, self.health[name])
             self.health[name].migrating(1)
         self._regions.start(names)
         self._run(self._tend())
@@ -201,17 +203,6 @@ class Node:
             config.functions.functions and await self.region().engine.lease()
         ):  # only one of several processes reports it
             self.triggers[config.region].functions.load()
-
-    def _stored_regions(self) -> list[str]:
-        """Regions that already have a store; their background steps run even without requests. Ignores directories
-        without a region's name, such as copies."""
-        if self.config.data is None:
-            return []
-        data = self._directory("x").parent
-        if not data.is_dir():
-            return []
-        names = [path.name for path in data.iterdir() if (path / STORE_FILE).is_file()]
-        return [name for name in names if REGION_NAME.fullmatch(name)]
 
     async def stop(self) -> None:
         """Answer all received requests, finish running steps, close the stores."""
@@ -278,7 +269,7 @@ class Node:
         return self.region(name)
 
     def has_store(self, name: str) -> bool:
-        return self.config.data is not None and (self._directory(name) / STORE_FILE).is_file()
+        return self._data is not None and self._data.has_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
         if REGION_NAME.fullmatch(name) is None:
@@ -342,27 +333,6 @@ class Node:
             found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
         return found
 
-    async def _migrate(self, region: str) -> None:
-        """Migrate the region's store if an older version wrote it."""
-        if self.config.data is None:
-            return
-        directory = self._directory(region)
-        source = directory if (directory / STORE_FILE).exists() else self.config.data / region
-        if (source != directory and not (source / STORE_FILE).exists()) or not migration.needed(source):
-            return
-        extra = {"region": region}
-        _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
-        report = partial(_report, self.health[region])
-        await asyncio.to_thread(migration.migrate, source, directory, report=report)
-        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
-
-    def _directory(self, region: str) -> Path:
-        """The directory of a region's store."""
-        account = self.config.settings.account
-        assert self.config.data is not None
-        data = self.config.data if account == DEFAULT_ACCOUNT else self.config.data / account
-        return data / region
-
     def _open(self, region: str) -> tuple[Engine, Health]:
         """The health exists before the store is open, so that work on the store can show its progress."""
         health = self.health.setdefault(region, Health(region))
@@ -378,15 +348,15 @@ class Node:
             raise
         if not health.writable:  # an earlier attempt found it damaged
             health = self.health[region] = Health(region)
-        if self.config.data is not None:
-            health.look = StoreFile(self._directory(region) / STORE_FILE).look
+        if self._data is not None:
+            health.look = self._data.look(region).look
         return engine, health
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config
-        if config.data is None:
+        if self._data is None:
             return MemoryEngine()
-        return SQLiteEngine.open(self._directory(region), durability=config.durability, workers=config.workers)
+        return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
@@ -395,8 +365,8 @@ class Node:
         if region not in self._buckets:
             self._buckets[region] = (
                 LocalBuckets(self.clock)
-                if config.data is None or config.workers == 1
-                else SharedBuckets(self._directory(region) / BUCKETS_FILE, self.clock)
+                if self._data is None or config.workers == 1
+                else SharedBuckets(self._data.store(region) / BUCKETS_FILE, self.clock)
             )
         return self._buckets[region]
 
@@ -434,11 +404,3 @@ class Node:
 
 def _has_tables(snapshot: Snapshot) -> bool:
     return any(snapshot.scan(*fmt.TABLES, limit=1))
-
-
-def _report(health: Health, done: int, total: int) -> None:
-    """Show and log the progress of a migration, from its thread."""
-    before, now = health.progress or 0, min(done / max(total, 1), 0.9999)
-    health.migrating(now)
-    if int(now * 10) > int(before * 10):
-        _log.info("migrating: %d of %d rows", done, total, extra={"region": health.region})
