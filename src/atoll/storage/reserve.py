@@ -17,8 +17,9 @@ BYTES = 64 * 1024 * 1024
 class Reserve:
     """One for all stores of a data directory. Several processes may share the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int = BYTES) -> None:
         self._path = path
+        self.size = size
         self.is_spent = False
         self.refill()
 
@@ -37,14 +38,14 @@ class Reserve:
             self.is_spent = False
             return
         free = os.statvfs(self._path.parent)
-        if free.f_bavail * free.f_frsize < 2 * BYTES:
+        if free.f_bavail * free.f_frsize < 2 * self.size:
             self.is_spent = True
             return
         part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(file, 0, BYTES)
+                os.posix_fallocate(file, 0, self.size)
             finally:
                 os.close(file)
             part.rename(self._path)

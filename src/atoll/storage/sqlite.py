@@ -151,6 +151,7 @@ class SQLiteEngine:
         """The first damage that was found."""
         self.reserve: Reserve | None = None
         """Disk space that is held back for deletions."""
+        self._only_deletions = False
         self._lease, self._owner, self._sync = lease, owner, sync
         self._turn, self._commits = turn, commits
         self._queue: list[_Pending] = []
@@ -287,8 +288,7 @@ class SQLiteEngine:
                     self._reader.hold()
                     writer.commit()
         except Exception as error:
-            if isinstance(error, apsw.FullError) and self.reserve is not None and self.reserve.spend():
-                _log.error("the disk is full: the store accepts only deletions until there is room")
+            self._note_full(error)
             writer.roll_back()
             self._reader.drop()
             self._pass_turn()
@@ -310,7 +310,7 @@ class SQLiteEngine:
         buffer = Buffer(self._writer)
         try:
             pending.result = pending.fn(buffer)
-            if self.reserve is not None and self.reserve.is_spent:
+            if self._only_deletions:
                 _require_deletion(buffer)
         except apsw.Error:
             raise
@@ -329,8 +329,7 @@ class SQLiteEngine:
                 if self.moves_mark:
                     self._mark.move(self._frames)
             except BaseException as error:
-                if isinstance(error, apsw.FullError) and self.reserve is not None:
-                    self.reserve.spend()
+                self._note_full(error)
                 self._writer.roll_back()
                 raise
             if self._checkpoints.rest_due:
@@ -353,12 +352,23 @@ class SQLiteEngine:
         now = self._loop.time()
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
-            if self.reserve is not None and self.reserve.is_spent:
-                self.reserve.refill()
+            self._only_deletions = self.reserve is not None and not self._has_room(self.reserve)
             if _identity(self._path) != self._identity:
                 self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
                 assert self._broken
                 raise self._broken
+
+    def _note_full(self, error: BaseException) -> None:
+        if isinstance(error, apsw.FullError) and self.reserve is not None:
+            self._only_deletions = True
+            if self.reserve.spend():
+                _log.error("the disk is full: the store accepts only deletions until there is room")
+
+    def _has_room(self, reserve: Reserve) -> bool:
+        """Whether there is room on the disk, or in the file."""
+        if reserve.is_spent:
+            reserve.refill()
+        return not reserve.is_spent or self._writer.free_bytes() > reserve.size
 
     def _break(self, error: Corrupt) -> None:
         _log.error("the store takes no more writes: %s", error)
@@ -403,7 +413,7 @@ def _check(database: Path, log: Path, mark: Acknowledged, on_damage: str) -> Cor
 
 
 def _require_deletion(buffer: Buffer) -> None:
-    if None not in buffer.rows.values() and not buffer.cleared and buffer.rows:
+    if None not in buffer.rows.values() and not buffer.cleared:
         raise Full("the disk is full: the store accepts only deletions until there is room")
 
 

@@ -227,6 +227,11 @@ class Rows:
     ) -> None:
         """Nothing to do: reads are local."""
 
+    def free_bytes(self) -> int:
+        """The size of the file's free pages."""
+        pages: int = self._connection.pragma("freelist_count")
+        return pages * PAGE_BYTES
+
     def begin(self, how: str) -> None:
         self._execute(how)
         if self._connection.txn_state("main") == apsw.SQLITE_TXN_NONE:  # SQLite begins at the first statement
