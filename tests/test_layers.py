@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
+    "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
     "api": {"api", "security", *SERVICES, *DATABASE},
     "store_files": {"database.health"},

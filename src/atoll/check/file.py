@@ -1,0 +1,260 @@
+"""A store's file for a check: what is damaged in it, and its intact rows as a `Snapshot`.
+
+A row that does not match its checksum counts as missing. So the checks of the rows' relations show what its loss means,
+and their repairs are right once it is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from atoll.check import findings as on
+from atoll.check.findings import Finding
+from atoll.check.spaces import Spaces
+from atoll.database import format as fmt
+from atoll.storage.buffer import Row
+from atoll.storage.engine import Corrupt
+from atoll.storage.sqlitefile import BUSY_MS, CACHE_KIB, MAP_BYTES, checksum
+
+REPORTED_FAULTS = 100
+"""Faults of the file that SQLite lists."""
+
+CHUNK_ROWS = 20_000
+"""Rows that one read transaction reads when rows are looked at one by one."""
+
+_TICK_ROWS = 500
+
+_GET = "SELECT v, c FROM kv WHERE k = ?"
+_SCAN = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k"
+_SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC"
+_CHUNK = f"SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT {CHUNK_ROWS}"
+_FIRST = "SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT 1"
+
+_IRREPLACEABLE = fmt.TABLES
+"""A repair keeps a damaged definition of a table: without it all items of the table would be lost."""
+
+Tick = Callable[[int], None]
+"""Told the number of rows read since the last call."""
+
+
+def open_file(path: Path, *, read_only: bool = False) -> apsw.Connection:
+    """Connect to an existing file."""
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    try:
+        connection = apsw.Connection(str(path), flags=flags)
+        connection.set_busy_timeout(BUSY_MS)
+        connection.pragma("mmap_size", MAP_BYTES)
+        connection.pragma("cache_size", -CACHE_KIB)
+    except apsw.Error as error:
+        raise Corrupt(f"{path}: {error}") from error
+    return connection
+
+
+class Stored(NamedTuple):
+    """A row of the file as it is."""
+
+    id: int
+    key: Any
+    value: Any
+    checksum: Any
+
+    @property
+    def is_intact(self) -> bool:
+        key, value = self.key, self.value
+        return type(key) is bytes and type(value) is bytes and bool(checksum(key, value) == self.checksum)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a repair keeps the row though it is damaged."""
+        return type(self.key) is bytes and _IRREPLACEABLE[0] <= self.key < _IRREPLACEABLE[1]
+
+
+def is_intact_counter(key: Any, value: Any, stored: Any) -> bool:
+    if type(key) is not bytes or type(value) is not int:
+        return False
+    return bool(checksum(key, value.to_bytes(8, "big", signed=True)) == stored)
+
+
+def rows(connection: apsw.Connection) -> Iterator[Stored]:
+    """All readable rows, in the order of their ids; skips damaged pages. Reads a chunk in one transaction."""
+    start = 0
+    while True:
+        last, count = start - 1, 0
+        try:
+            for row in connection.execute(_CHUNK, (start,)):
+                last, count = row[0], count + 1
+                yield Stored(*row)
+        except apsw.CorruptError:
+            after = _readable_after(connection, last + 1)
+            if after is None:
+                return
+            start = after
+            continue
+        if count < CHUNK_ROWS:
+            return
+        start = last + 1
+
+
+def _readable_after(connection: apsw.Connection, damaged: int) -> int | None:
+    """The least id after `damaged` from which on a row can be read; None if there is none."""
+
+    def is_readable(start: int) -> bool:
+        try:
+            return bool(
+                connection.execute("SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT 1", (start,)).get
+            )
+        except apsw.CorruptError:
+            return False
+
+    step = 1
+    while not is_readable(damaged + step):
+        step *= 2
+        if damaged + step > 1 << 60:
+            return None
+    low, high = damaged + step // 2, damaged + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_readable(middle) else (middle, high)
+    return high
+
+
+def counters(connection: apsw.Connection, table: str) -> Iterator[tuple[Any, Any, Any]]:
+    """The readable rows of `numbers` or `tallies`."""
+    try:
+        yield from connection.execute(f"SELECT k, n, c FROM {table} ORDER BY k")
+    except apsw.CorruptError:
+        return
+
+
+def check_pages(connection: apsw.Connection) -> Iterator[Finding]:
+    """SQLite's own check of the file, which includes its indexes."""
+    try:
+        faults = [text for (text,) in connection.execute(f"PRAGMA integrity_check({REPORTED_FAULTS})")]
+    except apsw.Error as error:
+        faults = [str(error)]
+    for fault in faults:
+        if fault != "ok":
+            yield Finding(on.FILE, None, None, fault, is_loss=True)
+
+
+def check_checksums(connection: apsw.Connection, tick: Tick) -> Iterator[Finding]:
+    """The checksum of each row."""
+    spaces: Spaces | None = None
+    read = 0
+    for read, row in enumerate(rows(connection), 1):
+        if read % _TICK_ROWS == 0:
+            tick(_TICK_ROWS)
+        if not row.is_intact:
+            spaces = spaces or _spaces(connection)
+            yield _damaged(spaces, row)
+    tick(read % _TICK_ROWS)
+    for table in ("numbers", "tallies"):
+        for key, value, stored in counters(connection, table):
+            if not is_intact_counter(key, value, stored):
+                yield _damaged_counter(table, key)
+
+
+def _spaces(connection: apsw.Connection) -> Spaces | None:
+    try:
+        return Spaces(FileSnapshot(connection))
+    except apsw.Error:
+        return None
+
+
+def _damaged_counter(table: str, key: Any) -> Finding:
+    if type(key) is not bytes:
+        return Finding(on.FILE, None, repr(key), f"a row of the table {table} has an unreadable key")
+    fix = on.set_tally(key, 0) if table == "tallies" else on.set_number(key, 0)
+    return Finding(on.CHECKSUM, None, key.hex(), f"a row of the table {table} does not match its checksum", (fix,))
+
+
+def _damaged(spaces: Spaces | None, row: Stored) -> Finding:
+    if type(row.key) is not bytes or spaces is None:
+        return Finding(on.FILE, None, repr(row.key), "a row and its key are unreadable", is_loss=True)
+    table, shown, name = spaces.describe(row.key)
+    is_derived = name == "expiry entry" or name == "scheduled work" or name.startswith("entry of the index")
+    text = f"the {name} does not match its checksum"
+    if row.is_kept:
+        text += "; it cannot be repaired: restore the store from a backup"
+        return Finding(on.CHECKSUM, table, shown, text, is_loss=True)
+    text += "" if is_derived else "; a repair drops it"
+    return Finding(on.CHECKSUM, table, shown, text, (on.delete(row.key),), is_loss=not is_derived)
+
+
+class FileSnapshot:
+    """The intact rows of a file, as a `Snapshot` that can list its counters."""
+
+    is_remote = False
+
+    def __init__(self, connection: apsw.Connection, tick: Tick = lambda rows: None) -> None:
+        self._execute: Callable[..., apsw.Cursor] = connection.cursor().execute
+        self._connection = connection
+        self._tick = tick
+
+    @contextmanager
+    def transaction(self) -> Iterator[FileSnapshot]:
+        """All reads in it see one committed state."""
+        self._execute("BEGIN")
+        try:
+            yield self
+        finally:
+            self._execute("COMMIT")
+
+    def get(self, key: bytes) -> bytes | None:
+        row: tuple[Any, Any] | None = self._execute(_GET, (key,)).get
+        if row is None or not Stored(0, key, *row).is_intact:
+            return None
+        value: bytes = row[0]
+        return value
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
+    def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Iterator[Row]:
+        cursor = self._connection.cursor()
+        left = -1 if limit is None else limit
+        read = 0
+        try:
+            for key, value, stored in cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end)):
+                if left == 0:
+                    break
+                read += 1
+                if read == _TICK_ROWS:
+                    self._tick(read)
+                    read = 0
+                if Stored(0, key, value, stored).is_intact:
+                    left -= 1
+                    yield key, value
+        finally:
+            cursor.close(True)
+            self._tick(read)
+
+    def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
+        return [next(self.scan(*one, limit=1), None) for one in ranges]
+
+    def number(self, key: bytes) -> int:
+        return self._counter("numbers", key)
+
+    def tally(self, key: bytes) -> int:
+        return self._counter("tallies", key)
+
+    def _counter(self, table: str, key: bytes) -> int:
+        row: tuple[Any, Any] | None = self._execute(f"SELECT n, c FROM {table} WHERE k = ?", (key,)).get
+        return row[0] if row is not None and is_intact_counter(key, *row) else 0
+
+    def counters(self, start: bytes, end: bytes, *, tallies: bool) -> Iterator[tuple[bytes, int]]:
+        table = "tallies" if tallies else "numbers"
+        cursor = self._connection.cursor()
+        for key, value, stored in cursor.execute(f"SELECT k, n, c FROM {table} WHERE k >= ? AND k < ?", (start, end)):
+            if is_intact_counter(key, value, stored):
+                yield key, value
+
+    def prefetch(
+        self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
+    ) -> None:
+        """Nothing to do: reads are local."""
