@@ -42,7 +42,7 @@ _IRREPLACEABLE = frozenset([b"T"])
 
 
 def check(snapshot: Snapshot, context: Context) -> Iterator[Finding]:
-    spaces = Spaces(snapshot)
+    spaces = Spaces(snapshot, is_complete=context.is_complete)
     yield from _check_rows(snapshot, spaces, (*_DEFINITIONS, *_OTHERS))
     yield from _check_letters(snapshot)
     yield from _check_definitions(snapshot, spaces)
@@ -96,7 +96,8 @@ def _check_definitions(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
         greatest = max(greatest, log_space)
         if shard is not None and shard.last_sequence is None and log_space not in spaces.tables:
             text = "a shard is open, but its table is deleted"
-            yield Finding(on.SHARD, None, {"shard": shard.number, "log": log_space}, text, (on.delete(key),))
+            fixes = spaces.if_complete(on.delete(key))
+            yield Finding(on.SHARD, None, {"shard": shard.number, "log": log_space}, text, fixes)
     greatest = max((greatest, *spaces.owners))
     if snapshot.number(fmt.SPACES) < greatest:
         text = f"the counter of spaces says {snapshot.number(fmt.SPACES)}, but space {greatest} is in use"
@@ -158,7 +159,7 @@ def _check_enabled(stream: StreamDescription, spaces: Spaces) -> Iterator[Findin
     current = None if table is None or table.name != stream.table else table.stream
     if current is None or current.label != stream.label or not current.enabled:
         text = "a stream has no end, but its table does not have it"
-        yield Finding(on.CATALOG, stream.table, stream.label, text, (on.delete(stream.key),))
+        yield Finding(on.CATALOG, stream.table, stream.label, text, spaces.if_complete(on.delete(stream.key)))
 
 
 def _check_that_counters_exist(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
@@ -182,7 +183,7 @@ def _check_progress(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
         table = None if owner is None else owner.table
         if owner is None or table is None or owner.role not in ("index", "expiry"):
             text = "the progress of a backfill that does not run"
-            yield Finding(on.ORPHAN, None, key.hex(), text, (on.delete(key),))
+            yield Finding(on.ORPHAN, None, key.hex(), text, spaces.if_complete(on.delete(key)))
         elif not stored.startswith(table.prefix):
             text = "the progress of a backfill is unreadable"
             yield Finding(on.CATALOG, table.name, key.hex(), text, (on.delete(key),))

@@ -15,8 +15,9 @@ import apsw
 
 from atoll.check import findings as on
 from atoll.check.findings import Finding
-from atoll.check.spaces import Spaces
+from atoll.check.spaces import Spaces, read
 from atoll.database import format as fmt
+from atoll.database.schema import Table
 from atoll.storage.buffer import Row
 from atoll.storage.engine import Corrupt
 from atoll.storage.sqlitefile import BUSY_MS, CACHE_KIB, MAP_BYTES, checksum
@@ -34,9 +35,6 @@ _SCAN = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k"
 _SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC"
 _CHUNK = f"SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT {CHUNK_ROWS}"
 _FIRST = "SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT 1"
-
-_IRREPLACEABLE = fmt.TABLES
-"""A repair keeps a damaged definition of a table: without it all items of the table would be lost."""
 
 Tick = Callable[[int], None]
 """Told the number of rows read since the last call."""
@@ -69,9 +67,20 @@ class Stored(NamedTuple):
         return type(key) is bytes and type(value) is bytes and bool(checksum(key, value) == self.checksum)
 
     @property
-    def is_kept(self) -> bool:
-        """Whether a repair keeps the row though it is damaged."""
-        return type(self.key) is bytes and _IRREPLACEABLE[0] <= self.key < _IRREPLACEABLE[1]
+    def is_definition(self) -> bool:
+        """Whether this damaged row is, or may be, the definition of a table. A repair keeps it: without it all items of
+        the table would be lost."""
+        if type(self.key) is bytes and fmt.TABLES[0] <= self.key < fmt.TABLES[1]:
+            return True
+        return type(self.value) is bytes and self.value.startswith(b"{") and read(Table, self.value) is not None
+
+    def restored(self) -> Stored | None:
+        """The row with its right key, if this is the definition of a table of which only the key is damaged."""
+        table: Table | None = read(Table, self.value) if type(self.value) is bytes else None
+        if table is None or type(table.name) is not str:
+            return None
+        row = self._replace(key=fmt.table_key(table.name))
+        return row if row.is_intact else None
 
 
 def is_intact_counter(key: Any, value: Any, stored: Any) -> bool:
@@ -145,14 +154,14 @@ def check_pages(connection: apsw.Connection) -> Iterator[Finding]:
 def check_checksums(connection: apsw.Connection, tick: Tick) -> Iterator[Finding]:
     """The checksum of each row."""
     spaces: Spaces | None = None
-    read = 0
-    for read, row in enumerate(rows(connection), 1):
-        if read % _TICK_ROWS == 0:
+    seen = 0
+    for seen, row in enumerate(rows(connection), 1):
+        if seen % _TICK_ROWS == 0:
             tick(_TICK_ROWS)
         if not row.is_intact:
             spaces = spaces or _spaces(connection)
             yield _damaged(spaces, row)
-    tick(read % _TICK_ROWS)
+    tick(seen % _TICK_ROWS)
     for table in ("numbers", "tallies"):
         for key, value, stored in counters(connection, table):
             if not is_intact_counter(key, value, stored):
@@ -174,15 +183,18 @@ def _damaged_counter(table: str, key: Any) -> Finding:
 
 
 def _damaged(spaces: Spaces | None, row: Stored) -> Finding:
+    right = row.restored()
+    if right is not None:
+        text = "the key of the definition of a table does not match its checksum; a repair restores it"
+        return Finding(on.CHECKSUM, None, right.key[5:].decode(), text, (on.put(right.key, row.value),))
     if type(row.key) is not bytes or spaces is None:
         return Finding(on.FILE, None, repr(row.key), "a row and its key are unreadable", is_loss=True)
     table, shown, name = spaces.describe(row.key)
-    is_derived = name == "expiry entry" or name == "scheduled work" or name.startswith("entry of the index")
-    text = f"the {name} does not match its checksum"
-    if row.is_kept:
-        text += "; it cannot be repaired: restore the store from a backup"
+    if row.is_definition:
+        text = f"the {name} does not match its checksum; it cannot be repaired: restore the store from a backup"
         return Finding(on.CHECKSUM, table, shown, text, is_loss=True)
-    text += "" if is_derived else "; a repair drops it"
+    is_derived = name == "expiry entry" or name == "scheduled work" or name.startswith("entry of the index")
+    text = f"the {name} does not match its checksum" + ("" if is_derived else "; a repair drops it")
     return Finding(on.CHECKSUM, table, shown, text, (on.delete(row.key),), is_loss=not is_derived)
 
 

@@ -114,6 +114,8 @@ class Counters(Protocol):
 @dataclass(frozen=True)
 class Context:
     now_ms: int
+    is_complete: bool = True
+    """Whether no definition of a table may be among rows that are lost."""
 
 
 def counters(snapshot: Snapshot, start: bytes, end: bytes, *, tallies: bool) -> Iterator[tuple[bytes, int]]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from atoll.check import findings as on
 from atoll.check.findings import Context, Finding
-from atoll.check.spaces import DISCARDED, ENTRIES, EXPIRY, ITEMS, Spaces, parsed
+from atoll.check.spaces import DISCARDED, ENTRIES, EXPIRY, ITEMS, Spaces
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
-from atoll.database.schema import Table, dump
+from atoll.database.schema import dump
 from atoll.storage.engine import Snapshot
 
 _END = b"\xff" * 5
@@ -19,16 +19,14 @@ _NUMBERS = {b"d": (EXPIRY,)}
 
 
 def check(snapshot: Snapshot, context: Context) -> Iterator[Finding]:
-    spaces = Spaces(snapshot)
+    spaces = Spaces(snapshot, is_complete=context.is_complete)
     yield from _check_spaces(snapshot, spaces, context)
     yield from _check_numbers(snapshot, spaces)
     yield from _check_tallies(snapshot, spaces)
 
 
 def _check_spaces(snapshot: Snapshot, spaces: Spaces, context: Context) -> Iterator[Finding]:
-    """A repair discards an unknown space, so that it is deleted in the background. It does not if it may belong to a
-    table whose definition is unreadable."""
-    is_certain = all(table is not None for _, table in parsed(snapshot, fmt.TABLES, Table))
+    """A repair discards an unknown space, so that it is deleted in the background."""
     next_space = 1
     while (row := snapshot.first([(fmt.space_prefix(next_space), _END)])[0]) is not None:
         space = int.from_bytes(row[0][:4], "big")
@@ -36,8 +34,8 @@ def _check_spaces(snapshot: Snapshot, spaces: Spaces, context: Context) -> Itera
         if space not in spaces.owners:
             key = fmt.garbage_key(space)
             due = fmt.due_key(context.now_ms, fmt.SWEEP, fmt.subject_of(key))
-            fixes = (on.put(key, dump(Garbage(space, context.now_ms))), on.put(due, b"")) if is_certain else ()
-            text = f"the rows of the space {space} belong to no table, index or log"
+            fixes = spaces.if_complete(on.put(key, dump(Garbage(space, context.now_ms))), on.put(due, b""))
+            text = f"the rows of the space {space} belong to no table, index or log; a repair discards them"
             yield Finding(on.ORPHAN, None, fmt.space_prefix(space).hex(), text, fixes, is_loss=True)
         if space == 0xFFFFFFFF:
             return
@@ -52,7 +50,7 @@ def _check_numbers(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
     for key, _ in on.counters(snapshot, b"s", b"t", tallies=False):
         if len(key) == 9 and key not in open_shards:
             text = "a sequence counter belongs to no open shard"
-            yield Finding(on.ORPHAN, None, key.hex(), text, (on.set_number(key, 0),))
+            yield Finding(on.ORPHAN, None, key.hex(), text, spaces.if_complete(on.set_number(key, 0)))
     yield from _check_owners(snapshot, spaces, _NUMBERS, tallies=False)
 
 
@@ -68,4 +66,4 @@ def _check_owners(
             owner = spaces.owners.get(int.from_bytes(key[1:5], "big"))
             if owner is None or owner.role not in (*owned_by, DISCARDED):
                 fix = on.set_tally(key, 0) if tallies else on.set_number(key, 0)
-                yield Finding(on.ORPHAN, None, key.hex(), "a counter belongs to nothing", (fix,))
+                yield Finding(on.ORPHAN, None, key.hex(), "a counter belongs to nothing", spaces.if_complete(fix))

@@ -22,7 +22,7 @@ import apsw
 
 from atoll.check import file, sections, store
 from atoll.check import findings as on
-from atoll.check.file import FileSnapshot
+from atoll.check.file import FileSnapshot, Stored
 from atoll.check.findings import Context, Fix
 from atoll.check.report import Report
 from atoll.check.spaces import parsed
@@ -118,7 +118,7 @@ def _create(target: apsw.Connection) -> None:
 def _copy(source: apsw.Connection, target: apsw.Connection, progress: Progress, total: int) -> list[bytes]:
     """Copy the intact rows, and definitions of tables even if damaged. Returns the keys of numbers that are lost."""
     copied = 0
-    for batch in _batches(row[1:] for row in file.rows(source) if row.is_intact or row.is_kept):
+    for batch in _batches(row[1:] for row in _kept(source)):
         with target:
             target.executemany("INSERT OR IGNORE INTO kv (k, v, c) VALUES (?, ?, ?)", batch)
         copied += len(batch)
@@ -132,6 +132,16 @@ def _copy(source: apsw.Connection, target: apsw.Connection, progress: Progress, 
                 elif table == "numbers" and type(key) is bytes:
                     lost.append(key)
     return lost
+
+
+def _kept(source: apsw.Connection) -> Iterator[Stored]:
+    for row in file.rows(source):
+        if row.is_intact:
+            yield row
+        elif (right := row.restored()) is not None:
+            yield right
+        elif row.is_definition:
+            yield row
 
 
 def _batches(rows: Iterator[T]) -> Iterator[list[T]]:
@@ -149,10 +159,11 @@ def _derive(target: apsw.Connection, report: Report, now_ms: int, progress: Prog
     """Make the changes that the findings name. They wait in a temporary table: there may be many."""
     report.lost += [one for one in report.findings if one.is_loss and one.kind in (on.FILE, on.CHECKSUM)]
     target.execute("CREATE TEMP TABLE fixes (kind TEXT, k BLOB, v BLOB, n INTEGER)")
+    context = Context(now_ms, report.is_complete)
     for number in range(ROUNDS):
         found = 0
         snapshot = FileSnapshot(target)
-        for finding in sections.check(snapshot, Context(now_ms)):
+        for finding in sections.check(snapshot, context):
             if not finding.fixes:
                 continue
             found += 1

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from atoll.check.findings import MEANINGS, Finding
+from atoll.check.findings import CHECKSUM, FILE, MEANINGS, Finding
 
 KEPT = 1_000
 """Findings of each kind that a report shows in detail. It counts all."""
@@ -31,6 +31,11 @@ class Report:
     def is_repairable(self) -> bool:
         """Whether a repair changes anything."""
         return any(finding.is_repairable for finding in self.findings)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no definition of a table may be among rows that are lost."""
+        return not any(one.kind == FILE or (one.kind == CHECKSUM and not one.fixes) for one in self.findings)
 
     @property
     def is_clean(self) -> bool:

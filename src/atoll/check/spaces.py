@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.check.findings import Key
+from atoll.check.findings import Fix, Key
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
 from atoll.database.schema import Index, KeySchema, Shard, Table, load
@@ -75,7 +75,9 @@ class Owner:
 class Spaces:
     """The owners of all spaces."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, *, is_complete: bool = True) -> None:
+        self.is_complete = is_complete
+        """Whether all definitions are readable. Otherwise rows that seem to belong to nothing may be a table's."""
         self.owners: dict[int, Owner] = {}
         self.contested: list[tuple[int, Owner, Owner]] = []
         """Spaces with two owners."""
@@ -84,6 +86,8 @@ class Spaces:
         for _, table in parsed(snapshot, fmt.TABLES, Table):
             if table is not None:
                 self._add(table)
+            else:
+                self.is_complete = False
         for _, garbage in parsed(snapshot, fmt.GARBAGE, Garbage):
             if garbage is not None:
                 self._own(garbage.space, Owner(DISCARDED, garbage=garbage))
@@ -109,6 +113,10 @@ class Spaces:
             self.contested.append((space, self.owners[space], owner))
         else:
             self.owners[space] = owner
+
+    def if_complete(self, *fixes: Fix) -> tuple[Fix, ...]:
+        """Changes that are right only if no definition is lost."""
+        return fixes if self.is_complete else ()
 
     def describe(self, key: bytes) -> tuple[str | None, Key, str]:
         """The table, the readable key, and a name for the row with this key."""

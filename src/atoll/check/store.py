@@ -41,7 +41,7 @@ def check(connection: apsw.Connection, now_ms: int, progress: Progress, report: 
 class _Check:
     def __init__(self, connection: apsw.Connection, now_ms: int, progress: Progress, report: Report) -> None:
         self._connection = connection
-        self._context = Context(now_ms)
+        self._now_ms = now_ms
         self._progress = progress
         self._report = report
         self._section = "file"
@@ -71,10 +71,11 @@ class _Check:
         snapshot = FileSnapshot(self._connection, self._tick)
         with snapshot.transaction():
             parts = sections.of(snapshot)
+        context = Context(self._now_ms, self._report.is_complete)
         for section in parts:
             self._begin(section.name)
             with snapshot.transaction():
-                yield from section.check(snapshot, self._context)
+                yield from section.check(snapshot, context)
         self._done = self._total
 
     def _begin(self, section: str) -> None:
