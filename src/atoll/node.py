@@ -25,6 +25,8 @@ from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
+from atoll.check.online import Checks
+from atoll.check.start import is_closed, log_quick_check
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.database import background
 from atoll.database import format as fmt
@@ -113,6 +115,7 @@ class Node:
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._background: list[asyncio.Task[None]] = []
+        self._checks = Checks()
         self._stopping = False
         self._moving = asyncio.Lock()
 
@@ -156,9 +159,13 @@ class Node:
         for name in names:
             self.health.setdefault(name, Health(name)).migrating(0)
         for name in names:
+            directory = self._store_directory(name)
+            was_closed = directory is None or is_closed(directory)
             await self._migrate(name)
             self.health[name].migrating(1)
-            self.region(name)
+            region = self.region(name)
+            if not was_closed and await region.engine.lease():  # only one of several workers checks it
+                await log_quick_check(region)
         if (
             config.functions.functions and await self.region().engine.lease()
         ):  # only one of several processes reports it
@@ -176,8 +183,9 @@ class Node:
         return [name for name in names if REGION_NAME.fullmatch(name)]
 
     async def stop(self) -> None:
-        """Answer all received requests, finish running steps, close the stores."""
+        """Answer all received requests, finish running steps, end checks, close the stores."""
         self._stopping = True
+        await self._checks.stop()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
@@ -226,6 +234,16 @@ class Node:
         found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
         unopened = {name: health.status() for name, health in self.health.items()}
         return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
+
+    async def start_check(self, region: str | None) -> None:
+        regions = list(self.regions.values()) if region is None else [self.regions[region]]
+        await self._checks.start(regions, self._store_directory)
+
+    def checks(self) -> dict[str, Any]:
+        return {name: self._checks.state(name, self._store_directory(name)) for name in sorted(self.regions)}
+
+    def _store_directory(self, region: str) -> Path | None:
+        return None if self.config.data is None else self._directory(region)
 
     def region(self, name: str = "") -> Region:
         found = self.regions.get(name)
