@@ -135,7 +135,6 @@ class TestExamples:
                 with urlopen(f"{server.endpoint_url}/_atoll/{path}", body.encode() or None) as answer:
                     assert answer.status == 200
 
-
     def test_the_checks_of_a_running_server_are_as_shown(self) -> None:
         shown = "".join(blocks("docs/checking.md", "sh"))
         requests = re.findall(r"^curl( -X POST)? localhost:8000(/_atoll/\S+)(?: -d '(.+?)')?", shown, re.MULTILINE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -109,6 +109,33 @@ class Counters(Protocol):
 
     def counters(self, start: bytes, end: bytes, *, tallies: bool) -> Iterator[tuple[bytes, int]]:
         """The numbers or tallies that are not 0 and whose keys are in the range, in the order of the keys."""
+
+
+@runtime_checkable
+class Moving(Protocol):
+    """A snapshot that a check may replace by a later one, so that it holds none for long."""
+
+    def move(self) -> None:
+        """Show the current state from now on."""
+
+
+SLICE_ROWS = 500
+"""Rows that a check of a moving snapshot reads before it moves on."""
+
+
+def sliced(snapshot: Snapshot, start: bytes, end: bytes, moved: Callable[[], None]) -> Iterator[tuple[bytes, bytes]]:
+    """Scan the rows. A moving snapshot moves now and then between two rows, and `moved` is called after it."""
+    if not isinstance(snapshot, Moving):
+        yield from snapshot.scan(start, end)
+        return
+    while True:
+        rows = list(snapshot.scan(start, end, limit=SLICE_ROWS))
+        yield from rows
+        if len(rows) < SLICE_ROWS:
+            return
+        start = rows[-1][0] + b"\0"
+        snapshot.move()
+        moved()
 
 
 @dataclass(frozen=True)

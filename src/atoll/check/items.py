@@ -3,6 +3,10 @@
 One pass over the items looks each expected entry up. The number of entries found is then compared with the number of
 rows of the index. Only if they differ does a second pass look up the item of each entry. So memory stays bounded, and
 an undamaged index costs one point read for each entry and one scan.
+
+On a moving snapshot (see `findings.Moving`) an item and what is derived from it are read from one snapshot, but two
+items may be read from different ones. So the second pass always runs, counters are compared with a count of their own,
+and after each move the check goes on with those spaces only that the table still has.
 """
 
 from __future__ import annotations
@@ -13,11 +17,12 @@ from dataclasses import dataclass
 import orjson
 
 from atoll.check import findings as on
-from atoll.check.findings import Finding, Fix
+from atoll.check.findings import Finding, Fix, Moving
 from atoll.check.spaces import (
     UNREADABLE,
     entry_item,
     key_item,
+    read,
     readable_entry,
     readable_expiry,
     readable_item,
@@ -64,6 +69,9 @@ class _TableCheck:
         self._collections = 0
         """The number of item collections whose counter is not 0."""
         self._has_greatest_time = snapshot.number(fmt.GREATEST_TIME) > 0
+        self._moves = isinstance(snapshot, Moving)
+        self._spaces = self._current_spaces(table)
+        """What is still checked."""
 
     def findings(self) -> Iterator[Finding]:
         table = self._table
@@ -72,12 +80,45 @@ class _TableCheck:
         for index, counted, _ in self._indexes:
             yield from self._check_entries(index, counted)
             yield from self._check_counters(index.space, counted, f"the index {index.name}")
-        if table.ttl is not None:
+        if table.ttl is not None and self._has(table.ttl.space):
             yield from self._check_expiry(table.ttl)
-        if table.tombstone_space is not None:
+        if table.tombstone_space is not None and self._has(table.tombstone_space):
             yield from self._check_tombstones(table.tombstone_space)
-        if table.local_indexes:
+        if table.local_indexes and self._has(table.space):
             yield from self._check_forgotten_collections()
+
+    # Moving on
+
+    def _has(self, space: int) -> bool:
+        """Move on, and return whether the table still has the space."""
+        if isinstance(self._snapshot, Moving):
+            self._snapshot.move()
+            self._moved()
+        return space in self._spaces
+
+    def _moved(self) -> None:
+        """After a move: the table may have lost an index or time to live, or be deleted."""
+        stored = self._snapshot.get(fmt.table_key(self._table.name))
+        table: Table | None = None if stored is None else read(Table, stored)
+        self._spaces &= self._current_spaces(table)
+
+    def _current_spaces(self, table: Table | None) -> set[int]:
+        """The spaces that writes maintain."""
+        if table is None:
+            return set()
+        found = {table.space, *(index.space for index in table.indexes if _is_kept(index))}
+        if table.ttl is not None and (table.ttl.status != "DISABLING" or table is self._table):
+            found.add(table.ttl.space)
+        if table.tombstone_space is not None:
+            found.add(table.tombstone_space)
+        return found
+
+    def _rows(self, space: int) -> Iterator[tuple[bytes, bytes]]:
+        """The rows of the space, as long as the table has it."""
+        for row in on.sliced(self._snapshot, *fmt.space_range(space), self._moved):
+            if space not in self._spaces:
+                return
+            yield row
 
     def _progress(self, index: Index) -> bytes | None:
         """The last item that must be in the index; None if all must be."""
@@ -98,7 +139,7 @@ class _TableCheck:
         collection, collected = b"", 0
         partition_type = table.keys.partition[0].type
         latest = 0
-        for key, stored in self._snapshot.scan(*fmt.space_range(table.space)):
+        for key, stored in self._rows(table.space):
             image, row, damage = self._image(key, stored)
             if damage is not None:
                 yield damage
@@ -114,7 +155,7 @@ class _TableCheck:
                     collection, collected = prefix, 0
                 collected += image.size
             latest = max(latest, row.time)
-        if with_collections:
+        if with_collections and table.space in self._spaces:
             yield from self._check_collection(collection, collected)
         if latest and not self._has_greatest_time:
             text = "the bound that no item's version exceeds is missing"
@@ -154,7 +195,7 @@ class _TableCheck:
 
     def _check_derived(self, key: bytes, image: _Image) -> Iterator[Finding]:
         for index, counted, progress in self._indexes:
-            made = indexes.entry(self._table, index, image, key)
+            made = indexes.entry(self._table, index, image, key) if index.space in self._spaces else None
             if made is None:
                 continue
             stored = self._snapshot.get(made.key)
@@ -172,7 +213,7 @@ class _TableCheck:
             counted.size += made.size
         ttl = self._table.ttl
         second = None if ttl is None else expiry.second_of(ttl, image.item)
-        if ttl is None or second is None:
+        if ttl is None or second is None or ttl.space not in self._spaces:
             return
         entry = fmt.expiry_key(ttl.space, second, key)
         if self._snapshot.get(entry) is not None:
@@ -187,6 +228,8 @@ class _TableCheck:
         counter = fmt.collection_counter(prefix)
         stored = self._snapshot.tally(counter)
         self._collections += stored != 0
+        if stored != size and self._moves:  # its items may have been read from several snapshots
+            size = sum(Row(row).size for _, row in self._snapshot.scan(prefix, keycode.successor(prefix)))
         if stored != size:
             text = f"the item collection's counter says {stored} bytes, but its items have {size}"
             yield self._collection_finding(prefix, text, on.set_tally(counter, size))
@@ -204,7 +247,8 @@ class _TableCheck:
         """Counters of collections without items."""
         start = fmt.collection_counter(self._table.prefix)
         all_ = start, keycode.successor(start)
-        if sum(1 for _ in on.counters(self._snapshot, *all_, tallies=True)) == self._collections:
+        number = sum(1 for _ in on.counters(self._snapshot, *all_, tallies=True))
+        if number == self._collections and not self._moves:
             return
         for counter, size in on.counters(self._snapshot, *all_, tallies=True):
             prefix = counter[len(fmt.collection_counter(b"")) :]
@@ -213,6 +257,10 @@ class _TableCheck:
                 yield self._collection_finding(prefix, text, on.set_tally(counter, 0))
 
     def _check_counters(self, space: int, counted: _Counted, name: str) -> Iterator[Finding]:
+        if not self._has(space):
+            return
+        if self._moves:
+            counted = self._count(space)
         for counter, right, what in (
             (fmt.count_counter(space), counted.rows, "rows"),
             (fmt.bytes_counter(space), counted.size, "bytes"),
@@ -222,13 +270,23 @@ class _TableCheck:
                 text = f"the counter of {name} says {stored} {what}, but there are {right}"
                 yield Finding(on.COUNTER, self._table.name, None, text, (on.set_tally(counter, right),))
 
+    def _count(self, space: int) -> _Counted:
+        """The rows of the table or an index, and their sizes as stored, in one snapshot."""
+        start = 8 if space == self._table.space else 0
+        counted = _Counted()
+        for _, stored in self._snapshot.scan(*fmt.space_range(space)):
+            counted.rows += 1
+            counted.size += int.from_bytes(stored[start : start + 4], "big")
+        return counted
+
     # The other way: each entry has its item
 
     def _check_entries(self, index: Index, counted: _Counted) -> Iterator[Finding]:
-        space = fmt.space_range(index.space)
-        if sum(1 for _ in self._snapshot.scan(*space)) == counted.found:
+        if not self._has(index.space):
             return
-        for key, _ in self._snapshot.scan(*space):
+        if not self._moves and self._count(index.space).rows == counted.found:
+            return
+        for key, _ in self._rows(index.space):
             damage = self._damage_of_entry(index, key)
             if damage is not None:
                 shown = readable_entry(self._table, index, key)
@@ -252,10 +310,9 @@ class _TableCheck:
         return None if image is None else image.item
 
     def _check_expiry(self, ttl: TimeToLive) -> Iterator[Finding]:
-        space = fmt.space_range(ttl.space)
-        if sum(1 for _ in self._snapshot.scan(*space)) == self._expiring.found:
+        if not self._moves and self._count(ttl.space).rows == self._expiring.found:
             return
-        for key, _ in self._snapshot.scan(*space):
+        for key, _ in self._rows(ttl.space):
             try:
                 second, row_key = fmt.parse_expiry(key, self._table.space)
                 key_item(self._table.keys, row_key)
@@ -268,7 +325,7 @@ class _TableCheck:
                 yield Finding(on.EXPIRY, self._table.name, shown, text, (on.delete(key),))
 
     def _check_tombstones(self, space: int) -> Iterator[Finding]:
-        for key, stored in self._snapshot.scan(*fmt.space_range(space)):
+        for key, stored in self._rows(space):
             row_key = self._table.prefix + key[4:]
             if len(stored) < 8:
                 text = "the version of a deletion is unreadable"

@@ -51,7 +51,12 @@ def check_shards(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
 def check(snapshot: Snapshot, log_space: int, table: Table | None) -> Iterator[Finding]:
     """The records of a log; `table` is None if the table is deleted."""
     group: _Group | None = None
-    for key, stored in snapshot.scan(*fmt.space_range(log_space)):
+
+    def moved() -> None:
+        if group is not None:
+            group.has_moved = True
+
+    for key, stored in on.sliced(snapshot, *fmt.space_range(log_space), moved):
         if group is None or key[:16] != group.prefix:
             if group is not None:
                 yield from group.end()
@@ -72,6 +77,8 @@ class _Group:
         self._shard = self._find(int.from_bytes(prefix[12:16], "big"))
         self._next: int | None = None
         """The number after the last record."""
+        self.has_moved = False
+        """Whether the next record comes from a later snapshot, in which those before it may be trimmed."""
 
     def _find(self, number: int) -> Shard | None:
         stored = self._snapshot.get(fmt.shard_key(self._log_space, number))
@@ -91,36 +98,42 @@ class _Group:
             text = f"a change record has a number below {shard.first_sequence}, the first of its shard"
             yield self._finding(on.CHANGE, key, text, on.delete(key), is_loss=True)
             return
-        if self._next is not None and sequence != self._next:
+        if self._next is not None and sequence != self._next and not self._is_trimmed(self._next - 1):
             last = sequence - 1
             missing = f"record {last} is" if self._next == last else f"records {self._next} to {last} are"
             text = f"{missing} missing before this record; a repair also drops the records before the gap"
             yield self._finding(on.CHANGE, key, text, before, is_loss=True)
-        self._next = sequence + 1
+        self._next, self.has_moved = sequence + 1, False
         damage = self._damage(shard, stored)
         if damage is not None:
             text = f"{damage}; a repair drops it with the records before it"
             yield self._finding(on.CHANGE, key, text, on.delete_range(self.prefix, key + b"\0"), is_loss=True)
 
+    def _is_trimmed(self, sequence: int) -> bool:
+        """Whether the record was trimmed after it had been read."""
+        return self.has_moved and self._snapshot.get(fmt.change_key(self.prefix, sequence)) is None
+
     def end(self) -> Iterator[Finding]:
-        shard = self._shard
-        if shard is None or self._next is None:
+        shard = self._find(int.from_bytes(self.prefix[12:16], "big"))
+        rows = self.prefix, keycode.successor(self.prefix)
+        # More records may have come since the last one was read, and all may have been trimmed.
+        last = next(iter(self._snapshot.scan(*rows, reverse=True, limit=1)), None)
+        if shard is None or last is None or len(last[0]) != 24:
             return
+        key, after = last[0], fmt.parse_sequence(last[0]) + 1
         counter = fmt.sequence_counter(self._log_space, shard.number)
         is_open = shard.last_sequence is None
         end = self._snapshot.number(counter) + 1 if shard.last_sequence is None else shard.last_sequence
-        key = fmt.change_key(self.prefix, self._next - 1)
-        if self._next < end:
-            text = f"records {self._next} to {end - 1} are missing after this record; a repair drops those before too"
-            all_ = on.delete_range(self.prefix, keycode.successor(self.prefix))
-            yield self._finding(on.CHANGE, key, text, all_, is_loss=True)
-        elif self._next > end and is_open:
+        if after < end:
+            text = f"records {after} to {end - 1} are missing after this record; a repair drops those before too"
+            yield self._finding(on.CHANGE, key, text, on.delete_range(*rows), is_loss=True)
+        elif after > end and is_open:
             text = f"the sequence counter of the shard is {end - 1}, but this record has a greater number"
-            yield self._finding(on.COUNTER, key, text, on.set_number(counter, self._next - 1))
-        elif self._next > end:
+            yield self._finding(on.COUNTER, key, text, on.set_number(counter, after - 1))
+        elif after > end:
             text = f"the shard was closed at {end}, but this record has that number or a greater one"
-            all_ = on.delete_range(fmt.change_key(self.prefix, end), keycode.successor(self.prefix))
-            yield self._finding(on.CHANGE, key, text, all_, is_loss=True)
+            beyond = on.delete_range(fmt.change_key(self.prefix, end), rows[1])
+            yield self._finding(on.CHANGE, key, text, beyond, is_loss=True)
 
     def _damage(self, shard: Shard, stored: bytes) -> str | None:
         try:

@@ -184,7 +184,7 @@ def _checked(directory: Path) -> dict[str, Any]:
     try:
         store.require_format(directory)
         with closing(open_file(directory / FILE_NAME, read_only=True)) as connection:
-            store.check(connection, started_ms, progress, report)
+            store.check(connection, started_ms, progress, report, moves=True)
         found = report.as_json()
     except (Corrupt, OSError) as error:
         found = {"error": str(error)}

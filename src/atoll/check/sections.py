@@ -1,6 +1,7 @@
 """All checks of a store, in sections. Each section is a function over one snapshot, and looks at nothing else.
 
-Sections may therefore run on different snapshots: a check of a running server ends its read transaction between them.
+Sections may therefore run on different snapshots. Those that read many rows also accept a moving snapshot (see
+`findings.Moving`), which a check of a running server uses.
 """
 
 from __future__ import annotations

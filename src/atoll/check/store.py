@@ -9,7 +9,7 @@ import apsw
 
 from atoll.check import file, sections
 from atoll.check import findings as on
-from atoll.check.file import FileSnapshot
+from atoll.check.file import FileSnapshot, MovingFileSnapshot
 from atoll.check.findings import Context, Finding
 from atoll.check.report import Report
 from atoll.storage.engine import Corrupt
@@ -32,14 +32,23 @@ def require_format(directory: Path) -> None:
         raise Corrupt(f"{path} has format version {version}; run `atoll store upgrade` first")
 
 
-def check(connection: apsw.Connection, now_ms: int, progress: Progress, report: Report) -> None:
-    """Check the file of a connection, and add to the report."""
-    for finding in _Check(connection, now_ms, progress, report).findings():
+def check(connection: apsw.Connection, now_ms: int, progress: Progress, report: Report, *, moves: bool = False) -> None:
+    """Check the file of a connection, and add to the report. With `moves`, others may write to it meanwhile."""
+    snapshot = MovingFileSnapshot if moves else FileSnapshot
+    for finding in _Check(connection, now_ms, progress, report, snapshot).findings():
         report.add(finding)
 
 
 class _Check:
-    def __init__(self, connection: apsw.Connection, now_ms: int, progress: Progress, report: Report) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        now_ms: int,
+        progress: Progress,
+        report: Report,
+        snapshot: type[FileSnapshot],
+    ) -> None:
+        self._snapshot = snapshot
         self._connection = connection
         self._now_ms = now_ms
         self._progress = progress
@@ -68,7 +77,7 @@ class _Check:
             yield Finding(on.FILE, None, None, f"{error}, in the part: {self._section}", is_loss=True)
 
     def _relations(self) -> Iterator[Finding]:
-        snapshot = FileSnapshot(self._connection, self._tick)
+        snapshot = self._snapshot(self._connection, self._tick)
         with snapshot.transaction():
             parts = sections.of(snapshot)
         context = Context(self._now_ms, self._report.is_complete)
