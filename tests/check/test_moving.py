@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from atoll.api import tables
+from atoll.check import file
 from atoll.check import findings as on
 from atoll.check.findings import Context, Finding
 from atoll.check.sections import check
@@ -16,7 +20,8 @@ from atoll.database import backfill, deletion, ttl
 from atoll.database import format as fmt
 from atoll.database.log import maintenance
 from atoll.errors import ApiError
-from tests.check.worlds import create, findings, index, slow_world, write
+from atoll.storage import sqlitefile
+from tests.check.worlds import create, findings, full_world, index, save, slow_world, write
 from tests.database.conftest import ManualRegion
 
 ACTIONS = ("write", "write", "write", "write", "time", "rotate", "trim", "index", "unindex", "expiry", "delete", "job")
@@ -149,3 +154,53 @@ def test_records_that_are_trimmed_meanwhile_are_no_gap(monkeypatch: pytest.Monke
     found, moves = checked(world, trim)
     assert found == []
     assert 2 * moves < trimmed
+
+
+def test_a_check_lets_the_server_reset_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite resets the write-ahead log only while nobody reads from it."""
+    path = save(full_world(), tmp_path)
+    monkeypatch.setattr(file, "LOG_PAGES", 20)
+    with closing(sqlitefile.connect(path, synced=False)) as server, closing(file.open_file(path)) as own:
+        pages = 0
+
+        def note(connection: apsw.Connection, name: str, count: int) -> int:
+            nonlocal pages
+            pages = count
+            return int(apsw.SQLITE_OK)
+
+        def write() -> None:
+            server.execute("UPDATE kv SET v = randomblob(9000), c = 0 WHERE id = (SELECT min(id) FROM kv)").fetchall()
+
+        def reset(seconds: float) -> None:
+            """What the server does meanwhile."""
+            server.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            write()
+
+        server.set_wal_hook(note)
+        monkeypatch.setattr(file, "sleep", reset)
+        snapshot = file.MovingFileSnapshot(own)
+        with snapshot.transaction():
+            while pages <= 20:
+                write()
+                assert snapshot.get(b"none") is None
+            grown = pages
+            snapshot.move()
+            assert pages < grown
+            with closing(file.open_file(path)) as look:
+                assert file.MovingFileSnapshot(look)._log_pages() == pages
+
+
+def test_a_check_does_not_wait_for_a_server_that_does_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(full_world(), tmp_path)
+    monkeypatch.setattr(file, "LOG_PAGES", 5)
+    waits: list[float] = []
+    monkeypatch.setattr(file, "sleep", waits.append)
+    with closing(sqlitefile.connect(path, synced=False)) as server, closing(file.open_file(path)) as own:
+        server.execute("UPDATE kv SET v = randomblob(50000), c = 0 WHERE id = (SELECT min(id) FROM kv)").fetchall()
+        snapshot = file.MovingFileSnapshot(own)
+        with snapshot.transaction():
+            for _ in range(5):
+                snapshot.move()
+    assert len(waits) == file.RESET_LOOKS

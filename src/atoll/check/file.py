@@ -6,9 +6,11 @@ and their repairs are right once it is dropped.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Any, NamedTuple
 
 import apsw
@@ -27,6 +29,9 @@ REPORTED_FAULTS = 100
 
 CHUNK_ROWS = 20_000
 """Rows that one read transaction reads when rows are looked at one by one."""
+
+LOG_PAGES, RESET_LOOKS, RESET_LOOK_S = 4_000, 200, 0.01
+"""The size at which a check lets the server reset its write-ahead log, and how long it waits for that."""
 
 _TICK_ROWS = 500
 
@@ -273,8 +278,32 @@ class FileSnapshot:
 
 
 class MovingFileSnapshot(FileSnapshot):
-    """For a file that a server writes: a long read transaction would keep its write-ahead log from being reset."""
+    """For a file that a server writes. SQLite can reset the write-ahead log only while nobody reads from it, so under
+    load it would grow as long as a check reads. Once it has grown, a move waits until the server has reset it."""
+
+    def __init__(self, connection: apsw.Connection, tick: Tick = lambda rows: None) -> None:
+        super().__init__(connection, tick)
+        self._log_index = Path(f"{connection.filename}-shm")
+        self._most_pages = LOG_PAGES
 
     def move(self) -> None:
         self._execute("COMMIT")
+        if self._log_pages() > self._most_pages:
+            self._wait_for_reset()
         self._execute("BEGIN")
+
+    def _wait_for_reset(self) -> None:
+        for _ in range(RESET_LOOKS):
+            sleep(RESET_LOOK_S)
+            if self._log_pages() < LOG_PAGES:
+                break
+        self._most_pages = self._log_pages() + LOG_PAGES  # if the server does not write, the log stays as it is
+
+    def _log_pages(self) -> int:
+        """The number of pages in the write-ahead log: mxFrame, in the header of SQLite's index of the log."""
+        try:
+            with self._log_index.open("rb") as index:
+                header = index.read(20)
+        except FileNotFoundError:
+            return 0
+        return int.from_bytes(header[16:20], sys.byteorder)

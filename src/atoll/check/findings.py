@@ -119,7 +119,7 @@ class Moving(Protocol):
         """Show the current state from now on."""
 
 
-SLICE_ROWS = 500
+SLICE_ROWS = 200
 """Rows that a check of a moving snapshot reads before it moves on."""
 
 

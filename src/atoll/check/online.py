@@ -40,7 +40,7 @@ NEVER, RUNNING, DONE, FAILED, INTERRUPTED = "never", "running", "done", "failed"
 
 _PROGRESS_MS = 500
 _STARTED = b"started\n"
-_NICENESS = 10
+_NICENESS = 5
 
 State = dict[str, Any]
 """Of the check of a store: its `state`, `progress` while it runs, and the last `report`."""
