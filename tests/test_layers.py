@@ -29,10 +29,21 @@ ALLOWED: dict[str, set[str]] = {
     "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
     "api": {"api", "security", *SERVICES, *DATABASE},
-    "store_files": {"database.health"},
+    "data_directory": {"database.health"},
     "wire": {"wire", "api", "security", *BASE},
 }
-EVERYTHING = {"node", "supervisor", "testing", "cli", "store_commands", "__init__", "__main__"}
+EVERYTHING = {
+    "node",
+    "data_directory",
+    "options",
+    "regions",
+    "supervisor",
+    "testing",
+    "cli",
+    "store_commands",
+    "__init__",
+    "__main__",
+}
 
 
 def imports(path: Path) -> set[str]:

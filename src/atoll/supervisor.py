@@ -58,7 +58,7 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
             end(signal.SIGTERM, None)
         else:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            _log.error("a worker ended with %s; another takes its place", how, extra={"worker": pid})
+            _log.error("a worker exited with %s; starting another", how, extra={"worker": pid})
             time.sleep(RESTART_S)
             if not ending:
                 start()

@@ -72,14 +72,14 @@ def test_check_of_a_running_server(data: Path) -> None:
         report = shown["report"]
         assert report["clean"] and report["findings"] == [] and report["rows"] > 200
         assert report["started_ms"] <= report["finished_ms"]
-        change(data, "UPDATE tallies SET c = c + 1 WHERE k = ?", fmt.count_counter(1))
+        change(data, "UPDATE counters SET c = c + 1 WHERE kind = 1 AND k = ?", fmt.count_counter(1))
         await admin.start_check(node, {"region": REGION})
         await node._checks.wait()
         shown = await state(node)
         assert not shown["report"]["clean"]
         assert shown["report"]["counts"] == {"checksum": 1, "counter": 1}
         texts = [finding["text"] for finding in shown["report"]["findings"]]
-        assert texts[0] == "a row of the table tallies does not match its checksum"
+        assert texts[0] == "a tally does not match its checksum"
 
     with_node(data, story)
 

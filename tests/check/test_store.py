@@ -80,8 +80,8 @@ def change(data: Path, sql: str, *values: Any) -> None:
 def dump(data: Path) -> dict[str, set[Any]]:
     with closing(apsw.Connection(str(data / REGION / FILE_NAME))) as connection:
         return {
-            table: set(connection.execute(f"SELECT k, {value}, c FROM {table}"))
-            for table, value in (("kv", "v"), ("numbers", "n"), ("tallies", "n"))
+            "kv": set(connection.execute("SELECT k, v, c FROM kv")),
+            "counters": set(connection.execute("SELECT k, n, c, kind FROM counters")),
         }
 
 
@@ -178,8 +178,8 @@ def test_lost_item_is_named_and_its_traces_are_removed(run: Run, data: Path, wor
 
 DERIVED = [
     ("UPDATE kv SET v = x'00' WHERE k > x'00000001' AND k = (SELECT max(k) FROM kv WHERE k < ?)", "by-h"),
-    ("UPDATE tallies SET n = n + 1 WHERE k = (SELECT min(k) FROM tallies WHERE k > x'6e')", None),
-    ("UPDATE tallies SET c = c + 1", None),
+    ("UPDATE counters SET n = n + 1 WHERE kind = 1 AND k = (SELECT min(k) FROM counters WHERE k > x'6e')", None),
+    ("UPDATE counters SET c = c + 1 WHERE kind = 1", None),
 ]  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def test_derived_rows_are_restored(run: Run, data: Path, world: ManualRegion, sq
 
 def test_second_repair_keeps_the_file_of_the_first(run: Run, data: Path) -> None:
     for name in ("atoll-before-repair.db", "atoll-before-repair-2.db"):
-        change(data, "UPDATE tallies SET c = c + 1")
+        change(data, "UPDATE counters SET c = c + 1 WHERE kind = 1")
         assert name in run("--repair")[1]
     assert len(list((data / REGION).glob("atoll-before-repair*.db"))) == 2
     assert not list((data / REGION).glob("*.new*"))
@@ -213,8 +213,8 @@ def test_lost_counter_of_a_log_skips_numbers(run: Run, data: Path, world: Manual
     prefix = shard.change_prefix(table.log_space)
     with closing(apsw.Connection(str(data / REGION / FILE_NAME))) as connection:
         connection.execute("DELETE FROM kv WHERE k >= ? AND k < ?", (prefix, prefix + b"\xff" * 8)).fetchall()
-        given = connection.execute("SELECT n FROM numbers WHERE k = ?", (counter,)).get
-    change(data, "UPDATE numbers SET n = 1 WHERE k = ?", counter)
+        given = connection.execute("SELECT n FROM counters WHERE kind = 0 AND k = ?", (counter,)).get
+    change(data, "UPDATE counters SET n = 1 WHERE kind = 0 AND k = ?", counter)
     assert run("--repair")[0] == 0
     with closing(open_file(data / REGION / FILE_NAME)) as connection:
         assert FileSnapshot(connection).number(counter) > given
@@ -293,7 +293,7 @@ def test_migrated_store_is_clean(data: Path, tmp_path: Path) -> None:
 
 
 def test_without_room_nothing_is_repaired(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    change(data, "UPDATE tallies SET c = c + 1")
+    change(data, "UPDATE counters SET c = c + 1 WHERE kind = 1")
     before = dump(data)
     usage = shutil.disk_usage(data)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
@@ -303,7 +303,7 @@ def test_without_room_nothing_is_repaired(run: Run, data: Path, monkeypatch: pyt
 
 
 def test_interrupted_repair_leaves_the_store_as_it_was(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    change(data, "UPDATE tallies SET c = c + 1")
+    change(data, "UPDATE counters SET c = c + 1 WHERE kind = 1")
     before = dump(data)
 
     def interrupt(*_: Any) -> None:

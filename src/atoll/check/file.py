@@ -22,7 +22,7 @@ from atoll.database import format as fmt
 from atoll.database.schema import Table
 from atoll.storage.buffer import Row
 from atoll.storage.engine import Corrupt
-from atoll.storage.sqlitefile import BUSY_MS, CACHE_KIB, MAP_BYTES, checksum
+from atoll.storage.sqlitefile import BUSY_MS, CACHE_KIB, MAP_BYTES, NUMBERS, TALLIES, checksum
 
 REPORTED_FAULTS = 100
 """Faults of the file that SQLite lists."""
@@ -38,6 +38,8 @@ _TICK_ROWS = 500
 _GET = "SELECT v, c FROM kv WHERE k = ?"
 _SCAN = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k"
 _SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC"
+_COUNTER = "SELECT n, c FROM counters WHERE kind = ? AND k = ?"
+_COUNTERS = "SELECT k, n, c FROM counters WHERE kind = ? AND k >= ? AND k < ? ORDER BY k"
 _CHUNK = f"SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT {CHUNK_ROWS}"
 _FIRST = "SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT 1"
 
@@ -88,8 +90,8 @@ class Stored(NamedTuple):
         return row if row.is_intact else None
 
 
-def is_intact_counter(key: Any, value: Any, stored: Any) -> bool:
-    if type(key) is not bytes or type(value) is not int:
+def is_intact_counter(kind: Any, key: Any, value: Any, stored: Any) -> bool:
+    if kind not in (NUMBERS, TALLIES) or type(key) is not bytes or type(value) is not int:
         return False
     return bool(checksum(key, value.to_bytes(8, "big", signed=True)) == stored)
 
@@ -137,10 +139,10 @@ def _readable_after(connection: apsw.Connection, damaged: int) -> int | None:
     return high
 
 
-def counters(connection: apsw.Connection, table: str) -> Iterator[tuple[Any, Any, Any]]:
-    """The readable rows of `numbers` or `tallies`."""
+def counters(connection: apsw.Connection) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """The readable counters: kind, key, value, checksum."""
     try:
-        yield from connection.execute(f"SELECT k, n, c FROM {table} ORDER BY k")
+        yield from connection.execute("SELECT kind, k, n, c FROM counters ORDER BY kind, k")
     except apsw.CorruptError:
         return
 
@@ -167,10 +169,9 @@ def check_checksums(connection: apsw.Connection, tick: Tick) -> Iterator[Finding
             spaces = spaces or _spaces(connection)
             yield _damaged(spaces, row)
     tick(seen % _TICK_ROWS)
-    for table in ("numbers", "tallies"):
-        for key, value, stored in counters(connection, table):
-            if not is_intact_counter(key, value, stored):
-                yield _damaged_counter(table, key)
+    for kind, key, value, stored in counters(connection):
+        if not is_intact_counter(kind, key, value, stored):
+            yield _damaged_counter(kind, key)
 
 
 def _spaces(connection: apsw.Connection) -> Spaces | None:
@@ -180,11 +181,12 @@ def _spaces(connection: apsw.Connection) -> Spaces | None:
         return None
 
 
-def _damaged_counter(table: str, key: Any) -> Finding:
-    if type(key) is not bytes:
-        return Finding(on.FILE, None, repr(key), f"a row of the table {table} has an unreadable key")
-    fix = on.set_tally(key, 0) if table == "tallies" else on.set_number(key, 0)
-    return Finding(on.CHECKSUM, None, key.hex(), f"a row of the table {table} does not match its checksum", (fix,))
+def _damaged_counter(kind: Any, key: Any) -> Finding:
+    if type(key) is not bytes or kind not in (NUMBERS, TALLIES):
+        return Finding(on.FILE, None, repr(key), "a counter and its key are unreadable")
+    fix = on.set_tally(key, 0) if kind == TALLIES else on.set_number(key, 0)
+    name = "tally" if kind == TALLIES else "number"
+    return Finding(on.CHECKSUM, None, key.hex(), f"a {name} does not match its checksum", (fix,))
 
 
 def _damaged(spaces: Spaces | None, row: Stored) -> Finding:
@@ -255,21 +257,25 @@ class FileSnapshot:
         return [next(self.scan(*one, limit=1), None) for one in ranges]
 
     def number(self, key: bytes) -> int:
-        return self._counter("numbers", key)
+        return self._counter(NUMBERS, key)
 
     def tally(self, key: bytes) -> int:
-        return self._counter("tallies", key)
+        return self._counter(TALLIES, key)
 
-    def _counter(self, table: str, key: bytes) -> int:
-        row: tuple[Any, Any] | None = self._execute(f"SELECT n, c FROM {table} WHERE k = ?", (key,)).get
-        return row[0] if row is not None and is_intact_counter(key, *row) else 0
+    def _counter(self, kind: int, key: bytes) -> int:
+        row: tuple[Any, Any] | None = self._execute(
+            "SELECT n, c FROM counters WHERE kind = ? AND k = ?", (kind, key)
+        ).get
+        return row[0] if row is not None and is_intact_counter(kind, key, *row) else 0
 
     def counters(self, start: bytes, end: bytes, *, tallies: bool) -> Iterator[tuple[bytes, int]]:
-        table = "tallies" if tallies else "numbers"
-        cursor = self._connection.cursor()
-        for key, value, stored in cursor.execute(f"SELECT k, n, c FROM {table} WHERE k >= ? AND k < ?", (start, end)):
-            if is_intact_counter(key, value, stored):
+        kind = TALLIES if tallies else NUMBERS
+        for key, value, stored in self._connection.cursor().execute(_COUNTERS, (kind, start, end)):
+            if is_intact_counter(kind, key, value, stored):
                 yield key, value
+
+    def free_bytes(self) -> int:
+        return 0
 
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()

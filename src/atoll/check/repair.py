@@ -33,7 +33,7 @@ from atoll.model import keycode
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Full
 from atoll.storage.sqlite import FILE_NAME
-from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, PAGE_BYTES, Rows
+from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, NUMBERS, PAGE_BYTES, Rows
 
 NEW_NAME = f"{FILE_NAME}.new"
 T = TypeVar("T")
@@ -67,6 +67,7 @@ def repair(directory: Path, report: Report, now_ms: int, progress: Progress) -> 
         store.check(target, now_ms, progress, after)
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     kept = _free_name(directory)
+    shutil.copymode(old, new)
     _sync(new)
     old.rename(kept)
     new.rename(old)
@@ -124,13 +125,12 @@ def _copy(source: apsw.Connection, target: apsw.Connection, progress: Progress, 
         copied += len(batch)
         progress("intact rows copied", copied, total)
     lost = []
-    for table in ("numbers", "tallies"):
-        with target:
-            for key, value, checksum in file.counters(source, table):
-                if file.is_intact_counter(key, value, checksum):
-                    target.execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?, ?)", (key, value, checksum))
-                elif table == "numbers" and type(key) is bytes:
-                    lost.append(key)
+    with target:
+        for kind, key, value, checksum in file.counters(source):
+            if file.is_intact_counter(kind, key, value, checksum):
+                target.execute("INSERT OR IGNORE INTO counters VALUES (?, ?, ?, ?)", (kind, key, value, checksum))
+            elif kind == NUMBERS and type(key) is bytes:
+                lost.append(key)
     return lost
 
 

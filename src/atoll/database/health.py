@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atoll.database import format as fmt
-from atoll.storage.engine import Corrupt, Engine, Full
+from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone
 
 ANSWER_S = 5.0
 """Seconds within which the store has to answer."""
@@ -38,7 +38,7 @@ class Problem:
 FULL = Problem("the disk is full, or fails: the store refuses writes", "the store accepts writes again", writable=False)
 DAMAGED = Problem("the store is damaged, or was not synced: it accepts no writes", "", store="damaged", writable=False)
 GONE = Problem(
-    "the store's file was removed or replaced: what is written now is lost when the server stops",
+    "the store's file was removed or replaced: the store refuses writes until the server is restarted",
     "the store's file is there again", store="gone", writable=False,
 )  # fmt: skip
 SILENT = Problem("the store does not answer", "the store answers again", store="failing", writable=False)
@@ -50,6 +50,7 @@ TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 Found = Mapping[Problem, str]
 """Problems with their details."""
 
+_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (Full, FULL))
 _LOOKED_FOR = (GONE, LITTLE_ROOM)
 _PROVE_WRITES = (FULL, LITTLE_ROOM)
 
@@ -72,6 +73,8 @@ class Health:
     def __init__(self, region: str = "", look: Callable[[], Found] = dict) -> None:
         self.region = region
         self.look = look
+        self.locate: Callable[[Damaged], str] = str
+        """Describes the place of a damaged row."""
         self._counts: dict[Problem, int] = {}
         """How often each problem that lasts was met."""
         self.progress: float | None = None
@@ -107,9 +110,10 @@ class Health:
         if isinstance(error, ExceptionGroup):
             known = [self.failed(one, request_id=request_id, count=count) for one in error.exceptions]
             return all(known)
-        problem = DAMAGED if isinstance(error, Corrupt) else FULL if isinstance(error, Full) else None
+        problem = next((problem for kind, problem in _KINDS if isinstance(error, kind)), None)
         if problem is not None:
-            self.report(problem, error, request_id=request_id, count=count)
+            detail = self.locate(error) if isinstance(error, Damaged) else error
+            self.report(problem, detail, request_id=request_id, count=count)
         return problem is not None
 
     def failing(self, problem: Problem, error: Exception) -> None:

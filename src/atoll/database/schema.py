@@ -345,6 +345,16 @@ class Table:
         rates = (self.units_per_second(), *map(self.units_per_second, self.global_indexes))
         return any(units is not None for rate in rates for units in rate)
 
+    @cached_property
+    def spaces(self) -> frozenset[int]:
+        """All that the table owns."""
+        found = {self.space, self.log_space, *(index.space for index in self.indexes)}
+        if self.ttl is not None:
+            found.add(self.ttl.space)
+        if self.tombstone_space is not None:
+            found.add(self.tombstone_space)
+        return frozenset(found)
+
     def work(self) -> Iterator[tuple[int, bytes]]:
         """The background work that the definition calls for, as (time in ms, kind); see `format`."""
         if self.status == "DELETING":

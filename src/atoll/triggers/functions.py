@@ -141,9 +141,7 @@ class Functions:
         body = orjson.dumps(report)
         if target is None:
             extra = {"region": self._region.name, "destination": arn}
-            _log.error(
-                "a report of discarded records has no destination and is dropped: %s", body.decode(), extra=extra
-            )
+            _log.error("unknown destination; the report is lost: %s", body.decode(), extra=extra)
             return True
         if isinstance(target, Function):
             outcome = await self.invoke(target, body, self.new_request_id())
@@ -153,7 +151,7 @@ class Functions:
         if outcome.error is not None:
             reason = outcome.payload.decode(errors="replace")
             extra = {"region": self._region.name, "destination": arn}
-            _log.error("a report of discarded records was not delivered and is tried again: %s", reason, extra=extra)
+            _log.error("the destination did not take a report: %s", reason, extra=extra)
         return outcome.error is None
 
     def _deliver(self, target: Destination, report: bytes, name: str) -> BatchOutcome:

@@ -173,9 +173,14 @@ class Triggers:
 
     def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
-        if not task.cancelled() and task.exception() is not None:  # perhaps nobody waits for it
+        if not task.cancelled() and task.exception() is not None:  # the caller may not await it
             extra = {"region": self.region.name, "function": function.name}
             _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is a stream to follow, or an invocation that runs."""
+        return bool(self._followers or self._invocations)
 
     def _running(self) -> list[asyncio.Task[None]]:
         return [follower.task for follower in self._followers.values() if follower.task is not None]
