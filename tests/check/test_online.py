@@ -18,6 +18,7 @@ import pytest
 from atoll import testing
 from atoll.api import admin
 from atoll.check import online
+from atoll.cli import main
 from atoll.clock import ManualClock
 from atoll.database import format as fmt
 from atoll.errors import ApiError
@@ -208,3 +209,39 @@ def test_start_after_an_unclean_end_logs_damage(data: Path, tmp_path: Path, capl
     found = logged(caplog)
     assert any("the row of an open shard is missing" in one for one in found)
     assert found[-1] == "stop the server and run `atoll store check`"
+
+
+@pytest.mark.parametrize("is_repaired", [False, True])
+def test_check_and_repair_of_what_a_killed_server_left(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_repaired: bool
+) -> None:
+    """The check leaves the write-ahead log, which the next start expects. A repair moves it into the old file."""
+    monkeypatch.setattr("atoll.clock.SystemClock.now_ms", lambda self: START_MS)
+    with killed(data, tmp_path) as copy:
+        log = copy / REGION / f"{FILE_NAME}-wal"
+        before = log.read_bytes()
+        assert main(["store", "check", "--data", str(copy)]) == 0
+        assert log.read_bytes() == before
+        if is_repaired:
+            with closing(apsw.Connection(str(copy / REGION / FILE_NAME))) as connection:
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+                connection.execute("UPDATE counters SET c = c + 1 WHERE kind = 1").fetchall()
+            assert main(["store", "check", "--data", str(copy), "--repair"]) == 0
+            assert not log.exists()
+
+        async def story(node: Node) -> None:
+            key = {"pk": {"S": "k"}, "sk": {"N": "2"}}
+            answer = await desk.call(node.region(), "GetItem", {"TableName": "Things", "Key": key})
+            assert answer["Item"] is not None
+
+        with_node(copy, story)
+        assert main(["store", "check", "--data", str(copy)]) == 0
+
+
+def test_missing_log_of_answered_commits_is_found(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with killed(data, tmp_path) as copy:
+        (copy / REGION / f"{FILE_NAME}-wal").unlink()
+        assert main(["store", "check", "--data", str(copy)]) == 1
+        assert "-wal is missing, but it held acknowledged commits" in capsys.readouterr().out

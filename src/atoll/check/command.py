@@ -10,10 +10,14 @@ from typing import Any
 
 import orjson
 
+from atoll.check import findings as on
 from atoll.check import repair, store
 from atoll.check.file import open_file
+from atoll.check.findings import Finding
 from atoll.check.report import Report, line
 from atoll.check.store import Progress
+from atoll.storage import acknowledged
+from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.locks import FileLock
 from atoll.storage.sqlite import FILE_NAME
@@ -27,13 +31,14 @@ def run(directories: Iterable[Path], now_ms: int, *, as_json: bool, repairs: boo
     code = CLEAN
     try:
         with ExitStack() as locks:
-            stores = list(directories)
-            for directory in stores:
-                store.require_format(directory)
+            stores: dict[Path, str | None] = {}
+            for directory in directories:
                 _lock(directory, locks)
-            for directory in stores:
+                stores[directory] = _lost_commits(directory)
+                store.require_format(directory)
+            for directory, lost in stores.items():
                 progress = _progress(directory, quiet=as_json)
-                report = _check(directory, now_ms, progress, as_json=as_json)
+                report = _check(directory, lost, now_ms, progress, as_json=as_json)
                 if repairs and report.is_repairable:
                     report = repair.repair(directory, report, now_ms, progress)
                     _print_repair(directory, report, as_json=as_json)
@@ -56,8 +61,21 @@ def _lock(directory: Path, locks: ExitStack) -> None:
         raise Locked(f"{directory} is in use by a server; ask the server itself: POST /_atoll/store/check")
 
 
-def _check(directory: Path, now_ms: int, progress: Progress, *, as_json: bool) -> Report:
+def _lost_commits(directory: Path) -> str | None:
+    """What is missing of the commits that clients were told about. Ask before SQLite opens the files."""
+    path, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
+    with closing(Acknowledged(directory, log)) as mark:
+        try:
+            acknowledged.check(path, log, mark.read())
+        except Corrupt as damage:
+            return str(damage)
+    return None
+
+
+def _check(directory: Path, lost: str | None, now_ms: int, progress: Progress, *, as_json: bool) -> Report:
     report = Report()
+    if lost is not None:
+        report.add(Finding(on.FILE, None, None, lost, is_loss=True))
     with closing(open_file(directory / FILE_NAME)) as connection:
         store.check(connection, now_ms, progress, report)
     if not as_json:

@@ -47,12 +47,13 @@ Tick = Callable[[int], None]
 """Told the number of rows read since the last call."""
 
 
-def open_file(path: Path, *, read_only: bool = False) -> apsw.Connection:
-    """Connect to an existing file."""
+def open_file(path: Path, *, read_only: bool = False, keeps_log: bool = True) -> apsw.Connection:
+    """Connect to an existing file. Unless `keeps_log`, closing moves the write-ahead log into the file."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
     try:
         connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(BUSY_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps_log)
         connection.pragma("mmap_size", MAP_BYTES)
         connection.pragma("cache_size", -CACHE_KIB)
     except apsw.Error as error:

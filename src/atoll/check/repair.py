@@ -30,6 +30,7 @@ from atoll.check.store import Progress
 from atoll.database import format as fmt
 from atoll.database.schema import Table
 from atoll.model import keycode
+from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Full
 from atoll.storage.sqlite import FILE_NAME
@@ -58,7 +59,7 @@ def repair(directory: Path, report: Report, now_ms: int, progress: Progress) -> 
     old, new = directory / FILE_NAME, directory / NEW_NAME
     for path in _files(new):
         path.unlink(missing_ok=True)
-    with closing(file.open_file(old)) as source, closing(apsw.Connection(str(new))) as target:
+    with closing(file.open_file(old, keeps_log=False)) as source, closing(apsw.Connection(str(new))) as target:
         _create(target)
         lost_counters = _copy(source, target, progress, report.rows)
         _derive(target, report, now_ms, progress)
@@ -66,6 +67,10 @@ def repair(directory: Path, report: Report, now_ms: int, progress: Progress) -> 
         after = Report()
         store.check(target, now_ms, progress, after)
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with closing(Acknowledged(directory, _files(old)[1])) as mark:
+            mark.clear()  # the log moves into the old file, which is complete without it
+    for path in _files(old)[1:]:  # a log that SQLite could not move belongs to no file any more
+        path.unlink(missing_ok=True)
     kept = _free_name(directory)
     shutil.copymode(old, new)
     _sync(new)
