@@ -10,6 +10,9 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
+from atoll.check.findings import Context, Finding
+from atoll.check.sections import check
+from atoll.database.region import Region
 from atoll.storage.hostile import HostileEngine
 from atoll.storage.memory import MemoryEngine
 
@@ -30,3 +33,11 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as stop:
         return stop.value
     raise AssertionError("it waited")
+
+
+def findings(region: Region) -> list[Finding]:
+    """What a check of the region's store in memory finds."""
+    assert isinstance(region.engine, MemoryEngine)
+    context = Context(region.clock.now_ms())
+    found: list[Finding] = finish(MemoryEngine.read(region.engine, lambda snapshot: list(check(snapshot, context))))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -66,7 +67,7 @@ class TestConfiguration:
 
     def test_every_option_of_other_commands_is_named(self) -> None:
         there = {name for _, action in options("", _parser()) for name in action.option_strings}
-        pages = self.PAGE + (ROOT / "docs" / "upgrading.md").read_text()
+        pages = self.PAGE + "".join((ROOT / "docs" / page).read_text() for page in ("upgrading.md", "checking.md"))
         named = set(re.findall(r"--[a-z][a-z-]*", pages))
         assert there - {"--version"} <= named
         assert named <= there, "these options are not there any more"
@@ -133,6 +134,17 @@ class TestExamples:
                     body = body.replace("arn:aws:dynamodb:...", stream_of_orders(server))
                 with urlopen(f"{server.endpoint_url}/_atoll/{path}", body.encode() or None) as answer:
                     assert answer.status == 200
+
+    def test_the_checks_of_a_running_server_are_as_shown(self) -> None:
+        shown = "".join(blocks("docs/checking.md", "sh"))
+        requests = re.findall(r"^curl( -X POST)? localhost:8000(/_atoll/\S+)(?: -d '(.+?)')?", shown, re.MULTILINE)
+        assert len(requests) == 3
+        with testing.serve() as server:
+            for post, path, body in requests:
+                data = body.encode() if post else None
+                with urlopen(f"{server.endpoint_url}{path}", data) as answer:
+                    (checked,) = json.loads(answer.read())["regions"].values()
+                    assert checked["state"] == "done" and checked["report"]["clean"]
 
 
 def stream_of_orders(server: testing.LocalServer) -> str:

@@ -23,6 +23,8 @@ from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
+from atoll.check.online import Checks
+from atoll.check.start import is_closed, log_quick_check
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.data_directory import REGION_NAME, DataDirectory
 from atoll.database import background
@@ -137,6 +139,7 @@ class Node:
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
+        self._checks = Checks()
         self._buckets: dict[str, Buckets] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
@@ -188,26 +191,38 @@ class Node:
         self.address = addresses[0]
         # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
         # yet are refused with an error that SDKs retry.
-        names = {config.region}
-        if self._data is not None:
-            names |= self._data.stored_regions()
-        for name in names:
-            self.health.setdefault(name, Health(name)).migrating(0)
-        for name in names:
-            if self._data is not None:
-                await self._data.migrate(name, self.health[name])
-            self.health[name].migrating(1)
-        self._regions.start(names)
+        await self._open_stores()
         self._run(self._tend())
         if (
             config.functions.functions and await self.region().engine.lease()
         ):  # only one of several processes reports it
             self.triggers[config.region].functions.load()
 
+    async def _open_stores(self) -> None:
+        """Migrate and open the stores that there are. Check the definitions of those that were not closed."""
+        names = {self.config.region}
+        if self._data is not None:
+            names |= self._data.stored_regions()
+        for name in names:
+            self.health.setdefault(name, Health(name)).migrating(0)
+        unclosed: list[str] = []
+        for name in names:
+            if self._data is not None:
+                if not is_closed(self._data.store(name)):
+                    unclosed.append(name)
+                await self._data.migrate(name, self.health[name])
+            self.health[name].migrating(1)
+        self._regions.start(names)
+        for name in unclosed:
+            region = self.region(name)
+            if await region.engine.lease():  # only one of several workers checks it
+                await log_quick_check(region)
+
     async def stop(self) -> None:
-        """Answer all received requests, finish running steps, close the stores."""
+        """Answer all received requests, finish running steps, end checks, close the stores."""
         self._stopping = True
         self._told.set()
+        await self._checks.stop()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
@@ -255,6 +270,16 @@ class Node:
         found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
         unopened = {name: health.status() for name, health in self.health.items() if self.has_store(name)}
         return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
+
+    async def start_check(self, region: str | None) -> None:
+        regions = list(self.regions.values()) if region is None else [self.regions[region]]
+        await self._checks.start(regions, self._store_directory)
+
+    def checks(self) -> dict[str, Any]:
+        return {name: self._checks.state(name, self._store_directory(name)) for name in sorted(self.regions)}
+
+    def _store_directory(self, region: str) -> Path | None:
+        return None if self._data is None else self._data.store(region)
 
     def region(self, name: str = "") -> Region:
         found = self.regions.get(name)

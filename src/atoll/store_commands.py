@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from atoll.check import command
+from atoll.clock import SystemClock
 from atoll.migration import store as migration
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.sqlite import FILE_NAME
@@ -24,6 +26,15 @@ def add(command: argparse.ArgumentParser) -> None:
     upgrade.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
     upgrade.add_argument("--finish", action="store_true", help="delete the old files of migrated stores")
     upgrade.set_defaults(run=_upgrade)
+    checking = actions.add_parser(
+        "check",
+        help="look for damage in stores",
+        description="Look for damage in stores. Exit codes: 0 clean, 1 damaged, 2 the check could not run.",
+    )
+    checking.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+    checking.add_argument("--json", action="store_true", help="print the report as one JSON document")
+    checking.add_argument("--repair", action="store_true", help="repair what can be derived; drop what is unreadable")
+    checking.set_defaults(run=_check)
 
 
 def _upgrade(options: argparse.Namespace) -> int:
@@ -44,6 +55,11 @@ def _upgrade(options: argparse.Namespace) -> int:
         print(f"atoll: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    directories = _stores(Path(options.data))
+    return command.run(directories, SystemClock().now_ms(), as_json=options.json, repairs=options.repair)
 
 
 def _stores(data: Path) -> Iterator[Path]:

@@ -139,6 +139,7 @@ def test_more_throughput_splits_and_less_does_not_merge(world: Any) -> None:
 def test_a_table_that_has_grown_is_split(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SPLIT_CHECK_CHANGES", 5)
     world.create()
+    world.pretends = True
     world.transact(lambda tx: tx.add_tally(fmt.bytes_counter(world.table().space), 25 * 1024**3))
     for number in range(5):
         world.put("a", number)
@@ -261,6 +262,7 @@ def test_a_thousand_tables_with_nothing_due_cost_no_writes(world: Any) -> None:
         for i in range(999):
             catalog.save(tx, replace(table, name=f"T{i}"))
 
+    world.pretends = True
     world.transact(copy)
     before = world.region.engine.snapshot()
     world.settle()

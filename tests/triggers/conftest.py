@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Destination, Function, Registry, Trigger
 from tests import desk
+from tests.engines import findings
 
 START_MS = 1_800_000_000_000
 
@@ -133,11 +134,20 @@ async def _awaited(tell: Callable[[], Awaitable[None]]) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    assert not findings(world.region)
 
 
 @pytest.fixture
-def worlds(tmp_path: Path) -> Callable[..., World]:
+def worlds(tmp_path: Path) -> Iterator[Callable[..., World]]:
     """Worlds whose file declares triggers."""
-    return lambda *triggers: World(tmp_path, triggers)
+    made: list[World] = []
+
+    def make(*triggers: Trigger) -> World:
+        made.append(World(tmp_path, triggers))
+        return made[-1]
+
+    yield make
+    assert not any(findings(world.region) for world in made)

@@ -1,10 +1,12 @@
-"""The admin API, which DynamoDB does not have: move the clock, and rotate, split or trim streams.
+"""The admin API, which DynamoDB does not have: move the clock; rotate, split or trim streams; check the stores.
 
     GET  /_atoll/clock
     POST /_atoll/clock            {"advance": "25h"}, {"set": "2026-01-02T03:04:05Z"} or {"skew": "20m"}
     POST /_atoll/streams/rotate   {"stream": a table's name or a stream's ARN, "region": the table's region}
     POST /_atoll/streams/split    the same
     POST /_atoll/streams/trim     the same
+    POST /_atoll/store/check      {"region": a region}; without it all open regions
+    GET  /_atoll/store/check
 
 Moving the clock stops at every due time and runs the work due then; the answer comes after that work. A move by more
 than a week skips the rotations before its last week, whose shards would be trimmed anyway. Clients sign with the real
@@ -53,6 +55,12 @@ class Server(Protocol):
 
     async def settle(self) -> int | None:
         """Run the work that is due now."""
+
+    async def start_check(self, region: str | None) -> None:
+        """Start a check of the region's store, or of all. Raises `KeyError` for a region that is not open."""
+
+    def checks(self) -> Body:
+        """By region: the state of its store's check, its progress while it runs, and the last report."""
 
 
 Action = Callable[[Server, Body], Coroutine[Any, Any, Body]]
@@ -106,6 +114,21 @@ async def trim(server: Server, body: Body) -> Body:
         pass
     await server.settle()
     return {}
+
+
+async def start_check(server: Server, body: Body) -> Body:
+    region = body.get("region")
+    if body.keys() - {"region"} or not isinstance(region, str | None):
+        raise admin_errors.region_expected()
+    try:
+        await server.start_check(region)
+    except KeyError:
+        raise admin_errors.region_not_open(str(region)) from None
+    return await show_checks(server, {})
+
+
+async def show_checks(server: Server, body: Body) -> Body:
+    return {"regions": server.checks()}
 
 
 async def _reshard(server: Server, body: Body, force: Callable[[Transaction, Region, str, int], Table]) -> Body:

@@ -218,6 +218,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(ADMIN, "RotateStream", admin.rotate, resources.ADMINISTERED_STREAM, Http("POST", "streams/rotate")),
     Operation(ADMIN, "SplitStream", admin.split, resources.ADMINISTERED_STREAM, Http("POST", "streams/split")),
     Operation(ADMIN, "TrimStream", admin.trim, resources.ADMINISTERED_STREAM, Http("POST", "streams/trim")),
+    Operation(ADMIN, "StartStoreCheck", admin.start_check, NOTHING, Http("POST", "store/check")),
+    Operation(ADMIN, "ShowStoreChecks", admin.show_checks, NOTHING, Http("GET", "store/check")),
 )  # fmt: skip
 
 TARGETS: dict[bytes, Operation] = {

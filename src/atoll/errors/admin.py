@@ -53,3 +53,11 @@ def back_in_time() -> ApiError:
 
 def stream_required() -> ApiError:
     return validation("The body has to be a JSON object with the name of a table, or the ARN of a stream, as stream")
+
+
+def region_expected() -> ApiError:
+    return validation("The body has to be empty, or a JSON object with the name of a region, as region")
+
+
+def region_not_open(region: str) -> ApiError:
+    return validation(f"This server has no open store of the region {region}")

@@ -85,6 +85,11 @@ class _Now:
     ) -> None:
         """Nothing to do: reads are local."""
 
+    def counters(self, start: bytes, end: bytes, *, tallies: bool) -> Iterator[tuple[bytes, int]]:
+        """The numbers or tallies whose keys are in the range, in the order of the keys."""
+        found = self.tallies if tallies else self.numbers
+        return ((key, found[key]) for key in sorted(found) if start <= key < end)
+
     def apply(self, buffer: Buffer) -> None:
         for start, end in buffer.cleared:
             for key, _ in list(self.scan(start, end)):

@@ -1,0 +1,201 @@
+"""Check the catalog: each row is readable, and the definitions agree with each other.
+
+`check_quickly` is the part that a start runs after an unclean end. It reads the definitions only, whose number does not
+grow with the number of items, so it takes well under a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from atoll.check import findings as on
+from atoll.check import log
+from atoll.check.findings import Context, Finding, Fix
+from atoll.check.spaces import Owner, Spaces, parsed, read, shards_of
+from atoll.database import format as fmt
+from atoll.database.deletion import Garbage
+from atoll.database.schema import Shard, Table, dump
+from atoll.database.streams import StreamDescription
+from atoll.database.tokens import Token
+from atoll.storage.engine import Corrupt, Snapshot
+from atoll.triggers.batches import Lane
+from atoll.triggers.mapping import Mapping
+
+# The kinds of rows: their letter, their record, and whether a record belongs at a key.
+_DEFINITIONS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
+    (b"T", Table, lambda table, key: fmt.table_key(table.name) == key),
+    (b"S", StreamDescription, lambda stream, key: bool(stream.key == key)),
+    (b"H", Shard, lambda shard, key: fmt.parse_shard_key(key)[1] == shard.number and len(key) == 13),
+    (b"G", Garbage, lambda garbage, key: fmt.garbage_key(garbage.space) == key),
+    (b"M", Mapping, lambda mapping, key: fmt.mapping_key(mapping.uuid) == key),
+)
+_OTHERS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
+    (b"X", Token, lambda token, key: True),
+    (b"P", Lane, lambda lane, key: len(key) == 5 + 36 + 5),
+)
+_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"B", b"D"])
+
+_IRREPLACEABLE = frozenset([b"T"])
+"""A table's definition cannot be derived, and without it all items of the table are lost: a repair keeps the row."""
+
+
+def check(snapshot: Snapshot, context: Context) -> Iterator[Finding]:
+    spaces = Spaces(snapshot, is_complete=context.is_complete)
+    yield from _check_rows(snapshot, spaces, (*_DEFINITIONS, *_OTHERS))
+    yield from _check_letters(snapshot)
+    yield from _check_definitions(snapshot, spaces)
+    yield from _check_progress(snapshot, spaces)
+    yield from _check_lanes(snapshot)
+
+
+def check_quickly(snapshot: Snapshot) -> Iterator[Finding]:
+    try:
+        spaces = Spaces(snapshot)
+        yield from _check_rows(snapshot, spaces, _DEFINITIONS)
+        yield from _check_definitions(snapshot, spaces)
+        yield from _check_that_counters_exist(snapshot, spaces)
+    except Corrupt as error:
+        yield Finding(on.CHECKSUM, None, None, str(error))
+
+
+def _check_rows(snapshot: Snapshot, spaces: Spaces, kinds: Any) -> Iterator[Finding]:
+    for letter, cls, belongs in kinds:
+        start = fmt.CATALOG + letter
+        for key, record in parsed(snapshot, (start, fmt.CATALOG + bytes([letter[0] + 1])), cls):
+            if record is None or not belongs(record, key):
+                table, shown, name = spaces.describe(key)
+                text = f"the {name} is unreadable" if record is None else f"the {name} is not that of its key"
+                fixes = () if letter in _IRREPLACEABLE else (on.delete(key),)
+                yield Finding(on.CATALOG, table, shown, text, fixes, is_loss=True)
+
+
+def _check_letters(snapshot: Snapshot) -> Iterator[Finding]:
+    """Rows of no known kind: looks at the gaps between the known letters only."""
+    letters = sorted(letter[0] for letter in _LETTERS)
+    ends = [fmt.CATALOG + bytes([letter]) for letter in letters] + [b"\0\0\0\1"]
+    starts = [fmt.CATALOG, *(fmt.CATALOG + bytes([letter + 1]) for letter in letters)]
+    for start, end in zip(starts, ends, strict=True):
+        for key, _ in snapshot.scan(start, end):
+            yield Finding(on.ORPHAN, None, key.hex(), "a row of the catalog is of no known kind", (on.delete(key),))
+
+
+def _check_definitions(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
+    greatest = 0
+    for space, one, other in spaces.contested:
+        yield Finding(on.CATALOG, _name(one), None, f"the space {space} belongs to {_name(one)} and to {_name(other)}")
+    for table in spaces.tables.values():
+        yield from log.check_shards(snapshot, table)
+        yield from _check_stream(snapshot, table)
+    for _, stream in parsed(snapshot, fmt.STREAMS, StreamDescription):
+        if stream is not None and stream.disabled_ms is None:
+            yield from _check_enabled(stream, spaces)
+    for key, shard in parsed(snapshot, fmt.SHARDS, Shard):
+        log_space = fmt.parse_shard_key(key)[0]
+        greatest = max(greatest, log_space)
+        if shard is not None and shard.last_sequence is None and log_space not in spaces.tables:
+            text = "a shard is open, but its table is deleted"
+            fixes = spaces.if_complete(on.delete(key))
+            yield Finding(on.SHARD, None, {"shard": shard.number, "log": log_space}, text, fixes)
+    greatest = max((greatest, *spaces.owners))
+    if snapshot.number(fmt.SPACES) < greatest:
+        text = f"the counter of spaces says {snapshot.number(fmt.SPACES)}, but space {greatest} is in use"
+        yield Finding(on.COUNTER, None, "spaces", text, (on.set_number(fmt.SPACES, greatest),))
+    if spaces.tables and snapshot.number(fmt.GENERATION) < 1:
+        fix = on.set_number(fmt.GENERATION, len(spaces.tables))
+        yield Finding(on.COUNTER, None, "generation", "the catalog has tables, but no generation", (fix,))
+
+
+def _name(owner: Owner) -> str:
+    return "a discarded table" if owner.table is None else owner.table.name
+
+
+def _check_stream(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
+    """The row of an enabled stream can be derived from the table: its label is the time at which it began."""
+    if table.stream is None or not table.stream.enabled:
+        return
+    key = fmt.stream_key(table.name, table.stream.label)
+    stored = snapshot.get(key)
+    stream: StreamDescription | None = None if stored is None else read(StreamDescription, stored)
+    if stream is not None and stream.log_space == table.log_space and stream.disabled_ms is None:
+        return
+    text = "the enabled stream of the table has no row, or one that contradicts the table"
+    yield Finding(on.CATALOG, table.name, table.stream.label, text, _stream_fix(snapshot, table, key))
+
+
+def _stream_fix(snapshot: Snapshot, table: Table, key: bytes) -> tuple[Fix, ...]:
+    assert table.stream is not None
+    created_ms = stream_began_ms(table.stream.label)
+    if created_ms is None:
+        return ()
+    numbers = [shard.number for shard in table.shards]
+    numbers += [
+        s.number for _, s in shards_of(snapshot, table.log_space) if s is not None and s.opened_ms >= created_ms
+    ]
+    made = StreamDescription(
+        table=table.name,
+        label=table.stream.label,
+        view_type=table.stream.view_type,
+        table_id=table.id,
+        keys=table.keys,
+        log_space=table.log_space,
+        created_ms=created_ms,
+        due_ms=created_ms,
+        first_shard=min(numbers),
+    )
+    return (on.put(key, dump(made)),)
+
+
+def stream_began_ms(label: str) -> int | None:
+    try:
+        return round(datetime.fromisoformat(label).replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
+def _check_enabled(stream: StreamDescription, spaces: Spaces) -> Iterator[Finding]:
+    table = spaces.tables.get(stream.log_space)
+    current = None if table is None or table.name != stream.table else table.stream
+    if current is None or current.label != stream.label or not current.enabled:
+        text = "a stream has no end, but its table does not have it"
+        yield Finding(on.CATALOG, stream.table, stream.label, text, spaces.if_complete(on.delete(stream.key)))
+
+
+def _check_that_counters_exist(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
+    """A table or index has rows if and only if its counters are not 0."""
+    for space, owner in spaces.owners.items():
+        if owner.table is None or owner.role not in ("items", "index"):
+            continue
+        has_rows = snapshot.first([fmt.space_range(space)])[0] is not None
+        rows, size = snapshot.tally(fmt.count_counter(space)), snapshot.tally(fmt.bytes_counter(space))
+        if (rows > 0) != has_rows or (size > 0) != has_rows or rows < 0:
+            name = f"the table {owner.table.name}" if owner.index is None else f"the index {owner.index.name}"
+            text = f"the counters of {name} say {rows} rows and {size} bytes, but it has {'some' if has_rows else 'no'}"
+            yield Finding(on.COUNTER, owner.table.name, None, f"{text} rows")
+
+
+def _check_progress(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
+    """Progress of backfills that do not run."""
+    start = fmt.backfill_key(0)[:5]
+    for key, stored in snapshot.scan(start, fmt.CATALOG + b"C"):
+        owner = spaces.owners.get(int.from_bytes(key[5:], "big"))
+        table = None if owner is None else owner.table
+        if owner is None or table is None or owner.role not in ("index", "expiry"):
+            text = "the progress of a backfill that does not run"
+            yield Finding(on.ORPHAN, None, key.hex(), text, spaces.if_complete(on.delete(key)))
+        elif not stored.startswith(table.prefix):
+            text = "the progress of a backfill is unreadable"
+            yield Finding(on.CATALOG, table.name, key.hex(), text, (on.delete(key),))
+
+
+def _check_lanes(snapshot: Snapshot) -> Iterator[Finding]:
+    start, end = fmt.CATALOG + b"P", fmt.CATALOG + b"Q"
+    mapping, exists = b"", False
+    for key, _ in snapshot.scan(start, end):
+        uuid = key[5:-5]
+        if uuid != mapping:
+            mapping, exists = uuid, snapshot.get(fmt.CATALOG + b"M" + uuid) is not None
+        if not exists:
+            text = "the progress of an event source mapping that does not exist"
+            yield Finding(on.ORPHAN, None, uuid.decode(errors="replace"), text, (on.delete(key),))

@@ -1,0 +1,114 @@
+"""`atoll store check`: check the stores of a data directory, and repair them if asked to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from atoll.check import findings as on
+from atoll.check import repair, store
+from atoll.check.file import open_file
+from atoll.check.findings import Finding
+from atoll.check.report import Report, line
+from atoll.check.store import Progress
+from atoll.storage import acknowledged
+from atoll.storage.acknowledged import Acknowledged
+from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.locks import FileLock
+from atoll.storage.sqlite import FILE_NAME
+
+CLEAN, DAMAGED, CANNOT_RUN = 0, 1, 2
+
+
+def run(directories: Iterable[Path], now_ms: int, *, as_json: bool, repairs: bool) -> int:
+    """Check the stores; return the exit code. Changes nothing unless `repairs`."""
+    reports: dict[str, dict[str, Any]] = {}
+    code = CLEAN
+    try:
+        with ExitStack() as locks:
+            stores: dict[Path, str | None] = {}
+            for directory in directories:
+                _lock(directory, locks)
+                stores[directory] = _lost_commits(directory)
+                store.require_format(directory)
+            for directory, lost in stores.items():
+                progress = _progress(directory, quiet=as_json)
+                report = _check(directory, lost, now_ms, progress, as_json=as_json)
+                if repairs and report.is_repairable:
+                    report = repair.repair(directory, report, now_ms, progress)
+                    _print_repair(directory, report, as_json=as_json)
+                reports[str(directory)] = report.as_json()
+                code = code if report.is_clean and code == CLEAN else DAMAGED
+    except (Corrupt, Full, Locked, OSError) as error:
+        print(f"atoll: {error}", file=sys.stderr)
+        return CANNOT_RUN
+    if as_json:
+        print(orjson.dumps({"clean": code == CLEAN, "stores": reports}, option=orjson.OPT_INDENT_2).decode())
+    elif not reports:
+        print("there are no stores")
+    return code
+
+
+def _lock(directory: Path, locks: ExitStack) -> None:
+    lock = FileLock(directory / "owner.lock")
+    locks.callback(lock.close)
+    if not lock.try_acquire():
+        raise Locked(f"{directory} is in use by a server; ask the server itself: POST /_atoll/store/check")
+
+
+def _lost_commits(directory: Path) -> str | None:
+    """What is missing of the commits that clients were told about. Ask before SQLite opens the files."""
+    path, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
+    with closing(Acknowledged(directory, log)) as mark:
+        try:
+            acknowledged.check(path, log, mark.read())
+        except Corrupt as damage:
+            return str(damage)
+    return None
+
+
+def _check(directory: Path, lost: str | None, now_ms: int, progress: Progress, *, as_json: bool) -> Report:
+    report = Report()
+    if lost is not None:
+        report.add(Finding(on.FILE, None, None, lost, is_loss=True))
+    with closing(open_file(directory / FILE_NAME)) as connection:
+        store.check(connection, now_ms, progress, report)
+    if not as_json:
+        for text in report.lines():
+            print(text)
+        found = "clean" if report.is_clean else f"damaged, {report.counts.total()} findings"
+        print(f"{directory}: {found}; {report.rows:,} rows")
+    return report
+
+
+def _print_repair(directory: Path, report: Report, *, as_json: bool) -> None:
+    if as_json:
+        return
+    done = ", ".join(f"{count} {kind}" for kind, count in report.repaired.items()) or "the file"
+    print(f"{directory}: repaired: {done}")
+    print(f"{directory}: lost: {len(report.lost) or 'nothing'}")
+    for finding in report.lost:
+        print(f"  {line(finding)}")
+    for text in report.lines():
+        print(text)
+    found = "clean now" if report.is_clean else f"still damaged, {report.counts.total()} findings"
+    print(f"{directory}: {found}; the file before the repair is kept as {report.kept_file}")
+
+
+def _progress(directory: Path, *, quiet: bool) -> Progress:
+    """Print each new part, and every further tenth, to standard error."""
+    printed = ("", -1)
+
+    def tell(section: str, done: int, total: int) -> None:
+        nonlocal printed
+        tenth = done * 10 // total if total else 0
+        if not quiet and (section, tenth) != printed:
+            printed = section, tenth
+            print(f"{directory}: checking: {section}, {tenth * 10} %", file=sys.stderr, flush=True)
+
+    return tell

@@ -1,0 +1,46 @@
+"""After an unclean end, a start checks the definitions of a store and logs what is wrong.
+
+SQLite removes the write-ahead log when the last connection to a file is closed. So a log that is there before a server
+opens the file was left by a process that was killed. Its rows are intact, but the machine may have lost power.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from pathlib import Path
+
+from atoll.check.catalog import check_quickly
+from atoll.check.findings import Finding
+from atoll.check.report import line
+from atoll.database.region import Region
+from atoll.storage.engine import Snapshot
+from atoll.storage.sqlite import FILE_NAME
+
+LOGGED = 20
+"""Findings that are logged."""
+
+_log = logging.getLogger(__name__)
+
+
+def is_closed(directory: Path) -> bool:
+    """Whether the store was closed by the process that had it open last. Ask before opening it."""
+    try:
+        return (directory / f"{FILE_NAME}-wal").stat().st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+async def log_quick_check(region: Region) -> None:
+    extra = {"region": region.name}
+    found = await region.engine.read(_some)
+    for finding in found:
+        _log.error("the store was not closed, and is damaged: %s", line(finding), extra=extra)
+    if found:
+        _log.error("stop the server and run `atoll store check`", extra=extra)
+    else:
+        _log.info("the store was not closed; its definitions are consistent", extra=extra)
+
+
+def _some(snapshot: Snapshot) -> list[Finding]:
+    return list(islice(check_quickly(snapshot), LOGGED))
