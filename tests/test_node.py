@@ -362,3 +362,22 @@ def test_regions_opened_from_all_sides_are_opened_once(tmp_path: Path) -> None:
         assert (await call(node, "eu-west-1", "Scan", TableName="Things", Select="COUNT"))["Count"] == 10
 
     run(tmp_path, tell, SystemClock())
+
+
+def test_a_job_that_schedules_the_same_work_again_runs_again() -> None:
+    """Of two indexes that are changed at the same time, the end of one schedules the work on the other."""
+    runs = []
+
+    def job(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
+        runs.append(subject)
+        if len(runs) < 3:
+            due.schedule(tx, START_MS, b"B", subject)
+        return None
+
+    async def scenario() -> None:
+        region = Region("us-east-1", MemoryEngine(), ManualClock(START_MS))
+        await region.transact(lambda tx: due.schedule(tx, START_MS, b"B", b"1"))
+        assert await background.run(region, {b"B": job}) is None
+        assert runs == [b"1"] * 3
+
+    asyncio.run(scenario())

@@ -84,11 +84,11 @@ def _run_some(
     for row, due_ms, own_kind, subject in work:
         if due_ms > now_ms or own_kind != kind:
             break
+        tx.delete(row)  # first, since the job may schedule the same work again
         try:
             again_ms = jobs[kind](tx, region, stamp, subject)
         except Exception as error:
             raise _Failed(row) from error
-        tx.delete(row)
         if again_ms is not None:
             due.schedule(tx, max(again_ms, now_ms), kind, subject)
             if again_ms <= now_ms:  # there is much to do: let others run
