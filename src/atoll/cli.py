@@ -111,6 +111,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
+    option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])
     option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
@@ -179,6 +180,7 @@ def _config(options: argparse.Namespace) -> Config:
         ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
         ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
         strict_stream_readers=options.strict_stream_readers,
+        quotas=options.quotas == "on",
         throttling=options.throttling == "on",
     )
     config = Config(

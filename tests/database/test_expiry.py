@@ -205,6 +205,7 @@ def test_its_states_last_as_long_as_those_of_a_table(slow_world: Any) -> None:
     world.create()
     assert refusal(world.set_ttl)[0] == "ResourceInUseException"
     world.pass_time(10_000)
+    world.put("b")
     world.set_ttl()
     assert world.ttl_status() == "ENABLING"
     world.pass_time(10_000)

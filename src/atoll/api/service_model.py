@@ -48,8 +48,14 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "LocalSecondaryIndex.KeySchema": {"max": 2},
     "GlobalSecondaryIndex.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
     "CreateGlobalSecondaryIndexAction.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
-    # 20 in the model; the published quota is 100 over all indexes of a table.
-    "NonKeyAttributeNameList": {"max": None},
+    # The operations check classes and tags themselves, with their own texts.
+    "TableClass": {"enum": None},
+    "Tag": {"required": []},
+    "TagKeyString": {"min": None, "max": None},
+    "TagValueString": {"min": None, "max": None},
+    "StreamViewType": {"enum": ["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"]},
+    **{f"{operation}TableInput.TableName": {"min": 3} for operation in ("Update", "Delete", "Describe")},
+    **{f"{operation}TimeToLiveInput.TableName": {"min": 3} for operation in ("Update", "Describe")},
     # The service reports these two without the value, and with the member's name as in the request.
     "QueryInput.Limit": {"bare": ("min",)},
     "KeysAndAttributes.Keys": {"bare": ("max",)},
@@ -74,10 +80,12 @@ ORDER: dict[str, str] = {
     " Segment Limit AttributesToGet ExclusiveStartKey",
     "BatchGetItemInput": "ReturnConsumedCapacity RequestItems",
     "BatchWriteItemInput": "ReturnConsumedCapacity ReturnItemCollectionMetrics RequestItems",
-    "CreateTableInput": "AttributeDefinitions TableName BillingMode ProvisionedThroughput KeySchema",
+    "CreateTableInput": "AttributeDefinitions TableName BillingMode ProvisionedThroughput KeySchema"
+    " GlobalSecondaryIndexes LocalSecondaryIndexes",
     "UpdateTableInput": "TableName ProvisionedThroughput BillingMode GlobalSecondaryIndexUpdates",
     "CreateGlobalSecondaryIndexAction": "Projection IndexName ProvisionedThroughput KeySchema",
     "ListTablesInput": "Limit ExclusiveStartTableName",
+    "TimeToLiveSpecification": "AttributeName Enabled",
     "ProvisionedThroughput": "WriteCapacityUnits ReadCapacityUnits",
 }
 
@@ -177,7 +185,7 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
     low, high, bare = raw.get("min"), raw.get("max"), raw.get("bare", ())
     numeric = raw["type"] in ("integer", "long", "double", "float")
     found = []
-    if "enum" in raw:
+    if raw.get("enum") is not None:
         found.append(Constraint("enum", errors.one_of(raw["enum"]), frozenset(raw["enum"]).__contains__))
     if "pattern" in raw:
         found.append(Constraint("pattern", errors.matches(raw["pattern"]), _pattern(raw["pattern"])))

@@ -8,6 +8,7 @@ from atoll.api.binding import table_name
 from atoll.database import catalog, ttl
 from atoll.database.region import Region
 from atoll.errors import tables as table_errors
+from atoll.errors import ttl as ttl_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -38,7 +39,10 @@ async def describe_time_to_live(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> Answer:
-        setting = region.catalog.described(snapshot, name, now_ms).ttl
+        table = region.catalog.described(snapshot, name, now_ms)
+        status, setting = table.status_at(now_ms), table.ttl
+        if status in ("CREATING", "DELETING"):
+            raise ttl_errors.not_described(status)
         if setting is None:
             return {"TimeToLiveStatus": "DISABLED"}
         return {"TimeToLiveStatus": setting.status, "AttributeName": setting.attribute}

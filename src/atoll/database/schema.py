@@ -122,7 +122,8 @@ class Throughput:
 
 @dataclass(frozen=True)
 class OnDemandThroughput:
-    """Optional maxima of an on-demand table, in units a second; None means no maximum."""
+    """Optional maxima of an on-demand table, in units a second, as they were sent: None was never sent, -1 means no
+    maximum."""
 
     max_read: int | None = None
     max_write: int | None = None
@@ -217,6 +218,24 @@ class Encryption:
     key_arn: str
 
 
+@dataclass(frozen=True)
+class Change:
+    """A change of a table or of one of its indexes that is under way until `due_ms`. The new settings are in the
+    table and in effect; the members below are those that descriptions still show."""
+
+    concern: str
+    """A name in `api.concerns`."""
+    due_ms: int
+    index: str | None = None
+    throughput: Throughput | None = None
+    warm: WarmThroughput | None = None
+    billing_changed_ms: int | None = None
+    table_class: str | None = None
+    table_class_changed_ms: int | None = None
+    encryption: Encryption | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
 HASHES = 1 << 64
 
 
@@ -247,6 +266,13 @@ class Table:
     ttl_changed_ms: int | None = None
     """When time to live was last enabled or disabled."""
     tags: tuple[tuple[str, str], ...] = ()
+    replication_mode: str | None = None
+    """GlobalTableSettingsReplicationMode, if it was set."""
+    protection_changed_ms: int | None = None
+    encryption_changes_ms: tuple[int, ...] = ()
+    table_class_changes_ms: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """Those that were under way at the last change; see `under_way`."""
     tombstone_space: int | None = None
     """Where deletions leave their versions; None if they leave nothing."""
     shards: tuple[Shard, ...] = ()
@@ -315,10 +341,14 @@ class Table:
         return min(shard.opened_ms for shard in self.shards)
 
     def status_at(self, now_ms: int) -> str:
-        """The status that clients see. CREATING and UPDATING end at `due_ms`; DELETING ends with the table."""
+        """The stored status. CREATING and UPDATING end at `due_ms`; DELETING ends with the table. `description` adds
+        the changes that are under way."""
         if self.status in ("CREATING", "UPDATING") and now_ms >= self.due_ms:
             return "ACTIVE"
         return self.status
+
+    def under_way(self, now_ms: int) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if now_ms < change.due_ms)
 
     def changing_index(self, now_ms: int) -> Index | None:
         """The index that is being built or deleted, if there is one."""
@@ -337,7 +367,9 @@ class Table:
         of = self if index is None else index
         if self.billing_mode == PROVISIONED:
             return (None, None) if of.throughput is None else (of.throughput.read, of.throughput.write)
-        return (None, None) if of.on_demand is None else (of.on_demand.max_read, of.on_demand.max_write)
+        maxima = of.on_demand or OnDemandThroughput()
+        read, write = maxima.max_read, maxima.max_write
+        return None if read == -1 else read, None if write == -1 else write
 
     @cached_property
     def limited(self) -> bool:
