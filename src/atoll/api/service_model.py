@@ -63,6 +63,10 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "TagResourceInput.ResourceArn": {"min": None, "max": None},
     "UntagResourceInput.ResourceArn": {"min": None, "max": None},
     "ListTagsOfResourceInput.ResourceArn": {"min": None, "max": None},
+    # Of these names the operations check the length themselves, with their own texts.
+    "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
+    "DescribeGlobalTableInput.GlobalTableName": {"min": None, "max": None},
+    "DescribeGlobalTableSettingsInput.GlobalTableName": {"min": None, "max": None},
 }
 
 # The order in which the service checks a structure's members, where known. The others follow in the model's order.
@@ -187,7 +191,7 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
     found = []
     if raw.get("enum") is not None:
         found.append(Constraint("enum", errors.one_of(raw["enum"]), frozenset(raw["enum"]).__contains__))
-    if "pattern" in raw:
+    if raw.get("pattern") is not None:
         found.append(Constraint("pattern", errors.matches(raw["pattern"]), _pattern(raw["pattern"])))
     if low is not None and numeric:
         found.append(Constraint("min", errors.value_at_least(low), lambda v: v >= low, "min" in bare))

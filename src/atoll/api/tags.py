@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from atoll import arns
-from atoll.api import concerns, tag_rules
-from atoll.database import catalog, streams
-from atoll.database import format as fmt
+from atoll.api import concerns, resource_arns, tag_rules
+from atoll.api.resource_arns import Target
+from atoll.database import catalog
 from atoll.database.region import Region
 from atoll.database.schema import Change, Table, dump
+from atoll.database.streams import StreamDescription
 from atoll.errors import tables as table_errors
 from atoll.errors import tags as tag_errors
 from atoll.storage.engine import Snapshot, Transaction
@@ -59,7 +59,7 @@ async def _change(region: Region, arn: str, change: Callable[[Tags], Tags], give
 
     def apply(tx: Transaction) -> None:
         if target.stream is not None:
-            stream = _stream(tx, target, arn, now_ms)
+            stream = _stream(tx, target.table, target.stream, arn, now_ms)
             tx.put(stream.key, dump(replace(stream, tags=tuple(change(dict(stream.tags)).items()))))
             return
         table = _table(region, tx, target.table, arn, now_ms)
@@ -94,45 +94,26 @@ async def list_tags_of_resource(region: Region, body: Body) -> Answer:
 
     def read(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
         if target.stream is not None:
-            return _stream(snapshot, target, arn, now_ms).tags
+            return _stream(snapshot, target.table, target.stream, arn, now_ms).tags
         return concerns.shown(_table(region, snapshot, target.table, arn, now_ms), now_ms).tags
 
     return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(await region.read(read))]}
 
 
-class _Target(NamedTuple):
-    table: str
-    stream: str | None
+def _target(region: Region, arn: str) -> Target:
+    return resource_arns.target(
+        region,
+        arn,
+        lambda: tag_errors.foreign_resource(arn, region.settings.account),
+        lambda: tag_errors.invalid_resource_arn(arn),
+    )
 
 
-def _target(region: Region, text: str) -> _Target:
-    """The table or stream that an ARN names, checked in the service's order."""
-    if not text.startswith("arn:"):
-        raise (
-            tag_errors.resource_not_found_by_arn(text)
-            if text.lower().startswith("arn:")
-            else tag_errors.not_an_arn(text)
-        )
-    arn, account = arns.parse(text), region.settings.account
-    if arn is None or arn.service != "dynamodb" or arn.account != account:
-        raise tag_errors.foreign_resource(text, account)
-    kind, _, rest = arn.resource.partition("/")
-    table, _, part = rest.partition("/")
-    within, _, label = part.partition("/")
-    if kind == "table" and within == "index":
-        raise tag_errors.resource_of_table_part(text)
-    if kind != "table" or not table or within not in ("", "stream"):
-        raise tag_errors.not_a_resource(text)
-    if (arn.partition, arn.region) != ("aws", region.name):
-        raise tag_errors.invalid_resource_arn(text)
-    return _Target(table, label if within else None)
-
-
-def _stream(snapshot: Snapshot, target: _Target, arn: str, now_ms: int) -> streams.StreamDescription:
-    stored = snapshot.get(fmt.stream_key(target.table, target.stream or ""))
-    if stored is None or streams.parse(stored).gone_at(now_ms):
+def _stream(snapshot: Snapshot, table: str, label: str, arn: str, now_ms: int) -> StreamDescription:
+    stream = resource_arns.find_stream(snapshot, table, label, now_ms)
+    if stream is None:
         raise tag_errors.resource_not_found_by_arn(arn)
-    return streams.parse(stored)
+    return stream
 
 
 def _table(region: Region, snapshot: Snapshot, name: str, arn: str, now_ms: int) -> Table:

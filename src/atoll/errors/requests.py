@@ -89,8 +89,13 @@ def invalid_region(name: str) -> ApiError:
     return validation(f"Invalid region: {name}")
 
 
+def invalid_arn(part: str, arn: str) -> ApiError:
+    """A part of an ARN that stands for a table's name: AWS partition, AWS region, resource type."""
+    return violations([f"Invalid {part} in '{arn}'"])
+
+
 def foreign_table(arn: str) -> ApiError:
-    """The ARN belongs to another account or region."""
+    """The ARN belongs to another account."""
     return access_denied(f"The request is not authorized on resource: {arn}")
 
 
