@@ -50,7 +50,9 @@ def check_create(body: Body) -> None:
     check_encryption(body)
     check_class(body)
     capacity.check_new_warm(mode, body, None)
-    tag_rules.check(body.get("Tags") or [])
+    tags = body.get("Tags") or []
+    tag_rules.check(tags)
+    tag_rules.check_set({tag["Key"]: tag["Value"] for tag in tags})
 
 
 def check_served(body: Body) -> None:

@@ -16,14 +16,13 @@ _PUNCTUATION = frozenset("+-=._:/@")
 
 
 def check(tags: list[Body]) -> None:
-    """Check the tags of one request by themselves and together."""
+    """Check the tags of one request; `check_set` checks what they make together with those that are there."""
     for tag in tags:
         key, value = tag.get("Key"), tag.get("Value")
         _check_key(key)
         if value is None or len(value) > limits.TAG_VALUE_CHARS or not _legible(value):
             raise tag_errors.invalid_value(value)
     _check_distinct(tag["Key"] for tag in tags)
-    check_set({tag["Key"]: tag["Value"] for tag in tags})
 
 
 def check_keys(keys: list[str]) -> None:
