@@ -211,8 +211,8 @@ def test_the_fifth_change_of_encryption_needs_six_hours(service: Any) -> None:
     assert refused.message.startswith(
         "Subscriber limit exceeded: Encryption mode changes are limited in the 24h window ending at Friday, January "
         "15, 2027 at 8:04:00 AM Coordinated Universal Time. After the first 4 change, each subsequent change in the "
-        "same window can be performed at most once every 21600 seconds. Number of updates today: 4. Last change at Friday, "
-        "January 15, 2027 at 8:03:00 AM Coordinated Universal Time"
+        "same window can be performed at most once every 21600 seconds. Number of updates today: 4. Last change at "
+        "Friday, January 15, 2027 at 8:03:00 AM Coordinated Universal Time"
     )
     service.clock.advance(6 * HOUR_MS - MINUTE_MS - 1)
     assert service.refused("UpdateTable", **off).code == LIMIT

@@ -141,9 +141,9 @@ def check_protection_interval(table: Table, now_ms: int) -> None:
 # The account's quotas
 
 
-def check_quotas(region: str, tables: Iterable[Table], old: Table | None, new: Table, body: Body) -> None:
-    """Check the units, maxima and warm throughput of a changed or new table against the account's quotas. `tables` are
-    all tables before the change."""
+def check_quotas(region: str, tables: Callable[[], Iterable[Table]], old: Table | None, new: Table, body: Body) -> None:
+    """Check the units, maxima and warm throughput of a changed or new table against the account's quotas. `tables`
+    returns all tables before the change."""
     _check_settings(region, body, None)
     for index in body.get("GlobalSecondaryIndexes") or ():
         _check_settings(region, index, index["IndexName"])
@@ -157,7 +157,7 @@ def check_quotas(region: str, tables: Iterable[Table], old: Table | None, new: T
             if wanted > most:
                 raise table_errors.units_above_maximum(member, wanted, name, region)
     if grown:
-        reserved = [sum(amounts) for amounts in zip(*map(_reserved, tables), (0, 0), strict=False)]
+        reserved = [sum(amounts) for amounts in zip(*map(_reserved, tables()), (0, 0), strict=True)]
         for _, before, units in grown:
             for kind, most in enumerate(_ACCOUNT_MOST):
                 increase = units[kind] - before[kind]

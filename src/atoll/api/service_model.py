@@ -55,7 +55,14 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "TagValueString": {"min": None, "max": None},
     "StreamViewType": {"enum": ["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"]},
     **{f"{operation}TableInput.TableName": {"min": 3} for operation in ("Update", "Delete", "Describe")},
-    **{f"{operation}TimeToLiveInput.TableName": {"min": 3} for operation in ("Update", "Describe")},
+    **{
+        f"{operation}Input.TableName": {"min": 3}
+        for operation in (
+            *("UpdateTimeToLive", "DescribeTimeToLive", "DescribeContinuousBackups", "ListBackups"),
+            *("DescribeContributorInsights", "ListContributorInsights", "DescribeKinesisStreamingDestination"),
+            "DescribeTableReplicaAutoScaling",
+        )
+    },
     # The service reports these two without the value, and with the member's name as in the request.
     "QueryInput.Limit": {"bare": ("min",)},
     "KeysAndAttributes.Keys": {"bare": ("max",)},

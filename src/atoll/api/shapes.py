@@ -45,6 +45,9 @@ REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
 # Members whose first violation is reported alone, before the violations of other members.
 ALONE = "TableName"
 
+# Operations that report all violations of a table's name. The others report the first one.
+ALL_OF_NAME = frozenset({"DescribeTable", "DeleteTable", "DescribeTimeToLive"})
+
 # Operations that report only the first violation.
 ONE_VIOLATION = frozenset({"UpdateItem"})
 
@@ -102,7 +105,7 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
             raise error()
     if ALONE in shape.members:
         _check_arn(body.get(ALONE))
-        found = list(islice(_of_member(shape, ALONE, body, ""), 1))
+        found = list(islice(_of_member(shape, ALONE, body, ""), None if operation in ALL_OF_NAME else 1))
         if found:
             raise request_errors.violations(found)
     found = list(islice(_violations(shape, body, ""), 1 if operation in ONE_VIOLATION else VIOLATIONS_REPORTED))

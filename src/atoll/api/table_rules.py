@@ -24,6 +24,7 @@ TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 NOT_SERVED = (
     "ReplicaUpdates",
     "GlobalTableWitnessUpdates",
+    "MultiRegionConsistency",
     "GlobalTableSourceArn",
     "ResourcePolicy",
     "VectorIndexes",

@@ -73,7 +73,7 @@ def _of_creation(description: Answer, body: Body) -> Answer:
 
 def _check_quotas(region: Region, tx: Transaction, old: Table | None, new: Table, body: Body) -> None:
     if region.settings.quotas:
-        capacity_rules.check_quotas(region.name, region.catalog.tables(tx), old, new, body)
+        capacity_rules.check_quotas(region.name, lambda: region.catalog.tables(tx), old, new, body)
 
 
 async def describe_table(region: Region, body: Body) -> Answer:
