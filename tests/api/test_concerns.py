@@ -236,8 +236,9 @@ WHILE: dict[tuple[str, str], str | None] = {
     "phase or when the index is active. Table: Things Index: new",
     ("creation", "its update"): "Index is being created but is not backfilling yet. Table: Things Index: new",
     ("creation", "update"): None,
-    ("deletion", "provisioned"): "Can't change table IOPS when an index is being deleted. Table: Things "
-    "Indexes: [by-g]",
+    ("deletion", "provisioned without indexes"): "Can't change table IOPS when an index is being deleted. "
+    "Table: Things Indexes: [by-g]",
+    ("deletion", "provisioned"): "Index is being deleted. Table: Things Index: by-g",
     ("deletion", "update"): "Index is being deleted. Table: Things Index: by-g",
     ("deletion", "on demand"): None,
     ("deletion", "protection"): None,
@@ -251,6 +252,7 @@ WHILE: dict[tuple[str, str], str | None] = {
 ASKED = {
     **ON_DEMAND,
     "units": PROVISIONED["units"],
+    "provisioned without indexes": {"BillingMode": "PROVISIONED", "ProvisionedThroughput": TWO},
     "its deletion": updates({"Delete": {"IndexName": "new"}}),
     "its update": updates({"Update": {"IndexName": "new", "OnDemandThroughput": {"MaxReadRequestUnits": 9}}}),
     "update": updates({"Update": {"IndexName": "by-g", "OnDemandThroughput": {"MaxReadRequestUnits": 9}}}),

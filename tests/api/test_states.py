@@ -299,3 +299,37 @@ def test_time_to_live_of_an_empty_table_is_on_and_off_at_once(on_demand: Any) ->
         described = on_demand.describe_time_to_live(TableName="Things")["TimeToLiveDescription"]
         assert described["TimeToLiveStatus"] == status
         on_demand.clock.advance(30 * 60_000)
+
+
+def test_time_to_live_sees_a_table_late_and_loses_it_early(slow_service: Any) -> None:
+    service = slow_service
+    service.table()
+
+    def refused() -> str:
+        given = {"Enabled": True, "AttributeName": "t"}
+        return service.refused("UpdateTimeToLive", TableName="Things", TimeToLiveSpecification=given).message
+
+    busy = "Attempt to change a resource which is still in use: Table is being {}: Things"
+    assert refused() == "Requested resource not found: Table: Things not found"
+    service.clock.advance(DELAY_MS // 2)
+    assert refused() == busy.format("created")
+    service.clock.advance(DELAY_MS)
+    service.delete_table(TableName="Things")
+    service.update_time_to_live(
+        TableName="Things", TimeToLiveSpecification={"Enabled": True, "AttributeName": "t"}
+    )  # at first
+    service.clock.advance(DELAY_MS // 2)
+    assert refused() == busy.format("deleted")
+    service.clock.advance(DELAY_MS)
+    service.settle()
+    assert refused() == "Requested resource not found: Table: Things not found"
+
+
+@pytest.mark.parametrize("operation", ["DescribeContributorInsights", "ListContributorInsights"])
+def test_contributor_insights_see_a_new_table_late(slow_service: Any, operation: str) -> None:
+    slow_service.table()
+    assert slow_service.refused(operation, TableName="Things").message == (
+        "Requested resource not found: Table: Things not found"
+    )
+    slow_service.clock.advance(DELAY_MS // 2)
+    slow_service.request(operation, {"TableName": "Things"})

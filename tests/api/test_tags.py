@@ -191,9 +191,16 @@ def test_a_stream_has_tags_of_its_own(service: Any) -> None:
 
 def test_tags_of_a_new_table_come_with_it(slow_service: Any) -> None:
     slow_service.table(Tags=tags(a="1"))
+    slow_service.clock.advance(7_999)
     for operation, more in (("ListTagsOfResource", {}), ("TagResource", {"Tags": tag("k")})):
         assert slow_service.refused(operation, ResourceArn=TABLE, **more).message == missing(TABLE)[2]
-    slow_service.clock.advance(10_000)
+    slow_service.clock.advance(1)
+    assert listed(slow_service) == {}
+    assert slow_service.refused("TagResource", ResourceArn=TABLE, Tags=tags(b="2")).message == (
+        "Attempt to change a resource which is still in use: Table is being created: Things"
+    )
+    slow_service.untag_resource(ResourceArn=TABLE, TagKeys=["a"])  # without effect
+    slow_service.clock.advance(2_000)
     assert listed(slow_service) == {"a": "1"}
 
 
@@ -232,7 +239,8 @@ def test_tags_of_a_table_that_is_deleted_do_not_change(slow_service: Any) -> Non
     assert service.refused("TagResource", ResourceArn=TABLE, Tags=tags(b="2")).message == (
         "Attempt to change a resource which is still in use: Table is being deleted: Things"
     )
-    service.clock.advance(10_000)
+    service.clock.advance(4_000)
+    assert service.describe_table(TableName="Things")["Table"]["TableStatus"] == "DELETING"
     assert service.refused("ListTagsOfResource", ResourceArn=TABLE).message == missing(TABLE)[2]
 
 

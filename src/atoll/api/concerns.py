@@ -202,6 +202,12 @@ def running_on(table: Table, index: Index, now_ms: int) -> str | None:
 
 
 def check_overlap(table: Table, body: Body, now_ms: int) -> None:
+    """Indexes come first: an update of an index that is being deleted is told before the units of the table."""
+    for update in body.get("GlobalSecondaryIndexUpdates") or ():
+        for action, given in update.items():
+            index = table.index(given["IndexName"]) if action in ACTIONS else None
+            if index is not None and not index.local:
+                _check_index_overlap(table, index, ACTIONS[action], now_ms)
     asked = requested(body)
     if body.get("BillingMode") == table.billing_mode and UNITS not in asked:
         asked -= {MODE}
@@ -210,11 +216,6 @@ def check_overlap(table: Table, body: Body, now_ms: int) -> None:
         if concern in asked:
             for other in refusals.keys() & under_way.keys():
                 raise refusals[other](table, under_way[other])
-    for update in body.get("GlobalSecondaryIndexUpdates") or ():
-        for action, given in update.items():
-            index = table.index(given["IndexName"]) if action in ACTIONS else None
-            if index is not None and not index.local:
-                _check_index_overlap(table, index, ACTIONS[action], now_ms)
 
 
 def _check_index_overlap(table: Table, index: Index, concern: str, now_ms: int) -> None:

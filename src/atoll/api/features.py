@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from atoll import arns
-from atoll.api import resource_arns
+from atoll.api import phases, resource_arns
 from atoll.api.binding import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -31,6 +31,13 @@ async def _table(region: Region, body: Body) -> Table:
     return await region.read(lambda snapshot: region.catalog.described(snapshot, name, now_ms))
 
 
+async def _table_with_insights(region: Region, body: Body) -> Table:
+    table = await _table(region, body)
+    if phases.creating_before(region, table, region.clock.now_ms(), phases.UNKNOWN):
+        raise table_errors.table_not_found(table.name)
+    return table
+
+
 # Backups
 
 
@@ -38,14 +45,14 @@ async def describe_continuous_backups(region: Region, body: Body) -> Body:
     """Backups of a table become possible some time after its creation, with a delay of the control plane only."""
     name, now_ms = table_name(region, body), region.clock.now_ms()
     table = await region.read(lambda snapshot: region.catalog.find(snapshot, name))
+    if (
+        table is None
+        or table.gone_at(now_ms)
+        or phases.creating_before(region, table, now_ms, phases.UNKNOWN)
+        or phases.deleting_after(region, table, now_ms)
+    ):
+        raise feature_errors.table_not_found(name)
     delay_ms = region.settings.control_plane_delay_ms
-    if table is None or table.gone_at(now_ms):
-        raise feature_errors.table_not_found(name)
-    status = table.status_at(now_ms)
-    if status == "CREATING" and now_ms < table.created_ms + delay_ms // 2:
-        raise feature_errors.table_not_found(name)
-    if status == "DELETING" and now_ms >= table.due_ms - delay_ms * 2 // 3:
-        raise feature_errors.table_not_found(name)
     ready = now_ms >= table.created_ms + delay_ms + delay_ms // 2
     return {
         "ContinuousBackupsDescription": {
@@ -146,7 +153,7 @@ async def describe_contributor_insights(region: Region, body: Body) -> Body:
     index = body.get("IndexName")
     if index is not None and not NAME_CHARS[0] <= len(index) <= NAME_CHARS[1]:
         raise feature_errors.index_name_length()
-    table = await _table(region, body)
+    table = await _table_with_insights(region, body)
     answer: Body = {"TableName": table.name, "ContributorInsightsStatus": "DISABLED"}
     if index is None:
         return answer
@@ -158,7 +165,7 @@ async def describe_contributor_insights(region: Region, body: Body) -> Body:
 
 async def list_contributor_insights(region: Region, body: Body) -> Body:
     if "TableName" in body:
-        await _table(region, body)
+        await _table_with_insights(region, body)
     return {"ContributorInsightsSummaries": []}
 
 

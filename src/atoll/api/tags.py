@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from atoll.api import concerns, resource_arns, tag_rules
+from atoll.api import concerns, phases, resource_arns, tag_rules
 from atoll.api.resource_arns import Target
 from atoll.database import catalog
 from atoll.database.region import Region
@@ -63,11 +63,15 @@ async def _change(region: Region, arn: str, change: Callable[[Tags], Tags], give
             tx.put(stream.key, dump(replace(stream, tags=tuple(change(dict(stream.tags)).items()))))
             return
         table = _table(region, tx, target.table, arn, now_ms)
-        tags = change(dict(table.tags))
+        old = _visible(table, now_ms)
+        tags = change(old)
         _check_lock(table, given, now_ms)
-        if tags == dict(table.tags):
+        if tags == old:
             return
-        if table.status_at(now_ms) == "DELETING":
+        status = table.status_at(now_ms)
+        if status == "CREATING":
+            raise table_errors.table_being_created(table.name)
+        if status == "DELETING":
             raise table_errors.table_being_deleted(table.name)
         delay_ms, changes = region.settings.control_plane_delay_ms, table.under_way(now_ms)
         if delay_ms:
@@ -95,7 +99,8 @@ async def list_tags_of_resource(region: Region, body: Body) -> Answer:
     def read(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
         if target.stream is not None:
             return _stream(snapshot, target.table, target.stream, arn, now_ms).tags
-        return concerns.shown(_table(region, snapshot, target.table, arn, now_ms), now_ms).tags
+        table = concerns.shown(_table(region, snapshot, target.table, arn, now_ms), now_ms)
+        return tuple(_visible(table, now_ms).items())
 
     return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(await region.read(read))]}
 
@@ -116,9 +121,18 @@ def _stream(snapshot: Snapshot, table: str, label: str, arn: str, now_ms: int) -
     return stream
 
 
+def _visible(table: Table, now_ms: int) -> Tags:
+    """The tags of a new table come with its ACTIVE status."""
+    return {} if table.status_at(now_ms) == "CREATING" else dict(table.tags)
+
+
 def _table(region: Region, snapshot: Snapshot, name: str, arn: str, now_ms: int) -> Table:
-    """The table of an ARN; one that is being created is not yet found."""
     table = region.catalog.find(snapshot, name)
-    if table is None or table.gone_at(now_ms) or table.status_at(now_ms) == "CREATING":
+    if (
+        table is None
+        or table.gone_at(now_ms)
+        or phases.creating_before(region, table, now_ms, phases.UNTAGGED)
+        or phases.deleting_after(region, table, now_ms)
+    ):
         raise tag_errors.resource_not_found_by_arn(arn)
     return table
