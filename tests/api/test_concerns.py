@@ -167,6 +167,11 @@ ACCEPTED: dict[str, tuple[str, Body]] = {
         {"ProvisionedThroughput": TWO, **updates({"Update": {"IndexName": "by-g", "ProvisionedThroughput": TWO}})},
     ),
     "empty maxima beside a mode": ("PAY_PER_REQUEST", {"BillingMode": "PAY_PER_REQUEST", "OnDemandThroughput": {}}),
+    "no definitions": ("PAY_PER_REQUEST", {"DeletionProtectionEnabled": True, "AttributeDefinitions": []}),
+    "definitions that nothing uses": (
+        "PAY_PER_REQUEST",
+        {"DeletionProtectionEnabled": True, "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "N"}]},
+    ),
     "an unknown member": ("PAY_PER_REQUEST", {"DeletionProtectionEnabled": True, "KeySchema": 7}),
 }  # fmt: skip
 

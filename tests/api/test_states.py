@@ -333,3 +333,16 @@ def test_contributor_insights_see_a_new_table_late(slow_service: Any, operation:
     )
     slow_service.clock.advance(DELAY_MS // 2)
     slow_service.request(operation, {"TableName": "Things"})
+
+
+def test_a_new_table_of_a_name_has_the_same_arn_and_another_id(slow_service: Any) -> None:
+    seen = []
+    for _ in range(2):
+        slow_service.table()
+        slow_service.clock.advance(DELAY_MS)
+        seen.append(slow_service.describe_table(TableName="Things")["Table"])
+        slow_service.delete_table(TableName="Things")
+        slow_service.clock.advance(DELAY_MS)
+        assert slow_service.refused("DescribeTable", TableName="Things").code == "ResourceNotFoundException"
+    assert seen[0]["TableArn"] == seen[1]["TableArn"]
+    assert seen[0]["TableId"] != seen[1]["TableId"]

@@ -1,4 +1,4 @@
-"""Errors of tables and indexes: definitions, changes and statuses."""
+"""Errors of tables and indexes: statuses, definitions and quotas; `changes` has those of UpdateTable."""
 
 from __future__ import annotations
 
