@@ -339,3 +339,22 @@ def test_every_concern_of_a_table_is_known() -> None:
     ongoing = {one for refusals in concerns.REFUSED_WHILE.values() for one in refusals}
     assert ongoing <= known
     assert concerns.SHOWN.keys() <= known | {concerns.TAGS}
+
+
+LASTING = ("provisioned", "stream", "class", "creation", "deletion")
+OVERLAPS = [
+    (ongoing, asked)
+    for ongoing in LASTING
+    for asked in (*LASTING, "maxima")
+    if not {ongoing, asked} <= {"creation", "deletion"}  # those have a limit of their own
+]
+
+
+@pytest.mark.parametrize(("ongoing", "asked"), OVERLAPS)
+def test_no_two_changes_that_make_a_table_update_overlap(slow_service: Any, ongoing: str, asked: str) -> None:
+    table(slow_service)
+    slow_service.clock.advance(10_000)
+    slow_service.update_table(TableName="Things", **ON_DEMAND[ongoing])
+    refused = slow_service.refused("UpdateTable", TableName="Things", **ON_DEMAND[asked])
+    assert refused.code == "ResourceInUseException"
+    assert refused.message.startswith(USE)

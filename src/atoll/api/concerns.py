@@ -112,8 +112,20 @@ def _units_while_stream(table: Table, indexes: Sequence[str]) -> ApiError:
     )
 
 
-def _stream_while_class(table: Table, indexes: Sequence[str]) -> ApiError:
-    return change_errors.stream_while_class(table.name, table.table_class or "STANDARD")
+def _while_class(action: str) -> Refusal:
+    return lambda table, indexes: change_errors.refused_while_class(action, table.name, table.table_class or "STANDARD")
+
+
+def _class_while(cause: str) -> Refusal:
+    return lambda table, indexes: change_errors.class_while(cause, table.name)
+
+
+def _class_while_index(what: str) -> Refusal:
+    return lambda table, indexes: change_errors.class_while_index(table.name, indexes, what)
+
+
+def _maxima_while(cause: str) -> Refusal:
+    return lambda table, indexes: change_errors.maxima_while(cause)
 
 
 _CAPACITY: Mapping[str, Refusal] = {
@@ -122,13 +134,13 @@ _CAPACITY: Mapping[str, Refusal] = {
     STREAM: _units_while_stream,
     CREATION: lambda table, indexes: change_errors.units_while_index(table.name, indexes, "created"),
     DELETION: lambda table, indexes: change_errors.units_while_index(table.name, indexes, "deleted"),
-    CLASS: _being_updated,
+    CLASS: _while_class("change table IOPS"),
 }
 _INDEXES: Mapping[str, Refusal] = {
     UNITS: lambda table, indexes: change_errors.index_while_units(table.name),
     MODE: lambda table, indexes: change_errors.index_while_units(table.name),
     STREAM: lambda table, indexes: change_errors.index_while_stream(),
-    CLASS: _being_updated,
+    CLASS: _while_class("create or delete an index"),
 }
 
 REFUSED_WHILE: Mapping[str, Mapping[str, Refusal]] = {
@@ -141,29 +153,30 @@ REFUSED_WHILE: Mapping[str, Mapping[str, Refusal]] = {
         MODE: lambda table, indexes: change_errors.stream_while_units(table.name),
         CREATION: lambda table, indexes: change_errors.stream_while_index(table.name, indexes, "created"),
         DELETION: lambda table, indexes: change_errors.stream_while_index(table.name, indexes, "deleted"),
-        CLASS: _stream_while_class,
+        CLASS: _while_class("change stream status"),
         STREAM: _being_updated,
     },
     CLASS: {
-        STREAM: lambda table, indexes: change_errors.class_while_stream(table.name),
-        UNITS: _being_updated,
-        MODE: _being_updated,
-        CREATION: _being_updated,
-        DELETION: _being_updated,
-        CLASS: _being_updated,
+        STREAM: _class_while("stream status is"),
+        UNITS: _class_while("table IOPS are"),
+        MODE: _class_while("table IOPS are"),
+        CREATION: _class_while_index("created"),
+        DELETION: _class_while_index("deleted"),
+        CLASS: _while_class("update table class"),
     },
     MAXIMA: {
-        STREAM: lambda table, indexes: change_errors.maxima_while_stream(),
+        STREAM: _maxima_while("stream status"),
         CREATION: lambda table, indexes: change_errors.maxima_while_index(indexes, "creation"),
         DELETION: lambda table, indexes: change_errors.maxima_while_index(indexes, "deletion"),
-        UNITS: _being_updated,
-        MODE: _being_updated,
-        CLASS: _being_updated,
+        UNITS: _maxima_while("table IOPS"),
+        MODE: _maxima_while("table IOPS"),
+        CLASS: _maxima_while("table class"),
     },
     WARM: {CREATION: lambda table, indexes: change_errors.warm_under_maintenance()},
     ENCRYPTION: {ENCRYPTION: lambda table, indexes: change_errors.encryption_being_updated()},
 }
-"""By the concern of the request, then by the one under way. `_being_updated` is assumed, the others were measured."""
+"""By the concern of the request, then by the one under way. Texts that `errors.changes` calls assumed follow the
+measured ones."""
 
 INDEX_REFUSED_WHILE: Mapping[str, Mapping[str, Callable[[str, str], ApiError]]] = {
     INDEX: {

@@ -288,19 +288,29 @@ def stream_while_index(table: str, indexes: Sequence[str], what: str) -> ApiErro
     )
 
 
-def stream_while_class(table: str, table_class: str) -> ApiError:
+def refused_while_class(action: str, table: str, table_class: str) -> ApiError:
+    """`action` is "change stream status". The others are assumed."""
     return still_in_use(
-        f"Can't change stream status when a table class update is in progress. Table: {table} "
+        f"Can't {action} when a table class update is in progress. Table: {table} "
         f"TableClassUpdateInProgress: {table_class}"
     )
 
 
-def class_while_stream(table: str) -> ApiError:
-    return still_in_use(f"Can't update table class when stream status is being updated. Table: {table}")
+def class_while(cause: str, table: str) -> ApiError:
+    """`cause` is "stream status is". The others are assumed."""
+    return still_in_use(f"Can't update table class when {cause} being updated. Table: {table}")
 
 
-def maxima_while_stream() -> ApiError:
-    return still_in_use("OnDemandThroughput cannot be updated while stream status update is in progress")
+def class_while_index(table: str, indexes: Sequence[str], what: str) -> ApiError:
+    """Assumed; `what` is created or deleted."""
+    return still_in_use(
+        f"Can't update table class when an index is being {what}. Table: {table} Indexes: [{', '.join(indexes)}]"
+    )
+
+
+def maxima_while(cause: str) -> ApiError:
+    """`cause` is "stream status". The others are assumed."""
+    return still_in_use(f"OnDemandThroughput cannot be updated while {cause} update is in progress")
 
 
 def maxima_while_index(indexes: Sequence[str], what: str) -> ApiError:
