@@ -189,6 +189,28 @@ def test_warm_throughput_has_a_status_of_its_own(on_demand: Any, of: str) -> Non
     assert part["WarmThroughput"] == {**old, **given["WarmThroughput"], "Status": "ACTIVE"}
 
 
+def test_warm_throughput_that_rises_twice_shows_each_step_when_it_is_done(on_demand: Any) -> None:
+    for units_ in (20_000, 30_000):
+        on_demand.update_table(TableName="Things", WarmThroughput={"ReadUnitsPerSecond": units_})
+        on_demand.clock.advance(DELAY_MS // 2)
+    seen = []
+    for _ in range(3):
+        seen.append(on_demand.describe_table(TableName="Things")["Table"]["WarmThroughput"]["ReadUnitsPerSecond"])
+        on_demand.clock.advance(DELAY_MS // 2 - 1)
+    assert seen == [20_000, 20_000, 30_000]
+
+
+@pytest.mark.parametrize("of", ["table", "index"])
+def test_a_table_that_warms_is_not_deleted(on_demand: Any, of: str) -> None:
+    given = {"WarmThroughput": {"ReadUnitsPerSecond": 20_000}}
+    on_demand.update_table(TableName="Things", **(given if of == "table" else update(**given)))
+    assert on_demand.refused("DeleteTable", TableName="Things").message == (
+        "Attempt to change a resource which is still in use: Table: Things is in the process of being updated."
+    )
+    on_demand.clock.advance(DELAY_MS)
+    on_demand.delete_table(TableName="Things")
+
+
 @pytest.mark.parametrize("given", [{"ReadUnitsPerSecond": 12_000}, {"WriteUnitsPerSecond": 4_000}])
 def test_equal_warm_throughput_is_no_change(on_demand: Any, given: Body) -> None:
     answer, _, after = change(on_demand, WarmThroughput=given)

@@ -226,9 +226,9 @@ def check_overlap(table: Table, body: Body, now_ms: int) -> None:
         asked -= {MODE}
     under_way = running(table, now_ms)
     for concern, refusals in REFUSED_WHILE.items():
-        if concern in asked:
-            for other in refusals.keys() & under_way.keys():
-                raise refusals[other](table, under_way[other])
+        for other, refusal in refusals.items():
+            if concern in asked and other in under_way:
+                raise refusal(table, under_way[other])
 
 
 def _check_index_overlap(table: Table, index: Index, concern: str, now_ms: int) -> None:
@@ -264,8 +264,8 @@ SHOWN: Mapping[str, Sequence[str]] = {
 
 
 def shown(table: Table, now_ms: int) -> Table:
-    """The table with the settings that descriptions show."""
-    for change in table.under_way(now_ms):
+    """The table with the settings that descriptions show: of several changes of one setting, those of the oldest."""
+    for change in reversed(table.under_way(now_ms)):
         fields = {field: getattr(change, field) for field in SHOWN.get(change.concern, ())}
         index = None if change.index is None else table.index(change.index)
         if index is not None:

@@ -132,7 +132,7 @@ def _check_deletable(table: Table, now_ms: int) -> None:
         concerns.running_on(table, index, now_ms) is not None for index in table.global_indexes
     ):
         raise change_errors.deletion_while_indexes_change()
-    if concerns.running(table, now_ms).keys() - {concerns.TAGS}:
+    if any(change.concern != concerns.TAGS for change in table.under_way(now_ms)):
         raise change_errors.deletion_while_updating(table.name)
 
 
