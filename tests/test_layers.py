@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock", "arns"}
+BASE = {"errors", "limits", "clock", "arns", "logs"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"capacity", "triggers"}
 
@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "arns": set(),
     "limits": set(),
     "clock": set(),
+    "logs": set(),
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
     "storage": {"storage", "errors"},
@@ -27,9 +28,21 @@ ALLOWED: dict[str, set[str]] = {
     "migration": {"migration", "database", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "api": {"api", "security", *SERVICES, *DATABASE},
+    "data_directory": {"database.health"},
     "wire": {"wire", "api", "security", *BASE},
 }
-EVERYTHING = {"node", "supervisor", "testing", "cli", "store_commands", "__init__", "__main__"}
+EVERYTHING = {
+    "node",
+    "data_directory",
+    "options",
+    "regions",
+    "supervisor",
+    "testing",
+    "cli",
+    "store_commands",
+    "__init__",
+    "__main__",
+}
 
 
 def imports(path: Path) -> set[str]:

@@ -18,23 +18,34 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from atoll import __version__, store_commands
+from atoll import __version__, logs, store_commands
+from atoll.api.admin import duration_ms
 from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
+from atoll.data_directory import REGION_NAME, claim, warn_of_readers
 from atoll.database.region import Settings
-from atoll.node import REGION_NAME, Config, Node
+from atoll.errors import ApiError
+from atoll.node import Config, Node
+from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.locks import FileLock
 from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
+from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
+
+# Descriptors: of an open region's store at most, and all besides regions and connections.
+REGION_FILES = 16
+OTHER_FILES = 100
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -48,13 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result: int = options.run(options)
     except Refused as refused:
-        print(f"atoll: {refused}", file=sys.stderr)
+        logs.refuse(str(refused))
         return 2
     return result
-
-
-class Refused(Exception):
-    """The options are invalid; the program ends with exit code 2."""
 
 
 class _Data(argparse.Action):
@@ -96,6 +103,11 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         on = os.environ.get(variable, "") not in ("", "0", "false", "no")
         serve.add_argument(name, action="store_true", default=on, help=f"{help_} ({variable})")
 
+    def repeatable(name: str, help_: str, metavar: str) -> None:
+        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
+        default = several(os.environ.get(variable, ""))
+        serve.add_argument(name, action=Several, default=default, metavar=metavar, help=f"{help_} ({variable})")
+
     option("--host", "127.0.0.1", "the address to listen on")
     option("--port", "8000", "the port to listen on; 0 picks a free one")
     option("--data", "data", "the directory for tables and credentials", action=_Data)
@@ -103,10 +115,14 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--region", "us-east-1", "the region of requests that name no region")
     option("--workers", "1", "the number of worker processes")
     option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
+    option("--credentials", "", "the file of the access keys (default: credentials.json in the data directory)")
+    option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
-    option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
-           ["full", "relaxed"])  # fmt: skip
+    option(
+        "--durability", "full", "full: answered writes survive a power failure; relaxed: a crash", ["full", "relaxed"]
+    )
+    option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it goes on", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
@@ -114,9 +130,17 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])
     option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
+    option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
+    option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
+    option("--log-level", "info", "the least level of log lines", logs.LEVELS)
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
+    option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
+    option("--max-connections", "1000", "the number of connections, for each worker")
+    option("--max-regions", "64", "the number of regions in use at a time")
+    repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
+    repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
     serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
 
@@ -130,6 +154,7 @@ def _add_credentials(credentials: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=help_)
         action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+        action.add_argument("--credentials", default=os.environ.get("ATOLL_CREDENTIALS", ""), help="the file itself")
         action.set_defaults(run=_credentials, action=name)
         if name == "create":
             action.add_argument("--admin", action="store_true", help="allow the key to administer the server")
@@ -139,7 +164,7 @@ def _add_credentials(credentials: argparse.ArgumentParser) -> None:
 
 def _credentials(options: argparse.Namespace) -> int:
     try:
-        credentials = Credentials(Path(options.data) / CREDENTIALS_FILE)
+        credentials = Credentials(Path(options.credentials or Path(options.data) / CREDENTIALS_FILE))
     except BadCredentials as error:
         raise Refused(str(error)) from error
     if options.action == "create":
@@ -154,13 +179,17 @@ def _credentials(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     config = _config(options)
+    logs.configure(options.log_format, options.log_level)
     if config.auth == "none" and not options.insecure and not config.loopback:
         raise Refused(
             f"--auth none on {config.host} gives everyone who can reach this address full access: "
             "use --auth sigv4, or --insecure to allow this"
         )
+    os.umask(0o077)  # what the server creates is private
+    if config.data is not None:
+        warn_of_readers(config.data)
+    raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
     if config.workers > 1:
         return _serve_with_workers(config)
     return _run(config)
@@ -192,14 +221,25 @@ def _config(options: argparse.Namespace) -> Config:
         auth=options.auth,
         clock=options.clock,
         durability=options.durability,
+        on_damage=options.on_damage,
+        reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
+        slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
+        credentials=credentials_file("--credentials", options.credentials, options.auth),
+        admin_token=options.admin_token,
+        memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
+        max_connections=_number("--max-connections", options.max_connections, 1),
+        max_regions=_number("--max-regions", options.max_regions, 1),
+        cors_origins=origins("--cors-origin", options.cors_origin),
+        allowed_hosts=tuple(options.allowed_host),
         functions=_registry(options.functions),
         settings=settings,
     )
     if REGION_NAME.fullmatch(config.region) is None:
         raise Refused(f"--region must be a region name such as eu-west-1, not {config.region!r}")
-    if config.auth == "sigv4" and config.data is None:
-        raise Refused("--auth sigv4 needs the credentials in the data directory: remove --in-memory")
+    if config.auth == "sigv4" and config.credentials_file is None:
+        raise Refused("--auth sigv4 needs the credentials in the data directory: remove --in-memory, "
+                      "or name their file with --credentials")  # fmt: skip
     if config.workers > 1 and config.data is None:
         raise Refused("--workers greater than 1 needs --data: several workers cannot share memory")
     if config.workers > 1 and config.clock == "manual":
@@ -226,6 +266,16 @@ def _milliseconds(name: str, text: str) -> int:
         ms = -1
     if ms < 0:
         raise Refused(f"{name} must be a number of seconds, at least 0, not {text!r}")
+    return ms
+
+
+def _duration_ms(name: str, text: str) -> int:
+    try:
+        ms = duration_ms(text)
+    except ApiError:
+        ms = -1
+    if ms < 0:
+        raise Refused(f"{name} takes a duration, as in 1s, 500ms or 1m, not {text!r}")
     return ms
 
 
@@ -267,7 +317,7 @@ def _run(config: Config, parent: int | None = None) -> int:
     try:
         uvloop.run(_serve_until_told(config, parent))
     except Refused as refused:
-        print(f"atoll: {refused}", file=sys.stderr)
+        logs.refuse(str(refused))
         return CANNOT_START
     return 0
 
@@ -302,9 +352,11 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     scheme = "https" if config.tls is not None else "http"
     host, port = node.address
     _log.info(
-        "atoll %s serves %s://%s:%d  region=%s data=%s engine=%s auth=%s pid=%d",
-        __version__, scheme, f"[{host}]" if ":" in host else host, port, config.region,
-        config.data if config.data is not None else "(memory)", config.engine, config.auth, os.getpid(),
+        "atoll %s serves %s://%s:%d", __version__, scheme, f"[{host}]" if ":" in host else host, port,
+        extra={
+            "region": config.region, "data": str(config.data or "(memory)"), "engine": config.engine,
+            "auth": config.auth,
+        },
     )  # fmt: skip
     await told.wait()
     _log.info("stopping: answering the requests received so far")
@@ -328,9 +380,19 @@ def _serve_with_workers(config: Config) -> int:
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
         raise _unheard(config, error) from error
-    with reserved:
+    assert config.data is not None
+    with reserved, closing(_claimed(config.data)):
         config = replace(config, port=reserved.getsockname()[1])
         return supervise(config.workers, partial(_run, config))
+
+
+def _claimed(data: Path) -> FileLock:
+    try:
+        return claim(data)
+    except Locked as error:
+        raise Refused(f"{error}: name another data directory with --data") from error
+    except OSError as error:
+        raise Refused(f"--data {data}: {error}") from error
 
 
 def _bound(config: Config, *, shared: bool) -> socket.socket:

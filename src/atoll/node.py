@@ -1,8 +1,7 @@
-"""One node: it connects the regions and their engines, the server, and the loop of background steps.
+"""One node: it connects the regions and their engines, the server, and the loop of background work.
 
-Besides tests and the command line, only this module names a concrete engine or starts a loop. A node opens a region at
-the start if it has a store, `DIR/<region>/atoll.db`, or else at the first request for it. A request's region is the one
-in its signature.
+Besides tests and the command line, only this module starts a loop. `regions` decides when a region's store is opened
+and closed, `data_directory` where it is. A request's region is the one in its signature.
 """
 
 from __future__ import annotations
@@ -10,47 +9,50 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
+from typing import Any
 
+from atoll import errors, limits
 from atoll.api import services
-from atoll.api.call import Desk
+from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
+from atoll.data_directory import REGION_NAME, DataDirectory
 from atoll.database import background
-from atoll.database.region import DEFAULT_ACCOUNT, Buckets, Region, Settings
+from atoll.database import format as fmt
+from atoll.database.health import BACKGROUND, Health, StoreHealth
+from atoll.database.region import Buckets, Region, Settings
 from atoll.errors import requests as request_errors
-from atoll.migration import store as migration
+from atoll.regions import Regions
+from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Engine
+from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
-from atoll.storage.sqlite import FILE_NAME as STORE_FILE
-from atoll.storage.sqlite import SQLiteEngine
-from atoll.storage.sqlitefile import FORMAT_VERSION
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
+from atoll.wire import memory
 from atoll.wire.admin import Admin
+from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
 
-# Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
-REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
-
 # The longest interval between checks for background work left by another process of this node.
 LOOK_AGAIN_MS = 1_000
 RETRY_MS = 5_000
+# A region whose next work is farther away may be closed until then.
+REST_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,25 @@ class Config:
     clock: str = "system"
     """system, or manual: starts at the real time and moves only on request."""
     durability: str = "full"
+    on_damage: str = "stop"
+    """stop or serve: whether a damaged store takes writes."""
+    reserves: bool = False
+    """Whether to hold disk space back, so that data can be deleted from a full disk."""
     tls: SSLContext | None = None
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
+    slow_ms: int | None = None
+    """Log requests that take at least this long; None logs none."""
+    credentials: Path | None = None
+    """The credentials file; None is the one in the data directory."""
+    admin_token: str = ""
+    memory_limit: int = memory.LIMIT_BYTES
+    """Bytes of requests and answers in flight, for each process."""
+    max_connections: int = 1_000
+    """For each process."""
+    max_regions: int = 64
+    """Regions that are open at a time."""
+    cors_origins: Sequence[str] = ()
+    allowed_hosts: Sequence[str] = ()
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -79,8 +98,24 @@ class Config:
             return False
 
     @property
+    def credentials_file(self) -> Path | None:
+        return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
+
+    @property
+    def browsers(self) -> Browsers:
+        """`Host` is checked where a page in a browser of this machine could reach what others cannot."""
+        return Browsers(self.cors_origins, self.allowed_hosts if self.loopback and self.auth == "none" else None)
+
+    @property
     def engine(self) -> str:
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
+
+
+ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM})
+"""Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
+`ROUTINE_MS`: what they would have done before is trimmed at its end."""
+
+ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 
 
 class Node:
@@ -92,11 +127,23 @@ class Node:
         self.clock: Clock = clock or (ManualClock(system.now_ms()) if config.clock == "manual" else system)
         # Clients sign with the real time, even if the server has a manual clock.
         self.signature_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
-        self.regions: dict[str, Region] = {}
+        self._regions = Regions(self, config.region, config.max_regions)
+        self._data: DataDirectory | None = None
+        if config.data is not None:
+            self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
+        self.regions = self._regions.open
+        """The open regions."""
         self.triggers: dict[str, Triggers] = {}
+        self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
-        self._background: list[asyncio.Task[None]] = []
+        self._buckets: dict[str, Buckets] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._loops: dict[str, asyncio.Event] = {}
+        """By which the background work of an open region is woken."""
+        self._resting: set[str] = set()
+        """Regions whose background work waits."""
+        self._told = asyncio.Event()
         self._stopping = False
         self._moving = asyncio.Lock()
 
@@ -104,16 +151,18 @@ class Node:
         config = self.config
         credentials = None
         if config.auth == "sigv4":
-            assert config.data is not None
-            credentials = Credentials(config.data / CREDENTIALS_FILE)
-        call = Desk(
-            {
-                services.REGION: self.region,
-                services.TRIGGERS: self._triggers_of,
-                services.SERVER: lambda _: self,
-            }
-        ).call
-        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback)
+            assert config.credentials_file is not None
+            credentials = Credentials(config.credentials_file)
+        encoder = Encoder()
+        subjects: dict[str, Callable[[str], Any]] = {
+            services.REGION: self.region,
+            services.TRIGGERS: self._triggers_of,
+            services.SERVER: lambda _: self,
+        }
+        call: Call = Desk(subjects, next_id=encoder.next_id).call
+        if config.slow_ms is not None:
+            call = logging_slow(call, config.slow_ms, encoder.next_id)
+        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
         gateway = Gateway(
             call,
             services.TARGETS,
@@ -126,33 +175,39 @@ class Node:
                 services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             },
             route_clock=SystemClock(),
+            examine=self.examine,
+            encoder=encoder,
+            signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
+            bearer_routes=[services.ADMIN.prefix],
+            browsers=config.browsers,
         )
-        self.server = Server(gateway.answer)
+        self.server = Server(
+            gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
+        )
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
-        # Last, so that a server that cannot listen creates no store. Early connections wait until the stores are open.
-        for name in {config.region, *self._stored_regions()}:
-            await self._migrate(name)
-            self.region(name)
+        # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
+        # yet are refused with an error that SDKs retry.
+        names = {config.region}
+        if self._data is not None:
+            names |= self._data.stored_regions()
+        for name in names:
+            self.health.setdefault(name, Health(name)).migrating(0)
+        for name in names:
+            if self._data is not None:
+                await self._data.migrate(name, self.health[name])
+            self.health[name].migrating(1)
+        self._regions.start(names)
+        self._run(self._tend())
         if (
             config.functions.functions and await self.region().engine.lease()
         ):  # only one of several processes reports it
             self.triggers[config.region].functions.load()
 
-    def _stored_regions(self) -> list[str]:
-        """Regions that already have a store; their background steps run even without requests. Ignores directories
-        without a region's name, such as copies."""
-        if self.config.data is None:
-            return []
-        data = self._directory("x").parent
-        if not data.is_dir():
-            return []
-        names = [path.name for path in data.iterdir() if (path / STORE_FILE).is_file()]
-        return [name for name in names if REGION_NAME.fullmatch(name)]
-
     async def stop(self) -> None:
         """Answer all received requests, finish running steps, close the stores."""
         self._stopping = True
+        self._told.set()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
@@ -161,17 +216,20 @@ class Node:
         for region in self.regions.values():
             region.wake()
         await asyncio.gather(*self._background)
-        for region in self.regions.values():
-            await region.engine.close()
+        await self._regions.close()
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
-        stream's shards six times, not once."""
+        stream's shards six times, not once. See `ROUTINE` for moves by more than a week."""
         assert isinstance(self.clock, ManualClock)
         async with self._moving:
             now_ms = until(self.clock.now_ms())
+            far_ms = now_ms - ROUTINE_MS
             while not self._stopping:
-                wake_ms = await self.settle()
+                is_far = self.clock.now_ms() < far_ms
+                wake_ms = await self.settle(ROUTINE if is_far else frozenset())
+                if is_far:
+                    wake_ms = far_ms if wake_ms is None else min(wake_ms, far_ms)
                 if wake_ms is None or wake_ms > now_ms:
                     break
                 self.clock.set(wake_ms)
@@ -182,38 +240,90 @@ class Node:
                 region.rewind()
             await self.settle()
 
-    async def settle(self) -> int | None:
-        """Run the steps that are due; return the time of the next one. Overdue work that could not run does not
-        count."""
-        wakes = [await background.run(region) for region in list(self.regions.values()) if await region.engine.lease()]
+    async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
+        """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
+        could not run does not count either."""
+        open_ = list(self.regions.values())
+        wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
 
+    async def examine(self) -> dict[str, StoreHealth]:
+        """The health of each region's store."""
+        open_ = list(self.regions.values())
+        found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
+        unopened = {name: health.status() for name, health in self.health.items() if self.has_store(name)}
+        return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
+
     def region(self, name: str = "") -> Region:
         found = self.regions.get(name)
         if found is not None:
+            self._regions.used.add(name)
             return found
-        name = name or self.config.region
-        if name not in self.regions:
-            if REGION_NAME.fullmatch(name) is None:
-                raise request_errors.invalid_region(name)
-            woken = asyncio.Event()
-            endpoint = "{}:{}".format(*self.address)
-            region = Region(
-                name, self._open_engine(name), self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
-                buckets=self._open_buckets(name),
-            )  # fmt: skip
-            self.regions[name] = region
-            self._background.append(asyncio.create_task(self._run_steps(region, woken)))
-            triggers = Triggers(region, Functions(self.config.functions, region, partial(self._environment, region)))
-            self.triggers[name] = triggers
-            if self.config.functions.functions:
-                self._background.append(asyncio.create_task(triggers.run()))
-        return self.regions[name]
+        return self._regions.find(name)
 
-    def _triggers_of(self, region: str) -> Triggers:
-        return self.triggers[self.region(region).name]
+    async def open_region(self, name: str) -> Region:
+        """The region, with its store open."""
+        await self._regions.opened(name)
+        return self.region(name)
+
+    def has_store(self, name: str) -> bool:
+        return self._data is not None and self._data.has_store(name)
+
+    def make_region(self, name: str, engine: Engine) -> Region:
+        if REGION_NAME.fullmatch(name) is None:
+            raise request_errors.invalid_region(name)
+        return Region(name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address))
+
+    def start_region(self, region: Region) -> None:
+        name, woken = region.name, asyncio.Event()
+        region.engine, region.health = self._open(name)
+        region.health.locate = region.locate
+        region.buckets = self._open_buckets(name)
+        region.wake = woken.set
+        self._loops[name] = woken
+        self._resting.discard(name)
+        self._run(self._run_steps(region, woken))
+        triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
+        if self.config.functions.functions:
+            self._run(triggers.run())
+
+    async def may_rest(self, region: Region, wake_ms: int | None, crowded: bool) -> bool:
+        if not crowded and wake_ms is not None and wake_ms - self.clock.now_ms() < REST_MS:
+            return False
+        if wake_ms is not None and (wake_ms <= self.clock.now_ms() or isinstance(self.clock, ManualClock)):
+            return False
+        if region.name not in self._resting or self.triggers[region.name].is_busy:
+            return False
+        keeps_tables = self.config.data is None or bool(self.config.functions.functions)
+        return not (keeps_tables and await region.engine.read(_has_tables))
+
+    async def end_region(self, region: Region) -> Engine:
+        self._loops.pop(region.name).set()
+        triggers = self.triggers.pop(region.name)
+        if self.config.functions.functions:
+            await triggers.stop()
+        return region.engine
+
+    def _triggers_of(self, name: str) -> Triggers:
+        region = self.region(name)
+        found = self.triggers.get(region.name)
+        if found is None:  # nothing to follow, but functions can be invoked there
+            found = self._new_triggers(region)
+            if self.config.functions.functions:
+                if len(self.triggers) >= 2 * self.config.max_regions:
+                    raise request_errors.too_many_regions(self.config.max_regions)
+                self.triggers[region.name] = found
+        return found
+
+    def _new_triggers(self, region: Region) -> Triggers:
+        return Triggers(region, Functions(self.config.functions, region, partial(self._environment, region)))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _environment(self, region: Region) -> dict[str, str]:
         """The environment variables by which functions find this server."""
@@ -223,54 +333,74 @@ class Node:
             found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
         return found
 
-    async def _migrate(self, region: str) -> None:
-        """Migrate the region's store if an older version wrote it."""
-        if self.config.data is None:
-            return
-        directory = self._directory(region)
-        source = directory if (directory / STORE_FILE).exists() else self.config.data / region
-        if (source != directory and not (source / STORE_FILE).exists()) or not migration.needed(source):
-            return
-        _log.info("migrating %s to format %d", source, FORMAT_VERSION)
-        await asyncio.to_thread(migration.migrate, source, directory, report=partial(self._report, region))
-        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source)
-
-    def _report(self, region: str, done: int, total: int) -> None:
-        _log.info("migrating %s: %d of %d rows", region, done, total)
-
-    def _directory(self, region: str) -> Path:
-        """The directory of a region's store."""
-        account = self.config.settings.account
-        assert self.config.data is not None
-        data = self.config.data if account == DEFAULT_ACCOUNT else self.config.data / account
-        return data / region
+    def _open(self, region: str) -> tuple[Engine, Health]:
+        """The health exists before the store is open, so that work on the store can show its progress."""
+        health = self.health.setdefault(region, Health(region))
+        if health.progress is not None:
+            raise errors.internal()
+        try:
+            engine = self._open_engine(region)
+        except Corrupt as error:
+            health.failed(error)
+            raise
+        except Exception:
+            del self.health[region]
+            raise
+        if not health.writable:  # an earlier attempt found it damaged
+            health = self.health[region] = Health(region)
+        if self._data is not None:
+            health.look = self._data.look(region).look
+        return engine, health
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config
-        if config.data is None:
+        if self._data is None:
             return MemoryEngine()
-        return SQLiteEngine.open(self._directory(region), durability=config.durability, workers=config.workers)
+        return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
         if not config.settings.throttling:
             return None
-        if config.data is None or config.workers == 1:
-            return LocalBuckets(self.clock)
-        return SharedBuckets(self._directory(region) / BUCKETS_FILE, self.clock)
+        if region not in self._buckets:
+            self._buckets[region] = (
+                LocalBuckets(self.clock)
+                if self._data is None or config.workers == 1
+                else SharedBuckets(self._data.store(region) / BUCKETS_FILE, self.clock)
+            )
+        return self._buckets[region]
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
         """Run steps whenever one is due, only in the process that holds the region's lease."""
-        while not self._stopping:
+        while not self._stopping and self._loops.get(region.name) is woken:
             woken.clear()
-            wait_ms = LOOK_AGAIN_MS
+            wait_ms, wake_ms = LOOK_AGAIN_MS, None
             try:
                 if await region.engine.lease():
                     wake_ms = await background.run(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
-            except Exception:
-                _log.exception("background steps failed in %s; retrying", region.name)
-                wait_ms = RETRY_MS
+                region.health.resolve(BACKGROUND)
+            except Exception as error:
+                region.health.failing(BACKGROUND, error)
+                wait_ms, wake_ms = RETRY_MS, self.clock.now_ms()
+            region.health.look_at_files()
+            if region.health.suspicious:
+                await region.health.examine(region.engine)
+            self._resting.add(region.name)
+            if not await self._regions.looked(region, wake_ms):
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(woken.wait(), wait_ms / 1000)
+            if self._loops.get(region.name) in (woken, None):
+                self._resting.discard(region.name)
+
+    async def _tend(self) -> None:
+        """Run the background work of closed regions when it is due."""
+        while not self._stopping:
+            await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(woken.wait(), wait_ms / 1000)
+                await asyncio.wait_for(self._told.wait(), LOOK_AGAIN_MS / 1000)
+
+
+def _has_tables(snapshot: Snapshot) -> bool:
+    return any(snapshot.scan(*fmt.TABLES, limit=1))

@@ -57,7 +57,8 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
             result = code
             end(signal.SIGTERM, None)
         else:
-            _log.error("worker %d exited with %d; starting another", pid, code)
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            _log.error("a worker exited with %s; starting another", how, extra={"worker": pid})
             time.sleep(RESTART_S)
             if not ending:
                 start()
@@ -75,6 +76,6 @@ def _fork(work: Callable[[int], int], read_end: int, write_end: int) -> int:
     try:
         code = work(read_end)
     except Exception:
-        _log.exception("worker %d failed", os.getpid())
+        _log.exception("this worker failed unexpectedly and ends")
     finally:
         os._exit(code)

@@ -135,7 +135,12 @@ def test_what_fails_on_our_side_is_logged_and_tells_nothing(
     with pytest.raises(errors.ApiError) as caught:
         ask(one, {})
     assert (caught.value.code, caught.value.status, caught.value.message) == (code, 500, "Internal server error")
-    assert f"{service.name}.{one.name}" in caplog.text
+    (record,) = caplog.records
+    if isinstance(failure, Full):
+        assert record.message == "the disk is full, or fails: the store refuses writes (no room)"
+    else:
+        assert record.message == f"{service.name}.{one.name} failed unexpectedly; the client got an internal error"
+        assert record.exc_info is not None
 
 
 @pytest.mark.parametrize(

@@ -634,3 +634,48 @@ def test_deletions_by_time_to_live_are_free(service: Any) -> None:
     assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
     service.clock.advance(5000)
     service.put_item(TableName="Things", Item=item("a"))
+
+
+class TestLog:
+    """The tests of a client that retries looked as if they hung for minutes."""
+
+    def told(self, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str | None]]:
+        records = [record for record in caplog.records if "--throttling off" in record.message]
+        return [(r.message.partition(" units")[0], r.__dict__["table"], r.__dict__["index"]) for r in records]
+
+    def test_the_first_throttling_of_a_table_is_logged(self, service: Any, caplog: pytest.LogCaptureFixture) -> None:
+        provisioned(service, "Things", read=2)
+        provisioned(service, "Others")
+        for table in ("Things", "Others"):
+            spend_writes(service, 300, table)
+        assert self.told(caplog) == []
+        for _ in range(3):
+            for table in ("Things", "Others"):
+                service.refused("PutItem", TableName=table, Item=item("a"))
+        spend_reads(service, 600)
+        service.refused("GetItem", TableName="Things", Key=key("a"))
+        burst = "is throttled: its {}s have used up its burst and exceed {}"
+        assert self.told(caplog) == [
+            ("table Things " + burst.format("write", 1), "Things", None),
+            ("table Others " + burst.format("write", 1), "Others", None),
+            ("table Things " + burst.format("read", 2), "Things", None),
+        ]
+
+    def test_the_first_throttling_of_an_index_is_logged(self, service: Any, caplog: pytest.LogCaptureFixture) -> None:
+        by_color = global_index("by-color", "color", ProvisionedThroughput=units(1, 1))
+        provisioned(service, write=1000, types={"color": "S"}, GlobalSecondaryIndexes=[by_color])
+        colored: dict[str, Any] = {"color": {"S": "red"}}
+        for number in range(300):
+            service.put_item(TableName="Things", Item=item(str(number), **colored))
+        for number in range(300, 303):
+            service.refused("PutItem", TableName="Things", Item=item(str(number), **colored))
+        (line,) = self.told(caplog)
+        assert line[0].startswith("index by-color of table Things is throttled")
+        assert line[1:] == ("Things", "by-color")
+
+    def test_a_batch_that_is_throttled_in_part_is_logged(self, service: Any, caplog: pytest.LogCaptureFixture) -> None:
+        provisioned(service)
+        spend_writes(service, 299)
+        puts = [{"PutRequest": {"Item": item(str(number))}} for number in range(3)]
+        assert service.batch_write_item(RequestItems={"Things": puts})["UnprocessedItems"]
+        assert len(self.told(caplog)) == 1

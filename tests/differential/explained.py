@@ -160,8 +160,8 @@ SHAPES = [
         local=VALIDATION + "Invalid table/index name",
     ),
     Explained(
-        "the service says nothing about an operation that it does not know",
-        atoll="UnknownOperationException: $",
+        "the service says nothing about an operation that it does not know; Atoll names it",
+        atoll="UnknownOperationException: (Atoll does not serve .*)?$",
         local="UnknownOperationException: An unknown operation was requested",
     ),
     Explained(

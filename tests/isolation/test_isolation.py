@@ -56,9 +56,9 @@ def test_histories_are_serializable_across_kills(workers: int, tmp_path: Path) -
     assert kills > 0
     for name in ("TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem"):
         for outcome in ("ok", "failed"):
-            assert total[name, outcome] > 10, total
+            assert total[name, outcome] >= 3, total
     for name in ("TransactGetItems", "GetItem", "Query", "BatchGetItem", "BatchWriteItem"):
-        assert total[name, "ok"] > 10, total
+        assert total[name, "ok"] >= 3, total
     unknown = sum(count for (_, outcome), count in total.items() if outcome == "unknown")
     assert unknown > 0, "no request was under way when the server was killed"
     print(f"{workers} workers, {kills} kills, {total.total()} operations, {unknown} unknown: {dict(total)}")

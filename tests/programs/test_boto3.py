@@ -525,3 +525,9 @@ def test_signed_requests_are_verified(signed_endpoint: Endpoint) -> None:
             boto3.client("dynamodb", **stranger.client_options(REGION)).list_tables()
         assert refused.value.response["Error"]["Code"] == code
     table.delete()
+
+
+def test_an_operation_that_is_not_served_is_named(client: Any) -> None:
+    with pytest.raises(ClientError, match=r"Atoll does not serve CreateBackup$") as caught:
+        client.create_backup(TableName="Things", BackupName="first")
+    assert caught.value.response["Error"]["Code"] == "UnknownOperationException"

@@ -630,8 +630,9 @@ DAMAGES = [
 ]
 
 
+@pytest.mark.parametrize("serves", [False, True])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage):
+def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage, serves):
     async def fill(engine):
         for number in range(4):
             await engine.transact(lambda tx, n=number: tx.put(b"k%d" % n, b"value %d" % n))
@@ -650,11 +651,16 @@ def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage
             with pytest.raises(Corrupt):
                 await engine.transact(read)
         assert await engine.read(lambda s: s.get(b"k3")) == b"value 3"
-        await engine.transact(lambda tx: tx.put(b"k4", b""))
+        if serves:
+            await engine.transact(lambda tx: tx.put(b"k4", b""))
+        else:
+            with pytest.raises(Corrupt, match="takes no writes, because it is damaged"):
+                await engine.transact(lambda tx: tx.put(b"k4", b""))
+        assert (await engine.read(lambda s: s.get(b"k4")) is not None) is serves
 
     run(tmp_path, fill)
     change(tmp_path / "atoll.db", damage)
-    run(tmp_path, look)
+    run(tmp_path, look, on_damage="serve" if serves else "stop")
 
 
 @pytest.mark.parametrize("table", ["numbers", "tallies"])

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,6 +67,42 @@ def make_table(client: Any) -> None:
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )
+
+
+def stream_shards(server: LocalServer) -> list[dict[str, Any]]:
+    streams = server.client("dynamodbstreams")
+    (stream,) = streams.list_streams()["Streams"]
+    shards: list[dict[str, Any]] = streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
+    return shards
+
+
+def expiring_over_weeks(moves: list[timedelta]) -> tuple[list[tuple[str, int]], list[tuple[int, int]]]:
+    """Items expire after some hours while the clock moves. Returns the records that the stream shows then, as key and
+    hour, and the shards, as hour and their parent's hour."""
+    with testing.serve() as server:
+        client, streams = server.client(), server.client("dynamodbstreams")
+        server.clock.set("2030-01-01T00:00:00Z")
+        start = int(server.clock.time())
+        make_table(client)
+        setting = {"Enabled": True, "AttributeName": "until"}
+        client.update_time_to_live(TableName="Things", TimeToLiveSpecification=setting)
+        for name, hours in zip("abcdef", (1, 30, 12 * 24, 20 * 24 - 26, 20 * 24 - 23, 20 * 24 - 1), strict=True):
+            item = {"pk": {"S": name}, "until": {"N": str(start + hours * 3600 - 1)}}
+            client.put_item(TableName="Things", Item=item)
+        for move in moves:
+            server.clock.advance(move)
+        (stream,) = streams.list_streams()["Streams"]
+        records, shards = [], []
+        for shard in stream_shards(server):
+            opened, parent = (int(shard[name][8:28]) for name in ("ShardId", "ParentShardId"))
+            shards.append(((opened // 1000 - start) // 3600, (parent // 1000 - start) // 3600))
+            found = {"StreamArn": stream["StreamArn"], "ShardId": shard["ShardId"]}
+            iterator = streams.get_shard_iterator(**found, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+            for record in streams.get_records(ShardIterator=iterator)["Records"]:
+                body = record["dynamodb"]
+                hour = round((body["ApproximateCreationDateTime"].timestamp() - start) / 3600)
+                records.append((body["Keys"]["pk"]["S"], hour))
+        return sorted(records), sorted(shards)
 
 
 class TestClock:
@@ -266,6 +303,27 @@ class TestStepByStep:
         monkeypatch.setattr(Triggers, "settle", overdue)
         server.clock.advance("70m")
         assert stops == [0, 20, 40, 60, 70]
+
+    def test_a_move_over_thousands_of_years_rotates_shards_only_near_its_end(self, server: LocalServer) -> None:
+        """A table with a stream kept the server busy for minutes: 17 million rotations."""
+        make_table(server.client())
+        server.clock.set("9999-12-31T23:00:00Z")
+        shards = stream_shards(server)
+        newest = max(int(shard["ShardId"][-8:], 16) for shard in shards)
+        assert newest < 4 * 6 * 10
+        opened = sorted({int(shard["ShardId"][8:28]) for shard in shards})
+        assert len(opened) == 7
+        assert {later - earlier for earlier, later in pairwise(opened)} == {4 * 3600 * 1000}
+        ids = {shard["ShardId"] for shard in shards}
+        orphans = [shard for shard in shards if shard["ParentShardId"] not in ids]
+        assert {int(shard["ShardId"][8:28]) for shard in orphans} == {opened[0]}
+
+    def test_a_far_move_shows_what_many_short_ones_show(self) -> None:
+        far, short = expiring_over_weeks([timedelta(days=20)]), expiring_over_weeks([timedelta(days=1)] * 20)
+        assert far == short
+        records, shards = far
+        assert records == [("e", 20 * 24 - 23), ("f", 20 * 24 - 1)]
+        assert len(shards) > 6
 
     def test_two_concurrent_moves_of_the_clock_both_apply(self, server: LocalServer) -> None:
         before = server.clock.now

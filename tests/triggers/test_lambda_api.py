@@ -206,7 +206,9 @@ def test_invoke(functions: Any) -> None:
 
 
 def test_unsupported_operations_are_refused(functions: Any) -> None:
-    assert refused(functions.delete_function, FunctionName="echo")[:2] == ("UnknownOperationException", 404)
+    assert refused(functions.delete_function, FunctionName="echo") == (
+        "UnknownOperationException", 404, "Atoll does not serve DELETE /2015-03-31/functions/echo"
+    )  # fmt: skip
 
 
 def test_moving_a_manual_clock_runs_what_has_become_due(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@
     POST /_atoll/streams/split    the same
     POST /_atoll/streams/trim     the same
 
-Moving the clock stops at every due time and runs the work due then; the answer comes after that work. Clients sign with
-the real time, so signatures are checked against the real time, shifted by `skew`.
+Moving the clock stops at every due time and runs the work due then; the answer comes after that work. A move by more
+than a week skips the rotations before its last week, whose shards would be trimmed anyway. Clients sign with the real
+time, so signatures are checked against the real time, shifted by `skew`.
 """
 
 from __future__ import annotations

@@ -1,21 +1,27 @@
 """The one pipeline of all operations: check the shape, authorize, run, meter, map errors.
 
 The gateway passes the caller and the time; the desk hands both to `authorize`. An `ApiError` goes to the caller as it
-is. The pipeline logs a full store, a transaction with too many conflicts and any unexpected error, and answers with the
-service's internal error, which SDKs retry.
+is. Any other error becomes the service's internal error, which SDKs retry. A fault of the store is reported to the
+region's health, which logs when it begins and ends; other errors are logged, the same one at most once a minute.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from atoll import errors
+from atoll.api.large import aside
 from atoll.api.resources import table_of
 from atoll.api.services import Body, Operation
+from atoll.clock import monotonic_ns
+from atoll.database.health import Health
+from atoll.database.region import Region
 from atoll.errors import ApiError
-from atoll.storage.engine import Conflict, Full
+from atoll.logs import Repeats
+from atoll.storage.engine import Conflict
+from atoll.triggers.poller import Triggers
 
 _log = logging.getLogger(__name__)
 
@@ -34,13 +40,27 @@ Authorize = Callable[[Caller, Operation, Sequence[str], int], None]
 since 1970."""
 
 
+Call = Callable[[Operation, str, Caller, Body, int], Awaitable[Any]]
+"""Runs an operation. Arguments: operation, region, caller, body, and the time in milliseconds since 1970."""
+
+
 class Desk:
     """Runs operations. `subjects` return the first argument of an operation's function (`services.REGION`, ...) for the
-    name of the request's region, empty for the default one. Without `authorize` every request is allowed."""
+    name of the request's region, empty for the default one. Without `authorize` every request is allowed. `next_id`
+    returns the id of the next request to be answered: a request that ends is answered before any other can be."""
 
-    def __init__(self, subjects: Mapping[str, Callable[[str], Any]], authorize: Authorize | None = None) -> None:
+    def __init__(
+        self,
+        subjects: Mapping[str, Callable[[str], Any]],
+        authorize: Authorize | None = None,
+        *,
+        next_id: Callable[[], str | None] = lambda: None,
+        now_ns: Callable[[], int] = monotonic_ns,
+    ) -> None:
         self._subjects = subjects
         self._authorize = authorize
+        self._next_id = next_id
+        self._repeats = Repeats(_log, now_ns)
 
     async def call(self, operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
         on = meter = None
@@ -50,7 +70,10 @@ class Desk:
             if operation.metered:
                 meter = on.meter
                 started_ns = meter.now_ns()
-            operation.check(body)
+            if type(body) is dict:
+                operation.check(body)
+            else:
+                await aside(operation.check, body)
             checked = True
             if self._authorize is not None:
                 self._authorize(caller, operation, operation.touches(body), now_ms)
@@ -62,12 +85,7 @@ class Desk:
                 raise errors.in_envelope(error) from None
             raise
         except Exception as failure:
-            if isinstance(failure, Full):
-                _log.error("%r: the store is full: %s", operation, failure)
-            elif isinstance(failure, Conflict):
-                _log.warning("%r: %s", operation, failure)
-            else:
-                _log.exception("%r failed", operation)
+            self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)
             internal = operation.service.internal()
             if meter is not None:
                 meter.failed(operation.name, _tables(operation, body) if checked else _NONE, internal)
@@ -81,6 +99,68 @@ class Desk:
             else:
                 meter.succeeded(operation.name, _tables(operation, body), started_ns)
         return answer
+
+    def _failed(self, on: Any, operation: Operation, tables: Set[str], failure: Exception) -> None:
+        request_id = self._next_id()
+        health = _health(on)
+        if health is not None and health.failed(failure, request_id=request_id):
+            return
+        extra = _fields(operation, tables, request_id)
+        if isinstance(failure, Conflict):
+            message = f"a transaction met too many conflicts with others and was refused: {failure}"
+            self._repeats.log((Conflict, operation), logging.WARNING, message, extra)
+        else:
+            message = f"{operation!r} failed unexpectedly; the client got an internal error"
+            self._repeats.log((operation, *_place(failure)), logging.ERROR, message, extra, failure)
+
+
+def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) -> Call:
+    """The call that also logs operations that take `slow_ms` or longer, whether they succeed or not."""
+
+    async def timed(operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
+        started_ns = monotonic_ns()
+        error: ApiError | None = None
+        try:
+            return await call(operation, region, caller, body, now_ms)
+        except ApiError as refused:
+            error = refused
+            raise
+        finally:
+            latency_ns = monotonic_ns() - started_ns
+            if latency_ns >= slow_ms * 1_000_000:
+                extra = _fields(operation, _checked_tables(operation, body), next_id())
+                extra |= {"latency_ms": latency_ns // 1_000_000, "error": error and error.code}
+                _log.warning("a slow request", extra=extra)
+            error = None  # its traceback refers to this frame: break the cycle
+
+    return timed
+
+
+def _health(on: Any) -> Health | None:
+    if isinstance(on, Region):
+        return on.health
+    return on.region.health if isinstance(on, Triggers) else None
+
+
+def _place(failure: Exception) -> tuple[object, ...]:
+    """The kind of error, and where it was raised."""
+    last = failure.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return (type(failure), *(() if last is None else (last.tb_frame.f_code, last.tb_lineno)))
+
+
+def _fields(operation: Operation, tables: Set[str], request_id: str | None) -> dict[str, Any]:
+    table = ",".join(sorted(tables)) or None
+    return {"operation": repr(operation), "table": table, "request_id": request_id}
+
+
+def _checked_tables(operation: Operation, body: Body) -> Set[str]:
+    try:
+        operation.check(body)
+    except ApiError:
+        return _NONE
+    return _tables(operation, body)
 
 
 _NONE = frozenset([""])

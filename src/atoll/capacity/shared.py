@@ -37,7 +37,7 @@ class SharedBuckets:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
             self.forget()
         except (BlockingIOError, PermissionError):
-            _log.debug("another process has opened %s", path)
+            _log.debug("another worker has opened the shared buckets first: %s", path)
         fcntl.lockf(self._fd, fcntl.LOCK_SH, 1)
 
     def level(self, number: int, rate: float) -> float:

@@ -5,6 +5,7 @@ Each limited table or global index has one bucket for reads and one for writes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from atoll.database.region import Region
 from atoll.database.schema import PROVISIONED, Index, Table
 from atoll.errors import ApiError
 from atoll.errors import capacity as capacity_errors
+
+_log = logging.getLogger(__name__)
 
 KINDS: tuple[Kind, ...] = ("Read", "Write")
 
@@ -69,10 +72,29 @@ def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: K
     """The error to raise when these parts are exhausted."""
     arn = region.arn(f"table/{table.name}")
     arns = [arn if part is None else f"{arn}/index/{part.name}" for part in parts]
+    for part in parts:
+        _log_first(region, table, part, kind)
     exceeded = (
         capacity_errors.provisioned_exceeded if table.billing_mode == PROVISIONED else capacity_errors.maximum_exceeded
     )
     return exceeded(kind, arns, index=parts[0] is not None)
+
+
+def _log_first(region: Region, table: Table, part: Index | None, kind: Kind) -> None:
+    """A client that retries looks as if it hangs, so the log says why: once for each table or index."""
+    key = table.name, None if part is None else part.name, kind
+    if key in region.throttled:
+        return
+    region.throttled.add(key)
+    what = f"table {table.name}" if part is None else f"index {part.name} of table {table.name}"
+    message = (
+        "%s is throttled: its %ss have used up its burst and exceed %s units a second. Clients retry, which looks as "
+        "if they hang. Raise its throughput, or start the server with --throttling off. Later throttling of it is not "
+        "logged"
+    )
+    index = None if part is None else part.name
+    extra = {"region": region.name, "table": table.name, "index": index}
+    _log.warning(message, what, kind.lower(), _rate(table, part, kind), extra=extra)
 
 
 def charge(region: Region, consumed: Iterable[Consumed]) -> None:

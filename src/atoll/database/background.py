@@ -5,7 +5,7 @@ A job does a bounded amount of work of one kind, in a transaction, and returns t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 
 from atoll.clock import Stamp
@@ -13,7 +13,7 @@ from atoll.database import backfill, deletion, due, tokens, ttl
 from atoll.database import format as fmt
 from atoll.database.log import maintenance
 from atoll.database.region import Region
-from atoll.storage.engine import Transaction
+from atoll.storage.engine import Snapshot, Transaction
 
 Job = Callable[[Transaction, Region, Stamp, bytes], int | None]
 """Does some work on the subject. Returns when it has to run again, in ms since 1970; None if there is nothing left."""
@@ -42,9 +42,9 @@ class _Failed(Exception):
         self.row = row
 
 
-async def run(region: Region, jobs: Mapping[bytes, Job] = JOBS) -> int | None:
-    """Run jobs until none is due; return the time of the next one. If a job fails, the others still run, and the errors
-    are raised at the end."""
+async def run(region: Region, jobs: Mapping[bytes, Job] = JOBS, *, uncounted: Set[bytes] = frozenset()) -> int | None:
+    """Run jobs until none is due; return the time of the next one whose kind is not `uncounted`. If a job fails, the
+    others still run, and the errors are raised at the end."""
     failed: dict[bytes, BaseException | None] = {}
     next_ms: int | None = 0
     now_ms = 0
@@ -55,7 +55,15 @@ async def run(region: Region, jobs: Mapping[bytes, Job] = JOBS) -> int | None:
             failed[failure.row] = failure.__cause__
     if failed:
         raise ExceptionGroup("background work", [error for error in failed.values() if isinstance(error, Exception)])
-    return next_ms
+    return await region.read(partial(_next_ms, uncounted=uncounted)) if uncounted else next_ms
+
+
+def _next_ms(snapshot: Snapshot, uncounted: Set[bytes]) -> int | None:
+    for row, _ in snapshot.scan(*fmt.DUE):
+        due_ms, kind, _ = fmt.parse_due(row)
+        if kind not in uncounted:
+            return due_ms
+    return None
 
 
 def _run_some(

@@ -86,6 +86,10 @@ def space_prefix(space: int) -> bytes:
     return space.to_bytes(4, "big")
 
 
+def space_of(key: bytes) -> int:
+    return int.from_bytes(key[:4], "big")
+
+
 def space_range(space: int) -> tuple[bytes, bytes]:
     return space_prefix(space), space_prefix(space + 1)
 

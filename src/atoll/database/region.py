@@ -13,8 +13,9 @@ from atoll.clock import Clock, HybridClock, Stamp
 from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.catalog import Catalog
+from atoll.database.health import Health
 from atoll.database.stream_readers import StreamReaderLimit
-from atoll.storage.engine import Engine, Snapshot, T, Transaction
+from atoll.storage.engine import Damaged, Engine, Snapshot, T, Transaction
 
 DEFAULT_ACCOUNT = "000000000000"
 
@@ -66,11 +67,23 @@ class Region:
     buckets: Buckets | None = None
     """None disables throttling."""
     meter: Meter = field(default_factory=Meter)
+    health: Health = field(default_factory=Health)
+    throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
+    """Table, index and kind of operation, where the log tells that they are throttled."""
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:
+        self.health.locate = self.locate
         self.versions = HybridClock(self.clock, self.name)
         self._has_greatest_time = False
+
+    def locate(self, damage: Damaged) -> str:
+        """The error, with the table that the damaged row belongs to and the hash of its partition key."""
+        space = fmt.space_of(damage.key)
+        for table in self.catalog.known.tables.values():
+            if space in table.spaces:
+                return f"{damage}; table {table.name}, key hash {fmt.hash_of(damage.key).hex()}"
+        return str(damage)
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         """As the engine's `read`."""

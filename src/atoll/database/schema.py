@@ -6,18 +6,15 @@ change log and its expiry index have one space each. `format` describes the rows
 
 from __future__ import annotations
 
-import types
-import typing
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
-
-import orjson
 
 from atoll import limits
 from atoll.database import format as fmt
+from atoll.database.records import dump as dump
+from atoll.database.records import load as load
 from atoll.model import keycode
 from atoll.model.values import Item
 
@@ -377,6 +374,16 @@ class Table:
         rates = (self.units_per_second(), *map(self.units_per_second, self.global_indexes))
         return any(units is not None for rate in rates for units in rate)
 
+    @cached_property
+    def spaces(self) -> frozenset[int]:
+        """All that the table owns."""
+        found = {self.space, self.log_space, *(index.space for index in self.indexes)}
+        if self.ttl is not None:
+            found.add(self.ttl.space)
+        if self.tombstone_space is not None:
+            found.add(self.tombstone_space)
+        return frozenset(found)
+
     def work(self) -> Iterator[tuple[int, bytes]]:
         """The background work that the definition calls for, as (time in ms, kind); see `format`."""
         if self.status == "DELETING":
@@ -396,48 +403,3 @@ class Table:
     def with_index(self, changed: Index) -> Table:
         """The table with the index of that name replaced."""
         return replace(self, indexes=tuple(changed if i.name == changed.name else i for i in self.indexes))
-
-
-def dump(record: Any) -> bytes:
-    return orjson.dumps(_plain(record))
-
-
-def _plain(value: Any) -> Any:
-    """The fields of a record, without its cached properties."""
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    return value
-
-
-def load(cls: type[Any], stored: bytes) -> Any:
-    """Load a dataclass that `dump` wrote. Fields that were added later get their defaults."""
-    return _build(cls, orjson.loads(stored))
-
-
-def _build(kind: Any, value: Any) -> Any:
-    if value is None:
-        return None
-    if is_dataclass(kind):
-        cls: Any = kind
-        return cls(**{f: _build(t, value[f]) for f, t in _members(cls) if f in value})
-    origin = typing.get_origin(kind)
-    if origin in (types.UnionType, typing.Union):
-        return _build(next(a for a in typing.get_args(kind) if a is not type(None)), value)
-    if origin is tuple:
-        args = typing.get_args(kind)
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_build(args[0], v) for v in value)
-        return tuple(_build(a, v) for a, v in zip(args, value, strict=True))
-    return value
-
-
-_MEMBERS: dict[type, list[tuple[str, Any]]] = {}
-
-
-def _members(cls: type) -> list[tuple[str, Any]]:
-    if cls not in _MEMBERS:
-        hints = typing.get_type_hints(cls)
-        _MEMBERS[cls] = [(f.name, hints[f.name]) for f in fields(cls)]
-    return _MEMBERS[cls]

@@ -79,8 +79,13 @@ def serialization(message: str | None = None) -> ApiError:
     return ApiError("SerializationException", message, prefix=CORAL)
 
 
-def unknown_operation() -> ApiError:
-    return ApiError("UnknownOperationException", None, prefix=CORAL)
+def unknown_operation(name: str | None = None) -> ApiError:
+    """DynamoDB sends no message. Atoll names an operation that it does not serve."""
+    return ApiError("UnknownOperationException", None if name is None else not_served(name), prefix=CORAL)
+
+
+def not_served(what: str) -> str:
+    return f"Atoll does not serve {what}"
 
 
 def internal() -> ApiError:

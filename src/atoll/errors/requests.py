@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.errors import ApiError, access_denied, enveloped_since_2026, serialization, validation
+from atoll.errors import ApiError, access_denied, enveloped_since_2026, limit_exceeded, serialization, validation
 
 # Constraints. A violation quotes one of them, or several in the brackets of `each`.
 
@@ -92,6 +92,11 @@ def invalid_region(name: str) -> ApiError:
 def invalid_arn(part: str, arn: str) -> ApiError:
     """A part of an ARN that stands for a table's name: AWS partition, AWS region, resource type."""
     return violations([f"Invalid {part} in '{arn}'"])
+
+
+def too_many_regions(most: int) -> ApiError:
+    """Atoll's own limit."""
+    return limit_exceeded(f"Tables of {most} regions are in use, and --max-regions allows no more")
 
 
 def foreign_table(arn: str) -> ApiError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atoll import limits
-from atoll.errors import ApiError
+from atoll.errors import ApiError, not_served
 
 _USER = {"Type": "User"}
 
@@ -113,6 +113,6 @@ def internal() -> ApiError:
     return ApiError("ServiceException", "Internal server error", status=500, prefix="", fields={"Type": "Service"})
 
 
-def unknown_path() -> ApiError:
+def unknown_path(method: str, path: str) -> ApiError:
     """Atoll does not support this part of the Lambda API."""
-    return ApiError("UnknownOperationException", None, status=404, prefix="")
+    return ApiError("UnknownOperationException", not_served(f"{method} {path}"), status=404, prefix="")

@@ -70,7 +70,7 @@ class Credentials:
         try:
             self._by_key = _read(self._path)
         except BadCredentials as error:
-            _log.warning("%s; the credentials read before stay in force", error)
+            _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
 
     def create(self, now_ms: int, *, admin: bool = False, session_token: str | None = None) -> Credential:
         credential = Credential(

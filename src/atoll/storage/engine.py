@@ -29,6 +29,18 @@ class Corrupt(Exception):
     """The store is damaged or not in Atoll's format. Stop writing to it."""
 
 
+class Damaged(Corrupt):
+    """A row does not match its checksum. Other rows may be read."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(f"the row with the key {key.hex()} does not match its checksum")
+        self.key = key
+
+
+class Gone(Corrupt):
+    """The store's files were removed or replaced while it was open."""
+
+
 class Locked(Exception):
     """Another server has the store open."""
 

@@ -15,6 +15,10 @@ and the commit runs in a thread.
     turn.lock, next.lock  the workers take turns to write with these
     moment      the commit sequence number, by which workers notice each other's commits
     lease.lock  held by the worker that runs the background steps
+    acknowledged  the mark of the last acknowledged commit
+
+A store that is damaged takes no more writes, unless it was opened with `on_damage="serve"`. Nor does a store whose file
+was removed or replaced: no server would find those writes again.
 """
 
 from __future__ import annotations
@@ -30,12 +34,15 @@ from typing import Any
 
 import apsw
 
+from atoll.storage import acknowledged
+from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.datasync import DataSync, open_sync, sync_now
-from atoll.storage.engine import Corrupt, Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Damaged, Full, Gone, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
+from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
 from atoll.storage.sqlitefile import Rows, connect, fault
 
@@ -48,6 +55,9 @@ BATCH = 256
 # the loop is busy with reads, its turns are slow.
 GATHER_TURNS = 8
 GATHER_SECONDS = 0.002
+
+# How often to see whether the file was removed or replaced.
+LOOK_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -68,11 +78,14 @@ class SQLiteEngine:
     """Use it from one event loop, and `close` it before that loop ends. Each worker process opens its own engine."""
 
     @classmethod
-    def open(cls, directory: Path, *, durability: str = "full", workers: int = 1) -> SQLiteEngine:
+    def open(
+        cls, directory: Path, *, durability: str = "full", workers: int = 1, on_damage: str = "stop"
+    ) -> SQLiteEngine:
         """Open the store in `directory`, creating it if missing. `durability` is "full" (an acknowledged write
         survives a power cut) or "relaxed" (it survives the death of the process). Raises `Locked` if another server
-        has the store open. All workers of one server pass the same `workers`."""
-        directory.mkdir(parents=True, exist_ok=True)
+        has the store open, `Corrupt` if acknowledged commits are missing; `on_damage="serve"` opens it all the same.
+        All workers of one server pass the same `workers`."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as opened:
             owner = FileLock(directory / "owner.lock")
             opened.callback(owner.close)
@@ -86,11 +99,15 @@ class SQLiteEngine:
                 turn.acquire()
                 commits = CommitSequence(directory / "moment")
                 opened.callback(commits.close)
+            database, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
+            mark = Acknowledged(directory, log)
+            opened.callback(mark.close)
+            damage = _check(database, log, mark, on_damage)
             connections = []
             for _ in range(3):
-                connections.append(connect(directory / FILE_NAME, synced=durability == "full" and not alone))
+                connections.append(connect(database, synced=durability == "full" and not alone))
                 opened.callback(connections[-1].close, True)
-            log, sync = directory / f"{FILE_NAME}-wal", None
+            sync = None
             if durability == "full":
                 sync_now(log)  # a killed process may have left commits that are not durable yet
                 if alone:
@@ -100,7 +117,12 @@ class SQLiteEngine:
                 turn.release()
             lease = FileLock(directory / "lease.lock")
             opened.pop_all()
-            return cls(connections, lease, owner, turn, commits, sync)
+            if damage or durability != "full":
+                mark.clear()
+            engine = cls(connections, lease, owner, turn, commits, sync, mark, database)
+            engine.moves_mark = durability == "full"
+            engine.serves_damage, engine.damage = on_damage == "serve", damage
+            return engine
 
     def __init__(
         self,
@@ -110,12 +132,26 @@ class SQLiteEngine:
         turn: Turn | None,
         commits: CommitSequence | None,
         sync: DataSync | None,
+        mark: Acknowledged,
+        path: Path,
     ) -> None:
         self._connections = connections
         write, read, checkpoint = connections
         self._writer, self._reader = Rows(write), SharedReadTransaction(read, commits)
         self._checkpoints = Checkpoints(checkpoint, self._break)
-        write.set_wal_hook(self._checkpoints.note)
+        write.set_wal_hook(self._note_frames)
+        self._mark, self._path = mark, path
+        self.moves_mark = True
+        self._frames = 0
+        self._identity = _identity(path)
+        self._looked = 0.0
+        self.serves_damage = False
+        """Whether a damaged store goes on taking writes."""
+        self.damage: Corrupt | None = None
+        """The first damage that was found."""
+        self.reserve: Reserve | None = None
+        """Disk space that is held back for deletions."""
+        self._only_deletions = False
         self._lease, self._owner, self._sync = lease, owner, sync
         self._turn, self._commits = turn, commits
         self._queue: list[_Pending] = []
@@ -135,13 +171,18 @@ class SQLiteEngine:
         try:
             return self._reader.read(fn)
         except apsw.Error as error:
-            raise fault(error) from error
+            raise self._fault(error) from error
+        except Damaged as error:
+            self._found(error)
+            raise
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         if self._closed:
             raise RuntimeError("the store is closed")
         if self._broken:
-            raise Corrupt(str(self._broken))
+            raise type(self._broken)(str(self._broken))
+        if self.damage and not self.serves_damage:
+            raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
         pending = _Pending(fn, self._loop.create_future())
         self._queue.append(pending)
         if not self._busy:
@@ -151,13 +192,30 @@ class SQLiteEngine:
         error, pending.error = pending.error, None
         try:
             if isinstance(error, apsw.Error):
-                raise fault(error) from error
+                raise self._fault(error) from error
+            if isinstance(error, Damaged):
+                self._found(error)
             if error is not None:
                 raise error
         finally:
             del error  # its traceback refers to this frame: break the cycle
         result: T = pending.result
         return result
+
+    def _fault(self, error: apsw.Error) -> Exception:
+        translated = fault(error)
+        if isinstance(translated, Corrupt):
+            self._found(translated)
+        return translated
+
+    def _found(self, damage: Corrupt) -> None:
+        if self.damage is None:
+            _log.error("%s: %s", self._path, damage)
+        self.damage = self.damage or damage
+
+    def _note_frames(self, connection: apsw.Connection, name: str, frames: int) -> int:
+        self._frames = frames
+        return self._checkpoints.note(connection, name, frames)
 
     async def lease(self) -> bool:
         return self._lease.try_acquire()
@@ -172,6 +230,9 @@ class SQLiteEngine:
         self._reader.drop()
         self._committer.shutdown()
         self._checkpoints.close()
+        if not self._broken and (self._turn is None or self._owner.try_acquire()):
+            self._mark.clear()  # this is the last worker: closing the connections removes the WAL
+        self._mark.close()
         for connection in self._connections:  # closing the last connection checkpoints and removes the WAL
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._broken is not None)
             connection.close()
@@ -213,6 +274,7 @@ class SQLiteEngine:
             self._loop.call_soon(self._answer, batch, self._broken)
             return
         try:
+            self._look_at_file()
             self._reader.drop()
             writer.begin("BEGIN IMMEDIATE")
             for pending in batch:
@@ -226,6 +288,7 @@ class SQLiteEngine:
                     self._reader.hold()
                     writer.commit()
         except Exception as error:
+            self._note_full(error)
             writer.roll_back()
             self._reader.drop()
             self._pass_turn()
@@ -247,6 +310,8 @@ class SQLiteEngine:
         buffer = Buffer(self._writer)
         try:
             pending.result = pending.fn(buffer)
+            if self._only_deletions:
+                _require_deletion(buffer)
         except apsw.Error:
             raise
         except BaseException as error:
@@ -261,7 +326,10 @@ class SQLiteEngine:
             try:
                 with self._commits.committing():
                     self._writer.commit()
-            except BaseException:
+                if self.moves_mark:
+                    self._mark.move(self._frames)
+            except BaseException as error:
+                self._note_full(error)
                 self._writer.roll_back()
                 raise
             if self._checkpoints.rest_due:
@@ -274,8 +342,33 @@ class SQLiteEngine:
             self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
             self._answer(batch, self._broken)
             return
+        if self.moves_mark:
+            self._mark.move(self._frames)
         self._reader.drop()
         self._answer(batch, None)
+
+    def _look_at_file(self) -> None:
+        """Twice a second, see whether the file is still the one that was opened."""
+        now = self._loop.time()
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            self._only_deletions = self.reserve is not None and not self._has_room(self.reserve)
+            if _identity(self._path) != self._identity:
+                self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
+                assert self._broken
+                raise self._broken
+
+    def _note_full(self, error: BaseException) -> None:
+        if isinstance(error, apsw.FullError) and self.reserve is not None:
+            self._only_deletions = True
+            if self.reserve.spend():
+                _log.error("the disk is full: the store accepts only deletions until there is room")
+
+    def _has_room(self, reserve: Reserve) -> bool:
+        """Whether there is room on the disk, or in the file."""
+        if reserve.is_spent:
+            reserve.refill()
+        return not reserve.is_spent or self._writer.free_bytes() > reserve.size
 
     def _break(self, error: Corrupt) -> None:
         _log.error("the store takes no more writes: %s", error)
@@ -306,3 +399,27 @@ class SQLiteEngine:
                 self._drained.set_result(None)
         if not self._broken and not self._closed:
             self._checkpoints.look()
+
+
+def _check(database: Path, log: Path, mark: Acknowledged, on_damage: str) -> Corrupt | None:
+    """The damage of files that the last server left. Raises it unless the store is to be served all the same."""
+    try:
+        acknowledged.check(database, log, mark.read())
+    except Corrupt as damage:
+        if on_damage != "serve":
+            raise Corrupt(f"{damage}; to open what is left, use --on-damage serve") from damage
+        return damage
+    return None
+
+
+def _require_deletion(buffer: Buffer) -> None:
+    if None not in buffer.rows.values() and not buffer.cleared:
+        raise Full("the disk is full: the store accepts only deletions until there is room")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -23,7 +23,7 @@ import apsw
 from isal.isal_zlib import crc32
 
 from atoll.storage.buffer import Buffer, Row
-from atoll.storage.engine import Corrupt, Full
+from atoll.storage.engine import Corrupt, Damaged, Full
 
 APPLICATION_ID = 0x41746F6C
 FORMAT_VERSION = 2
@@ -67,6 +67,7 @@ def format_of(path: Path) -> tuple[int, int]:
     try:
         with closing(apsw.Connection(str(path))) as connection:
             connection.set_busy_timeout(BUSY_MS)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)  # leave the files as they are
             return connection.pragma("application_id"), connection.pragma("user_version")
     except apsw.Error as error:
         raise Corrupt(f"{path}: {error}") from error
@@ -147,7 +148,7 @@ class _Counters:
             if stored is not None:
                 value, checksum = stored
                 if type(value) is not int or _checksum_of_counter(key, value) != checksum:
-                    raise _damaged(key)
+                    raise Damaged(key)
             self._known[key] = value
         return value
 
@@ -181,10 +182,6 @@ def _checksum_of_counter(key: bytes, value: int) -> int:
     return checksum(key, value.to_bytes(8, "big", signed=True))
 
 
-def _damaged(key: bytes) -> Corrupt:
-    return Corrupt(f"the row with the key {key.hex()} does not match its checksum")
-
-
 class Rows:
     """One connection as a `Snapshot`: all reads between `begin` and `end` see one snapshot.
 
@@ -210,7 +207,7 @@ class Rows:
             return None
         value, stored = row
         if type(value) is not bytes or crc32(value, crc32(key)) != stored:
-            raise _damaged(key)
+            raise Damaged(key)
         return value
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -229,6 +226,11 @@ class Rows:
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
     ) -> None:
         """Nothing to do: reads are local."""
+
+    def free_bytes(self) -> int:
+        """The size of the file's free pages."""
+        pages: int = self._connection.pragma("freelist_count")
+        return pages * PAGE_BYTES
 
     def begin(self, how: str) -> None:
         self._execute(how)
@@ -300,7 +302,7 @@ def _verified(rows: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Row]:
     try:
         for key, value, stored in rows:
             if crc32(value, crc32(key)) != stored:
-                raise _damaged(key)
+                raise Damaged(key)
             yield key, value
     except TypeError as error:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
-        raise _damaged(key) from error
+        raise Damaged(key) from error

@@ -76,7 +76,9 @@ class Functions:
         threads = self._pool(function.name, function.concurrency)
         outcome = await asyncio.get_running_loop().run_in_executor(threads, call)
         if outcome.error is not None:
-            _log.warning("function %s failed: %s", function.name, outcome.payload.decode(errors="replace"))
+            reason = outcome.payload.decode(errors="replace")
+            extra = {"region": self._region.name, "function": function.name, "invocation": request_id}
+            _log.warning("function %s failed: %s", function.name, reason, extra=extra)
         return outcome
 
     def _call(self, one: Runner, event: bytes, request_id: str) -> BatchOutcome:
@@ -98,7 +100,9 @@ class Functions:
                 outcome = await asyncio.get_running_loop().run_in_executor(threads, one.load)
                 if outcome.error is not None:
                     message = outcome.payload.decode(errors="replace")
-                    _log.warning("function %s: %s cannot be loaded: %s", function.name, function.python, message)
+                    extra = {"region": self._region.name, "function": function.name}
+                    _log.warning("function %s: %s cannot be loaded: %s", function.name, function.python, message,
+                                 extra=extra)  # fmt: skip
 
     def _runner(self, function: Function) -> Runner:
         if function.name not in self._runners:
@@ -136,7 +140,8 @@ class Functions:
         target = self.destination(arn)
         body = orjson.dumps(report)
         if target is None:
-            _log.error("unknown destination %s; the report is lost: %s", arn, body.decode())
+            extra = {"region": self._region.name, "destination": arn}
+            _log.error("unknown destination; the report is lost: %s", body.decode(), extra=extra)
             return True
         if isinstance(target, Function):
             outcome = await self.invoke(target, body, self.new_request_id())
@@ -144,7 +149,9 @@ class Functions:
             threads = self._pool(f" {target.name}", DESTINATION_THREADS)
             outcome = await asyncio.get_running_loop().run_in_executor(threads, self._deliver, target, body, name)
         if outcome.error is not None:
-            _log.error("destination %s did not take a report: %s", arn, outcome.payload.decode(errors="replace"))
+            reason = outcome.payload.decode(errors="replace")
+            extra = {"region": self._region.name, "destination": arn}
+            _log.error("the destination did not take a report: %s", reason, extra=extra)
         return outcome.error is None
 
     def _deliver(self, target: Destination, report: bytes, name: str) -> BatchOutcome:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from atoll.database import format as fmt
+from atoll.database.health import TRIGGERS
 from atoll.database.log import cursor
 from atoll.database.region import Region
 from atoll.errors import triggers as trigger_errors
@@ -119,8 +120,9 @@ class Triggers:
                         wait_ms = 0
                     elif (due_ms := self._due_ms()) is not None:
                         wait_ms = max(0, min(wait_ms, due_ms - self.region.clock.now_ms()))
-            except Exception:
-                _log.exception("the triggers of %s failed; retrying", self.region.name)
+                self.region.health.resolve(TRIGGERS)
+            except Exception as error:
+                self.region.health.failing(TRIGGERS, error)
                 wait_ms = RETRY_MS
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
@@ -172,7 +174,13 @@ class Triggers:
     def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
         if not task.cancelled() and task.exception() is not None:  # the caller may not await it
-            _log.warning("function %s was not invoked: %s", function.name, task.exception())
+            extra = {"region": self.region.name, "function": function.name}
+            _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is a stream to follow, or an invocation that runs."""
+        return bool(self._followers or self._invocations)
 
     def _running(self) -> list[asyncio.Task[None]]:
         return [follower.task for follower in self._followers.values() if follower.task is not None]
@@ -201,7 +209,8 @@ class Triggers:
                 moved = moved or found.cursor > follower.cursor
                 if found.missed:
                     _log.warning("%d records of %s were trimmed before %s got them", found.missed,
-                                 follower.place.mapping.stream_arn, follower.place.mapping.function)  # fmt: skip
+                                 follower.place.mapping.stream_arn, follower.place.mapping.function,
+                                 extra=self._extra(follower.place))  # fmt: skip
                 follower.take(found)
             for follower in list(self._followers.values()):
                 if follower.task is None:
@@ -246,8 +255,9 @@ class Triggers:
         forgotten = [one for one in plan.forgotten if one.key not in busy]
         for one in forgotten:
             if one.unread:
+                extra = {"region": self.region.name, "function": one.mapping.function}
                 _log.warning("the rest of a shard of %s was trimmed before %s got it", one.mapping.stream_arn,
-                             one.mapping.function)  # fmt: skip
+                             one.mapping.function, extra=extra)  # fmt: skip
         if not exchanges and not forgotten:
             return self._outdated
 
@@ -261,6 +271,10 @@ class Triggers:
         return True
 
     # One lane
+
+    def _extra(self, place: Place) -> dict[str, str]:
+        """The fields of a log line."""
+        return {"region": self.region.name, "function": place.mapping.function}
 
     def _begin(self, follower: Follower, now_ms: int) -> bool:
         place = follower.place
@@ -286,8 +300,11 @@ class Triggers:
             follower.go_on(lane)
             if follower.outdated or lane.finished or follower.fenced:
                 self._outdated = True
-        except Exception:
-            _log.exception("%s of %s failed; retrying", type(action).__name__, follower.place.mapping.function)
+        except Exception as error:
+            if not self.region.health.failed(error, count=0):
+                what = type(action).__name__.lower()
+                _log.exception("a batch failed unexpectedly and is tried again: %s", what,
+                               extra=self._extra(follower.place))  # fmt: skip
             follower.go_on(replace(follower.place.lane, due_ms=self.region.clock.now_ms() + RETRY_MS))
         finally:
             follower.task = None
@@ -302,14 +319,15 @@ class Triggers:
         now_ms = self.region.clock.now_ms()
         lane = batches.after(one, place.lane, invoke, outcome, now_ms)
         if outcome.error is None and lane.result == batches.FAILED:
-            _log.warning("function %s failed: %s", one.function, outcome.payload.decode(errors="replace"))
+            reason = outcome.payload.decode(errors="replace")
+            _log.warning("function %s failed: %s", one.function, reason, extra=self._extra(place))
         return lane
 
     async def _discard(self, place: Place, discard: Discard) -> Lane:
         one, now_ms = place.mapping, self.region.clock.now_ms()
         first, last = discard.records[0].number, discard.records[-1].number
         _log.error("%s: discarding %d records from %s on: %s", one.function, len(discard.records), first,
-                   discard.condition)  # fmt: skip
+                   discard.condition, extra=self._extra(place))  # fmt: skip
         if one.on_failure is not None:
             report = events.failure(
                 discard,
@@ -330,8 +348,8 @@ class Triggers:
         while True:
             try:
                 await self.region.transact(lambda tx: mapping.save_lane(tx, uuid, shard, number, lane))
-            except Full:
-                _log.exception("the store is full: the progress of %s is not stored yet", place.mapping.function)
+            except Full as error:
+                self.region.health.failed(error, count=0)
                 await asyncio.sleep(RETRY_MS / 1000)
             else:
                 return
@@ -353,5 +371,5 @@ class Triggers:
         self._declared_at = generation
         idle = await self.region.read(lambda snapshot: declared.idle_triggers(snapshot, self.region, self.functions))
         for reason in sorted(idle - self._idle):
-            _log.warning("%s", reason)
+            _log.warning("%s", reason, extra={"region": self.region.name})
         self._idle = idle

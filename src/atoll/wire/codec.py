@@ -6,9 +6,10 @@ the same content type, its CRC-32 and a request id. Errors are `{"__type": <pref
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -19,9 +20,10 @@ import orjson
 from isal.isal_zlib import crc32
 
 from atoll import errors
-from atoll.api.call import Caller
-from atoll.api.services import Operation
+from atoll.api import large
+from atoll.api.services import DYNAMODB, STREAMS
 from atoll.errors import ApiError, requests, values
+from atoll.wire import pieces
 
 JSON = b"Content-Type: application/json\r\n"
 _TYPE_LINES = {
@@ -66,18 +68,41 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Call = Callable[[Operation, str, Caller, dict[str, Any], int], Awaitable[Any]]
-"""Runs an operation. Arguments: operation, region, caller, body, and the time in milliseconds since 1970."""
-
-
 def parse_body(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
+    return _object(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
     return value
+
+
+def is_large(body: bytes) -> bool:
+    """Whether the body may have so many values that it takes long to parse."""
+    if len(body) < large.VALUES:
+        return False
+    commas = start = 0
+    while start < len(body) and commas <= large.VALUES:
+        commas += body.count(b",", start, start + _COUNTED_BYTES)
+        start += _COUNTED_BYTES
+    return commas > large.VALUES
+
+
+_COUNTED_BYTES = 64 * 1024
+
+
+def parse_large_body(body: bytes) -> large.LargeBody:
+    """As `parse_body`, in pieces: run it in a thread."""
+    try:
+        value = pieces.parse(body)
+    except orjson.JSONDecodeError:
+        raise errors.serialization() from None
+    return large.LargeBody(_object(value))
 
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -85,6 +110,18 @@ def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
     given = headers.get(b"content-type", b"")
     line = _TYPE_LINES.get(given)
     return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
+
+
+def unserved(target: bytes) -> str | None:
+    """The operation's name in the `X-Amz-Target` of a request that nothing serves, with its service if Atoll does not
+    know that; None if the header does not have the form of a target."""
+    if _TARGET(target) is None:
+        return None
+    service, _, name = target.decode().rpartition(".")
+    return name if any(service == one.target for one in (DYNAMODB, STREAMS)) else target.decode()
+
+
+_TARGET = re.compile(rb"[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){1,3}").fullmatch
 
 
 def error_body(error: ApiError) -> bytes:
@@ -108,6 +145,12 @@ class Encoder:
         self._heads: dict[int, bytes] = {}
         """The first bytes of an answer by status, with the date of this second."""
 
+    def next_id(self) -> str:
+        """The request id of the answer that is encoded next, for the log."""
+        number = next(self._count)
+        self._count = count(number)
+        return f"{self._id.decode()}{number:012d}"
+
     def other(self, request: Request, response: Response, now_ms: int) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
         if response.body:
@@ -115,7 +158,7 @@ class Encoder:
         return self.encode(request, response.status, fields.encode("latin-1"), response.body, now_ms)
 
     def encode(self, request: Request, status: int, fields: bytes, body: bytes, now_ms: int) -> bytes:
-        """`fields` are header lines."""
+        """`fields` are header lines. The request's origin, if any, may read the answer."""
         second = now_ms // 1000
         if second != self._second:
             self._second = second
@@ -124,18 +167,20 @@ class Encoder:
         if head is None:
             date = formatdate(second, usegmt=True).encode()
             head = self._heads[status] = _HEAD % (_STATUS_LINES[status], date, self._id)
+        origin = request.headers.get(b"origin")
         return _RESPONSE % (
             head,
             next(self._count),
             crc32(body),
             request.connection,
-            b"Access-Control-Allow-Origin: *\r\n" if b"origin" in request.headers else b"",
+            b"" if origin is None else _ALLOWED_ORIGIN % origin,
             fields,
             len(body),
             b"" if request.method == b"HEAD" else body,
         )
 
 
+_ALLOWED_ORIGIN = b"Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
 _HEAD = b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\nx-amzn-RequestId: %s"
 _RESPONSE = b"%s%012d\r\nx-amz-crc32: %d\r\n%s%s%sContent-Length: %d\r\n\r\n%s"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
@@ -152,11 +197,6 @@ def preflight(request: Request) -> Response:
     return Response(200, headers=allowed | exposed)
 
 
-def healthy(region: str) -> Response:
-    # DynamoDB sends the trailing space, too.
-    return Response(200, f"healthy: dynamodb.{region}.amazonaws.com ".encode(), "text/plain")
-
-
 def not_found() -> Response:
     return Response(404, b"<UnknownOperationException/>\n", "text/xml")
 
@@ -164,3 +204,10 @@ def not_found() -> Response:
 def refusal(status: int) -> bytes:
     """The answer to malformed HTTP, or to a request that the server will not read to its end."""
     return b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % _STATUS_LINES[status]
+
+
+def throttled(error: ApiError) -> bytes:
+    """The answer to a request that the server has no room to read. SDKs send it again."""
+    body = error_body(error)
+    head = b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.0\r\n"
+    return (head + b"Content-Length: %d\r\n\r\n%s") % (_STATUS_LINES[error.status], len(body), body)

@@ -12,13 +12,16 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
-from atoll.api.call import Caller
+from atoll.api.call import Call, Caller
 from atoll.api.services import Http, Operation
 from atoll.errors import ApiError
 from atoll.errors import triggers as trigger_errors
-from atoll.wire.codec import Call, Request, Response, parse_body
+from atoll.wire.codec import Request, Response, parse_body
 
 _is_number = re.compile(r"-?[0-9]{1,10}").fullmatch
+
+_SHOWN_PATH = 200
+"""How much of an unknown path an error quotes."""
 
 # The service spells `message` in lower case in these errors.
 _SMALL_MESSAGE = frozenset({"InvalidParameterValueException", "ResourceConflictException", "ValidationException"})
@@ -46,7 +49,7 @@ class Rest:
             if found is not None:
                 members = {name: unquote(value) for name, value in found.groupdict().items()}
                 return operation, http, _body(request, http) | members
-        raise trigger_errors.unknown_path()
+        raise trigger_errors.unknown_path(method, path[:_SHOWN_PATH])
 
 
 def _pattern(operation: Operation, http: Http) -> re.Pattern[str]:

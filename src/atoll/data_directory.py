@@ -1,0 +1,128 @@
+"""The data directory: where the stores are, who may use it, and whether it has room.
+
+DIR/<region>/atoll.db             a store of the default account
+DIR/<account>/<region>/atoll.db   a store of another account
+DIR/reserve                       disk space held back for deletions, see `storage.reserve`
+DIR/server.lock                   held by a server of several workers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import stat
+from functools import partial
+from pathlib import Path
+
+from atoll.database.health import GONE, LITTLE_ROOM, Health, Problem
+from atoll.database.region import DEFAULT_ACCOUNT
+from atoll.migration import store as migration
+from atoll.storage.engine import Engine, Locked
+from atoll.storage.locks import FileLock
+from atoll.storage.reserve import Reserve
+from atoll.storage.sqlite import FILE_NAME, SQLiteEngine
+from atoll.storage.sqlitefile import FORMAT_VERSION
+
+# Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
+REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
+
+LITTLE_ROOM_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class DataDirectory:
+    def __init__(self, path: Path, account: str, *, reserves: bool = False) -> None:
+        self._path = path
+        self._stores = path if account == DEFAULT_ACCOUNT else path / account
+        self._reserves = reserves
+        self._reserve: Reserve | None = None
+
+    def store(self, region: str) -> Path:
+        """The directory of a region's store."""
+        return self._stores / region
+
+    def has_store(self, region: str) -> bool:
+        return (self.store(region) / FILE_NAME).is_file()
+
+    def stored_regions(self) -> set[str]:
+        """Regions that already have a store; their background work goes on even without requests. Ignores directories
+        without a region's name, such as copies."""
+        stores = {path for name in (FILE_NAME, migration.NEW_NAME) for path in self._stores.glob(f"*/{name}")}
+        if self._stores != self._path:  # format 1 knew no accounts
+            stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.needed(path.parent)}
+        return {path.parent.name for path in stores if REGION_NAME.fullmatch(path.parent.name)}
+
+    async def migrate(self, region: str, health: Health) -> None:
+        """Migrate the region's store if an older version wrote it."""
+        directory = self.store(region)
+        source = directory if (directory / FILE_NAME).exists() else self._path / region
+        if not migration.needed(source):
+            return
+        extra = {"region": region}
+        _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
+        await asyncio.to_thread(migration.migrate, source, directory, report=partial(_report, health))
+        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
+
+    def open(self, region: str, *, durability: str, workers: int, on_damage: str) -> Engine:
+        engine = SQLiteEngine.open(self.store(region), durability=durability, workers=workers, on_damage=on_damage)
+        if self._reserves:
+            self._reserve = self._reserve or Reserve(self._path / "reserve")
+            engine.reserve = self._reserve
+        return engine
+
+    def look(self, region: str) -> StoreFile:
+        return StoreFile(self.store(region) / FILE_NAME)
+
+
+def claim(path: Path) -> FileLock:
+    """Take the data directory for a server of several workers, whose stores are locked by each worker. Raises `Locked`
+    if another one has it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(path / "server.lock")
+    if not lock.try_acquire():
+        lock.close()
+        raise Locked(f"{path} is in use by another server")
+    return lock
+
+
+def warn_of_readers(path: Path) -> None:
+    """Files that Atoll creates are private. What existed before keeps its mode."""
+    if path.exists() and stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        _log.warning("other users of this machine can reach %s: consider chmod 700", path)
+
+
+class StoreFile:
+    """The file of an open store, as the file system shows it: whether it is still there, and whether it has room."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = _identity(path)
+
+    def look(self) -> dict[Problem, str]:
+        try:
+            room = os.statvfs(self._path)
+        except OSError as error:
+            return {GONE: str(error)}
+        if _identity(self._path) != self._opened:
+            return {GONE: f"{self._path} is another file"}
+        free = room.f_bavail * room.f_frsize
+        return {LITTLE_ROOM: f"{free} bytes are free at {self._path}"} if free < LITTLE_ROOM_BYTES else {}
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _report(health: Health, done: int, total: int) -> None:
+    """Show and log the progress of a migration, from its thread."""
+    before, now = health.progress or 0, min(done / max(total, 1), 0.9999)
+    health.migrating(now)
+    if int(now * 10) > int(before * 10):
+        _log.info("migrating: %d of %d rows", done, total, extra={"region": health.region})

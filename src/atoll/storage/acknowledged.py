@@ -1,0 +1,135 @@
+"""The mark of the last acknowledged commit: how many frames of the WAL hold commits that clients were told about.
+
+SQLite ends its recovery at the first frame that is not valid, and drops all later ones without a word. Such a frame may
+be the torn end of a commit that nobody was told about. If the mark lies behind it, acknowledged commits are lost.
+
+The file `acknowledged` is 24 bytes in shared memory: the salts of the WAL (8 bytes, as in its header), the number of
+frames (8 bytes, big endian), and a CRC of both. The engine moves the mark after a commit is durable, so the mark never
+exceeds what is durable. A clean end clears it first.
+
+The format of the WAL: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+
+from isal.isal_zlib import crc32
+
+from atoll.storage.engine import Corrupt
+
+FILE_NAME = "acknowledged"
+
+_MARK = struct.Struct(">8sQQ")
+_NOTHING = (bytes(8), 0)
+_WAL_HEADER_BYTES = 32
+_SALTS = slice(16, 24)
+_BIG_ENDIAN_MAGIC = 0x377F0683
+_MAGICS = (_BIG_ENDIAN_MAGIC - 1, _BIG_ENDIAN_MAGIC)
+
+
+class Acknowledged:
+    """Only the process that holds the write turn moves the mark."""
+
+    def __init__(self, directory: Path, wal: Path) -> None:
+        file = os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.truncate(file, _MARK.size)
+            self._map = mmap.mmap(file, _MARK.size)
+        finally:
+            os.close(file)
+        self._wal = wal
+        self._salts, self._frames = _NOTHING
+
+    def read(self) -> tuple[bytes, int]:
+        """The salts and the number of frames; a mark that was not written whole counts as none."""
+        salts, frames, checksum = _MARK.unpack(self._map[:])
+        return (salts, frames) if checksum == crc32(self._map[:16]) else _NOTHING
+
+    def move(self, frames: int) -> None:
+        """All of the first `frames` frames of the WAL are durable."""
+        if frames <= self._frames or self._salts == _NOTHING[0]:  # the WAL began anew, which changes its salts
+            self._salts = _header(self._wal)[_SALTS]
+        self._frames = frames
+        self._write(self._salts, frames)
+
+    def clear(self) -> None:
+        """The WAL is about to be removed."""
+        self._write(*_NOTHING)
+        self._map.flush()
+
+    def close(self) -> None:
+        self._map.close()
+
+    def _write(self, salts: bytes, frames: int) -> None:
+        mark = _MARK.pack(salts, frames, 0)
+        self._map[:] = mark[:16] + crc32(mark[:16]).to_bytes(8, "big")
+
+
+def check(database: Path, wal: Path, mark: tuple[bytes, int]) -> None:
+    """Raises Corrupt if the files of a store that was not closed lack acknowledged commits. Call it before SQLite opens
+    them."""
+    salts, frames = mark
+    has_wal = wal.exists() and wal.stat().st_size > 0
+    if not (database.exists() and database.stat().st_size > 0) and (has_wal or frames):
+        state = "is empty" if database.exists() else "is missing"
+        raise Corrupt(f"{database} {state}, but the store has commits: restore the file from a backup")
+    if not frames:
+        return
+    if not has_wal:
+        state = "is empty" if wal.exists() else "is missing"
+        raise Corrupt(f"{wal} {state}, but it held acknowledged commits: restore the file")
+    header = _header(wal)
+    if not _is_header(header):
+        raise Corrupt(f"{wal} has a damaged header: {frames} frames with acknowledged commits are lost")
+    age = int.from_bytes(header[16:20], "big") - int.from_bytes(salts[:4], "big") & 0xFFFFFFFF
+    if header[_SALTS] != salts:
+        if 0 < age < 1 << 31:  # the WAL began anew after the mark was moved for the last time
+            return
+        raise Corrupt(f"{wal} is not the file that belongs to {database}")
+    valid = _valid_frames(wal, frames)
+    if valid < frames:
+        raise Corrupt(
+            f"{wal} is damaged in frame {valid + 1}: acknowledged commits in the frames up to {frames} are lost"
+        )
+
+
+def _header(wal: Path) -> bytes:
+    with wal.open("rb") as file:
+        return file.read(_WAL_HEADER_BYTES)
+
+
+def _is_header(header: bytes) -> bool:
+    if len(header) < _WAL_HEADER_BYTES or int.from_bytes(header[:4], "big") not in _MAGICS:
+        return False
+    return _sums(header, header[:24], (0, 0)) == struct.unpack(">II", header[24:])
+
+
+def _valid_frames(wal: Path, most: int) -> int:
+    """The number of frames before the first that is not valid, at most `most`."""
+    with wal.open("rb") as file:
+        header = file.read(_WAL_HEADER_BYTES)
+        page_bytes = int.from_bytes(header[8:12], "big")
+        sums: tuple[int, int] = struct.unpack(">II", header[24:])
+        for number in range(most):
+            head, page = file.read(24), file.read(page_bytes)
+            if len(page) < page_bytes or head[8:16] != header[_SALTS]:
+                return number
+            sums = _sums(header, head[:8] + page, sums)
+            if sums != struct.unpack(">II", head[16:]):
+                return number
+    return most
+
+
+def _sums(header: bytes, data: bytes, sums: tuple[int, int]) -> tuple[int, int]:
+    """Continue the WAL's checksum over these bytes."""
+    order = ">" if int.from_bytes(header[:4], "big") == _BIG_ENDIAN_MAGIC else "<"
+    first, second = sums
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
+    for one, two in zip(words[::2], words[1::2], strict=True):
+        first = first + one + second & 0xFFFFFFFF
+        second = second + two + first & 0xFFFFFFFF
+    return first, second
