@@ -119,9 +119,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
-    option(
-        "--durability", "full", "full: answered writes survive a power failure; relaxed: a crash", ["full", "relaxed"]
-    )
+    option("--durability", "full", "what answered writes survive: power failures, or crashes", ["full", "relaxed"])
     option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it goes on", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
