@@ -68,6 +68,13 @@ def refusal(
     return pytest.param(operation, body, code, message, id=f"{operation}: {sentence}")
 
 
+REPLICAS = {"ReplicationGroup": [{"RegionName": "eu-west-1"}]}
+LEGACY: dict[str, dict[str, Any]] = {
+    "DescribeGlobalTable": {},
+    "DescribeGlobalTableSettings": {},
+    "UpdateGlobalTable": {"ReplicaUpdates": [{"Delete": {"RegionName": "eu-west-1"}}]},
+    "UpdateGlobalTableSettings": {},
+}
 NO_TABLE = {"TableName": "None"}
 LENGTH = "must be at least 3 characters long and at most 255 characters long"
 PLACES: tuple[tuple[str, str, Callable[[str], str]], ...] = (
@@ -103,12 +110,17 @@ REFUSALS = [
     *(refusal(f"a table, named {name}", "DescribeTableReplicaAutoScaling", {"TableName": name},
               f"Global table with name: '{name}' does not exist.", "ResourceNotFoundException")
       for name in ("Things", "None")),
-    *(refusal("a table", operation, {"GlobalTableName": "Things"},
+    *(refusal("a table", operation, {"GlobalTableName": "Things", **more},
               "Global table not found: Global table with name: 'Things' does not exist.",
               "GlobalTableNotFoundException")
-      for operation in ("DescribeGlobalTable", "DescribeGlobalTableSettings")),
-    *(refusal("a short name", operation, {"GlobalTableName": "ab"}, f"TableName {LENGTH}")
-      for operation in ("DescribeGlobalTable", "DescribeGlobalTableSettings")),
+      for operation, more in LEGACY.items()),
+    *(refusal("a short name", operation, {"GlobalTableName": "ab", **more}, f"TableName {LENGTH}")
+      for operation, more in (*LEGACY.items(), ("CreateGlobalTable", REPLICAS))),
+    *(refusal("a new one", operation, {"GlobalTableName": "Things", **more}, INVALID + "DynamoDB global tables version "
+              "2017.11.29 is not supported. We recommend using DynamoDB global tables version 2019.11.21, instead of "
+              "version 2017.11.29 (Legacy).")
+      for operation, more in (("CreateGlobalTable", REPLICAS), ("UpdateGlobalTable", {"ReplicaUpdates": [
+          {"Create": {"RegionName": "eu-west-1"}}]}))),
     refusal("a reversed time range", "ListBackups", {"TimeRangeLowerBound": 2, "TimeRangeUpperBound": 1},
             INVALID + "Time range lower bound must be less than or equal to upper bound"),
     refusal("a limit of nothing", "ListBackups", {"Limit": 0},

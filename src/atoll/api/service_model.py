@@ -72,8 +72,13 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "ListTagsOfResourceInput.ResourceArn": {"min": None, "max": None},
     # Of these names the operations check the length themselves, with their own texts.
     "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
-    "DescribeGlobalTableInput.GlobalTableName": {"min": None, "max": None},
-    "DescribeGlobalTableSettingsInput.GlobalTableName": {"min": None, "max": None},
+    **{
+        f"{operation}Input.GlobalTableName": {"min": None, "max": None}
+        for operation in (
+            *("CreateGlobalTable", "UpdateGlobalTable", "UpdateGlobalTableSettings"),
+            *("DescribeGlobalTable", "DescribeGlobalTableSettings"),
+        )
+    },
 }
 
 # The order in which the service checks a structure's members, where known. The others follow in the model's order.

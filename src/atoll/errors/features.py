@@ -57,6 +57,14 @@ def global_table_name_length() -> ApiError:
     return validation("TableName must be at least 3 characters long and at most 255 characters long")
 
 
+def global_tables_of_2017() -> ApiError:
+    """The service makes none of them any more."""
+    return invalid_parameter(
+        "DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version "
+        "2019.11.21, instead of version 2017.11.29 (Legacy)."
+    )
+
+
 def global_table_not_found(name: str) -> ApiError:
     """Of the operations of 2017."""
     return ApiError(
