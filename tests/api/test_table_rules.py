@@ -235,6 +235,18 @@ def test_unused_definitions_hide_the_faults_of_indexes(indexes: Body) -> None:
     )
 
 
+def test_more_than_twelve_used_keys_are_printed_in_the_order_of_a_larger_set() -> None:
+    indexes = [
+        {**index("one"), "KeySchema": keys(*"abcdefgh", kinds="HHHHRRRR")},
+        index("two", *"ij"),
+        index("3rd", *"kl"),
+    ]
+    body = definition("abcdefghijklz", KeySchema=keys("pk"), GlobalSecondaryIndexes=indexes)
+    body["AttributeDefinitions"].append({"AttributeName": "pk", "AttributeType": "S"})
+    with pytest.raises(ApiError, match=r"keys used: \[a, b, c, d, e, f, g, h, i, j, k, l, pk\]$"):
+        table_rules.check_create(body)
+
+
 def test_used_keys_are_printed_in_the_order_of_java_s_sets() -> None:
     body = definition(KeySchema=keys("pk", "sk"), GlobalSecondaryIndexes=[index("one", "a")])
     declared = ("sk", "a", "b", "pk", "c")

@@ -55,6 +55,10 @@ FAULTS: dict[str, tuple[list[Body], str]] = {
         "Duplicate Tag Keys provided as input: Duplicate Tag Key found dup",
     ),
     "51 tags": ([one for number in range(51) for one in tag(f"k{number}")], TOO_MANY),
+    "faults behind the 51st tag": (
+        [*(one for number in range(51) for one in tag(f"k{number}")), {}, *tag("aws:")],
+        TOO_MANY,
+    ),
     "more than 10,240 bytes": (
         [one for number in range(40) for one in tag(f"k{number:02}", "x" * 254)],
         "Tag set size 10280 bytes is above max size limit of 10240 bytes",

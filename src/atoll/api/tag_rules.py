@@ -16,20 +16,24 @@ _PUNCTUATION = frozenset("+-=._:/@")
 
 
 def check(tags: list[Body]) -> None:
-    """Check the tags of one request; `check_set` checks what they make together with those that are there."""
-    for tag in tags:
+    """Check the tags of one request; `check_set` checks what they make together with those that are there. Of too many
+    tags, only the first ones are looked at."""
+    first = tags[: limits.TAGS + 1]
+    for tag in first:
         key, value = tag.get("Key"), tag.get("Value")
         _check_key(key)
         if value is None or len(value) > limits.TAG_VALUE_CHARS or not _legible(value):
             raise tag_errors.invalid_value(value)
-    _check_distinct(tag["Key"] for tag in tags)
+    _check_distinct(tag["Key"] for tag in first)
+    if len(tags) > limits.TAGS:
+        raise tag_errors.too_many()
 
 
 def check_keys(keys: list[str]) -> None:
     """Check the keys of a request that removes tags."""
-    for key in keys:
+    for key in keys[: limits.TAGS + 1]:
         _check_key(key)
-    _check_distinct(keys)
+    _check_distinct(keys[: limits.TAGS + 1])
     if len(keys) > limits.TAGS:
         raise tag_errors.too_many()
 
