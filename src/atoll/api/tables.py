@@ -157,7 +157,10 @@ def _leaving(description: Answer) -> Answer:
 
 async def update_table(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
-    update_rules.check(body)
+    if type(body) is dict:
+        update_rules.check(body)
+    else:
+        await aside(update_rules.check, body)
 
     def update(tx: Transaction) -> tuple[Table, Table, Answer]:
         table = region.catalog.changeable(tx, name, now_ms)

@@ -7,7 +7,7 @@ indexes, streams, encryption.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from atoll import limits
@@ -95,9 +95,9 @@ def check_of(table: Table, body: Body, now_ms: int, *, quotas: bool = True) -> N
     _check_new_encryption(table, body)
 
 
-def _actions(body: Body, *actions: str) -> list[Body]:
+def _actions(body: Body, *actions: str) -> Iterator[Body]:
     updates = body.get("GlobalSecondaryIndexUpdates") or ()
-    return [update[action] for update in updates for action in actions if action in update]
+    return (update[action] for update in updates for action in actions if action in update)
 
 
 def _check_budgets(table: Table, body: Body, now_ms: int) -> None:
