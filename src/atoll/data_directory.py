@@ -22,7 +22,7 @@ from atoll.migration import store as migration
 from atoll.storage.engine import Engine, Locked
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
-from atoll.storage.sqlite import FILE_NAME, SQLiteEngine
+from atoll.storage.sqlite import FILE_NAME, SQLiteEngine, identity
 from atoll.storage.sqlitefile import FORMAT_VERSION
 
 # Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
@@ -99,25 +99,17 @@ class StoreFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._opened = _identity(path)
+        self._opened = identity(path)
 
     def look(self) -> dict[Problem, str]:
         try:
             room = os.statvfs(self._path)
         except OSError as error:
             return {GONE: str(error)}
-        if _identity(self._path) != self._opened:
+        if identity(self._path) != self._opened:
             return {GONE: f"{self._path} is another file"}
         free = room.f_bavail * room.f_frsize
         return {LITTLE_ROOM: f"{free} bytes are free at {self._path}"} if free < LITTLE_ROOM_BYTES else {}
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _report(health: Health, done: int, total: int) -> None:

@@ -50,9 +50,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def rows(directory: Path) -> list[Any]:
-    with_checksums = (
-        "SELECT k, v, c FROM kv UNION ALL SELECT k, n, c FROM numbers UNION ALL SELECT k, n, c FROM tallies"
-    )
+    with_checksums = "SELECT 2, k, v, c FROM kv UNION ALL SELECT kind, k, n, c FROM counters"
     connection = apsw.Connection(str(directory / "atoll.db"))
     try:
         return sorted(connection.execute(with_checksums).fetchall(), key=repr)

@@ -325,9 +325,7 @@ def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decisio
     """Write the item's row and everything derived from it. `decision` is the write's decision on `old`, the stored
     row."""
     version = write.version
-    stored = None if version is None else _stored_version(tx, write, old)
-    outdated = version is not None and stored is not None and stored >= version
-    if isinstance(decision, _Unchanged) or outdated:
+    if isinstance(decision, _Unchanged) or (version is not None and _is_outdated(tx, write, version, old)):
         return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
     outcome = Outcome(old, decision)
     if not same(old, decision):
@@ -359,8 +357,7 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
         _reserve(tx, stamp.reserves)
     version = write.version
     if version is None:
-        last = old if old is not None else _stored_version(tx, write, None)
-        version = stamp.version(last.time if last is not None else 0)
+        version = stamp.version(old.time if old is not None else _deleted_time(tx, write))
     _store(tx, write, version, outcome)
     if table.indexes:
         outcome.index_writes = indexes.apply(tx, table, row_key, old, new)
@@ -372,10 +369,21 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
     changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after)
 
 
-def _stored_version(tx: Transaction, write: Write, old: Row | None) -> Version | None:
-    """The version of the item, or of its deletion if the table keeps tombstones."""
-    if old is not None:
-        return old.version
+def _is_outdated(tx: Transaction, write: Write, version: Version, old: Row | None) -> bool:
+    """Whether the item, or its deletion, has this version or a greater one."""
+    stored = old.version if old is not None else _tombstone(tx, write)
+    return stored is not None and stored >= version
+
+
+def _deleted_time(tx: Transaction, write: Write) -> int:
+    """The time of the item's deletion if the table keeps tombstones, otherwise 0."""
+    if write.table.tombstone_space is None:
+        return 0
+    deleted = _tombstone(tx, write)
+    return 0 if deleted is None else deleted.time
+
+
+def _tombstone(tx: Transaction, write: Write) -> Version | None:
     space = write.table.tombstone_space
     stored = None if space is None else tx.get(fmt.tombstone_key(space, write.row_key))
     return None if stored is None else fmt.parse_tombstone(stored)

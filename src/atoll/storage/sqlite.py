@@ -143,7 +143,7 @@ class SQLiteEngine:
         self._mark, self._path = mark, path
         self.moves_mark = True
         self._frames = 0
-        self._identity = _identity(path)
+        self._identity = identity(path)
         self._looked = 0.0
         self.serves_damage = False
         """Whether a damaged store goes on taking writes."""
@@ -353,7 +353,7 @@ class SQLiteEngine:
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._only_deletions = self.reserve is not None and not self._has_room(self.reserve)
-            if _identity(self._path) != self._identity:
+            if identity(self._path) != self._identity:
                 self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
                 assert self._broken
                 raise self._broken
@@ -417,7 +417,8 @@ def _require_deletion(buffer: Buffer) -> None:
         raise Full("the disk is full: the store accepts only deletions until there is room")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """By which a file is known whatever its name; None if there is none."""
     try:
         found = path.stat()
     except OSError:

@@ -3,10 +3,12 @@
     application_id  "Atol"; `connect` refuses a file of another application
     user_version    the format's version, 2; `connect` refuses another version (`migration` migrates older ones)
     kv              id INTEGER PRIMARY KEY, k BLOB UNIQUE, v BLOB, c INTEGER    one row per key
-    numbers         k BLOB PRIMARY KEY, n INTEGER, c INTEGER                    one row per number that is not 0
-    tallies         k BLOB PRIMARY KEY, n INTEGER, c INTEGER                    one row per tally that is not 0
+    counters        kind INTEGER, k BLOB, n INTEGER, c INTEGER                  one row per number (kind 0) and tally
+                                                                                (kind 1) that is not 0
 
 `c` is the row's checksum: the CRC-32 of the key and the value. It is verified whenever a row is read.
+
+Both kinds of counters are in one table, since most commits change some of each, and so write one page.
 
 `kv` is a rowid table with an index by key, not a WITHOUT ROWID table. This halves the cost of an upsert of a 1 KB
 value: the b-tree of keys stays small, and new values are appended at the end of the table.
@@ -36,10 +38,14 @@ CACHE_KIB = 8 * 1024
 BUSY_MS = 10_000
 KEPT_COUNTERS = 10_000
 
+NUMBERS, TALLIES = 0, 1
+"""The kinds of counters."""
+
 CREATE = """
 CREATE TABLE kv (id INTEGER PRIMARY KEY, k BLOB NOT NULL UNIQUE, v BLOB NOT NULL, c INTEGER NOT NULL);
-CREATE TABLE numbers (k BLOB PRIMARY KEY, n INTEGER NOT NULL, c INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE tallies (k BLOB PRIMARY KEY, n INTEGER NOT NULL, c INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE counters (
+    kind INTEGER NOT NULL, k BLOB NOT NULL, n INTEGER NOT NULL, c INTEGER NOT NULL, PRIMARY KEY (kind, k)
+) WITHOUT ROWID;
 """
 _STAMP = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT_VERSION};"
 _GET = "SELECT v, c FROM kv WHERE k = ?"
@@ -50,7 +56,10 @@ _SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC L
 _PUT = "INSERT INTO kv (k, v, c) VALUES (?, ?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v, c = excluded.c"
 _DELETE = "DELETE FROM kv WHERE k = ?"
 _DELETE_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ?"
-_FIRST_ROW = "SELECT 1 FROM numbers"
+_FIRST_ROW = "SELECT 1 FROM counters"
+_COUNTER = "SELECT n, c FROM counters WHERE kind = ? AND k = ?"
+_SET_COUNTER = "REPLACE INTO counters (kind, k, n, c) VALUES (?, ?, ?, ?)"
+_DELETE_COUNTER = "DELETE FROM counters WHERE kind = ? AND k = ?"
 
 
 def fault(error: apsw.Error) -> Exception:
@@ -132,11 +141,9 @@ def sync_file(connection: apsw.Connection) -> None:
 class _Counters:
     """The numbers or the tallies of a connection, cached until `forget`."""
 
-    def __init__(self, table: str, execute: Callable[..., apsw.Cursor]) -> None:
+    def __init__(self, kind: int, execute: Callable[..., apsw.Cursor]) -> None:
+        self._kind = kind
         self._execute = execute
-        self._get = f"SELECT n, c FROM {table} WHERE k = ?"
-        self._set = f"REPLACE INTO {table} (k, n, c) VALUES (?, ?, ?)"
-        self._delete = f"DELETE FROM {table} WHERE k = ?"
         self._known: dict[bytes, int] = {}
         self._changed: set[bytes] = set()
 
@@ -144,7 +151,7 @@ class _Counters:
         value = self._known.get(key)
         if value is None:
             value = 0
-            stored = self._execute(self._get, (key,)).get
+            stored = self._execute(_COUNTER, (self._kind, key)).get
             if stored is not None:
                 value, checksum = stored
                 if type(value) is not int or _checksum_of_counter(key, value) != checksum:
@@ -160,9 +167,9 @@ class _Counters:
         """Write each counter that was set since the last call once."""
         for key in self._changed:
             if value := self._known[key]:
-                self._execute(self._set, (key, value, _checksum_of_counter(key, value)))
+                self._execute(_SET_COUNTER, (self._kind, key, value, _checksum_of_counter(key, value)))
             else:
-                self._execute(self._delete, (key,))
+                self._execute(_DELETE_COUNTER, (self._kind, key))
         self._changed.clear()
 
     def forget(self) -> None:
@@ -195,8 +202,8 @@ class Rows:
         self._connection = connection
         self._execute: Callable[..., apsw.Cursor] = connection.cursor().execute
         self._scans: list[apsw.Cursor] = []
-        self._numbers = _Counters("numbers", self._execute)
-        self._tallies = _Counters("tallies", self._execute)
+        self._numbers = _Counters(NUMBERS, self._execute)
+        self._tallies = _Counters(TALLIES, self._execute)
         self._counters_version = -1
         self.number = self._numbers.get
         self.tally = self._tallies.get
