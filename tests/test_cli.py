@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from atoll import __version__
 from atoll.cli import main
@@ -224,6 +225,21 @@ class TestServing:
         with serving(tmp_path, "--throttling", "off") as running:
             make_limited_table(running.client())
             assert all(write_100_units(running.client()) for _ in range(8))
+
+    @pytest.mark.parametrize("quotas", ["on", "off"])
+    def test_quotas_are_enforced_unless_that_is_switched_off(self, tmp_path: Path, quotas: str) -> None:
+        table = {
+            "TableName": "Large",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "ProvisionedThroughput": {"ReadCapacityUnits": 40_001, "WriteCapacityUnits": 1},
+        }
+        with serving(tmp_path, "--quotas", quotas) as running:
+            if quotas == "off":
+                running.client().create_table(**table)
+                return
+            with pytest.raises(ClientError, match="40001, is above the per table maximum"):
+                running.client().create_table(**table)
 
     def test_workers_do_not_outlive_their_supervisor(self, tmp_path: Path) -> None:
         with serving(tmp_path, "--workers", "2", processes=2) as running:

@@ -119,13 +119,13 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
-    option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
-           ["full", "relaxed"])  # fmt: skip
+    option("--durability", "full", "what answered writes survive: power failures, or crashes", ["full", "relaxed"])
     option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it goes on", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
+    option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])
     option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
@@ -207,6 +207,7 @@ def _config(options: argparse.Namespace) -> Config:
         ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
         ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
         strict_stream_readers=options.strict_stream_readers,
+        quotas=options.quotas == "on",
         throttling=options.throttling == "on",
     )
     config = Config(

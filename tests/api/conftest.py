@@ -32,8 +32,8 @@ class Service:
 
     def request(self, operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810") -> Any:
         body = orjson.loads(orjson.dumps(body))
-        answer = asyncio.run(desk.call(self.region, operation, body, target))
-        return orjson.loads(orjson.dumps(answer))
+        answer = orjson.dumps(asyncio.run(desk.call(self.region, operation, body, target)))
+        return orjson.loads(answer) if answer else None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = "".join(word.capitalize() for word in name.split("_"))

@@ -22,7 +22,7 @@ def keys(*names: str) -> list[dict[str, str]]:
     return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, kinds, strict=False)]
 
 
-SOME = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["z", "a", "m"]}
+SOME = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["a", "m", "z"]}
 
 # Names are in alphabetical order: so the service describes AttributeDefinitions, whatever their order was.
 PROVISIONED: dict[str, Any] = {
@@ -40,7 +40,7 @@ PROVISIONED: dict[str, Any] = {
          "ProvisionedThroughput": UNITS},
     ],
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    "SSESpecification": {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "alias/mine"},
+    "SSESpecification": {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "mine"},
     "TableClass": "STANDARD_INFREQUENT_ACCESS",
     "DeletionProtectionEnabled": True,
     "Tags": [{"Key": "team", "Value": "data"}, {"Key": "empty", "Value": ""}],
@@ -86,7 +86,7 @@ def definition_of(described: dict[str, Any]) -> dict[str, Any]:
         if member in described:
             found[member] = [index_of(index, "BillingMode" in found) for index in described[member]]
     if "SSEDescription" in described:
-        key = described["SSEDescription"]["KMSMasterKeyArn"].partition(":000000000000:")[2]
+        key = described["SSEDescription"]["KMSMasterKeyArn"].partition(":000000000000:key/")[2]
         found["SSESpecification"] = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
     if "TableClassSummary" in described:
         found["TableClass"] = described["TableClassSummary"]["TableClass"]
@@ -212,17 +212,17 @@ REFUSALS = [
             "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
             "LimitExceeded"),
     refusal("an index that is not there", "UpdateTable",
-            table(GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "nothing"}}]), "Requested resource not found",
-            "ResourceNotFound"),
+            table(GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "nothing"}}]),
+            "Requested resource not found: Index nothing for table OnDemand", "ResourceNotFound"),
     refusal("no ARN", "TagResource", {"Tags": []}, "Invalid TableArn"),
     refusal("an ARN that is none", "ListTagsOfResource", {"ResourceArn": "x"},
-            "Invalid TableArn: Invalid ResourceArn provided as input x"),
+            INVALID + "ARNs must start with 'arn:': x"),
     refusal("an ARN of another account", "ListTagsOfResource",
             {"ResourceArn": "arn:aws:dynamodb:us-east-1:999999999999:table/OnDemand"},
             "User: arn:aws:iam::000000000000:root is not authorized to access the resource: "
             "arn:aws:dynamodb:us-east-1:999999999999:table/OnDemand", "AccessDenied"),
     refusal("an ARN of no table", "ListTagsOfResource", {"ResourceArn": ARN + "None"},
-            f"Requested resource not found: ResourcArn: {ARN}None not found", "ResourceNotFound"),
+            f"Requested resource not found: ResourceArn: {ARN}None not found", "ResourceNotFound"),
     refusal("no tags", "TagResource", {"ResourceArn": ARN + "OnDemand", "Tags": []},
             "Atleast one Tag needs to be provided as Input."),
     refusal("no tags to remove", "UntagResource", {"ResourceArn": ARN + "OnDemand", "TagKeys": []},
@@ -241,11 +241,11 @@ def test_refused_when(service: Any, operation: str, body: dict[str, Any], code: 
 def test_tags_that_are_not_there_can_be_removed(service: Any) -> None:
     service.create_table(**ON_DEMAND)
     before = service.list_tags_of_resource(ResourceArn=ARN + "OnDemand")
-    assert service.untag_resource(ResourceArn=ARN + "OnDemand", TagKeys=["nothing"]) == {}
+    assert service.untag_resource(ResourceArn=ARN + "OnDemand", TagKeys=["nothing"]) is None
     assert service.list_tags_of_resource(ResourceArn=ARN + "OnDemand") == before
 
 
-def test_a_table_can_be_deleted_twice_but_not_while_it_is_being_made(slow_service: Any) -> None:
+def test_a_table_is_not_deleted_while_it_is_being_made_or_deleted(slow_service: Any) -> None:
     slow_service.create_table(**ON_DEMAND)
     busy = slow_service.refused("DeleteTable", TableName="OnDemand")
     assert (busy.code, busy.message) == (
@@ -253,12 +253,16 @@ def test_a_table_can_be_deleted_twice_but_not_while_it_is_being_made(slow_servic
         "Attempt to change a resource which is still in use: Table is being created: OnDemand",
     )
     slow_service.clock.advance(10_000)
-    for _ in range(2):
-        deleted = slow_service.delete_table(TableName="OnDemand")["TableDescription"]
-        assert deleted["TableStatus"] == "DELETING"
+    deleted = slow_service.delete_table(TableName="OnDemand")["TableDescription"]
+    assert deleted["TableStatus"] == "DELETING"
+    again = slow_service.refused("DeleteTable", TableName="OnDemand")
+    assert (again.code, again.message) == (
+        "ResourceInUseException",
+        "Attempt to change a resource which is still in use: Table is being deleted: OnDemand",
+    )
 
 
-def test_time_to_live_is_changed_once_an_hour(service: Any) -> None:
+def test_time_to_live_is_changed_once_in_half_an_hour(service: Any) -> None:
     service.table()
 
     def change(enabled: bool, attribute: str = "t") -> dict[str, Any]:
@@ -270,6 +274,8 @@ def test_time_to_live_is_changed_once_an_hour(service: Any) -> None:
     assert service.refused("UpdateTimeToLive", **change(False)).message == (
         "Time to live has been modified multiple times within a fixed interval"
     )
-    service.clock.advance(3_600_000)
+    service.clock.advance(30 * 60_000 - 1)
+    assert "fixed interval" in service.refused("UpdateTimeToLive", **change(False)).message
+    service.clock.advance(1)
     assert service.refused("UpdateTimeToLive", **change(False, "other")).message.startswith("TimeToLive is active on")
     service.update_time_to_live(**change(False))

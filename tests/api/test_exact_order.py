@@ -171,8 +171,9 @@ ORDER = [
           "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: "
           "Member must have length greater than or equal to 3"),
     first("change: nothing to change before the table", "UpdateTable", NONE,
-          "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
-          "SSESpecification or ReplicaUpdates is required"),
+          "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
+          "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, "
+          "DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required"),
     first("change: the table before units of an on-demand table", "UpdateTable",
           {**NONE, "BillingMode": "PAY_PER_REQUEST",
            "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}},

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from atoll.api import table_rules
+from atoll.api import table_rules, update_rules
 from atoll.database.schema import (
-    Encryption,
     Index,
     KeyAttribute,
     KeySchema,
@@ -15,7 +14,6 @@ from atoll.database.schema import (
     Stream,
     Table,
     Throughput,
-    WarmThroughput,
 )
 from atoll.errors import ApiError
 
@@ -55,8 +53,8 @@ def definition(attributes: str = "a", *key_names: str, **more: Any) -> Body:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def with_local(*indexes: Body) -> Body:
-    return definition("abc", "a", "b", LocalSecondaryIndexes=list(indexes))
+def with_local(*indexes: Body, attributes: str = "abc") -> Body:
+    return definition(attributes, "a", "b", LocalSecondaryIndexes=list(indexes))
 
 
 def with_global(*indexes: Body, attributes: str = "ab", **more: Any) -> Body:
@@ -68,12 +66,13 @@ def with_global(*indexes: Body, attributes: str = "ab", **more: Any) -> Body:
     [
         definition(),
         definition("ab", "a", "b", BillingMode=None, ProvisionedThroughput=ONE),
-        with_local(index("one", "a", "c"), index("two", "a", "c", projection=including(100))),
+        with_local(index("one", "a", "c"), index("two", "a", "c", projection=including(20))),
         with_global(index("one", "b")),
         with_global(index("one", "b", ProvisionedThroughput=ONE), BillingMode="PROVISIONED", ProvisionedThroughput=ONE),
         with_global({**index("one"), "KeySchema": keys(*"abcdefgh", kinds="HHHHRRRR")}, attributes="abcdefgh"),
         definition(StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}),
-        definition(OnDemandThroughput={"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 5}),
+        definition(OnDemandThroughput={"MaxReadRequestUnits": 1, "MaxWriteRequestUnits": 5}),
+        definition(OnDemandThroughput={}, WarmThroughput={}),
         definition(WarmThroughput={"ReadUnitsPerSecond": 12_000}, Tags=[{"Key": "k", "Value": ""}]),
         definition(SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "alias/mine"}),
     ],
@@ -118,7 +117,11 @@ def test_good_definitions_pass(body: Body) -> None:
             INVALID + "Number of attributes in KeySchema does not exactly match number of attributes defined in "
             "AttributeDefinitions",
         ),
-        (definition("aa"), "Cannot have two attributes with the same name"),
+        (definition("aa"), "Attribute Name is duplicated: a"),
+        (
+            definition(AttributeDefinitions=[*definitions("a"), *definitions("a", "N")]),
+            "Attribute Name is duplicated: a",
+        ),
         (
             with_global(index("one", "b"), attributes="abcd"),
             INVALID + "Some AttributeDefinitions are not used. AttributeDefinitions: [a, b, c, d], keys used: [a, b]",
@@ -134,12 +137,12 @@ def test_keys_and_capacity_of_a_new_table(body: Body, message: str) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (with_local(), "List of LocalSecondaryIndexes is empty"),
+        (with_local(attributes="ab"), "List of LocalSecondaryIndexes is empty"),
         (
             definition("ab", LocalSecondaryIndexes=[index("one", "a", "b")]),
             "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
         ),
-        (with_local(index("one", "a")), "Index KeySchema does not have a range key for index: one"),
+        (with_local(index("one", "a"), attributes="ab"), "Index KeySchema does not have a range key for index: one"),
         (
             with_local(index("one", "b", "c")),
             "Index KeySchema does not have the same leading hash key as table KeySchema for index: one. "
@@ -150,11 +153,10 @@ def test_keys_and_capacity_of_a_new_table(body: Body, message: str) -> None:
             with_local(*(index(f"i{n}", "a", "c") for n in range(6))),
             "Number of LocalSecondaryIndexes exceeds per-table limit of 5",
         ),
-        (with_global(), "List of GlobalSecondaryIndexes is empty"),
+        (with_global(attributes="a"), "List of GlobalSecondaryIndexes is empty"),
         (
-            with_global(index("one", "d")),
-            "Some index key attributes are not defined in AttributeDefinitions. "
-            "Keys: [d], AttributeDefinitions: [a, b]",
+            with_global(index("one", "d"), attributes="a"),
+            "Some index key attributes are not defined in AttributeDefinitions. Keys: [d], AttributeDefinitions: [a]",
         ),
         (
             with_global(*(index(f"i{n}", "b") for n in range(21))),
@@ -179,10 +181,10 @@ def test_keys_and_capacity_of_a_new_table(body: Body, message: str) -> None:
         ),
         (
             with_global(index("one", "b", projection={"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x", "x"]})),
-            "Duplicate value in NonKeyAttributes: x",
+            "Duplicate element in NonKeyAttributes: x",
         ),
         (
-            with_global(*(index(f"i{n}", "b", projection=including(51)) for n in range(2))),
+            with_global(*(index(f"i{n}", "b", projection=including(17)) for n in range(6))),
             "Number of NonKeyAttributes over all indexes exceeds per-table limit of 100",
         ),
     ],
@@ -193,34 +195,68 @@ def test_indexes_of_a_new_table(body: Body, message: str) -> None:
     assert refused.value.message == INVALID + message
 
 
-@pytest.mark.parametrize(("kinds", "message"), [("HRH", "precede"), ("HHHHH", "HASH key"), ("HRRRRR", "RANGE key")])
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        ("HRH", "All HASH key attributes must precede RANGE key attributes in the KeySchema"),
+        ("HHHHH", "The KeySchema exceeds the maximum allowed number of HASH key attributes"),
+        ("HRRRRR", "The KeySchema exceeds the maximum allowed number of RANGE key attributes"),
+    ],
+)
 def test_key_lists_of_a_global_index_are_bounded_and_ordered(kinds: str, message: str) -> None:
     schema = keys(*"abcdefgh", kinds=kinds)
-    with pytest.raises(ApiError, match=message):
-        table_rules.check_create(with_global({**index("one"), "KeySchema": schema}, attributes="abcdefgh"))
+    names = "abcdefgh"[: len(kinds)]
+    with pytest.raises(ApiError) as refused:
+        table_rules.check_create(with_global({**index("one"), "KeySchema": schema}, attributes=names))
+    assert refused.value.message == INVALID + message
+
+
+@pytest.mark.parametrize("names", ["aba", "abb"])
+def test_a_key_list_names_an_attribute_once(names: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        table_rules.check_create(with_global({**index("one"), "KeySchema": keys(*names, kinds="HHR")}))
+    assert refused.value.message == "The KeySchema contains multiple key attributes with the same name"
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    "indexes",
     [
-        ({"StreamSpecification": {"StreamEnabled": True}}, "must not be null or empty when enabling streams"),
-        ({"StreamSpecification": {"StreamEnabled": False, "StreamViewType": "KEYS_ONLY"}}, "StreamEnabled was false"),
-        ({"SSESpecification": {"Enabled": True, "SSEType": "AES256"}}, "SSEType AES256 is not supported"),
-        ({"SSESpecification": {"KMSMasterKeyId": "x"}}, "KMSMasterKeyId cannot be specified"),
-        ({"OnDemandThroughput": {"MaxReadRequestUnits": 0}}, "Given value 0 for MaxReadRequestUnits"),
-        (
-            {"OnDemandThroughput": {}, "BillingMode": None, "ProvisionedThroughput": ONE},
-            "OnDemandThroughput cannot be specified",
-        ),
-        ({"WarmThroughput": {"WriteUnitsPerSecond": 3999}}, "Requested WriteUnitsPerSecond for WarmThroughput"),
-        ({"Tags": [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}]}, "Duplicate tag keys"),
-        ({"Tags": [{"Key": "aws:k", "Value": "1"}]}, "reserved"),
-        ({"Tags": [{"Key": f"k{n}", "Value": ""} for n in range(51)]}, "limit of 50"),
+        {"GlobalSecondaryIndexes": [index("one", "b", projection={"ProjectionType": "INCLUDE"})]},
+        {"GlobalSecondaryIndexes": [index("one", "b", ProvisionedThroughput=ONE)]},
+        {"GlobalSecondaryIndexes": [index("one", "b"), index("one", "b")]},
+        {"LocalSecondaryIndexes": [index("one", "a", "b", projection={})]},
     ],
 )
-def test_settings_of_a_new_table(more: Body, message: str) -> None:
-    with pytest.raises(ApiError, match=message):
-        table_rules.check_create(definition(**more))
+def test_unused_definitions_hide_the_faults_of_indexes(indexes: Body) -> None:
+    with pytest.raises(ApiError) as refused:
+        table_rules.check_create(definition("abz", **indexes))
+    assert refused.value.message == (
+        INVALID + "Some AttributeDefinitions are not used. AttributeDefinitions: [a, b, z], keys used: [a, b]"
+    )
+
+
+def test_more_than_twelve_used_keys_are_printed_in_the_order_of_a_larger_set() -> None:
+    indexes = [
+        {**index("one"), "KeySchema": keys(*"abcdefgh", kinds="HHHHRRRR")},
+        index("two", *"ij"),
+        index("3rd", *"kl"),
+    ]
+    body = definition("abcdefghijklz", KeySchema=keys("pk"), GlobalSecondaryIndexes=indexes)
+    body["AttributeDefinitions"].append({"AttributeName": "pk", "AttributeType": "S"})
+    with pytest.raises(ApiError, match=r"keys used: \[a, b, c, d, e, f, g, h, i, j, k, l, pk\]$"):
+        table_rules.check_create(body)
+
+
+def test_used_keys_are_printed_in_the_order_of_java_s_sets() -> None:
+    body = definition(KeySchema=keys("pk", "sk"), GlobalSecondaryIndexes=[index("one", "a")])
+    declared = ("sk", "a", "b", "pk", "c")
+    body["AttributeDefinitions"] = [{"AttributeName": name, "AttributeType": "S"} for name in declared]
+    with pytest.raises(ApiError) as refused:
+        table_rules.check_create(body)
+    assert refused.value.message == (
+        INVALID + "Some AttributeDefinitions are not used. AttributeDefinitions: [sk, a, b, pk, c], "
+        "keys used: [a, sk, pk]"
+    )
 
 
 # Changes
@@ -242,8 +278,8 @@ def on_demand(**more: Any) -> Table:
 
 
 def change(table: Table, now_ms: int = NOW_MS, **body: Any) -> None:
-    table_rules.check_update(body)
-    table_rules.check_update_of(table, body, now_ms)
+    update_rules.check(body)
+    update_rules.check_of(table, body, now_ms)
 
 
 def refusal(table: Table, now_ms: int = NOW_MS, **body: Any) -> tuple[str, str]:
@@ -266,28 +302,10 @@ def test_changes_that_pass() -> None:
         AttributeDefinitions=definitions("ac"),
         GlobalSecondaryIndexUpdates=[create("by_c", "c")],
         BillingMode="PAY_PER_REQUEST",
-        DeletionProtectionEnabled=True,
     )
     change(table(), GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by_b"}}])
     change(table(), StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
     change(table(), DeletionProtectionEnabled=False)
-
-
-def test_an_update_has_to_change_something() -> None:
-    body: dict[str, Any]
-    for body in ({}, {"GlobalSecondaryIndexUpdates": []}, {"AttributeDefinitions": definitions("a")}):
-        assert refusal(table(), **body)[1] == (
-            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
-            "SSESpecification or ReplicaUpdates is required"
-        )
-
-
-def test_an_update_makes_one_kind_of_change() -> None:
-    stream = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
-    assert "one kind of change" in refusal(table(), ProvisionedThroughput=TWO, TableClass="STANDARD")[1]
-    change(table(), ProvisionedThroughput=TWO, StreamSpecification=stream, DeletionProtectionEnabled=True)
-    deletion = [{"Delete": {"IndexName": "by_b"}}]
-    assert "one kind of change" in refusal(table(), GlobalSecondaryIndexUpdates=deletion, TableClass="STANDARD")[1]
 
 
 def test_equal_throughput_is_an_error() -> None:
@@ -303,13 +321,18 @@ def test_equal_throughput_is_an_error() -> None:
 
 def test_capacity_follows_the_billing_mode() -> None:
     assert "ProvisionedThroughput must be specified when" in refusal(on_demand(), BillingMode="PROVISIONED")[1]
-    assert "Neither" in refusal(table(), BillingMode="PAY_PER_REQUEST", ProvisionedThroughput=ONE)[1]
+    assert refusal(table(), BillingMode="PAY_PER_REQUEST", ProvisionedThroughput=ONE)[1] == (
+        INVALID + "ProvisionedThroughput cannot be specified when BillingMode is PAY_PER_REQUEST"
+    )
     assert "Neither" in refusal(on_demand(), ProvisionedThroughput=ONE)[1]
     assert refusal(on_demand(), BillingMode="PROVISIONED", ProvisionedThroughput=ONE)[1] == (
         INVALID + "ProvisionedThroughput must be specified for index: by_b"
     )
     update = [{"Update": {"IndexName": "by_b", "ProvisionedThroughput": ONE}}]
-    assert "should not be specified for index" in refusal(on_demand(), GlobalSecondaryIndexUpdates=update)[1]
+    assert refusal(on_demand(), GlobalSecondaryIndexUpdates=update)[1] == (
+        INVALID + "The only Updates for index: by_b when TableThroughputMode is PAY_PER_REQUEST can be to "
+        "OnDemandThroughput, WarmThroughput"
+    )
 
 
 def test_decreases_are_rationed_after_the_fourth_of_a_day() -> None:
@@ -325,6 +348,12 @@ def test_decreases_are_rationed_after_the_fourth_of_a_day() -> None:
     change(rich, times[-1] + HOUR_MS, ProvisionedThroughput=TWO)
     change(rich, times[-1] + 1, ProvisionedThroughput={"ReadCapacityUnits": 10, "WriteCapacityUnits": 9})
     change(rich, day_ms + 24 * HOUR_MS, ProvisionedThroughput=TWO)
+    late = table(throughput=Throughput(9, 9, decreases_ms=(*times[:3], day_ms + 24 * HOUR_MS - 60_000)))
+    assert (
+        "made at Monday, November 23, 2026 at 12:00:00 AM"
+        in refusal(late, day_ms + 24 * HOUR_MS - 1, ProvisionedThroughput=TWO)[1]
+    )
+    change(late, day_ms + 24 * HOUR_MS, ProvisionedThroughput=TWO)
 
 
 def test_one_index_is_created_or_deleted_at_a_time() -> None:
@@ -340,41 +369,41 @@ def test_one_index_is_created_or_deleted_at_a_time() -> None:
     change(busy, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "new"}}])
 
 
-def test_an_index_whose_room_is_being_made_is_not_deleted() -> None:
-    [by_b] = on_demand().indexes
-    new = replace(by_b, status="CREATING", due_ms=NOW_MS + 1)
-    code, _ = refusal(on_demand(indexes=(new,)), GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by_b"}}])
-    assert code == "ResourceInUseException"
-
-
-def test_updates_of_indexes_name_what_there_is_once() -> None:
-    unknown = {"Delete": {"IndexName": "zzz"}}
-    assert refusal(table(), GlobalSecondaryIndexUpdates=[unknown]) == (
-        "ResourceNotFoundException",
-        "Requested resource not found",
-    )
-    assert refusal(table(), GlobalSecondaryIndexUpdates=[unknown, unknown])[1] == (
-        INVALID + "Only one global secondary index update per index is allowed simultaneously. Index: zzz"
-    )
-    assert "must not be null" in refusal(table(), GlobalSecondaryIndexUpdates=[{}])[1]
-    again = [create("by_b", "b")]
-    assert refusal(on_demand(), GlobalSecondaryIndexUpdates=again, AttributeDefinitions=definitions("b"))[1] == (
-        "Attempting to create an index which already exists"
-    )
-
-
 def test_a_new_index_needs_its_definitions_with_it() -> None:
     new = [create("by_x", "b")]
     assert refusal(on_demand(), GlobalSecondaryIndexUpdates=new)[1] == (
+        INVALID + "AttributeDefinitions is not specified for index: by_x"
+    )
+    assert refusal(on_demand(), GlobalSecondaryIndexUpdates=new, AttributeDefinitions=definitions("c"))[1] == (
         INVALID + "Some index key attributes are not defined in AttributeDefinitions. "
-        "Keys: [b], AttributeDefinitions: []"
+        "Keys: [b], AttributeDefinitions: [c]"
     )
     other = refusal(on_demand(), GlobalSecondaryIndexUpdates=new, AttributeDefinitions=definitions("b", "N"))
-    assert "type of b differs" in other[1]
-    change(on_demand(), GlobalSecondaryIndexUpdates=new, AttributeDefinitions=definitions("bz"))  # z is for later
-    wide = [create("by_x", "b", projection=including(100))]
-    full = refusal(on_demand(), GlobalSecondaryIndexUpdates=wide, AttributeDefinitions=definitions("b"))
-    assert "limit of 100" in full[1]
+    assert other[1] == (
+        INVALID + "Attributes cannot be redefined. Please check that your attribute has the same type as previously "
+        "defined. Existing schema: Schema:[SchemaElement: key{b:S:HASH}] New schema: Schema:[SchemaElement: "
+        "key{b:N:HASH}]"
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [definitions("bz"), [*definitions("b"), *definitions("a", "N")], definitions("bc", "S")],
+    ids=["one that nothing uses", "a key of the table with another type", "a stale one"],
+)
+def test_definitions_of_other_attributes_do_not_matter(given: list[Body]) -> None:
+    change(on_demand(), GlobalSecondaryIndexUpdates=[create("by_x", "b")], AttributeDefinitions=given)
+
+
+def test_projected_attributes_are_counted_over_all_indexes() -> None:
+    [by_b] = on_demand().indexes
+    full = tuple(
+        replace(by_b, name=f"by_{n}", projection=Projection("INCLUDE", tuple(f"n{i}" for i in range(20))))
+        for n in range(5)
+    )
+    new = [create("by_x", "b", projection=including(1))]
+    refused = refusal(on_demand(indexes=full), GlobalSecondaryIndexUpdates=new, AttributeDefinitions=definitions("b"))
+    assert "limit of 100" in refused[1]
 
 
 def test_streams_are_switched_not_changed() -> None:
@@ -385,14 +414,3 @@ def test_streams_are_switched_not_changed() -> None:
     assert refusal(table(), StreamSpecification=off)[1] == "Table has no stream to disable: TableName: abc"
     change(streaming, StreamSpecification=off)
     change(table(stream=Stream("label", "NEW_IMAGE", enabled=False)), StreamSpecification=on)
-
-
-def test_encryption_and_warm_throughput_do_not_repeat_or_shrink() -> None:
-    assert "encrypted by default" in refusal(table(), SSESpecification={"Enabled": False})[1]
-    keyed = table(encryption=Encryption("ENABLED", "KMS", "arn:aws:kms:r:1:alias/mine"))
-    mine = {"Enabled": True, "KMSMasterKeyId": "alias/mine"}
-    assert "given KMSMasterKeyId" in refusal(keyed, SSESpecification=mine)[1]
-    change(keyed, SSESpecification={"Enabled": True, "KMSMasterKeyId": "alias/other"})
-    warm = table(warm=WarmThroughput(100, 100))
-    assert "decreasing" in refusal(warm, WarmThroughput={"ReadUnitsPerSecond": 99})[1]
-    change(warm, WarmThroughput={"ReadUnitsPerSecond": 101})

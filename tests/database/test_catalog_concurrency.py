@@ -9,7 +9,7 @@ import pytest
 
 from atoll.api import items
 from atoll.clock import ManualClock
-from atoll.database.region import Region
+from atoll.database.region import Region, Settings
 from atoll.errors import ApiError
 from atoll.storage.hostile import HostileEngine
 from tests import desk
@@ -19,7 +19,7 @@ START_MS = 1_800_000_000_000
 
 @pytest.mark.parametrize("seed", range(10))
 def test_acknowledged_change_of_a_table_is_seen_by_every_later_operation(seed: int) -> None:
-    region = Region("eu-west-1", HostileEngine(seed), ManualClock(START_MS))
+    region = Region("eu-west-1", HostileEngine(seed), ManualClock(START_MS), Settings(quotas=False))
 
     over = asyncio.Event()
 

@@ -205,8 +205,10 @@ def test_an_empty_table_has_it_at_once(world: Any) -> None:
 def test_its_states_last_as_long_as_those_of_a_table(slow_world: Any) -> None:
     world = slow_world
     world.create()
+    world.pass_time(5_000)
     assert refusal(world.set_ttl)[0] == "ResourceInUseException"
-    world.pass_time(10_000)
+    world.pass_time(5_000)
+    world.put("b")
     world.set_ttl()
     assert world.ttl_status() == "ENABLING"
     world.pass_time(10_000)

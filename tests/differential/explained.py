@@ -242,7 +242,8 @@ TABLES = [
     Explained(
         "the request that makes an index defines its attributes, even those that the table knows",
         operation="^UpdateTable$",
-        atoll=VALIDATION + ".*Some index key attributes are not defined in AttributeDefinitions",
+        atoll=VALIDATION
+        + ".*(Some index key attributes are not defined in AttributeDefinitions|AttributeDefinitions is not specified)",
         local="^success$",
     ),
     Explained(
@@ -280,12 +281,6 @@ TABLES = [
         agree=agreements.except_throughput_of_indexes,
     ),
     Explained(
-        "a stream is set together with anything else, as Terraform does",
-        operation="^UpdateTable$",
-        atoll="^success$",
-        local=VALIDATION + "Cannot change IOPS and Streams at the same time",
-    ),
-    Explained(
         "going to provisioned throughput says how much",
         operation="^UpdateTable$",
         atoll="ProvisionedThroughput must be specified when BillingMode is PROVISIONED$",
@@ -300,8 +295,35 @@ TABLES = [
     Explained(
         "one call makes one kind of change",
         operation="^UpdateTable$",
-        atoll="Only one kind of change can be made to a table in one call of UpdateTable$",
+        atoll=VALIDATION
+        + ".*(must be the only operation in the request$|OnDemandThroughput can only be combined with BillingMode "
+        "|You cannot (modify stream status|create or delete index) while )",
+        local="^success$|^500 InternalFailure",
+    ),
+    Explained(
+        "the answer to a change shows the old units",
+        operation="^UpdateTable$",
+        atoll="^success$",
         local="^success$",
+        agree=agreements.except_units_of_changed_table,
+    ),
+    Explained(
+        "an index with a local or unknown name, and an empty list of changes, have errors of their own",
+        operation="^UpdateTable$",
+        atoll="(not a GlobalSecondaryIndex: |Index \\S+ for table |List of GlobalSecondaryIndexUpdates is empty$)",
+        local="^success$|^500 InternalFailure|" + VALIDATION + "|ResourceNotFoundException",
+    ),
+    Explained(
+        "only the definitions of a new index's keys matter",
+        operation="^UpdateTable$",
+        atoll="^success$",
+        local=VALIDATION + ".*(SchemaElement redefined|attributes? .*not used|Number of attributes)",
+    ),
+    Explained(
+        "a table class, and tags, are checked by the operation itself",
+        operation="^(CreateTable|UpdateTable|(Unt|T)agResource)$",
+        atoll=VALIDATION + "(Invalid table-class parameter provided|The Tag (Key|Value) provided is invalid)",
+        local="^400 " + VALIDATION,
     ),
     Explained(
         "a description of a deleted table has no schema any more",

@@ -19,11 +19,15 @@ def table_name(region: Region, body: dict[str, Any]) -> str:
 
 
 def resolve_table(region: Region, given: str) -> str:
-    """The table's name; a request may give its ARN instead, which must be of this region and account."""
+    """The table's name; a request may give its ARN instead, which must be of this partition, region and account."""
     if ":" not in given:
         return given
     name, where, account = parse_table_name(given)
-    if where not in (None, region.name) or account not in (None, region.settings.account):
+    if not given.startswith("arn:aws:"):
+        raise request_errors.invalid_arn("AWS partition", given)
+    if where != region.name:
+        raise request_errors.invalid_arn("AWS region", given)
+    if account != region.settings.account:
         raise request_errors.foreign_table(given)
     return name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,18 +26,13 @@ from atoll.database.schema import (
 Body = dict[str, Any]
 
 
-def types(table: Table | None, body: Body) -> dict[str, str]:
-    """The types of all declared attributes."""
-    known: dict[str, str] = {}
-    if table is not None:
-        for keys in (table.keys, *(index.keys for index in table.indexes)):
-            known.update(keys.types)
-    known.update({a["AttributeName"]: a["AttributeType"] for a in body.get("AttributeDefinitions") or ()})
-    return known
+def types(body: Body) -> dict[str, str]:
+    """The types of the attributes that the request declares."""
+    return {a["AttributeName"]: a["AttributeType"] for a in body.get("AttributeDefinitions") or ()}
 
 
 def key_schema(body: Body, declared: dict[str, str] | None = None) -> KeySchema:
-    declared = types(None, body) if declared is None else declared
+    declared = types(body) if declared is None else declared
     by_kind: dict[str, list[KeyAttribute]] = {"HASH": [], "RANGE": []}
     for element in body["KeySchema"]:
         name = element["AttributeName"]
@@ -45,7 +41,7 @@ def key_schema(body: Body, declared: dict[str, str] | None = None) -> KeySchema:
 
 
 def indexes(body: Body, new_space: Callable[[], int]) -> tuple[Index, ...]:
-    declared = types(None, body)
+    declared = types(body)
     local = [_local_index(entry, declared, new_space()) for entry in body.get("LocalSecondaryIndexes") or ()]
     mode = body.get("BillingMode") or PROVISIONED
     entries = body.get("GlobalSecondaryIndexes") or ()
@@ -67,7 +63,7 @@ def global_index(entry: Body, declared: dict[str, str], space: int, mode: str) -
         local=False,
         space=space,
         throughput=throughput,
-        on_demand=_on_demand(entry),
+        on_demand=_on_demand(entry, None),
         warm=_warm(entry, unwarmed(mode, throughput)),
     )
 
@@ -81,24 +77,28 @@ def _throughput(given: Body) -> Throughput:
     return Throughput(given["ReadCapacityUnits"], given["WriteCapacityUnits"])
 
 
-def _on_demand(entry: Body) -> OnDemandThroughput | None:
-    given = entry.get("OnDemandThroughput")
-    if given is None:
-        return None
-    return OnDemandThroughput(_maximum(given.get("MaxReadRequestUnits")), _maximum(given.get("MaxWriteRequestUnits")))
+def _on_demand(entry: Body, current: OnDemandThroughput | None) -> OnDemandThroughput | None:
+    """The maxima as they were sent; the ones that the request omits stay as they are."""
+    given, old = entry.get("OnDemandThroughput"), current or OnDemandThroughput()
+    if not given:
+        return current
+    return OnDemandThroughput(
+        given.get("MaxReadRequestUnits", old.max_read), given.get("MaxWriteRequestUnits", old.max_write)
+    )
 
 
-def _maximum(units: int | None) -> int | None:
-    return None if units == -1 else units
-
-
-def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput | None:
+def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput:
     """New warm throughput; the read or write value that the request omits stays as it is."""
-    given = entry.get("WarmThroughput")
-    if given is None:
-        return None
-    read, write = given.get("ReadUnitsPerSecond"), given.get("WriteUnitsPerSecond")
-    return WarmThroughput(current.read if read is None else read, current.write if write is None else write)
+    given = entry.get("WarmThroughput") or {}
+    return WarmThroughput(
+        given.get("ReadUnitsPerSecond", current.read), given.get("WriteUnitsPerSecond", current.write)
+    )
+
+
+def _warmed(of: Table | Index, mode: str, current: WarmThroughput) -> WarmThroughput:
+    """Warm throughput follows rising units and the switch to on-demand, and never falls."""
+    needed = unwarmed(mode, of.throughput)
+    return WarmThroughput(max(current.read, needed.read), max(current.write, needed.write))
 
 
 def settings(body: Body, region: Region, now_ms: int) -> dict[str, Any]:
@@ -110,65 +110,102 @@ def settings(body: Body, region: Region, now_ms: int) -> dict[str, Any]:
         "billing_mode": mode,
         "billing_changed_ms": now_ms if mode == ON_DEMAND else None,
         "throughput": throughput,
-        "on_demand": _on_demand(body),
+        "on_demand": _on_demand(body, None),
         "warm": _warm(body, unwarmed(mode, throughput)),
         "table_class": body.get("TableClass"),
         "deletion_protection": body.get("DeletionProtectionEnabled") is True,
         "encryption": encryption(body, region),
+        "replication_mode": body.get("GlobalTableSettingsReplicationMode"),
         "tags": tuple((tag["Key"], tag["Value"]) for tag in body.get("Tags") or ()),
     }
 
 
+def encrypts(given: Body) -> bool:
+    """Whether an SSESpecification selects a KMS key."""
+    return given.get("Enabled") is True or ("Enabled" not in given and given.get("SSEType") == "KMS")
+
+
 def encryption(body: Body, region: Region) -> Encryption | None:
-    """Enabled selects a KMS key: the one that the request names, or else the service's managed key."""
+    """The KMS key that the request names, or else the service's managed key."""
     given = body.get("SSESpecification")
-    if given is None or not given.get("Enabled"):
+    if given is None or not encrypts(given):
         return None
-    key = given.get("KMSMasterKeyId") or "alias/aws/dynamodb"
-    if not key.startswith("arn:"):
-        key = region.arn(key if key.startswith("alias/") else f"key/{key}", service="kms")
-    return Encryption("ENABLED", given.get("SSEType") or "KMS", key)
+    return Encryption("ENABLED", "KMS", key_arn(given.get("KMSMasterKeyId") or "alias/aws/dynamodb", region))
+
+
+def key_arn(key: str, region: Region) -> str:
+    """The ARN of a key that is named by its id, its ARN or an alias. DynamoDB shows keys, never aliases, so each alias
+    stands for a key with an id of its own."""
+    arn = key if key.startswith("arn:") else region.arn(key if key.startswith("alias/") else f"key/{key}", "kms")
+    prefix, separator, _ = arn.partition(":alias/")
+    return f"{prefix}:key/{uuid.uuid5(uuid.NAMESPACE_URL, arn)}" if separator else arn
 
 
 def with_settings(table: Table, body: Body, region: Region, now_ms: int) -> Table:
     """The table with the request's class, deletion protection, encryption, maxima and warm throughput."""
-    if "DeletionProtectionEnabled" in body:
-        table = replace(table, deletion_protection=body["DeletionProtectionEnabled"])
-    if "TableClass" in body and body["TableClass"] != (table.table_class or "STANDARD"):
-        table = replace(table, table_class=body["TableClass"], table_class_changed_ms=now_ms)
+    protected, class_ = body.get("DeletionProtectionEnabled"), body.get("TableClass")
+    if protected is not None and protected != table.deletion_protection:
+        table = replace(table, deletion_protection=protected, protection_changed_ms=now_ms)
+    if class_ is not None and class_ != (table.table_class or "STANDARD"):
+        times = (*table.table_class_changes_ms[-9:], now_ms)
+        table = replace(table, table_class=class_, table_class_changed_ms=now_ms, table_class_changes_ms=times)
     if "SSESpecification" in body:
-        table = replace(table, encryption=encryption(body, region))
-    if "OnDemandThroughput" in body:
-        table = replace(table, on_demand=_on_demand(body))
+        times = (*table.encryption_changes_ms[-30:], now_ms)
+        table = replace(table, encryption=encryption(body, region), encryption_changes_ms=times)
+    if "OnDemandThroughput" in body and table.billing_mode == ON_DEMAND:
+        table = replace(table, on_demand=_on_demand(body, table.on_demand))
     if "WarmThroughput" in body:
         table = replace(table, warm=_warm(body, table.warm_throughput()))
+    if "GlobalTableSettingsReplicationMode" in body:
+        table = replace(table, replication_mode=body["GlobalTableSettingsReplicationMode"])
     return table
 
 
 def with_capacity(table: Table, body: Body, now_ms: int) -> Table:
     """The table with the request's billing mode and provisioned throughput."""
     mode = body.get("BillingMode") or table.billing_mode
-    if mode == ON_DEMAND:
-        if table.billing_mode == ON_DEMAND:
-            return table
-        bare = tuple(index if index.local else replace(index, throughput=None) for index in table.indexes)
-        return replace(
-            table, billing_mode=ON_DEMAND, billing_changed_ms=now_ms, throughput=Throughput(0, 0), indexes=bare
-        )
     given = body.get("ProvisionedThroughput")
-    changed = replace(table, billing_mode=PROVISIONED)
-    return replace(changed, throughput=changed_throughput(table.throughput, given, now_ms)) if given else changed
+    warm = table.warm_throughput()
+    if mode == ON_DEMAND and table.billing_mode == ON_DEMAND:
+        return table
+    if mode == ON_DEMAND:
+        changed = replace(
+            table,
+            billing_mode=ON_DEMAND,
+            billing_changed_ms=now_ms,
+            throughput=replace(table.throughput, read=0, write=0),
+            indexes=tuple(_on_demand_index(table, index, now_ms) for index in table.indexes),
+        )
+    elif given:
+        changed = replace(table, throughput=changed_throughput(table.throughput, given, now_ms))
+    else:
+        return table
+    if mode == PROVISIONED and table.billing_mode == ON_DEMAND:
+        # Maxima do not survive provisioned mode, warm throughput does.
+        kept = (replace(i, on_demand=None, warm=None if i.local else table.warm_throughput(i)) for i in table.indexes)
+        changed = replace(changed, billing_mode=PROVISIONED, on_demand=None, indexes=tuple(kept))
+    return replace(changed, warm=_warmed(changed, mode, warm))
+
+
+def _on_demand_index(table: Table, index: Index, now_ms: int) -> Index:
+    """The switch to on-demand counts as a decrease of each global index, though not of the table."""
+    if index.local:
+        return index
+    units = index.throughput or Throughput(0, 0)
+    fallen = changed_throughput(units, {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}, now_ms)
+    return replace(index, throughput=fallen, warm=_warmed(index, ON_DEMAND, table.warm_throughput(index)))
 
 
 def with_index_capacity(table: Table, index: Index, entry: Body, now_ms: int) -> Index:
+    """The index with the capacity of the entry; the table has its new billing mode."""
+    warm = table.warm_throughput(index)
     given = entry.get("ProvisionedThroughput")
     if given:
         index = replace(index, throughput=changed_throughput(index.throughput or Throughput(0, 0), given, now_ms))
-    if "OnDemandThroughput" in entry:
-        index = replace(index, on_demand=_on_demand(entry))
-    if "WarmThroughput" in entry:
-        index = replace(index, warm=_warm(entry, table.warm_throughput(index)))
-    return index
+    if table.billing_mode == ON_DEMAND:
+        index = replace(index, on_demand=_on_demand(entry, index.on_demand))
+    warm = _warmed(index, table.billing_mode, warm)
+    return replace(index, warm=_warm(entry, warm))
 
 
 def changed_throughput(old: Throughput, given: Body, now_ms: int) -> Throughput:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from atoll.api import concerns
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import (
@@ -13,7 +14,6 @@ from atoll.database.schema import (
     Projection,
     Table,
     Throughput,
-    WarmThroughput,
 )
 from atoll.storage.engine import Snapshot
 
@@ -33,7 +33,8 @@ def table_arn(region: Region, table: Table) -> str:
 def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> Description:
     """The table as DescribeTable shows it; counts are exact."""
     arn = table_arn(region, table)
-    status = table.status_at(now_ms)
+    status, settled = concerns.status(table, now_ms), table
+    table = concerns.shown(table, now_ms)
     spaces = [table.space, *(index.space for index in table.indexes)]
     snapshot.prefetch(
         tallies=[counter(space) for space in spaces for counter in (fmt.bytes_counter, fmt.count_counter)]
@@ -51,20 +52,20 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
         "TableId": table.id,
         "DeletionProtectionEnabled": table.deletion_protection,
     }
-    if table.billing_changed_ms is not None:
+    if settled.billing_changed_ms is not None:
         description["BillingModeSummary"] = {"BillingMode": table.billing_mode}
-        if status != "CREATING":
+        if table.billing_changed_ms is not None:
             description["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = seconds(table.billing_changed_ms)
     indexes = [describe_index(snapshot, table, arn, index, now_ms) for index in table.indexes]
     for member, local in (("LocalSecondaryIndexes", True), ("GlobalSecondaryIndexes", False)):
         chosen = [d for index, d in zip(table.indexes, indexes, strict=True) if index.local is local]
         if chosen:
             description[member] = chosen
-    description.update(_settings(table, arn, status))
+    description.update(_settings(table, arn, now_ms))
     return description
 
 
-def _settings(table: Table, arn: str, status: str) -> Description:
+def _settings(table: Table, arn: str, now_ms: int) -> Description:
     """The members that appear only if they were set."""
     settings: Description = {}
     if table.stream is not None:
@@ -73,19 +74,21 @@ def _settings(table: Table, arn: str, status: str) -> Description:
         if table.stream.enabled:
             settings["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": table.stream.view_type}
     if table.encryption is not None:
-        settings["SSEDescription"] = {
-            "Status": table.encryption.status,
-            "SSEType": table.encryption.type,
-            "KMSMasterKeyArn": table.encryption.key_arn,
-        }
+        settings["SSEDescription"] = {"Status": table.encryption.status}
+        if table.encryption.type:
+            settings["SSEDescription"] |= {
+                "SSEType": table.encryption.type,
+                "KMSMasterKeyArn": table.encryption.key_arn,
+            }
     if table.table_class is not None:
         settings["TableClassSummary"] = {"TableClass": table.table_class}
         if table.table_class_changed_ms is not None:
             settings["TableClassSummary"]["LastUpdateDateTime"] = seconds(table.table_class_changed_ms)
     if table.on_demand is not None:
         settings["OnDemandThroughput"] = on_demand(table.on_demand)
-    if status != "CREATING":
-        settings["WarmThroughput"] = warm(table.warm_throughput())
+    if table.replication_mode is not None:
+        settings["GlobalTableSettingsReplicationMode"] = table.replication_mode
+    settings["WarmThroughput"] = warm(table, None, now_ms)
     return settings
 
 
@@ -103,14 +106,16 @@ def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Inde
     status = index.status_at(now_ms)
     if table.status_at(now_ms) in ("CREATING", "DELETING"):
         status = table.status_at(now_ms)
+    elif concerns.running_on(table, index, now_ms) == concerns.INDEX:
+        status = "UPDATING"
     description["IndexStatus"] = status
-    if status == "CREATING" and table.status != "CREATING":
+    if status == "CREATING" and table.status_at(now_ms) != "CREATING":
         description["Backfilling"] = index.filling_at(now_ms)
     description["ProvisionedThroughput"] = throughput(index.throughput or Throughput(0, 0), now_ms)
     if index.on_demand is not None:
         description["OnDemandThroughput"] = on_demand(index.on_demand)
-    if status not in ("CREATING", "DELETING"):
-        description["WarmThroughput"] = warm(table.warm_throughput(index))
+    if status != "DELETING":
+        description["WarmThroughput"] = warm(table, index, now_ms)
     return description
 
 
@@ -129,7 +134,7 @@ def key_schema(keys: KeySchema) -> list[Description]:
 
 
 def projection(value: Projection) -> Description:
-    included = {"NonKeyAttributes": list(value.attributes)} if value.attributes else {}
+    included = {"NonKeyAttributes": sorted(value.attributes)} if value.attributes else {}
     return {"ProjectionType": value.type, **included}
 
 
@@ -148,11 +153,12 @@ def throughput(value: Throughput, now_ms: int) -> Description:
 
 
 def on_demand(value: OnDemandThroughput) -> Description:
-    return {
-        "MaxReadRequestUnits": -1 if value.max_read is None else value.max_read,
-        "MaxWriteRequestUnits": -1 if value.max_write is None else value.max_write,
-    }
+    maxima = (("MaxReadRequestUnits", value.max_read), ("MaxWriteRequestUnits", value.max_write))
+    return {member: units for member, units in maxima if units is not None}
 
 
-def warm(value: WarmThroughput) -> Description:
-    return {"ReadUnitsPerSecond": value.read, "WriteUnitsPerSecond": value.write, "Status": "ACTIVE"}
+def warm(table: Table, index: Index | None, now_ms: int) -> Description:
+    value, name = table.warm_throughput(index), None if index is None else index.name
+    rising = any(change.concern == concerns.WARM and change.index == name for change in table.under_way(now_ms))
+    status = "UPDATING" if rising or table.status_at(now_ms) == "CREATING" else "ACTIVE"
+    return {"ReadUnitsPerSecond": value.read, "WriteUnitsPerSecond": value.write, "Status": status}

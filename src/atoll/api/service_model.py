@@ -48,8 +48,21 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "LocalSecondaryIndex.KeySchema": {"max": 2},
     "GlobalSecondaryIndex.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
     "CreateGlobalSecondaryIndexAction.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
-    # 20 in the model; the published quota is 100 over all indexes of a table.
-    "NonKeyAttributeNameList": {"max": None},
+    # The operations check classes and tags themselves, with their own texts.
+    "TableClass": {"enum": None},
+    "Tag": {"required": []},
+    "TagKeyString": {"min": None, "max": None},
+    "TagValueString": {"min": None, "max": None},
+    "StreamViewType": {"enum": ["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"]},
+    **{f"{operation}TableInput.TableName": {"min": 3} for operation in ("Update", "Delete", "Describe")},
+    **{
+        f"{operation}Input.TableName": {"min": 3}
+        for operation in (
+            *("UpdateTimeToLive", "DescribeTimeToLive", "DescribeContinuousBackups", "ListBackups"),
+            *("DescribeContributorInsights", "ListContributorInsights", "DescribeKinesisStreamingDestination"),
+            "DescribeTableReplicaAutoScaling",
+        )
+    },
     # The service reports these two without the value, and with the member's name as in the request.
     "QueryInput.Limit": {"bare": ("min",)},
     "KeysAndAttributes.Keys": {"bare": ("max",)},
@@ -57,6 +70,15 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "TagResourceInput.ResourceArn": {"min": None, "max": None},
     "UntagResourceInput.ResourceArn": {"min": None, "max": None},
     "ListTagsOfResourceInput.ResourceArn": {"min": None, "max": None},
+    # Of these names the operations check the length themselves, with their own texts.
+    "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
+    **{
+        f"{operation}Input.GlobalTableName": {"min": None, "max": None}
+        for operation in (
+            *("CreateGlobalTable", "UpdateGlobalTable", "UpdateGlobalTableSettings"),
+            *("DescribeGlobalTable", "DescribeGlobalTableSettings"),
+        )
+    },
 }
 
 # The order in which the service checks a structure's members, where known. The others follow in the model's order.
@@ -74,10 +96,12 @@ ORDER: dict[str, str] = {
     " Segment Limit AttributesToGet ExclusiveStartKey",
     "BatchGetItemInput": "ReturnConsumedCapacity RequestItems",
     "BatchWriteItemInput": "ReturnConsumedCapacity ReturnItemCollectionMetrics RequestItems",
-    "CreateTableInput": "AttributeDefinitions TableName BillingMode ProvisionedThroughput KeySchema",
+    "CreateTableInput": "AttributeDefinitions TableName BillingMode ProvisionedThroughput KeySchema"
+    " GlobalSecondaryIndexes LocalSecondaryIndexes",
     "UpdateTableInput": "TableName ProvisionedThroughput BillingMode GlobalSecondaryIndexUpdates",
     "CreateGlobalSecondaryIndexAction": "Projection IndexName ProvisionedThroughput KeySchema",
     "ListTablesInput": "Limit ExclusiveStartTableName",
+    "TimeToLiveSpecification": "AttributeName Enabled",
     "ProvisionedThroughput": "WriteCapacityUnits ReadCapacityUnits",
 }
 
@@ -177,9 +201,9 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
     low, high, bare = raw.get("min"), raw.get("max"), raw.get("bare", ())
     numeric = raw["type"] in ("integer", "long", "double", "float")
     found = []
-    if "enum" in raw:
+    if raw.get("enum") is not None:
         found.append(Constraint("enum", errors.one_of(raw["enum"]), frozenset(raw["enum"]).__contains__))
-    if "pattern" in raw:
+    if raw.get("pattern") is not None:
         found.append(Constraint("pattern", errors.matches(raw["pattern"]), _pattern(raw["pattern"])))
     if low is not None and numeric:
         found.append(Constraint("min", errors.value_at_least(low), lambda v: v >= low, "min" in bare))

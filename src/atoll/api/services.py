@@ -13,7 +13,21 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from atoll import errors
-from atoll.api import account, admin, functions, items, multi, queries, resources, shapes, streams, tables, tags, ttl
+from atoll.api import (
+    account,
+    admin,
+    features,
+    functions,
+    items,
+    multi,
+    queries,
+    resources,
+    shapes,
+    streams,
+    tables,
+    tags,
+    ttl,
+)
 from atoll.api.partiql.batch import batch_execute_statement
 from atoll.api.partiql.statement import execute_statement
 from atoll.api.partiql.transaction import execute_transaction
@@ -22,7 +36,9 @@ from atoll.api.resources import (
     FUNCTION,
     GET_RECORDS,
     GET_TRANSACTION,
+    GLOBAL_TABLE,
     INDEX,
+    JOB,
     MAPPING,
     NEW_MAPPING,
     NOTHING,
@@ -31,6 +47,7 @@ from atoll.api.resources import (
     STATEMENT_TRANSACTION,
     STREAM,
     TABLE,
+    TABLE_ARN,
     TAGGED,
     WRITE_TRANSACTION,
     Touches,
@@ -188,6 +205,24 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DescribeTimeToLive", ttl.describe_time_to_live, TABLE),
     Operation(DYNAMODB, "DescribeLimits", account.describe_limits),
     Operation(DYNAMODB, "DescribeEndpoints", account.describe_endpoints),
+    Operation(DYNAMODB, "DescribeContinuousBackups", features.describe_continuous_backups, TABLE),
+    Operation(DYNAMODB, "ListBackups", features.list_backups, TABLE),
+    Operation(DYNAMODB, "DescribeBackup", features.describe_backup, JOB),
+    Operation(DYNAMODB, "ListExports", features.list_exports, TABLE_ARN),
+    Operation(DYNAMODB, "DescribeExport", features.describe_export, JOB),
+    Operation(DYNAMODB, "ListImports", features.list_imports, TABLE_ARN),
+    Operation(DYNAMODB, "DescribeImport", features.describe_import, JOB),
+    Operation(DYNAMODB, "ListGlobalTables", features.list_global_tables),
+    Operation(DYNAMODB, "DescribeGlobalTable", features.describe_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "DescribeGlobalTableSettings", features.describe_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "CreateGlobalTable", features.create_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "UpdateGlobalTable", features.update_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "UpdateGlobalTableSettings", features.describe_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "DescribeTableReplicaAutoScaling", features.describe_table_replica_auto_scaling, TABLE),
+    Operation(DYNAMODB, "DescribeContributorInsights", features.describe_contributor_insights, TABLE),
+    Operation(DYNAMODB, "ListContributorInsights", features.list_contributor_insights, TABLE),
+    Operation(DYNAMODB, "DescribeKinesisStreamingDestination", features.describe_kinesis_streaming_destination, TABLE),
+    Operation(DYNAMODB, "GetResourcePolicy", features.get_resource_policy, TAGGED),
     #
     Operation(STREAMS, "ListStreams", streams.list_streams, TABLE),
     Operation(STREAMS, "DescribeStream", streams.describe_stream, STREAM),

@@ -52,6 +52,9 @@ REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
 # Members whose first violation is reported alone, before the violations of other members.
 ALONE = "TableName"
 
+# Operations that report all violations of a table's name. The others report the first one.
+ALL_OF_NAME = frozenset({"DescribeTable", "DeleteTable", "DescribeTimeToLive"})
+
 # Operations that report only the first violation.
 ONE_VIOLATION = frozenset({"UpdateItem"})
 
@@ -109,12 +112,20 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
         if not body.get(member) and body.get(member) != "":
             raise error()
     if ALONE in shape.members:
-        found = list(islice(_of_member(shape, ALONE, body, ""), 1))
+        _check_arn(body.get(ALONE))
+        found = list(islice(_of_member(shape, ALONE, body, ""), None if operation in ALL_OF_NAME else 1))
         if found:
             raise request_errors.violations(found)
     found = list(islice(_violations(shape, body, ""), 1 if operation in ONE_VIOLATION else VIOLATIONS_REPORTED))
     if found:
         raise request_errors.violations(found)
+
+
+def _check_arn(name: Any) -> None:
+    """Refuse an ARN of something else than a table in the place of a table's name."""
+    arn = arns.parse(name) if isinstance(name, str) else None
+    if arn is not None and arn.service == "dynamodb" and not arn.resource.startswith("table/"):
+        raise request_errors.invalid_arn("resource type", name)
 
 
 # The quick test

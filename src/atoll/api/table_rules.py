@@ -1,73 +1,65 @@
-"""Pure checks of CreateTable and UpdateTable beyond the shape of the request.
+"""Pure checks of CreateTable beyond the shape of the request; `update_rules` has those of UpdateTable.
 
-`check_create` and `check_update` need only the request; `check_update_of` compares it with the existing table. The
-checks run in the service's order: capacity, keys, local indexes, global indexes, attribute definitions as a whole, the
-rest.
+The checks run in the service's order: capacity, keys, attribute definitions as a whole, local indexes, global indexes,
+the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from atoll import errors, limits
+from atoll import limits
 from atoll.api import capacity_rules as capacity
-from atoll.database.schema import ON_DEMAND, PROVISIONED, WARM_ON_DEMAND, Index, Table
+from atoll.api import tag_rules
+from atoll.api.definitions import encrypts
+from atoll.database.schema import PROVISIONED
 from atoll.errors import tables as table_errors
 
 Body = dict[str, Any]
 
-# One UpdateTable call may make only one of these kinds of changes (the guide names throughput and indexes). Changes
-# that are not listed go with any kind, because Terraform sends them together.
-KINDS: dict[str, str] = {
-    "ProvisionedThroughput": "capacity",
-    "OnDemandThroughput": "capacity",
-    "WarmThroughput": "capacity",
-    "TableClass": "class",
-    "ReplicaUpdates": "replicas",
-    "GlobalTableWitnessUpdates": "replicas",
-    "MultiRegionConsistency": "replicas",
-}
-CHANGES = (
-    *KINDS,
-    "BillingMode",
-    "GlobalSecondaryIndexUpdates",
-    "StreamSpecification",
-    "SSESpecification",
-    "DeletionProtectionEnabled",
+TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
+
+# Table features that Atoll lacks. Requests for them are refused, so that no client believes it has them.
+NOT_SERVED = (
+    "ReplicaUpdates",
+    "GlobalTableWitnessUpdates",
+    "MultiRegionConsistency",
+    "GlobalTableSourceArn",
+    "ResourcePolicy",
+    "VectorIndexes",
+    "VectorIndexUpdates",
 )
 
 
 def check_create(body: Body) -> None:
     """Check CreateTable, or the table parameters of an import."""
-    _check_served(body)
+    check_served(body)
     mode = body.get("BillingMode") or PROVISIONED
     declared = [a["AttributeName"] for a in body["AttributeDefinitions"]]
     capacity.check_table_units(mode, body)
     _check_table_keys(body, declared)
+    _check_all_used(body, declared)
     names: set[str] = set()
     if body.get("LocalSecondaryIndexes") is not None:
         _check_local_indexes(body, declared, names)
     if body.get("GlobalSecondaryIndexes") is not None:
         _check_global_indexes(body["GlobalSecondaryIndexes"], mode, declared, names)
-    _check_all_used(body, declared)
     indexes = [*(body.get("LocalSecondaryIndexes") or ()), *(body.get("GlobalSecondaryIndexes") or ())]
-    _check_projected(_included(index) for index in indexes)
+    check_projected(included(index) for index in indexes)
     _check_stream(body)
-    _check_encryption(body)
-    capacity.check_warm(body, "table", WARM_ON_DEMAND if mode == ON_DEMAND else None)
-    check_tags(body.get("Tags") or [])
+    check_encryption(body)
+    check_class(body)
+    capacity.check_new_warm(mode, body, None)
+    tags = body.get("Tags") or []
+    tag_rules.check(tags)
+    tag_rules.check_set({tag["Key"]: tag["Value"] for tag in tags})
 
 
-def check_tags(tags: list[Body]) -> None:
-    """Check the tags of one request; the caller checks the resource's total number."""
-    keys = [tag["Key"] for tag in tags]
-    if len(set(keys)) < len(keys):
-        raise table_errors.tag_repeated()
-    if any(key.startswith("aws:") for key in keys):
-        raise table_errors.tag_reserved()
-    if len(keys) > limits.TAGS:
-        raise table_errors.too_many_tags()
+def check_served(body: Body) -> None:
+    for member in NOT_SERVED:
+        if body.get(member):
+            raise table_errors.not_served(member)
 
 
 # Keys
@@ -83,8 +75,11 @@ def _check_table_keys(body: Body, declared: list[str]) -> None:
         raise table_errors.key_undefined()
     _check_defined(schema, declared)
     _check_pair(schema)
-    if len(set(declared)) < len(declared):
-        raise table_errors.definition_repeated()
+    seen: set[str] = set()
+    for name in declared:
+        if name in seen:
+            raise table_errors.definition_repeated(name)
+        seen.add(name)
     indexed = body.get("LocalSecondaryIndexes") is not None or body.get("GlobalSecondaryIndexes") is not None
     if not indexed and len(schema) != len(declared):
         raise table_errors.definitions_do_not_match()
@@ -97,7 +92,8 @@ def _check_defined(schema: list[Body], declared: Iterable[str]) -> None:
 
 def _check_pair(schema: list[Body]) -> None:
     """Check the keys of a table or local index: HASH, or HASH and RANGE."""
-    _check_distinct(schema)
+    if len(set(_names(schema))) < len(schema):
+        raise table_errors.key_repeated()
     if schema[0]["KeyType"] != "HASH":
         raise table_errors.first_key_not_hash()
     if len(schema) > 1 and schema[1]["KeyType"] != "RANGE":
@@ -106,20 +102,16 @@ def _check_pair(schema: list[Body]) -> None:
 
 def _check_lists(schema: list[Body]) -> None:
     """Check the keys of a global index: up to four HASH attributes, then up to four RANGE attributes."""
-    _check_distinct(schema)
-    if schema[0]["KeyType"] != "HASH":
-        raise table_errors.first_key_not_hash()
     kinds = [element["KeyType"] for element in schema]
+    if len(set(_names(schema))) < len(schema):
+        raise table_errors.key_repeated() if kinds == ["HASH", "RANGE"] else table_errors.key_repeated_in_list()
+    if kinds[0] != "HASH":
+        raise table_errors.first_key_not_hash()
     if kinds != sorted(kinds):
         raise table_errors.hash_key_after_range()
     for kind in ("HASH", "RANGE"):
         if kinds.count(kind) > limits.INDEX_KEY_ATTRIBUTES:
             raise table_errors.too_many_keys(kind)
-
-
-def _check_distinct(schema: list[Body]) -> None:
-    if len(set(_names(schema))) < len(schema):
-        raise table_errors.key_repeated()
 
 
 def _check_all_used(body: Body, declared: list[str]) -> None:
@@ -128,7 +120,30 @@ def _check_all_used(body: Body, declared: list[str]) -> None:
         for index in body.get(member) or ():
             used |= dict.fromkeys(_names(index["KeySchema"]))
     if not used.keys() >= set(declared):
-        raise table_errors.definitions_unused(declared, used)
+        raise table_errors.definitions_unused(declared, _in_java_order(used))
+
+
+# The most key attributes that a table with all its indexes can have; sorting more would only take time.
+_MOST_KEYS = 2 + 2 * limits.LOCAL_INDEXES + 2 * limits.INDEX_KEY_ATTRIBUTES * limits.GLOBAL_INDEXES
+
+
+def _in_java_order(names: Iterable[str]) -> list[str]:
+    """Names in the order of Java's HashSet, which the service prints."""
+    found = list(names)
+    if len(found) > _MOST_KEYS:
+        return found
+    buckets = 16
+    while len(found) > buckets * 3 // 4:
+        buckets *= 2
+    return sorted(found, key=lambda name: _java_hash(name) % buckets)
+
+
+def _java_hash(name: str) -> int:
+    """The hash of a String, mixed as a HashMap does."""
+    code = 0
+    for unit in memoryview(name.encode("utf-16-le")).cast("H"):
+        code = (31 * code + unit) & 0xFFFFFFFF
+    return code ^ code >> 16
 
 
 # Indexes
@@ -159,13 +174,13 @@ def _check_global_indexes(indexes: list[Body], mode: str, declared: list[str], n
     if not indexes:
         raise table_errors.no_indexes("GlobalSecondaryIndexes")
     for index in indexes:
-        _check_global_index(index, mode, declared)
+        check_global_index(index, mode, declared)
         _check_new_name(index["IndexName"], names)
     if len(indexes) > limits.GLOBAL_INDEXES:
         raise table_errors.too_many_global_indexes()
 
 
-def _check_global_index(index: Body, mode: str, declared: Iterable[str]) -> None:
+def check_global_index(index: Body, mode: str, declared: Iterable[str]) -> None:
     _check_defined(index["KeySchema"], declared)
     _check_lists(index["KeySchema"])
     _check_projection(index)
@@ -191,17 +206,17 @@ def _check_projection(index: Body) -> None:
             raise table_errors.projected_attribute_repeated(name)
 
 
-def _included(index: Body) -> int:
+def included(index: Body) -> int:
     return len(index["Projection"].get("NonKeyAttributes") or ())
 
 
-def _check_projected(counts: Iterable[int]) -> None:
+def check_projected(counts: Iterable[int]) -> None:
     """An attribute that is projected into two indexes counts twice."""
     if sum(counts) > limits.PROJECTED_ATTRIBUTES:
         raise table_errors.too_many_projected_attributes()
 
 
-# Streams and encryption
+# Streams, encryption, class
 
 
 def _check_stream(body: Body) -> None:
@@ -209,180 +224,26 @@ def _check_stream(body: Body) -> None:
     if given is None:
         return
     if given["StreamEnabled"] and given.get("StreamViewType") is None:
-        raise table_errors.stream_view_required()
+        raise table_errors.stream_view_required_at_creation()
     if not given["StreamEnabled"] and given.get("StreamViewType") is not None:
-        raise table_errors.stream_view_without_stream()
+        raise table_errors.stream_view_without_stream_at_creation()
 
 
-def _check_encryption(body: Body) -> None:
+def check_encryption(body: Body) -> None:
     given = body.get("SSESpecification") or {}
+    if given.get("Enabled") is False:
+        for member in ("SSEType", "KMSMasterKeyId"):
+            if given.get(member) is not None:
+                raise table_errors.encryption_member_without_encryption(member)
     if given.get("SSEType") not in (None, "KMS"):
         raise table_errors.encryption_type_unsupported(given["SSEType"])
-    if given.get("KMSMasterKeyId") is not None and not given.get("Enabled"):
-        raise table_errors.encryption_key_without_encryption()
+    if given.get("KMSMasterKeyId") is not None and not (encrypts(given) and given.get("SSEType")):
+        raise table_errors.encryption_key_without_type()
 
 
-# Changes
-
-
-# Table features that Atoll lacks. Requests for them are refused, so that no client believes it has them.
-NOT_SERVED = (
-    "ReplicaUpdates",
-    "MultiRegionConsistency",
-    "GlobalTableWitnessUpdates",
-    "GlobalTableSourceArn",
-    "ResourcePolicy",
-    "VectorIndexes",
-    "VectorIndexUpdates",
-)
-
-
-def _check_served(body: Body) -> None:
-    for member in NOT_SERVED:
-        if body.get(member):
-            raise table_errors.not_served(member)
-
-
-def check_update(body: Body) -> None:
-    _check_served(body)
-    if not any(body.get(member) not in (None, []) for member in CHANGES):
-        raise table_errors.nothing_to_update()
-    if body.get("BillingMode") == PROVISIONED and body.get("ProvisionedThroughput") is None:
-        raise table_errors.throughput_required()
-    capacity.check_bounds(body.get("ProvisionedThroughput"))
-    names: set[str] = set()
-    for update in body.get("GlobalSecondaryIndexUpdates") or ():
-        if len(update.keys() & {"Create", "Update", "Delete"}) != 1:
-            raise table_errors.index_update_has_not_one_kind()
-        name = next(iter(_actions(update)))["IndexName"]
-        if name in names:
-            raise table_errors.index_updated_twice(name)
-        names.add(name)
-    _check_stream(body)
-    _check_encryption(body)
-
-
-def _actions(update: Body) -> Iterator[Body]:
-    return (update[kind] for kind in ("Create", "Update", "Delete") if kind in update)
-
-
-def check_update_of(table: Table, body: Body, now_ms: int) -> None:
-    """Check the request against the existing table; call `check_update` first."""
-    _check_one_kind(table, body)
-    mode = body.get("BillingMode") or table.billing_mode
-    _check_new_units(table, mode, body, now_ms)
-    _check_index_updates(table, mode, body, now_ms)
-    _check_new_stream(table, body)
-    _check_new_encryption(table, body)
-
-
-def _check_one_kind(table: Table, body: Body) -> None:
-    kinds = {kind for member, kind in KINDS.items() if body.get(member) is not None}
-    if body.get("BillingMode") not in (None, table.billing_mode):
-        kinds.add("capacity")
-    for update in body.get("GlobalSecondaryIndexUpdates") or ():
-        kinds.add("capacity" if "Update" in update else "index")
-    if len(kinds) > 1:
-        raise table_errors.several_kinds_of_change()
-
-
-def _check_new_units(table: Table, mode: str, body: Body, now_ms: int) -> None:
-    given = body.get("ProvisionedThroughput")
-    if given is not None:
-        if mode == ON_DEMAND:
-            raise table_errors.units_on_demand()
-        if table.billing_mode == PROVISIONED:
-            capacity.check_new_units(table.throughput, given, "table", now_ms)
-    if mode == PROVISIONED and table.billing_mode == ON_DEMAND:
-        updated = {u["Update"]["IndexName"] for u in body.get("GlobalSecondaryIndexUpdates") or () if "Update" in u}
-        missing = [index.name for index in table.global_indexes if index.name not in updated]
-        if missing:
-            raise table_errors.indexes_units_required(missing)
-    capacity.check_maxima(mode, body)
-    capacity.check_warm(body, "table", table.warm_throughput())
-
-
-def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int) -> None:
-    updates = body.get("GlobalSecondaryIndexUpdates") or ()
-    for update in updates:
-        if "Create" not in update:
-            index = table.index(next(iter(_actions(update)))["IndexName"])
-            if index is None or index.local:
-                raise errors.resource_not_found()
-            if "Delete" in update:
-                _check_deletable(table, index, now_ms)
-            else:
-                _check_index_update(table, index, mode, update["Update"], now_ms)
-    created = [update["Create"] for update in updates if "Create" in update]
-    if any(table.index(index["IndexName"]) is not None for index in created):
-        raise table_errors.index_exists()
-    if len(created) + sum("Delete" in update for update in updates) > 1:
-        raise table_errors.one_index_at_a_time()
-    if created:
-        if table.changing_index(now_ms) is not None:
-            raise table_errors.one_index_at_a_time()
-        _check_created(table, mode, created[0], body)
-
-
-def _check_deletable(table: Table, index: Index, now_ms: int) -> None:
-    """An index may be deleted during its backfill, but not before the backfill starts."""
-    changing = table.changing_index(now_ms)
-    if changing is not None and changing.name != index.name:
-        raise table_errors.one_index_at_a_time()
-    status = index.status_at(now_ms)
-    if status != "ACTIVE" and not index.filling_at(now_ms):
-        raise table_errors.index_not_active(table.name, index.name, status)
-
-
-def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int) -> None:
-    units = given.get("ProvisionedThroughput")
-    if units is None:
-        if mode == PROVISIONED and not given.keys() & {"OnDemandThroughput", "WarmThroughput"}:
-            raise table_errors.index_units_required(index.name)
-    elif mode == ON_DEMAND:
-        raise table_errors.index_units_on_demand(index.name)
-    else:
-        capacity.check_bounds(units)
-        if index.throughput is not None:
-            capacity.check_new_units(index.throughput, units, f"index {index.name}", now_ms)
-    capacity.check_maxima(mode, given)
-    capacity.check_warm(given, f"index {index.name}", table.warm_throughput(index))
-
-
-def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
-    """The request must define all key attributes of the new index, even existing ones. Its other definitions, perhaps
-    for later indexes, must match the existing ones."""
-    known = dict(table.keys.types)
-    for index in table.indexes:
-        known |= index.keys.types
-    declared = {a["AttributeName"]: a["AttributeType"] for a in body.get("AttributeDefinitions") or ()}
-    _check_global_index(created, mode, declared)
-    for name, type_ in declared.items():
-        if known.get(name, type_) != type_:
-            raise table_errors.definition_differs(name)
-    if len(table.global_indexes) >= limits.GLOBAL_INDEXES:
-        raise table_errors.too_many_global_indexes()
-    _check_projected([_included(created), *(len(index.projection.attributes) for index in table.indexes)])
-
-
-def _check_new_stream(table: Table, body: Body) -> None:
-    given = body.get("StreamSpecification")
-    if given is None:
-        return
-    enabled = table.stream is not None and table.stream.enabled
-    if given["StreamEnabled"] and enabled:
-        raise table_errors.stream_enabled_already(table.name)
-    if not given["StreamEnabled"] and not enabled:
-        raise table_errors.no_stream_to_disable(table.name)
-
-
-def _check_new_encryption(table: Table, body: Body) -> None:
-    given = body.get("SSESpecification")
-    if given is None:
-        return
-    if not given.get("Enabled") and table.encryption is None:
-        raise table_errors.encrypted_by_default()
-    if given.get("Enabled") and table.encryption is not None:
-        key = given.get("KMSMasterKeyId") or "alias/aws/dynamodb"
-        if table.encryption.key_arn.endswith(key):
-            raise table_errors.encrypted_with_key()
+def check_class(body: Body) -> None:
+    """Check the table's class and the replication of its settings, which have errors of their own."""
+    if body.get("TableClass") not in (None, *TABLE_CLASSES):
+        raise table_errors.unknown_table_class(TABLE_CLASSES)
+    if body.get("GlobalTableSettingsReplicationMode") == "ENABLED_WITH_OVERRIDES":
+        raise table_errors.replication_with_overrides(body["GlobalTableSettingsReplicationMode"])

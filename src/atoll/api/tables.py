@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from atoll import limits
-from atoll.api import definitions, table_rules
+from atoll.api import capacity_rules, concerns, definitions, table_rules, update_rules
 from atoll.api.binding import table_name
 from atoll.api.description import describe
 from atoll.api.large import aside
@@ -15,7 +15,8 @@ from atoll.capacity import throttling
 from atoll.database import catalog, deletion, streams
 from atoll.database.log import shards
 from atoll.database.region import Region
-from atoll.database.schema import Index, Table
+from atoll.database.schema import ON_DEMAND, Index, Table
+from atoll.errors import changes as change_errors
 from atoll.errors import tables as table_errors
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -34,7 +35,8 @@ async def create_table(region: Region, body: Body) -> Answer:
     def create(tx: Transaction) -> Answer:
         existing = region.catalog.find(tx, name)
         if existing is not None and not existing.gone_at(now_ms):
-            raise table_errors.table_exists(name)
+            creating = existing.status_at(now_ms) == "CREATING"
+            raise table_errors.table_being_created(name) if creating else table_errors.table_exists(name)
         if existing is None and len(region.catalog.tables(tx)) >= limits.TABLES:
             raise table_errors.too_many_tables()
         if existing is not None:
@@ -45,30 +47,37 @@ async def create_table(region: Region, body: Body) -> Answer:
             space=catalog.new_space(tx),
             log_space=catalog.new_space(tx),
             created_ms=now_ms,
-            **_until_due(region, "CREATING", now_ms),
+            status="CREATING" if region.settings.control_plane_delay_ms else "ACTIVE",
+            due_ms=now_ms + region.settings.control_plane_delay_ms,
             keys=definitions.key_schema(body),
             indexes=definitions.indexes(body, lambda: catalog.new_space(tx)),
             **definitions.settings(body, region, now_ms),
         )
+        _check_quotas(region, tx, None, table, body)
         table = shards.open_first(tx, table, now_ms)
         stream = body.get("StreamSpecification")
         if stream is not None and stream.get("StreamEnabled"):
             table = streams.enable(tx, region, table, stream["StreamViewType"], now_ms)
         catalog.save(tx, table)
-        return {"TableDescription": _described_as(region, tx, "CREATING", table, now_ms)}
+        created = describe(region, tx, replace(table, status="CREATING", due_ms=now_ms + 1), now_ms)
+        return {"TableDescription": _of_creation(created, body)}
 
     return await region.transact(create)
 
 
-def _until_due(region: Region, status: str, now_ms: int) -> dict[str, Any]:
-    """The fields of a transitional status, or ACTIVE without a delay: setting the clock back would restore it."""
-    delay_ms = region.settings.control_plane_delay_ms
-    return {"status": status if delay_ms else "ACTIVE", "due_ms": now_ms + delay_ms}
+def _of_creation(description: Answer, body: Body) -> Answer:
+    """The description in the answer of CreateTable, which lacks some members that DescribeTable has."""
+    if "WarmThroughput" not in body:
+        del description["WarmThroughput"]
+    for index in description.get("GlobalSecondaryIndexes", ()):
+        index.pop("WarmThroughput", None)
+    description.get("BillingModeSummary", {}).pop("LastUpdateToPayPerRequestDateTime", None)
+    return description
 
 
-def _described_as(region: Region, tx: Transaction, status: str, table: Table, now_ms: int) -> Answer:
-    """The table for the answer to its creation or change: always with the transitional status."""
-    return describe(region, tx, replace(table, status=status, due_ms=now_ms + 1), now_ms)
+def _check_quotas(region: Region, tx: Transaction, old: Table | None, new: Table, body: Body) -> None:
+    if region.settings.quotas:
+        capacity_rules.check_quotas(region.name, lambda: region.catalog.tables(tx), old, new, body)
 
 
 async def describe_table(region: Region, body: Body) -> Answer:
@@ -101,20 +110,13 @@ async def delete_table(region: Region, body: Body) -> Answer:
 
     def delete(tx: Transaction) -> Answer:
         table = region.catalog.described(tx, name, now_ms)
-        status = table.status_at(now_ms)
-        if status == "CREATING":
-            raise table_errors.table_being_created(name)
-        if status == "UPDATING":
-            raise table_errors.table_being_updated(name)
-        if table.deletion_protection:
-            raise table_errors.table_protected()
-        if status != "DELETING":
-            due_ms = now_ms + region.settings.control_plane_delay_ms
-            table = replace(table, status="DELETING", due_ms=due_ms)
-            if due_ms <= now_ms:
-                deletion.drop(tx, table, now_ms)
-            else:
-                catalog.save(tx, table)
+        _check_deletable(table, now_ms)
+        due_ms = now_ms + region.settings.control_plane_delay_ms
+        table = replace(table, status="DELETING", due_ms=due_ms)
+        if due_ms <= now_ms:
+            deletion.drop(tx, table, now_ms)
+        else:
+            catalog.save(tx, table)
         return {"TableDescription": _leaving(describe(region, tx, table, now_ms))}
 
     answer = await region.transact(delete)
@@ -122,25 +124,57 @@ async def delete_table(region: Region, body: Body) -> Answer:
     return answer
 
 
+def _check_deletable(table: Table, now_ms: int) -> None:
+    status = table.status_at(now_ms)
+    if status == "CREATING":
+        raise table_errors.table_being_created(table.name)
+    if status == "DELETING":
+        raise table_errors.table_being_deleted(table.name)
+    if table.deletion_protection:
+        raise table_errors.table_protected()
+    if table.changing_index(now_ms) is not None or any(
+        concerns.running_on(table, index, now_ms) is not None for index in table.global_indexes
+    ):
+        raise change_errors.deletion_while_indexes_change()
+    if any(change.concern != concerns.TAGS for change in table.under_way(now_ms)):
+        raise change_errors.deletion_while_updating(table.name)
+
+
+_GONE = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "CreationDateTime",
+    "LocalSecondaryIndexes",
+    "GlobalSecondaryIndexes",
+    "WarmThroughput",
+)
+
+
 def _leaving(description: Answer) -> Answer:
     """The description of a table that is being deleted, without its parts that are already gone."""
-    for member in ("AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes"):
-        description.pop(member, None)
-    description.pop("GlobalSecondaryIndexes", None)
-    return description
+    return {member: value for member, value in description.items() if member not in _GONE}
 
 
 async def update_table(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
-    table_rules.check_update(body)
+    if type(body) is dict:
+        update_rules.check(body)
+    else:
+        await aside(update_rules.check, body)
 
     def update(tx: Transaction) -> tuple[Table, Table, Answer]:
         table = region.catalog.changeable(tx, name, now_ms)
-        table_rules.check_update_of(table, body, now_ms)
+        if concerns.is_forgotten(table, body, now_ms):
+            return table, table, {"TableDescription": describe(region, tx, _as_if_on_demand(table), now_ms)}
+        update_rules.check_of(table, body, now_ms, quotas=region.settings.quotas)
         changed = _changed(tx, region, table, body, now_ms)
-        changed = replace(changed, **_until_due(region, "UPDATING", now_ms))
-        catalog.save(tx, changed)
-        return table, changed, {"TableDescription": _described_as(region, tx, "UPDATING", changed, now_ms)}
+        _check_quotas(region, tx, table, changed, body)
+        delay_ms, ongoing = region.settings.control_plane_delay_ms, table.under_way(now_ms)
+        begun = concerns.begun(table, changed, body, now_ms + max(delay_ms, 1), now_ms)
+        kept = tuple(change for change in begun if delay_ms and change.concern != concerns.AGAIN)
+        catalog.save(tx, replace(changed, status="ACTIVE", changes=ongoing + kept))
+        answered = _transitional(table, replace(changed, changes=ongoing + begun), now_ms)
+        return table, changed, {"TableDescription": describe(region, tx, answered, now_ms)}
 
     before, after, answer = await region.transact(update)
     throttling.change(region, before, after)
@@ -148,8 +182,22 @@ async def update_table(region: Region, body: Body) -> Answer:
     return answer
 
 
+def _as_if_on_demand(table: Table) -> Table:
+    units = replace(table.throughput, read=0, write=0)
+    changes = tuple(replace(change, throughput=units) for change in table.changes)
+    return replace(table, billing_mode=ON_DEMAND, throughput=units, changes=changes)
+
+
+def _transitional(old: Table, new: Table, now_ms: int) -> Table:
+    """The table for the answer to its change: an index that the request creates or deletes shows it in any case."""
+    begun = [index for index in new.indexes if index.status != "ACTIVE" and old.index(index.name) != index]
+    for index in begun:
+        new = new.with_index(replace(index, due_ms=max(index.due_ms, now_ms + 1)))
+    return new
+
+
 def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: int) -> Table:
-    """The table with the request's changes; `table_rules` has checked that they are of one kind."""
+    """The table with the request's changes; `update_rules` has checked that they go together."""
     changed = definitions.with_capacity(table, body, now_ms)
     changed = definitions.with_settings(changed, body, region, now_ms)
     for entry in body.get("GlobalSecondaryIndexUpdates") or ():
@@ -169,17 +217,18 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
 
 def _with_index_change(tx: Transaction, table: Table, entry: Body, body: Body, now_ms: int, due_ms: int) -> Table:
     if "Create" in entry:
-        declared = definitions.types(table, body)
+        declared = definitions.types(body)
         index = definitions.global_index(entry["Create"], declared, catalog.new_space(tx), table.billing_mode)
         index = replace(index, status="CREATING", backfilling=True, due_ms=due_ms)
         return replace(table, indexes=(*table.indexes, index))
     if "Delete" in entry:
         return table.with_index(replace(_index(table, entry["Delete"]), status="DELETING", due_ms=due_ms))
-    index = definitions.with_index_capacity(table, _index(table, entry["Update"]), entry["Update"], now_ms)
-    return table.with_index(replace(index, status="UPDATING", due_ms=due_ms))
+    return table.with_index(
+        definitions.with_index_capacity(table, _index(table, entry["Update"]), entry["Update"], now_ms)
+    )
 
 
 def _index(table: Table, entry: Body) -> Index:
     index = table.index(entry["IndexName"])
-    assert index is not None  # checked by table_rules
+    assert index is not None  # checked by update_rules
     return index

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from atoll.api import phases
 from atoll.api.binding import table_name
 from atoll.database import catalog, ttl
 from atoll.database.region import Region
 from atoll.errors import tables as table_errors
+from atoll.errors import ttl as ttl_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -22,9 +24,11 @@ async def update_time_to_live(region: Region, body: Body) -> Answer:
     def update(tx: Transaction) -> None:
         table = region.catalog.described(tx, name, now_ms)
         status = table.status_at(now_ms)
+        if phases.creating_before(region, table, now_ms, phases.UNKNOWN):
+            raise table_errors.table_not_found(name)
         if status == "CREATING":
             raise table_errors.table_being_created(name)
-        if status == "DELETING":
+        if phases.deleting_after(region, table, now_ms):
             raise table_errors.table_being_deleted(name)
         change = ttl.enable if enabled else ttl.disable
         catalog.save(tx, change(tx, region, table, attribute, now_ms))
@@ -38,7 +42,10 @@ async def describe_time_to_live(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> Answer:
-        setting = region.catalog.described(snapshot, name, now_ms).ttl
+        table = region.catalog.described(snapshot, name, now_ms)
+        status, setting = table.status_at(now_ms), table.ttl
+        if status in ("CREATING", "DELETING"):
+            raise ttl_errors.not_described(status)
         if setting is None:
             return {"TimeToLiveStatus": "DISABLED"}
         return {"TimeToLiveStatus": setting.status, "AttributeName": setting.attribute}

@@ -84,13 +84,11 @@ class Catalog:
         return table
 
     def changeable(self, tx: Transaction, name: str, now_ms: int) -> Table:
-        """The table for a change of its definition: it must be ACTIVE."""
+        """The table for a change of its definition: it must be neither CREATING nor DELETING."""
         table = self.described(tx, name, now_ms)
         status = table.status_at(now_ms)
         if status == "CREATING":
             raise table_errors.table_being_created(name)
-        if status == "UPDATING":
-            raise table_errors.table_being_updated(name)
         if status == "DELETING":
             raise table_errors.table_being_deleted(name)
         return table

@@ -33,6 +33,8 @@ class Settings:
     """The maximum number of expired items to delete per second; None is unlimited."""
     strict_stream_readers: bool = False
     """Whether a third reader of a shard is throttled, as the service does."""
+    quotas: bool = True
+    """Whether the account's quotas, and the budgets and cooldowns of changes of tables, are enforced."""
     throttling: bool = True
     """Whether tables and indexes are throttled at their throughput."""
 

@@ -6,18 +6,15 @@ change log and its expiry index have one space each. `format` describes the rows
 
 from __future__ import annotations
 
-import types
-import typing
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
-
-import orjson
 
 from atoll import limits
 from atoll.database import format as fmt
+from atoll.database.records import dump as dump
+from atoll.database.records import load as load
 from atoll.model import keycode
 from atoll.model.values import Item
 
@@ -122,7 +119,8 @@ class Throughput:
 
 @dataclass(frozen=True)
 class OnDemandThroughput:
-    """Optional maxima of an on-demand table, in units a second; None means no maximum."""
+    """Optional maxima of an on-demand table, in units a second, as they were sent: None was never sent, -1 means no
+    maximum."""
 
     max_read: int | None = None
     max_write: int | None = None
@@ -217,6 +215,24 @@ class Encryption:
     key_arn: str
 
 
+@dataclass(frozen=True)
+class Change:
+    """A change of a table or of one of its indexes that is under way until `due_ms`. The new settings are in the
+    table and in effect; the members below are those that descriptions still show."""
+
+    concern: str
+    """A name in `api.concerns`."""
+    due_ms: int
+    index: str | None = None
+    throughput: Throughput | None = None
+    warm: WarmThroughput | None = None
+    billing_changed_ms: int | None = None
+    table_class: str | None = None
+    table_class_changed_ms: int | None = None
+    encryption: Encryption | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
 HASHES = 1 << 64
 
 
@@ -247,6 +263,13 @@ class Table:
     ttl_changed_ms: int | None = None
     """When time to live was last enabled or disabled."""
     tags: tuple[tuple[str, str], ...] = ()
+    replication_mode: str | None = None
+    """GlobalTableSettingsReplicationMode, if it was set."""
+    protection_changed_ms: int | None = None
+    encryption_changes_ms: tuple[int, ...] = ()
+    table_class_changes_ms: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """Those that were under way at the last change; see `under_way`."""
     tombstone_space: int | None = None
     """Where deletions leave their versions; None if they leave nothing."""
     shards: tuple[Shard, ...] = ()
@@ -315,10 +338,14 @@ class Table:
         return min(shard.opened_ms for shard in self.shards)
 
     def status_at(self, now_ms: int) -> str:
-        """The status that clients see. CREATING and UPDATING end at `due_ms`; DELETING ends with the table."""
+        """The stored status. CREATING and UPDATING end at `due_ms`; DELETING ends with the table. `description` adds
+        the changes that are under way."""
         if self.status in ("CREATING", "UPDATING") and now_ms >= self.due_ms:
             return "ACTIVE"
         return self.status
+
+    def under_way(self, now_ms: int) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if now_ms < change.due_ms)
 
     def changing_index(self, now_ms: int) -> Index | None:
         """The index that is being built or deleted, if there is one."""
@@ -337,7 +364,9 @@ class Table:
         of = self if index is None else index
         if self.billing_mode == PROVISIONED:
             return (None, None) if of.throughput is None else (of.throughput.read, of.throughput.write)
-        return (None, None) if of.on_demand is None else (of.on_demand.max_read, of.on_demand.max_write)
+        maxima = of.on_demand or OnDemandThroughput()
+        read, write = maxima.max_read, maxima.max_write
+        return None if read == -1 else read, None if write == -1 else write
 
     @cached_property
     def limited(self) -> bool:
@@ -374,48 +403,3 @@ class Table:
     def with_index(self, changed: Index) -> Table:
         """The table with the index of that name replaced."""
         return replace(self, indexes=tuple(changed if i.name == changed.name else i for i in self.indexes))
-
-
-def dump(record: Any) -> bytes:
-    return orjson.dumps(_plain(record))
-
-
-def _plain(value: Any) -> Any:
-    """The fields of a record, without its cached properties."""
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    return value
-
-
-def load(cls: type[Any], stored: bytes) -> Any:
-    """Load a dataclass that `dump` wrote. Fields that were added later get their defaults."""
-    return _build(cls, orjson.loads(stored))
-
-
-def _build(kind: Any, value: Any) -> Any:
-    if value is None:
-        return None
-    if is_dataclass(kind):
-        cls: Any = kind
-        return cls(**{f: _build(t, value[f]) for f, t in _members(cls) if f in value})
-    origin = typing.get_origin(kind)
-    if origin in (types.UnionType, typing.Union):
-        return _build(next(a for a in typing.get_args(kind) if a is not type(None)), value)
-    if origin is tuple:
-        args = typing.get_args(kind)
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_build(args[0], v) for v in value)
-        return tuple(_build(a, v) for a, v in zip(args, value, strict=True))
-    return value
-
-
-_MEMBERS: dict[type, list[tuple[str, Any]]] = {}
-
-
-def _members(cls: type) -> list[tuple[str, Any]]:
-    if cls not in _MEMBERS:
-        hints = typing.get_type_hints(cls)
-        _MEMBERS[cls] = [(f.name, hints[f.name]) for f in fields(cls)]
-    return _MEMBERS[cls]

@@ -52,6 +52,7 @@ class StreamDescription:
     first_shard: int
     end_shard: int | None = None
     disabled_ms: int | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
     def status_at(self, now_ms: int) -> str:
         if self.disabled_ms is None:

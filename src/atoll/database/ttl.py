@@ -37,11 +37,10 @@ def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms
         if table.ttl.attribute != attribute:
             raise ttl_errors.other_attribute(table.ttl.attribute)
         raise ttl_errors.already_enabled()
-    _check_interval(table, now_ms)
+    _check_interval(region, table, now_ms)
     if table.ttl is not None:  # still DISABLING, which may last for hours
         table = _without(tx, table, now_ms)
-    empty = tx.tally(fmt.count_counter(table.space)) == 0
-    status = "ENABLED" if empty and not region.settings.control_plane_delay_ms else "ENABLING"
+    status = "ENABLED" if _is_empty(tx, table) else "ENABLING"
     ttl = TimeToLive(attribute, status, catalog.new_space(tx), now_ms)
     return replace(table, ttl=ttl, ttl_changed_ms=now_ms)
 
@@ -51,13 +50,20 @@ def disable(tx: Transaction, region: Region, table: Table, attribute: str, now_m
         raise ttl_errors.already_disabled()
     if table.ttl.attribute != attribute:
         raise ttl_errors.other_attribute(table.ttl.attribute)
-    _check_interval(table, now_ms)
+    _check_interval(region, table, now_ms)
     disabling = replace(table, ttl=replace(table.ttl, status="DISABLING", changed_ms=now_ms), ttl_changed_ms=now_ms)
-    return disabling if region.settings.control_plane_delay_ms else _without(tx, disabling, now_ms)
+    at_once = _is_empty(tx, table) or not region.settings.control_plane_delay_ms
+    return _without(tx, disabling, now_ms) if at_once else disabling
 
 
-def _check_interval(table: Table, now_ms: int) -> None:
-    """TTL may be changed once an hour."""
+def _is_empty(tx: Transaction, table: Table) -> bool:
+    return tx.tally(fmt.count_counter(table.space)) == 0
+
+
+def _check_interval(region: Region, table: Table, now_ms: int) -> None:
+    """TTL may be changed once in about half an hour."""
+    if not region.settings.quotas:
+        return
     if table.ttl_changed_ms is not None and now_ms < table.ttl_changed_ms + limits.TTL_CHANGE_INTERVAL_MS:
         raise ttl_errors.changed_too_often()
 

@@ -89,13 +89,18 @@ def invalid_region(name: str) -> ApiError:
     return validation(f"Invalid region: {name}")
 
 
+def invalid_arn(part: str, arn: str) -> ApiError:
+    """A part of an ARN that stands for a table's name: AWS partition, AWS region, resource type."""
+    return violations([f"Invalid {part} in '{arn}'"])
+
+
 def too_many_regions(most: int) -> ApiError:
     """Atoll's own limit."""
     return limit_exceeded(f"Tables of {most} regions are in use, and --max-regions allows no more")
 
 
 def foreign_table(arn: str) -> ApiError:
-    """The ARN belongs to another account or region."""
+    """The ARN belongs to another account."""
     return access_denied(f"The request is not authorized on resource: {arn}")
 
 

@@ -1,15 +1,12 @@
-"""Errors of tables and indexes: definitions, changes and statuses."""
+"""Errors of tables and indexes: statuses, definitions and quotas; `changes` has those of UpdateTable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from atoll import limits
-from atoll.arns import Arn
 from atoll.errors import (
     ApiError,
-    access_denied,
     invalid_parameter,
     limit_exceeded,
     resource_in_use,
@@ -28,24 +25,16 @@ def table_exists(name: str) -> ApiError:
     return resource_in_use(f"Table already exists: {name}")
 
 
-def _still_in_use(what: str) -> ApiError:
+def still_in_use(what: str) -> ApiError:
     return resource_in_use(f"Attempt to change a resource which is still in use: {what}")
 
 
 def table_being_created(name: str) -> ApiError:
-    return _still_in_use(f"Table is being created: {name}")
-
-
-def table_being_updated(name: str) -> ApiError:
-    return _still_in_use(f"Table is being updated: {name}")
+    return still_in_use(f"Table is being created: {name}")
 
 
 def table_being_deleted(name: str) -> ApiError:
-    return _still_in_use(f"Table is being deleted: {name}")
-
-
-def index_not_active(table: str, index: str, status: str) -> ApiError:
-    return _still_in_use(f"Index is in {status} status. Table: {table} Index: {index}")
+    return still_in_use(f"Table is being deleted: {name}")
 
 
 def table_protected() -> ApiError:
@@ -123,12 +112,8 @@ def definitions_unused(defined: Iterable[str], used: Iterable[str]) -> ApiError:
     )
 
 
-def definition_repeated() -> ApiError:
-    return validation("Cannot have two attributes with the same name")
-
-
-def definition_differs(name: str) -> ApiError:
-    return invalid_parameter(f"Attribute type of {name} differs from that in the existing AttributeDefinitions")
+def definition_repeated(name: str) -> ApiError:
+    return validation(f"Attribute Name is duplicated: {name}")
 
 
 def key_repeated() -> ApiError:
@@ -143,14 +128,17 @@ def second_key_not_range() -> ApiError:
     return validation("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
 
 
+def key_repeated_in_list() -> ApiError:
+    """In the keys of a global index that has more of them than a table may have."""
+    return validation("The KeySchema contains multiple key attributes with the same name")
+
+
 def hash_key_after_range() -> ApiError:
-    return validation("Invalid KeySchema: All HASH key elements must precede the RANGE key elements")
+    return invalid_parameter("All HASH key attributes must precede RANGE key attributes in the KeySchema")
 
 
 def too_many_keys(kind: str) -> ApiError:
-    return validation(
-        f"Invalid KeySchema: The number of {kind} key elements exceeds the limit of {limits.INDEX_KEY_ATTRIBUTES}"
-    )
+    return invalid_parameter(f"The KeySchema exceeds the maximum allowed number of {kind} key attributes")
 
 
 # Indexes
@@ -205,7 +193,7 @@ def nothing_included() -> ApiError:
 
 
 def projected_attribute_repeated(name: str) -> ApiError:
-    return invalid_parameter(f"Duplicate value in NonKeyAttributes: {name}")
+    return invalid_parameter(f"Duplicate element in NonKeyAttributes: {name}")
 
 
 def too_many_projected_attributes() -> ApiError:
@@ -229,10 +217,6 @@ def units_required() -> ApiError:
     )
 
 
-def throughput_required() -> ApiError:
-    return invalid_parameter("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
-
-
 def units_out_of_bounds(units: int, member: str) -> ApiError:
     return validation(f"Given value {units} for {member} is out of bounds")
 
@@ -247,125 +231,79 @@ def index_units_required(index: str) -> ApiError:
     return invalid_parameter(f"ProvisionedThroughput is not specified for index: {index}")
 
 
-def indexes_units_required(indexes: Iterable[str]) -> ApiError:
-    """A switch to provisioned mode must set the units of all global indexes, too."""
+def index_units_required_by_mode(indexes: Iterable[str]) -> ApiError:
+    """A table in provisioned mode needs units of each global index that changes."""
     return invalid_parameter(f"ProvisionedThroughput must be specified for index: {','.join(indexes)}")
 
 
-def throughput_unchanged(of: str, current: tuple[int, int]) -> ApiError:
-    """`of` is "table", or "index" and its name."""
-    read, write = current
-    kind = of.partition(" ")[0]
-    return validation(
-        f"The provisioned throughput for the {of} will not change. The requested value equals the current value. "
-        f"Current ReadCapacityUnits provisioned for the {kind}: {read}. Requested ReadCapacityUnits: {read}. "
-        f"Current WriteCapacityUnits provisioned for the {kind}: {write}. Requested WriteCapacityUnits: {write}. "
-        "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
-    )
+ON_DEMAND_PAGE = (
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/"
+    "on-demand-capacity-mode.html#on-demand-capacity-mode-initial"
+)
 
 
-def too_many_decreases(today: int, last_ms: int, next_ms: int) -> ApiError:
-    return limit_exceeded(
-        "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the "
-        f"first {limits.THROUGHPUT_DECREASES} decreases, each subsequent decrease in the same UTC day can be performed "
-        f"at most once every {limits.THROUGHPUT_DECREASE_INTERVAL_MS // 1000} seconds. Number of decreases today: "
-        f"{today}. Last decrease at {_date(last_ms)}. Next decrease can be made at {_date(next_ms)}"
-    )
-
-
-def _date(ms: int) -> str:
-    """Sunday, November 22, 2026 at 1:04:21 PM Coordinated Universal Time"""
-    at = datetime.fromtimestamp(ms / 1000, UTC)
-    hour = at.hour % 12 or 12
-    return f"{at:%A, %B} {at.day}, {at.year} at {hour}:{at:%M:%S %p} Coordinated Universal Time"
-
-
-def on_demand_maximum_provisioned() -> ApiError:
-    return invalid_parameter("OnDemandThroughput cannot be specified when BillingMode is PROVISIONED")
-
-
-def on_demand_maximum_out_of_bounds(units: int, member: str) -> ApiError:
-    return invalid_parameter(f"Given value {units} for {member} must be -1 or at least 1")
-
-
-def warm_throughput_lower(member: str, of: str) -> ApiError:
-    """`of` is "table", or "index" and its name."""
+def maximum_on_new_provisioned_table(member: str, index: str | None) -> ApiError:
+    of = "" if index is None else f" for index: {index}"
     return invalid_parameter(
-        f"Requested {member} for WarmThroughput for {of} is lower than current WarmThroughput, decreasing "
-        "WarmThroughput is not supported"
+        f"{member} for OnDemandThroughput{of} cannot be specified when table BillingMode is PROVISIONED."
     )
 
 
-# Streams, encryption, tags
+def maximum_on_provisioned_table(member: str, index: str | None) -> ApiError:
+    """The text of UpdateTable."""
+    of = "" if index is None else f" for index : {index}"
+    return invalid_parameter(
+        f"{member} for OnDemandThroughput{of} cannot be specified when the table BillingMode is PROVISIONED"
+    )
 
 
-def stream_view_required() -> ApiError:
-    return validation("Invalid StreamViewType: Stream ViewType must not be null or empty when enabling streams.")
+def maximum_out_of_range(member: str, index: str | None) -> ApiError:
+    of = "table" if index is None else f"index : {index}"
+    return invalid_parameter(f"Requested {member} for OnDemandThroughput for {of} is outside of valid range")
 
 
-def stream_view_without_stream() -> ApiError:
-    return validation("Invalid StreamViewType: Stream StreamEnabled was false but a StreamViewType was present.")
+def warm_below_initial(member: str, index: str | None) -> ApiError:
+    of = "table" if index is None else f"index {index}"
+    return invalid_parameter(
+        f"Requested {member} for WarmThroughput for {of} is lower than initial throughput for OnDemand. "
+        f"See: {ON_DEMAND_PAGE}"
+    )
 
 
-def stream_enabled_already(table: str) -> ApiError:
-    return validation(f"Table already has an enabled stream: TableName: {table}")
+# Streams, encryption, class
 
 
-def no_stream_to_disable(table: str) -> ApiError:
-    return validation(f"Table has no stream to disable: TableName: {table}")
+def stream_view_required_at_creation() -> ApiError:
+    return invalid_parameter("Table is being created with a stream enabled, UpdateViewType is required")
+
+
+def stream_view_without_stream_at_creation() -> ApiError:
+    return invalid_parameter("Table is being created with a stream disabled, UpdateViewType should not be specified")
 
 
 def encryption_type_unsupported(type_: str) -> ApiError:
     return invalid_parameter(f"SSEType {type_} is not supported")
 
 
-def encryption_key_without_encryption() -> ApiError:
-    return invalid_parameter("KMSMasterKeyId cannot be specified when SSE is not enabled")
+def encryption_member_without_encryption(member: str) -> ApiError:
+    return invalid_parameter(f"{member} can not be specified if Enabled is false")
 
 
-def encrypted_by_default() -> ApiError:
-    return invalid_parameter("Table is already encrypted by default")
+def encryption_key_without_type() -> ApiError:
+    return invalid_parameter("SSEType KMS is required if KMSMasterKeyId is specified")
 
 
-def encrypted_with_key() -> ApiError:
-    return invalid_parameter("Table is already encrypted with given KMSMasterKeyId")
+def unknown_table_class(classes: Iterable[str]) -> ApiError:
+    return validation(
+        f"Invalid table-class parameter provided. Please try again with a valid table-class value: {_names(classes)}."
+    )
 
 
-def nothing_to_tag() -> ApiError:
-    return validation("Atleast one Tag needs to be provided as Input.")
-
-
-def nothing_to_untag() -> ApiError:
-    return validation("Atleast one Tag Key needs to be provided as Input.")
-
-
-def tag_repeated() -> ApiError:
-    return invalid_parameter("Duplicate tag keys found in the request")
-
-
-def tag_reserved() -> ApiError:
-    return invalid_parameter("Tag keys starting with aws: are reserved for system use")
-
-
-def invalid_resource_arn(arn: str) -> ApiError:
-    return validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
-
-
-def foreign_resource(arn: str, account: str) -> ApiError:
-    user = Arn("iam", "", account, "root")
-    return access_denied(f"User: {user} is not authorized to access the resource: {arn}")
-
-
-def resource_arn_not_found(arn: str) -> ApiError:
-    # DynamoDB's text lacks the letter, too.
-    return resource_not_found(f"Requested resource not found: ResourcArn: {arn} not found")
-
-
-def too_many_tags() -> ApiError:
-    return invalid_parameter(f"Number of tags exceeds the limit of {limits.TAGS}")
-
-
-# Changes of a table
+def replication_with_overrides(mode: str) -> ApiError:
+    return validation(
+        f"Value '{mode}' at 'GlobalTableSettingsReplicationMode' failed to satisfy constraint: Only ENABLED and "
+        "DISABLED settings replication are supported for a Regional Table."
+    )
 
 
 def not_served(member: str) -> ApiError:
@@ -373,35 +311,32 @@ def not_served(member: str) -> ApiError:
     return validation(f"{member} is not served by this server")
 
 
-def nothing_to_update() -> ApiError:
-    return validation(
-        "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
-        "SSESpecification or ReplicaUpdates is required"
-    )
+# Quotas
 
 
-def several_kinds_of_change() -> ApiError:
-    return invalid_parameter("Only one kind of change can be made to a table in one call of UpdateTable")
-
-
-def index_update_has_not_one_kind() -> ApiError:
-    return invalid_parameter(
-        "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, "
-        "GlobalSecondaryIndexUpdate.Delete must not be null"
-    )
-
-
-def index_updated_twice(index: str) -> ApiError:
-    return invalid_parameter(
-        f"Only one global secondary index update per index is allowed simultaneously. Index: {index}"
-    )
-
-
-def one_index_at_a_time() -> ApiError:
+def units_above_maximum(member: str, units: int, index: str | None, region: str) -> ApiError:
+    of, part = ("", "table") if index is None else (f" for index {index}", "index")
     return limit_exceeded(
-        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
+        f"The requested {member}{of}, {units}, is above the per {part} maximum for the account in {region}. Per table "
+        f"maximum: {limits.TABLE_READ_UNITS if member.startswith('Read') else limits.TABLE_WRITE_UNITS}. Refer to the "
+        "Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
     )
 
 
-def index_exists() -> ApiError:
-    return validation("Attempting to create an index which already exists")
+def account_units_exceeded(member: str, reserved: int, requested: int, region: str) -> ApiError:
+    limit = limits.ACCOUNT_READ_UNITS if member.startswith("Read") else limits.ACCOUNT_WRITE_UNITS
+    return limit_exceeded(
+        f"This request would have caused the {member} limit to be exceeded for the account in {region}. Current "
+        f"{member} reserved by the account: {reserved}. Limit: {limit}. Requested: {requested}"
+    )
+
+
+def throughput_above_account(member: str, setting: str, index: str | None, region: str) -> ApiError:
+    """`setting` is OnDemandThroughput or WarmThroughput."""
+    colon = " :" if setting == "OnDemandThroughput" else ""
+    of = "table" if index is None else f"index{colon} {index}"
+    kind = "Read" if "Read" in member else "Write"
+    return limit_exceeded(
+        f"Subscriber limit exceeded: Requested {member} for {setting} for {of} exceeds TableMax{kind}CapacityUnits of "
+        f"the account in region {region}"
+    )

@@ -19,3 +19,7 @@ def other_attribute(current: str) -> ApiError:
 
 def changed_too_often() -> ApiError:
     return validation("Time to live has been modified multiple times within a fixed interval")
+
+
+def not_described(status: str) -> ApiError:
+    return validation(f"Cannot describe time to live while table is in {status} state: Current table state is {status}")

@@ -35,13 +35,19 @@ CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing
 
 
 def serve(
-    *, region: str = "us-east-1", clock: str = "manual", throttling: bool = False, **settings: Any
+    *,
+    region: str = "us-east-1",
+    clock: str = "manual",
+    throttling: bool = False,
+    quotas: bool = False,
+    **settings: Any,
 ) -> LocalServer:
     """A server that runs inside `with`, or from `start()` to `stop()`. A "manual" clock starts at the real time and
     moves only by `server.clock`; a "system" clock is the real time. Throttling is off by default, since tables get no
-    new units while the clock stands still. `settings` are those of `atoll.database.region.Settings`.
+    new units while the clock stands still. So are quotas, since tests change tables often. `settings` are those of
+    `atoll.database.region.Settings`.
     """
-    settings = {"throttling": throttling, **settings}
+    settings = {"throttling": throttling, "quotas": quotas, **settings}
     return LocalServer(Config(port=0, data=None, region=region, clock=clock, settings=Settings(**settings)))
 
 

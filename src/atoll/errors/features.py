@@ -1,0 +1,104 @@
+"""Errors of backups, exports, imports, global tables, contributor insights and resource policies."""
+
+from __future__ import annotations
+
+from atoll.errors import ApiError, access_denied, invalid_parameter, resource_not_found, validation
+
+# Backups, exports, imports
+
+
+def table_not_found(name: str) -> ApiError:
+    """The backup operations have a code of their own for a missing table."""
+    return ApiError("TableNotFoundException", f"Table not found: {name}")
+
+
+def time_range_reversed() -> ApiError:
+    return invalid_parameter("Time range lower bound must be less than or equal to upper bound")
+
+
+def job_arn_invalid(kind: str) -> ApiError:
+    """`kind` is Backup, Export or Import."""
+    return validation(f"Invalid {kind} ARN")
+
+
+def backup_arn_foreign() -> ApiError:
+    """The service, partition or region does not exist."""
+    return validation("BackupArn is not valid")
+
+
+def job_denied() -> ApiError:
+    return access_denied("Access is denied")
+
+
+def backup_not_found(arn: str) -> ApiError:
+    return ApiError("BackupNotFoundException", f"Backup not found: {arn}")
+
+
+def job_not_found(kind: str, arn: str) -> ApiError:
+    return ApiError(f"{kind}NotFoundException", f"{kind} not found: {kind} not found: {arn}")
+
+
+def job_elsewhere(kind: str) -> ApiError:
+    return ApiError(f"{kind}NotFoundException", f"{kind} not found: Invalid {kind.lower()} arn")
+
+
+def table_arn_invalid() -> ApiError:
+    return invalid_parameter("tableArn is not a valid ARN")
+
+
+def next_token_invalid(token: str) -> ApiError:
+    return validation(f"Invalid Request: Provided nextToken is invalid: {token}")
+
+
+# Global tables
+
+
+def global_table_name_length() -> ApiError:
+    return validation("TableName must be at least 3 characters long and at most 255 characters long")
+
+
+def global_tables_of_2017() -> ApiError:
+    """The service makes none of them any more."""
+    return invalid_parameter(
+        "DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version "
+        "2019.11.21, instead of version 2017.11.29 (Legacy)."
+    )
+
+
+def global_table_not_found(name: str) -> ApiError:
+    """Of the operations of 2017."""
+    return ApiError(
+        "GlobalTableNotFoundException", f"Global table not found: Global table with name: '{name}' does not exist."
+    )
+
+
+def no_global_table(name: str) -> ApiError:
+    return resource_not_found(f"Global table with name: '{name}' does not exist.")
+
+
+# Contributor insights, resource policies
+
+
+def index_name_length() -> ApiError:
+    return validation("IndexName must be at least 3 characters long and at most 255 characters long")
+
+
+def index_not_found(index: str, table: str) -> ApiError:
+    return resource_not_found(f"Requested resource not found: Index: {index} not found for table: {table}")
+
+
+def stream_not_found(label: str, table: str) -> ApiError:
+    return resource_not_found(f"Requested resource not found: Stream: {label} not found for Table: {table}")
+
+
+def foreign_account() -> ApiError:
+    return access_denied("This action is only supported by accounts that match the resource owner’s account.")
+
+
+def resource_elsewhere(arn: str) -> ApiError:
+    """The resource is of another region or partition."""
+    return validation(f"Invalid resource Arn: {arn}")
+
+
+def no_policy(arn: str) -> ApiError:
+    return ApiError("PolicyNotFoundException", f"Resource-based policy not found for the provided ResourceArn: {arn}")
