@@ -1,0 +1,229 @@
+"""The lives of a store: opened, judged, written by concurrent clients while calls of its disk fail, and ended.
+
+A life ends with `close`, or with a kill or a power cut at any call; both may also come while the store is opened or
+closed. All choices come from the seed.
+
+    honest   only kills and power cuts: no acknowledged write may be lost
+    failing  calls fail as well: once, for a while, or until the end of the life
+    damaged  bits flip between two lives: what is lost must be reported
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from atoll.storage import checkpoints
+from atoll.storage.engine import Corrupt, Full
+from atoll.storage.sqlite import SQLiteEngine
+from tests.faults.disk import Disk, Fault, Plan
+from tests.faults.history import History, Refused, Violation, look
+from tests.faults.sqlite_calls import intercepted
+from tests.faults.turns import Loop, Turns
+
+MODES = ("honest", "failing", "damaged")
+LIVES = 4
+STORE, WAL = "atoll.db", "atoll.db-wal"
+KINDS = (
+    ("sync", ""), ("sync", "-wal"), ("sync", ".db"), ("full", ""), ("full", "-wal"), ("full", ".db"), ("write", ""),
+    ("write", ".db"), ("read", ""), ("short", "-wal"), ("truncate", ""), ("delete", ""), ("open", ""), ("map", ""),
+)  # fmt: skip
+
+
+class Simulation:
+    def __init__(self, seed: int, mode: str, directory: Path) -> None:
+        self.random = random.Random(f"{mode} {seed}")
+        self.mode, self.directory = mode, directory
+        self.workers = self.random.choice((1, 1, 2))
+        self.history = History(self.random)
+        self.disk = Disk(self.random, directory / "0")
+        self.disk.directory.mkdir()
+        self.loses = False
+        """The store has said that it lost something."""
+        self.serves = False
+        """The store is opened in spite of its damage."""
+        self.engines: list[SQLiteEngine] = []
+
+    def run(self) -> None:
+        for life in range(1, LIVES + 1):
+            turns = Turns(self.random)
+            with intercepted(self.disk, turns, self.random), self._small_limits(), asyncio.Runner(
+                loop_factory=lambda turns=turns: Loop(turns)  # type: ignore[misc]
+            ) as runner:
+                runner.run(self._life(last=life == LIVES))
+            self.disk.revive(self.directory / str(life))
+            if self.mode == "damaged":
+                self._damage()
+
+    @contextmanager
+    def _small_limits(self) -> Iterator[None]:
+        pages = self.random.choice((4, 10, 30, 1000))
+        limits = {
+            "CHECKPOINT_PAGES": pages,
+            "CHECKPOINT_REST_PAGES": self.random.choice((0, pages // 2)),
+            "LOG_PAGES": pages * self.random.choice((2, 8)),
+        }
+        with mock.patch.multiple(checkpoints, **limits):
+            yield
+
+    async def _life(self, last: bool) -> None:
+        try:
+            if not await self._open():
+                return
+            await self._judge()
+            if last:
+                return
+            self.disk.begin(self._plan(3000))
+            await asyncio.gather(*(self._client() for _ in range(self.random.choice((1, 3, 6)))))
+            if not self.disk.dead:
+                await self._end()
+        finally:
+            self.disk.dead = self.disk.dead or "kill"
+            await self._close_all()
+
+    # Opening
+
+    async def _open(self) -> bool:
+        """Whether the store is open; else the disk has died."""
+        if self.random.random() < 0.4:
+            self.disk.begin(self._plan(60))
+        try:
+            self._open_engines()
+        except (Corrupt, Full, OSError) as error:
+            if self.disk.dead:
+                return False
+            if self.disk.struck:
+                self._end_faults()
+                await self._close_all()
+                return await self._open_calm()
+            return await self._opened_damaged(error)
+        self._end_faults()
+        return not self.disk.dead
+
+    async def _open_calm(self) -> bool:
+        try:
+            self._open_engines()
+        except (Corrupt, Full, OSError) as error:
+            return await self._opened_damaged(error)
+        return True
+
+    async def _opened_damaged(self, error: Exception) -> bool:
+        if not (self.mode == "damaged" and isinstance(error, Corrupt) and STORE in str(error)):
+            raise Violation(f"the store was not opened: {error!r}") from error
+        self.loses = self.serves = True
+        await self._close_all()
+        self._open_engines()
+        return True
+
+    def _open_engines(self) -> None:
+        for _ in range(self.workers):
+            self.engines.append(
+                SQLiteEngine.open(
+                    self.disk.directory, workers=self.workers, on_damage="serve" if self.serves else "stop"
+                )
+            )
+
+    async def _close_all(self) -> None:
+        for engine in self.engines:
+            try:
+                await engine.close()
+            finally:
+                for connection in engine._connections:
+                    connection.close(True)
+        self.engines = []
+
+    async def _judge(self) -> None:
+        for engine in self.engines:
+            self.history.find(await engine.read(look), may_lose=self.loses)
+            self.loses = False
+
+    # Working
+
+    def _plan(self, calls: int) -> Plan:
+        def some_call() -> int:
+            return round(math.exp(self.random.uniform(0, math.log(calls))))
+
+        faults = []
+        if self.mode == "failing":
+            for _ in range(self.random.choice((1, 1, 2))):
+                kind, files = self.random.choice(KINDS)
+                first = some_call()
+                last = first + self.random.choice((0, 3, 30, math.inf))
+                faults.append(Fault(kind, first, last, files))
+        death = self.random.choice(("kill", "cut", "")) if self.mode != "damaged" else ""
+        return Plan(tuple(faults), death, some_call() if death else -1)
+
+    def _end_faults(self) -> None:
+        self.disk.plan = Plan()
+
+    async def _client(self) -> None:
+        engine = self.random.choice(self.engines)
+        for _ in range(self.random.randrange(1, 30)):
+            if self.disk.dead:
+                return
+            if self.random.random() < 0.1:
+                await self._read(engine)
+            else:
+                await self._write(engine)
+
+    async def _read(self, engine: SQLiteEngine) -> None:
+        try:
+            found = await engine.read(look)
+        except (Full, Corrupt) as error:
+            if not self.disk.struck and not self.disk.dead:
+                raise Violation(f"a read failed without cause: {error!r}") from error
+            return
+        if not self.disk.dead:
+            self.history.see(found)
+
+    async def _write(self, engine: SQLiteEngine) -> None:
+        change = self.history.begin()
+        history = self.history
+        try:
+            await engine.transact(change.run)
+        except Refused:
+            return
+        except Full:
+            if not self.disk.dead:
+                history.refused.add(change.number)
+        except Corrupt:
+            pass
+        else:
+            if not self.disk.dead:
+                history.acknowledged.add(change.number)
+            return
+        if not self.disk.struck and not self.disk.dead:
+            raise Violation("a write failed without cause")
+
+    # Ending
+
+    async def _end(self) -> None:
+        if self.random.random() < 0.5:
+            self._end_faults()
+            await self._work_again()
+        if self.random.random() < 0.5:
+            await self._close_all()
+        self.disk.dead = self.disk.dead or self.random.choice(("kill", "cut"))
+
+    async def _work_again(self) -> None:
+        """Where no sync failed, a fault that has passed stops nothing."""
+        for engine in self.engines:
+            before = len(self.history.acknowledged)
+            for _ in range(10):
+                await self._write(engine)
+            if len(self.history.acknowledged) == before and not engine._broken:
+                raise Violation(f"no write is accepted after the fault has passed: {engine.damage}")
+            if engine._broken and not self.disk.failed_sync:
+                raise Violation(f"takes no writes, but no sync failed: {engine._broken}")
+
+    # Damage
+
+    def _damage(self) -> None:
+        files = self.disk.files
+        names = [name for name in sorted(files) if files[name].visible]
+        self.what = [self.disk.flip(self.random.choice(names)) for _ in range(self.random.choice((0, 1, 1, 2)))]
