@@ -57,6 +57,7 @@ class Plan:
 class File:
     def __init__(self, content: bytes = b"") -> None:
         self.writes = 0
+        self.failed_syncs = 0
         self.set(content)
 
     def set(self, content: bytes) -> None:
@@ -177,19 +178,26 @@ class Disk:
         self.files[name].truncate(size, self.sector)
         return apsw.SQLITE_OK
 
-    def sync(self, name: str, directory: bool = False) -> int:
-        if code := self.reached(name, "sync"):
-            if not self.dead:
-                self.fail_sync(name)
+    def sync(self, name: str, told: int, *, until: int | None = None, directory: bool = False) -> int:
+        """A sync through a descriptor that was `told` of so many failed ones: Linux tells all that are open. It makes
+        durable what was written `until` it began."""
+        code = self.reached(name, "sync")
+        if self.dead:
             return code
-        self.files[name].settle(self.files[name].writes, self.sector)
-        if directory:
-            self.sync_directory()
-        return apsw.SQLITE_OK
-
-    def fail_sync(self, name: str) -> None:
-        self.failed_sync = True
         file = self.files[name]
+        if code:
+            self._fail_sync(name, file)
+        elif told < file.failed_syncs:
+            return CODES["sync"]
+        else:
+            file.settle(file.writes if until is None else until, self.sector)
+            if directory:
+                self.sync_directory()
+        return code
+
+    def _fail_sync(self, name: str, file: File) -> None:
+        self.failed_sync = True
+        file.failed_syncs += 1
         file.settle(file.writes, self.sector, lost=lambda: self.random.random() < 0.5)
         if name.endswith("-wal") and self.random.random() < 0.3:
             file.visible = bytearray(file.durable)

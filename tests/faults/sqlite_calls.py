@@ -25,7 +25,7 @@ from unittest import mock
 
 import apsw
 
-from atoll.storage import acknowledged, checkpoints, locks, sqlite
+from atoll.storage import acknowledged, checkpoints, datasync, locks, sqlite
 from atoll.storage.datasync import Done
 from tests.faults.disk import MARK, Disk
 from tests.faults.turns import Executor, Turns
@@ -87,6 +87,8 @@ class _Calls:
         """Of the open files, by their addresses."""
         self._system: dict[int, dict[str, Any]] = {}
         self._names: dict[int, str] = {}
+        self._told: dict[int, int] = {}
+        """Of how many failed syncs."""
         self._unsynced_entry: set[int] = set()
         for name in self._original:
             setattr(vfs, name, ctypes.cast(self._functions[name], _POINTER).value)
@@ -115,7 +117,7 @@ class _Calls:
         if code or not modelled:
             return code
         self.disk.open(name)
-        self._names[file] = name
+        self._names[file], self._told[file] = name, self.disk.files[name].failed_syncs
         if flags & (apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL):
             self._unsynced_entry.add(file)
         methods = _POINTER.from_address(file)
@@ -149,7 +151,7 @@ class _Calls:
         return microseconds
 
     def xClose(self, file: int) -> int:
-        del self._names[file], self._tables[file]
+        del self._names[file], self._told[file], self._tables[file]
         self._unsynced_entry.discard(file)
         return self._system.pop(file)["xClose"](file)
 
@@ -172,7 +174,9 @@ class _Calls:
 
     def xSync(self, file: int, flags: int) -> int:
         self.turns.pause()
-        code = self.disk.sync(self._names[file], directory=file in self._unsynced_entry)
+        name = self._names[file]
+        code = self.disk.sync(name, self._told[file], directory=file in self._unsynced_entry)
+        self._told[file] = self.disk.files[name].failed_syncs
         if not code:
             self._unsynced_entry.discard(file)
         return code
@@ -189,27 +193,54 @@ class DiskSync:
 
     def __init__(self, disk: Disk, turns: Turns, path: Path) -> None:
         self._disk, self._turns, self._name = disk, turns, path.name
+        self._told = disk.files[path.name].failed_syncs
 
     def start(self, done: Done) -> None:
-        loop = asyncio.get_running_loop()
         writes = self._disk.files[self._name].writes
-        loop.call_soon(self._go_on, loop, self._turns.random.randrange(4), writes, done)
+        self._wait(asyncio.get_running_loop(), self._turns.random.randrange(4), writes, done)
 
-    def _go_on(self, loop: asyncio.AbstractEventLoop, turns: int, writes: int, done: Done) -> None:
-        if turns:
-            loop.call_soon(self._go_on, loop, turns - 1, writes, done)
-            return
+    def _wait(self, loop: asyncio.AbstractEventLoop, turns: int, writes: int, done: Done) -> None:
+        loop.call_soon(*((self._wait, loop, turns - 1, writes, done) if turns else (self._end, writes, done)))
+
+    def _end(self, writes: int, done: Done) -> None:
         self._turns.pause()
-        if self._disk.reached(self._name, "sync"):
-            if not self._disk.dead:
-                self._disk.fail_sync(self._name)
-            done(OSError(errno.EIO, "Input/output error"))
-            return
-        self._disk.files[self._name].settle(writes, self._disk.sector)
-        done(None)
+        code = self._disk.sync(self._name, self._told, until=writes)
+        self._told = self._disk.files[self._name].failed_syncs
+        done(_failure() if code else None)
 
     def close(self) -> None:
         pass
+
+
+def _failure() -> OSError:
+    return OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class System:
+    """In place of `os` where the engine writes and syncs by itself."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._opened: dict[int, tuple[str, int]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def open(self, path: Path, flags: int) -> int:
+        file = os.open(path, flags)
+        self._opened[file] = path.name, self._disk.files[path.name].failed_syncs
+        return file
+
+    def pwrite(self, file: int, data: bytes, offset: int) -> int:
+        name, _ = self._opened[file]
+        code, arrived = self._disk.write(name, data, offset)
+        if code:
+            raise _failure()
+        return os.pwrite(file, data[:arrived], offset)
+
+    def sync(self, file: int) -> None:
+        if self._disk.sync(*self._opened[file]):
+            raise _failure()
 
 
 def _map_type(disk: Disk) -> type[mmap.mmap]:
@@ -231,7 +262,7 @@ def _map_type(disk: Disk) -> type[mmap.mmap]:
             super().__setitem__(where, content)
 
         def flush(self, *arguments: Any) -> None:
-            disk.sync(MARK)
+            disk.sync(MARK, disk.files[MARK].failed_syncs)
 
     return Map
 
@@ -244,19 +275,16 @@ def _acquire(turns: Turns) -> Callable[[locks.FileLock], None]:
     return acquire
 
 
-def _sync_now(disk: Disk, path: Path) -> None:
-    if disk.sync(path.name):
-        raise OSError(errno.EIO, "Input/output error", str(path))
-
-
 @contextmanager
 def intercepted(disk: Disk, turns: Turns, random_: random.Random) -> Iterator[_Calls]:
     vfs = _default_vfs()
     before = {name: getattr(vfs, name) for name in _VFS}
+    system = System(disk)
     calls = _Calls(disk, turns, vfs, random_)
     patches: list[Any] = [
         mock.patch.object(sqlite, "open_sync", lambda path: DiskSync(disk, turns, path)),
-        mock.patch.object(sqlite, "sync_now", lambda path: _sync_now(disk, path)),
+        mock.patch.object(datasync, "os", system),
+        mock.patch.object(datasync, "_sync", system.sync),
         mock.patch.object(sqlite, "ThreadPoolExecutor", lambda *_: Executor(turns)),
         mock.patch.object(checkpoints, "ThreadPoolExecutor", lambda *_: Executor(turns)),
         mock.patch.object(locks.FileLock, "acquire", _acquire(turns)),

@@ -91,7 +91,7 @@ def test_file_of_another_version_or_application_is_refused_and_left_alone(tmp_pa
 
 def test_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "atoll.db").write_bytes(b"not a database at all" * 500)
-    with pytest.raises(Corrupt):
+    with pytest.raises(Corrupt, match=r"atoll\.db: file is not a database"):
         SQLiteEngine.open(tmp_path)
 
 
@@ -250,7 +250,7 @@ def test_commits_of_a_killed_process_are_durable_before_they_are_visible(tmp_pat
     other.kill()
     other.wait()
     sizes = []
-    monkeypatch.setattr(sqlite, "sync_now", lambda path: sizes.append(path.stat().st_size))
+    monkeypatch.setattr(sqlite, "sync_again", lambda path: sizes.append(path.stat().st_size))
     assert run(tmp_path, lambda engine: engine.read(lambda s: s.get(b"a")), workers=workers) == b"1"
     assert len(sizes) == 1
     assert sizes[0] > 0

@@ -39,7 +39,7 @@ from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.commit_sequence import CommitSequence
-from atoll.storage.datasync import DataSync, open_sync, sync_now
+from atoll.storage.datasync import DataSync, open_sync, sync_again
 from atoll.storage.engine import Corrupt, Damaged, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.shared_read import SharedReadTransaction
@@ -82,7 +82,8 @@ class SQLiteEngine:
     ) -> SQLiteEngine:
         """Open the store in `directory`, creating it if missing. `durability` is "full" (an acknowledged write
         survives a power cut) or "relaxed" (it survives the death of the process). Raises `Locked` if another server
-        has the store open, `Corrupt` if acknowledged commits are missing; `on_damage="serve"` opens it all the same.
+        has the store open, `Full` or OSError if the disk fails, `Corrupt` if acknowledged commits are missing;
+        `on_damage="serve"` opens it all the same.
         All workers of one server pass the same `workers`."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as opened:
@@ -108,7 +109,7 @@ class SQLiteEngine:
                 opened.callback(connections[-1].close, True)
             sync = None
             if durability == "full":
-                sync_now(log)  # a killed process may have left commits that are not durable yet
+                sync_again(log)  # a killed process may have left commits that are not durable yet
                 if alone:
                     sync = open_sync(log)
                     opened.callback(sync.close)

@@ -55,7 +55,7 @@ _FIRST_ROW = "SELECT 1 FROM numbers"
 
 def fault(error: apsw.Error) -> Exception:
     """Translate an SQLite error into the exception that the engine's contract names."""
-    if isinstance(error, apsw.FullError | apsw.IOError):
+    if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError):
         return Full(str(error))
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return Corrupt(str(error))
@@ -74,11 +74,11 @@ def format_of(path: Path) -> tuple[int, int]:
 
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
     """Connect to the file, creating it if missing. With `synced`, commits wait for the disk. Raises Corrupt for a file
-    that is not an Atoll store."""
+    that is not an Atoll store, and Full if its disk fails."""
     try:
         connection = apsw.Connection(str(path))
     except apsw.Error as error:
-        raise Corrupt(f"{path}: {error}") from error
+        raise _opening(path, error) from error
     try:
         connection.set_busy_timeout(BUSY_MS)
         _check_format(connection, path)
@@ -91,11 +91,16 @@ def connect(path: Path, *, synced: bool) -> apsw.Connection:
             connection.pragma(pragma, value)
     except apsw.Error as error:
         connection.close(True)
-        raise fault(error) from error
+        raise _opening(path, error) from error
     except Exception:
         connection.close(True)
         raise
     return connection
+
+
+def _opening(path: Path, error: apsw.Error) -> Exception:
+    translated = fault(error)
+    return error if translated is error else type(translated)(f"{path}: {translated}")
 
 
 def _check_format(connection: apsw.Connection, path: Path) -> None:
@@ -137,7 +142,8 @@ class _Counters:
         self._set = f"REPLACE INTO {table} (k, n, c) VALUES (?, ?, ?)"
         self._delete = f"DELETE FROM {table} WHERE k = ?"
         self._known: dict[bytes, int] = {}
-        self._changed: set[bytes] = set()
+        self._changed: dict[bytes, None] = {}
+        """In the order of the changes: equal transactions make equal files."""
 
     def get(self, key: bytes) -> int:
         value = self._known.get(key)
@@ -153,7 +159,7 @@ class _Counters:
 
     def set(self, key: bytes, value: int) -> None:
         self._known[key] = value
-        self._changed.add(key)
+        self._changed[key] = None
 
     def write(self) -> None:
         """Write each counter that was set since the last call once."""
