@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile bench soak clean
+.PHONY: setup serve test check coverage differential programs hostile bench stalls soak clean
 
 setup: $(VENV)/installed
 
@@ -54,6 +54,10 @@ hostile: setup
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
 	$(RUN)/python -m benchmarks
+
+# How long the worst requests keep other clients waiting.
+stalls: setup
+	$(RUN)/python -m benchmarks.stalls
 
 # The slow runs: crashes and simulations with many seeds.
 soak: setup

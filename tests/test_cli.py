@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -287,11 +288,17 @@ class TestRefusals:
             (["--in-memory", "--data", "there"], "--in-memory and --data exclude each other"),
             (["--ttl-delay", "-1"], "--ttl-delay must be a number of seconds, at least 0"),
             (["--ttl-rate", "0"], "--ttl-rate must be a number from 1"),
-            (
-                ["--auth", "sigv4", "--in-memory", "--port", "0"],
-                "--auth sigv4 needs the credentials in the data directory",
-            ),
+            (["--auth", "sigv4", "--in-memory", "--port", "0"], "or name their file with --credentials"),
             (["--account", "١٢٣٤٥٦٧٨٩٠١٢"], "--account must be twelve digits"),
+            (["--auth", "sigv4", "--credentials", "missing.json"], "--credentials: [Errno 2] No such file"),
+            (["--credentials", "keys.json"], "--credentials holds the keys that sign requests: use --auth sigv4"),
+            (["--memory-limit", "much"], "--memory-limit takes a size from 64MB, as in 256MB or 1GB, not 'much'"),
+            (["--memory-limit", "63MB"], "--memory-limit takes a size from 64MB"),
+            (["--memory-limit", "256"], "--memory-limit takes a size from 64MB"),
+            (["--max-connections", "0"], "--max-connections must be a number from 1, not '0'"),
+            (["--max-regions", "0"], "--max-regions must be a number from 1, not '0'"),
+            (["--cors-origin", "app.example"], "--cors-origin takes an origin as in https://app.example:8443, or *"),
+            (["--cors-origin", "https://app.example/"], "--cors-origin takes an origin"),
             (["--tls-cert", "missing.pem", "--port", "0"], "--tls-cert: [Errno 2] No such file or directory"),
             (["--tls-cert", "missing.pem", "--port", "0", "--workers", "2"], "--tls-cert: [Errno 2] No such file"),
             (["--functions", "missing.toml"], "--functions: missing.toml: [Errno 2] No such file or directory"),
@@ -405,6 +412,70 @@ class TestCredentials:
     def test_absent_credentials_cannot_be_deleted(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["credentials", "delete", "AKIANOBODY"]) == 2
         assert "unknown access key: AKIANOBODY" in capsys.readouterr().err
+
+
+def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+    sent = urllib.request.Request(url, body, {name.replace("_", "-"): text for name, text in headers.items()})
+    sent.method = method
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(sent, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+class TestContainers:
+    """A server in a container: reachable from elsewhere, and perhaps without a directory."""
+
+    def test_signatures_are_verified_without_a_data_directory(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["credentials", "create", "--credentials", "keys.json"]) == 0
+        access_key, secret = (line.partition("=")[2] for line in capsys.readouterr().out.splitlines())
+        with serving(tmp_path, "--in-memory", "--auth", "sigv4", "--credentials", "keys.json") as running:
+            assert running.client("dynamodb", access_key, secret).list_tables()["TableNames"] == []
+            with pytest.raises(Exception, match="UnrecognizedClientException"):
+                running.client().list_tables()
+        assert not (tmp_path / "data").exists()
+
+    def test_credentials_that_are_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "keys.json").write_text("nonsense")
+        assert main(["serve", "--in-memory", "--auth", "sigv4", "--credentials", "keys.json"]) == 2
+        assert "--credentials: keys.json does not hold credentials" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("options", [["--host", "0.0.0.0", "--insecure"], ["--auth", "sigv4"], []])
+    def test_the_admin_token_opens_the_administration(self, tmp_path: Path, options: list[str]) -> None:
+        (tmp_path / "keys.json").write_text('{"credentials": []}')
+        if "sigv4" in options:
+            options = [*options, "--credentials", "keys.json"]
+        with serving(tmp_path, "--in-memory", "--clock", "manual", *options, ATOLL_ADMIN_TOKEN="s3cret") as running:
+            url = running.url.replace("0.0.0.0", "127.0.0.1") + "/_atoll/clock"
+            status, moved = ask(url, "POST", b'{"advance": "25h"}', Authorization="bearer s3cret")
+            assert status == 200
+            for wrong in ("Bearer s3cre", "Bearer s3cret2", "Bearer ", "Bearer"):
+                assert ask(url, "POST", b'{"advance": "25h"}', Authorization=wrong)[0] in (400, 403), wrong
+            status, shown = ask(url, "GET", Authorization="Bearer s3cret")
+            assert json.loads(shown) == json.loads(moved)
+            if options:
+                assert ask(url)[0] in (400, 403)
+
+    def test_without_a_token_none_opens_it(self, tmp_path: Path) -> None:
+        with serving(tmp_path, "--in-memory", "--host", "0.0.0.0", "--insecure") as running:
+            url = running.url.replace("0.0.0.0", "127.0.0.1") + "/_atoll/clock"
+            for token in ("Bearer ", "Bearer x", "Bearer None"):
+                assert ask(url, Authorization=token)[0] == 403
+
+    def test_pages_and_names_are_allowed_by_options(self, tmp_path: Path) -> None:
+        allowed: dict[str, Any] = {"ATOLL_CORS_ORIGIN": "https://one.example, https://two.example"}
+        with serving(tmp_path, "--in-memory", "--allowed-host", "db.example", **allowed) as running:
+            for origin, status in (("https://one.example", 200), ("https://two.example", 200), ("http://x", 403)):
+                assert ask(running.url, Origin=origin)[0] == status
+            for host, status in (("db.example:80", 200), ("localhost", 200), ("evil.example", 403)):
+                assert ask(running.url, Host=host)[0] == status
+        with serving(tmp_path, "--in-memory", "--cors-origin", "https://three.example", **allowed) as running:
+            assert ask(running.url, Origin="https://three.example")[0] == 200
+            assert ask(running.url, Origin="https://one.example")[0] == 403, "the command line takes precedence"
 
 
 class TestHelp:

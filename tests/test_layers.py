@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "store_files": {"database.health"},
     "wire": {"wire", "api", "security", *BASE},
 }
-EVERYTHING = {"node", "supervisor", "testing", "cli", "store_commands", "__init__", "__main__"}
+EVERYTHING = {"node", "options", "regions", "supervisor", "testing", "cli", "store_commands", "__init__", "__main__"}
 
 
 def imports(path: Path) -> set[str]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import orjson
 import pytest
 
-from atoll.clock import ManualClock, Stamp
+from atoll import node as node_module
+from atoll import regions as regions_module
+from atoll.clock import ManualClock, SkewedClock, Stamp, SystemClock
 from atoll.database import background, due
+from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.node import Config, Node
@@ -55,6 +60,13 @@ def call(node: Node, region: str, operation: str, **body: Any) -> Any:
     return desk.call(node.region(region), operation, body)
 
 
+async def make_table(node: Node, region: str) -> None:
+    await call(
+        node, region, "CreateTable", TableName="Things", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST",
+    )  # fmt: skip
+
+
 def test_a_region_that_is_opened_while_the_node_stops_does_not_keep_it_from_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +77,7 @@ def test_a_region_that_is_opened_while_the_node_stops_does_not_keep_it_from_its_
         node = Node(Config(data=None, port=0, functions=functions), ManualClock(START_MS))
 
         async def drain_a_last_request(server: Server) -> None:
-            await call(node, "eu-west-1", "ListTables")
+            await make_table(node, "eu-west-1")
             await drain(server)
 
         monkeypatch.setattr(Server, "drain", drain_a_last_request)
@@ -78,16 +90,11 @@ def test_a_region_that_is_opened_while_the_node_stops_does_not_keep_it_from_its_
 
 def test_stored_regions_go_on_by_themselves(tmp_path: Path) -> None:
     """Items expire in every region that has a store, also before anybody asks for it."""
-    key = {"AttributeName": "pk", "KeyType": "HASH"}
-    definition = {"AttributeName": "pk", "AttributeType": "S"}
 
     async def before() -> None:
         node = Node(Config(data=tmp_path, port=0), ManualClock(START_MS))
         await node.start()
-        await call(
-            node, "eu-west-1", "CreateTable", TableName="Things", KeySchema=[key], AttributeDefinitions=[definition],
-            BillingMode="PAY_PER_REQUEST",
-        )  # fmt: skip
+        await make_table(node, "eu-west-1")
         specification = {"Enabled": True, "AttributeName": "until"}
         await call(node, "eu-west-1", "UpdateTimeToLive", TableName="Things", TimeToLiveSpecification=specification)
         item = {"pk": {"S": "a"}, "until": {"N": str(START_MS // 1000 + 60)}}
@@ -114,11 +121,14 @@ NO_REGIONS = ["us", "Us-East-1", "us-east-1.bak", "../us-east-1", "us-east-1/x",
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_a_region_is_made_when_it_is_first_named(tmp_path: Path, name: str) -> None:
+def test_a_region_is_made_by_its_first_table(tmp_path: Path, name: str) -> None:
     async def tell() -> None:
-        node = Node(Config(data=tmp_path, port=0), ManualClock(START_MS))
+        node = Node(Config(data=tmp_path, port=0, region="ap-south-1"), ManualClock(START_MS))
         await node.start()
         assert await call(node, name, "ListTables") == {"TableNames": []}
+        assert not (tmp_path / name).exists()
+        await make_table(node, name)
+        assert await call(node, name, "ListTables") == {"TableNames": ["Things"]}
         await node.stop()
 
     asyncio.run(tell())
@@ -151,3 +161,204 @@ def test_a_copy_of_a_store_is_no_region(tmp_path: Path) -> None:
         return regions
 
     assert asyncio.run(started()) == {"us-east-1"}
+
+
+# Regions that are opened and closed
+
+
+def run(tmp_path: Path, tell: Callable[[Node], Coroutine[Any, Any, None]], clock: Any = None, **options: Any) -> None:
+    options = {"data": tmp_path, "port": 0, **options}
+
+    async def main() -> None:
+        node = Node(Config(**options), clock or ManualClock(START_MS))
+        await node.start()
+        try:
+            await tell(node)
+        finally:
+            await node.stop()
+
+    asyncio.run(main())
+
+
+def names(count: int) -> list[str]:
+    return [f"mars-north-{n}" for n in range(count)]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the background work run, at most until something is wrong."""
+    for _ in range(2_000):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came")
+
+
+READS: list[tuple[str, dict[str, Any], str | None]] = [
+    ("ListTables", {}, None),
+    ("DescribeLimits", {}, None),
+    ("DescribeTable", {"TableName": "Things"}, "ResourceNotFoundException"),
+    ("GetItem", {"TableName": "Things", "Key": {"pk": {"S": "a"}}}, "ResourceNotFoundException"),
+    ("PutItem", {"TableName": "Things", "Item": {"pk": {"S": "a"}}}, "ResourceNotFoundException"),
+    ("Query", {"TableName": "Things", "KeyConditionExpression": "pk = :a", "ExpressionAttributeValues":
+        {":a": {"S": "a"}}}, "ResourceNotFoundException"),
+    ("Scan", {"TableName": "Things"}, "ResourceNotFoundException"),
+    ("DeleteTable", {"TableName": "Things"}, "ResourceNotFoundException"),
+    ("UpdateTimeToLive", {"TableName": "Things", "TimeToLiveSpecification":
+        {"Enabled": True, "AttributeName": "x"}}, "ResourceNotFoundException"),
+    ("TransactWriteItems", {"ClientRequestToken": "t", "TransactItems":
+        [{"Put": {"TableName": "Things", "Item": {"pk": {"S": "a"}}}}]}, "ResourceNotFoundException"),
+    ("CreateTable", {"TableName": "T", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": []}, "ValidationException"),
+]  # fmt: skip
+
+
+def test_requests_to_unknown_regions_open_nothing(tmp_path: Path) -> None:
+    """Each region that a request named opened eleven files for ever: 90 names ended the server."""
+
+    async def tell(node: Node) -> None:
+        before = open_files()
+        for name in names(200):
+            for operation, body, code in READS:
+                try:
+                    await call(node, name, operation, **body)
+                    assert code is None, operation
+                except ApiError as error:
+                    assert error.code == code, operation
+        assert open_files() <= before
+        assert node.regions.keys() == {"us-east-1"}
+        assert len(node._regions._unopened) < 50
+
+    run(tmp_path, tell)
+    assert [path.name for path in tmp_path.iterdir()] == ["us-east-1"]
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_too_many_regions_that_must_stay_open_are_refused_and_the_others_go_on(tmp_path: Path, memory: bool) -> None:
+    """Those in memory would be lost, and a manual clock would not run the work of closed ones."""
+
+    async def tell(node: Node) -> None:
+        *several, last = names(4)
+        for name in several:
+            await make_table(node, name)
+            await call(node, name, "PutItem", TableName="Things", Item={"pk": {"S": "a"}})
+            await until(lambda name=name: node._regions._wakes[name] != 0)  # type: ignore[misc]
+        with pytest.raises(ApiError, match="--max-regions") as caught:
+            await make_table(node, last)
+        assert caught.value.code == "LimitExceededException"
+        for name in several:
+            assert await call(node, name, "ListTables") == {"TableNames": ["Things"]}
+        assert await call(node, last, "ListTables") == {"TableNames": []}
+
+    run(tmp_path, tell, max_regions=4, data=None if memory else tmp_path)
+
+
+def test_an_unused_region_makes_room_and_its_tables_are_there_again(tmp_path: Path) -> None:
+    async def tell(node: Node) -> None:
+        for name in names(12):
+            await make_table(node, name)
+            await call(node, name, "PutItem", TableName="Things", Item={"pk": {"S": name}})
+            await until(lambda name=name: name in node._resting)  # type: ignore[misc]
+            assert len(node.regions) <= 4
+        for name in names(12):
+            found = await call(node, name, "GetItem", TableName="Things", Key={"pk": {"S": name}})
+            assert orjson.loads(orjson.dumps(found)) == {"Item": {"pk": {"S": name}}}
+            await until(lambda name=name: name not in node.regions or name in node._resting)  # type: ignore[misc]
+
+    run(tmp_path, tell, SystemClock(), max_regions=4)
+
+
+def test_a_region_is_closed_when_it_was_not_used_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def tell(node: Node) -> None:
+        before = open_files()
+        await make_table(node, "eu-west-1")
+        await call(node, "eu-west-1", "PutItem", TableName="Things", Item={"pk": {"S": "a"}})
+        monkeypatch.setattr(regions_module, "IDLE_MS", 0)
+        held = node.region("eu-west-1")
+        await until(lambda: node.regions.keys() == {"us-east-1"})
+        await until(lambda: open_files() <= before)
+        # An operation that has begun may still hold the region.
+        assert await desk.call(held, "Scan", {"TableName": "Things", "Select": "COUNT"}) == {
+            "Count": 1, "ScannedCount": 1,
+        }  # fmt: skip
+
+    run(tmp_path, tell, SystemClock())
+
+
+def test_many_stored_regions_are_worked_on_a_few_at_a_time(tmp_path: Path) -> None:
+    """Items expire in all of them, though only a few may be open, and nobody asks for them."""
+    clock = SkewedClock(SystemClock())
+
+    async def fill(node: Node) -> None:
+        for name in names(20):
+            await make_table(node, name)
+            specification = {"Enabled": True, "AttributeName": "until"}
+            await call(node, name, "UpdateTimeToLive", TableName="Things", TimeToLiveSpecification=specification)
+            item = {"pk": {"S": "a"}, "until": {"N": str(clock.now_ms() // 1000 + 3_000)}}
+            await call(node, name, "PutItem", TableName="Things", Item=item)
+
+    async def watch(node: Node) -> None:
+        seen.update(node.regions)
+        before = open_files()
+        start_region = node._regions._stores.start_region
+
+        def start(region: Region) -> None:
+            seen.add(region.name)
+            assert len(node.regions) < 4
+            start_region(region)
+
+        monkeypatch.setattr(node, "start_region", start)
+        await until(lambda: len(seen) == 21 and 0 not in node._regions._wakes.values())
+        assert open_files() <= before + 4 * 16
+        for name in names(20):
+            found = await call(node, name, "Scan", TableName="Things")
+            assert found["ScannedCount"] == 0  # deleted, not only expired
+            await until(lambda name=name: name not in node.regions or name in node._resting)  # type: ignore[misc]
+
+    seen: set[str] = set()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run(tmp_path, fill, clock)
+        clock.skew_ms = 3_600_000
+        monkeypatch.setattr(node_module, "LOOK_AGAIN_MS", 20)
+        run(tmp_path, watch, clock, max_regions=4)
+
+
+def test_a_region_with_work_that_is_due_soon_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def tell(node: Node) -> None:
+        for name in ("eu-west-1", "eu-west-2"):
+            await make_table(node, name)
+            await node.region(name).transact(lambda tx: due.schedule(tx, 0, b"?", b""))
+            node.region(name).wake()
+        monkeypatch.setattr(regions_module, "IDLE_MS", 0)
+        await until(lambda: ran >= {"eu-west-1", "eu-west-2"} and {"eu-west-1", "eu-west-2"} <= node._resting)
+        monkeypatch.setitem(jobs, b"?", lambda tx, region, stamp, subject: None)
+        await node.region("eu-west-2").transact(lambda tx: tx.delete_range(*fmt.DUE))
+        node.regions["eu-west-2"].wake()
+        await until(lambda: "eu-west-2" not in node.regions)
+        assert "eu-west-1" in node.regions
+
+    def every_second(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int:
+        ran.add(region.name)
+        return stamp.now_ms + 1_000
+
+    ran: set[str] = set()
+    jobs = cast(dict[bytes, background.Job], background.JOBS)
+    monkeypatch.setitem(jobs, b"?", every_second)
+    monkeypatch.setattr(node_module, "LOOK_AGAIN_MS", 10_000)
+    run(tmp_path, tell, SystemClock())
+
+
+def test_regions_opened_from_all_sides_are_opened_once(tmp_path: Path) -> None:
+    async def tell(node: Node) -> None:
+        tables = [make_table(node, "eu-west-1") for _ in range(10)]
+        outcomes = await asyncio.gather(*tables, return_exceptions=True)
+        assert [type(one) for one in outcomes if one is not None] == [ApiError] * 9
+        items = [call(node, "eu-west-1", "PutItem", TableName="Things", Item={"pk": {"S": str(n)}}) for n in range(10)]
+        closing = node._regions._rest(node.regions["eu-west-1"], crowded=True)
+        await asyncio.gather(closing, *items)
+        assert (await call(node, "eu-west-1", "Scan", TableName="Things", Select="COUNT"))["Count"] == 10
+
+    run(tmp_path, tell, SystemClock())

@@ -31,12 +31,18 @@ from atoll.clock import SystemClock
 from atoll.database.region import Settings
 from atoll.errors import ApiError
 from atoll.node import REGION_NAME, Config, Node
+from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
+from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
+
+# Descriptors: of an open region's store at most, and all besides regions and connections.
+REGION_FILES = 16
+OTHER_FILES = 100
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -53,10 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.refuse(str(refused))
         return 2
     return result
-
-
-class Refused(Exception):
-    """The options are invalid; the program ends with exit code 2."""
 
 
 class _Data(argparse.Action):
@@ -98,6 +100,11 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         on = os.environ.get(variable, "") not in ("", "0", "false", "no")
         serve.add_argument(name, action="store_true", default=on, help=f"{help_} ({variable})")
 
+    def repeatable(name: str, help_: str, metavar: str) -> None:
+        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
+        default = several(os.environ.get(variable, ""))
+        serve.add_argument(name, action=Several, default=default, metavar=metavar, help=f"{help_} ({variable})")
+
     option("--host", "127.0.0.1", "the address to listen on")
     option("--port", "8000", "the port to listen on; 0 picks a free one")
     option("--data", "data", "the directory for tables and credentials", action=_Data)
@@ -105,6 +112,8 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--region", "us-east-1", "the region of requests that name no region")
     option("--workers", "1", "the number of worker processes")
     option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
+    option("--credentials", "", "the file of the access keys (default: credentials.json in the data directory)")
+    option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
     option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
@@ -121,6 +130,11 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
+    option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
+    option("--max-connections", "1000", "the number of connections, for each worker")
+    option("--max-regions", "64", "the number of regions in use at a time")
+    repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
+    repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
     serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
 
@@ -134,6 +148,7 @@ def _add_credentials(credentials: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=help_)
         action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+        action.add_argument("--credentials", default=os.environ.get("ATOLL_CREDENTIALS", ""), help="the file itself")
         action.set_defaults(run=_credentials, action=name)
         if name == "create":
             action.add_argument("--admin", action="store_true", help="allow the key to administer the server")
@@ -143,7 +158,7 @@ def _add_credentials(credentials: argparse.ArgumentParser) -> None:
 
 def _credentials(options: argparse.Namespace) -> int:
     try:
-        credentials = Credentials(Path(options.data) / CREDENTIALS_FILE)
+        credentials = Credentials(Path(options.credentials or Path(options.data) / CREDENTIALS_FILE))
     except BadCredentials as error:
         raise Refused(str(error)) from error
     if options.action == "create":
@@ -165,6 +180,7 @@ def _serve(options: argparse.Namespace) -> int:
             f"--auth none on {config.host} gives everyone who can reach this address full access: "
             "use --auth sigv4, or --insecure to allow this"
         )
+    raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
     if config.workers > 1:
         return _serve_with_workers(config)
     return _run(config)
@@ -197,13 +213,21 @@ def _config(options: argparse.Namespace) -> Config:
         durability=options.durability,
         tls=_tls(options.tls_cert, options.tls_key),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
+        credentials=credentials_file("--credentials", options.credentials, options.auth),
+        admin_token=options.admin_token,
+        memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
+        max_connections=_number("--max-connections", options.max_connections, 1),
+        max_regions=_number("--max-regions", options.max_regions, 1),
+        cors_origins=origins("--cors-origin", options.cors_origin),
+        allowed_hosts=tuple(options.allowed_host),
         functions=_registry(options.functions),
         settings=settings,
     )
     if REGION_NAME.fullmatch(config.region) is None:
         raise Refused(f"--region must be a region name such as eu-west-1, not {config.region!r}")
-    if config.auth == "sigv4" and config.data is None:
-        raise Refused("--auth sigv4 needs the credentials in the data directory: remove --in-memory")
+    if config.auth == "sigv4" and config.credentials_file is None:
+        raise Refused("--auth sigv4 needs the credentials in the data directory: remove --in-memory, "
+                      "or name their file with --credentials")  # fmt: skip
     if config.workers > 1 and config.data is None:
         raise Refused("--workers greater than 1 needs --data: several workers cannot share memory")
     if config.workers > 1 and config.clock == "manual":

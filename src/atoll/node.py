@@ -1,8 +1,7 @@
 """One node: it connects the regions and their engines, the server, and the loop of background steps.
 
-Besides tests and the command line, only this module names a concrete engine or starts a loop. A node opens a region at
-the start if it has a store, `DIR/<region>/atoll.db`, or else at the first request for it. A request's region is the one
-in its signature.
+Besides tests and the command line, only this module names a concrete engine or starts a loop. `regions` decides when a
+region's store, `DIR/<region>/atoll.db`, is opened and closed. A request's region is the one in its signature.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import asyncio
 import ipaddress
 import logging
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Coroutine, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,9 +31,11 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import DEFAULT_ACCOUNT, Buckets, Region, Settings
 from atoll.errors import requests as request_errors
 from atoll.migration import store as migration
+from atoll.regions import Regions
+from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Corrupt, Engine
+from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.sqlite import FILE_NAME as STORE_FILE
 from atoll.storage.sqlite import SQLiteEngine
@@ -43,6 +44,7 @@ from atoll.store_files import StoreFile
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.triggers.registry import Registry
+from atoll.wire import memory
 from atoll.wire.admin import Admin
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway
@@ -57,6 +59,8 @@ REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 # The longest interval between checks for background work left by another process of this node.
 LOOK_AGAIN_MS = 1_000
 RETRY_MS = 5_000
+# A region whose next work is farther away may be closed until then.
+REST_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,17 @@ class Config:
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
     slow_ms: int | None = None
     """Log requests that take at least this long; None logs none."""
+    credentials: Path | None = None
+    """The credentials file; None is the one in the data directory."""
+    admin_token: str = ""
+    memory_limit: int = memory.LIMIT_BYTES
+    """Bytes of requests and answers in flight, for each process."""
+    max_connections: int = 1_000
+    """For each process."""
+    max_regions: int = 64
+    """Regions that are open at a time."""
+    cors_origins: Sequence[str] = ()
+    allowed_hosts: Sequence[str] = ()
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -85,6 +100,15 @@ class Config:
             return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def credentials_file(self) -> Path | None:
+        return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
+
+    @property
+    def browsers(self) -> Browsers:
+        """`Host` is checked where a page in a browser of this machine could reach what others cannot."""
+        return Browsers(self.cors_origins, self.allowed_hosts if self.loopback and self.auth == "none" else None)
 
     @property
     def engine(self) -> str:
@@ -107,12 +131,20 @@ class Node:
         self.clock: Clock = clock or (ManualClock(system.now_ms()) if config.clock == "manual" else system)
         # Clients sign with the real time, even if the server has a manual clock.
         self.signature_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
-        self.regions: dict[str, Region] = {}
+        self._regions = Regions(self, config.region, config.max_regions)
+        self.regions = self._regions.open
+        """The open regions."""
         self.triggers: dict[str, Triggers] = {}
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
-        self._background: list[asyncio.Task[None]] = []
+        self._buckets: dict[str, Buckets] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._loops: dict[str, asyncio.Event] = {}
+        """By which the background work of an open region is woken."""
+        self._resting: set[str] = set()
+        """Regions whose background work waits."""
+        self._told = asyncio.Event()
         self._stopping = False
         self._moving = asyncio.Lock()
 
@@ -120,8 +152,8 @@ class Node:
         config = self.config
         credentials = None
         if config.auth == "sigv4":
-            assert config.data is not None
-            credentials = Credentials(config.data / CREDENTIALS_FILE)
+            assert config.credentials_file is not None
+            credentials = Credentials(config.credentials_file)
         encoder = Encoder()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
@@ -131,7 +163,7 @@ class Node:
         call: Call = Desk(subjects, next_id=encoder.next_id).call
         if config.slow_ms is not None:
             call = logging_slow(call, config.slow_ms, encoder.next_id)
-        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback)
+        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
         gateway = Gateway(
             call,
             services.TARGETS,
@@ -146,8 +178,13 @@ class Node:
             route_clock=SystemClock(),
             examine=self.examine,
             encoder=encoder,
+            signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
+            bearer_routes=[services.ADMIN.prefix],
+            browsers=config.browsers,
         )
-        self.server = Server(gateway.answer)
+        self.server = Server(
+            gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
+        )
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
         # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
@@ -158,7 +195,8 @@ class Node:
         for name in names:
             await self._migrate(name)
             self.health[name].migrating(1)
-            self.region(name)
+        self._regions.start(names)
+        self._run(self._tend())
         if (
             config.functions.functions and await self.region().engine.lease()
         ):  # only one of several processes reports it
@@ -178,6 +216,7 @@ class Node:
     async def stop(self) -> None:
         """Answer all received requests, finish running steps, close the stores."""
         self._stopping = True
+        self._told.set()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
@@ -186,8 +225,7 @@ class Node:
         for region in self.regions.values():
             region.wake()
         await asyncio.gather(*self._background)
-        for region in self.regions.values():
-            await region.engine.close()
+        await self._regions.close()
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
@@ -224,34 +262,77 @@ class Node:
         """The health of each region's store."""
         open_ = list(self.regions.values())
         found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
-        unopened = {name: health.status() for name, health in self.health.items()}
+        unopened = {name: health.status() for name, health in self.health.items() if self.has_store(name)}
         return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
 
     def region(self, name: str = "") -> Region:
         found = self.regions.get(name)
         if found is not None:
+            self._regions.used.add(name)
             return found
-        name = name or self.config.region
-        if name not in self.regions:
-            if REGION_NAME.fullmatch(name) is None:
-                raise request_errors.invalid_region(name)
-            woken = asyncio.Event()
-            endpoint = "{}:{}".format(*self.address)
-            engine, health = self._open(name)
-            region = Region(
-                name, engine, self.clock, self.config.settings, endpoint=endpoint, wake=woken.set,
-                buckets=self._open_buckets(name), health=health,
-            )  # fmt: skip
-            self.regions[name] = region
-            self._background.append(asyncio.create_task(self._run_steps(region, woken)))
-            triggers = Triggers(region, Functions(self.config.functions, region, partial(self._environment, region)))
-            self.triggers[name] = triggers
-            if self.config.functions.functions:
-                self._background.append(asyncio.create_task(triggers.run()))
-        return self.regions[name]
+        return self._regions.find(name)
 
-    def _triggers_of(self, region: str) -> Triggers:
-        return self.triggers[self.region(region).name]
+    async def open_region(self, name: str) -> Region:
+        """The region, with its store open."""
+        await self._regions.opened(name)
+        return self.region(name)
+
+    def has_store(self, name: str) -> bool:
+        return self.config.data is not None and (self._directory(name) / STORE_FILE).is_file()
+
+    def make_region(self, name: str, engine: Engine) -> Region:
+        if REGION_NAME.fullmatch(name) is None:
+            raise request_errors.invalid_region(name)
+        return Region(name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address))
+
+    def start_region(self, region: Region) -> None:
+        name, woken = region.name, asyncio.Event()
+        region.engine, region.health = self._open(name)
+        region.health.locate = region.locate
+        region.buckets = self._open_buckets(name)
+        region.wake = woken.set
+        self._loops[name] = woken
+        self._resting.discard(name)
+        self._run(self._run_steps(region, woken))
+        triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
+        if self.config.functions.functions:
+            self._run(triggers.run())
+
+    async def may_rest(self, region: Region, wake_ms: int | None, crowded: bool) -> bool:
+        if not crowded and wake_ms is not None and wake_ms - self.clock.now_ms() < REST_MS:
+            return False
+        if wake_ms is not None and (wake_ms <= self.clock.now_ms() or isinstance(self.clock, ManualClock)):
+            return False
+        if region.name not in self._resting or self.triggers[region.name].is_busy:
+            return False
+        keeps_tables = self.config.data is None or bool(self.config.functions.functions)
+        return not (keeps_tables and await region.engine.read(_has_tables))
+
+    async def end_region(self, region: Region) -> Engine:
+        self._loops.pop(region.name).set()
+        triggers = self.triggers.pop(region.name)
+        if self.config.functions.functions:
+            await triggers.stop()
+        return region.engine
+
+    def _triggers_of(self, name: str) -> Triggers:
+        region = self.region(name)
+        found = self.triggers.get(region.name)
+        if found is None:  # nothing to follow, but functions can be invoked there
+            found = self._new_triggers(region)
+            if self.config.functions.functions:
+                if len(self.triggers) >= 2 * self.config.max_regions:
+                    raise request_errors.too_many_regions(self.config.max_regions)
+                self.triggers[region.name] = found
+        return found
+
+    def _new_triggers(self, region: Region) -> Triggers:
+        return Triggers(region, Functions(self.config.functions, region, partial(self._environment, region)))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _environment(self, region: Region) -> dict[str, str]:
         """The environment variables by which functions find this server."""
@@ -311,15 +392,19 @@ class Node:
         config = self.config
         if not config.settings.throttling:
             return None
-        if config.data is None or config.workers == 1:
-            return LocalBuckets(self.clock)
-        return SharedBuckets(self._directory(region) / BUCKETS_FILE, self.clock)
+        if region not in self._buckets:
+            self._buckets[region] = (
+                LocalBuckets(self.clock)
+                if config.data is None or config.workers == 1
+                else SharedBuckets(self._directory(region) / BUCKETS_FILE, self.clock)
+            )
+        return self._buckets[region]
 
     async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
         """Run steps whenever one is due, only in the process that holds the region's lease."""
-        while not self._stopping:
+        while not self._stopping and self._loops.get(region.name) is woken:
             woken.clear()
-            wait_ms = LOOK_AGAIN_MS
+            wait_ms, wake_ms = LOOK_AGAIN_MS, None
             try:
                 if await region.engine.lease():
                     wake_ms = await background.run(region)
@@ -328,12 +413,27 @@ class Node:
                 region.health.resolve(BACKGROUND)
             except Exception as error:
                 region.health.failing(BACKGROUND, error)
-                wait_ms = RETRY_MS
+                wait_ms, wake_ms = RETRY_MS, self.clock.now_ms()
             region.health.look_at_files()
             if region.health.suspicious:
                 await region.health.examine(region.engine)
+            self._resting.add(region.name)
+            if not await self._regions.looked(region, wake_ms):
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(woken.wait(), wait_ms / 1000)
+            if self._loops.get(region.name) in (woken, None):
+                self._resting.discard(region.name)
+
+    async def _tend(self) -> None:
+        """Run the background work of closed regions when it is due."""
+        while not self._stopping:
+            await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(woken.wait(), wait_ms / 1000)
+                await asyncio.wait_for(self._told.wait(), LOOK_AGAIN_MS / 1000)
+
+
+def _has_tables(snapshot: Snapshot) -> bool:
+    return any(snapshot.scan(*fmt.TABLES, limit=1))
 
 
 def _report(health: Health, done: int, total: int) -> None:

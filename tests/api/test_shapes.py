@@ -299,3 +299,31 @@ def test_no_request_breaks_the_check_and_a_settled_one_passes_again(operation: s
     before = copy.deepcopy(body)
     check(operation, body)
     assert body == before
+
+
+class _Unseen(dict[str, Any]):
+    """A member that must not be looked at."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+    get = items = values = keys = __contains__ = __iter__ = __getitem__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("operation", "make"),
+    [
+        ("TransactWriteItems", lambda members: {"TransactItems": members}),
+        ("TransactGetItems", lambda members: {"TransactItems": members}),
+        ("BatchWriteItem", lambda members: {"RequestItems": {"Things": members}}),
+        ("BatchGetItem", lambda members: {"RequestItems": {"Things": {"Keys": members}}}),
+        ("BatchExecuteStatement", lambda members: {"Statements": members}),
+        ("ExecuteTransaction", lambda members: {"TransactStatements": members}),
+    ],
+)
+def test_a_list_that_is_much_too_long_is_refused_by_its_length(operation: str, make: Any) -> None:
+    body = make([{} for _ in range(1_000)] + [_Unseen() for _ in range(5_000)])
+    found = violations(operation, body)
+    assert len(found) == 1
+    assert "Member must have length less than or equal to" in found[0]
+    assert len(found[0]) < 1_000_000

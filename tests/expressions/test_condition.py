@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from atoll.errors import ApiError
 from atoll.expressions import condition
 from atoll.expressions.bind import Bindings
 from atoll.expressions.tree import And, Compare, Function, Not, PathOperand, ValueOperand
@@ -116,3 +117,62 @@ def test_a_tree_made_elsewhere_needs_no_text() -> None:
     assert made.matches({"#a": n("1"), "b": s("y")})
     assert not made.matches({"#a": n("1"), "b": s("xy")})
     assert made.attributes == {"#a", "b"}
+
+
+_OPERANDS: list[dict[str, Any]] = [
+    *(s(text) for text in ("", "a", "ab", "b", "é")),
+    *(n(text) for text in ("-10", "-1.5", "0", "2", "10")),
+    *({"B": text} for text in ("", "YQ==", "YWI=", "Yg==")),
+    *({"SS": members} for members in (["a", "b"], ["b", "a"], ["ab"])),
+    *({"NS": members} for members in (["2", "10"], ["10", "2"], ["0"])),
+    *({"BS": members} for members in (["YQ==", "YWI="], ["YWI=", "YQ=="])),
+    *({"BOOL": flag} for flag in (True, False)),
+    {"NULL": True},
+    *({"L": members} for members in ([], [n("2")], [{"SS": ["a", "b"]}, s("a")], [{"SS": ["b", "a"]}, s("a")])),
+    *({"M": members} for members in ({}, {"x": {"NS": ["2", "10"]}}, {"x": {"NS": ["10", "2"]}}, {"x": n("2")})),
+    {"L": [{"M": {"x": {"NS": ["2", "10"]}}}, {"BOOL": True}, {"B": "YQ=="}]},
+]
+
+
+@pytest.mark.parametrize("text", ["{} = {}", "{} <> {}", "{} < {}", "{} <= {}", "{} > {}", "{} >= {}", "{} IN ({})",
+                                  "begins_with({}, {})", "contains({}, {})"])  # fmt: skip
+def test_a_constant_is_compared_as_an_attribute_is(text: str) -> None:
+    """Each operand as an attribute and as a constant, on either side."""
+    for left in _OPERANDS:
+        for right in _OPERANDS:
+            try:
+                known = Bindings(None, {":a": left, ":b": right})
+                found = {
+                    Bindings(None, None).condition(text.format("a", "b")).matches({"a": left, "b": right}),
+                    known.condition(text.format("a", ":b")).matches({"a": left}),
+                    known.condition(text.format(":a", "b")).matches({"b": right}),
+                    known.condition(text.format(":a", ":b")).matches({}),
+                }
+            except ApiError as refused:
+                assert "Incorrect operand type" in str(refused.message)
+                continue
+            assert len(found) == 1, (left, right)
+
+
+@pytest.mark.parametrize("low", [n("-1.5"), s("a"), {"B": "YQ=="}])
+@pytest.mark.parametrize("high", [n("2"), s("b"), {"B": "Yg=="}])
+def test_the_bounds_of_a_range_are_compared_as_attributes_are(low: dict[str, Any], high: dict[str, Any]) -> None:
+    for value in _OPERANDS:
+        expected = Bindings(None, None).condition("a BETWEEN b AND c").matches({"a": value, "b": low, "c": high})
+        if low.keys() == high.keys():
+            bound = Bindings(None, {":b": low, ":c": high}).condition("a BETWEEN :b AND :c")
+            assert bound.matches({"a": value}) is expected
+        half = Bindings(None, {":b": low}).condition("a BETWEEN :b AND c")
+        assert half.matches({"a": value, "c": high}) is expected
+
+
+@pytest.mark.parametrize("text", ["a IN ({})", "contains(:list, a)"])
+def test_several_constants_are_as_good_as_each_of_them(text: str) -> None:
+    values = {f":v{position}": value for position, value in enumerate(_OPERANDS)}
+    condition = Bindings(None, {**values, ":list": {"L": _OPERANDS}}).condition(text.format(", ".join(values)))
+    assert all(condition.matches({"a": value}) for value in _OPERANDS)
+    others: list[dict[str, Any]] = [
+        *(s("zz"), n("7"), {"SS": ["a"]}, {"NULL": False}),
+        *({"L": [{"L": []}]}, {"M": {"x": {"SS": ["2"]}}}),
+    ]
+    assert not any(condition.matches({"a": other}) for other in others)

@@ -248,3 +248,24 @@ def test_attributes_to_get_are_names_and_no_paths() -> None:
         "m": {"M": {"a": {"N": "1"}}},
     }
     assert refusal(legacy.attributes_to_get, ["a", "b", "a"]) == INVALID + "Duplicate value in attribute name: a"
+
+
+def test_conditions_have_the_bounds_of_expressions() -> None:
+    one = [{"N": "1"}]
+    many = {f"a{number}": entry("EQ", *one) for number in range(301)}
+    for fn in (legacy.filter, legacy.expected):
+        assert refusal(fn, many, None) == "Too many conditions; the maximum number of conditions is 300"
+        assert fn(dict(list(many.items())[:300]), None)
+        assert "IN ComparisonOperator" in refusal(fn, {"a": entry("IN", *one * 101)}, None)
+        assert fn({"a": entry("IN", *({"N": str(number)} for number in range(100)))}, None)
+        large = {f"a{number}": entry("EQ", {"S": "x" * 300_000}) for number in range(8)}
+        assert refusal(fn, large, None) == "The values of all conditions exceed max size"
+    assert refusal(legacy.key_condition, many) == "Conditions can be of length 1 or 2 only"
+
+
+@pytest.mark.parametrize("part", [{"Action": "DELETE"}, {"Value": {"S": "x" * 500}}])
+def test_updates_are_not_larger_than_items(part: dict[str, Any]) -> None:
+    updates = {f"a{number}": part for number in range(100_000)}
+    text = "Item size to update has exceeded the maximum allowed size"
+    assert refusal(legacy.attribute_updates, updates) == text
+    assert legacy.attribute_updates(dict(list(updates.items())[:500]))

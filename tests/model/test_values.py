@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.errors import ApiError
-from atoll.model import values
+from atoll.model import comparison, values
 
 INVALID = "One or more parameter values were invalid: "
 EMPTY = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
@@ -245,9 +245,9 @@ def test_any_json_is_either_refused_or_canonical(item: Any) -> None:
     ],
 )
 def test_equality_ignores_the_order_of_sets_only(a: dict[str, Any], b: dict[str, Any], same: bool) -> None:
-    assert values.equal(a, b) is same
-    assert values.equal(b, a) is same
-    assert values.items_equal({"x": a}, {"x": b}) is same
+    assert comparison.equal(a, b) is same
+    assert comparison.equal(b, a) is same
+    assert comparison.items_equal({"x": a}, {"x": b}) is same
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_equality_ignores_the_order_of_sets_only(a: dict[str, Any], b: dict[str,
     ],
 )
 def test_order(a: dict[str, Any], b: dict[str, Any], order: int | None) -> None:
-    assert values.compare(a, b) == order
+    assert comparison.compare(a, b) == order
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,10 @@ class TestCommand:
         outcome = make(command=(sys.executable, "-c", "exit(7)")).call(b"{}", "1")
         assert outcome.error == "Unhandled" and "exited with 7" in parsed(outcome)["errorMessage"]
 
+    def test_an_answer_that_is_too_long_is_a_failure(self, make: Make) -> None:
+        words = (sys.executable, "-c", "print('x' * 7_000_000)")
+        assert parsed(make(command=words).call(b"{}", "1"))["errorType"] == "Function.ResponseSizeTooLarge"
+
     def test_a_command_that_is_not_there(self, make: Make) -> None:
         assert parsed(make(command=("./nothing",)).call(b"{}", "1"))["errorType"] == "Runtime.InvalidEntrypoint"
 
@@ -316,6 +320,10 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_response(503 if self.path == "/busy" else 200)
         self.end_headers()
         self.wfile.write(b'{"batchItemFailures":[]}' if self.path.startswith("/good") else b"")
+        if self.path == "/endless":
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(65_536))
         if self.path == "/begun":
             self.asked.set()
             self.wait.wait(30)
@@ -354,6 +362,10 @@ class TestWebhook:
 
     def test_an_empty_answer_is_null(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
         assert make(webhook=site[0]).call(b"{}", "1") == BatchOutcome(b"null")
+
+    def test_an_endless_answer_is_a_failure(self, make: Make, site: tuple[str, type[_Answers]]) -> None:
+        outcome = make(webhook=f"{site[0]}/endless", timeout_s=60).call(b"{}", "1")
+        assert parsed(outcome)["errorType"] == "Function.ResponseSizeTooLarge"
 
     def test_a_refused_connection_is_a_failure(self, make: Make) -> None:
         assert parsed(make(webhook="http://127.0.0.1:9/").call(b"{}", "1"))["errorType"] == "Webhook.Unreachable"

@@ -22,6 +22,8 @@ class Transport(asyncio.Transport):
         self.written: list[bytes] = []
         self.reading = True
         self.closed = self.aborted = self.eof = False
+        self.unread = 0
+        """Bytes written that the other side has yet to read."""
 
     @property
     def data(self) -> bytes:
@@ -31,6 +33,9 @@ class Transport(asyncio.Transport):
         assert not self.closed
         assert not self.eof
         self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def write_eof(self) -> None:
         self.eof = True
@@ -88,9 +93,7 @@ class Wire:
 
     def tick(self, count: int) -> None:
         for _ in range(count):
-            self.server.tick += 1
-            for connection in list(self.server.connections):
-                connection.ticked()
+            self.server.advance()
 
 
 def plain(body: bytes, connection: bytes = b"") -> bytes:

@@ -10,7 +10,8 @@ import pytest
 
 from atoll import limits
 from atoll.wire.codec import Request
-from atoll.wire.connection import HEAD_BYTES, QUEUED_REQUESTS, Connection
+from atoll.wire.connection import QUEUED_REQUESTS, Connection
+from atoll.wire.incoming import HEAD_BYTES
 from tests.wire.conftest import Transport, Wire, bodies, echo, plain, post, read_answers, statuses
 
 
@@ -163,15 +164,37 @@ class TestRefusals:
             b"".join(b"H%d: x\r\n" % n for n in range(200)),
             b"".join(b"Same: %s\r\n" % (b"x" * 8192) for n in range(8)),
             b"A: " + b"x" * (4 * HEAD_BYTES) + b"\r\n",
+            b"A: " + b"x" * HEAD_BYTES + b"\r\n",
         ],
     )
-    def test_a_large_head_is_refused(self, wire: Wire, head: bytes) -> None:
+    @pytest.mark.parametrize("piece", [100, 4096, HEAD_BYTES, 10 * HEAD_BYTES])
+    def test_a_large_head_is_refused_however_it_arrives(self, wire: Wire, head: bytes, piece: int) -> None:
         data = b"GET / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n"
-        assert statuses(wire.send(*(data[n : n + 4096] for n in range(0, len(data), 4096)))) == [431]
+        assert statuses(wire.send(*(data[n : n + piece] for n in range(0, len(data), piece)))) == [400]
+        assert wire.requests == []
+
+    @pytest.mark.parametrize("piece", [100, 4096, 10 * HEAD_BYTES])
+    def test_a_head_of_nearly_the_largest_size_is_read(self, wire: Wire, piece: int) -> None:
+        data = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * (HEAD_BYTES - 100) + b"\r\n\r\n"
+        assert statuses(wire.send(*(data[n : n + piece] for n in range(0, len(data), piece)))) == [200]
+
+    def test_a_large_head_behind_another_request_is_refused(self, wire: Wire) -> None:
+        head = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * HEAD_BYTES + b"\r\n\r\n"
+        assert statuses(wire.send(post(bytes(20_000)) + head)) == [200, 400]
+
+    @pytest.mark.parametrize("pieces", [1, 2])
+    def test_the_first_packet_of_an_endless_head_does_not_escape_the_limit(self, wire: Wire, pieces: int) -> None:
+        start = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: x\r\n" * HEAD_BYTES
+        assert statuses(wire.send(*[start] * pieces)) == [400]
 
     def test_a_long_url_is_refused(self, wire: Wire) -> None:
-        data = b"GET /" + b"x" * (2 * HEAD_BYTES) + b" HTTP/1.1\r\nHost: x\r\n\r\n"
-        assert statuses(wire.send(data)) == [431]
+        data = b"GET /" + b"x" * HEAD_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert statuses(wire.send(data)) == [400]
+
+    @pytest.mark.parametrize("hosts", [b"Host: x\r\nHost: y\r\n", b"Host: x\r\nA: b\r\nhOST: x\r\n"])
+    def test_two_hosts_are_refused(self, wire: Wire, hosts: bytes) -> None:
+        assert statuses(wire.send(b"GET / HTTP/1.1\r\n" + hosts + b"\r\n")) == [400]
+        assert wire.requests == []
 
     def test_a_slow_head_runs_out_of_time(self, wire: Wire) -> None:
         wire.send(b"GET / HTTP/1.1\r\n")
@@ -180,15 +203,26 @@ class TestRefusals:
             wire.tick(1)
         assert statuses(wire.transport.data) == [408]
 
-    def test_a_slow_body_has_time_as_long_as_it_comes(self, wire: Wire) -> None:
-        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    def test_a_body_has_time_while_it_keeps_the_minimum_rate(self, wire: Wire) -> None:
+        piece = bytes(1 + wire.server.least_bytes // wire.server.rate_ticks)
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (100 * len(piece)))
         for _ in range(99):
-            wire.send(b"x")
+            wire.send(piece)
             wire.tick(1)
-        assert bodies(wire.send(b"x")) == [b"x" * 100]
-        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
-        wire.tick(wire.server.request_ticks + 1)
-        assert statuses(wire.transport.data) == [200, 408]
+        assert statuses(wire.send(piece)) == [200]
+
+    @pytest.mark.parametrize("piece", [b"", b"x", bytes(1000)])
+    @pytest.mark.parametrize("before", [0, 1_000_000])
+    def test_a_body_below_the_minimum_rate_is_cut(self, wire: Wire, piece: bytes, before: int) -> None:
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n" + bytes(before))
+        ticks = 0
+        while not wire.transport.data:
+            wire.send(piece)
+            wire.tick(1)
+            ticks += 1
+        assert statuses(wire.transport.data) == [408]
+        assert ticks <= 2 * (wire.server.rate_ticks + 1)
+        assert wire.server.memory.used == 0
 
 
 class TestContinue:

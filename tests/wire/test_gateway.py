@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import re
@@ -20,8 +21,11 @@ from botocore.awsrequest import AWSRequest
 from atoll import errors
 from atoll.api import services
 from atoll.api.call import Caller
+from atoll.api.large import LargeBody
 from atoll.api.services import Operation
 from atoll.clock import ManualClock
+from atoll.node import Config
+from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
 from atoll.wire.codec import Request, Response
 from atoll.wire.gateway import Gateway, Route
@@ -287,6 +291,22 @@ class TestWithCredentials:
         assert status == 400
         assert headers[b"x-amzn-ErrorType"] == b"MissingAuthenticationTokenException"
 
+    @pytest.mark.parametrize(("service", "status"), [("lambda", 202), ("dynamodb", 400)])
+    def test_the_route_of_another_service_wants_a_signature_for_it(
+        self, credentials: Credentials, monkeypatch: pytest.MonkeyPatch, service: str, status: int
+    ) -> None:
+        created = credentials.create(NOW_MS)
+        moment = botocore.auth.datetime.datetime(2026, 1, 2, 3, 4, 5)
+        monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: moment)
+        signed = AWSRequest("GET", "http://localhost/2015-03-31/functions", data=b"")
+        keys = botocore.credentials.Credentials(created.access_key, created.secret)
+        botocore.auth.SigV4Auth(keys, service, "eu-west-1").add_auth(signed)
+        headers = {name.replace("-", "_").lower(): value.encode() for name, value in signed.headers.items()}
+        front = Front(
+            credentials=credentials, routes={"/2015-03-31/": named("f")}, signed_for={"/2015-03-31/": "lambda"}
+        )
+        assert front.ask(get(b"/2015-03-31/functions", **headers))[0] == status
+
     def test_health_needs_no_signature(self, credentials: Credentials) -> None:
         assert Front(credentials=credentials).ask(get(b"/"))[0] == 200
 
@@ -345,23 +365,109 @@ class TestOtherPaths:
 
         assert Front(routes={"/_atoll/": route}).ask(get(b"/_atoll/"))[0] == status
 
-    def test_pages_of_other_origins_may_ask(self) -> None:
-        front = Front()
+    @pytest.mark.parametrize(
+        ("origin", "options"),
+        [
+            (b"http://localhost", ()),
+            (b"https://localhost:3000", ()),
+            (b"http://127.0.0.1:5173", ()),
+            (b"http://[::1]:8080", ()),
+            (b"https://app.example", ("https://app.example",)),
+            (b"https://any.example", ("*",)),
+            (b"null", ("null",)),
+        ],
+    )
+    def test_pages_of_allowed_origins_may_ask(self, origin: bytes, options: tuple[str, ...]) -> None:
+        front = Front(browsers=Browsers(options))
         status, headers, body = front.ask(
             get(
                 b"/",
                 b"OPTIONS",
-                origin=b"http://page",
+                origin=origin,
                 access_control_request_headers=b"x-amz-target",
                 access_control_request_method=b"POST",
             )
         )
         assert (status, body) == (200, b"")
-        assert headers[b"Access-Control-Allow-Origin"] == b"*"
+        assert headers[b"Access-Control-Allow-Origin"] == origin
         assert headers[b"Access-Control-Allow-Headers"] == b"x-amz-target"
         assert headers[b"Access-Control-Allow-Methods"] == b"POST"
-        assert front.ask(call(origin=b"http://page"))[1][b"Access-Control-Allow-Origin"] == b"*"
+        assert front.ask(call(origin=origin))[1][b"Access-Control-Allow-Origin"] == origin
         assert b"Access-Control-Allow-Origin" not in front.ask(call())[1]
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            b"http://page.example", b"http://localhost.page.example", b"http://page.example:8000", b"null", b"",
+            b"https://app.example.page.example", b"http://localhost:1@page.example", b"file://localhost",
+            b"http://localhost,http://page.example", b"http://127.0.0.10", b"http://localhost\n", b"*",
+        ],
+    )  # fmt: skip
+    def test_pages_of_other_origins_may_not(self, origin: bytes) -> None:
+        """With and without a preflight: a page may send text/plain to a function without one."""
+
+        async def route(request: Request, caller: Caller, region: str, now_ms: int) -> Response:
+            raise AssertionError
+
+        front = Front(routes={"/2015-03-31/": route}, browsers=Browsers(["https://app.example"]))
+        invocation = get(b"/2015-03-31/functions/f/invocations", b"POST", origin=origin)
+        preflight = get(b"/", b"OPTIONS", origin=origin, access_control_request_method=b"POST")
+        for request in (preflight, call(origin=origin), get(b"/", origin=origin), invocation):
+            status, headers, body = front.ask(request)
+            assert status == 403
+            assert b"Access-Control-Allow-Origin" not in headers
+            assert b"--cors-origin" in body
+        assert front.calls == []
+
+
+HOSTS = [
+    "localhost:8000", "LocalHost", "localhost.", "127.0.0.1:8000", "10.1.2.3", "[::1]", "[::1]:8000", "x.localhost:80",
+    "dynamodb:8000", "host.docker.internal:8000", "db.corp.example", "DB.corp.example:8000", "",
+]  # fmt: skip
+OTHER_HOSTS = [
+    "evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "evillocalhost.example",
+    "1.2.3", "db.corp.example.evil.example", "evil.example:80:80", "[evil.example]", "[::1].evil.example",
+]  # fmt: skip
+
+
+class TestHosts:
+    """A page may make a name of its own domain resolve to this server: its requests then have no other origin."""
+
+    @pytest.mark.parametrize("host", HOSTS)
+    def test_names_that_no_page_can_point_here_are_served(self, host: str) -> None:
+        front = Front(browsers=Browsers(hosts=["db.corp.example"]))
+        for _ in range(2):
+            assert front.ask(call(host=host.encode()))[0] == 200
+
+    @pytest.mark.parametrize("host", OTHER_HOSTS)
+    def test_other_names_are_refused(self, host: str) -> None:
+        front = Front(browsers=Browsers(hosts=["db.corp.example"]))
+        for request in (call(host=host.encode()), get(b"/", host=host.encode())):
+            status, _, body = front.ask(request)
+            assert status == 403
+            assert b"--allowed-host" in body
+        assert front.calls == []
+
+    def test_a_request_without_a_host_is_no_browsers(self) -> None:
+        request = call()
+        del request.headers[b"host"]
+        assert Front(browsers=Browsers(hosts=[])).ask(request)[0] == 200
+
+    @pytest.mark.parametrize("host", OTHER_HOSTS)
+    def test_names_are_not_checked_where_others_may_reach_the_server(self, host: str) -> None:
+        assert Front(browsers=Browsers()).ask(call(host=host.encode()))[0] == 200
+
+    @pytest.mark.parametrize(
+        ("config", "checked"),
+        [
+            (Config(), True),
+            (Config(host="::1"), True),
+            (Config(host="0.0.0.0"), False),
+            (Config(auth="sigv4"), False),
+        ],
+    )
+    def test_a_node_checks_them_on_loopback_without_signatures(self, config: Config, checked: bool) -> None:
+        assert config.browsers.checks_hosts is checked
 
 
 @pytest.mark.parametrize("request_", [call(), get(b"/_atoll/")], ids=["call", "route"])
@@ -392,3 +498,24 @@ def test_objects_of_a_refused_request_are_freed_at_once(request_: Request) -> No
         assert [thing() for thing in things] == [None]
     finally:
         gc.enable()
+
+
+def test_a_large_body_is_read_as_another() -> None:
+    front = Front()
+    body = {"TableName": "T", "Key": {"pk": {"L": [{"N": str(n)} for n in range(30_000)]}}}
+    seen: list[Any] = []
+
+    async def keep(*asked: Any) -> Any:
+        seen.append((type(asked[3]), orjson.dumps(dict(asked[3]))))
+        return {}
+
+    front.gateway._call = keep
+
+    def answered(text: bytes) -> bytes:
+        return asyncio.run(front.gateway.answer(call(text)))
+
+    assert b" 200 OK" in answered(orjson.dumps(body))
+    assert seen == [(LargeBody, orjson.dumps(body))]
+    assert b"SerializationException" in answered(orjson.dumps(body)[:-1])
+    assert b"SerializationException" in answered(b"[" + b"1," * 30_000 + b"1]")
+    assert len(seen) == 1

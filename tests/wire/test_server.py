@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from atoll.wire import server as server_module
 from atoll.wire.codec import Request
 from atoll.wire.connection import Connection
 from atoll.wire.server import Server
@@ -22,6 +24,23 @@ async def ask(port: int, data: bytes, context: ssl.SSLContext | None = None) -> 
     answer = await asyncio.wait_for(reader.read(), 10)
     writer.close()
     return answer
+
+
+def contexts(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Of a server with a new certificate, and of its clients."""
+    subprocess.run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem "
+        "-subj /CN=localhost -days 1".split(),
+        cwd=directory,
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(directory / "cert.pem")
+    return context, client
 
 
 LAST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
@@ -89,19 +108,29 @@ class TestSockets:
 
         uvloop.run(main())
 
+    def test_a_tls_client_that_does_not_confirm_its_end_does_not_delay_the_stop(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each idle client of an SDK is such a one: a stop took half a minute."""
+        monkeypatch.setattr(server_module, "SHUTDOWN_S", 0.1)
+        context, client = contexts(tmp_path)
+
+        def connect(port: int) -> ssl.SSLSocket:
+            wrapped = client.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+            wrapped.sendall(post(b"hello"))
+            wrapped.recv(1)
+            return wrapped
+
+        async def main() -> None:
+            server = Server(echo)
+            ((_, port),) = await server.listen("127.0.0.1", 0, ssl=context)
+            with await asyncio.get_running_loop().run_in_executor(None, connect, port):
+                await asyncio.wait_for(server.drain(), 10)
+
+        uvloop.run(main())
+
     def test_it_speaks_tls(self, tmp_path: Path) -> None:
-        subprocess.run(
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem "
-            "-subj /CN=localhost -days 1".split(),
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        client.check_hostname = False
-        client.load_verify_locations(tmp_path / "cert.pem")
+        context, client = contexts(tmp_path)
 
         async def main() -> None:
             server = Server(echo)

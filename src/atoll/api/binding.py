@@ -28,6 +28,9 @@ def resolve_table(region: Region, given: str) -> str:
     return name
 
 
+# A condition with more bytes of values is prepared with the checks of its request: both take long.
+_PREPARED_BYTES = 4_096
+
 _NO_LEGACY: dict[str, Any] = {}
 
 
@@ -96,7 +99,11 @@ class Expressions:
     def condition(self, member: str = "ConditionExpression") -> Condition | None:
         text = self._body.get(member)
         if text is not None:
-            return self._bindings().condition(text, member)
+            bound = self._bindings()
+            condition = bound.condition(text, member)
+            if bound.values_size > _PREPARED_BYTES:
+                condition.prepare()
+            return condition
         given = self._legacy
         if not given:
             return None

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from atoll import errors
+from atoll.api.large import aside
 from atoll.api.resources import table_of
 from atoll.api.services import Body, Operation
 from atoll.clock import monotonic_ns
@@ -69,7 +70,10 @@ class Desk:
             if operation.metered:
                 meter = on.meter
                 started_ns = meter.now_ns()
-            operation.check(body)
+            if type(body) is dict:
+                operation.check(body)
+            else:
+                await aside(operation.check, body)
             checked = True
             if self._authorize is not None:
                 self._authorize(caller, operation, operation.touches(body), now_ms)

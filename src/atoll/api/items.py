@@ -8,6 +8,7 @@ import orjson
 
 from atoll.api import keys, plans
 from atoll.api.binding import GET, Expressions, table_name
+from atoll.api.large import aside
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
@@ -15,6 +16,7 @@ from atoll.database import reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
 from atoll.storage.engine import Snapshot
@@ -25,11 +27,8 @@ W = TypeVar("W", bound=writes.Write)
 
 
 async def get_item(region: Region, body: Body) -> Answer:
-    expressions = Expressions(body, GET)
-    key = body["Key"]
-    values.check_item(key)
-    projection = expressions.projection()
-    expressions.finish()
+    asked = _asked(body) if type(body) is dict else await aside(_asked, body)
+    key, projection = asked
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[Table, Row | None]:
@@ -58,8 +57,18 @@ async def get_item(region: Region, body: Body) -> Answer:
     return answer
 
 
+def _asked(body: Body) -> tuple[values.Item, PathProjection | None]:
+    expressions = Expressions(body, GET)
+    key = body["Key"]
+    values.check_item(key)
+    projection = expressions.projection()
+    expressions.finish()
+    return key, projection
+
+
 async def put_item(region: Region, body: Body) -> Answer:
-    plan = plans.put(body, body.get("ReturnValues"))
+    returns = body.get("ReturnValues")
+    plan = plans.put(body, returns) if type(body) is dict else await aside(plans.put, body, returns)
     put, outcome = await _write(region, body, plan, "PutItem")
     answer = write_answer(body, put, outcome)
     _add_old_attributes(answer, body, outcome)
@@ -67,7 +76,8 @@ async def put_item(region: Region, body: Body) -> Answer:
 
 
 async def delete_item(region: Region, body: Body) -> Answer:
-    plan = plans.delete(body, body.get("ReturnValues"))
+    returns = body.get("ReturnValues")
+    plan = plans.delete(body, returns) if type(body) is dict else await aside(plans.delete, body, returns)
     delete, outcome = await _write(region, body, plan, "DeleteItem")
     answer = write_answer(body, delete, outcome)
     _add_old_attributes(answer, body, outcome)
@@ -75,7 +85,7 @@ async def delete_item(region: Region, body: Body) -> Answer:
 
 
 async def update_item(region: Region, body: Body) -> Answer:
-    plan = plans.update(body)
+    plan = plans.update(body) if type(body) is dict else await aside(plans.update, body)
     change, outcome = await _write(region, body, plan, "UpdateItem")
     answer = write_answer(body, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), change.update, outcome)

@@ -8,6 +8,7 @@ value as constraint violations quote it: `[KeySchemaElement(attributeName=a, key
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Any
 
 from atoll.api.service_model import Shape
@@ -161,6 +162,10 @@ def _java_type(shape: Shape) -> str:
     return JAVA[shape.kind]
 
 
+# Maximum number of members of a list or map that an error text quotes.
+_QUOTED = 1_000
+
+
 def java_text(shape: Shape, value: Any) -> str:
     if value is None:
         return "null"
@@ -170,10 +175,10 @@ def java_text(shape: Shape, value: Any) -> str:
         members = (f"{lower_first(name)}={java_text(m, value.get(name))}" for name, m in shape.members.items())
         return f"{shape.name}({', '.join(members)})"
     if shape.kind == "list" and isinstance(value, list) and shape.item is not None:
-        return f"[{', '.join(java_text(shape.item, item) for item in value)}]"
+        return f"[{', '.join(java_text(shape.item, item) for item in islice(value, _QUOTED))}]"
     if shape.kind == "map" and isinstance(value, dict) and shape.item is not None:
         item = shape.item
-        return "{" + ", ".join(f"{key}={java_text(item, v)}" for key, v in value.items()) + "}"
+        return "{" + ", ".join(f"{key}={java_text(item, v)}" for key, v in islice(value.items(), _QUOTED)) + "}"
     if shape.kind == "blob":
         return errors.java_binary(value)
     return str(value)

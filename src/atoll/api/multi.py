@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
 from atoll import errors, limits
-from atoll.api import items, keys, plans
+from atoll.api import items, keys, large, plans
 from atoll.api.binding import GET, Expressions, resolve_table, table_name
 from atoll.api.returns import capacity_mode, wants_collection_metrics
+from atoll.api.slices import Slices
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
-from atoll.database import reads, tokens, writes
+from atoll.database import indexes, reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
+from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.storage.engine import Snapshot, Transaction
@@ -49,7 +51,8 @@ class _Wanted:
 
 
 async def batch_get_item(region: Region, body: Body) -> Answer:
-    wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    is_long = large.is_long(body, body["RequestItems"].values())
+    wanted = await large.aside(_all_wanted, region, body) if is_long else _all_wanted(region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[tuple[Table, list[Row | None]]]:
@@ -63,7 +66,11 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
         rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
         return [(table, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
-    return _batch_answer(region, wanted, await region.read(read), capacity_mode(body))
+    return await _batch_answer(region, wanted, await region.read(read), capacity_mode(body))
+
+
+def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
+    return [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
@@ -80,7 +87,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
-def _batch_answer(
+async def _batch_answer(
     region: Region, wanted: list[_Wanted], found: list[tuple[Table, list[Row | None]]], mode: str | None
 ) -> Answer:
     """Return items up to 16 MB and the tables' throughput; return the other keys as unprocessed, with their options."""
@@ -89,6 +96,7 @@ def _batch_answer(
     consumed = []
     refusal = None
     size = 0
+    slices = Slices()
     for one, (table, rows) in zip(wanted, found, strict=True):
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
@@ -101,7 +109,11 @@ def _batch_answer(
                 continue
             units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
-                answered.append(row.fragment if one.projection is None else one.projection.apply(row.item))
+                # Not `row.item`: freeing the parsed items of all rows together would take long.
+                projection = one.projection
+                answered.append(row.fragment if projection is None else projection.apply(orjson.loads(row.json)))
+            if slices.over:
+                await slices.pause()
         consumed.append(units)
     if refusal is not None and not any(units.table for units in consumed):
         raise refusal
@@ -118,40 +130,104 @@ def _batch_answer(
 
 
 async def batch_write_item(region: Region, body: Body) -> Answer:
-    prepared = [
-        (resolve_table(region, given), given, [(request, _prepare(request)) for request in requests])
-        for given, requests in body["RequestItems"].items()
-    ]
+    prepared = _all_prepared(region, body) if type(body) is dict else await large.aside(_all_prepared, region, body)
     now_ms = region.clock.now_ms()
 
-    def make(tx: Transaction) -> list[writes.Write]:
+    def make(start: int, end: int, tx: Transaction) -> list[writes.Write]:
         batch: list[writes.Write] = []
         for name, _, makers in prepared:
             table = region.catalog.usable(tx, name, now_ms)
             batch.extend(make_one(table) for _, make_one in makers)
         _refuse_repeated([one.row_key for one in batch], multi_errors.duplicate_keys)
-        return batch
+        for one in batch[end:]:
+            if isinstance(one, writes.Put):  # one invalid write fails the whole batch
+                indexes.check_keys(one.table, one.image.item)
+        return batch[start:end]
 
-    results = await writing.execute_each(region, [name for name, _, _ in prepared], make, "BatchWriteItem")
+    results = await _execute_pieces(region, prepared, make)
     done: list[tuple[str, writes.Write, writes.Outcome]] = []
     unprocessed: dict[str, list[Body]] = {}
     requests = [(given, request) for _, given, makers in prepared for request, _ in makers]
     for (given, request), (one, outcome) in zip(requests, results, strict=True):
-        if isinstance(outcome, errors.ApiError):
+        if one is None or isinstance(outcome, errors.ApiError):
             unprocessed.setdefault(given, []).append(request)
         else:
             done.append((given, one, outcome))
     return {"UnprocessedItems": unprocessed, **_written_answer(body, done)}
 
 
-def _prepare(request: Body) -> Callable[[Any], writes.Write]:
-    """Check an entry as far as possible without its table; return a function that makes the write for the table."""
+# A batch is applied in transactions of as many bytes, index entries included: other requests wait for each.
+_PIECE_BYTES = 4 * 1024 * 1024
+
+_Results = list[tuple[writes.Write | None, writes.Outcome | errors.ApiError]]
+"""For each entry its outcome, and its write. Entries of a piece that was throttled as a whole have no write."""
+
+
+async def _execute_pieces(
+    region: Region, prepared: _Prepared, make: Callable[[int, int, Transaction], list[writes.Write]]
+) -> _Results:
+    names = [name for name, _, _ in prepared]
+    ends = _ends(region, prepared)
+    results: _Results = []
+    for end in ends:
+        start = len(results)
+        try:
+            results += await writing.execute_each(region, names, partial(make, start, end), "BatchWriteItem")
+        except errors.ApiError as refusal:
+            if len(ends) == 1 or refusal.code not in THROTTLED:
+                raise
+            results += [(None, refusal.with_traceback(None))] * (end - start)
+    refusals = [outcome for _, outcome in results if isinstance(outcome, errors.ApiError)]
+    if len(refusals) == len(results):
+        raise refusals[0]
+    return results
+
+
+def _ends(region: Region, prepared: _Prepared) -> list[int]:
+    """Where each piece of the batch ends."""
+    ends, size, position = [], 0, 0
+    for name, _, makers in prepared:
+        table = region.catalog.known.tables.get(name)
+        copies = 1 if table is None else 1 + len(table.indexes)
+        for _, maker in makers:
+            bytes_ = maker.size * copies
+            if size and size + bytes_ > _PIECE_BYTES:
+                ends.append(position)
+                size = 0
+            size += bytes_
+            position += 1
+    return [*ends, position]
+
+
+class _Maker(NamedTuple):
+    """Makes the write of an entry for its table."""
+
+    size: int
+    make: Callable[[Table], writes.Write]
+
+    def __call__(self, table: Table) -> writes.Write:
+        return self.make(table)
+
+
+_Prepared = list[tuple[str, str, list[tuple[Body, _Maker]]]]
+"""For each table its name, its name or ARN as in the request, and its entries."""
+
+
+def _all_prepared(region: Region, body: Body) -> _Prepared:
+    return [
+        (resolve_table(region, given), given, [(request, _prepare(request)) for request in requests])
+        for given, requests in body["RequestItems"].items()
+    ]
+
+
+def _prepare(request: Body) -> _Maker:
+    """Check an entry as far as possible without its table."""
     if "PutRequest" in request:
         image = plans.image_of(request["PutRequest"]["Item"])
-        return lambda table: _batch_put(table, image)
+        return _Maker(len(image.json), lambda table: _batch_put(table, image))
     key = request["DeleteRequest"]["Key"]
     values.check_item(key)
-    return lambda table: plans.delete_of(table, key)
+    return _Maker(0, lambda table: plans.delete_of(table, key))
 
 
 def _batch_put(table: Table, image: writes.Image) -> writes.Put:
@@ -201,14 +277,8 @@ def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes])
 
 async def transact_get_items(region: Region, body: Body) -> Answer:
     mode = capacity_mode(body)
-    gets = []
-    for entry in body["TransactItems"]:
-        get = entry["Get"]
-        expressions = Expressions(get, GET)
-        values.check_item(get["Key"])
-        projection = expressions.projection()
-        expressions.finish()
-        gets.append((table_name(region, get), get["Key"], projection))
+    is_long = large.is_long(body, (entry["Get"] for entry in body["TransactItems"]))
+    gets = await large.aside(_all_gets, region, body) if is_long else _all_gets(region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[list[Table], list[Row | None]]:
@@ -229,11 +299,27 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         consumed = reading.settle_all(region, sizes, "TransactGetItems")
     except multi_errors.Cancelled as cancelled:
         raise multi_errors.transaction_cancelled(cancelled.refusals) from None
-    pairs = zip(gets, rows, strict=True)
-    answer: Answer = {"Responses": [_transact_response(row, projection) for (_, _, projection), row in pairs]}
+    responses, slices = [], Slices()
+    for (_, _, projection), row in zip(gets, rows, strict=True):
+        responses.append(_transact_response(row, projection))
+        if slices.over:
+            await slices.pause()
+    answer: Answer = {"Responses": responses}
     if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
     return answer
+
+
+def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, PathProjection | None]]:
+    gets = []
+    for entry in body["TransactItems"]:
+        get = entry["Get"]
+        expressions = Expressions(get, GET)
+        values.check_item(get["Key"])
+        projection = expressions.projection()
+        expressions.finish()
+        gets.append((table_name(region, get), get["Key"], projection))
+    return gets
 
 
 def _transact_response(row: Row | None, projection: PathProjection | None) -> Answer:
@@ -242,7 +328,7 @@ def _transact_response(row: Row | None, projection: PathProjection | None) -> An
         return {}
     if projection is None:
         return {"Item": row.fragment}
-    part = projection.apply(row.item)
+    part = projection.apply(orjson.loads(row.json))
     return {"Item": part} if part else {}
 
 
@@ -269,11 +355,9 @@ async def transact(
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
-    actions = [_action(region, entry) for entry in body["TransactItems"]]
-    if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
-        raise multi_errors.transaction_too_large()
-    token = body.get("ClientRequestToken")
-    fingerprint = _fingerprint(body) if token else ""
+    is_long = large.is_long(body, (entry[kind] for entry in body["TransactItems"] for kind in _PLANS if kind in entry))
+    planned = await large.aside(_planned, region, body) if is_long else _planned(region, body)
+    actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()
 
@@ -291,6 +375,14 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     return _written_answer(body, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
+def _planned(region: Region, body: Body) -> tuple[list[_Action], str | None, str]:
+    actions = [_action(region, entry) for entry in body["TransactItems"]]
+    if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
+        raise multi_errors.transaction_too_large()
+    token = body.get("ClientRequestToken")
+    return actions, token, _fingerprint(body) if token else ""
+
+
 _PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
     "Put": plans.put,
     "Update": plans.update,
@@ -299,8 +391,11 @@ _PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
 }
 
 
-def _action(region: Region, entry: Body) -> tuple[str, str, plans.Plan[writes.Write]]:
-    """The table's name, its name or ARN as in the request, and the plan."""
+_Action = tuple[str, str, plans.Plan[writes.Write]]
+"""The table's name, its name or ARN as in the request, and the plan."""
+
+
+def _action(region: Region, entry: Body) -> _Action:
     (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
     return table_name(region, part), part["TableName"], _PLANS[kind](part)
 
@@ -308,7 +403,12 @@ def _action(region: Region, entry: Body) -> tuple[str, str, plans.Plan[writes.Wr
 def _fingerprint(body: Body) -> str:
     """Requests with equal fingerprints are the same. It ignores the token, the options for the answer and the order of
     members."""
-    return hashlib.sha256(orjson.dumps(body["TransactItems"], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    found = hashlib.sha256(b"[")
+    for position, entry in enumerate(body["TransactItems"]):
+        found.update(b"," if position else b"")
+        found.update(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS))
+    found.update(b"]")
+    return found.hexdigest()
 
 
 async def _repeated(region: Region, body: Body, given: list[str], batch: list[writes.Write]) -> Answer:

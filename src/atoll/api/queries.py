@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import orjson
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Expressions, table_name
+from atoll.api.large import aside
 from atoll.api.returns import capacity_mode
+from atoll.api.slices import Slices
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
-from atoll.database.format import spliced
+from atoll.database.format import Entry, Row, spliced
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
+from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.projection import PathProjection
@@ -105,6 +112,33 @@ def must_fetch(target: Target, select: str | None, projection: PathProjection | 
 
 
 async def query(region: Region, body: Body) -> Answer:
+    asked = _asked_query(body) if type(body) is dict else await aside(_asked_query, body)
+    start, key_condition, filter_, projection = asked
+    name = table_name(region, body)
+    reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
+
+    def read(snapshot: Snapshot) -> tuple[_Reading, Page]:
+        target = target_of(region, snapshot, name, body)
+        schema = target.keys
+        index_name = None if target.index is None else target.index.name
+        condition = key_condition(schema.partition_types, schema.sort_types, index_name)
+        range_ = reads.query_range(target.space, target.keys, condition)
+        if start is not None:
+            range_ = _restart(target, range_, start, condition, reverse)
+        fetch = _must_fetch(target, select, projection, filter_, body)
+        reading = _Reading(target, limit, fetch, reverse)
+        page = reading.piece(snapshot, range_)
+        if target.index is None and not schema.sort:
+            page.last = None  # a single row has no next page
+        return reading, page
+
+    reading, page = await region.read(read)
+    return await _answer(region, reading, page, filter_, projection, body, "Query")
+
+
+def _asked_query(
+    body: Body,
+) -> tuple[Item | None, KeyConditionOf, Condition | None, PathProjection | None]:
     expressions = Expressions(body, QUERY)
     check_select(body)
     start = start_key(body)
@@ -115,25 +149,7 @@ async def query(region: Region, body: Body) -> Answer:
     projection = expressions.projection()
     expressions.finish()
     assert key_condition is not None
-    name = table_name(region, body)
-    reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
-
-    def read(snapshot: Snapshot) -> tuple[Target, Page]:
-        target = target_of(region, snapshot, name, body)
-        schema = target.keys
-        index_name = None if target.index is None else target.index.name
-        condition = key_condition(schema.partition_types, schema.sort_types, index_name)
-        range_ = reads.query_range(target.space, target.keys, condition)
-        if start is not None:
-            range_ = _restart(target, range_, start, condition, reverse)
-        fetch = _must_fetch(target, select, projection, filter_, body)
-        page = _page(snapshot, target, range_, limit, filter_, fetch, reverse)
-        if target.index is None and not schema.sort:
-            page.last = None  # a single row has no next page
-        return target, page
-
-    target, page = await region.read(read)
-    return page_answer(region, target, page, projection, body, "Query")
+    return start, key_condition, filter_, projection
 
 
 def _must_fetch(
@@ -168,17 +184,12 @@ def _restart(target: Target, range_: Range, start: Item, condition: KeyCondition
 
 
 async def scan(region: Region, body: Body) -> Answer:
-    expressions = Expressions(body, SCAN)
-    check_select(body)
-    start = start_key(body)
-    segment, total = segments(body)
-    filter_ = expressions.condition("FilterExpression")
-    projection = expressions.projection()
-    expressions.finish()
+    asked = _asked_scan(body) if type(body) is dict else await aside(_asked_scan, body)
+    start, (segment, total), filter_, projection = asked
     name = table_name(region, body)
     limit, select = body.get("Limit"), body.get("Select")
 
-    def read(snapshot: Snapshot) -> tuple[Target, Page]:
+    def read(snapshot: Snapshot) -> tuple[_Reading, Page]:
         target = target_of(region, snapshot, name, body)
         for expression in (projection, filter_):
             if expression is not None:
@@ -191,10 +202,24 @@ async def scan(region: Region, body: Body) -> Answer:
             if row_key not in range_:
                 raise key_errors.start_key_outside_segment(segment, total)
             range_ = range_.after(row_key, reverse=False)
-        return target, _page(snapshot, target, range_, limit, filter_, fetch)
+        reading = _Reading(target, limit, fetch, reverse=False)
+        return reading, reading.piece(snapshot, range_)
 
-    target, page = await region.read(read)
-    return page_answer(region, target, page, projection, body, "Scan")
+    reading, page = await region.read(read)
+    return await _answer(region, reading, page, filter_, projection, body, "Scan")
+
+
+def _asked_scan(
+    body: Body,
+) -> tuple[Item | None, tuple[int, int], Condition | None, PathProjection | None]:
+    expressions = Expressions(body, SCAN)
+    check_select(body)
+    start = start_key(body)
+    parts = segments(body)
+    filter_ = expressions.condition("FilterExpression")
+    projection = expressions.projection()
+    expressions.finish()
+    return start, parts, filter_, projection
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -222,45 +247,78 @@ def start_key(body: Body) -> Item | None:
     return start
 
 
-def _page(
-    snapshot: Snapshot,
-    target: Target,
-    range_: Range,
-    limit: int | None,
-    filter_: Condition | None,
-    fetch: bool,
-    reverse: bool = False,
-) -> Page:
-    return reads.page(
-        snapshot,
-        target.table,
-        target.index,
-        range_,
-        reverse=reverse,
-        limit=limit,
-        keep=filter_.matches if filter_ is not None else None,
-        fetch=fetch,
-    )
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the pieces of one page are read."""
+
+    target: Target
+    limit: int | None
+    fetch: bool
+    reverse: bool
+
+    def piece(self, snapshot: Snapshot, range_: Range, before: Page | None = None) -> Page:
+        return reads.page(
+            snapshot,
+            self.target.table,
+            self.target.index,
+            range_,
+            reverse=self.reverse,
+            limit=self.limit,
+            fetch=self.fetch,
+            before=before,
+        )
 
 
-def page_answer(
+async def _answer(
     region: Region,
-    target: Target,
+    reading: _Reading,
     page: Page,
+    filter_: Condition | None,
     projection: PathProjection | None,
     body: Body,
     operation: str,
 ) -> Answer:
+    """Read the rest of a page; filter and answer it."""
+    target = reading.target
+    while page.rest is not None:
+        await asyncio.sleep(0)
+        page.add(await region.read(partial(reading.piece, range_=page.rest, before=page)))
+    if filter_ is not None:
+        await keep_matching(page, filter_)
     answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
     if body.get("Select") != "COUNT":
         if projection is None:
             answer["Items"] = spliced(page.rows)
         else:
-            answer["Items"] = [projection.apply(row.item) for row in page.rows]
+            answer["Items"] = await _projected(page.rows, projection, parsed=filter_ is not None)
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.key_of(page.last.item)
     answer |= charge_page(region, target, page, body, capacity_mode(body), operation)
     return answer
+
+
+async def keep_matching(page: Page, filter_: Condition) -> None:
+    """Drop the rows that the filter rejects."""
+    matches, slices = filter_.prepare(), Slices()
+    kept: list[Row | Entry] = []
+    rows = page.rows[::-1]
+    page.rows = kept
+    while rows:  # frees each rejected row at once: all together would take long
+        row = rows.pop()
+        if matches(row.item):
+            kept.append(row)
+        if slices.over:
+            await slices.pause()
+
+
+async def _projected(rows: list[Row | Entry], projection: PathProjection, *, parsed: bool) -> list[Item]:
+    """`parsed`: a filter has parsed the rows. Otherwise each item is freed at once: all together would take long."""
+    found, slices = [], Slices()
+    for row in rows:
+        found.append(projection.apply(row.item if parsed else orjson.loads(row.json)))
+        if slices.over:
+            await slices.pause()
+    return found
 
 
 def charge_page(region: Region, target: Target, page: Page, body: Body, mode: str | None, operation: str) -> Answer:

@@ -18,6 +18,7 @@ from typing import Any
 from atoll import arns, errors, limits
 from atoll.api import json_types
 from atoll.api.json_types import java_text, lower_first
+from atoll.api.large import LargeBody
 from atoll.api.service_model import NAME_PATTERN, Shape, model
 from atoll.errors import requests as request_errors
 from atoll.errors import values as value_errors
@@ -25,7 +26,13 @@ from atoll.errors import values as value_errors
 Body = dict[str, Any]
 Test = Callable[[Any], bool]
 
+_DICT: frozenset[Any] = frozenset([dict])
+_BODIES: frozenset[Any] = _DICT | {LargeBody}
+
 VIOLATIONS_REPORTED = 10
+
+# A list or map of more members, and of more than its operation takes, is refused before its members are looked at.
+OVERLONG = 1_000
 
 # Parameters whose absence (or emptiness) is reported alone and first, not as a violation.
 REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
@@ -81,7 +88,7 @@ def validator(service: str, operation: str) -> Callable[[Body], None]:
     """A function that checks this operation's requests and raises the service's error. `service` is the name of
     botocore's model (dynamodb, dynamodbstreams, application-autoscaling, ...)."""
     shape = model(service).input(operation)
-    passes = _test(shape)
+    passes = _test_structure(shape, _BODIES)
     rule = RULES.get(operation)
 
     def check(body: Body) -> None:
@@ -95,7 +102,8 @@ def validator(service: str, operation: str) -> Callable[[Body], None]:
 
 def _explain(shape: Shape, operation: str, body: Body) -> None:
     """Raise the error of a body that failed the quick test; return if the body only needed corrections."""
-    json_types.settle(shape, body)
+    if not _has_overlong(shape, body):
+        json_types.settle(shape, body)
     if operation in REQUIRED:
         member, error = REQUIRED[operation]
         if not body.get(member) and body.get(member) != "":
@@ -116,7 +124,7 @@ def _test(shape: Shape) -> Test:
     if shape.is_value:
         return lambda value: type(value) is dict
     if shape.kind == "structure":
-        return _test_structure(shape)
+        return _test_structure(shape, _DICT)
     holds = [constraint.holds for constraint in shape.constraints]
     if shape.kind == "list":
         assert shape.item is not None
@@ -129,12 +137,12 @@ def _test(shape: Shape) -> Test:
     return _test_scalar(shape)
 
 
-def _test_structure(shape: Shape) -> Test:
+def _test_structure(shape: Shape, types: frozenset[Any]) -> Test:
     member_test = {name: _test(member) for name, member in shape.members.items()}.get
     required = tuple(shape.required)
 
     def passes(value: Any) -> bool:
-        if type(value) is not dict:
+        if type(value) not in types:
             return False
         for name in required:
             if name not in value:
@@ -183,6 +191,31 @@ def _test_scalar(shape: Shape) -> Test:
 # The exact report
 
 
+def _is_overlong(shape: Shape, value: Any) -> bool:
+    """Whether a list or map has so many members too many that nobody will look at each."""
+    return (
+        type(value) in (list, dict)
+        and len(value) > OVERLONG
+        and any(constraint.kind == "max" and not constraint.holds(value) for constraint in shape.constraints)
+    )
+
+
+def _has_overlong(shape: Shape, value: Any) -> bool:
+    if shape.kind == "structure":
+        if type(value) is dict or type(value) is LargeBody:
+            return any(_has_overlong(member, value[name]) for name, member in shape.members.items() if name in value)
+    elif shape.kind in ("list", "map") and not shape.is_value:
+        if _is_overlong(shape, value):
+            return True
+        item = shape.item
+        if item is not None and not item.is_value and not item.is_scalar:
+            if shape.kind == "list" and type(value) is list:
+                return any(_has_overlong(item, member) for member in value)
+            if shape.kind == "map" and type(value) is dict:
+                return any(_has_overlong(item, member) for member in value.values())
+    return False
+
+
 def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
     """All constraint violations of a value with correct JSON types, in the service's order."""
     for constraint in shape.constraints:
@@ -191,7 +224,8 @@ def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
                 yield request_errors.violation_without_value(_as_requested(path), constraint.text)
             else:
                 yield request_errors.violation(java_text(shape, value), path, constraint.text)
-    yield from _inside(shape, value, path)
+    if not _is_overlong(shape, value):
+        yield from _inside(shape, value, path)
 
 
 def _inside(shape: Shape, value: Any, path: str) -> Iterator[str]:
@@ -236,6 +270,8 @@ def _of_map(shape: Shape, value: Body, path: str) -> Iterator[str]:
         )
         return
     yield from _of_each("Map value", shape, value, shape.item, value.values(), path)
+    if any(_is_overlong(shape.item, item) for item in value.values()):
+        return
     for key, item in value.items():
         yield from _inside(shape.item, item, f"{path}.{key}.member")
 

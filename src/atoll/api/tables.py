@@ -10,6 +10,7 @@ from atoll import limits
 from atoll.api import definitions, table_rules
 from atoll.api.binding import table_name
 from atoll.api.description import describe
+from atoll.api.large import aside
 from atoll.capacity import throttling
 from atoll.database import catalog, deletion, streams
 from atoll.database.log import shards
@@ -23,7 +24,10 @@ Answer = dict[str, Any]
 
 
 async def create_table(region: Region, body: Body) -> Answer:
-    table_rules.check_create(body)
+    if type(body) is dict:
+        table_rules.check_create(body)
+    else:
+        await aside(table_rules.check_create, body)
     name = table_name(region, body)
     now_ms, id_ = region.clock.now_ms(), str(uuid.uuid4())
 

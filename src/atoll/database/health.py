@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atoll.database import format as fmt
-from atoll.storage.engine import Corrupt, Damaged, Engine, Full
+from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone
 
 ANSWER_S = 5.0
 """Seconds within which the store has to answer."""
@@ -50,6 +50,7 @@ TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 Found = Mapping[Problem, str]
 """Problems with their details."""
 
+_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (Full, FULL))
 _LOOKED_FOR = (GONE, LITTLE_ROOM)
 _PROVE_WRITES = (FULL, LITTLE_ROOM)
 
@@ -109,7 +110,7 @@ class Health:
         if isinstance(error, ExceptionGroup):
             known = [self.failed(one, request_id=request_id, count=count) for one in error.exceptions]
             return all(known)
-        problem = DAMAGED if isinstance(error, Corrupt) else FULL if isinstance(error, Full) else None
+        problem = next((problem for kind, problem in _KINDS if isinstance(error, kind)), None)
         if problem is not None:
             detail = self.locate(error) if isinstance(error, Damaged) else error
             self.report(problem, detail, request_id=request_id, count=count)

@@ -16,6 +16,7 @@ from atoll.database import keys
 from atoll.database.schema import Index, Table
 from atoll.errors import tables as table_errors
 from atoll.model import values
+from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
@@ -151,7 +152,7 @@ def same_entry(index: Index, before: NewEntry | None, after: NewEntry | None) ->
     """Whether two entries are equal, ignoring the order of maps and sets."""
     if before is None or after is None:
         return before is after
-    return index.projection.type != "ALL" and values.items_equal(before.item, after.item)
+    return index.projection.type != "ALL" and items_equal(before.item, after.item)
 
 
 def add(tx: Transaction, table: Table, index: Index, row_key: bytes, item: Stored) -> None:

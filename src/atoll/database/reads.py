@@ -1,12 +1,12 @@
 """Read items by key, and pages of ranges for Query and Scan.
 
-A page ends after `limit` rows, or before its rows would exceed 1 MB; both count examined rows, before any filter.
+A page ends after `limit` rows, or before its rows would exceed 1 MB; both count examined rows, before any filter. A
+page of many small rows takes long to read, so `page` reads a piece of it: the caller reads the rest in later snapshots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from atoll import limits
 from atoll.database import format as fmt
@@ -14,7 +14,6 @@ from atoll.database.format import Entry, Row
 from atoll.database.schema import HASHES, Index, KeySchema, Table
 from atoll.expressions.keyrange import KeyCondition
 from atoll.model import keycode
-from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
 
 
@@ -33,17 +32,32 @@ class Range:
         return self.start <= key < self.end
 
 
+PIECE_ROWS = 1_000
+PIECE_FETCHED_ROWS = 32
+
+
 @dataclass(slots=True)
 class Page:
-    rows: list[Row | Entry]
-    """Those that the filter kept."""
-    scanned: int
-    size: int
+    """A page, or a piece of it."""
+
+    rows: list[Row | Entry] = field(default_factory=list)
+    scanned: int = 0
+    size: int = 0
     """Bytes examined."""
-    last: Row | Entry | None
+    last: Row | Entry | None = None
     """The last row read, if the page ended before the range; the next page starts after it."""
-    fetched_sizes: list[int]
+    rest: Range | None = None
+    """The part of the range that the page still has to read; None at its end."""
+    fetched_sizes: list[int] = field(default_factory=list)
     """Sizes of the items that had to be fetched from the table, for attributes a local index does not project."""
+
+    def add(self, piece: Page) -> None:
+        """Add the next piece."""
+        self.rows += piece.rows
+        self.scanned += piece.scanned
+        self.size += piece.size
+        self.fetched_sizes += piece.fetched_sizes
+        self.last, self.rest = piece.last, piece.rest
 
 
 def get(snapshot: Snapshot, row_key: bytes) -> Row | None:
@@ -105,31 +119,45 @@ def page(
     *,
     reverse: bool = False,
     limit: int | None = None,
-    keep: Callable[[Item], bool] | None = None,
     fetch: bool = False,
+    before: Page | None = None,
 ) -> Page:
-    """Read a page from the range's start (its end, if `reverse`). With `fetch`, read whole items behind a local
-    index."""
+    """Read the next piece of a page from the range's start (its end, if `reverse`). `before` is the part of the page
+    that was already read. With `fetch`, read whole items behind a local index. A page with more than 1 MB of these ends
+    early."""
+    if before is None:
+        before = _NOTHING
+    left = None if limit is None else limit - before.scanned
+    most = PIECE_FETCHED_ROWS if fetch else PIECE_ROWS
+    if left is not None and left < most:
+        most = left
+    found = Page()
     examined: list[Row | Entry] = []
-    size = 0
-    last = None
+    size, bound = 0, limits.PAGE_BYTES - before.size
     read = Row if index is None else Entry
-    for _, stored in snapshot.scan(range_.start, range_.end, reverse=reverse, limit=limit):
+    last_key = b""
+    for key, stored in snapshot.scan(range_.start, range_.end, reverse=reverse, limit=most):
         row = read(stored)
         size += row.size
-        if size > limits.PAGE_BYTES and examined:
+        last_key = key
+        if size > bound and (examined or before.scanned):
             size -= row.size
-            last = examined[-1]
+            found.last = examined[-1] if examined else before.rows[-1]
             break
         examined.append(row)
     else:
-        if len(examined) == limit:
-            last = examined[-1]
-    rows, fetched_sizes = examined, []
+        if len(examined) == left:
+            found.last = examined[-1]
+        elif len(examined) == most:
+            found.rest = range_.after(last_key, reverse)
+    found.rows, found.scanned, found.size = examined, len(examined), size
     if fetch:
         whole = get_many(snapshot, [table.item_key(row.item) for row in examined])
-        rows = [row for row in whole if row is not None]
-        fetched_sizes = [row.size for row in rows]
-    if keep is not None:
-        rows = [row for row in rows if keep(row.item)]
-    return Page(rows, len(examined), size, last, fetched_sizes)
+        found.rows = [row for row in whole if row is not None]
+        found.fetched_sizes = [row.size for row in found.rows]
+        if found.rest is not None and sum(before.fetched_sizes) + sum(found.fetched_sizes) > limits.PAGE_BYTES:
+            found.last, found.rest = examined[-1], None
+    return found
+
+
+_NOTHING = Page()

@@ -71,11 +71,11 @@ class Region:
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:
-        self.health.locate = self._locate
+        self.health.locate = self.locate
         self.versions = HybridClock(self.clock, self.name)
         self._has_greatest_time = False
 
-    def _locate(self, damage: Damaged) -> str:
+    def locate(self, damage: Damaged) -> str:
         """The error, with the table that the damaged row belongs to and the hash of its partition key."""
         space = fmt.space_of(damage.key)
         for table in self.catalog.known.tables.values():

@@ -30,6 +30,7 @@ from atoll.errors.multi import Cancelled
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
+from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
@@ -349,7 +350,7 @@ def same(old: Row | None, new: Image | None) -> bool:
     # Equal items consist of the same bytes, perhaps in another order. The low half of Adler-32 is the sum of bytes.
     if (adler32(old.json) ^ adler32(new.json)) & 0xFFFF:
         return False
-    return values.items_equal(old.item, new.item)
+    return items_equal(old.item, new.item)
 
 
 def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> None:

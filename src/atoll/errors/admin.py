@@ -14,7 +14,13 @@ def credential_is_no_admin(access_key: str) -> ApiError:
 
 
 def open_to_strangers() -> ApiError:
-    return _denied("Other machines can reach this server without a signature: start it with --auth sigv4")
+    return _denied(
+        "Other machines can reach this server without a signature: start it with --auth sigv4 or --admin-token"
+    )
+
+
+def wrong_token() -> ApiError:
+    return _denied("The bearer token is not the one that the server was started with (--admin-token)")
 
 
 def page_of_another_origin(origin: str) -> ApiError:

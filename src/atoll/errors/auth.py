@@ -1,10 +1,34 @@
-"""Errors of request signatures. DynamoDB checks in the order of this module."""
+"""Errors of browsers' requests and of signatures. DynamoDB checks signatures in the order of this module."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from atoll.errors import CORAL, ApiError
+
+# A browser's request. These are checked before a signature.
+
+
+def page_of_another_origin(origin: str) -> ApiError:
+    return ApiError(
+        "AccessDeniedException",
+        f"Pages of the origin {origin} may not send requests to this server: allow them with --cors-origin {origin}",
+        status=403,
+        prefix=CORAL,
+    )
+
+
+def unknown_host(host: str) -> ApiError:
+    return ApiError(
+        "AccessDeniedException",
+        f"This server is not known by the name {host!r}, and a web page may have made that name resolve to it: "
+        "allow the name with --allowed-host",
+        status=403,
+        prefix=CORAL,
+    )
+
+
+# Signatures
 
 
 def _incomplete(message: str) -> ApiError:

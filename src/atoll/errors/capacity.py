@@ -1,4 +1,4 @@
-"""Errors of throttling: a table or an index has used up its throughput."""
+"""Errors of throttling: a table or an index has used up its throughput, or the server its memory or connections."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ def maximum_exceeded(kind: str, arns: Sequence[str], *, index: bool) -> ApiError
         prefix=AVAILABILITY,
         fields={"throttlingReasons": reasons},
     )
+
+
+def memory_is_full() -> ApiError:
+    """Atoll's own, in the form of the service's throttling."""
+    return _busy("The requests and answers in flight have reached --memory-limit; try again")
+
+
+def too_many_connections() -> ApiError:
+    return _busy("The connections to this server have reached --max-connections; try again")
+
+
+def _busy(message: str) -> ApiError:
+    return ApiError("ThrottlingException", message, prefix=AVAILABILITY)
 
 
 def _reasons(kind: str, limit: str, arns: Sequence[str], index: bool) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ parameter, so they raise a `Fault`, and `invalid` turns it into the client's err
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from atoll.errors import ApiError, enveloped_since_2026, invalid_parameter, validation
@@ -270,8 +271,11 @@ def map_too_large(parameter: str) -> ApiError:
     return enveloped_since_2026(validation(f"{parameter} exceeds max size"))
 
 
+UNUSED_LISTED = 1_000
+
+
 def unused(parameter: str, keys: Iterable[str]) -> ApiError:
-    listed = ", ".join(sorted(keys))
+    listed = ", ".join(sorted(islice(keys, UNUSED_LISTED)))
     return enveloped_since_2026(validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}"))
 
 

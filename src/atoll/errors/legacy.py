@@ -49,6 +49,14 @@ def operand_count(operator: str) -> ApiError:
     return invalid_parameter(f"Invalid number of argument(s) for the {operator} ComparisonOperator")
 
 
+def too_many_conditions() -> ApiError:
+    return validation("Too many conditions; the maximum number of conditions is 300")
+
+
+def operands_too_large() -> ApiError:
+    return validation("The values of all conditions exceed max size")
+
+
 def operand_types_differ() -> ApiError:
     return invalid_parameter("AttributeValues inside AttributeValueList must be of same type")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.errors import ApiError, access_denied, enveloped_since_2026, serialization, validation
+from atoll.errors import ApiError, access_denied, enveloped_since_2026, limit_exceeded, serialization, validation
 
 # Constraints. A violation quotes one of them, or several in the brackets of `each`.
 
@@ -87,6 +87,11 @@ def invalid_table_arn() -> ApiError:
 def invalid_region(name: str) -> ApiError:
     """The region of a signature. DynamoDB knows its regions; Atoll only checks the form of the name."""
     return validation(f"Invalid region: {name}")
+
+
+def too_many_regions(most: int) -> ApiError:
+    """Atoll's own limit."""
+    return limit_exceeded(f"Tables of {most} regions are in use, and --max-regions allows no more")
 
 
 def foreign_table(arn: str) -> ApiError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, Protocol
 
 from atoll import limits
@@ -129,12 +130,16 @@ class Bindings:
         """Reject names and values that no expression used. Call it after binding all expressions of the request."""
         if self._names:
             unused: Set[str] = self._names.keys()
+            if len(unused) > errors.UNUSED_LISTED:
+                unused = _some_without(self._names, [expression.names for expression in self._used])
             for expression in self._used:
                 unused = unused - expression.names
             if unused:
                 raise errors.unused(NAMES, unused)
         if self._values:
             unused = self._values.keys()
+            if len(unused) > errors.UNUSED_LISTED:
+                unused = _some_without(self._values, [expression.values for expression in self._used])
             for expression in self._used:
                 unused = unused - expression.values
             if unused:
@@ -148,6 +153,12 @@ class Bindings:
             raise errors.invalid(kind, fault) from None
         self._used.append(expression)
         return program
+
+
+def _some_without(given: Mapping[str, Any], used: list[frozenset[str]]) -> Set[str]:
+    """As many unused names as an error text lists."""
+    known = frozenset[str]().union(*used)
+    return set(islice((name for name in given if name not in known), errors.UNUSED_LISTED))
 
 
 def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str], object]) -> None:

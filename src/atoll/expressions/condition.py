@@ -1,7 +1,8 @@
-"""Compile conditions: a resolved tree becomes a closure over (item, values), compiled once and run with any values.
+"""Conditions as programs, in two steps: compiled once from a resolved tree, then bound to the values of each request.
 
-If an operand is missing or of another type, `=`, orderings, BETWEEN, IN, begins_with and contains are false. `<>` is
-always the negation of `=`. An item that does not exist is {}.
+Binding reads the request's constants (constants.py), so that a condition runs on each item of a page without doing so
+again. If an operand is missing or of another type, `=`, orderings, BETWEEN, IN, begins_with and contains are false.
+`<>` is always the negation of `=`. An item that does not exist is {}.
 """
 
 from __future__ import annotations
@@ -9,35 +10,47 @@ from __future__ import annotations
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
-from atoll.expressions import tree
+from atoll.expressions import constants, tree
+from atoll.expressions.keyrange import MIRRORED
 from atoll.model import paths
-from atoll.model.values import AttributeValue, Item, compare, equal
+from atoll.model.comparison import compare, equal
+from atoll.model.values import AttributeValue, Item
 
 Values = Mapping[str, AttributeValue]
-Test = Callable[[Item, Values], bool]
-Read = Callable[[Item, Values], AttributeValue | None]
+Test = Callable[[Item], bool]
+Bind = Callable[[Values], Test]
+Read = Callable[[Item], AttributeValue | None]
+Relation = Callable[[AttributeValue, AttributeValue], bool]
 
 
 @dataclass(slots=True)
 class Condition:
-    test: Test
+    bind: Bind
     values: Values
     attributes: frozenset[str]  # top-level names that the condition reads
     entered: frozenset[str]  # those of them with nested paths
+    _test: Test | None = None
+
+    def prepare(self) -> Test:
+        """Bind the condition. `matches` does so, too; large constants take a while."""
+        if self._test is None:
+            self._test = self.bind(self.values)
+        return self._test
 
     def matches(self, item: Item) -> bool:
-        return self.test(item, self.values)
+        return (self._test or self.prepare())(item)
 
 
 @dataclass(slots=True)
 class Program:
-    test: Test
+    bind: Bind
     attributes: frozenset[str]
     entered: frozenset[str]
 
     def with_values(self, values: Values) -> Condition:
-        return Condition(self.test, values, self.attributes, self.entered)
+        return Condition(self.bind, values, self.attributes, self.entered)
 
 
 def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
@@ -46,7 +59,7 @@ def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
 
 
 def program(resolved: tree.ConditionNode) -> Program:
-    return Program(_test(resolved), attributes(resolved), entered(resolved))
+    return Program(_bind(resolved), attributes(resolved), entered(resolved))
 
 
 def attributes(resolved: object) -> frozenset[str]:
@@ -59,42 +72,61 @@ def entered(resolved: object) -> frozenset[str]:
     return frozenset(str(path[0]) for path in paths if len(path) > 1)
 
 
-def _test(node: tree.ConditionNode) -> Test:
+def _bind(node: tree.ConditionNode) -> Bind:
     match node:
         case tree.And(terms):
-            return _all([_test(term) for term in terms])
+            return _all([_bind(term) for term in terms])
         case tree.Or(terms):
-            return _any([_test(term) for term in terms])
+            return _any([_bind(term) for term in terms])
         case tree.Not(term):
-            return _negation(_test(term))
+            return _negation(_bind(term))
         case tree.Compare("=", left, right):
-            return _equality(compile_operand(left), compile_operand(right))
+            return _relation(equal, constants.equal_to, constants.equal_to, left, right)
         case tree.Compare("<>", left, right):
-            return _negation(_equality(compile_operand(left), compile_operand(right)))
+            return _negation(_relation(equal, constants.equal_to, constants.equal_to, left, right))
         case tree.Compare(op, left, right):
-            return _ordering(_ORDERINGS[op], compile_operand(left), compile_operand(right))
+            return _ordering(op, left, right)
         case tree.Between(operand, low, high):
-            read = compile_operand(operand)
-            above, below = _ORDERINGS[">="], _ORDERINGS["<="]
-            return _all([_ordering(above, read, compile_operand(low)), _ordering(below, read, compile_operand(high))])
+            if not _is_constant(operand) and _is_constant(low) and _is_constant(high):
+                return _between(_read(operand), low, high)
+            return _all([_ordering(">=", operand, low), _ordering("<=", operand, high)])
         case tree.In(operand, choices):
-            read = compile_operand(operand)
-            return _any([_equality(read, compile_operand(choice)) for choice in choices])
+            return _one_of(operand, choices)
         case tree.Function(name, args):
             return _function(name, args)
 
 
-def compile_operand(operand: tree.Operand) -> Read:
+# Operands: constants are known as soon as the condition is bound, all others depend on the item only.
+
+
+def _is_constant(operand: tree.Operand) -> bool:
+    match operand:
+        case tree.ValueOperand():
+            return True
+        case tree.Function("size", (arg,)):
+            return _is_constant(arg)
+    return False
+
+
+def _constant(operand: tree.Operand) -> Callable[[Values], AttributeValue | None]:
+    match operand:
+        case tree.ValueOperand(name):
+            return itemgetter(name)
+        case tree.Function("size", (arg,)):
+            read = _constant(arg)
+            return lambda values: _size(read(values))
+    raise AssertionError(f"{operand} is no constant")
+
+
+def _read(operand: tree.Operand) -> Read:
     match operand:
         case tree.PathOperand((str(name),)):
-            return lambda item, values: item.get(name)
+            return lambda item: item.get(name)
         case tree.PathOperand(path):
-            return lambda item, values: paths.get(item, path)
-        case tree.ValueOperand(name):
-            return lambda item, values: values[name]
+            return lambda item: paths.get(item, path)
         case tree.Function("size", (arg,)):
-            read = compile_operand(arg)
-            return lambda item, values: _size(read(item, values))
+            read = _read(arg)
+            return lambda item: _size(read(item))
     raise AssertionError(f"{operand} is no operand of a condition")
 
 
@@ -108,102 +140,192 @@ _ORDERINGS: dict[str, Callable[[int], bool]] = {
 }
 
 
-def _all(tests: list[Test]) -> Test:
-    def run(item: Item, values: Values) -> bool:
-        for test in tests:  # noqa: SIM110 - `all` over a generator costs twice as much
-            if not test(item, values):
-                return False
-        return True
+def _all(terms: list[Bind]) -> Bind:
+    def bind(values: Values) -> Test:
+        tests = [term(values) for term in terms]
+
+        def run(item: Item) -> bool:
+            for test in tests:  # noqa: SIM110 - `all` over a generator costs twice as much
+                if not test(item):
+                    return False
+            return True
+
+        return run
+
+    return bind
+
+
+def _any(terms: list[Bind]) -> Bind:
+    def bind(values: Values) -> Test:
+        tests = [term(values) for term in terms]
+
+        def run(item: Item) -> bool:
+            for test in tests:  # noqa: SIM110
+                if test(item):
+                    return True
+            return False
+
+        return run
+
+    return bind
+
+
+def _negation(term: Bind) -> Bind:
+    def bind(values: Values) -> Test:
+        test = term(values)
+        return lambda item: not test(item)
+
+    return bind
+
+
+def _never(item: Item) -> bool:
+    return False
+
+
+def _always(item: Item) -> bool:
+    return True
+
+
+def _on(read: Read, test: constants.Test) -> Test:
+    def run(item: Item) -> bool:
+        value = read(item)
+        return value is not None and test(value)
 
     return run
 
 
-def _any(tests: list[Test]) -> Test:
-    def run(item: Item, values: Values) -> bool:
-        for test in tests:  # noqa: SIM110
-            if test(item, values):
-                return True
-        return False
+def _relation(
+    holds: Relation,
+    with_right: Callable[[AttributeValue], constants.Test],
+    with_left: Callable[[AttributeValue], constants.Test],
+    left: tree.Operand,
+    right: tree.Operand,
+) -> Bind:
+    """`holds` is the relation between two values. `with_right` and `with_left` make its test when only the right or
+    only the left value is a constant."""
+    if _is_constant(left) and _is_constant(right):
+        one, other = _constant(left), _constant(right)
 
-    return run
+        def bind_both(values: Values) -> Test:
+            a, b = one(values), other(values)
+            return _always if a is not None and b is not None and holds(a, b) else _never
 
+        return bind_both
+    if _is_constant(left) or _is_constant(right):
+        constant, read, test_with = (
+            (_constant(right), _read(left), with_right)
+            if _is_constant(right)
+            else (_constant(left), _read(right), with_left)
+        )
 
-def _negation(test: Test) -> Test:
-    return lambda item, values: not test(item, values)
+        def bind_one(values: Values) -> Test:
+            value = constant(values)
+            return _never if value is None else _on(read, test_with(value))
 
+        return bind_one
+    first, second = _read(left), _read(right)
 
-def _equality(left: Read, right: Read) -> Test:
-    def run(item: Item, values: Values) -> bool:
-        a = left(item, values)
+    def run(item: Item) -> bool:
+        a = first(item)
         if a is None:
             return False
-        b = right(item, values)
-        return b is not None and equal(a, b)
+        b = second(item)
+        return b is not None and holds(a, b)
 
-    return run
+    return lambda values: run
 
 
-def _ordering(holds: Callable[[int], bool], left: Read, right: Read) -> Test:
-    def run(item: Item, values: Values) -> bool:
-        a, b = left(item, values), right(item, values)
-        if a is None or b is None:
-            return False
+def _ordering(operator: str, left: tree.Operand, right: tree.Operand) -> Bind:
+    holds, mirrored = _ORDERINGS[operator], MIRRORED[operator]
+
+    def relation(a: AttributeValue, b: AttributeValue) -> bool:
         order = compare(a, b)
         return order is not None and holds(order)
 
-    return run
+    return _relation(
+        relation,
+        constants.ordered(operator),
+        constants.ordered(mirrored),
+        left,
+        right,
+    )
+
+
+def _between(read: Read, low: tree.Operand, high: tree.Operand) -> Bind:
+    lower, upper = _constant(low), _constant(high)
+
+    def bind(values: Values) -> Test:
+        least, greatest = lower(values), upper(values)
+        return _never if least is None or greatest is None else _on(read, constants.between(least, greatest))
+
+    return bind
+
+
+def _one_of(operand: tree.Operand, choices: tuple[tree.Operand, ...]) -> Bind:
+    if _is_constant(operand):
+        return _any([_relation(equal, constants.equal_to, constants.equal_to, operand, choice) for choice in choices])
+    read = _read(operand)
+    fixed = [_constant(choice) for choice in choices if _is_constant(choice)]
+    others = [choice for choice in choices if not _is_constant(choice)]
+
+    def bind(values: Values) -> Test:
+        known = [value for constant in fixed if (value := constant(values)) is not None]
+        return _on(read, constants.one_of(known))
+
+    if not others:
+        return bind
+    equalities = [_relation(equal, constants.equal_to, constants.equal_to, operand, choice) for choice in others]
+    return _any([bind, *equalities])
 
 
 # Functions
 
 
-def _function(name: str, args: tuple[tree.Operand, ...]) -> Test:
-    if name in ("attribute_exists", "attribute_not_exists"):
-        return _existence(args[0], name == "attribute_exists")
-    first, second = compile_operand(args[0]), compile_operand(args[1])
-    holds = {"attribute_type": _is_of_type, "begins_with": _begins_with, "contains": _contains}[name]
+def _function(name: str, args: tuple[tree.Operand, ...]) -> Bind:
+    match name:
+        case "attribute_exists" | "attribute_not_exists":
+            return _existence(args[0], name == "attribute_exists")
+        case "begins_with":
+            return _relation(_begins_with, constants.beginning_with, constants.prefix_of, *args)
+        case "contains":
+            return _relation(_contains, constants.containing, constants.part_of, *args)
+        case "attribute_type":
+            return _relation(_is_of_type, _being_of_type, _type_of, *args)
+    raise AssertionError(f"{name} is no function of a condition")
 
-    def run(item: Item, values: Values) -> bool:
-        a, b = first(item, values), second(item, values)
-        return a is not None and b is not None and holds(a, b)
 
-    return run
+def _existence(operand: tree.Operand, expected: bool) -> Bind:
+    def run(item: Item) -> bool:
+        return (read(item) is not None) == expected
 
-
-def _existence(operand: tree.Operand, expected: bool) -> Test:
     match operand:
         case tree.PathOperand((str(name),)) if expected:
-            return lambda item, values: name in item
+            return lambda values: lambda item: name in item
         case tree.PathOperand((str(name),)):
-            return lambda item, values: name not in item
-    read = compile_operand(operand)
-    return lambda item, values: (read(item, values) is not None) == expected
+            return lambda values: lambda item: name not in item
+    read = _read(operand)
+    return lambda values: run
+
+
+def _begins_with(value: AttributeValue, prefix: AttributeValue) -> bool:
+    return constants.beginning_with(prefix)(value)
+
+
+def _contains(container: AttributeValue, part: AttributeValue) -> bool:
+    return constants.containing(part)(container)
 
 
 def _is_of_type(value: AttributeValue, type_: AttributeValue) -> bool:
     return type_["S"] in value
 
 
-def _begins_with(value: AttributeValue, prefix: AttributeValue) -> bool:
-    match value, prefix:
-        case {"S": text}, {"S": start}:
-            return bool(text.startswith(start))
-        case {"B": data}, {"B": start}:
-            return a2b_base64(data).startswith(a2b_base64(start))
-    return False
+def _being_of_type(type_: AttributeValue) -> constants.Test:
+    name = type_["S"]
+    return lambda value: name in value
 
 
-def _contains(container: AttributeValue, part: AttributeValue) -> bool:
-    match container, part:
-        case ({"S": whole}, {"S": element}) | ({"SS": whole}, {"S": element}):
-            return element in whole
-        case ({"NS": whole}, {"N": element}) | ({"BS": whole}, {"B": element}):
-            return element in whole
-        case {"B": data}, {"B": element}:
-            return a2b_base64(element) in a2b_base64(data)
-        case {"L": members}, _:
-            return any(equal(member, part) for member in members)
-    return False
+def _type_of(value: AttributeValue) -> constants.Test:
+    return lambda type_: _is_of_type(value, type_)
 
 
 def _size(value: AttributeValue | None) -> AttributeValue | None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from atoll import limits
 from atoll.errors import expressions as expression_errors
 from atoll.errors import legacy as legacy_errors
 from atoll.errors import values as value_errors
@@ -66,14 +67,22 @@ def _path(name: str) -> tree.PathOperand:
 
 
 def expected(given: Given | None, operator: str | None) -> Condition | None:
+    _check_count(given)
     comparisons = {name: _comparison(name, part) for name, part in (given or {}).items()}
     return _joined(comparisons, operator)
 
 
 def filter(given: Given | None, operator: str | None) -> Condition | None:
     """QueryFilter and ScanFilter."""
+    _check_count(given)
     comparisons = {name: (part["ComparisonOperator"], _operands(part)) for name, part in (given or {}).items()}
     return _joined(comparisons, operator)
+
+
+def _check_count(given: Given | None) -> None:
+    """An expression may have as many operators as there may be conditions."""
+    if given is not None and len(given) > limits.EXPRESSION_OPERATORS:
+        raise legacy_errors.too_many_conditions()
 
 
 def _comparison(name: str, part: dict[str, Any]) -> tuple[str, Sequence[AttributeValue]]:
@@ -102,9 +111,11 @@ def _comparison(name: str, part: dict[str, Any]) -> tuple[str, Sequence[Attribut
 
 def _operands(part: dict[str, Any]) -> Sequence[AttributeValue]:
     operator, operands = part["ComparisonOperator"], part.get("AttributeValueList") or ()
+    count = len(operands)
+    if count > limits.EXPRESSION_OPERANDS_IN:
+        raise legacy_errors.operand_count(operator)
     for value in operands:
         model.check_value(value)
-    count = len(operands)
     if operator in _NO_OPERANDS:
         fits = count == 0
     elif operator == "BETWEEN":
@@ -130,6 +141,9 @@ def _joined(comparisons: Mapping[str, tuple[str, Sequence[AttributeValue]]], ope
         )
     if not comparisons:
         return None
+    operands = (value for _, given in comparisons.values() for value in given)
+    if sum(map(model.value_size, operands)) > limits.EXPRESSION_VARIABLES_BYTES:
+        raise legacy_errors.operands_too_large()
     values = _Values()
     terms = tuple(_term(_path(name), *comparison, values) for name, comparison in comparisons.items())
     joined = terms[0] if len(terms) == 1 else tree.Or(terms) if operator == "OR" else tree.And(terms)
@@ -161,6 +175,8 @@ def _term(
 
 def key_condition(given: Given) -> KeyConditionOf:
     """A function that resolves KeyConditions against a key schema, once the table is known."""
+    if len(given) > 2 * limits.INDEX_KEY_ATTRIBUTES:
+        raise expression_errors.key_condition_count()
     values = _Values()
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for name, part in given.items():
@@ -200,7 +216,11 @@ def attribute_updates(given: Given) -> Update | None:
     values = _Values()
     operand_types: dict[str, str] = {}
     actions: list[tree.Action] = []
+    size = 0
     for name, part in given.items():
+        size += len(name)
+        if size > limits.ITEM_BYTES:
+            raise value_errors.updated_item_too_large()
         action, value = part.get("Action") or "PUT", part.get("Value")
         path = _path(name)
         if value is None:
@@ -208,7 +228,7 @@ def attribute_updates(given: Given) -> Update | None:
                 raise legacy_errors.action_without_value()
             actions.append(tree.Remove(path))
             continue
-        model.check_value(value)
+        size += model.check_value(value)
         type_ = next(iter(value))
         actions.append(_action(action, path, type_, values.operand(value), values))
         if action != "PUT":

@@ -15,8 +15,9 @@ from atoll import limits
 from atoll.errors import expressions as errors
 from atoll.expressions import tree
 from atoll.model import paths
+from atoll.model.comparison import compare
 from atoll.model.paths import Path
-from atoll.model.values import AttributeValue, compare
+from atoll.model.values import AttributeValue
 
 Names = Mapping[str, str]
 Values = Mapping[str, AttributeValue]
@@ -81,13 +82,11 @@ class _Check:
 
     def distinct_paths(self, operands: Iterable[tree.PathOperand]) -> None:
         seen: list[Path] = []
+        together = paths.Together()
         for operand in reversed(list(operands)):
             path = self.path(operand)
-            for other in seen:
-                if paths.overlap(path, other):
-                    raise errors.paths_overlap(paths.text(path), paths.text(other))
-                if paths.conflict(path, other):
-                    raise errors.paths_conflict(paths.text(path), paths.text(other))
+            if not together.add(path):
+                raise _collision(path, seen)
             seen.append(path)
 
     def node(self, node: Any) -> str | None:
@@ -117,13 +116,15 @@ class _Check:
             case tree.Arithmetic(op, left, right):
                 self.operator(op, (left, right), _NUMBER)
             case tree.Function(name, args):
-                return self.function(name, args)
+                types = self.operator(name, args, _OPERAND_TYPES.get(name, TYPES))
+                self.function(name, args, types)
+                return "N" if name == "size" else None
         return None
 
     def operator(
         self, name: str, operands: tuple[tree.Operand, ...], allowed: frozenset[str] = TYPES
     ) -> list[str | None]:
-        types = [self.node(operand) for operand in operands]
+        types = list(map(self.node, operands))  # `map` takes no frame of Python's stack
         if _OPERAND_COUNTS.get(name, len(operands)) != len(operands):
             raise errors.operand_count(name, len(operands))
         for type_ in types:
@@ -133,8 +134,7 @@ class _Check:
             self.distinct(name, operands)
         return types
 
-    def function(self, name: str, args: tuple[tree.Operand, ...]) -> str | None:
-        types = self.operator(name, args, _OPERAND_TYPES.get(name, TYPES))
+    def function(self, name: str, args: tuple[tree.Operand, ...], types: list[str | None]) -> None:
         if name in ("attribute_exists", "attribute_not_exists", "if_not_exists"):
             if not isinstance(args[0], tree.PathOperand):
                 raise errors.path_required(name)
@@ -142,7 +142,6 @@ class _Check:
             if not isinstance(args[1], tree.ValueOperand) or types[1] != "S":
                 raise errors.operand_type(name, types[1] or errors.any_type())
             _check_type_name(args[1].name, self.values)
-        return "N" if name == "size" else None
 
     def distinct(self, name: str, operands: tuple[tree.Operand, ...]) -> None:
         """The guide: "the first operand must be distinct from the remaining operands" (of paths only)."""
@@ -150,6 +149,16 @@ class _Check:
             first = self.path(operands[0])
             if any(isinstance(other, tree.PathOperand) and self.path(other) == first for other in operands[1:]):
                 raise errors.not_distinct(name, paths.text(first))
+
+
+def _collision(path: Path, seen: list[Path]) -> errors.Fault:
+    """The fault of a path that does not go with the paths before it."""
+    for other in seen:
+        if paths.overlap(path, other):
+            return errors.paths_overlap(paths.text(path), paths.text(other))
+        if paths.conflict(path, other):
+            return errors.paths_conflict(paths.text(path), paths.text(other))
+    raise AssertionError(f"{path} goes with {seen}")
 
 
 # Checks that depend on the value, not only on its type

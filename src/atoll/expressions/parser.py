@@ -119,11 +119,15 @@ class _Parser:
     def open(self) -> int:
         start = self.index
         self.next()
+        self.descend(errors.redundant_parentheses)
+        return start
+
+    def descend(self, refusal: Callable[[], errors.Fault]) -> None:
+        """Each function and each parenthesis that is not redundant has an operator, so deeper nesting is invalid. Stop
+        here to spare Python's stack."""
         self.depth += 1
         if self.depth > limits.EXPRESSION_OPERATORS:
-            # Each non-redundant level has an operator, so deeper nesting is invalid. Stop here to spare Python's stack.
-            raise errors.redundant_parentheses()
-        return start
+            raise refusal()
 
     def close(self, start: int) -> None:
         end = self.index
@@ -207,7 +211,9 @@ class _Parser:
         if self.kind == "name" and self.tokens[self.index + 1].kind == "(":
             name = self.next().text
             self.next()
+            self.descend(_too_many_operators)
             args = self.list_of(self.operand)
+            self.depth -= 1
             self.expect(")")
             return tree.Function(name, tuple(args))
         return self.path()
@@ -283,12 +289,12 @@ def _path_faults(operand: tree.PathOperand) -> Iterator[errors.Fault]:
 
 def _condition_faults(parsed: tree.ConditionNode) -> Iterator[tuple[int, errors.Fault]]:
     """Faults with their rank: DynamoDB reports unknown functions first, then misused ones."""
-    conditions = [parsed]  # nodes in condition position; any other function is an operand
+    conditions = {id(parsed)}  # nodes in condition position; any other function is an operand
     for node in tree.walk(parsed):
         if isinstance(node, tree.And | tree.Or):
-            conditions.extend(node.terms)
+            conditions.update(map(id, node.terms))
         elif isinstance(node, tree.Not):
-            conditions.append(node.term)
+            conditions.add(id(node.term))
         elif isinstance(node, tree.PathOperand):
             for fault in _path_faults(node):
                 yield 2, fault
@@ -297,25 +303,25 @@ def _condition_faults(parsed: tree.ConditionNode) -> Iterator[tuple[int, errors.
                 yield 0, errors.function_not_allowed(node.name, "a condition")
             elif node.name not in CONDITION_FUNCTIONS:
                 yield 0, errors.unknown_function(node.name)
-            elif (node.name == "size") == any(node is other for other in conditions):
+            elif (node.name == "size") == (id(node) in conditions):
                 yield 1, errors.misused_function(node.name)
 
 
 def _update_faults(actions: tuple[tree.Action, ...]) -> Iterator[errors.Fault]:
-    operands: list[tree.Operand] = []  # operands of functions and of arithmetic
+    operands: set[int] = set()  # identities of the operands of functions and of arithmetic
     for node in tree.walk(actions):
         if isinstance(node, tree.PathOperand):
             yield from _path_faults(node)
         elif isinstance(node, tree.Arithmetic):
-            operands += (node.left, node.right)
+            operands |= {id(node.left), id(node.right)}
         elif isinstance(node, tree.Function):
             if node.name in CONDITION_FUNCTIONS:
                 yield errors.function_not_allowed(node.name, "an update")
             elif node.name not in UPDATE_FUNCTIONS:
                 yield errors.unknown_function(node.name)
-            elif node.name == "list_append" and any(node is other for other in operands):
+            elif node.name == "list_append" and id(node) in operands:
                 yield errors.misused_function(node.name)
-            operands += node.args
+            operands.update(map(id, node.args))
 
 
 def _check_operators(parsed: object) -> None:
@@ -326,5 +332,9 @@ def _check_operators(parsed: object) -> None:
         elif isinstance(node, tree.Compare | tree.Between | tree.In | tree.Not | tree.Function | tree.Arithmetic):
             count += 1
     if count > limits.EXPRESSION_OPERATORS:
-        # DynamoDB stops counting at the first operator too many.
-        raise errors.too_many_operators(limits.EXPRESSION_OPERATORS + 1)
+        raise _too_many_operators()
+
+
+def _too_many_operators() -> errors.Fault:
+    # DynamoDB stops counting at the first operator too many.
+    return errors.too_many_operators(limits.EXPRESSION_OPERATORS + 1)

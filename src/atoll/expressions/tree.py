@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, TypeVar, cast
 
 from atoll.model.paths import Path
@@ -135,10 +136,12 @@ def resolve(node: T, names: Mapping[str, str]) -> T:
 
 
 def _resolve(node: Any, names: Mapping[str, str]) -> Any:
+    """`map` takes no frame of Python's stack, so trees of several hundred levels are not too deep."""
     if isinstance(node, PathOperand):
         return PathOperand(tuple([names.get(part, part) if isinstance(part, str) else part for part in node.path]))
     if isinstance(node, tuple):
-        return tuple([_resolve(part, names) for part in node])
+        return tuple(map(_resolve, node, repeat(names)))
     if isinstance(node, NODES):
-        return type(node)(*[_resolve(getattr(node, field), names) for field in node.__slots__])
+        fields = map(getattr, repeat(node), node.__slots__)
+        return type(node)(*map(_resolve, fields, repeat(names)))
     return node

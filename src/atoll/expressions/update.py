@@ -9,16 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from atoll import limits
 from atoll.errors import ApiError
 from atoll.errors import expressions as errors
+from atoll.errors import values as value_errors
 from atoll.expressions import tree
-from atoll.expressions.condition import Read, compile_operand, entered
+from atoll.expressions.condition import entered
 from atoll.model import numbers, paths
 from atoll.model.paths import Path
-from atoll.model.values import AttributeValue, Item, sort_set
+from atoll.model.values import AttributeValue, Item, sort_set, value_size
 
 Values = Mapping[str, AttributeValue]
-Compute = Callable[[Item, Values], AttributeValue | None]
+Read = Callable[[Item, Values], AttributeValue | None]
+Compute = Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,26 @@ class Program:
     attributes: frozenset[str]
     entered: frozenset[str]  # top-level names of nested paths in the update or its operands
     assigned: Mapping[str, str]  # top-level name -> name of the value that SET, ADD or DELETE applies to it
+
+
+# An update of more paths is refused while it is computed, if its values are larger than an item.
+_FEW = 4
+
+
+class _Sizes:
+    """Adds up the new values of an update. Measures each once, however often it is assigned."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[AttributeValue, int]] = {}
+        self._total = 0
+
+    def add(self, value: AttributeValue) -> None:
+        known = self._known.get(id(value))
+        if known is None:
+            known = self._known[id(value)] = value, value_size(value)
+        self._total += known[1]
+        if self._total > limits.ITEM_BYTES:
+            raise value_errors.updated_item_too_large()
 
 
 @dataclass(slots=True)
@@ -47,16 +70,20 @@ class Update:
         if self.program.flat is None:
             return self._apply_nested(old)
         new = dict(old)
+        sizes = _Sizes() if len(self.program.flat) > _FEW else None
         for name, compute in self.program.flat:
             value = compute(old, self.values)
             if value is None:
                 new.pop(name, None)
             else:
                 new[name] = value
+                if sizes is not None:
+                    sizes.add(value)
         return new
 
     def _apply_nested(self, old: Item) -> Item:
         sets, removes = [], []
+        sizes = _Sizes() if len(self.program.steps) > _FEW else None
         for path, compute in self.program.steps:
             try:
                 value = compute(old, self.values)
@@ -67,6 +94,8 @@ class Update:
                 removes.append(path)
             else:
                 sets.append((path, value))
+                if sizes is not None:
+                    sizes.add(value)
         return paths.changed(old, sets, removes)
 
     def touched(self, item: Item) -> Item:
@@ -104,9 +133,20 @@ def _compute(action: tree.Action) -> Compute:
         case tree.Remove():
             return lambda old, values: None
         case tree.Add(path, operand):
-            return _combination(_sum_or_union, compile_operand(path), operand.name)
+            return _combination(_sum_or_union, _operand(path), operand.name)
         case tree.Delete(path, operand):
-            return _combination(_difference, compile_operand(path), operand.name)
+            return _combination(_difference, _operand(path), operand.name)
+
+
+def _operand(operand: tree.Operand) -> Read:
+    match operand:
+        case tree.PathOperand((str(name),)):
+            return lambda item, values: item.get(name)
+        case tree.PathOperand(path):
+            return lambda item, values: paths.get(item, path)
+        case tree.ValueOperand(name):
+            return lambda item, values: values[name]
+    raise AssertionError(f"{operand} is no operand of an update")
 
 
 # Right-hand sides of SET. They always return a value, or raise.
@@ -117,13 +157,13 @@ def _value(node: tree.Operand | tree.Arithmetic) -> Read:
         case tree.Arithmetic(op, left, right):
             return _arithmetic(numbers.add if op == "+" else numbers.subtract, _value(left), _value(right))
         case tree.Function("if_not_exists", (path, default)):
-            return _alternative(compile_operand(path), _value(default))
+            return _alternative(_operand(path), _value(default))
         case tree.Function("list_append", (first, second)):
             return _appended(_value(first), _value(second))
         case tree.PathOperand():
-            return _present(compile_operand(node))
+            return _present(_operand(node))
         case tree.ValueOperand():
-            return compile_operand(node)
+            return _operand(node)
     raise AssertionError(f"{node} is no value of an update")
 
 

@@ -21,6 +21,9 @@ _is_number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,10})?").fullm
 # Already canonical, if it has at most 38 characters.
 _is_canonical = re.compile(r"0|-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*(?:\.[0-9]*[1-9])?)").fullmatch
 
+# A longer text, with as many zeros as that, is nobody's number.
+_MOST_CHARS = 10_000
+
 _context = Context(
     prec=limits.NUMBER_DIGITS,
     Emax=limits.NUMBER_MAX_EXPONENT,
@@ -33,6 +36,8 @@ def canonical(text: str) -> str:
     """The canonical text of a number sent by a client."""
     if len(text) <= limits.NUMBER_DIGITS and _is_canonical(text):
         return text
+    if len(text) > _MOST_CHARS:
+        raise errors.NumberTooLong()
     if not _is_number(text):
         raise errors.not_numeric(text)
     return _within_range(_context.create_decimal, text)

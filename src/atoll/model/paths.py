@@ -52,6 +52,28 @@ def conflict(one: Path, two: Path) -> bool:
     return False
 
 
+class Together:
+    """Paths of which no two overlap or conflict."""
+
+    def __init__(self) -> None:
+        self._root = _Tree()
+
+    def add(self, path: Path) -> bool:
+        """Add a path; False if it overlaps or conflicts with one added before, and then it is not added."""
+        node = self._root
+        for depth, step in enumerate(path, 1):
+            # The steps of one node have one type, so any of them shows a conflict.
+            if node and type(next(iter(node))) is not type(step):
+                return False
+            if step not in node:
+                node[step] = _tree([(path[depth:], None)]) if depth < len(path) else None
+                return True
+            node = node[step]
+            if node is None:
+                return False
+        return False
+
+
 # Project
 
 

@@ -19,6 +19,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from atoll import limits
@@ -36,14 +37,17 @@ _STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 _DOCUMENT_BYTES = 3
 _MEMBER_BYTES = 1
 
-# Accept input
+# Items of so many attributes are checked in parts.
+_MANY = 1_000
+
+# Check
 
 
 def check_item(item: Item) -> int:
     """Validate an item, make it canonical in place, and return its size in bytes. Raises ApiError with DynamoDB's
     message for the first fault."""
     try:
-        return _measure_members(item, 1)
+        return _measure_members(item, 1) if len(item) < _MANY else _measure_many(item)
     except _STUMBLES:
         read_json(item)
         _check_members(item, 1)
@@ -75,6 +79,17 @@ def _measure_members(members: Item, level: int) -> int:
             size += _name_size(name) + (len(content) if content.isascii() else len(content.encode()))
         else:
             size += _name_size(name) + _MEASURES[kind](content, value, level)
+    return size
+
+
+def _measure_many(item: Item) -> int:
+    """Stop at the limit: an item of more bytes is refused, whatever else it has."""
+    size, members = 0, iter(item.items())
+    while size <= limits.ITEM_BYTES:
+        part = dict(islice(members, _MANY))
+        if not part:
+            break
+        size += _measure_members(part, 1)
     return size
 
 
@@ -402,38 +417,3 @@ _SIZES: dict[str, Callable[[Any], int]] = {
     "L": _list_size,
     "M": _map_size,
 }
-
-# Compare
-
-
-def equal(a: AttributeValue, b: AttributeValue) -> bool:
-    """Whether two values are equal to DynamoDB; sets are unordered."""
-    if a == b:
-        return True
-    [(kind, left)], [(other, right)] = a.items(), b.items()
-    if kind != other:
-        return False
-    if kind in ("SS", "NS", "BS"):
-        return len(left) == len(right) and set(left) == set(right)
-    if kind == "M":
-        return items_equal(left, right)
-    return kind == "L" and len(left) == len(right) and all(map(equal, left, right))
-
-
-def items_equal(a: Item, b: Item) -> bool:
-    return a == b or (a.keys() == b.keys() and all(equal(value, b[name]) for name, value in a.items()))
-
-
-def compare(a: AttributeValue, b: AttributeValue) -> int | None:
-    """Negative, zero or positive as a is less than, equal to or greater than b; None if they are not comparable. Only
-    two strings (by UTF-8 bytes), two numbers or two binaries (by bytes) are comparable."""
-    [(kind, left)], [(other, right)] = a.items(), b.items()
-    if kind != other or kind not in _ORDERED:
-        return None
-    key = _ORDERED[kind]
-    x, y = key(left), key(right)
-    return 1 if x > y else -1 if x < y else 0
-
-
-# Python orders strings by code points, which is the order of their UTF-8 bytes.
-_ORDERED: dict[str, Callable[[str], Any]] = {"S": str, "N": Decimal, "B": a2b_base64}

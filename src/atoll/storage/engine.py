@@ -37,6 +37,10 @@ class Damaged(Corrupt):
         self.key = key
 
 
+class Gone(Corrupt):
+    """The store's files were removed or replaced while it was open."""
+
+
 class Locked(Exception):
     """Another server has the store open."""
 

@@ -40,8 +40,9 @@ from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.datasync import DataSync, open_sync, sync_again
-from atoll.storage.engine import Corrupt, Damaged, Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Damaged, Full, Gone, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
+from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
 from atoll.storage.sqlitefile import Rows, connect, fault
 
@@ -149,6 +150,8 @@ class SQLiteEngine:
         """Whether a damaged store goes on taking writes."""
         self.damage: Corrupt | None = None
         """The first damage that was found."""
+        self.reserve: Reserve | None = None
+        """Disk space that is held back for deletions."""
         self._lease, self._owner, self._sync = lease, owner, sync
         self._turn, self._commits = turn, commits
         self._queue: list[_Pending] = []
@@ -177,7 +180,7 @@ class SQLiteEngine:
         if self._closed:
             raise RuntimeError("the store is closed")
         if self._broken:
-            raise Corrupt(str(self._broken))
+            raise type(self._broken)(str(self._broken))
         if self.damage and not self.serves_damage:
             raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
         pending = _Pending(fn, self._loop.create_future())
@@ -285,6 +288,8 @@ class SQLiteEngine:
                     self._reader.hold()
                     writer.commit()
         except Exception as error:
+            if isinstance(error, apsw.FullError) and self.reserve is not None and self.reserve.spend():
+                _log.error("the disk is full: the store accepts only deletions until there is room")
             writer.roll_back()
             self._reader.drop()
             self._pass_turn()
@@ -306,6 +311,8 @@ class SQLiteEngine:
         buffer = Buffer(self._writer)
         try:
             pending.result = pending.fn(buffer)
+            if self.reserve is not None and self.reserve.is_spent:
+                _require_deletion(buffer)
         except apsw.Error:
             raise
         except BaseException as error:
@@ -322,7 +329,9 @@ class SQLiteEngine:
                     self._writer.commit()
                 if self.moves_mark:
                     self._mark.move(self._frames)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, apsw.FullError) and self.reserve is not None:
+                    self.reserve.spend()
                 self._writer.roll_back()
                 raise
             if self._checkpoints.rest_due:
@@ -345,8 +354,10 @@ class SQLiteEngine:
         now = self._loop.time()
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
+            if self.reserve is not None and self.reserve.is_spent:
+                self.reserve.refill()
             if _identity(self._path) != self._identity:
-                self._break(Corrupt(f"{self._path} was removed or replaced; restart the server"))
+                self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
                 assert self._broken
                 raise self._broken
 
@@ -390,6 +401,11 @@ def _check(database: Path, log: Path, mark: Acknowledged, on_damage: str) -> Cor
             raise Corrupt(f"{damage}; to open what is left, use --on-damage serve") from damage
         return damage
     return None
+
+
+def _require_deletion(buffer: Buffer) -> None:
+    if None not in buffer.rows.values() and not buffer.cleared and buffer.rows:
+        raise Full("the disk is full: the store accepts only deletions until there is room")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

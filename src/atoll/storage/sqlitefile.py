@@ -67,6 +67,7 @@ def format_of(path: Path) -> tuple[int, int]:
     try:
         with closing(apsw.Connection(str(path))) as connection:
             connection.set_busy_timeout(BUSY_MS)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)  # leave the files as they are
             return connection.pragma("application_id"), connection.pragma("user_version")
     except apsw.Error as error:
         raise Corrupt(f"{path}: {error}") from error

@@ -176,7 +176,8 @@ class LocalServer:
         if isinstance(clock, ManualClock):
             clock.set(state.now_ms)
         empty = (MemoryEngine().snapshot(), 0)
-        for name, region in self._node.regions.items():
+        for name in {*self._node.regions, *state.regions}:
+            region = await self._node.open_region(name)
             rows, last = state.regions.get(name, empty)
             _engine(region).restore(rows)
             region.rewind(last)

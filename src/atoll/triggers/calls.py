@@ -15,6 +15,7 @@ from typing import Protocol
 
 import orjson
 
+from atoll import limits
 from atoll.triggers.batches import BatchOutcome
 
 STOPPING = "the server is stopping"
@@ -29,6 +30,10 @@ class Runner(Protocol):
 
 def failed(kind: str, message: str) -> BatchOutcome:
     return BatchOutcome(orjson.dumps({"errorMessage": message, "errorType": kind}), "Unhandled")
+
+
+def too_large() -> BatchOutcome:
+    return failed("Function.ResponseSizeTooLarge", f"The answer is longer than {limits.INVOCATION_BYTES} bytes")
 
 
 def timed_out(timeout_s: float) -> BatchOutcome:

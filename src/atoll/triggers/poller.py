@@ -177,6 +177,11 @@ class Triggers:
             extra = {"region": self.region.name, "function": function.name}
             _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is a stream to follow, or an invocation that runs."""
+        return bool(self._followers or self._invocations)
+
     def _running(self) -> list[asyncio.Task[None]]:
         return [follower.task for follower in self._followers.values() if follower.task is not None]
 

@@ -19,10 +19,11 @@ from tempfile import TemporaryFile
 
 import orjson
 
+from atoll import limits
 from atoll.clock import SystemClock
 from atoll.triggers import worker
 from atoll.triggers.batches import BatchOutcome
-from atoll.triggers.calls import STOPPING, Runner, failed, shut, timed_out, within
+from atoll.triggers.calls import STOPPING, Runner, failed, shut, timed_out, too_large, within
 from atoll.triggers.registry import Function
 from atoll.triggers.webhooks import Webhook
 
@@ -216,11 +217,13 @@ class Command:
                 with within(self._timeout_s, lambda: self._processes.kill(process)) as late:
                     process.wait()
                 code = self._processes.end(process)
-                output = os.pread(answer.fileno(), os.fstat(answer.fileno()).st_size, 0)
+                output = os.pread(answer.fileno(), limits.INVOCATION_BYTES + 1, 0)
         except OSError as error:
             return failed("Runtime.InvalidEntrypoint", str(error))
         if late.is_set():
             return timed_out(self._timeout_s)
+        if len(output) > limits.INVOCATION_BYTES:
+            return too_large()
         return _exited(request_id, code) if code else BatchOutcome(output.strip() or b"null")
 
     def close(self) -> None:

@@ -13,8 +13,9 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+from atoll import limits
 from atoll.triggers.batches import BatchOutcome
-from atoll.triggers.calls import STOPPING, failed, shut, timed_out, within
+from atoll.triggers.calls import STOPPING, failed, shut, timed_out, too_large, within
 
 # A socket that is still connecting cannot be shut down, so `connect` checks this often whether `cut` was called.
 LOOK_S = 0.1
@@ -99,7 +100,7 @@ class Webhook:
                     connection.sock = self._tls.wrap_socket(connection.sock, server_hostname=connection.host)
                 connection.request("POST", self._path, event, {**self._headers, "X-Amzn-RequestId": request_id})
                 answer = connection.getresponse()
-                body = answer.read()
+                body = answer.read(limits.INVOCATION_BYTES + 1)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: an invalid host name or header
             if late.is_set() or isinstance(error, TimeoutError):
                 return timed_out(self._timeout_s)
@@ -113,6 +114,8 @@ class Webhook:
             return timed_out(self._timeout_s)
         if line.is_cut:  # the body may be incomplete
             return failed("Webhook.Unreachable", STOPPING)
+        if len(body) > limits.INVOCATION_BYTES:
+            return too_large()
         if not 200 <= answer.status < 300:
             return failed("Webhook.Refused", f"{answer.status} {answer.reason}")
         return BatchOutcome(body.strip() or b"null")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import orjson
 
 from atoll.api.call import Call, Caller
@@ -14,12 +16,13 @@ _OPERATIONS = {(one.http.method, ADMIN.prefix + one.http.path): one for one in o
 
 class Admin:
     """The route to the admin API. If requests are `signed`, only admins may use it. Otherwise every client may,
-    unless the route is `guarded`: then no client may."""
+    unless the route is `guarded`: then no client may. A client that sends `token` as a bearer token always may."""
 
-    def __init__(self, call: Call, *, signed: bool, guarded: bool) -> None:
+    def __init__(self, call: Call, *, signed: bool, guarded: bool, token: str = "") -> None:
         self._call = call
         self._signed = signed
         self._guarded = guarded
+        self._token = token.encode()
 
     async def answer(self, request: Request, caller: Caller, region: str, now_ms: int) -> Response:
         self._authorize(request, caller)
@@ -31,6 +34,11 @@ class Admin:
         return Response(200, orjson.dumps(await self._call(operation, region, caller, body, now_ms)))
 
     def _authorize(self, request: Request, caller: Caller) -> None:
+        scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer":
+            if not self._token or not hmac.compare_digest(token.strip(), self._token):
+                raise admin_errors.wrong_token()
+            return
         if self._signed and not caller.admin:
             raise admin_errors.credential_is_no_admin(caller.access_key or "")
         if not self._signed and self._guarded:

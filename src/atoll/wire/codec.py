@@ -20,8 +20,10 @@ import orjson
 from isal.isal_zlib import crc32
 
 from atoll import errors
+from atoll.api import large
 from atoll.api.services import DYNAMODB, STREAMS
 from atoll.errors import ApiError, requests, values
+from atoll.wire import pieces
 
 JSON = b"Content-Type: application/json\r\n"
 _TYPE_LINES = {
@@ -71,9 +73,36 @@ def parse_body(body: bytes) -> dict[str, Any]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
+    return _object(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
     return value
+
+
+def is_large(body: bytes) -> bool:
+    """Whether the body may have so many values that it takes long to parse."""
+    if len(body) < large.VALUES:
+        return False
+    commas = start = 0
+    while start < len(body) and commas <= large.VALUES:
+        commas += body.count(b",", start, start + _COUNTED_BYTES)
+        start += _COUNTED_BYTES
+    return commas > large.VALUES
+
+
+_COUNTED_BYTES = 64 * 1024
+
+
+def parse_large_body(body: bytes) -> large.LargeBody:
+    """As `parse_body`, in pieces: run it in a thread."""
+    try:
+        value = pieces.parse(body)
+    except orjson.JSONDecodeError:
+        raise errors.serialization() from None
+    return large.LargeBody(_object(value))
 
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -129,7 +158,7 @@ class Encoder:
         return self.encode(request, response.status, fields.encode("latin-1"), response.body, now_ms)
 
     def encode(self, request: Request, status: int, fields: bytes, body: bytes, now_ms: int) -> bytes:
-        """`fields` are header lines."""
+        """`fields` are header lines. The request's origin, if any, may read the answer."""
         second = now_ms // 1000
         if second != self._second:
             self._second = second
@@ -138,18 +167,20 @@ class Encoder:
         if head is None:
             date = formatdate(second, usegmt=True).encode()
             head = self._heads[status] = _HEAD % (_STATUS_LINES[status], date, self._id)
+        origin = request.headers.get(b"origin")
         return _RESPONSE % (
             head,
             next(self._count),
             crc32(body),
             request.connection,
-            b"Access-Control-Allow-Origin: *\r\n" if b"origin" in request.headers else b"",
+            b"" if origin is None else _ALLOWED_ORIGIN % origin,
             fields,
             len(body),
             b"" if request.method == b"HEAD" else body,
         )
 
 
+_ALLOWED_ORIGIN = b"Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
 _HEAD = b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\nx-amzn-RequestId: %s"
 _RESPONSE = b"%s%012d\r\nx-amz-crc32: %d\r\n%s%s%sContent-Length: %d\r\n\r\n%s"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
@@ -173,3 +204,10 @@ def not_found() -> Response:
 def refusal(status: int) -> bytes:
     """The answer to malformed HTTP, or to a request that the server will not read to its end."""
     return b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % _STATUS_LINES[status]
+
+
+def throttled(error: ApiError) -> bytes:
+    """The answer to a request that the server has no room to read. SDKs send it again."""
+    body = error_body(error)
+    head = b"HTTP/1.1 %s\r\nServer: Atoll\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.0\r\n"
+    return (head + b"Content-Length: %d\r\n\r\n%s") % (_STATUS_LINES[error.status], len(body), body)

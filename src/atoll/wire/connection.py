@@ -3,9 +3,10 @@
 A connection answers its requests one at a time, in order, since each may change the data that the next one reads.
 While one waits (for a commit), pipelined requests queue behind it. The connection stops reading when the queue is full
 or the client reads its answers too slowly. Answers that are ready together are written together, at the end of the
-event-loop turn.
+event-loop turn. A connection runs a bounded number of requests in one turn, so that pipelining delays nobody else.
 
-A request rejected while it arrives (not HTTP, too large, too slow) gets a bare status, and the connection closes.
+A request rejected while it arrives (not HTTP, too large, too slow) gets a bare status, and the connection closes. The
+server's `Memory` counts the bytes of large requests and answers.
 """
 
 from __future__ import annotations
@@ -16,19 +17,15 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-
-from atoll import limits
-from atoll.wire.codec import Request, refusal
+from atoll.errors import capacity as capacity_errors
+from atoll.wire.codec import Request, refusal, throttled
 from atoll.wire.eager import start
+from atoll.wire.incoming import CLOSE, Incoming, Limits
+from atoll.wire.memory import SMALL_BYTES
 
-HEAD_BYTES = 32 * 1024
-HEADERS = 100
 QUEUED_REQUESTS = 32
 WRITE_BYTES = 256 * 1024
 
-_CLOSE = b"Connection: close\r\n"
-_KEEP_ALIVE = b"Connection: keep-alive\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _log = logging.getLogger(__name__)
@@ -36,62 +33,62 @@ _log = logging.getLogger(__name__)
 Answer = Callable[[Request], Coroutine[Any, Any, bytes]]
 
 
-class Owner(Protocol):
+class Owner(Limits, Protocol):
     """State shared by all connections. The owner increments `tick` and then calls `ticked` on every connection."""
 
     answer: Answer
-    tick: int
     idle_ticks: int
     request_ticks: int
+    turn_requests: int
+    """How many requests a connection may run in this turn."""
     draining: bool
+    call_soon: Callable[[Callable[[], None]], object]
 
-    def opened(self, connection: Connection) -> None: ...
+    def opened(self, connection: Connection) -> bool:
+        """Returns whether there is room for the connection."""
 
     def closed(self, connection: Connection) -> None: ...
 
     def flush_soon(self, connection: Connection) -> None: ...
 
+    def end_turns(self) -> None:
+        """Run no more requests in this turn."""
 
-class Connection(asyncio.Protocol):
-    """`_headers` is set while a head arrives, `_request` while its body arrives; between requests both are None."""
 
+class Connection(Incoming):
     __slots__ = (
-        "_body", "_continue_due", "_ending", "_head_bytes", "_headers", "_out", "_out_bytes", "_parser", "_queue",
-        "_reading", "_receiving", "_refused", "_request", "_running", "_server", "_tick", "_transport", "_upgrade",
-        "_url", "_writable",
+        "_held_back", "_out", "_out_bytes", "_queue", "_reading", "_receiving", "_running", "_server", "_transport",
+        "_turn", "_turn_due", "_writable", "held", "unread",
     )  # fmt: skip
 
     def __init__(self, server: Owner) -> None:
+        super().__init__(server)
         self._server = server
-        self._parser = HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._tick = server.tick
-        # Incoming request
-        self._url = b""
-        self._headers: dict[bytes, bytes] | None = None
-        self._request: Request | None = None
-        self._body: bytes | bytearray = b""
-        self._head_bytes = 0
-        self._continue_due = False
-        self._upgrade = False
         # The running request, the queue behind it, and answers not yet written
         self._running: Request | None = None
         self._queue: deque[Request] = deque()
         self._out: list[bytes] = []
         self._out_bytes = 0
-        # Flow control and shutdown
+        self._turn = 0
+        """How many more requests may run in this turn."""
+        self._turn_due = False
+        # Flow control
         self._receiving = False
         self._reading = True
         self._writable = True
-        self._ending = False
-        self._refused: int | None = None
+        self._held_back = False
+        self.held = 0
+        self.unread = 0
 
     # Callbacks of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
-        self._server.opened(self)
-        if self._server.draining:
+        if not self._server.opened(self):
+            self._refuse(throttled(capacity_errors.too_many_connections()))
+            self.flush()
+        elif self._server.draining:
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -99,21 +96,21 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._queue.clear()
         self._out.clear()
+        self._request, self._body, self.unread = None, b"", 0
+        self._account()
+        del self._parser  # it refers to this connection
         self._server.closed(self)
 
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        if self._headers is not None or self._request is not None:
-            self._count(data)
+        self._turn = self._server.turn_requests
         self._receiving = True
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
-        except HttpParserError:
-            self._refuse(400)
+        self._feed(data)
         self._receiving = False
+        if self._large or self.held or self._queue or len(self._body) > SMALL_BYTES:
+            self._account()
+            self._run_queue()
         self._flush_soon()
 
     def eof_received(self) -> bool:
@@ -125,150 +122,37 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
+        self._window.open(self._unread_bytes())
         self._adjust_reading()
 
     def resume_writing(self) -> None:
         self._writable = True
         self._tick = self._server.tick
+        self._turn = self._server.turn_requests
+        self.unread = 0
+        self._account()
         self._run_queue()
         self.flush()
 
-    # Callbacks of the parser. They never raise: they record a refusal, and ignore all later input.
+    # Answering
 
-    def on_message_begin(self) -> None:
-        self._url = b""
-        self._headers = {}
-        self._head_bytes = 0
-        self._tick = self._server.tick
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        headers = self._headers
-        if headers is None:  # a trailer
-            return
-        name = name.lower()
-        if name not in headers:
-            headers[name] = value
-        elif len(headers[name]) < HEAD_BYTES:
-            headers[name] += b"," + value
-        else:
-            self._refuse(431)
-
-    def on_headers_complete(self) -> None:
-        headers, self._headers = self._headers, None
-        if headers is None or self._ending:
-            return
-        parser = self._parser
-        url = self._url
-        if not url.startswith(b"/"):  # absolute form: meant for proxies, but servers must accept it
-            url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
-        path, _, query = url.partition(b"?")
-        self._request = request = Request(parser.get_method(), path, query, headers)
-        self._body = b""
-        self._head_bytes = 0
-        if not parser.should_keep_alive():
-            request.connection = _CLOSE
-        elif b"connection" in headers and parser.get_http_version() == "1.0":
-            request.connection = _KEEP_ALIVE
-        if b"upgrade" in headers or request.method == b"CONNECT":
-            self._upgrade = parser.should_upgrade()
-        length = headers.get(b"content-length", b"")
-        if b"host" not in headers and parser.get_http_version() == "1.1":
-            self._refuse(400)
-        elif len(headers) > HEADERS or len(url) > HEAD_BYTES:
-            self._refuse(431)
-        elif len(length) > 7 and int(length) > limits.REQUEST_BYTES:
-            self._refuse(413)
-        elif b"expect" in headers and (length or b"transfer-encoding" in headers):
-            if headers[b"expect"].lower() != b"100-continue":
-                self._refuse(417)
-            else:
-                self._continue_due = True
-                self._run_queue()
-
-    def on_body(self, body: bytes) -> None:
-        if not self._body:
-            self._body = body
-            return
-        if isinstance(self._body, bytes):
-            self._body = bytearray(self._body)
-        self._body += body
-        if len(self._body) > limits.REQUEST_BYTES:
-            self._refuse(413)
-
-    def on_message_complete(self) -> None:
-        request = self._request
-        if self._upgrade or request is None or self._ending:
-            return
-        self._request = None
-        self._continue_due = False
-        if self._body:
-            body, self._body = self._body, b""
-            request.body = body if isinstance(body, bytes) else bytes(body)
-        if request.connection is _CLOSE:
-            self._ending = True
-        if self._running is None and self._writable and not self._queue:
+    def _accept(self, request: Request) -> None:
+        if self._running is None and self._writable and not self._queue and self._turn:
             self._run(request)
         else:
             self._queue.append(request)
             self._adjust_reading()
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Answer a request that offers a protocol upgrade as if it had not. The parser stops after such a head, so a
-        new parser gets the head again without the upgrade headers, and then the remaining bytes."""
-        request, self._request = self._request, None
-        self._upgrade = False
-        if request is None or self._ending:
-            return
-        if request.method == b"CONNECT":
-            self._refuse(400)
-            return
-        kept = b"".join(
-            b"%s: %s\r\n" % (name, value)
-            for name, value in request.headers.items()
-            if name not in (b"upgrade", b"connection", b"http2-settings")
-        )
-        if request.connection is _CLOSE:
-            kept += _CLOSE
-        self._parser = HttpRequestParser(self)
-        try:
-            head = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, self._url, kept)
-            self._parser.feed_data(head + rest)
-        except HttpParserUpgrade as upgrade:  # raised by a later, pipelined request
-            self._ignore_upgrade((head + rest)[upgrade.args[0] :])
-        except HttpParserError:
-            self._refuse(400)
-
-    def _count(self, data: bytes) -> None:
-        """Limit the raw bytes of a head, or of a body including its chunk framing and trailers."""
-        self._head_bytes += len(data)
-        if self._headers is not None:
-            if self._head_bytes > HEAD_BYTES:
-                self._refuse(431)
-        elif self._head_bytes > 2 * limits.REQUEST_BYTES:
-            self._refuse(413)
-        else:
-            self._tick = self._server.tick
-
-    def _refuse(self, status: int) -> None:
-        """Record the first refusal. Nothing is refused once the connection is ending: later input is ignored."""
-        if not self._ending:
-            self._ending = True
-            self._refused = status
-            self._request = self._headers = None
-            self._body = b""
-
-    # Answering
-
     def _run(self, request: Request) -> None:
         self._running = request
+        self._turn -= 1
         start(self._server.answer(request), self._finished)
 
     def _finished(self, answer: bytes | None, error: BaseException | None) -> None:
         self._running = None
         self._tick = self._server.tick
+        if self.held:
+            self._account()
         if self._transport is None:
             return
         if answer is None:
@@ -279,25 +163,48 @@ class Connection(asyncio.Protocol):
         self._out.append(answer)
         self._out_bytes += len(answer)
         if not self._receiving:
-            self._run_queue()
-            self._flush_soon()
+            self._take_turn()
         elif self._out_bytes > WRITE_BYTES:
             self._write()
+            self._turn = 0
+
+    def _take_turn(self) -> None:
+        self._turn_due = False
+        self._turn = self._server.turn_requests
+        if self._transport is not None:
+            self._run_queue()
+            self._flush_soon()
+
+    def _continue(self) -> None:
+        self._run_queue()
 
     def _run_queue(self) -> None:
-        """Start queued requests until one has to wait."""
+        """Start queued requests until one has to wait, or the turn is over."""
         receiving, self._receiving = self._receiving, True
-        while self._queue and self._running is None and self._writable:
+        while self._queue and self._running is None and self._writable and self._turn:
             self._run(self._queue.popleft())
         self._receiving = receiving
+        if not self._turn and self._queue and self._running is None and self._writable and not self._turn_due:
+            self._turn_due = True
+            self._server.call_soon(self._take_turn)
         if self._continue_due and self._running is None and not self._queue:
             self._continue_due = False
             self._out.append(_CONTINUE)
         self._adjust_reading()
 
     def _write(self) -> None:
-        if self._out and self._transport is not None:
-            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+        transport = self._transport
+        if self._out and transport is not None:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            if len(data) > WRITE_BYTES and transport.get_extra_info("sslcontext") is not None:
+                # Of one long write, uvloop's TLS transport does not count the bytes that the client has yet to read.
+                for start_ in range(0, len(data), WRITE_BYTES):
+                    transport.write(data[start_ : start_ + WRITE_BYTES])
+            else:
+                transport.write(data)
+            if not self._writable:
+                self.unread += len(data)  # uvloop keeps all of it until the last byte is sent
+                self._account()
         self._out.clear()
         self._out_bytes = 0
 
@@ -322,8 +229,8 @@ class Connection(asyncio.Protocol):
         if self._refused is None:
             transport.close()
         elif self._refused:
-            transport.write(refusal(self._refused))
-            self._refused = 0
+            transport.write(self._refused)
+            self._refused = b""
             self._tick = self._server.tick
             if transport.can_write_eof():
                 transport.write_eof()
@@ -331,8 +238,8 @@ class Connection(asyncio.Protocol):
                 transport.close()
 
     def _adjust_reading(self) -> None:
-        reading = self._writable and len(self._queue) < QUEUED_REQUESTS
-        if reading is self._reading or self._transport is None:
+        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not self._held_back
+        if reading is self._reading or self._transport is None or self._transport.is_closing():
             return
         self._reading = reading
         if reading:
@@ -340,15 +247,64 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.pause_reading()
 
+    # Memory and the minimum rate
+
+    def _account(self) -> None:
+        """Count the bytes of bodies and unread answers that this connection holds."""
+        held = self.unread + len(self._body) + sum(len(request.body) for request in self._queue)
+        if self._running is not None:
+            held += len(self._running.body)
+        self._server.memory.hold(self, held, receiving=bool(self._body))
+
+    def hold_back(self, back: bool) -> None:
+        if back is not self._held_back:
+            self._held_back = back
+            self._adjust_reading()
+
+    @property
+    def is_late(self) -> bool:
+        return self._server.tick - self._tick > self._server.request_ticks
+
+    def shed_body(self) -> None:
+        self._refuse(throttled(capacity_errors.memory_is_full()))
+        self._account()
+        self._flush_soon()
+
+    def shed_answers(self) -> None:
+        self.unread = 0
+        self._account()
+        self.abort()
+        self._server.end_turns()  # its bytes are free only after this turn
+
+    def _unread_bytes(self) -> int:
+        transport = self._transport
+        return 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
+
     # Calls from the server
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection is between two requests, and has been for a tick at least."""
+        return (
+            self._tick < self._server.tick - 1 and self._running is None and not self._queue and not self._ending
+            and self._headers is None and self._request is None and self._writable and not self._out
+        )  # fmt: skip
+
+    @property
+    def idle_since(self) -> int:
+        return self._tick
+
+    def close_idle(self) -> None:
+        self._ending = True
+        self.flush()
+
     def close_when_answered(self) -> None:
-        if self._refused == 0:
+        if self._refused == b"":
             self.abort()
         self._ending = True
         for request in (self._running, *self._queue):
-            if request is not None and request.connection is not _CLOSE:
-                request.connection = _CLOSE
+            if request is not None and request.connection is not CLOSE:
+                request.connection = CLOSE
         self.flush()
 
     def abort(self) -> None:
@@ -356,21 +312,30 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def ticked(self) -> None:
-        """Close a connection that is idle, does not read its answers, or does not finish its request in time."""
+        """Close a connection that is idle, reads its answers too slowly, or sends its request too slowly."""
         server = self._server
         age = server.tick - self._tick
-        if not self._writable or (self._transport is not None and self._transport.is_closing()):
+        if self._transport is not None and self._transport.is_closing():
             if age > server.idle_ticks:
                 self.abort()
-        elif self._running is not None or self._queue:
-            return
-        elif self._refused == 0:
+        elif not self._writable:
+            if self._window.is_slow(self._unread_bytes()):
+                self.abort()
+        elif self._running is not None or self._queue or self._held_back:
+            self._window.open(len(self._body))
+        elif self._refused == b"":
             if age > server.request_ticks:
                 self.abort()
-        elif self._headers is not None or self._request is not None:
+        elif self._request is not None:
+            if self._window.is_slow(len(self._body), since=self._tick):
+                self._time_out()
+        elif self._headers is not None:
             if age > server.request_ticks:
-                self._refuse(408)
-                self.flush()
+                self._time_out()
         elif age > server.idle_ticks:
-            self._ending = True
-            self.flush()
+            self.close_idle()
+
+    def _time_out(self) -> None:
+        self._refuse(refusal(408))
+        self._account()
+        self.flush()

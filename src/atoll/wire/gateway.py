@@ -7,7 +7,7 @@ signature is verified, so that unauthenticated clients cannot make the server bu
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import orjson
@@ -15,9 +15,11 @@ import orjson
 from atoll import errors
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
+from atoll.api.large import LargeBody, aside, release
 from atoll.api.services import Operation
 from atoll.clock import Clock
 from atoll.errors import ApiError
+from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
 from atoll.security.sigv4 import Verifier, claimed, normal_path
 from atoll.wire.codec import (
@@ -26,9 +28,11 @@ from atoll.wire.codec import (
     Request,
     Response,
     error_body,
+    is_large,
     json_type,
     not_found,
     parse_body,
+    parse_large_body,
     preflight,
     unserved,
 )
@@ -56,6 +60,10 @@ class Gateway:
     is an admin, and region and access key are taken from the request unverified. All callers belong to `account`.
     `examine` returns the health of the stores. Pass an `encoder` to know the ids of requests elsewhere.
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
+
+    A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
+    calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
+    `browsers` decides which browsers' requests are served.
     """
 
     def __init__(
@@ -71,6 +79,9 @@ class Gateway:
         route_clock: Clock | None = None,
         examine: Examine = _no_stores,
         encoder: Encoder | None = None,
+        signed_for: Mapping[str, str] | None = None,
+        bearer_routes: Collection[str] = (),
+        browsers: Browsers | None = None,
     ) -> None:
         self._call = call
         self._targets = targets
@@ -84,21 +95,33 @@ class Gateway:
         self._verifier = None if credentials is None else Verifier(credentials.get)
         # Longest prefix first, so that the most specific route wins.
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
+        self._signed_for = {path.encode(): service for path, service in (signed_for or {}).items()}
+        self._bearer_routes = {path.encode() for path in bearer_routes}
+        self._stranger = Caller(None, account, admin=False), region
+        self._browsers = browsers or Browsers()
+        self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
         self._encoder = encoder or Encoder()
 
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
         headers = request.headers
+        if b"origin" in headers or (self._checks_hosts and headers.get(b"host") not in self._known_hosts):
+            refusal = self._browsers.refusal(headers)
+            if refusal is not None:
+                headers.pop(b"origin", None)  # so that the page cannot read the answer
+                return self._encoder.other(request, _response(refusal), now_ms)
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
-        status = 200
+        status, asked = 200, None
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
                 raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
-            body = orjson.dumps(await self._call(operation, region, caller, parse_body(request.body), now_ms))
+            given = request.body
+            asked = await aside(parse_large_body, given) if is_large(given) else parse_body(given)
+            body = orjson.dumps(await self._call(operation, region, caller, asked, now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
             _drop_tracebacks(error)
@@ -106,6 +129,8 @@ class Gateway:
             self._log_failure(request)
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
+        if isinstance(asked, LargeBody):
+            release(asked)
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
@@ -138,18 +163,22 @@ class Gateway:
         encode = self._encoder.other
         if request.method == b"OPTIONS" and b"origin" in request.headers:
             return encode(request, preflight(request), now_ms)
-        route = self._route(request.path)
+        prefix, route = self._route(request.path)
         try:
             if Health.is_for(request) or (route is None and Health.is_root(request)):
                 response = await self._health.answer(request)
             elif route is None:
                 response = not_found()
             else:
-                route_ms = self._route_clock.now_ms()
-                caller, region = self._caller(request, route_ms, None)
+                service = self._signed_for.get(prefix)
+                route_ms = now_ms if service is not None else self._route_clock.now_ms()
+                if prefix in self._bearer_routes and _has_bearer_token(request):
+                    caller, region = self._stranger
+                else:
+                    caller, region = self._caller(request, route_ms, service)
                 response = await route(request, caller, region, route_ms)
         except ApiError as error:
-            response = Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
+            response = _response(error)
             _drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
@@ -162,14 +191,18 @@ class Gateway:
         extra = {"target": target, "request_id": self._encoder.next_id()}
         _log.exception("a request failed unexpectedly: %s", what, extra=extra)
 
-    def _route(self, path: bytes) -> Route | None:
+    def _route(self, path: bytes) -> tuple[bytes, Route | None]:
+        """The route of a path, with its prefix."""
         # A signature covers the normalized path, so a path with `.` or `..` is not the path that was signed.
-        if path != normal_path(path):
-            return None
-        for prefix, route in self._routes:
-            if path == prefix or (prefix != b"/" and path.startswith(prefix)):
-                return route
-        return None
+        if path == normal_path(path):
+            for prefix, route in self._routes:
+                if path == prefix or (prefix != b"/" and path.startswith(prefix)):
+                    return prefix, route
+        return b"", None
+
+
+def _response(error: ApiError) -> Response:
+    return Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
 
 
 def _drop_tracebacks(error: BaseException) -> None:
@@ -182,3 +215,7 @@ def _drop_tracebacks(error: BaseException) -> None:
 
 def _longest_first(entry: tuple[bytes, Route]) -> int:
     return -len(entry[0])
+
+
+def _has_bearer_token(request: Request) -> bool:
+    return request.headers.get(b"authorization", b"")[:7].lower() == b"bearer "

@@ -9,6 +9,7 @@ from contextlib import suppress
 from ssl import SSLContext
 
 from atoll.wire.connection import Answer, Connection
+from atoll.wire.memory import Memory
 
 _log = logging.getLogger(__name__)
 
@@ -16,18 +17,39 @@ _log = logging.getLogger(__name__)
 TICK_MS = 5_000
 IDLE_MS = 300_000
 REQUEST_MS = 30_000
+RATE_MS = 20_000
+LEAST_RATE = 8 * 1024
+"""Bytes a second, on average over RATE_MS."""
+TURN_REQUESTS = 32
+HANDSHAKE_S = 15.0
+SHUTDOWN_S = 3.0
+"""How long to wait for a TLS client to confirm the end of a connection."""
 
 
 class Server:
     """All connections of this process. `answer` returns a complete HTTP response and should not raise."""
 
     def __init__(
-        self, answer: Answer, *, idle_ms: int = IDLE_MS, request_ms: int = REQUEST_MS, tick_ms: int = TICK_MS
+        self,
+        answer: Answer,
+        *,
+        idle_ms: int = IDLE_MS,
+        request_ms: int = REQUEST_MS,
+        rate_ms: int = RATE_MS,
+        tick_ms: int = TICK_MS,
+        max_connections: int = 1_000,
+        memory: Memory | None = None,
     ) -> None:
         self.answer = answer
+        self.memory = memory or Memory()
+        self.rate_ticks = max(1, rate_ms // tick_ms)
+        self.least_bytes = LEAST_RATE * rate_ms // 1000
+        self._max_connections = max_connections
+        self._refused: set[Connection] = set()
         self.tick = 0
         self.idle_ticks = max(1, idle_ms // tick_ms)
         self.request_ticks = max(1, request_ms // tick_ms)
+        self.turn_requests = TURN_REQUESTS
         self.draining = False
         self.connections: set[Connection] = set()
         self._tick_ms = tick_ms
@@ -44,8 +66,10 @@ class Server:
         """Listen, and return the bound addresses. Port 0 picks a free port; `reuse_port` lets processes share one."""
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
-            lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=1024
-        )
+            lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=1024,
+            ssl_handshake_timeout=None if ssl is None else HANDSHAKE_S,
+            ssl_shutdown_timeout=None if ssl is None else SHUTDOWN_S,
+        )  # fmt: skip
         self._listeners.append(listener)
         self.call_soon = loop.call_soon
         if self._timer is None:
@@ -68,14 +92,35 @@ class Server:
             self._timer.cancel()
             self._timer = None
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: Connection) -> bool:
+        """Add a connection; returns whether there is room for it. The connection that has been idle longest makes room
+        for another. A refused client may take a moment to read why, but not too many at a time."""
         self.connections.add(connection)
         self._gone.clear()
+        if len(self.connections) - len(self._refused) <= self._max_connections:
+            return True
+        idle = min((one for one in self.connections if one.is_idle), key=lambda one: one.idle_since, default=None)
+        if idle is not None:
+            idle.close_idle()
+            return True
+        self._refused.add(connection)
+        if len(self._refused) > self._max_connections:
+            connection.abort()
+        return False
 
     def closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self._refused.discard(connection)
         if not self.connections:
             self._gone.set()
+
+    def end_turns(self) -> None:
+        if self.turn_requests:
+            self.turn_requests = 0
+            self.call_soon(self._begin_turns)
+
+    def _begin_turns(self) -> None:
+        self.turn_requests = TURN_REQUESTS
 
     def flush_soon(self, connection: Connection) -> None:
         """Write the answers once the input of this event-loop turn is processed: waking clients one by one costs as
@@ -93,8 +138,13 @@ class Server:
                 _log.exception("answers could not be written; their connection is closed")
                 connection.abort()
 
-    def _ticked(self) -> None:
+    def advance(self) -> None:
+        """One tick has passed."""
         self.tick += 1
         for connection in list(self.connections):
             connection.ticked()
+        self.memory.advance()
+
+    def _ticked(self) -> None:
+        self.advance()
         self._timer = asyncio.get_running_loop().call_later(self._tick_ms / 1000, self._ticked)

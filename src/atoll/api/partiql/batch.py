@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from atoll import errors
+from atoll.api.large import aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
 from atoll.api.partiql.select import projected
@@ -30,7 +31,7 @@ Result = tuple[Keyed, bytes] | errors.ApiError
 
 async def batch_execute_statement(region: Region, body: Body) -> Answer:
     """Only an error of the batch itself fails all statements."""
-    bounds = [_bound_or_refusal(statement) for statement in body["Statements"]]
+    bounds = await aside(_all_bound, body) if is_long(body, body["Statements"]) else _all_bound(body)
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
         raise partiql_errors.batch_mixed()
 
@@ -54,6 +55,10 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
     if mode is not None:
         answer["ConsumedCapacity"] = answers([consumed for _, consumed in done if consumed is not None], mode)
     return answer
+
+
+def _all_bound(body: Body) -> list[Bound | errors.ApiError]:
+    return [_bound_or_refusal(statement) for statement in body["Statements"]]
 
 
 def _bound_or_refusal(body: Body) -> Bound | errors.ApiError:

@@ -1,11 +1,12 @@
 """SELECT: computes key ranges from the condition, and reads them page by page.
 
-A page reads through the ranges until it has examined `Limit` items or 1 MB. A NextToken holds the number of the range
-and the key of the last item. It is valid for the same statement and parameters only.
+A page reads through the ranges, piece by piece, until it has examined `Limit` items or 1 MB. A NextToken holds the
+number of the range and the key of the last item. It is valid for the same statement and parameters only.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from dataclasses import dataclass, field, replace
@@ -17,9 +18,11 @@ import orjson
 from atoll import limits
 from atoll.api import keys, queries
 from atoll.api.queries import Target
+from atoll.api.slices import Slices
 from atoll.database import reads
 from atoll.database.format import Entry, Row
 from atoll.database.reads import Page, Range
+from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.errors import partiql as partiql_errors
 from atoll.expressions import condition
@@ -30,11 +33,15 @@ from atoll.expressions.partiql.keys import Access
 from atoll.expressions.partiql.statements import Column, Selecting, Values
 from atoll.expressions.projection import PathProjection
 from atoll.model import paths
-from atoll.model.values import AttributeValue, Item, check_item, compare, read_json
+from atoll.model.comparison import compare
+from atoll.model.values import AttributeValue, Item, check_item, read_json
 from atoll.storage.engine import Snapshot
 
 program = lru_cache(512)(condition.program)
 """Of a condition's tree."""
+
+
+PIECE_RANGES = 100
 
 
 class Position(NamedTuple):
@@ -44,14 +51,69 @@ class Position(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Progress:
+    """The range that a page reads next."""
+
+    part: int
+    range_: Range
+    within: Page
+    """What the page has of this range already."""
+
+
+@dataclass(slots=True)
 class Selected:
+    """A SELECT on its table or index, and what was read for it."""
+
     target: Target
     columns: tuple[Column, ...] | None
     """The columns of the answer; None means all attributes."""
-    page: Page = field(default_factory=lambda: Page([], 0, 0, None, []))
+    filter_: Condition | None
+    fetch: bool
+    ranges: list[Range]
+    reverse: bool
+    limit: int | None
+    page: Page = field(default_factory=Page)
     """Of all ranges together."""
     position: Position | None = None
     """The position for the next page; None at the end."""
+    progress: _Progress | None = None
+    """None when the page is complete."""
+
+    def piece(self, snapshot: Snapshot) -> tuple[Page, _Progress | None, Position | None]:
+        """Read the next piece of the page."""
+        at = self.progress
+        assert at is not None
+        found, within, range_ = Page(), at.within, at.range_
+        end = min(len(self.ranges), at.part + PIECE_RANGES)
+        for part in range(at.part, end):
+            if part > at.part:
+                within, range_ = Page(), self.ranges[part]
+            scanned = self.page.scanned + found.scanned - within.scanned
+            page = reads.page(
+                snapshot,
+                self.target.table,
+                self.target.index,
+                range_,
+                reverse=self.reverse,
+                limit=None if self.limit is None else self.limit - scanned,
+                fetch=self.fetch,
+                before=within,
+            )
+            found.add(page)
+            if page.rest is not None:
+                whole = Page()
+                whole.add(within)
+                whole.add(page)
+                return found, _Progress(part, page.rest, whole), None
+            if page.last is not None:
+                return found, None, Position(part, self.target.key_of(page.last.item))
+            if self.page.size + found.size >= limits.PAGE_BYTES and part + 1 < len(self.ranges):
+                return found, None, Position(part + 1, None)
+        return found, _Progress(end, self.ranges[end], Page()) if end < len(self.ranges) else None, None
+
+    def add(self, page: Page, progress: _Progress | None, position: Position | None) -> None:
+        self.page.add(page)
+        self.progress, self.position = progress, position
 
 
 def select(
@@ -62,6 +124,7 @@ def select(
     position: Position | None,
     limit: int | None,
 ) -> Selected:
+    """Find the ranges of a SELECT, and read the first piece of its page."""
     access = partiql_keys.access(
         selecting.where,
         key_attributes(target.keys.partition),
@@ -73,37 +136,16 @@ def select(
     filter_ = None if access.exact or selecting.where is None else program(selecting.where).with_values(values)
     fetch = _must_fetch(target, selecting.columns, filter_)
     ranges, reverse = _ranges(target, access, selecting.order)
-    found = Selected(target, _held(target) if fetch and selecting.columns is None else selecting.columns)
+    columns = _held(target) if fetch and selecting.columns is None else selecting.columns
+    found = Selected(target, columns, filter_, fetch, ranges, reverse, limit)
     first = position.part if position is not None else 0
-    for part in range(first, len(ranges)):
-        range_ = ranges[part]
-        if position is not None and part == first and position.key is not None:
+    if first < len(ranges):
+        range_ = ranges[first]
+        if position is not None and position.key is not None:
             range_ = range_.after(_row_key(target, position.key, range_), reverse)
-        page = reads.page(
-            snapshot,
-            target.table,
-            target.index,
-            range_,
-            reverse=reverse,
-            limit=None if limit is None else limit - found.page.scanned,
-            keep=filter_.matches if filter_ is not None else None,
-            fetch=fetch,
-        )
-        _add(found.page, page)
-        if page.last is not None:
-            found.position = Position(part, target.key_of(page.last.item))
-            break
-        if found.page.size >= limits.PAGE_BYTES and part + 1 < len(ranges):
-            found.position = Position(part + 1, None)
-            break
+        found.progress = _Progress(first, range_, Page())
+        found.add(*found.piece(snapshot))
     return found
-
-
-def _add(whole: Page, page: Page) -> None:
-    whole.rows += page.rows
-    whole.scanned += page.scanned
-    whole.size += page.size
-    whole.fetched_sizes += page.fetched_sizes
 
 
 def key_attributes(attributes: Any) -> list[NameType]:
@@ -176,6 +218,21 @@ def _row_key(target: Target, key: Item, range_: Range) -> bytes:
 
 
 # Answers
+
+
+async def complete(region: Region, found: Selected) -> list[Any]:
+    """Read the rest of the page; return its rows as in the answer."""
+    while found.progress is not None:
+        await asyncio.sleep(0)
+        found.add(*await region.read(found.piece))
+    if found.filter_ is not None:
+        await queries.keep_matching(found.page, found.filter_)
+    answered, slices = [], Slices()
+    for row in found.page.rows:
+        answered.append(shown(found.columns, row))
+        if slices.over:
+            await slices.pause()
+    return answered
 
 
 def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:

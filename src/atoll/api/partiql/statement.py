@@ -7,9 +7,10 @@ from typing import Any
 from atoll import errors
 from atoll.api import queries
 from atoll.api.binding import resolve_table
+from atoll.api.large import aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
-from atoll.api.partiql.select import next_token, position_of, select, shown
+from atoll.api.partiql.select import complete, next_token, position_of, select
 from atoll.api.returns import capacity_mode
 from atoll.database.region import Region
 from atoll.errors import partiql as partiql_errors
@@ -22,7 +23,7 @@ _NAME = "ExecuteStatement"
 
 
 async def execute_statement(region: Region, body: Body) -> Answer:
-    bound = bind(body)
+    bound = await aside(bind, body) if is_long(body, (body,)) else bind(body)
     if isinstance(bound.statement, Selecting):
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):
@@ -56,7 +57,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
             body.get("Limit"),
         )
     )
-    answer: Answer = {"Items": [shown(found.columns, row) for row in found.page.rows]}
+    answer: Answer = {"Items": await complete(region, found)}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME)

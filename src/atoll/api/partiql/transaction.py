@@ -9,6 +9,7 @@ from typing import Any
 from atoll import errors, limits
 from atoll.api import multi
 from atoll.api.binding import resolve_table
+from atoll.api.large import aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
 from atoll.api.partiql.select import projected
@@ -32,8 +33,7 @@ _NAME = "ExecuteTransaction"
 
 
 async def execute_transaction(region: Region, body: Body) -> Answer:
-    statements: list[Body] = body["TransactStatements"]
-    bounds = [_bound_in_transaction(index, statement) for index, statement in enumerate(statements)]
+    bounds = await aside(_all_bound, body) if is_long(body, body["TransactStatements"]) else _all_bound(body)
     kinds = {bound.is_read for bound in bounds}
     if len(kinds) > 1:
         raise partiql_errors.transaction_mixed()
@@ -43,6 +43,10 @@ async def execute_transaction(region: Region, body: Body) -> Answer:
     if kinds == {True}:
         return await _read_transaction(region, bounds, mode)
     return await _write_transaction(region, bounds, body, mode)
+
+
+def _all_bound(body: Body) -> list[Bound]:
+    return [_bound_in_transaction(index, statement) for index, statement in enumerate(body["TransactStatements"])]
 
 
 def _bound_in_transaction(index: int, body: Body) -> Bound:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from atoll.errors import expressions as expression_errors
@@ -18,8 +19,12 @@ from atoll.errors import keys as key_errors
 from atoll.errors import partiql as errors
 from atoll.expressions import tree
 from atoll.expressions.keyrange import MIRRORED, KeyCondition, NameType
+from atoll.model.comparison import equal
 from atoll.model.paths import Path
-from atoll.model.values import AttributeValue, Item, equal
+from atoll.model.values import AttributeValue, Item
+
+# More combinations of partition key values than this are not looked up one by one: the whole index is read.
+PARTITIONS = 10_000
 
 Values = Mapping[str, AttributeValue]
 Terms = tuple[tree.ConditionNode, ...]
@@ -95,7 +100,10 @@ def access(
         _check_key_value(name, types[name], values[value], is_condition)
     if found.choices is None:
         return Access(None, (), found.exact)
-    partitions = tuple(product(*(_distinct([values[name] for name in choice]) for choice in found.choices)))
+    choices = [_distinct([values[name] for name in choice]) for choice in found.choices]
+    if prod(map(len, choices)) > PARTITIONS:
+        return Access(None, (), exact=False)
+    partitions = tuple(product(*choices))
     narrowed = []
     for operator, operands in found.sort:
         given = tuple([values[operand] for operand in operands])
@@ -179,11 +187,8 @@ def _key_conditions(terms: Terms, partition: tuple[str, ...]) -> Terms:
 
 
 def _distinct(values: list[AttributeValue]) -> list[AttributeValue]:
-    found: list[AttributeValue] = []
-    for value in values:
-        if not any(equal(value, other) for other in found):
-            found.append(value)
-    return found
+    """`values` are scalars."""
+    return list({pair: value for value in values for pair in value.items()}.values())
 
 
 def _comparison(term: tree.ConditionNode) -> tuple[str, str, tuple[str, ...]] | None:

@@ -69,7 +69,7 @@ def _bag(node: Node) -> AttributeValue:
 
 def names_of(node: Node, *, top: bool) -> list[str]:
     """The member names of a struct; rejects duplicates."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for key in node.value:
         if key.kind != "string":
             raise errors.tuple_key(java_name(key), key.at)
@@ -77,5 +77,5 @@ def names_of(node: Node, *, top: bool) -> list[str]:
             raise errors.empty_path_component()
         if key.value in names:
             raise errors.repeated_tuple_key(key.value, key.at if top else node.at)
-        names.append(key.value)
-    return names
+        names[key.value] = None
+    return list(names)

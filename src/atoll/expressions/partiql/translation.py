@@ -30,6 +30,7 @@ from atoll.model import values as model
 from atoll.model.paths import Path
 
 _is_table_name = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:.*").fullmatch
+_INDEX_DIGITS = 10
 _SET_FUNCTIONS: dict[str, type[tree.Add] | type[tree.Delete]] = {"set_add": tree.Add, "set_delete": tree.Delete}
 
 
@@ -210,9 +211,10 @@ def _step(node: Node) -> str | int:
         case "all":
             raise errors.select_members()
         case "number" if node.value.lstrip("-").isdigit():
-            if node.value[0] == "-":
+            digits = node.value.lstrip("0")
+            if node.value[0] == "-" or len(digits) > _INDEX_DIGITS:
                 raise errors.list_index(node.value, node.at)
-            return int(node.value)
+            return int(digits or "0")
     raise errors.path_component(node.at)
 
 

@@ -1,0 +1,186 @@
+"""`python -m benchmarks.stalls`: how long one request keeps the others waiting.
+
+A prober sends GetItem after GetItem on its own connection. Beside it the worst requests that each operation accepts, or
+has to refuse, run one at a time. The slowest GetItem of that time is the stall of the request. The report has the ten
+longest stalls, and every request that was answered with status 500.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import servers
+from benchmarks.client import Client
+from benchmarks.stall_requests import Body, requests, wide
+
+SHOWN = 10
+REQUEST_BYTES = 16 * 1024 * 1024
+QUIET_SECONDS = 0.05
+KEY = {"pk": {"S": "probe"}}
+
+
+class Prober(threading.Thread):
+    """Measures the longest wait for a GetItem since `begin`."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self._client = Client(port, timeout=600)
+        self._ended = threading.Event()
+        self._longest = 0.0
+
+    def run(self) -> None:
+        body = json.dumps({"TableName": "Probe", "Key": KEY}).encode()
+        while not self._ended.is_set():
+            begin = time.perf_counter()
+            assert self._client.send("GetItem", body).ok
+            self._longest = max(self._longest, time.perf_counter() - begin)
+            time.sleep(0.001)
+
+    def begin(self) -> None:
+        self._longest = 0.0
+
+    def longest_ms(self) -> float:
+        return self._longest * 1000
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+@dataclass(frozen=True)
+class Stall:
+    name: str
+    stall_ms: float
+    total_ms: float
+    status: int
+    said: str
+
+
+def main() -> int:
+    options = _options()
+    with (
+        tempfile.TemporaryDirectory(prefix="stalls-") as scratch,
+        servers.atoll(None if options.memory else Path(scratch), name="Atoll stalls") as server,
+    ):
+        load(Client(server.port))
+        prober = Prober(server.port)
+        prober.start()
+        stalls = []
+        for request in requests():
+            if request[2] == {} or options.only in request[0]:
+                stalls.append(_measure(server.port, prober, *request))
+                if options.all:
+                    _show(stalls[-1])
+        prober.end()
+    report(stalls)
+    failed = [stall for stall in stalls if stall.status >= 500]
+    return 1 if failed else 0
+
+
+def _options() -> Any:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stalls", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--only", metavar="TEXT", default="", help="only requests whose name contains this")
+    parser.add_argument("--memory", action="store_true", help="keep the data in memory")
+    parser.add_argument("--all", action="store_true", help="print every request as it ends")
+    return parser.parse_args()
+
+
+def _measure(port: int, prober: Prober, name: str, operation: str, body: Body | bytes) -> Stall:
+    raw = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+    assert len(raw) <= REQUEST_BYTES, f"{name}: {len(raw)} bytes"
+    client = Client(port, timeout=600)
+    time.sleep(QUIET_SECONDS)
+    prober.begin()
+    begin = time.perf_counter()
+    if body == {}:
+        time.sleep(1)
+    answer = client.send(operation, raw)
+    total = time.perf_counter() - begin
+    time.sleep(QUIET_SECONDS)
+    said = f"{answer.code} {answer.message}" if not answer.ok else ""
+    return Stall(name, prober.longest_ms(), total * 1000, answer.status, said)
+
+
+def report(stalls: list[Stall]) -> None:
+    print(f"\n{'stall ms':>9} {'total ms':>9} status  request")
+    for stall in sorted(stalls, key=lambda stall: -stall.stall_ms)[:SHOWN]:
+        _show(stall)
+    for stall in stalls:
+        if stall.status >= 500:
+            print(f"status {stall.status}: {stall.name}")
+
+
+def _show(stall: Stall) -> None:
+    print(f"{stall.stall_ms:9.1f} {stall.total_ms:9.1f} {stall.status:6}  {stall.name}  {stall.said[:90]}", flush=True)
+
+
+# Tables
+
+
+def load(client: Client) -> None:
+    """Small items in Many, a row per partition in Probe, items of the largest size in Large, 20 indexes on Indexed."""
+    _create(client, "Probe", [])
+    _create(client, "Many", ["sk"])
+    _create(client, "Large", ["sk"])
+    _create(client, "Indexed", [], indexes=20)
+    client.call("PutItem", {"TableName": "Probe", "Item": KEY})
+    for start in range(0, 8000, 25):
+        _put(client, "Many", [_small(number) for number in range(start, start + 25)])
+    for number in range(100):
+        _put(client, "Large", [{"pk": {"S": "p"}, "sk": {"N": str(number)}, **wide(number, 8_000)}])
+
+
+def _small(number: int) -> Body:
+    return {
+        "pk": {"S": "p"},
+        "sk": {"N": str(number)},
+        "n": {"N": str(number)},
+        "s": {"S": f"text {number}"},
+        "l": {"L": [{"N": str(number)}, {"S": "a"}]},
+        "m": {"M": {"x": {"N": str(number)}, "y": {"S": "b"}}},
+    }
+
+
+def _create(client: Client, name: str, sort: list[str], indexes: int = 0) -> None:
+    keys = ["pk", *sort]
+    definition: Body = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "N" if key == "sk" else "S"} for key in keys],
+        "KeySchema": [
+            {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+        ],
+    }
+    if indexes:
+        definition["AttributeDefinitions"].append({"AttributeName": "g", "AttributeType": "S"})
+        definition["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": f"by-g{number}",
+                "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for number in range(indexes)
+        ]
+    answer = client.call("CreateTable", definition)
+    assert answer.ok, answer.message
+    while client.call("DescribeTable", {"TableName": name}).body["Table"]["TableStatus"] != "ACTIVE":
+        time.sleep(0.05)
+
+
+def _put(client: Client, table: str, items: list[Body]) -> None:
+    answer = client.call(
+        "BatchWriteItem", {"RequestItems": {table: [{"PutRequest": {"Item": item}} for item in items]}}
+    )
+    assert answer.ok, answer.message
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Which regions of a node are open: a request may name any region, but only so many stores are open at a time.
+
+A region is opened by its first table, or by the first request if it has a store. It is closed when it is neither used
+nor has work due soon. The background work of a closed region goes on: it is opened when its next step is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from functools import partial
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from atoll.clock import monotonic_ns
+from atoll.database.region import Region
+from atoll.errors import ApiError
+from atoll.errors import requests as request_errors
+from atoll.storage.engine import Engine
+from atoll.storage.unopened import Unopened
+
+IDLE_MS = 300_000
+"""An open region that has not been used for so long is closed. Its token buckets are full again by then."""
+RETRY_MS = 60_000
+
+_log = logging.getLogger(__name__)
+
+
+class Stores(Protocol):
+    """The node, as far as opening and closing needs it."""
+
+    def has_store(self, name: str) -> bool: ...
+
+    def make_region(self, name: str, engine: Engine) -> Region:
+        """A region that is not open. Raises for an invalid name."""
+
+    def start_region(self, region: Region) -> None:
+        """Open its engine and start its background work."""
+
+    async def may_rest(self, region: Region, wake_ms: int | None, crowded: bool) -> bool:
+        """Whether nothing needs the open region until `wake_ms`. `crowded`: other regions need its place."""
+
+    async def end_region(self, region: Region) -> Engine:
+        """End its background work; returns its engine, which the caller replaces at once."""
+
+
+class Regions:
+    def __init__(self, stores: Stores, default: str, most: int) -> None:
+        self.open: dict[str, Region] = {}
+        self.used: set[str] = set()
+        """Regions named by a request since their background work last looked."""
+        self._stores = stores
+        self._default = default
+        self._most = most
+        self._unopened: WeakValueDictionary[str, Region] = WeakValueDictionary()
+        """One object a region for as long as anything uses it."""
+        self._closing: dict[str, asyncio.Future[None]] = {}
+        self._idle_since_ns: dict[str, int] = {}
+        self._wakes: dict[str, int | None] = {}
+        """When work of a region is due next."""
+
+    def find(self, name: str) -> Region:
+        """The region, open or not."""
+        name = name or self._default
+        found = self.open.get(name) or self._unopened.get(name)
+        if found is None:
+            found = self._unopened[name] = self._stores.make_region(name, self._engine_of(name))
+        return found
+
+    def _engine_of(self, name: str) -> Engine:
+        return Unopened(partial(self._stores.has_store, name), partial(self.opened, name))
+
+    def start(self, stored: Iterable[str]) -> None:
+        """Open the default region and as many of those with a store as leave room for others."""
+        for name in sorted(stored, key=lambda name: name != self._default):
+            if self._is_crowded:
+                self._wakes[name] = 0
+            else:
+                self._open(self.find(name))
+
+    @property
+    def _is_crowded(self) -> bool:
+        return len(self.open) >= max(1, self._most * 3 // 4)
+
+    async def opened(self, name: str, *, visit: bool = False) -> Engine:
+        """The engine of the open region. A `visit` is for background work: the region is closed right after it."""
+        region = self.find(name)
+        while name not in self.open:
+            if name in self._closing:
+                await self._closing[name]
+            elif len(self.open) >= self._most:
+                await self._make_room()
+            else:
+                self._open(region)
+                if visit:
+                    self._idle_since_ns[name] = 0
+        return region.engine
+
+    def _open(self, region: Region) -> None:
+        self._stores.start_region(region)
+        self.open[region.name] = region
+        self._idle_since_ns[region.name] = monotonic_ns()
+        self._wakes[region.name] = 0  # unknown
+
+    async def _make_room(self) -> None:
+        """Close the region that was not used for longest, of those that nothing needs."""
+        for name in sorted(self.open, key=lambda name: (name in self.used, self._idle_since_ns[name])):
+            region = self.open.get(name)
+            if region is not None and await self._rest(region, crowded=True):
+                return
+        raise request_errors.too_many_regions(self._most)
+
+    async def looked(self, region: Region, wake_ms: int | None) -> bool:
+        """The background work has run and is due next at `wake_ms`. Returns whether the region was closed then."""
+        name, now_ns = region.name, monotonic_ns()
+        self._wakes[name] = wake_ms
+        if name in self.used:
+            self.used.discard(name)
+            self._idle_since_ns[name] = now_ns
+        if now_ns - self._idle_since_ns[name] < IDLE_MS * 1_000_000:
+            return False
+        return await self._rest(region)
+
+    async def _rest(self, region: Region, *, crowded: bool = False) -> bool:
+        """Close a region if nothing needs it; returns whether it is closed."""
+        name, wake_ms = region.name, self._wakes[region.name]
+        if name == self._default or name in self._closing:
+            return False
+        if not await self._stores.may_rest(region, wake_ms, crowded) or name in self._closing:
+            return False
+        done = self._closing[name] = asyncio.get_running_loop().create_future()
+        try:
+            engine = await self._stores.end_region(region)
+            region.engine = self._engine_of(name)
+            self._unopened[name] = region
+            del self.open[name]
+            del self._idle_since_ns[name]
+            if wake_ms is None:
+                del self._wakes[name]
+            await engine.close()
+        finally:
+            del self._closing[name]
+            done.set_result(None)
+        return True
+
+    async def tend(self, now_ms: int) -> None:
+        """Open closed regions whose work is due, while there is room."""
+        due = [name for name, wake_ms in self._wakes.items() if wake_ms is not None and wake_ms <= now_ms]
+        for name in due:
+            if name in self.open:
+                continue
+            region = self.find(name)
+            try:
+                if self._is_crowded:
+                    await self._make_room()
+                await self.opened(region.name, visit=True)
+            except ApiError:
+                return  # all others are in use
+            except Exception:
+                _log.exception("the work of %s is due, but its store cannot be opened", name)
+                self._wakes[name] = now_ms + RETRY_MS
+
+    async def close(self) -> None:
+        """Close all. Their background work has ended."""
+        await asyncio.gather(*self._closing.values())
+        for region in self.open.values():
+            await region.engine.close()

@@ -1,0 +1,124 @@
+"""The bytes that all connections of a process hold, against a limit: request bodies and answers not yet read.
+
+A request that arrives at once, and an answer that the kernel takes at once, are not counted while they are small.
+
+Above the pause mark only one connection reads its body on, the one that began first: so one body always completes. A
+body that has not arrived in REQUEST_MS meanwhile is refused, so that nobody waits long for slow clients.
+Above the limit a further body is refused. Both errors are the service's throttling error, which SDKs retry. If answers
+fill the memory, the connection that leaves most of its answer unread is cut.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from itertools import islice
+from typing import Protocol
+
+from atoll import limits
+
+LIMIT_BYTES = 256 * 1024**2
+LEAST_BYTES = 4 * limits.REQUEST_BYTES
+"""The quarter above the pause mark takes a body of the greatest size."""
+SMALL_BYTES = 16 * 1024
+
+
+TRIMMED_BYTES = 32 * 1024**2
+
+
+def give_back() -> None:
+    """Let the C library return its free pages to the system; it keeps large freed buffers otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)
+
+
+class Holder(Protocol):
+    """A connection. Only `Memory` changes `held`, the bytes counted for it."""
+
+    held: int
+    unread: int
+    """The part of `held` that is answers the client has yet to read."""
+
+    def hold_back(self, back: bool) -> None:
+        """Stop or resume reading the body."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the body has been arriving for longer than REQUEST_MS."""
+
+    def shed_body(self) -> None:
+        """Refuse the request whose body is arriving; its bytes are free at once."""
+
+    def shed_answers(self) -> None:
+        """Cut the connection; its unread bytes count no more."""
+
+
+class Memory:
+    def __init__(self, limit: int = LIMIT_BYTES) -> None:
+        self.limit = limit
+        self.used = 0
+        self._pause_at = limit * 3 // 4
+        self._resume_at = limit // 2
+        self.is_full = False
+        """Whether only one connection reads its body."""
+        self._peak = 0
+        """The greatest use seen since memory was given back to the system."""
+        self._receiving: dict[Holder, None] = {}
+        """Those whose body is arriving, the one that began first at the front."""
+        self._unread: set[Holder] = set()
+
+    def hold(self, holder: Holder, held: int, *, receiving: bool) -> None:
+        """The connection now holds so many bytes, and whether the body of a request is still arriving."""
+        self.used += held - holder.held
+        holder.held = held
+        if holder.unread:
+            self._unread.add(holder)
+        else:
+            self._unread.discard(holder)
+        if receiving:
+            self._receiving.setdefault(holder)
+        elif holder in self._receiving:
+            del self._receiving[holder]
+            holder.hold_back(False)
+        if self.used > self._pause_at or self.is_full:
+            self._adjust(holder)
+
+    def advance(self) -> None:
+        """One tick has passed: while memory is full, refuse bodies that take too long; give back what is free again."""
+        self._peak = max(self._peak, self.used)
+        if self._peak > TRIMMED_BYTES and self.used < self._peak // 4:
+            self._peak = self.used
+            give_back()
+        for holder in list(self._receiving):
+            if self.is_full and holder.is_late:
+                holder.shed_body()
+
+    def _adjust(self, holder: Holder) -> None:
+        if self.used > self.limit:
+            self._shed(holder)
+        if self.used <= self._resume_at:
+            self.is_full = False
+            for one in list(self._receiving):
+                one.hold_back(False)
+            return
+        if self.used > self._pause_at and not self.is_full:
+            self.is_full = True
+            for one in list(islice(self._receiving, 1, None)):
+                one.hold_back(True)
+        if self.is_full and self._receiving:
+            first = next(iter(self._receiving))
+            first.hold_back(False)
+            if holder is not first and holder in self._receiving:
+                holder.hold_back(True)
+
+    def _shed(self, holder: Holder) -> None:
+        first = next(iter(self._receiving), None)
+        if holder in self._receiving and holder is not first:
+            holder.shed_body()
+        while self.used > self.limit:
+            if self._unread:
+                max(self._unread, key=lambda one: one.unread).shed_answers()
+            elif len(self._receiving) > 1:
+                next(reversed(self._receiving)).shed_body()
+            else:  # requests that run: each was admitted
+                return

@@ -1,0 +1,152 @@
+"""Large requests are checked in a thread and large batches written in pieces. Their answers are those of others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from atoll.api import large, multi
+from atoll.api.large import LargeBody
+from atoll.api.partiql import batch, statement, transaction
+from atoll.database.region import Settings
+from atoll.errors import ApiError
+from tests import desk
+from tests.api.conftest import Service
+from tests.api.test_throttling import global_index, item, key, provisioned, spend_writes
+
+Body = dict[str, Any]
+HERE = {"TableName": "Things"}
+VALUES = {":v": {"L": [{"N": str(number)} for number in range(2_000)]}}
+PUTS = [{"PutRequest": {"Item": {"pk": {"S": name}, "n": {"N": "1"}}}} for name in "abcdefg"]
+SELECT = "SELECT * FROM Things WHERE pk='a'"
+
+REQUESTS: list[tuple[str, Body]] = [
+    ("BatchWriteItem", {"RequestItems": {"Things": PUTS}}),
+    ("BatchWriteItem", {"RequestItems": {"Things": [PUTS[0], PUTS[0]]}}),
+    ("BatchWriteItem", {"RequestItems": {"Things": [{"PutRequest": {"Item": {"pk": {"N": "1"}}}}]}}),
+    ("BatchGetItem", {"RequestItems": {"Things": {"Keys": [key("a"), key("z")], "ProjectionExpression": "n"}}}),
+    ("BatchGetItem", {"RequestItems": {"Things": {"Keys": [key("a"), key("a")]}}}),
+    ("PutItem", {**HERE, "Item": key("p"), "ReturnValues": "ALL_OLD"}),
+    ("PutItem", {**HERE, "Item": {"pk": {"S": "p"}, "s": {"SS": ["a", "a"]}}}),
+    ("PutItem", {**HERE, "Item": {"pk": {"S": "p"}, "s": {"S": 1}}}),
+    ("GetItem", {**HERE, "Key": key("p")}),
+    ("GetItem", {**HERE, "Key": key("p"), "ProjectionExpression": "a a"}),
+    ("UpdateItem", {**HERE, "Key": key("p"), "UpdateExpression": "SET l = :v", "ExpressionAttributeValues": VALUES}),
+    ("UpdateItem", {**HERE, "Key": key("p"), "AttributeUpdates": {"n": {"Value": {"N": "3"}}}}),
+    ("DeleteItem", {**HERE, "Key": key("p"), "ReturnValues": "ALL_OLD"}),
+    ("DeleteItem", {**HERE, "Key": key("p"), "ReturnValues": "ALL_NEW"}),
+    ("Scan", {**HERE, "FilterExpression": "contains(:v, n)", "ExpressionAttributeValues": VALUES}),
+    ("Scan", {**HERE, "FilterExpression": "n > :w", "ExpressionAttributeValues": VALUES}),
+    ("Scan", {**HERE, "ScanFilter": {"n": {"ComparisonOperator": "NE", "AttributeValueList": [{"N": "1"}]}}}),
+    ("Query", {**HERE, "KeyConditionExpression": "pk = :v", "ExpressionAttributeValues": {":v": {"S": "a"}}}),
+    ("Query", {**HERE, "KeyConditionExpression": "pk = :v", "ExpressionAttributeValues": VALUES}),
+    ("TransactGetItems", {"TransactItems": [{"Get": {**HERE, "Key": key(name)}} for name in "az"]}),
+    ("TransactGetItems", {"TransactItems": [{"Get": {**HERE, "Key": key("a")}}] * 2}),
+    ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": key("t")}}], "ClientRequestToken": "x"}),
+    ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": key("t")}}], "ClientRequestToken": "x"}),
+    ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": key("u")}}], "ClientRequestToken": "x"}),
+    ("TransactWriteItems", {"TransactItems": [{}]}),
+    ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": key("t"), "Statement": 5}, "Other": "x"}]}),
+    ("CreateTable", {**HERE, "KeySchema": [], "AttributeDefinitions": []}),
+    ("ExecuteStatement", {"Statement": "SELECT * FROM Things WHERE contains(?, n)", "Parameters": [VALUES[":v"]]}),
+    ("ExecuteStatement", {"Statement": "SELECT * FROM"}),
+    ("BatchExecuteStatement", {"Statements": [{"Statement": SELECT}, {"Statement": "SELECT"}]}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT}]}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT}, {"Statement": "DELETE FROM Things"}]}),
+    ("DescribeTable", HERE),
+    ("DescribeTable", {}),
+]
+
+
+def _answer(service: Any, operation: str, body: Body) -> Any:
+    try:
+        return orjson.dumps(asyncio.run(desk.call(service.region, operation, body)))
+    except ApiError as refused:
+        return refused.code, refused.message
+
+
+def test_a_large_body_is_answered_as_another() -> None:
+    plain, other = Service(Settings()), Service(Settings())
+    for service in (plain, other):
+        service.table()
+    for operation, body in REQUESTS:
+        copies = [orjson.loads(orjson.dumps(body)) for _ in range(2)]
+        one = _answer(plain, operation, copies[0])
+        two = _answer(other, operation, LargeBody(copies[1]))
+        assert _without_ids(one) == _without_ids(two), (operation, body)
+
+
+def _without_ids(answer: Any) -> Any:
+    if isinstance(answer, tuple):
+        return answer
+    found = orjson.loads(answer)
+    if "Table" in found:
+        found["Table"].pop("TableId")
+    return found
+
+
+def test_long_texts_are_parsed_aside(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.table()
+    requests: list[tuple[str, Body]] = [
+        ("BatchGetItem", {"RequestItems": {"Things": {"Keys": [key("a")], "ProjectionExpression": "n,pk"}}}),
+        ("TransactGetItems", {"TransactItems": [{"Get": {**HERE, "Key": key("a"), "ProjectionExpression": "n,pk"}}]}),
+        ("TransactWriteItems", {"TransactItems": [{"Put": {**HERE, "Item": PUTS[0]["PutRequest"]["Item"],
+                                                           "ConditionExpression": "n <> pk"}}]}),
+        ("ExecuteStatement", {"Statement": SELECT}),
+        ("BatchExecuteStatement", {"Statements": [{"Statement": SELECT}]}),
+        ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT}]}),
+    ]  # fmt: skip
+    inline = [_answer(service, operation, body) for operation, body in requests]
+    threads: list[Any] = []
+
+    async def aside(fn: Any, *args: Any) -> Any:
+        threads.append(fn)
+        return fn(*args)
+
+    for module in (large, statement, batch, transaction):
+        monkeypatch.setattr(module, "aside", aside)
+    monkeypatch.setattr(large, "TEXT_CHARS", 3)
+    assert [_answer(service, operation, body) for operation, body in requests][2:] == inline[2:]
+    assert len(threads) == len(requests)
+
+
+def test_a_body_is_freed_piece_by_piece() -> None:
+    inner = [{"a": [1, 2, {"b": [3]}]} for _ in range(2_500)]
+    first = inner[0]
+    body = LargeBody({"x": inner, "y": {"z": inner[1:3]}, "s": "text"})
+    large._empty(body)
+    assert not body and not inner and not first
+
+
+def test_a_large_batch_is_written_whole(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multi, "_PIECE_BYTES", 1)
+    service.table()
+    service.put_item(TableName="Things", Item=key("gone"))
+    requests = [*PUTS[:3], {"DeleteRequest": {"Key": key("gone")}}, *PUTS[3:]]
+    answer = service.batch_write_item(RequestItems={"Things": requests}, ReturnConsumedCapacity="TOTAL")
+    assert answer["UnprocessedItems"] == {}
+    assert answer["ConsumedCapacity"] == [{"TableName": "Things", "CapacityUnits": 8.0}]
+    assert {one["pk"]["S"] for one in service.scan(TableName="Things")["Items"]} == set("abcdefg")
+
+
+def test_no_piece_of_a_batch_is_written_if_one_is_invalid(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multi, "_PIECE_BYTES", 1)
+    service.table(types={"g": "S"}, GlobalSecondaryIndexes=[global_index("by-g", "g")])
+    wrong = {"PutRequest": {"Item": item("z", g={"N": "1"})}}
+    for requests in ([*PUTS, wrong], [*PUTS, PUTS[0]], [*PUTS, {"DeleteRequest": {"Key": {"pk": {"N": "1"}}}}]):
+        assert service.refused("BatchWriteItem", RequestItems={"Things": requests}).code == "ValidationException"
+        assert service.scan(TableName="Things")["Count"] == 0
+
+
+def test_throttled_pieces_of_a_batch_come_back(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multi, "_PIECE_BYTES", 1)
+    provisioned(service)
+    spend_writes(service, 298)
+    requests = [{"PutRequest": {"Item": item(name)}} for name in "abcd"]
+    answer = service.batch_write_item(RequestItems={"Things": requests})
+    assert answer["UnprocessedItems"] == {"Things": requests[2:]}
+    refused = service.refused("BatchWriteItem", RequestItems={"Things": requests})
+    assert refused.code == "ProvisionedThroughputExceededException"
