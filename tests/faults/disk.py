@@ -167,10 +167,15 @@ class Disk:
         if self.dead:
             return apsw.SQLITE_IOERR, 0
         code = self.reached(name, "write", "full")
-        count = self.random.randrange(len(data) + 1) if code else len(data)
+        count = self._arriving(len(data), offset) if code else len(data)
         if count:
             self.files[name].write(data[:count], offset, self.sector)
         return code, count
+
+    def _arriving(self, count: int, offset: int) -> int:
+        """How much of a write is done when it fails, or when its program is killed: some whole sectors."""
+        ends = range(offset // SMALL_SECTOR * SMALL_SECTOR + SMALL_SECTOR, offset + count, SMALL_SECTOR)
+        return self.random.choice([0, *(end - offset for end in ends), *([count] if self.dead else [])])
 
     def truncate(self, name: str, size: int) -> int:
         if code := self.reached(name, "truncate"):

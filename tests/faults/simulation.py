@@ -14,7 +14,7 @@ import asyncio
 import math
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -22,7 +22,7 @@ from atoll.storage import checkpoints
 from atoll.storage.engine import Corrupt, Full
 from atoll.storage.sqlite import SQLiteEngine
 from tests.faults.disk import Disk, Fault, Plan
-from tests.faults.history import History, Refused, Violation, look
+from tests.faults.history import KEYS, History, Refused, Violation, brief, look
 from tests.faults.sqlite_calls import intercepted
 from tests.faults.turns import Loop, Turns
 
@@ -47,6 +47,7 @@ class Simulation:
         """The store has said that it lost something."""
         self.serves = False
         """The store is opened in spite of its damage."""
+        self.what: list[str] = []
         self.engines: list[SQLiteEngine] = []
 
     def run(self) -> None:
@@ -75,8 +76,7 @@ class Simulation:
         try:
             if not await self._open():
                 return
-            await self._judge()
-            if last:
+            if not await self._judge() or last:
                 return
             self.disk.begin(self._plan(3000))
             await asyncio.gather(*(self._client() for _ in range(self.random.choice((1, 3, 6)))))
@@ -137,10 +137,27 @@ class Simulation:
                     connection.close(True)
         self.engines = []
 
-    async def _judge(self) -> None:
+    async def _judge(self) -> bool:
+        """Whether the store may go on. It may not once it has reported damage of its rows."""
         for engine in self.engines:
-            self.history.find(await engine.read(look), may_lose=self.loses)
+            try:
+                found = await engine.read(look)
+            except Corrupt:
+                if self.mode != "damaged":
+                    raise
+                await self._judge_rows(engine)
+                return False
+            self.history.find(found, may_lose=self.loses)
             self.loses = False
+        return True
+
+    async def _judge_rows(self, engine: SQLiteEngine) -> None:
+        for key in KEYS:
+            with suppress(Corrupt):
+                found = await engine.read(lambda snapshot, key=key: snapshot.get(key))  # type: ignore[misc]
+                expected = self.history.base.state.rows.get(key)
+                if found != expected:
+                    raise Violation(f"{key!r} is {brief(found)}, not {brief(expected)}, and nothing is reported")
 
     # Working
 
@@ -206,6 +223,8 @@ class Simulation:
         if self.random.random() < 0.5:
             self._end_faults()
             await self._work_again()
+        if self.mode == "damaged":  # so that the judge knows exactly what was there
+            self.history.find(await self.engines[0].read(look))
         if self.random.random() < 0.5:
             await self._close_all()
         self.disk.dead = self.disk.dead or self.random.choice(("kill", "cut"))
@@ -226,4 +245,4 @@ class Simulation:
     def _damage(self) -> None:
         files = self.disk.files
         names = [name for name in sorted(files) if files[name].visible]
-        self.what = [self.disk.flip(self.random.choice(names)) for _ in range(self.random.choice((0, 1, 1, 2)))]
+        self.what += [self.disk.flip(self.random.choice(names)) for _ in range(self.random.choice((0, 1, 1, 2)))]

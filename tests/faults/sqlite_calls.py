@@ -262,7 +262,8 @@ def _map_type(disk: Disk) -> type[mmap.mmap]:
             super().__setitem__(where, content)
 
         def flush(self, *arguments: Any) -> None:
-            disk.sync(MARK, disk.files[MARK].failed_syncs)
+            if disk.sync(MARK, disk.files[MARK].failed_syncs):
+                raise _failure()
 
     return Map
 

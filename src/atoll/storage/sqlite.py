@@ -44,7 +44,7 @@ from atoll.storage.engine import Corrupt, Damaged, Full, Gone, Locked, Snapshot,
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
-from atoll.storage.sqlitefile import Rows, connect, fault
+from atoll.storage.sqlitefile import Rows, connect, fault, is_failed_sync
 
 FILE_NAME = "atoll.db"
 
@@ -116,10 +116,10 @@ class SQLiteEngine:
                     opened.callback(sync.close)
             if turn:
                 turn.release()
-            lease = FileLock(directory / "lease.lock")
-            opened.pop_all()
             if damage or durability != "full":
                 mark.clear()
+            lease = FileLock(directory / "lease.lock")
+            opened.pop_all()
             engine = cls(connections, lease, owner, turn, commits, sync, mark, database)
             engine.moves_mark = durability == "full"
             engine.serves_damage, engine.damage = on_damage == "serve", damage
@@ -230,11 +230,11 @@ class SQLiteEngine:
         self._reader.drop()
         self._committer.shutdown()
         self._checkpoints.close()
-        if not self._broken and (self._turn is None or self._owner.try_acquire()):
-            self._mark.clear()  # this is the last worker: closing the connections removes the WAL
+        ends = not self._broken and (self._turn is None or self._owner.try_acquire()) and self._mark_cleared()
         self._mark.close()
-        for connection in self._connections:  # closing the last connection checkpoints and removes the WAL
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._broken is not None)
+        for connection in self._connections:
+            # Closing the last connection checkpoints and removes the WAL.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not ends)
             connection.close()
         if self._sync:
             self._sync.close()
@@ -243,6 +243,14 @@ class SQLiteEngine:
         if self._turn and self._commits:
             self._turn.close()
             self._commits.close()
+
+    def _mark_cleared(self) -> bool:
+        try:
+            self._mark.clear()
+        except OSError as error:
+            _log.warning("the log is kept for the next start, because its mark was not cleared: %s", error)
+            return False
+        return True
 
     # One batch: gather, take the turn, run, commit, answer.
 
@@ -293,14 +301,14 @@ class SQLiteEngine:
             writer.roll_back()
             self._reader.drop()
             self._pass_turn()
-            self._loop.call_soon(self._answer, batch, error)
+            self._loop.call_soon(self._answer, batch, self._failure(error))
             return
         if not wrote:
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, None)
         elif self._turn is not None:
             committing = self._loop.run_in_executor(self._committer, self._commit)
-            committing.add_done_callback(lambda done: self._answer(batch, done.exception()))
+            committing.add_done_callback(lambda done: self._answer(batch, self._failure(done.exception())))
         elif self._sync is not None:
             self._sync.start(partial(self._synced, batch))
         else:
@@ -341,7 +349,8 @@ class SQLiteEngine:
 
     def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
         if error is not None:  # never expose a commit that might be lost: reads stay on the previous snapshot
-            self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
+            self._break_log(error)
+        if self._broken:
             self._answer(batch, self._broken)
             return
         if self.moves_mark:
@@ -360,6 +369,16 @@ class SQLiteEngine:
                 self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
                 assert self._broken
                 raise self._broken
+
+    def _failure(self, error: BaseException | None) -> BaseException | None:
+        """What the callers of a batch are told. After a failed sync of the log it may be applied at the next start."""
+        if error is None or not is_failed_sync(error):
+            return error
+        self._break_log(error)
+        return self._broken
+
+    def _break_log(self, error: BaseException) -> None:
+        self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
 
     def _break(self, error: Corrupt) -> None:
         _log.error("the store takes no more writes: %s", error)

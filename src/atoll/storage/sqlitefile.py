@@ -62,6 +62,11 @@ def fault(error: apsw.Error) -> Exception:
     return error
 
 
+def is_failed_sync(error: BaseException) -> bool:
+    """Whether the kernel may have discarded pages that it could not write. Nobody knows what the disk has of them."""
+    return getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_FSYNC
+
+
 def format_of(path: Path) -> tuple[int, int]:
     """The application and the version of a file."""
     try:
@@ -75,13 +80,15 @@ def format_of(path: Path) -> tuple[int, int]:
 
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
     """Connect to the file, creating it if missing. With `synced`, commits wait for the disk. Raises Corrupt for a file
-    that is not an Atoll store, and Full if its disk fails."""
+    that is not an Atoll store, and Full if its disk fails. The last connection that is closed removes the WAL only where
+    the engine allows it: the mark of acknowledged commits must be cleared before."""
     try:
         connection = apsw.Connection(str(path))
     except apsw.Error as error:
         raise _opening(path, error) from error
     try:
         connection.set_busy_timeout(BUSY_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
         _check_format(connection, path)
         for pragma, value in (
             ("synchronous", "FULL" if synced else "NORMAL"),
