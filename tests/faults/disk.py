@@ -249,4 +249,5 @@ class Disk:
         bit = self.random.randrange(8 * len(file.visible))
         file.visible[bit // 8] ^= 1 << bit % 8
         file.set(bytes(file.visible))
+        (self.directory / name).write_bytes(file.visible)
         return f"bit {bit % 8} of byte {bit // 8} of {name}"

@@ -145,13 +145,10 @@ class History:
         self._judge(found, set())
         self.shown.update(found.log[len(self.base.log) :])
 
-    def find(self, found: Found, *, may_lose: bool = False) -> None:
-        """A store that was opened again. `may_lose` if it said that it lost something."""
-        if may_lose and found.log == self.base.log[: len(found.log)]:
-            self.base = found  # less than what was there before: its state is not known any more
-        else:
-            self._judge(found, set() if may_lose else self.acknowledged | self.shown)
-            self.base = found
+    def find(self, found: Found) -> None:
+        """What a store has that was opened again. From now on it must have just this."""
+        self._judge(found, self.acknowledged | self.shown)
+        self.base = found
         self.began, self.acknowledged, self.refused, self.shown = {}, set(), set(), set()
 
     def _judge(self, found: Found, needed: set[int]) -> None:

@@ -43,10 +43,8 @@ class Simulation:
         self.history = History(self.random)
         self.disk = Disk(self.random, directory / "0")
         self.disk.directory.mkdir()
-        self.loses = False
-        """The store has said that it lost something."""
         self.serves = False
-        """The store is opened in spite of its damage."""
+        """The store has reported damage; it is opened nevertheless."""
         self.what: list[str] = []
         self.engines: list[SQLiteEngine] = []
 
@@ -58,6 +56,8 @@ class Simulation:
             ) as runner:
                 runner.run(self._life(last=life == LIVES))
             self.disk.revive(self.directory / str(life))
+            if self.serves:
+                return
             if self.mode == "damaged":
                 self._damage()
 
@@ -89,7 +89,7 @@ class Simulation:
     # Opening
 
     async def _open(self) -> bool:
-        """Whether the store is open; else the disk has died."""
+        """Whether the store is open; else the disk has died, or the store has reported damage."""
         if self.random.random() < 0.4:
             self.disk.begin(self._plan(60))
         try:
@@ -115,10 +115,12 @@ class Simulation:
     async def _opened_damaged(self, error: Exception) -> bool:
         if not (self.mode == "damaged" and isinstance(error, Corrupt) and STORE in str(error)):
             raise Violation(f"the store was not opened: {error!r}") from error
-        self.loses = self.serves = True
+        self.disk.counts["reported"] = self.disk.counts.get("reported", 0) + 1
         await self._close_all()
+        self.serves = True
         self._open_engines()
-        return True
+        await self._read(self.engines[0])
+        return False
 
     def _open_engines(self) -> None:
         for _ in range(self.workers):
@@ -147,8 +149,7 @@ class Simulation:
                     raise
                 await self._judge_rows(engine)
                 return False
-            self.history.find(found, may_lose=self.loses)
-            self.loses = False
+            self.history.find(found)
         return True
 
     async def _judge_rows(self, engine: SQLiteEngine) -> None:
@@ -191,7 +192,11 @@ class Simulation:
     async def _read(self, engine: SQLiteEngine) -> None:
         try:
             found = await engine.read(look)
-        except (Full, Corrupt) as error:
+        except (Full, Corrupt, Violation) as error:
+            if self.serves:  # what is left may be anything
+                return
+            if isinstance(error, Violation):
+                raise
             if not self.disk.struck and not self.disk.dead:
                 raise Violation(f"a read failed without cause: {error!r}") from error
             return
@@ -243,6 +248,7 @@ class Simulation:
     # Damage
 
     def _damage(self) -> None:
+        """Of one file: no store can tell that both its log and its mark are damaged."""
         files = self.disk.files
-        names = [name for name in sorted(files) if files[name].visible]
-        self.what += [self.disk.flip(self.random.choice(names)) for _ in range(self.random.choice((0, 1, 1, 2)))]
+        name = self.random.choice([name for name in sorted(files) if files[name].visible])
+        self.what = [self.disk.flip(name) for _ in range(self.random.choice((0, 1, 1, 2)))]

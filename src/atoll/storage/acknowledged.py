@@ -42,7 +42,7 @@ class Acknowledged:
         finally:
             os.close(file)
         self._wal = wal
-        self._salts, self._frames = _NOTHING
+        self._log: int | None = None
 
     def read(self) -> tuple[bytes, int]:
         """The salts and the number of frames; a mark that was not written whole counts as none."""
@@ -51,10 +51,13 @@ class Acknowledged:
 
     def move(self, frames: int) -> None:
         """All of the first `frames` frames of the WAL are durable."""
-        if frames <= self._frames or self._salts == _NOTHING[0]:  # the WAL began anew, which changes its salts
-            self._salts = _header(self._wal)[_SALTS]
-        self._frames = frames
-        self._write(self._salts, frames)
+        self._write(self._salts(), frames)
+
+    def follow(self) -> None:
+        """A commit failed. If it began the WAL anew, no frame of the WAL is acknowledged."""
+        salts, frames = self.read()
+        if frames and salts != self._salts():
+            self._write(*_NOTHING)
 
     def clear(self) -> None:
         """The WAL is about to be removed."""
@@ -63,6 +66,15 @@ class Acknowledged:
 
     def close(self) -> None:
         self._map.close()
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+    def _salts(self) -> bytes:
+        """They change whenever SQLite, in any process, begins the WAL anew."""
+        if self._log is None:
+            self._log = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(self._log, _SALTS.stop - _SALTS.start, _SALTS.start)
 
     def _write(self, salts: bytes, frames: int) -> None:
         mark = _MARK.pack(salts, frames, 0)

@@ -300,6 +300,8 @@ class SQLiteEngine:
                 _log.error("the disk is full: the store accepts only deletions until there is room")
             writer.roll_back()
             self._reader.drop()
+            if wrote:
+                self._mark.follow()
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, self._failure(error))
             return
@@ -341,6 +343,7 @@ class SQLiteEngine:
                 if isinstance(error, apsw.FullError) and self.reserve is not None:
                     self.reserve.spend()
                 self._writer.roll_back()
+                self._mark.follow()
                 raise
             if self._checkpoints.rest_due:
                 self._checkpoints.give_rest().result()
