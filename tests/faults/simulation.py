@@ -43,6 +43,8 @@ class Simulation:
         self.history = History(self.random)
         self.disk = Disk(self.random, directory / "0")
         self.disk.directory.mkdir()
+        # A power cut may undo the mark: then no store can tell that its log is damaged as well.
+        self.deaths = ("kill",) if mode == "damaged" else ("kill", "cut")
         self.serves = False
         """The store has reported damage; it is opened nevertheless."""
         self.what: list[str] = []
@@ -118,8 +120,9 @@ class Simulation:
         self.disk.counts["reported"] = self.disk.counts.get("reported", 0) + 1
         await self._close_all()
         self.serves = True
-        self._open_engines()
-        await self._read(self.engines[0])
+        with suppress(Corrupt, Violation):  # what is left may be anything
+            self._open_engines()
+            await self.engines[0].read(look)
         return False
 
     def _open_engines(self) -> None:
@@ -148,6 +151,7 @@ class Simulation:
                 if self.mode != "damaged":
                     raise
                 await self._judge_rows(engine)
+                self.serves = True
                 return False
             self.history.find(found)
         return True
@@ -173,7 +177,7 @@ class Simulation:
                 first = some_call()
                 last = first + self.random.choice((0, 3, 30, math.inf))
                 faults.append(Fault(kind, first, last, files))
-        death = self.random.choice(("kill", "cut", "")) if self.mode != "damaged" else ""
+        death = self.random.choice((*self.deaths, "")) if self.mode != "damaged" else ""
         return Plan(tuple(faults), death, some_call() if death else -1)
 
     def _end_faults(self) -> None:
@@ -192,12 +196,8 @@ class Simulation:
     async def _read(self, engine: SQLiteEngine) -> None:
         try:
             found = await engine.read(look)
-        except (Full, Corrupt, Violation) as error:
-            if self.serves:  # what is left may be anything
-                return
-            if isinstance(error, Violation):
-                raise
-            if not self.disk.struck and not self.disk.dead:
+        except (Full, Corrupt) as error:
+            if not self._may_report(error) and not self.disk.struck and not self.disk.dead:
                 raise Violation(f"a read failed without cause: {error!r}") from error
             return
         if not self.disk.dead:
@@ -213,8 +213,9 @@ class Simulation:
         except Full:
             if not self.disk.dead:
                 history.refused.add(change.number)
-        except Corrupt:
-            pass
+        except Corrupt as error:
+            if self._may_report(error):
+                return
         else:
             if not self.disk.dead:
                 history.acknowledged.add(change.number)
@@ -222,17 +223,20 @@ class Simulation:
         if not self.disk.struck and not self.disk.dead:
             raise Violation("a write failed without cause")
 
+    def _may_report(self, error: Exception) -> bool:
+        return self.mode == "damaged" and isinstance(error, Corrupt)
+
     # Ending
 
     async def _end(self) -> None:
-        if self.random.random() < 0.5:
+        if self.mode != "damaged" and self.random.random() < 0.5:
             self._end_faults()
             await self._work_again()
-        if self.mode == "damaged":  # so that the judge knows exactly what was there
-            self.history.find(await self.engines[0].read(look))
+        if self.mode == "damaged" and not await self._judge():  # so that the next one knows exactly what was there
+            return
         if self.random.random() < 0.5:
             await self._close_all()
-        self.disk.dead = self.disk.dead or self.random.choice(("kill", "cut"))
+        self.disk.dead = self.disk.dead or self.random.choice(self.deaths)
 
     async def _work_again(self) -> None:
         """Where no sync failed, a fault that has passed stops nothing."""

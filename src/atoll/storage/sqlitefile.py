@@ -312,5 +312,5 @@ def _verified(rows: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Row]:
             if crc32(value, crc32(key)) != stored:
                 raise Damaged(key)
             yield key, value
-    except TypeError as error:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
-        raise Damaged(key) from error
+    except TypeError as error:  # SQLite's own bytes are damaged: a column is a text, a number or NULL
+        raise Damaged(key if type(key) is bytes else str(key).encode()) from error
