@@ -1,26 +1,31 @@
+"""`make faults`: many seeds of the simulation, and what happened in them."""
+
 from __future__ import annotations
 
+import logging
+import os
 import sys
-import tempfile
 import traceback
-from pathlib import Path
+from collections import Counter
 
-from tests.faults.simulation import MODES, Simulation
-
-
-def main() -> None:
-    seeds = range(int(sys.argv[1]), int(sys.argv[2]))
-    bad = 0
-    for mode in (sys.argv[3:] or MODES):
-        for seed in seeds:
-            with tempfile.TemporaryDirectory() as directory:
-                try:
-                    Simulation(seed, mode, Path(directory)).run()
-                except Exception as e:
-                    bad += 1
-                    print(mode, seed, type(e).__name__, str(e)[:300])
-                    if len(seeds) == 1: traceback.print_exc()
-    print(bad, "failures")
+from tests.faults.simulation import MODES, simulate
 
 
-main()
+def main() -> int:
+    logging.disable()
+    first, seeds = int(os.environ.get("FIRST", "0")), int(os.environ.get("SEEDS", "1000"))
+    failed = 0
+    for mode in os.environ.get("MODES", "").split() or MODES:
+        happened: Counter[str] = Counter()
+        for seed in range(first, first + seeds):
+            try:
+                happened += simulate(mode, seed)
+            except Exception:
+                failed += 1
+                traceback.print_exc()
+        print(f"{mode}: {seeds} seeds; {', '.join(f'{count} {what}' for what, count in sorted(happened.items()))}")
+    print(f"{failed} failed")
+    return failed > 0
+
+
+sys.exit(main())

@@ -14,6 +14,7 @@ Every call of a program is counted (`reached`). A `Plan` says at which calls som
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,7 +131,7 @@ class Disk:
     struck: bool = False
     """Whether a fault of the plan happened."""
     failed_sync: bool = False
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.sector = self.random.choice((SMALL_SECTOR, LARGE_SECTOR))
@@ -149,13 +150,13 @@ class Disk:
         for fault in self.plan.faults:
             if fault.kind in kinds and fault.first <= self.calls <= fault.last and name.endswith(fault.files):
                 self.struck = True
-                self.counts[fault.kind] = self.counts.get(fault.kind, 0) + 1
+                self.counts[fault.kind] += 1
                 return CODES[fault.kind]
         return apsw.SQLITE_OK
 
     def die(self, how: str) -> None:
         self.dead = how
-        self.counts[how] = self.counts.get(how, 0) + 1
+        self.counts[how] += 1
 
     # The calls. Each returns a result code.
 
@@ -243,11 +244,10 @@ class Disk:
             file.cut(self.random, self.sector)
         self.files, self.entries = files, dict(files)
 
-    def flip(self, name: str) -> str:
-        """Flip a bit of a file; tells which."""
+    def flip(self, name: str) -> None:
+        """Flip a bit of a file."""
         file = self.files[name]
         bit = self.random.randrange(8 * len(file.visible))
         file.visible[bit // 8] ^= 1 << bit % 8
         file.set(bytes(file.visible))
         (self.directory / name).write_bytes(file.visible)
-        return f"bit {bit % 8} of byte {bit // 8} of {name}"

@@ -302,5 +302,4 @@ def intercepted(disk: Disk, turns: Turns, random_: random.Random) -> Iterator[_C
         for name, function in before.items():
             setattr(vfs, name, function)
         apsw.randomness(0)
-        if calls.errors: print(calls.errors[0])
     assert not calls.errors, calls.errors[0]

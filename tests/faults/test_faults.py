@@ -1,0 +1,125 @@
+"""The store keeps its promises on a disk that fails, and the simulation finds an engine that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from atoll.storage import acknowledged, sqlite, sqlitefile
+from atoll.storage.acknowledged import Acknowledged
+from atoll.storage.sqlite import SQLiteEngine
+from tests.faults import sqlite_calls
+from tests.faults.history import Violation
+from tests.faults.simulation import MODES, simulate
+
+SEEDS = 12
+MOST_SEEDS = 400
+"""Of these some find a bug that was planted."""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_acknowledged_transactions_outlive_faults_and_no_other_is_half_there(mode: str) -> None:
+    for seed in range(SEEDS):
+        simulate(mode, seed)
+
+
+def sync_nothing(patch: pytest.MonkeyPatch) -> None:
+    def start(self: sqlite_calls.DiskSync, done: Callable[[None], None]) -> None:
+        asyncio.get_running_loop().call_soon(done, None)
+
+    patch.setattr(sqlite_calls.DiskSync, "start", start)
+
+
+def show_before_the_sync(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sqlite.SharedReadTransaction, "hold", lambda self: self.drop())
+
+
+def trust_the_log_of_a_killed_process(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sqlite, "sync_again", lambda path: None)
+
+
+def move_the_mark_before_the_sync(patch: pytest.MonkeyPatch) -> None:
+    note = SQLiteEngine._note_frames
+
+    def early(self: SQLiteEngine, connection: Any, name: str, frames: int) -> int:
+        self._mark.move(frames)
+        return note(self, connection, name, frames)
+
+    patch.setattr(SQLiteEngine, "_note_frames", early)
+
+
+def ignore_the_mark(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(acknowledged, "check", lambda *_: None)
+
+
+def keep_the_first_salts(patch: pytest.MonkeyPatch) -> None:
+    """The salts were read only when the log seemed shorter than before: one that began anew and grew at once beyond its
+    old length kept the old ones."""
+    salts = Acknowledged._salts
+    known: dict[Acknowledged, bytes] = {}
+    patch.setattr(Acknowledged, "_salts", lambda self: known.setdefault(self, salts(self)))
+
+
+def verify_nothing(patch: pytest.MonkeyPatch) -> None:
+    get = "SELECT v FROM kv WHERE k = ?"
+    patch.setattr(sqlitefile.Rows, "get", lambda self, key: self._execute(get, (key,)).get)
+    patch.setattr(sqlitefile, "_verified", lambda rows: ((key, value) for key, value, _ in rows))
+
+
+def survive_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
+    synced = SQLiteEngine._synced
+    patch.setattr(SQLiteEngine, "_synced", lambda self, batch, error: synced(self, batch, None))
+
+
+def refuse_a_commit_that_was_not_synced(patch: pytest.MonkeyPatch) -> None:
+    """With several workers, such a commit was refused as not applied, and there after a restart."""
+    patch.setattr(SQLiteEngine, "_failure", lambda self, error: error)
+
+
+def sync_the_log_without_writing_it_again(patch: pytest.MonkeyPatch) -> None:
+    """After a failed sync the kernel showed commits to the restarted server that the disk did not have."""
+    patch.setattr(sqlite_calls.System, "pread", lambda *_: b"", raising=False)
+
+
+def remove_the_log_of_a_failed_open(patch: pytest.MonkeyPatch) -> None:
+    """The first connection is closed by an open that fails. SQLite removed the log, and its mark told of a loss."""
+    connect = sqlitefile.connect
+
+    def careless(*arguments: Any, **options: Any) -> Any:
+        connection = connect(*arguments, **options)
+        connection.config(sqlitefile.apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
+        return connection
+
+    patch.setattr(sqlite, "connect", careless)
+
+
+@pytest.mark.parametrize(
+    ("plant", "mode"),
+    [
+        (sync_nothing, "honest"),
+        (show_before_the_sync, "honest"),
+        (trust_the_log_of_a_killed_process, "honest"),
+        (move_the_mark_before_the_sync, "honest"),
+        (survive_a_failed_sync, "failing"),
+        (refuse_a_commit_that_was_not_synced, "failing"),
+        (sync_the_log_without_writing_it_again, "failing"),
+        (remove_the_log_of_a_failed_open, "failing"),
+        (ignore_the_mark, "damaged"),
+        (keep_the_first_salts, "damaged"),
+        (verify_nothing, "damaged"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_planted_bug_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None], mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(Violation):
+        for seed in itertools.count():
+            assert seed < MOST_SEEDS, "not found"
+            simulate(mode, seed)
+    print("FOUND AT", seed)
