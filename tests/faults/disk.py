@@ -53,6 +53,8 @@ class Plan:
     death: str = ""
     """"kill" or "cut"."""
     death_at: int = -1
+    counts_syncs: bool = False
+    """Whether death comes at this sync, not at this call of any kind."""
 
 
 class File:
@@ -110,11 +112,14 @@ class File:
         self.durable = bytes(content)
 
     def cut(self, random_: random.Random, sector: int) -> None:
-        """A power cut: any version of each sector, and any size."""
-        chosen = {number: random_.choice([None, *versions]) for number, versions in self.versions.items()}
-        self.versions = {number: [version] for number, version in chosen.items() if version}
-        self.sizes = self.sizes[: random_.randrange(len(self.sizes) + 1)]
-        self.settle(self.writes, sector)
+        """A power cut: all that is pending is lost, or nothing, or of each sector another version."""
+        how = random_.choice(("lost", "kept", "mixed"))
+        if how == "mixed":
+            chosen = {number: random_.choice([None, *versions]) for number, versions in self.versions.items()}
+            self.versions = {number: [version] for number, version in chosen.items() if version}
+            self.sizes = self.sizes[: random_.randrange(len(self.sizes) + 1)]
+        if how != "lost":
+            self.settle(self.writes, sector)
         self.set(self.durable)
 
 
@@ -127,6 +132,7 @@ class Disk:
     """The directory as it is durable."""
     plan: Plan = Plan()
     calls: int = 0
+    syncs: int = 0
     dead: str = ""
     struck: bool = False
     """Whether a fault of the plan happened."""
@@ -137,14 +143,16 @@ class Disk:
         self.sector = self.random.choice((SMALL_SECTOR, LARGE_SECTOR))
 
     def begin(self, plan: Plan) -> None:
-        self.plan, self.calls, self.struck, self.failed_sync = plan, 0, False, False
+        self.plan, self.calls, self.syncs = plan, 0, 0
+        self.struck = self.failed_sync = False
 
     def reached(self, name: str, *kinds: str) -> int:
         """A program has come to a call: the result code that it gets instead of success, or 0."""
         if self.dead:
             return apsw.SQLITE_IOERR
         self.calls += 1
-        if self.calls == self.plan.death_at:
+        self.syncs += "sync" in kinds
+        if (self.syncs if self.plan.counts_syncs else self.calls) == self.plan.death_at:
             self.die(self.plan.death)
             return apsw.SQLITE_IOERR
         for fault in self.plan.faults:

@@ -112,8 +112,8 @@ def look(snapshot: Snapshot) -> Found:
         raise Violation("a get finds other rows than a scan")
     state = State(
         rows,
-        {key: value for key in COUNTERS if (value := snapshot.number(key))},
-        {key: value for key in COUNTERS if (value := snapshot.tally(key))},
+        {key: snapshot.number(key) for key in COUNTERS},
+        {key: snapshot.tally(key) for key in COUNTERS},
     )
     return Found([int(value) for _, value in log], state)
 
@@ -168,7 +168,8 @@ class History:
         self.compare(found.state, expected)
 
     def compare(self, found: State, expected: State) -> None:
-        for name, nothing in (("rows", None), ("numbers", 0), ("tallies", 0)):
+        defaults: dict[str, int | None] = {"rows": None, "numbers": 0, "tallies": 0}
+        for name, nothing in defaults.items():
             ours, theirs = getattr(expected, name), getattr(found, name)
             for key in sorted({*ours, *theirs}):
                 if theirs.get(key, nothing) != ours.get(key, nothing):

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from atoll.storage import checkpoints
@@ -68,9 +69,13 @@ class Simulation:
     def run(self) -> None:
         for life in range(1, LIVES + 1):
             turns = Turns(self.random)
-            with intercepted(self.disk, turns, self.random), self._small_limits(), asyncio.Runner(
-                loop_factory=lambda turns=turns: Loop(turns)  # type: ignore[misc]
-            ) as runner:
+            with (
+                intercepted(self.disk, turns, self.random),
+                self._small_limits(),
+                asyncio.Runner(
+                    loop_factory=lambda turns=turns: Loop(turns)  # type: ignore[misc]
+                ) as runner,
+            ):
                 runner.run(self._life(last=life == LIVES))
             self.disk.revive(self.directory / str(life))
             if self.serves:
@@ -81,7 +86,7 @@ class Simulation:
     @contextmanager
     def _small_limits(self) -> Iterator[None]:
         pages = self.random.choice((4, 10, 30, 1000))
-        limits = {
+        limits: dict[str, Any] = {
             "CHECKPOINT_PAGES": pages,
             "CHECKPOINT_REST_PAGES": self.random.choice((0, pages // 2)),
             "LOG_PAGES": pages * self.random.choice((2, 8)),
@@ -95,7 +100,7 @@ class Simulation:
                 return
             if not await self._judge() or last:
                 return
-            self.disk.begin(self._plan(3000))
+            self.disk.begin(self._plan(800))
             await asyncio.gather(*(self._client() for _ in range(self.random.choice((1, 3, 6)))))
             if not self.disk.dead:
                 await self._end()
@@ -192,8 +197,11 @@ class Simulation:
                 first = some_call()
                 last = first + self.random.choice((0, 3, 30, math.inf))
                 faults.append(Fault(kind, first, last, files))
-        death = self.random.choice((*self.deaths, "")) if self.mode != "damaged" else ""
-        return Plan(tuple(faults), death, some_call() if death else -1)
+        if self.mode == "damaged" or self.random.random() < 0.3:
+            return Plan(tuple(faults))
+        counts_syncs = self.random.random() < 0.5
+        at = some_call() // (10 if counts_syncs else 1) + 1
+        return Plan(tuple(faults), self.random.choice(self.deaths), at, counts_syncs)
 
     def _end_faults(self) -> None:
         self.disk.plan = Plan()
@@ -203,7 +211,7 @@ class Simulation:
         for _ in range(self.random.randrange(1, 30)):
             if self.disk.dead:
                 return
-            if self.random.random() < 0.1:
+            if self.random.random() < 0.2:
                 await self._read(engine)
             else:
                 await self._write(engine)

@@ -54,11 +54,11 @@ _TYPES = {name: ctypes.CFUNCTYPE(*signature) for name, signature in _SIGNATURES.
 
 
 class _Methods(ctypes.Structure):
-    _fields_ = [("version", _INT)] + [(name, _POINTER) for name in _METHODS[1:]]  # noqa: RUF012
+    _fields_ = [("version", _INT)] + [(name, _POINTER) for name in _METHODS[1:]]
 
 
 class _Vfs(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("version", _INT), ("file_bytes", _INT), ("longest_path", _INT), ("next", _POINTER), ("name", _POINTER),
         ("data", _POINTER), *((name, _POINTER) for name in _VFS),
     ]  # fmt: skip

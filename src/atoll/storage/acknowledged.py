@@ -53,11 +53,18 @@ class Acknowledged:
         """All of the first `frames` frames of the WAL are durable."""
         self._write(self._salts(), frames)
 
-    def follow(self) -> None:
-        """A commit failed. If it began the WAL anew, no frame of the WAL is acknowledged."""
-        salts, frames = self.read()
-        if frames and salts != self._salts():
+    def follow(self) -> bool:
+        """If the WAL has begun anew, no frame of it is acknowledged; return whether it has. The next process that begins
+        it anew may choose salts that seem older."""
+        frames = self.read()[1]
+        try:
+            same = self._salts() == self.read()[0]
+        except OSError:  # it cannot be read, so it proves nothing
+            same = False
+        if frames and not same:
             self._write(*_NOTHING)
+            return True
+        return False
 
     def clear(self) -> None:
         """The WAL is about to be removed."""

@@ -114,10 +114,10 @@ class SQLiteEngine:
                 if alone:
                     sync = open_sync(log)
                     opened.callback(sync.close)
+            if mark.follow() or damage or durability != "full":
+                mark.clear()
             if turn:
                 turn.release()
-            if damage or durability != "full":
-                mark.clear()
             lease = FileLock(directory / "lease.lock")
             opened.pop_all()
             engine = cls(connections, lease, owner, turn, commits, sync, mark, database)
@@ -353,7 +353,6 @@ class SQLiteEngine:
     def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
         if error is not None:  # never expose a commit that might be lost: reads stay on the previous snapshot
             self._break_log(error)
-        if self._broken:
             self._answer(batch, self._broken)
             return
         if self.moves_mark:

@@ -80,8 +80,8 @@ def format_of(path: Path) -> tuple[int, int]:
 
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
     """Connect to the file, creating it if missing. With `synced`, commits wait for the disk. Raises Corrupt for a file
-    that is not an Atoll store, and Full if its disk fails. The last connection that is closed removes the WAL only where
-    the engine allows it: the mark of acknowledged commits must be cleared before."""
+    that is not an Atoll store, and Full if its disk fails. Closing the last connection keeps the WAL, because the mark
+    of acknowledged commits counts its frames."""
     try:
         connection = apsw.Connection(str(path))
     except apsw.Error as error:
