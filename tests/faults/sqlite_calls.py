@@ -1,4 +1,4 @@
-"""Puts a `Disk` between SQLite and the operating system, and between the engine and its own calls.
+"""Put a `Disk` between SQLite and the operating system, and between the engine and its own calls.
 
 SQLite reaches files through tables of C functions: an `sqlite3_vfs`, and an `sqlite3_io_methods` for each open file.
 While `intercepted`, the functions of the default VFS are replaced, and every file that is opened gets a table of its
