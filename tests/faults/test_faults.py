@@ -11,7 +11,6 @@ import pytest
 
 from atoll.storage import acknowledged, sqlite, sqlitefile
 from atoll.storage.acknowledged import Acknowledged
-from atoll.storage.shared_read import SharedReadTransaction
 from atoll.storage.sqlite import SQLiteEngine
 from tests.faults import sqlite_calls
 from tests.faults.history import Violation
@@ -33,10 +32,6 @@ def sync_nothing(patch: pytest.MonkeyPatch) -> None:
         asyncio.get_running_loop().call_soon(done, None)
 
     patch.setattr(sqlite_calls.DiskSync, "start", start)
-
-
-def show_before_the_sync(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SharedReadTransaction, "hold", lambda self: self.drop())
 
 
 def trust_the_log_of_a_killed_process(patch: pytest.MonkeyPatch) -> None:
@@ -102,7 +97,6 @@ def remove_the_log_of_a_failed_open(patch: pytest.MonkeyPatch) -> None:
     ("plant", "mode", "first"),
     [
         (sync_nothing, "honest", 0),
-        (show_before_the_sync, "honest", 236),
         (trust_the_log_of_a_killed_process, "honest", 66),
         (move_the_mark_before_the_sync, "honest", 0),
         (survive_a_failed_sync, "failing", 0),
