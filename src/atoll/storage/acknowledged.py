@@ -54,8 +54,8 @@ class Acknowledged:
         self._write(self._salts(), frames)
 
     def follow(self) -> bool:
-        """If the WAL has begun anew, no frame of it is acknowledged; return whether it has. The next process that begins
-        it anew may choose salts that seem older."""
+        """If the WAL has begun anew, no frame of it is acknowledged; return whether it has. The next process that
+        begins it anew may choose salts that seem older."""
         frames = self.read()[1]
         try:
             same = self._salts() == self.read()[0]
