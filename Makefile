@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile bench stalls soak clean
+.PHONY: setup serve test check coverage differential programs hostile faults bench stalls soak clean
 
 setup: $(VENV)/installed
 
@@ -50,6 +50,13 @@ hostile: SEED ?= 0
 hostile: setup
 	ATOLL_TEST_ENGINE=hostile ATOLL_SEED=$(SEED) $(RUN)/python -m pytest tests/api tests/database \
 		tests/isolation/test_faults.py::test_an_engine_without_fault_is_not_blamed
+
+# Lives of a SQLite store on a disk that fails, loses power and flips bits. A failed seed prints how to repeat it.
+faults: SEEDS ?= 1000
+faults: FIRST ?= 0
+faults: MODES ?= honest failing damaged
+faults: setup
+	SEEDS=$(SEEDS) FIRST=$(FIRST) MODES="$(MODES)" $(RUN)/python -m tests.faults
 
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup

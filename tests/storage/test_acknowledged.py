@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from atoll.storage import sqlite
+from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.engine import Corrupt, Transaction
+from atoll.storage.locks import FileLock
 from atoll.storage.sqlite import SQLiteEngine
 
 FRAME = 24 + 4096
@@ -126,6 +128,40 @@ def test_log_that_began_anew_after_a_checkpoint_is_no_damage(tmp_path: Path, mon
     store = killed(tmp_path, commits=200)
     assert frames(store) < 400
     assert keys(store) == 200
+
+
+def test_mark_follows_a_log_that_began_anew(tmp_path: Path) -> None:
+    """The new log may be longer than the old one at once, and another worker may have begun it."""
+    log = tmp_path / "log"
+    mark = Acknowledged(tmp_path, log)
+    log.write_bytes(bytes(16) + b"old salt" + bytes(8))
+    mark.move(5)
+    log.write_bytes(bytes(16) + b"new salt" + bytes(8))
+    mark.move(9)
+    assert mark.read() == (b"new salt", 9)
+    assert not mark.follow()
+    assert mark.read() == (b"new salt", 9)
+    log.write_bytes(bytes(16) + b"newest s" + bytes(8))
+    assert mark.follow()
+    assert mark.read() == (bytes(8), 0)
+    mark.close()
+
+
+@pytest.mark.parametrize("step", ["sync_again", "FileLock"])
+def test_open_that_fails_loses_nothing(tmp_path: Path, step: str) -> None:
+    """It closed the last connection, which removed the log, and the next open missed its acknowledged commits."""
+    store = killed(tmp_path)
+
+    def fail(path: Path) -> FileLock:
+        if step == "FileLock" and path.name != "lease.lock":
+            return FileLock(path)
+        raise OSError(5, "Input/output error")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite, step, fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            SQLiteEngine.open(store)
+    assert keys(store) == 20
 
 
 def test_closed_store_without_a_log_opens(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import apsw
 import pytest
 
-from atoll.storage import checkpoints, sqlite
+from atoll.storage import checkpoints, sqlite, sqlitefile
 from atoll.storage.commit_sequence import CommitSequence
-from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.engine import Corrupt, Damaged, Full, Locked
 from atoll.storage.sqlite import SQLiteEngine
 
 
@@ -91,7 +91,7 @@ def test_file_of_another_version_or_application_is_refused_and_left_alone(tmp_pa
 
 def test_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "atoll.db").write_bytes(b"not a database at all" * 500)
-    with pytest.raises(Corrupt):
+    with pytest.raises(Corrupt, match=r"atoll\.db: file is not a database"):
         SQLiteEngine.open(tmp_path)
 
 
@@ -250,7 +250,7 @@ def test_commits_of_a_killed_process_are_durable_before_they_are_visible(tmp_pat
     other.kill()
     other.wait()
     sizes = []
-    monkeypatch.setattr(sqlite, "sync_now", lambda path: sizes.append(path.stat().st_size))
+    monkeypatch.setattr(sqlite, "sync_again", lambda path: sizes.append(path.stat().st_size))
     assert run(tmp_path, lambda engine: engine.read(lambda s: s.get(b"a")), workers=workers) == b"1"
     assert len(sizes) == 1
     assert sizes[0] > 0
@@ -661,6 +661,24 @@ def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage
     run(tmp_path, fill)
     change(tmp_path / "atoll.db", damage)
     run(tmp_path, look, on_damage="serve" if serves else "stop")
+
+
+def test_row_whose_key_has_become_a_number_is_reported():
+    with pytest.raises(Damaged):
+        list(sqlitefile._verified([(7, b"value", 0)]))  # type: ignore[list-item]
+
+
+def test_file_that_cannot_be_opened_or_written_is_a_disk_that_fails(tmp_path):
+    (tmp_path / "atoll.db").mkdir()
+    with pytest.raises(Full, match=r"atoll\.db: unable to open"):
+        SQLiteEngine.open(tmp_path)
+
+    async def scenario(engine):
+        engine._connections[0].pragma("query_only", True)
+        with pytest.raises(Full, match="readonly"):
+            await engine.transact(lambda tx: tx.put(b"k", b"v"))
+
+    run(tmp_path / "other", scenario)
 
 
 @pytest.mark.parametrize("kind", [0, 1])

@@ -42,7 +42,7 @@ class Acknowledged:
         finally:
             os.close(file)
         self._wal = wal
-        self._salts, self._frames = _NOTHING
+        self._log: int | None = None
 
     def read(self) -> tuple[bytes, int]:
         """The salts and the number of frames; a mark that was not written whole counts as none."""
@@ -51,10 +51,20 @@ class Acknowledged:
 
     def move(self, frames: int) -> None:
         """All of the first `frames` frames of the WAL are durable."""
-        if frames <= self._frames or self._salts == _NOTHING[0]:  # the WAL began anew, which changes its salts
-            self._salts = _header(self._wal)[_SALTS]
-        self._frames = frames
-        self._write(self._salts, frames)
+        self._write(self._salts(), frames)
+
+    def follow(self) -> bool:
+        """If the WAL has begun anew, no frame of it is acknowledged; return whether it has. The next process that
+        begins it anew may choose salts that seem older."""
+        frames = self.read()[1]
+        try:
+            same = self._salts() == self.read()[0]
+        except OSError:  # it cannot be read, so it proves nothing
+            same = False
+        if frames and not same:
+            self._write(*_NOTHING)
+            return True
+        return False
 
     def clear(self) -> None:
         """The WAL is about to be removed."""
@@ -63,6 +73,15 @@ class Acknowledged:
 
     def close(self) -> None:
         self._map.close()
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+    def _salts(self) -> bytes:
+        """They change whenever SQLite, in any process, begins the WAL anew."""
+        if self._log is None:
+            self._log = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(self._log, _SALTS.stop - _SALTS.start, _SALTS.start)
 
     def _write(self, salts: bytes, frames: int) -> None:
         mark = _MARK.pack(salts, frames, 0)

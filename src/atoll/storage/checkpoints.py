@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import apsw
 
 from atoll.storage.engine import Corrupt
-from atoll.storage.sqlitefile import sync_file
+from atoll.storage.sqlitefile import is_failed_sync, sync_file
 
 CHECKPOINT_PAGES = 2_000
 CHECKPOINT_REST_PAGES = 100
@@ -73,9 +73,7 @@ class Checkpoints:
         except apsw.BusyError:  # another process is checkpointing
             return 0
         except apsw.Error as error:
-            # After a failed sync the kernel may have discarded the pages that it could not write.
-            forgotten = getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_FSYNC
-            if isinstance(error, apsw.FullError | apsw.IOError) and not forgotten:
+            if isinstance(error, apsw.FullError | apsw.IOError) and not is_failed_sync(error):
                 _log.warning("the log was not checkpointed, but will be later: %s", error)
             else:
                 self._broken(Corrupt(str(error)))

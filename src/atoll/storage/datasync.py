@@ -29,15 +29,22 @@ class DataSync(Protocol):
     def close(self) -> None: ...
 
 
-def sync_now(path: Path) -> None:
-    """Sync a file and wait for it."""
-    file = os.open(path, os.O_RDONLY)
+def sync_again(path: Path) -> None:
+    """Sync a file that another process wrote, and wait for it. The file is written again first: if a sync of that
+    process failed, the kernel may show data that the disk does not have and that no later sync would write."""
+    file = os.open(path, os.O_RDWR)
     try:
+        position = 0
+        while block := os.pread(file, _BLOCK_BYTES, position):
+            position += os.pwrite(file, block, position)
         _sync(file)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(file)
 
 
+_BLOCK_BYTES = 1024 * 1024
 _sync = getattr(os, "fdatasync", os.fsync)
 
 

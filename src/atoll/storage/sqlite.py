@@ -39,12 +39,12 @@ from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.commit_sequence import CommitSequence
-from atoll.storage.datasync import DataSync, open_sync, sync_now
+from atoll.storage.datasync import DataSync, open_sync, sync_again
 from atoll.storage.engine import Corrupt, Damaged, Full, Gone, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
-from atoll.storage.sqlitefile import Rows, connect, fault
+from atoll.storage.sqlitefile import Rows, connect, fault, is_failed_sync
 
 FILE_NAME = "atoll.db"
 
@@ -83,7 +83,8 @@ class SQLiteEngine:
     ) -> SQLiteEngine:
         """Open the store in `directory`, creating it if missing. `durability` is "full" (an acknowledged write
         survives a power cut) or "relaxed" (it survives the death of the process). Raises `Locked` if another server
-        has the store open, `Corrupt` if acknowledged commits are missing; `on_damage="serve"` opens it all the same.
+        has the store open, `Full` or OSError if the disk fails, `Corrupt` if acknowledged commits are missing;
+        `on_damage="serve"` opens it all the same.
         All workers of one server pass the same `workers`."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as opened:
@@ -109,16 +110,16 @@ class SQLiteEngine:
                 opened.callback(connections[-1].close, True)
             sync = None
             if durability == "full":
-                sync_now(log)  # a killed process may have left commits that are not durable yet
+                sync_again(log)  # a killed process may have left commits that are not durable yet
                 if alone:
                     sync = open_sync(log)
                     opened.callback(sync.close)
+            if mark.follow() or damage or durability != "full":
+                mark.clear()
             if turn:
                 turn.release()
             lease = FileLock(directory / "lease.lock")
             opened.pop_all()
-            if damage or durability != "full":
-                mark.clear()
             engine = cls(connections, lease, owner, turn, commits, sync, mark, database)
             engine.moves_mark = durability == "full"
             engine.serves_damage, engine.damage = on_damage == "serve", damage
@@ -230,11 +231,11 @@ class SQLiteEngine:
         self._reader.drop()
         self._committer.shutdown()
         self._checkpoints.close()
-        if not self._broken and (self._turn is None or self._owner.try_acquire()):
-            self._mark.clear()  # this is the last worker: closing the connections removes the WAL
+        ends = not self._broken and (self._turn is None or self._owner.try_acquire()) and self._mark_cleared()
         self._mark.close()
-        for connection in self._connections:  # closing the last connection checkpoints and removes the WAL
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._broken is not None)
+        for connection in self._connections:
+            # Closing the last connection checkpoints and removes the WAL.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not ends)
             connection.close()
         if self._sync:
             self._sync.close()
@@ -243,6 +244,14 @@ class SQLiteEngine:
         if self._turn and self._commits:
             self._turn.close()
             self._commits.close()
+
+    def _mark_cleared(self) -> bool:
+        try:
+            self._mark.clear()
+        except OSError as error:
+            _log.warning("the log is kept for the next start, because its mark was not cleared: %s", error)
+            return False
+        return True
 
     # One batch: gather, take the turn, run, commit, answer.
 
@@ -291,15 +300,17 @@ class SQLiteEngine:
             self._note_full(error)
             writer.roll_back()
             self._reader.drop()
+            if wrote:
+                self._mark.follow()
             self._pass_turn()
-            self._loop.call_soon(self._answer, batch, error)
+            self._loop.call_soon(self._answer, batch, self._failure(error))
             return
         if not wrote:
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, None)
         elif self._turn is not None:
             committing = self._loop.run_in_executor(self._committer, self._commit)
-            committing.add_done_callback(lambda done: self._answer(batch, done.exception()))
+            committing.add_done_callback(lambda done: self._answer(batch, self._failure(done.exception())))
         elif self._sync is not None:
             self._sync.start(partial(self._synced, batch))
         else:
@@ -331,6 +342,7 @@ class SQLiteEngine:
             except BaseException as error:
                 self._note_full(error)
                 self._writer.roll_back()
+                self._mark.follow()
                 raise
             if self._checkpoints.rest_due:
                 self._checkpoints.give_rest().result()
@@ -339,7 +351,7 @@ class SQLiteEngine:
 
     def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
         if error is not None:  # never expose a commit that might be lost: reads stay on the previous snapshot
-            self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
+            self._break_log(error)
             self._answer(batch, self._broken)
             return
         if self.moves_mark:
@@ -369,6 +381,16 @@ class SQLiteEngine:
         if reserve.is_spent:
             reserve.refill()
         return not reserve.is_spent or self._writer.free_bytes() > reserve.size
+
+    def _failure(self, error: BaseException | None) -> BaseException | None:
+        """What the callers of a batch are told. After a failed sync of the log it may be applied at the next start."""
+        if error is None or not is_failed_sync(error):
+            return error
+        self._break_log(error)
+        return self._broken
+
+    def _break_log(self, error: BaseException) -> None:
+        self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
 
     def _break(self, error: Corrupt) -> None:
         _log.error("the store takes no more writes: %s", error)

@@ -64,11 +64,16 @@ _DELETE_COUNTER = "DELETE FROM counters WHERE kind = ? AND k = ?"
 
 def fault(error: apsw.Error) -> Exception:
     """Translate an SQLite error into the exception that the engine's contract names."""
-    if isinstance(error, apsw.FullError | apsw.IOError):
+    if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError):
         return Full(str(error))
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return Corrupt(str(error))
     return error
+
+
+def is_failed_sync(error: BaseException) -> bool:
+    """Whether the kernel may have discarded pages that it could not write. Nobody knows what the disk has of them."""
+    return getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_FSYNC
 
 
 def format_of(path: Path) -> tuple[int, int]:
@@ -84,13 +89,15 @@ def format_of(path: Path) -> tuple[int, int]:
 
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
     """Connect to the file, creating it if missing. With `synced`, commits wait for the disk. Raises Corrupt for a file
-    that is not an Atoll store."""
+    that is not an Atoll store, and Full if its disk fails. Closing the last connection keeps the WAL, because the mark
+    of acknowledged commits counts its frames."""
     try:
         connection = apsw.Connection(str(path))
     except apsw.Error as error:
-        raise Corrupt(f"{path}: {error}") from error
+        raise _opening(path, error) from error
     try:
         connection.set_busy_timeout(BUSY_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
         _check_format(connection, path)
         for pragma, value in (
             ("synchronous", "FULL" if synced else "NORMAL"),
@@ -101,11 +108,16 @@ def connect(path: Path, *, synced: bool) -> apsw.Connection:
             connection.pragma(pragma, value)
     except apsw.Error as error:
         connection.close(True)
-        raise fault(error) from error
+        raise _opening(path, error) from error
     except Exception:
         connection.close(True)
         raise
     return connection
+
+
+def _opening(path: Path, error: apsw.Error) -> Exception:
+    translated = fault(error)
+    return error if translated is error else type(translated)(f"{path}: {translated}")
 
 
 def _check_format(connection: apsw.Connection, path: Path) -> None:
@@ -145,7 +157,8 @@ class _Counters:
         self._kind = kind
         self._execute = execute
         self._known: dict[bytes, int] = {}
-        self._changed: set[bytes] = set()
+        self._changed: dict[bytes, None] = {}
+        """In the order of the changes: equal transactions make equal files."""
 
     def get(self, key: bytes) -> int:
         value = self._known.get(key)
@@ -161,7 +174,7 @@ class _Counters:
 
     def set(self, key: bytes, value: int) -> None:
         self._known[key] = value
-        self._changed.add(key)
+        self._changed[key] = None
 
     def write(self) -> None:
         """Write each counter that was set since the last call once."""
@@ -311,5 +324,5 @@ def _verified(rows: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Row]:
             if crc32(value, crc32(key)) != stored:
                 raise Damaged(key)
             yield key, value
-    except TypeError as error:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
-        raise Damaged(key) from error
+    except TypeError as error:  # SQLite's own bytes are damaged: a column is a text, a number or NULL
+        raise Damaged(key if type(key) is bytes else str(key).encode()) from error
