@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
+
 from atoll.api import items, multi, tables
 from atoll.check.findings import Context, Finding
 from atoll.check.sections import check
@@ -164,4 +166,5 @@ def save(world: ManualRegion, directory: Path) -> Path:
                 target.set_counter(*counter, tally=is_tally)
         target.write_counters()
         target.commit()
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
     return path
