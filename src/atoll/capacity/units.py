@@ -31,7 +31,7 @@ def write_units(size: int) -> float:
     return float(-(-size // limits.WRITE_UNIT_BYTES) or 1)
 
 
-def arm_units(index_write: IndexWrite) -> float:
+def index_write_units(index_write: IndexWrite) -> float:
     """Units to write, replace or delete an index entry; a moved entry is deleted and written."""
     if index_write.moved:
         return write_units(index_write.before or 0) + write_units(index_write.after or 0)
@@ -66,7 +66,7 @@ class Consumed:
     def add_write(self, write: Write, outcome: Outcome, factor: int = 1) -> None:
         self.add_row(write, outcome.table_bytes, factor)
         for index_write in outcome.index_writes:
-            self.add_index(index_write.index, arm_units(index_write))
+            self.add_index(index_write.index, index_write_units(index_write))
 
     def add_row(self, write: Write, size: int, factor: int = 1) -> None:
         """Add the table's part of a write, even of a refused one. `factor` is 2 in a transaction, which doubles this

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from atoll.capacity.throttling import Levels, charge, exhausted, refusal, write_levels
-from atoll.capacity.units import Consumed, arm_units, row_units, write_units, written
+from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
 from atoll.database.format import Row
@@ -116,7 +116,7 @@ def settle(region: Region, write: Write, result: Result, operation: str) -> Outc
         raise result
     tally.write_units += write_units(result.table_bytes)
     for index_write in result.index_writes:
-        meter.tally(name, index_write.index.name, operation).write_units += arm_units(index_write)
+        meter.tally(name, index_write.index.name, operation).write_units += index_write_units(index_write)
     meter.current = tally
     return result
 
@@ -126,7 +126,7 @@ def _measure(region: Region, write: Write, outcome: Outcome, operation: str, fac
     name, tally = write.table.name, region.meter.tally
     tally(name, None, operation).write_units += factor * row_units(write, outcome.table_bytes)
     for index_write in outcome.index_writes:
-        tally(name, index_write.index.name, operation).write_units += arm_units(index_write)
+        tally(name, index_write.index.name, operation).write_units += index_write_units(index_write)
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:
