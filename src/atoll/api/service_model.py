@@ -48,6 +48,9 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "LocalSecondaryIndex.KeySchema": {"max": 2},
     "GlobalSecondaryIndex.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
     "CreateGlobalSecondaryIndexAction.KeySchema": {"max": 2 * limits.INDEX_KEY_ATTRIBUTES},
+    # The operations of streams check ARNs themselves.
+    "StreamArn": {"min": None},
+    "ShardFilter": {"required": ["Type", "ShardId"]},
     # 20 in the model; the published quota is 100 over all indexes of a table.
     "NonKeyAttributeNameList": {"max": None},
     # The service reports these two without the value, and with the member's name as in the request.
