@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
+import orjson
+
 from atoll import errors
 from atoll.api import account, admin, functions, items, multi, queries, resources, shapes, streams, tables, tags, ttl
 from atoll.api.partiql.batch import batch_execute_statement
@@ -105,7 +107,7 @@ class Operation:
     """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
-        "check", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
+        "check", "encode", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +119,7 @@ class Operation:
         http: Http | None = None,
         *,
         enveloped: bool = False,
+        encode: Callable[[Any], bytes] = orjson.dumps,
     ) -> None:
         self.service = service
         self.subject = service.subject
@@ -125,6 +128,8 @@ class Operation:
         self.touches = touches
         self.metered = service.subject == REGION
         self.http = http
+        self.encode = encode
+        """The body of an answer."""
         self.enveloped = enveloped
         """Whether its validation errors changed their form in 2026 (`--error-style 2026`). Those of reads did not."""
         self.check: Callable[[Body], None] = self._first_check
@@ -155,6 +160,11 @@ class Operation:
         return check
 
 
+def _without_body(answer: Any) -> bytes:
+    """The encoding of operations without an output: their answers have no body at all."""
+    return b""
+
+
 def _unchecked(body: Body) -> None:
     """The validator of operations that check their requests themselves."""
 
@@ -181,8 +191,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "ListTables", tables.list_tables),
     Operation(DYNAMODB, "UpdateTable", tables.update_table, TABLE),
     Operation(DYNAMODB, "DeleteTable", tables.delete_table, TABLE),
-    Operation(DYNAMODB, "TagResource", tags.tag_resource, TAGGED),
-    Operation(DYNAMODB, "UntagResource", tags.untag_resource, TAGGED),
+    Operation(DYNAMODB, "TagResource", tags.tag_resource, TAGGED, encode=_without_body),
+    Operation(DYNAMODB, "UntagResource", tags.untag_resource, TAGGED, encode=_without_body),
     Operation(DYNAMODB, "ListTagsOfResource", tags.list_tags_of_resource, TAGGED),
     Operation(DYNAMODB, "UpdateTimeToLive", ttl.update_time_to_live, TABLE),
     Operation(DYNAMODB, "DescribeTimeToLive", ttl.describe_time_to_live, TABLE),
