@@ -119,7 +119,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--durability", "full", "full: answered writes survive a power failure; relaxed: a process crash only",
            ["full", "relaxed"])  # fmt: skip
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
-    option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
+    option("--error-style", "2026", "the wording of validation errors", ["2026", "classic"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])

@@ -61,8 +61,10 @@ class Service:
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service(Settings())
+def service(request: pytest.FixtureRequest) -> Service:
+    """A test marked with `error_style` states the style of the texts that it expects."""
+    style = request.node.get_closest_marker("error_style")
+    return Service(Settings() if style is None else Settings(error_style=style.args[0]))
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""`--error-style`: the envelope that validation errors of PutItem and UpdateItem have since 2026."""
+"""`--error-style`: the texts and the envelope that validation errors have since 2026."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from atoll.database.region import Settings
@@ -21,24 +22,146 @@ def update(text: str, **more: Any) -> Any:
     return "UpdateItem", {"Key": KEY, "UpdateExpression": text, **more}
 
 
+def delete(**more: Any) -> Any:
+    return "DeleteItem", {"Key": KEY, **more}
+
+
+def valued(value: Any) -> Any:
+    return update("SET a = :v", ExpressionAttributeValues={":v": value})
+
+
+def queried(text: str = "pk = :p", values: Any = None, **more: Any) -> Any:
+    values = {"ExpressionAttributeValues": {":p": {"S": "a"}} if values is None else values}
+    return "Query", {"KeyConditionExpression": text, **more, **(values if values["ExpressionAttributeValues"] else {})}
+
+
 MOVED = {
     "an empty set": put({"x": {"SS": []}}),
     "an empty set of numbers inside a document": put({"x": {"M": {"y": {"NS": []}}}}),
-    "a set with duplicates": put({"x": {"SS": ["a", "a"]}}),
-    "a set of numbers with duplicates": put({"x": {"NS": ["1", "1.0"]}}),
     "NULL that is false": put({"x": {"NULL": False}}),
     "a syntax error in a condition": put({}, ConditionExpression="a ="),
     "a syntax error in an update": update("SET"),
+    "a syntax error of a deletion": delete(ConditionExpression="a ="),
     "redundant parentheses": put({}, ConditionExpression="((a = :v))", **VALUES),
     "an operand that does not fit": update("SET a = :v + :v", **VALUES),
     "a name that is not defined": update("REMOVE #a"),
+    "a name that is not defined, in a deletion": delete(ConditionExpression="attribute_exists(#a)"),
     "names that nothing uses": update("REMOVE a", ExpressionAttributeNames={"#a": "a"}),
     "names without an expression": put({}, ExpressionAttributeNames={"#a": "a"}),
-    "values without an expression": put({}, **VALUES),
+    "an empty name": update("REMOVE #a", ExpressionAttributeNames={"#a": ""}),
     "no values": update("REMOVE a", ExpressionAttributeValues={}),
     "a name that is none": update("REMOVE a", ExpressionAttributeNames={"a": "a"}),
-    "a value that cannot be one": update("SET a = :v", ExpressionAttributeValues={":v": {"SS": []}}),
     "ReturnValues that PutItem does not have": put({}, ReturnValues="ALL_NEW"),
+    "ReturnValues that DeleteItem does not have": delete(ReturnValues="ALL_NEW"),
+    "a number that is none": put({"x": {"N": "y"}}),
+    "a number that is too long": put({"x": {"N": "1" * 39}}),
+    "a number that is too large": put({"x": {"N": "1e126"}}),
+    "a value nested too deeply": put({"x": orjson.loads('{"L": [' * 40 + "]}" * 40)}),
+    "legacy parameters beside expressions": put({}, ConditionExpression="a", Expected={}),
+    "legacy parameters that contradict each other": put({}, Expected={"a": {"Exists": True}}),
+    "legacy parameters of a deletion": delete(Expected={"a": {"Exists": False, "Value": {"S": "x"}}}),
+    "legacy updates": ("UpdateItem", {"Key": KEY, "AttributeUpdates": {"a": {"Action": "ADD"}}}),
+}
+
+PREFIX = "One or more parameter values were invalid: "
+EMPTY_SET = f"{PREFIX}An string set  may not be empty"
+OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+IN_KEY = "Invalid KeyConditionExpression: "
+SELECT = {"ExpressionAttributeValues": {":p": {"S": "a"}}, "KeyConditionExpression": "pk = :p"}
+
+# Requests with their errors in both styles, where more than the envelope changed
+REWORDED: dict[str, tuple[Any, str, str]] = {
+    "a set with duplicates": (
+        put({"x": {"SS": ["b", "c", "a", "b", "a"]}}),
+        f"{PREFIX}Input collection [b, c, a, b, a] contains duplicates.",
+        f'{ENVELOPE}{PREFIX}Input collection ["a", "a"] contains duplicates.',
+    ),
+    "a set whose later members are repeated": (
+        put({"x": {"SS": ["b", "a", "b", "c", "c"]}}),
+        f"{PREFIX}Input collection [b, a, b, c, c] contains duplicates.",
+        f'{ENVELOPE}{PREFIX}Input collection ["a", "b", "b"] contains duplicates.',
+    ),
+    "a set of binaries with duplicates": (
+        put({"x": {"BS": ["AA==", "/w==", "AA==", "AQ=="]}}),
+        f"{PREFIX}Input collection [AA==, /w==, AA==, AQ==]of type BS contains duplicates.",
+        f'{ENVELOPE}{PREFIX}Input collection ["AA==","/w==","AA=="]of type BS contains duplicates.',
+    ),
+    "a set of numbers with duplicates": (
+        put({"x": {"NS": ["1", "1.0"]}}),
+        "Input collection contains duplicates",
+        f"{ENVELOPE}{PREFIX}Input collection contains duplicates.",
+    ),
+    "values without an expression": (
+        put({}, **VALUES),
+        "ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null",
+        f"{ENVELOPE}ExpressionAttributeValues can only be specified when using expressions",
+    ),
+    "a value that is an empty set": (
+        valued({"SS": []}),
+        f"ExpressionAttributeValues contains invalid value: {EMPTY_SET} for key :v",
+        f"{ENVELOPE}{EMPTY_SET}",
+    ),
+    "a value that is no number": (
+        valued({"N": ""}),
+        "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value for "
+        "key :v",
+        f"{ENVELOPE}The parameter cannot be converted to a numeric value: ",
+    ),
+    "a value of a query that is an empty set": (
+        queried(values={":p": {"SS": []}}),
+        f"ExpressionAttributeValues contains invalid value: {EMPTY_SET} for key :p",
+        EMPTY_SET,
+    ),
+    "a key of GetItem that is a set with duplicates": (
+        ("GetItem", {"Key": {"pk": {"SS": ["a", "a"]}}}),
+        f"{PREFIX}Input collection [a, a] contains duplicates.",
+        f'{PREFIX}Input collection ["a", "a"] contains duplicates.',
+    ),
+    "two attributes in one key condition": (
+        queried("pk = sk", {}),
+        "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
+        f"{IN_KEY}Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
+    ),
+    "two conditions on one key": (
+        queried("pk = :p AND pk = :p"),
+        "KeyConditionExpressions must only contain one condition per key",
+        f"{IN_KEY}KeyConditionExpressions must only contain one condition per key",
+    ),
+    "an operator that key conditions do not have": (
+        queried("pk <> :p"),
+        "Invalid operator used in KeyConditionExpression: <>",
+        f"{IN_KEY}Invalid operator used in KeyConditionExpression: <>",
+    ),
+    "an empty filter beside a wrong key condition": (
+        queried("pk = :p AND pk = :p", FilterExpression=""),
+        "KeyConditionExpressions must only contain one condition per key",
+        "Invalid FilterExpression: The expression can not be empty;",
+    ),
+    "an unused value beside a wrong key condition": (
+        queried("pk = :p AND pk = :p", {":p": {"S": "a"}, ":q": {"S": "a"}}),
+        "KeyConditionExpressions must only contain one condition per key",
+        "Value provided in ExpressionAttributeValues unused in expressions: keys: {:q}",
+    ),
+    "ALL_PROJECTED_ATTRIBUTES of a query of a table": (
+        queried(Select="ALL_PROJECTED_ATTRIBUTES"),
+        f"{PREFIX}ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+        f"{ENVELOPE}ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+    ),
+    "ALL_PROJECTED_ATTRIBUTES of a scan of a table": (
+        ("Scan", {"Select": "ALL_PROJECTED_ATTRIBUTES"}),
+        f"{PREFIX}ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+        "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+    ),
+    "a projection beside ALL_ATTRIBUTES": (
+        queried(Select="ALL_ATTRIBUTES", ProjectionExpression="a"),
+        "Cannot specify the ProjectionExpression when choosing to get ALL_ATTRIBUTES",
+        f"{ENVELOPE}Cannot specify the ProjectionExpression when choosing to get ALL_ATTRIBUTES",
+    ),
+    "SPECIFIC_ATTRIBUTES without any": (
+        queried(Select="SPECIFIC_ATTRIBUTES"),
+        "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+        f"{ENVELOPE}Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+    ),
 }
 
 BARE = {
@@ -48,14 +171,17 @@ BARE = {
     "a path that leads nowhere": update("SET a.b = :v", **VALUES),
     "an empty key": put({"pk": {"S": ""}}),
     "an item that is too large": put({"x": {"S": "y" * 410_000}}),
-    "a number that is none": put({"x": {"N": "y"}}),
-    "legacy parameters beside expressions": put({}, ConditionExpression="a", Expected={}),
     "a failed condition": put({}, ConditionExpression="attribute_exists(a)"),
-    "a syntax error of a deletion": ("DeleteItem", {"Key": KEY, "ConditionExpression": "a ="}),
     "a syntax error of a read": ("GetItem", {"Key": KEY, "ProjectionExpression": "a."}),
-    "a syntax error of a query": ("Query", {"KeyConditionExpression": "a ="}),
+    "a syntax error of a query": queried("a =", {}),
     "a syntax error of a scan": ("Scan", {"FilterExpression": "a ="}),
-}
+    "a projection beside ALL_ATTRIBUTES of a scan": (
+        "Scan", {"Select": "ALL_ATTRIBUTES", "ProjectionExpression": "a"},
+    ),
+    "a value of a scan that is an empty set": (
+        "Scan", {"FilterExpression": "a = :v", "ExpressionAttributeValues": {":v": {"SS": []}}},
+    ),
+}  # fmt: skip
 
 
 def told(service: Any, operation: str, body: dict[str, Any]) -> tuple[str, str]:
@@ -66,10 +192,14 @@ def told(service: Any, operation: str, body: dict[str, Any]) -> tuple[str, str]:
 @pytest.fixture
 def both(service: Any) -> tuple[Any, Any]:
     """The same table, in the classic style and in that of 2026."""
-    newer = type(service)(Settings(error_style="2026"))
-    for one in (service, newer):
+    classic, newer = (type(service)(Settings(error_style=style)) for style in ("classic", "2026"))
+    for one in (classic, newer):
         one.table()
-    return service, newer
+    return classic, newer
+
+
+def test_the_style_of_2026_is_the_default() -> None:
+    assert Settings().error_style == "2026"
 
 
 @pytest.mark.parametrize("request_", MOVED.values(), ids=MOVED)
@@ -77,6 +207,14 @@ def test_moved_into_the_envelope(both: tuple[Any, Any], request_: tuple[str, dic
     classic, newer = (told(service, *request_) for service in both)
     assert not classic[1].startswith(ENVELOPE)
     assert newer == (classic[0], ENVELOPE + classic[1])
+
+
+@pytest.mark.parametrize(("request_", "older", "newer"), REWORDED.values(), ids=REWORDED)
+def test_reworded(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]], older: str, newer: str) -> None:
+    assert [told(service, *request_) for service in both] == [
+        ("ValidationException", older),
+        ("ValidationException", newer),
+    ]
 
 
 @pytest.mark.parametrize("request_", BARE.values(), ids=BARE)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.error_style("classic")
+
 KEY = {"pk": {"S": "a"}}
 TABLE = {"TableName": "Things"}
 NONE = {"TableName": "None"}

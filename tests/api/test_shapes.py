@@ -40,7 +40,7 @@ def violations(operation: str, body: dict[str, Any]) -> list[str]:
     [
         ("GetItem", {"TableName": "abc", "Key": KEY, "ConsistentRead": True}),
         ("GetItem", {"TableName": "arn:aws:dynamodb:us-east-1:123456789012:table/abc", "Key": KEY}),
-        ("PutItem", {"TableName": "a", "Item": KEY, "ReturnValues": "ALL_OLD"}),
+        ("PutItem", {"TableName": "abc", "Item": KEY, "ReturnValues": "ALL_OLD"}),
         ("Query", {"TableName": "abc", "Limit": 1, "ExpressionAttributeNames": {"#a": "a"}}),
         ("BatchGetItem", {"RequestItems": {"abc": {"Keys": [KEY]}}}),
         ("BatchWriteItem", {"RequestItems": {"abc": [{"DeleteRequest": {"Key": KEY}}]}}),

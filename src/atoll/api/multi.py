@@ -298,7 +298,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         sizes = list(zip(given, tables, map(reads.size_of, rows), strict=True))
         consumed = reading.settle_all(region, sizes, "TransactGetItems")
     except multi_errors.Cancelled as cancelled:
-        raise multi_errors.transaction_cancelled(cancelled.refusals) from None
+        raise multi_errors.transaction_refused(cancelled.refusals) from None
     responses, slices = [], Slices()
     for (_, _, projection), row in zip(gets, rows, strict=True):
         responses.append(_transact_response(row, projection))
@@ -369,7 +369,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         names = {name for name, _, _ in actions}
         batch, outcomes = await transact(region, names, attempts, token, fingerprint, now_ms, "TransactWriteItems")
     except multi_errors.Cancelled as cancelled:
-        raise multi_errors.transaction_cancelled(cancelled.refusals) from None
+        raise multi_errors.transaction_refused(cancelled.refusals) from None
     if outcomes is None:
         return await _repeated(region, body, given, batch)
     return _written_answer(body, list(zip(given, batch, outcomes, strict=True)), factor=2)

@@ -39,8 +39,8 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "ShardIteratorType": {
         "enum": ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON", "AT_TIMESTAMP"]
     },
-    # A table's name or its ARN; the model has only the ARN's length.
-    "TableArn": {"table": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
+    # A table's name or its ARN; the model has only the ARN's length. An empty name has a text of its own.
+    "TableArn": {"table": True, "min": 3, "empty": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
     "CreateTableInput.TableName": {"min": 3},
     "AttributeNameList": {"max": 255},
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
@@ -95,7 +95,7 @@ DIALECT = {
 
 class Constraint(NamedTuple):
     kind: str
-    """enum, pattern, min or max"""
+    """enum, pattern, min, max or empty"""
     text: str
     holds: Callable[[Any], bool]
     bare: bool = False
@@ -184,7 +184,10 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
         found.append(Constraint("enum", errors.one_of(raw["enum"]), frozenset(raw["enum"]).__contains__))
     if "pattern" in raw:
         found.append(Constraint("pattern", errors.matches(raw["pattern"]), _pattern(raw["pattern"])))
-    if low is not None and numeric:
+    if "empty" in raw and low is not None:
+        found.append(Constraint("empty", errors.length_at_least(1), bool))
+        found.append(Constraint("min", errors.length_at_least(low), lambda v: not v or len(v) >= low))
+    elif low is not None and numeric:
         found.append(Constraint("min", errors.value_at_least(low), lambda v: v >= low, "min" in bare))
     elif low is not None:
         found.append(Constraint("min", errors.length_at_least(low), lambda v: len(v) >= low, "min" in bare))

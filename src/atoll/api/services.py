@@ -107,7 +107,7 @@ class Operation:
     """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
-        "check", "encode", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
+        "check", "encode", "function", "http", "layer", "metered", "name", "service", "subject", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -118,7 +118,7 @@ class Operation:
         touches: Touches = NOTHING,
         http: Http | None = None,
         *,
-        enveloped: bool = False,
+        layer: errors.Layer = errors.Layer.OLDER,
         encode: Callable[[Any], bytes] = orjson.dumps,
     ) -> None:
         self.service = service
@@ -130,8 +130,8 @@ class Operation:
         self.http = http
         self.encode = encode
         """The body of an answer."""
-        self.enveloped = enveloped
-        """Whether its validation errors changed their form in 2026 (`--error-style 2026`). Those of reads did not."""
+        self.layer = layer
+        """Which wording the errors have since 2026 (`--error-style 2026`)."""
         self.check: Callable[[Body], None] = self._first_check
         """Raises if a request does not have the operation's shape."""
 
@@ -172,14 +172,16 @@ def _unchecked(body: Body) -> None:
 _MAPPINGS, _MAPPING = "event-source-mappings", "event-source-mappings/{UUID}"
 _FUNCTION = "functions/{FunctionName}"
 
+READS, WRITES = errors.Layer.READS, errors.Layer.WRITES
+
 OPERATIONS: tuple[Operation, ...] = (
-    Operation(DYNAMODB, "GetItem", items.get_item, TABLE),
-    Operation(DYNAMODB, "PutItem", items.put_item, TABLE, enveloped=True),
-    Operation(DYNAMODB, "UpdateItem", items.update_item, TABLE, enveloped=True),
-    Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE),
-    Operation(DYNAMODB, "Query", queries.query, INDEX),
+    Operation(DYNAMODB, "GetItem", items.get_item, TABLE, layer=READS),
+    Operation(DYNAMODB, "PutItem", items.put_item, TABLE, layer=WRITES),
+    Operation(DYNAMODB, "UpdateItem", items.update_item, TABLE, layer=WRITES),
+    Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE, layer=WRITES),
+    Operation(DYNAMODB, "Query", queries.query, INDEX, layer=READS),
     Operation(DYNAMODB, "Scan", queries.scan, INDEX),
-    Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH),
+    Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH, layer=READS),
     Operation(DYNAMODB, "BatchWriteItem", multi.batch_write_item, BATCH),
     Operation(DYNAMODB, "TransactGetItems", multi.transact_get_items, GET_TRANSACTION),
     Operation(DYNAMODB, "TransactWriteItems", multi.transact_write_items, WRITE_TRANSACTION),

@@ -280,7 +280,7 @@ def _of_each(what: str, whole: Shape, value: Any, part: Shape, parts: Iterable[A
     """Violations by a collection's elements, reported once for the whole collection. The text lists all constraints of
     an element: the upper bound first, then the lower, then the pattern."""
     if not all(constraint.holds(p) for p in parts for constraint in part.constraints):
-        quoted = [c.text for c in sorted(part.constraints, key=lambda c: c.kind)]
+        quoted = [c.text for c in sorted(part.constraints, key=lambda c: c.kind) if c.kind != "empty"]
         yield request_errors.violation(java_text(whole, value), path, request_errors.each(what, quoted))
 
 

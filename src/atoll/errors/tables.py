@@ -10,6 +10,7 @@ from atoll.arns import Arn
 from atoll.errors import (
     ApiError,
     access_denied,
+    fails_transaction,
     invalid_parameter,
     limit_exceeded,
     resource_in_use,
@@ -69,10 +70,11 @@ def index_key_type(name: str, expected: str, actual: str, index: str) -> ApiErro
 
 def empty_index_key(name: str, type_: str, index: str) -> ApiError:
     kind = "string" if type_ == "S" else "binary"
-    return validation(
+    text = (
         "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The "
         f"AttributeValue for a key attribute cannot contain an empty {kind} value. IndexName: {index}, IndexKey: {name}"
     )
+    return fails_transaction(validation(text))
 
 
 def index_key_update() -> ApiError:
@@ -82,11 +84,12 @@ def index_key_update() -> ApiError:
 
 def empty_index_key_update(type_: str) -> ApiError:
     kind = "string" if type_ == "S" else "binary"
-    return validation(
+    text = (
         "One or more parameter values are not valid. The update expression attempted to update a secondary index key "
         "to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty "
         f"{kind} value."
     )
+    return fails_transaction(validation(text))
 
 
 def item_collection_too_large() -> ApiError:

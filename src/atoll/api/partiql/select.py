@@ -72,6 +72,8 @@ class Selected:
     ranges: list[Range]
     reverse: bool
     limit: int | None
+    partitions: list[bytes] | None = None
+    """For a scan, where the partitions end."""
     page: Page = field(default_factory=Page)
     """Of all ranges together."""
     position: Position | None = None
@@ -98,6 +100,7 @@ class Selected:
                 limit=None if self.limit is None else self.limit - scanned,
                 fetch=self.fetch,
                 before=within,
+                partitions=self.partitions,
             )
             found.add(page)
             if page.rest is not None:
@@ -137,7 +140,8 @@ def select(
     fetch = _must_fetch(target, selecting.columns, filter_)
     ranges, reverse = _ranges(target, access, selecting.order)
     columns = _held(target) if fetch and selecting.columns is None else selecting.columns
-    found = Selected(target, columns, filter_, fetch, ranges, reverse, limit)
+    partitions = queries.partitions_of(target) if access.partitions is None else None
+    found = Selected(target, columns, filter_, fetch, ranges, reverse, limit, partitions)
     first = position.part if position is not None else 0
     if first < len(ranges):
         range_ = ranges[first]
