@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -66,7 +67,13 @@ class Target:
         return entry_key
 
 
-def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Target:
+def target_of(
+    region: Region,
+    snapshot: Snapshot,
+    name: str,
+    body: Body,
+    no_such_index: Callable[[str], ApiError] = query_errors.no_such_index,
+) -> Target:
     now_ms = region.clock.now_ms()
     table = region.catalog.usable(snapshot, name, now_ms)
     index_name = body.get("IndexName")
@@ -76,7 +83,7 @@ def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Targ
     if index is not None and index.filling_at(now_ms):
         raise query_errors.index_backfilling(index_name)
     if index is None or index.status_at(now_ms) in ("CREATING", "DELETING"):
-        raise query_errors.no_such_index(index_name)
+        raise no_such_index(index_name)
     if not index.local and body.get("ConsistentRead") is True:
         raise query_errors.consistent_global_read()
     return Target(table, index)

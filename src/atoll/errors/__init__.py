@@ -86,7 +86,8 @@ def since_2026(error: ApiError, layer: Layer) -> ApiError:
 
 
 def keep_in_start_key(error: ApiError) -> ApiError:
-    """Mark a value error that is reported without the 'invalid ExclusiveStartKey' text around it."""
+    """Mark a value error that is reported as it is, without the text around others: of an ExclusiveStartKey, or of a
+    statement in a transaction."""
     error.bare = True
     return error
 

@@ -23,6 +23,7 @@ from atoll.database import reads
 from atoll.database.format import Entry, Row
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
+from atoll.database.schema import Index
 from atoll.errors import ApiError
 from atoll.errors import partiql as partiql_errors
 from atoll.expressions import condition
@@ -128,6 +129,7 @@ def select(
     limit: int | None,
 ) -> Selected:
     """Find the ranges of a SELECT, and read the first piece of its page."""
+    check_index(target.index)
     access = partiql_keys.access(
         selecting.where,
         key_attributes(target.keys.partition),
@@ -150,6 +152,11 @@ def select(
         found.progress = _Progress(first, range_, Page())
         found.add(*found.piece(snapshot))
     return found
+
+
+def check_index(index: Index | None) -> None:
+    if index is not None and (len(index.keys.partition) > 1 or len(index.keys.sort) > 1):
+        raise partiql_errors.index_of_several_attributes()
 
 
 def key_attributes(attributes: Any) -> list[NameType]:
