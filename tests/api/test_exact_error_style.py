@@ -217,6 +217,121 @@ def test_reworded(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]], o
     ]
 
 
+FAILED = "Failed to satisfy constraint: Member must satisfy enum value set: "
+RETURNS = f"{FAILED}[ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]"
+CAPACITY = (
+    "Value 'X' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: "
+    "[INDEXES, TOTAL, NONE]"
+)
+METRICS = (
+    "Value 'X' at 'returnItemCollectionMetrics' failed to satisfy constraint: Member must satisfy enum value set: "
+    "[SIZE, NONE]"
+)
+ALL_WRONG = {name: "X" for name in ("ReturnConsumedCapacity", "ReturnItemCollectionMetrics", "ReturnValues")}
+EXPECTED = {"Expected": {"a": {"Exists": False}, "b": {"Exists": False}}, "ConditionalOperator": "XOR"}
+KEY_CONDITIONS = {"pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}}
+
+UNLISTED = {
+    "ReturnValues of a put": (put({}, ReturnValues="X"), ENVELOPE + RETURNS),
+    "all of a put": (put({}, **ALL_WRONG), f"3 validation errors detected: {CAPACITY}; {RETURNS}; {METRICS}"),
+    "all of a deletion": (delete(**ALL_WRONG), f"3 validation errors detected: {CAPACITY}; {RETURNS}; {METRICS}"),
+    "all of an update": (update("REMOVE a", **ALL_WRONG), ENVELOPE + RETURNS),
+    "all but ReturnValues of an update": (
+        update("REMOVE a", ReturnConsumedCapacity="X", ReturnItemCollectionMetrics="X"), ENVELOPE + CAPACITY,
+    ),
+    "ConditionalOperator of a put": (put({}, **EXPECTED), f"{ENVELOPE}{FAILED}[ALL, OR]"),
+    "ConditionalOperator of a query": (
+        ("Query", {"KeyConditions": KEY_CONDITIONS, "ConditionalOperator": "XOR", "ReturnConsumedCapacity": "X"}),
+        f"{FAILED}[ALL, OR]",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "newer"), UNLISTED.values(), ids=UNLISTED)
+def test_unlisted_values(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]], newer: str) -> None:
+    (_, classic), current = (told(service, *request_) for service in both)
+    assert "Value 'X" in classic and "Failed" not in classic
+    assert current == ("ValidationException", newer)
+
+
+def test_an_update_reports_all_violations_in_the_classic_style(both: tuple[Any, Any]) -> None:
+    _, classic = told(both[0], *update("REMOVE a", **ALL_WRONG))
+    assert classic.startswith(f"3 validation errors detected: {CAPACITY}; {METRICS}; Value 'X' at 'returnValues'")
+
+
+SHORT = "failed to satisfy constraint: Member must have length greater than or equal to 1"
+
+
+@pytest.mark.parametrize("request_", [put({}), update("REMOVE a"), ("GetItem", {"Key": KEY}), queried()])
+def test_an_empty_table_name(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]]) -> None:
+    operation, body = request_
+    messages = [service.refused(operation, **body, TableName="").message for service in both]
+    assert messages == [f"{ENVELOPE}Value '' at 'tableName' {SHORT}", f"{ENVELOPE}Value at 'TableName' {SHORT}"]
+
+
+def test_a_batch_of_no_tables(both: tuple[Any, Any]) -> None:
+    read, write = (
+        [service.refused(operation, RequestItems={}).message for service in both]
+        for operation in ("BatchGetItem", "BatchWriteItem")
+    )
+    assert read == [
+        "The requestItems parameter is required for BatchGetItem",
+        f"{ENVELOPE}Value at 'RequestItems' {SHORT}",
+    ]
+    assert write == ["The requestItems parameter is required for BatchWriteItem"] * 2
+
+
+def test_a_batch_of_no_keys(service: Any) -> None:
+    refused = service.refused("BatchGetItem", RequestItems={"Things": {"Keys": []}})
+    assert refused.message == f"{ENVELOPE}Value at 'RequestItems.Things.member.Keys' {SHORT}"
+
+
+def test_a_batch_of_both_kinds_of_projection(service: Any) -> None:
+    tables = {"Abc": {"Keys": [KEY], "ProjectionExpression": "a"}, "Def": {"Keys": [KEY], "AttributesToGet": ["a"]}}
+    assert service.refused("BatchGetItem", RequestItems=tables).code == "ValidationException"
+
+
+NUMERIC = "The parameter cannot be converted to a numeric value"
+UNDERFLOW = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
+# Numbers with their errors in the current layers and in the older one
+NUMBERS = {
+    "1e99999999999": (OVERFLOW, f"{NUMERIC}: 1e99999999999"),
+    "1e-99999999999": (UNDERFLOW, f"{NUMERIC}: 1e-99999999999"),
+    "1e9223372036854775808": (f"{NUMERIC}: 1e9223372036854775808", f"{NUMERIC}: 1e9223372036854775808"),
+    "1e2147483648": (OVERFLOW, f"{NUMERIC}: 1e2147483648"),
+    "1e2147483647": (OVERFLOW, UNDERFLOW),
+    "1e2147483646": (OVERFLOW, OVERFLOW),
+    "1e126": (OVERFLOW, OVERFLOW),
+    "1e-131": (UNDERFLOW, UNDERFLOW),
+    "0e126": (OVERFLOW, OVERFLOW),
+    "0e-131": (UNDERFLOW, UNDERFLOW),
+    "": (f"{NUMERIC}: ", NUMERIC),
+}
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_numbers_by_layer(both: tuple[Any, Any], text: str) -> None:
+    classic, newer = both
+    current, older = NUMBERS[text]
+    number = {"N": text}
+    put_ = {"TableName": "Things", "Item": {**KEY, "n": number}}
+    read = {"TableName": "Things", "Key": {"pk": number}}
+    batch = {"RequestItems": {"Things": [{"PutRequest": {"Item": {**KEY, "n": number}}}]}}
+    assert newer.refused("PutItem", **put_).message == ENVELOPE + current
+    assert newer.refused("GetItem", **read).message == current
+    assert newer.refused("BatchGetItem", RequestItems={"Things": {"Keys": [{"pk": number}]}}).message == current
+    for service in both:
+        assert service.refused("BatchWriteItem", **batch).message == older
+        assert service.refused("TransactWriteItems", TransactItems=[{"Put": put_}]).message == older
+    assert classic.refused("PutItem", **put_).message == older
+
+
+def test_a_zero_within_range_is_zero(service: Any) -> None:
+    service.table()
+    service.put_item(TableName="Things", Item={**KEY, "n": {"N": "0e125"}})
+    assert service.get_item(TableName="Things", Key=KEY)["Item"]["n"] == {"N": "0"}
+
+
 @pytest.mark.parametrize("request_", BARE.values(), ids=BARE)
 def test_still_bare(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]]) -> None:
     classic, newer = (told(service, *request_) for service in both)

@@ -23,6 +23,7 @@ from atoll.database import indexes, reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
 from atoll.errors.capacity import THROTTLED
@@ -70,7 +71,13 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
 
 
 def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
-    return [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    legacy, current = (
+        [one for one in wanted if member in one.options] for member in ("AttributesToGet", "ProjectionExpression")
+    )
+    if legacy and current:
+        raise expression_errors.mixed_parameters(["AttributesToGet"], ["ProjectionExpression"])
+    return wanted
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:

@@ -55,7 +55,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "NonKeyAttributeNameList": {"max": None},
     # The service reports these two without the value, and with the member's name as in the request.
     "QueryInput.Limit": {"bare": ("min",)},
-    "KeysAndAttributes.Keys": {"bare": ("max",)},
+    "KeysAndAttributes.Keys": {"bare": ("min", "max")},
     # The tag operations check ARNs themselves, with their own texts.
     "TagResourceInput.ResourceArn": {"min": None, "max": None},
     "UntagResourceInput.ResourceArn": {"min": None, "max": None},
@@ -77,6 +77,7 @@ ORDER: dict[str, str] = {
     " Segment Limit AttributesToGet ExclusiveStartKey",
     "BatchGetItemInput": "ReturnConsumedCapacity RequestItems",
     "BatchWriteItemInput": "ReturnConsumedCapacity ReturnItemCollectionMetrics RequestItems",
+    "TransactWriteItemsInput": "TransactItems ClientRequestToken ReturnConsumedCapacity",
     "CreateTableInput": "AttributeDefinitions TableName BillingMode ProvisionedThroughput KeySchema",
     "UpdateTableInput": "TableName ProvisionedThroughput BillingMode GlobalSecondaryIndexUpdates",
     "CreateGlobalSecondaryIndexAction": "Projection IndexName ProvisionedThroughput KeySchema",
