@@ -227,7 +227,7 @@ METRICS = (
     "Value 'X' at 'returnItemCollectionMetrics' failed to satisfy constraint: Member must satisfy enum value set: "
     "[SIZE, NONE]"
 )
-ALL_WRONG = {name: "X" for name in ("ReturnConsumedCapacity", "ReturnItemCollectionMetrics", "ReturnValues")}
+ALL_WRONG = dict.fromkeys(("ReturnConsumedCapacity", "ReturnItemCollectionMetrics", "ReturnValues"), "X")
 EXPECTED = {"Expected": {"a": {"Exists": False}, "b": {"Exists": False}}, "ConditionalOperator": "XOR"}
 KEY_CONDITIONS = {"pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}}
 
