@@ -221,6 +221,10 @@ def key_given_twice(name: str) -> ApiError:
     return validation(f"Multiple conditions on same key {name}. Only single item Update/Insert/Delete are supported")
 
 
+def overlapping_ranges() -> ApiError:
+    return validation("Overlapping conditions with range keys are not supported in where clause")
+
+
 def order_without_where() -> ApiError:
     return validation("Must have WHERE clause in the statement when using ORDER BY clause.")
 

@@ -102,3 +102,37 @@ class TestTransactions:
     def test_a_bad_parameter_has_none(self, things: Partiql, value: Any, message: str) -> None:
         statement = {"Statement": "UPDATE Things SET c = ? WHERE pk = 'a'", "Parameters": [value]}
         assert things.refused(things.transact, statement).message == message
+
+
+class TestOverlaps:
+    @pytest.fixture
+    def sorted_(self, service: Any) -> Partiql:
+        service.table(sort="S")
+        for sk in ("1", "2"):
+            service.put_item(TableName="Things", Item={"pk": {"S": "a"}, "sk": {"S": sk}, "x": {"S": sk}})
+        return Partiql(service)
+
+    @pytest.mark.parametrize(
+        "where",
+        [
+            "pk='a' AND sk='1' OR pk='a' AND sk='1'",
+            "pk='a' AND x='1' OR pk='a' AND sk='2'",
+            "pk='a' AND x<>'1' OR pk='a' AND sk='2'",
+            "pk='a' AND sk>'1' OR pk='a' AND sk>'1' AND x='1'",
+        ],
+    )
+    def test_alternatives_on_one_part_of_a_partition_are_refused(self, sorted_: Partiql, where: str) -> None:
+        refused = sorted_.refused(sorted_.execute, f"SELECT * FROM Things WHERE {where}")
+        assert refused.message == "Overlapping conditions with range keys are not supported in where clause"
+
+    @pytest.mark.parametrize(
+        ("where", "count"),
+        [
+            ("pk='a' AND sk='1' OR pk='a' AND sk='2'", 2),
+            ("pk='a' AND sk='1' OR pk='b' AND sk='1'", 1),
+            ("pk='a' AND sk<>'1' OR pk='a' AND x='1'", 2),
+            ("pk='a' AND x='1' OR pk='a' AND x='2'", 2),
+        ],
+    )
+    def test_other_alternatives_are_read(self, sorted_: Partiql, where: str, count: int) -> None:
+        assert len(sorted_.items(f"SELECT * FROM Things WHERE {where}")) == count
