@@ -30,8 +30,10 @@ def empty() -> Fault:
     return Fault("The expression can not be empty;")
 
 
-def too_long(size: int) -> Fault:
-    return Fault(f"Expression size has exceeded the maximum allowed size; expression size: {size}")
+def too_long(size: int | None) -> Fault:
+    """`size` is None for updates: their error does not show it."""
+    shown = "" if size is None else f" expression size: {size}"
+    return Fault(f"Expression size has exceeded the maximum allowed size;{shown}")
 
 
 def syntax(token: str, near: str) -> Fault:
