@@ -38,3 +38,11 @@ _TABLE = re.compile(r"arn:aws[\w-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[a-zA-Z0-9_
 def parse_table(text: str) -> Arn | None:
     """Parse a table's ARN; None if the text does not have the form that DynamoDB requires."""
     return parse(text) if _TABLE.fullmatch(text) else None
+
+
+_STREAM = re.compile(rf"{_TABLE.pattern}/stream/[^/]+")
+
+
+def is_stream(text: str) -> bool:
+    """Whether the text has the form of a stream's ARN."""
+    return _STREAM.fullmatch(text) is not None

@@ -122,7 +122,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--durability", "full", "what answered writes survive: power failures, or crashes", ["full", "relaxed"])
     option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it goes on", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
-    option("--error-style", "classic", "the wording of validation errors of writes", ["classic", "2026"])
+    option("--error-style", "2026", "the wording of validation errors", ["2026", "classic"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])

@@ -63,8 +63,10 @@ class Service:
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    service = Service(Settings())
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    """A test marked with `error_style` states the style of the texts that it expects."""
+    style = request.node.get_closest_marker("error_style")
+    service = Service(Settings() if style is None else Settings(error_style=style.args[0]))
     yield service
     assert service.pretends or not findings(service.region)
 

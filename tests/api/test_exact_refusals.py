@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.error_style("classic")
+
 KEY = {"pk": {"S": "a"}, "sk": {"N": "1"}}
 INVALID = "One or more parameter values were invalid: "
 AT = "' failed to satisfy constraint: Member must "

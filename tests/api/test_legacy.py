@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.error_style("classic")
+
 KEY = {"pk": {"S": "a"}}
 
 

@@ -30,7 +30,7 @@ _pairs: list[Pair] = []
 def candidate() -> servers.Server:
     name = os.environ.get("DIFFERENTIAL_CANDIDATE", "atoll")
     if name == "atoll":
-        return servers.atoll(None)
+        return servers.atoll(None, "--error-style", "classic")  # DynamoDB Local has the texts from before 2026
     return {"dynamodb-local": servers.dynamodb_local, "dynalite": servers.dynalite}[name](None)
 
 

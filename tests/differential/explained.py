@@ -851,4 +851,87 @@ PARTIQL = [
     ),
 ]
 
-EXPLAINED = [*SHAPES, *TABLES, *VALUES, *EXPRESSIONS, *LEGACY, *TRANSACTIONS, *PARTIQL]
+# What the service was seen to answer in 2026, otherwise than DynamoDB Local.
+SEEN_IN_2026 = [
+    Explained(
+        "a zero is judged by its exponent",
+        request=r'"-?0+\.?0*[eE][+-]?\d{3,}"',
+        atoll=VALIDATION + ".*Number (over|under)flow",
+        local="^success$|ConditionalCheckFailedException",
+    ),
+    Explained(
+        "an exponent that does not fit into 32 bits cannot be read",
+        request=r'[eE][+-]?\d{10,}"',
+        atoll=VALIDATION + ".*The parameter cannot be converted to a numeric value",
+        local=VALIDATION + ".*Number (over|under)flow",
+    ),
+    Explained(
+        "a condition on a key of several attributes names the attribute that lacks equality",
+        operation="^Query$",
+        atoll=VALIDATION + r"(HASH|RANGE) key attributes \S+ must have equality conditions specified in the query",
+        local=VALIDATION + "(Query condition missed key schema element|Query key condition not supported$)",
+    ),
+    Explained(
+        "an empty key value fails a transaction as a whole",
+        operation="^Transact(Get|Write)Items$",
+        atoll=VALIDATION + r"One or more parameter values are not valid\. .* empty (string|binary) value",
+        local=r"TransactionCanceledException: .*\[.*ValidationError",
+    ),
+    Explained(
+        "the text for a transaction that is too large",
+        operation="^Transact",
+        atoll=VALIDATION + "The transaction payload's size cannot exceed ",
+        local=VALIDATION + "Transaction request cannot be larger",
+    ),
+    Explained(
+        "a nested REMOVE of a missing item does nothing",
+        operation="^UpdateItem$",
+        request=r'"UpdateExpression": "[^"]*REMOVE [^"]*[.\[]',
+        atoll="^success$",
+        local=VALIDATION + "The document path provided in the update expression is invalid for update$",
+    ),
+    Explained(
+        "a text that is no statement is refused with a reason instead of the text",
+        operation="Statement$|^ExecuteTransaction$",
+        atoll=VALIDATION + OF_STATEMENT + "Statement wasn't well formed, can't be processed: ",
+        local=VALIDATION + OF_STATEMENT + "Statement wasn't well formed, can't be processed: ",
+    ),
+    Explained(
+        "an update may begin with FROM",
+        operation="Statement$|^ExecuteTransaction$",
+        request=r'"Statement": "(?i:from) ',
+        local=VALIDATION + OF_STATEMENT + "Statement wasn't well formed, can't be processed: ",
+    ),
+    Explained(
+        "functions have positions in texts, and a set's first argument",
+        operation="Statement$|^ExecuteTransaction$",
+        atoll=VALIDATION + OF_STATEMENT + r"(Unrecognized function: |The first argument to SET_).* at \d+:\d+:\d+$",
+        local=VALIDATION + OF_STATEMENT + "(Unrecognized function: |The first argument to SET_)",
+    ),
+    Explained(
+        "empty bags have no position",
+        operation="Statement$|^ExecuteTransaction$",
+        atoll=VALIDATION + OF_STATEMENT + "Empty bags are not supported$",
+        local=VALIDATION + OF_STATEMENT + "Empty bags are not supported at ",
+    ),
+    Explained(
+        "a repeated member of a bag is shown",
+        operation="Statement$|^ExecuteTransaction$",
+        atoll=VALIDATION + OF_STATEMENT + r".*: Input collection \[.*\] contains duplicates\.$",
+        local=VALIDATION + OF_STATEMENT + "Input collection contains duplicates$",
+    ),
+    Explained(
+        "a number literal out of range has the text of numbers, and its place",
+        operation="Statement$|^ExecuteTransaction$",
+        atoll=VALIDATION + OF_STATEMENT + "(Number (over|under)flow|Attempting to store more than 38 ).* under root",
+        local=VALIDATION + OF_STATEMENT + "(Number (over|under)flow|DynamoDB only supports precision up to 38 digits)",
+    ),
+    Explained(
+        "an unknown index is not named to a statement",
+        operation="^ExecuteStatement$",
+        atoll=VALIDATION + "The table does not have the specified index$",
+        local=VALIDATION + "(The table does not have the specified index: |Consistent read)",
+    ),
+]
+
+EXPLAINED = [*SHAPES, *TABLES, *VALUES, *EXPRESSIONS, *LEGACY, *TRANSACTIONS, *PARTIQL, *SEEN_IN_2026]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from atoll.errors.expressions import Fault
@@ -215,3 +217,33 @@ def test_three_hundred_operators_are_allowed() -> None:
 
 def test_there_are_573_reserved_words() -> None:
     assert len(WORDS) == 573
+
+
+UNKNOWN_F = "Invalid function name; function: f"
+NESTED_SIZE = "Incorrect operand type for operator or function; operator or function: size, operand type: N"
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "fault"),
+    [
+        (parser.condition, "a < " + "f(" * 450 + "b" + ")" * 450, UNKNOWN_F),
+        (parser.condition, "a < " + "size(" * 450 + "b" + ")" * 450, NESTED_SIZE),
+        (parser.condition, "contains(a, " + "size(" * 350 + "f(b)" + ")" * 351, UNKNOWN_F),
+        (parser.update, "SET a = " + "f(" * 450 + "b" + ")" * 450, UNKNOWN_F),
+    ],
+    ids=["unknown functions", "size of sizes", "an unknown function in sizes", "unknown functions of an update"],
+)
+def test_functions_nested_deeply_are_judged_as_functions(parse: Any, text: str, fault: str) -> None:
+    with pytest.raises(Fault) as caught:
+        parse(text)
+    assert str(caught.value) == fault
+
+
+def test_the_size_of_an_update_that_is_too_long_is_not_shown() -> None:
+    long = "a" * 5_000
+    with pytest.raises(Fault) as of_update:
+        parser.update(f"REMOVE {long}")
+    with pytest.raises(Fault) as of_condition:
+        parser.condition(f"{long} = :v")
+    assert str(of_update.value) == "Expression size has exceeded the maximum allowed size;"
+    assert str(of_condition.value) == "Expression size has exceeded the maximum allowed size; expression size: 5005"

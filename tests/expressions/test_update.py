@@ -105,7 +105,10 @@ OPERAND = "An operand in the update expression has an incorrect data type"
         ("ADD q.x :n", PATH),
         ("SET q.x = q.x + :n", PATH),
         ("ADD big :n", None),
-        ("SET q = big + n", "Attempting to store more than 38 significant digits in a Number"),
+        (
+            "SET q = big + n",
+            "Number overflow. Attempting to store a number with magnitude larger than supported range",
+        ),
     ],
 )
 def test_update_errors_that_depend_on_the_item(

@@ -321,8 +321,16 @@ def named(name: str) -> Route:
 class TestOtherPaths:
     def test_the_root_says_that_it_is_healthy(self) -> None:
         status, headers, body = Front().ask(get(b"/"))
-        assert (status, body) == (200, b"healthy: dynamodb.us-east-1.amazonaws.com ")
-        assert headers[b"x-amz-crc32"] == b"3128867991"
+        assert (status, body) == (200, b"healthy: localhost ")
+        assert headers[b"x-amz-crc32"] == b"%d" % crc32(body)
+
+    @pytest.mark.parametrize("host", [b"dynamodb.eu-west-1.amazonaws.com", b"127.0.0.1:8000", b"[::1]:8000"])
+    def test_the_root_names_the_host_it_was_asked_by(self, host: bytes) -> None:
+        assert Front().ask(get(b"/", host=host))[2] == b"healthy: %s " % host
+
+    def test_the_root_names_the_service_to_a_client_that_names_no_host(self) -> None:
+        request = Request(b"GET", b"/", b"", {})
+        assert Front().ask(request)[2] == b"healthy: dynamodb.us-east-1.amazonaws.com "
 
     def test_head_has_the_head_only(self) -> None:
         encoded = []
@@ -332,7 +340,7 @@ class TestOtherPaths:
 
         with pytest.raises(StopIteration):
             main().send(None)
-        assert b"Content-Length: 42\r\n" in encoded[0]
+        assert b"Content-Length: 19\r\n" in encoded[0]
         assert encoded[0].endswith(b"\r\n\r\n")
 
     @pytest.mark.parametrize(

@@ -129,10 +129,11 @@ class Expressions:
         updates = self._legacy.get("AttributeUpdates")
         return None if updates is None else legacy.attribute_updates(updates)
 
-    def key_condition(self) -> KeyConditionOf | None:
+    def key_condition(self, *, late: bool = False) -> KeyConditionOf | None:
+        """`late`: see `Bindings.key_condition`."""
         text = self._body.get("KeyConditionExpression")
         if text is not None:
-            return self._bindings().key_condition(text)
+            return self._bindings().key_condition(text, late=late)
         conditions = self._legacy.get("KeyConditions")
         return None if conditions is None else legacy.key_condition(conditions)
 

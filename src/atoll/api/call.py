@@ -81,8 +81,8 @@ class Desk:
         except ApiError as error:
             if meter is not None:
                 meter.failed(operation.name, _tables(operation, body) if checked else _NONE, error)
-            if operation.enveloped and on is not None and on.settings.error_style == "2026":
-                raise errors.in_envelope(error) from None
+            if on is not None and meter is not None and on.settings.error_style == "2026":
+                raise errors.since_2026(error, operation.layer) from None
             raise
         except Exception as failure:
             self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)

@@ -39,11 +39,12 @@ def row_key_of_item(table: Table, item: Item) -> bytes:
 _ABSENT: AttributeValue = {}
 
 
-def check_start_key(table: Table, index: Index | None, start: Item) -> None:
+def check_start_key(table: Table, index: Index | None, start: Item, *, of_scan: bool = False) -> None:
     """An ExclusiveStartKey must have exactly the key attributes of the table and of the index, none empty."""
     types = {**table.keys.types, **(index.keys.types if index is not None else {})}
     if start.keys() != types.keys():
-        raise key_errors.start_key_invalid()
+        detailed = of_scan and index is None and table.keys.sort
+        raise key_errors.start_key_invalid(key_errors.key_does_not_match().message if detailed else None)
     if any(t not in start[name] for name, t in types.items()):
         raise key_errors.start_key_invalid(key_errors.key_does_not_match().message)
     for name, type_ in types.items():

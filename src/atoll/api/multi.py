@@ -23,6 +23,7 @@ from atoll.database import indexes, reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
 from atoll.errors.capacity import THROTTLED
@@ -70,7 +71,13 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
 
 
 def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
-    return [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    legacy, current = (
+        [one for one in wanted if member in one.options] for member in ("AttributesToGet", "ProjectionExpression")
+    )
+    if legacy and current:
+        raise expression_errors.mixed_parameters(["AttributesToGet"], ["ProjectionExpression"])
+    return wanted
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
@@ -298,7 +305,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         sizes = list(zip(given, tables, map(reads.size_of, rows), strict=True))
         consumed = reading.settle_all(region, sizes, "TransactGetItems")
     except multi_errors.Cancelled as cancelled:
-        raise multi_errors.transaction_cancelled(cancelled.refusals) from None
+        raise multi_errors.transaction_refused(cancelled.refusals) from None
     responses, slices = [], Slices()
     for (_, _, projection), row in zip(gets, rows, strict=True):
         responses.append(_transact_response(row, projection))
@@ -369,7 +376,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         names = {name for name, _, _ in actions}
         batch, outcomes = await transact(region, names, attempts, token, fingerprint, now_ms, "TransactWriteItems")
     except multi_errors.Cancelled as cancelled:
-        raise multi_errors.transaction_cancelled(cancelled.refusals) from None
+        raise multi_errors.transaction_refused(cancelled.refusals) from None
     if outcomes is None:
         return await _repeated(region, body, given, batch)
     return _written_answer(body, list(zip(given, batch, outcomes, strict=True)), factor=2)

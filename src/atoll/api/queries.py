@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -66,7 +67,13 @@ class Target:
         return entry_key
 
 
-def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Target:
+def target_of(
+    region: Region,
+    snapshot: Snapshot,
+    name: str,
+    body: Body,
+    no_such_index: Callable[[str], ApiError] = query_errors.no_such_index,
+) -> Target:
     now_ms = region.clock.now_ms()
     table = region.catalog.usable(snapshot, name, now_ms)
     index_name = body.get("IndexName")
@@ -76,14 +83,21 @@ def target_of(region: Region, snapshot: Snapshot, name: str, body: Body) -> Targ
     if index is not None and index.filling_at(now_ms):
         raise query_errors.index_backfilling(index_name)
     if index is None or index.status_at(now_ms) in ("CREATING", "DELETING"):
-        raise query_errors.no_such_index(index_name)
+        raise no_such_index(index_name)
     if not index.local and body.get("ConsistentRead") is True:
         raise query_errors.consistent_global_read()
     return Target(table, index)
 
 
-def check_select(body: Body) -> None:
+def check_select(body: Body, *, of_query: bool = False) -> None:
     """Refuse members that contradict Select; needs no table."""
+    try:
+        _check_select(body)
+    except ApiError as error:
+        raise query_errors.of_select(error, of_query) from None
+
+
+def _check_select(body: Body) -> None:
     select = body.get("Select")
     chosen = next((name for name in ("ProjectionExpression", "AttributesToGet") if body.get(name) is not None), None)
     if select == "ALL_PROJECTED_ATTRIBUTES" and body.get("IndexName") is None:
@@ -112,7 +126,8 @@ def must_fetch(target: Target, select: str | None, projection: PathProjection | 
 
 
 async def query(region: Region, body: Body) -> Answer:
-    asked = _asked_query(body) if type(body) is dict else await aside(_asked_query, body)
+    late = region.settings.error_style == "2026"
+    asked = _asked_query(body, late) if type(body) is dict else await aside(_asked_query, body, late)
     start, key_condition, filter_, projection = asked
     name = table_name(region, body)
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
@@ -136,15 +151,13 @@ async def query(region: Region, body: Body) -> Answer:
     return await _answer(region, reading, page, filter_, projection, body, "Query")
 
 
-def _asked_query(
-    body: Body,
-) -> tuple[Item | None, KeyConditionOf, Condition | None, PathProjection | None]:
+def _asked_query(body: Body, late: bool) -> tuple[Item | None, KeyConditionOf, Condition | None, PathProjection | None]:
     expressions = Expressions(body, QUERY)
-    check_select(body)
+    check_select(body, of_query=True)
     start = start_key(body)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
         raise query_errors.no_key_condition()
-    key_condition = expressions.key_condition()
+    key_condition = expressions.key_condition(late=late)
     filter_ = expressions.condition("FilterExpression")
     projection = expressions.projection()
     expressions.finish()
@@ -197,12 +210,12 @@ async def scan(region: Region, body: Body) -> Answer:
         fetch = must_fetch(target, select, projection)
         range_ = reads.segment_range(target.space, segment, total)
         if start is not None:
-            keys.check_start_key(target.table, target.index, start)
+            keys.check_start_key(target.table, target.index, start, of_scan=True)
             row_key = target.row_key(start)
             if row_key not in range_:
                 raise key_errors.start_key_outside_segment(segment, total)
             range_ = range_.after(row_key, reverse=False)
-        reading = _Reading(target, limit, fetch, reverse=False)
+        reading = _Reading(target, limit, fetch, reverse=False, partitions=partitions_of(target))
         return reading, reading.piece(snapshot, range_)
 
     reading, page = await region.read(read)
@@ -255,6 +268,8 @@ class _Reading:
     limit: int | None
     fetch: bool
     reverse: bool
+    partitions: list[bytes] | None = None
+    """For a scan, where the partitions end."""
 
     def piece(self, snapshot: Snapshot, range_: Range, before: Page | None = None) -> Page:
         return reads.page(
@@ -266,6 +281,7 @@ class _Reading:
             limit=self.limit,
             fetch=self.fetch,
             before=before,
+            partitions=self.partitions,
         )
 
 
@@ -343,11 +359,18 @@ def charge_page(region: Region, target: Target, page: Page, body: Body, mode: st
     return answer
 
 
+def partitions_of(target: Target) -> list[bytes] | None:
+    """Where the partitions of a scan end; None if there is only one."""
+    return reads.partition_ends(target.table, target.space) if len(target.table.shards) > 1 else None
+
+
 def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
-    """Units of a page on the table and on the index, by the total size examined. Items fetched behind a local index are
+    """Units of a page on the table and on the index, by the size examined: a scan costs a step at least in each
+    partition that it reads. Items fetched behind a local index are
     charged one by one."""
     consistent = body.get("ConsistentRead") is True
-    units = read_units(page.size, consistent=consistent)
+    sizes = [page.size] if page.partition_sizes is None else page.partition_sizes.values()
+    units = sum(read_units(size, consistent=consistent) for size in sizes)
     if target.index is None:
         return units, 0.0
     return sum((read_units(size, consistent=consistent) for size in page.fetched_sizes), 0.0), units

@@ -39,8 +39,8 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "ShardIteratorType": {
         "enum": ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON", "AT_TIMESTAMP"]
     },
-    # A table's name or its ARN; the model has only the ARN's length.
-    "TableArn": {"table": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
+    # A table's name or its ARN; the model has only the ARN's length. An empty name has a text of its own.
+    "TableArn": {"table": True, "min": 3, "empty": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
     "CreateTableInput.TableName": {"min": 3},
     "AttributeNameList": {"max": 255},
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
@@ -63,9 +63,12 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
             "DescribeTableReplicaAutoScaling",
         )
     },
+    # The operations of streams check ARNs themselves.
+    "StreamArn": {"min": None},
+    "ShardFilter": {"required": ["Type", "ShardId"]},
     # The service reports these two without the value, and with the member's name as in the request.
     "QueryInput.Limit": {"bare": ("min",)},
-    "KeysAndAttributes.Keys": {"bare": ("max",)},
+    "KeysAndAttributes.Keys": {"bare": ("min", "max")},
     # The tag operations check ARNs themselves, with their own texts.
     "TagResourceInput.ResourceArn": {"min": None, "max": None},
     "UntagResourceInput.ResourceArn": {"min": None, "max": None},
@@ -96,6 +99,7 @@ ORDER: dict[str, str] = {
     " Segment Limit AttributesToGet ExclusiveStartKey",
     "BatchGetItemInput": "ReturnConsumedCapacity RequestItems",
     "BatchWriteItemInput": "ReturnConsumedCapacity ReturnItemCollectionMetrics RequestItems",
+    "TransactWriteItemsInput": "TransactItems ClientRequestToken ReturnConsumedCapacity",
     "CreateTableInput": "AttributeDefinitions TableName BillingMode ProvisionedThroughput KeySchema"
     " GlobalSecondaryIndexes LocalSecondaryIndexes",
     "UpdateTableInput": "TableName ProvisionedThroughput BillingMode GlobalSecondaryIndexUpdates",
@@ -116,7 +120,7 @@ DIALECT = {
 
 class Constraint(NamedTuple):
     kind: str
-    """enum, pattern, min or max"""
+    """enum, pattern, min, max or empty"""
     text: str
     holds: Callable[[Any], bool]
     bare: bool = False
@@ -205,7 +209,10 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
         found.append(Constraint("enum", errors.one_of(raw["enum"]), frozenset(raw["enum"]).__contains__))
     if raw.get("pattern") is not None:
         found.append(Constraint("pattern", errors.matches(raw["pattern"]), _pattern(raw["pattern"])))
-    if low is not None and numeric:
+    if "empty" in raw and low is not None:
+        found.append(Constraint("empty", errors.length_at_least(1), bool))
+        found.append(Constraint("min", errors.length_at_least(low), lambda v: not v or len(v) >= low))
+    elif low is not None and numeric:
         found.append(Constraint("min", errors.value_at_least(low), lambda v: v >= low, "min" in bare))
     elif low is not None:
         found.append(Constraint("min", errors.length_at_least(low), lambda v: len(v) >= low, "min" in bare))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
+import orjson
+
 from atoll import errors
 from atoll.api import (
     account,
@@ -122,7 +124,7 @@ class Operation:
     """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
-        "check", "enveloped", "function", "http", "metered", "name", "service", "subject", "touches",
+        "check", "encode", "function", "http", "layer", "metered", "name", "service", "subject", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -133,7 +135,8 @@ class Operation:
         touches: Touches = NOTHING,
         http: Http | None = None,
         *,
-        enveloped: bool = False,
+        layer: errors.Layer = errors.Layer.OLDER,
+        encode: Callable[[Any], bytes] = orjson.dumps,
     ) -> None:
         self.service = service
         self.subject = service.subject
@@ -142,8 +145,10 @@ class Operation:
         self.touches = touches
         self.metered = service.subject == REGION
         self.http = http
-        self.enveloped = enveloped
-        """Whether its validation errors changed their form in 2026 (`--error-style 2026`). Those of reads did not."""
+        self.encode = encode
+        """The body of an answer."""
+        self.layer = layer
+        """Which wording the errors have since 2026 (`--error-style 2026`)."""
         self.check: Callable[[Body], None] = self._first_check
         """Raises if a request does not have the operation's shape."""
 
@@ -172,6 +177,11 @@ class Operation:
         return check
 
 
+def _without_body(answer: Any) -> bytes:
+    """The encoding of operations without an output: their answers have no body at all."""
+    return b""
+
+
 def _unchecked(body: Body) -> None:
     """The validator of operations that check their requests themselves."""
 
@@ -179,14 +189,16 @@ def _unchecked(body: Body) -> None:
 _MAPPINGS, _MAPPING = "event-source-mappings", "event-source-mappings/{UUID}"
 _FUNCTION = "functions/{FunctionName}"
 
+READS, WRITES = errors.Layer.READS, errors.Layer.WRITES
+
 OPERATIONS: tuple[Operation, ...] = (
-    Operation(DYNAMODB, "GetItem", items.get_item, TABLE),
-    Operation(DYNAMODB, "PutItem", items.put_item, TABLE, enveloped=True),
-    Operation(DYNAMODB, "UpdateItem", items.update_item, TABLE, enveloped=True),
-    Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE),
-    Operation(DYNAMODB, "Query", queries.query, INDEX),
+    Operation(DYNAMODB, "GetItem", items.get_item, TABLE, layer=READS),
+    Operation(DYNAMODB, "PutItem", items.put_item, TABLE, layer=WRITES),
+    Operation(DYNAMODB, "UpdateItem", items.update_item, TABLE, layer=WRITES),
+    Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE, layer=WRITES),
+    Operation(DYNAMODB, "Query", queries.query, INDEX, layer=READS),
     Operation(DYNAMODB, "Scan", queries.scan, INDEX),
-    Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH),
+    Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH, layer=READS),
     Operation(DYNAMODB, "BatchWriteItem", multi.batch_write_item, BATCH),
     Operation(DYNAMODB, "TransactGetItems", multi.transact_get_items, GET_TRANSACTION),
     Operation(DYNAMODB, "TransactWriteItems", multi.transact_write_items, WRITE_TRANSACTION),
@@ -198,8 +210,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "ListTables", tables.list_tables),
     Operation(DYNAMODB, "UpdateTable", tables.update_table, TABLE),
     Operation(DYNAMODB, "DeleteTable", tables.delete_table, TABLE),
-    Operation(DYNAMODB, "TagResource", tags.tag_resource, TAGGED),
-    Operation(DYNAMODB, "UntagResource", tags.untag_resource, TAGGED),
+    Operation(DYNAMODB, "TagResource", tags.tag_resource, TAGGED, encode=_without_body),
+    Operation(DYNAMODB, "UntagResource", tags.untag_resource, TAGGED, encode=_without_body),
     Operation(DYNAMODB, "ListTagsOfResource", tags.list_tags_of_resource, TAGGED),
     Operation(DYNAMODB, "UpdateTimeToLive", ttl.update_time_to_live, TABLE),
     Operation(DYNAMODB, "DescribeTimeToLive", ttl.describe_time_to_live, TABLE),

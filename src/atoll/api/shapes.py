@@ -55,8 +55,13 @@ ALONE = "TableName"
 # Operations that report all violations of a table's name. The others report the first one.
 ALL_OF_NAME = frozenset({"DescribeTable", "DeleteTable", "DescribeTimeToLive"})
 
-# Operations that report only the first violation.
-ONE_VIOLATION = frozenset({"UpdateItem"})
+# What the operations of the current layers report since 2026 about members with a value that is none of theirs: the
+# texts, with the service's own mistakes, in which they neither name the member nor show the value.
+UNLISTED = {
+    "ReturnValues": request_errors.unlisted("ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATE_NEW", "NONE"),
+    "ConditionalOperator": request_errors.unlisted("ALL", "OR"),
+}
+CURRENT = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem"})
 
 
 def _batch_get(body: Body) -> None:
@@ -110,15 +115,51 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
     if operation in REQUIRED:
         member, error = REQUIRED[operation]
         if not body.get(member) and body.get(member) != "":
-            raise error()
+            raise _reworded(error(), operation, None if body.get(member) is None else _empty(member))
     if ALONE in shape.members:
         _check_arn(body.get(ALONE))
         found = list(islice(_of_member(shape, ALONE, body, ""), None if operation in ALL_OF_NAME else 1))
         if found:
-            raise request_errors.violations(found)
-    found = list(islice(_violations(shape, body, ""), 1 if operation in ONE_VIOLATION else VIOLATIONS_REPORTED))
+            raise _reworded(
+                request_errors.violations(found), operation, _empty(ALONE) if body.get(ALONE) == "" else None
+            )
+    found = list(islice(_violations(shape, body, ""), VIOLATIONS_REPORTED))
     if found:
-        raise request_errors.violations(found)
+        newer = _newer(shape, operation, body) if operation in CURRENT else None
+        raise _reworded(request_errors.violations(found), operation, newer)
+
+
+def _reworded(error: errors.ApiError, operation: str, newer: str | None) -> errors.ApiError:
+    if operation in CURRENT:
+        error.newer = newer
+    return error
+
+
+def _empty(member: str) -> str:
+    """The text since 2026 for a member that is empty."""
+    text = request_errors.violation_without_value(member, request_errors.length_at_least(1))
+    return f"{errors.ENVELOPE}{text}"
+
+
+def _newer(shape: Shape, operation: str, body: Body) -> str | None:
+    """The text since 2026 of a body with violations. ReturnValues follow ReturnConsumedCapacity, and UpdateItem reports
+    them, or else its first violation, alone; Query so reports its ConditionalOperator, without the envelope."""
+    found: list[str] = []
+    names = [name for name in shape.members if name != "ReturnValues"]
+    if "ReturnValues" in shape.members:
+        names.insert(names.index("ReturnConsumedCapacity") + 1, "ReturnValues")
+    for name in names:
+        violations = list(islice(_of_member(shape, name, body, ""), VIOLATIONS_REPORTED))
+        if violations and name in UNLISTED:
+            if operation == "Query":
+                return UNLISTED[name]
+            violations = [UNLISTED[name]]
+            if operation == "UpdateItem" and name == "ReturnValues":
+                found = []
+        found += violations
+        if found and operation == "UpdateItem" and name == "ReturnValues":
+            break
+    return request_errors.violations(found[: 1 if operation == "UpdateItem" else VIOLATIONS_REPORTED]).message
 
 
 def _check_arn(name: Any) -> None:
@@ -291,7 +332,7 @@ def _of_each(what: str, whole: Shape, value: Any, part: Shape, parts: Iterable[A
     """Violations by a collection's elements, reported once for the whole collection. The text lists all constraints of
     an element: the upper bound first, then the lower, then the pattern."""
     if not all(constraint.holds(p) for p in parts for constraint in part.constraints):
-        quoted = [c.text for c in sorted(part.constraints, key=lambda c: c.kind)]
+        quoted = [c.text for c in sorted(part.constraints, key=lambda c: c.kind) if c.kind != "empty"]
         yield request_errors.violation(java_text(whole, value), path, request_errors.each(what, quoted))
 
 

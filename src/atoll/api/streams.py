@@ -16,7 +16,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
-from atoll import limits
+from atoll import arns, limits
 from atoll.api.description import key_schema, seconds
 from atoll.database import format as fmt
 from atoll.database import streams
@@ -37,9 +37,12 @@ async def list_streams(region: Region, body: Body) -> Answer:
     if limit > limits.STREAMS_LISTED:
         raise stream_errors.too_many_listed()
     table, start = body.get("TableName"), body.get("ExclusiveStartStreamArn")
-    after = None if start is None else streams.parse_arn(region, start)
-    if start is not None and after is None:
-        raise stream_errors.stream_not_found(start)
+    after = None
+    if start is not None:
+        _check_arn(start)
+        after = streams.parse_arn(region, start)
+        if after is None:
+            raise stream_errors.stream_not_found(start)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[StreamDescription]:
@@ -62,13 +65,14 @@ async def describe_stream(region: Region, body: Body) -> Answer:
     if limit > limits.STREAM_SHARDS_LISTED:
         raise stream_errors.too_many_shards_listed()
     arn, start, chosen = body["StreamArn"], body.get("ExclusiveStartShardId"), body.get("ShardFilter") or {}
-    after = None if start is None else streams.parse_shard_id(start)
-    if start is not None and after is None:
-        raise stream_errors.shard_not_found()
+    _check_arn(arn)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[StreamDescription, list[Shard]]:
         description = streams.find(snapshot, region, arn, now_ms)
+        after = None if start is None else streams.parse_shard_id(start)
+        if start is not None and (after is None or not streams.may_start_after(snapshot, description, start, now_ms)):
+            return description, []
         found = streams.shards_of(snapshot, description, now_ms, after=after)
         if "ShardId" in chosen:
             parent = streams.parse_shard_id(chosen["ShardId"])
@@ -91,8 +95,13 @@ async def describe_stream(region: Region, body: Body) -> Answer:
     return {"StreamDescription": answer}
 
 
+def _check_arn(arn: str) -> None:
+    if not arns.is_stream(arn):
+        raise stream_errors.arn_invalid()
+
+
 def _describe_shard(description: StreamDescription, shard: Shard) -> Answer:
-    numbers = {"StartingSequenceNumber": streams.sequence_number(shard.number, shard.first_sequence)}
+    numbers = {"StartingSequenceNumber": streams.starting_number(shard)}
     if shard.last_sequence is not None:
         numbers["EndingSequenceNumber"] = streams.sequence_number(shard.number, shard.last_sequence)
     answer: Answer = {"ShardId": streams.shard_id(shard), "SequenceNumberRange": numbers}
@@ -104,6 +113,7 @@ def _describe_shard(description: StreamDescription, shard: Shard) -> Answer:
 
 async def get_shard_iterator(region: Region, body: Body) -> Answer:
     arn, kind, number = body["StreamArn"], body["ShardIteratorType"], body.get("SequenceNumber")
+    _check_arn(arn)
     now_ms = region.clock.now_ms()
     at_ms = _timestamp_ms(body.get("Timestamp"), now_ms) if kind == "AT_TIMESTAMP" else 0
     reader = int.from_bytes(os.urandom(4), "big")

@@ -6,6 +6,8 @@ page of many small rows takes long to read, so `page` reads a piece of it: the c
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from atoll import limits
@@ -48,6 +50,8 @@ class Page:
     """The last row read, if the page ended before the range; the next page starts after it."""
     rest: Range | None = None
     """The part of the range that the page still has to read; None at its end."""
+    partition_sizes: dict[int, int] | None = None
+    """Bytes examined by partition, zero included, if the page was read with `partitions`."""
     fetched_sizes: list[int] = field(default_factory=list)
     """Sizes of the items that had to be fetched from the table, for attributes a local index does not project."""
 
@@ -57,6 +61,10 @@ class Page:
         self.scanned += piece.scanned
         self.size += piece.size
         self.fetched_sizes += piece.fetched_sizes
+        if piece.partition_sizes is not None:
+            mine = self.partition_sizes = self.partition_sizes or {}
+            for partition, size in piece.partition_sizes.items():
+                mine[partition] = mine.get(partition, 0) + size
         self.last, self.rest = piece.last, piece.rest
 
 
@@ -111,6 +119,13 @@ def segment_range(space: int, segment: int, total: int) -> Range:
     )
 
 
+def partition_ends(table: Table, space: int) -> list[bytes]:
+    """Where the rows of each partition end, in the table's space or an index's."""
+    prefix = fmt.space_prefix(space)
+    firsts = sorted(shard.first_hash for shard in table.shards)
+    return [*(prefix + first.to_bytes(8, "big") for first in firsts[1:]), keycode.successor(prefix)]
+
+
 def page(
     snapshot: Snapshot,
     table: Table,
@@ -121,10 +136,11 @@ def page(
     limit: int | None = None,
     fetch: bool = False,
     before: Page | None = None,
+    partitions: Sequence[bytes] | None = None,
 ) -> Page:
     """Read the next piece of a page from the range's start (its end, if `reverse`). `before` is the part of the page
     that was already read. With `fetch`, read whole items behind a local index. A page with more than 1 MB of these ends
-    early."""
+    early. `partitions` are the ends of partitions, in order: then the page has the bytes of each that was read."""
     if before is None:
         before = _NOTHING
     left = None if limit is None else limit - before.scanned
@@ -136,7 +152,9 @@ def page(
     size, bound = 0, limits.PAGE_BYTES - before.size
     read = Row if index is None else Entry
     last_key = b""
-    for key, stored in snapshot.scan(range_.start, range_.end, reverse=reverse, limit=most):
+    scanned = snapshot.scan(range_.start, range_.end, reverse=reverse, limit=most)
+    keys: list[bytes] = []
+    for key, stored in scanned if partitions is None else _noted(scanned, keys):
         row = read(stored)
         size += row.size
         last_key = key
@@ -151,6 +169,14 @@ def page(
         elif len(examined) == most:
             found.rest = range_.after(last_key, reverse)
     found.rows, found.scanned, found.size = examined, len(examined), size
+    if partitions is not None:
+        first, last = bisect_right(partitions, range_.start), bisect_left(partitions, range_.end)
+        if found.last is not None or found.rest is not None:
+            reached = bisect_right(partitions, keys[len(examined) - 1]) if examined else last if reverse else first
+            first, last = (reached, last) if reverse else (first, reached)
+        sizes = found.partition_sizes = dict.fromkeys(range(first, last + 1), 0)
+        for key, row in zip(keys, examined, strict=False):
+            sizes[bisect_right(partitions, key)] += row.size
     if fetch:
         whole = get_many(snapshot, [table.item_key(row.item) for row in examined])
         found.rows = [row for row in whole if row is not None]
@@ -158,6 +184,12 @@ def page(
         if found.rest is not None and sum(before.fetched_sizes) + sum(found.fetched_sizes) > limits.PAGE_BYTES:
             found.last, found.rest = examined[-1], None
     return found
+
+
+def _noted(scanned: Iterable[tuple[bytes, bytes]], keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for pair in scanned:
+        keys.append(pair[0])
+        yield pair
 
 
 _NOTHING = Page()

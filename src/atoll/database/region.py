@@ -25,7 +25,7 @@ class Settings:
     account: str = DEFAULT_ACCOUNT
     control_plane_delay_ms: int = 0
     """How long CREATING, UPDATING and DELETING last."""
-    error_style: str = "classic"
+    error_style: str = "2026"
     """classic or 2026: the envelope of validation errors of writes."""
     ttl_delay_ms: int = 0
     """How long expired items stay before they are deleted."""

@@ -186,6 +186,11 @@ def sequence_number(shard: int, sequence: int) -> str:
     return str(_FIRST_NUMBER + sequence * _SHARDS + shard)
 
 
+def starting_number(shard: Shard) -> str:
+    """Less than the number of any change, so that a reader which begins *after* it reads every change."""
+    return str(int(sequence_number(shard.number, shard.first_sequence)) - 1)
+
+
 # Looking things up
 
 
@@ -223,6 +228,15 @@ def find_shard(snapshot: Snapshot, description: StreamDescription, text: str, no
     if shard is None or shard_id(shard) != text:
         raise stream_errors.shard_not_found()
     return shard
+
+
+def may_start_after(snapshot: Snapshot, description: StreamDescription, text: str, now_ms: int) -> bool:
+    """Whether a listing of shards can start after this shard id: one of the stream's, trimmed or not."""
+    number = parse_shard_id(text)
+    if number is None or not description.has(number):
+        return False
+    present = next(shards_of(snapshot, description, now_ms, after=number - 1), None)
+    return present is not None and (present.number != number or shard_id(present) == text)
 
 
 # Positions: the number of the change to read next

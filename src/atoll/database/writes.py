@@ -125,7 +125,7 @@ class Update:
     def decide(self, old: Row | None) -> Decision:
         _require(self.condition, old, self.show_item)
         before = old.item if old is not None else self.key
-        item = self.update.apply(before) if self.update is not None else before
+        item = self.update.apply(before, missing=old is None) if self.update is not None else before
         if old is None and self.update is not None and len(item) == len(self.key):
             return None  # it only removes attributes of a missing item: create no item
         if self.table.indexes:

@@ -7,6 +7,7 @@ and a constructor for each code that several areas share.
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Any
 
 # The four `__type` prefixes. SDKs cut at '#', but their retry rules and users' logs see the whole type.
@@ -20,8 +21,8 @@ class ApiError(Exception):
     """An answer other than 200.
 
     `code` is the name without `prefix`; `fields` are further members besides `message`
-    (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`: see `enveloped_since_2026`;
-    `bare`: see `keep_in_start_key`.
+    (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`, `newer` and `everywhere`: see
+    `since_2026`; `bare`: see `keep_in_start_key`; `whole`: see `fails_transaction`.
     """
 
     def __init__(
@@ -40,7 +41,10 @@ class ApiError(Exception):
         self.prefix = prefix
         self.fields = fields
         self.drifts = False
+        self.newer: str | None = None
+        self.everywhere = False
         self.bare = False
+        self.whole = False
 
     @property
     def item(self) -> dict[str, Any]:
@@ -48,20 +52,49 @@ class ApiError(Exception):
         return {} if self.fields is None or "Item" not in self.fields else {"Item": self.fields["Item"]}
 
 
-def enveloped_since_2026(error: ApiError) -> ApiError:
-    """Mark a validation error that DynamoDB words differently for writes since 2026; see `in_envelope`."""
+class Layer(Enum):
+    """The part of the service that checks an operation's requests. It decides the wording since 2026."""
+
+    OLDER = auto()
+    """Batches, transactions, Scan, PartiQL, the control plane: the words of before."""
+    READS = auto()
+    """GetItem, BatchGetItem, Query."""
+    WRITES = auto()
+    """PutItem, UpdateItem, DeleteItem: most of their validation errors have an envelope."""
+
+
+ENVELOPE = "1 validation error detected: "
+
+
+def enveloped_since_2026(error: ApiError, newer: str | None = None) -> ApiError:
+    """Mark a validation error that has an envelope since 2026 if a write gets it. `newer` is its text without the
+    envelope since then, if it is another."""
     error.drifts = True
+    error.newer = newer
     return error
 
 
-def in_envelope(error: ApiError) -> ApiError:
-    """The error in DynamoDB's wording for PutItem and UpdateItem since 2026."""
-    return validation(f"1 validation error detected: {error.message}") if error.drifts else error
+def since_2026(error: ApiError, layer: Layer) -> ApiError:
+    """The error in DynamoDB's wording since 2026. `error.newer` replaces the message in the current layers, or
+    `everywhere`; errors that drift get the envelope for writes."""
+    if layer is Layer.OLDER and not error.everywhere:
+        return error
+    text = error.message if error.newer is None else error.newer
+    if layer is Layer.WRITES and error.drifts:
+        text = f"{ENVELOPE}{text}"
+    return error if text is None or text == error.message else validation(text)
 
 
 def keep_in_start_key(error: ApiError) -> ApiError:
-    """Mark a value error that is reported without the 'invalid ExclusiveStartKey' text around it."""
+    """Mark a value error that is reported as it is, without the text around others: of an ExclusiveStartKey, or of a
+    statement in a transaction."""
     error.bare = True
+    return error
+
+
+def fails_transaction(error: ApiError) -> ApiError:
+    """Mark an error that a transaction answers as its own. Others cancel it, and become one of its reasons."""
+    error.whole = True
     return error
 
 

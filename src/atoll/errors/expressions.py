@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from atoll.errors import ApiError, enveloped_since_2026, invalid_parameter, validation
+from atoll.errors import VALIDATE, ApiError, enveloped_since_2026, invalid_parameter, validation
 from atoll.errors.values import java_binary
 
 
@@ -30,8 +30,10 @@ def empty() -> Fault:
     return Fault("The expression can not be empty;")
 
 
-def too_long(size: int) -> Fault:
-    return Fault(f"Expression size has exceeded the maximum allowed size; expression size: {size}")
+def too_long(size: int | None) -> Fault:
+    """`size` is None for updates: their error does not show it."""
+    shown = "" if size is None else f" expression size: {size}"
+    return Fault(f"Expression size has exceeded the maximum allowed size;{shown}")
 
 
 def syntax(token: str, near: str) -> Fault:
@@ -182,35 +184,48 @@ def _value(value: dict[str, Any]) -> str:
 # Key conditions
 
 
+class KeyConditionFault(ApiError):
+    """A text that is no key condition, whatever the table. Since 2026, a Query reports it after the faults of all its
+    other expressions."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("ValidationException", text, prefix=VALIDATE)
+        self.newer = f"Invalid KeyConditionExpression: {text}"
+
+
 def key_operator(operator: str) -> ApiError:
-    return validation(f"Invalid operator used in KeyConditionExpression: {operator}")
+    return KeyConditionFault(f"Invalid operator used in KeyConditionExpression: {operator}")
 
 
 def key_nested_operation() -> ApiError:
-    return validation("KeyConditionExpressions cannot contain nested operations")
+    return KeyConditionFault("KeyConditionExpressions cannot contain nested operations")
 
 
-def key_nested_attribute() -> Fault:
-    return Fault("KeyConditionExpressions cannot have conditions on nested attributes")
+def key_nested_attribute() -> ApiError:
+    fault = KeyConditionFault("KeyConditionExpressions cannot have conditions on nested attributes")
+    fault.message = fault.newer
+    return fault
 
 
 def key_not_first(operator: str) -> ApiError:
-    return validation(
+    return KeyConditionFault(
         f"Invalid condition in KeyConditionExpression: {operator} operator must have the key attribute as its first "
         "operand"
     )
 
 
 def key_many_attributes() -> ApiError:
-    return validation("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition")
+    return KeyConditionFault(
+        "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"
+    )
 
 
 def key_no_attribute() -> ApiError:
-    return validation("Invalid condition in KeyConditionExpression: No key attribute specified")
+    return KeyConditionFault("Invalid condition in KeyConditionExpression: No key attribute specified")
 
 
 def key_condition_repeated() -> ApiError:
-    return validation("KeyConditionExpressions must only contain one condition per key")
+    return KeyConditionFault("KeyConditionExpressions must only contain one condition per key")
 
 
 def key_condition_count() -> ApiError:
@@ -225,6 +240,19 @@ def key_condition_unsupported() -> ApiError:
     return validation("Query key condition not supported")
 
 
+def hash_equality_required(name: str) -> ApiError:
+    """Of a key with several partition or sort attributes."""
+    return validation(f"HASH key attributes {name} must have equality conditions specified in the query")
+
+
+def range_equality_required(name: str, later: str) -> ApiError:
+    """`later` is an attribute with a condition, after `name`, which has no equality."""
+    return validation(
+        f"RANGE key attributes {name} must have equality conditions specified in the query because a condition is "
+        f"present on key attribute {later}"
+    )
+
+
 def key_condition_type() -> ApiError:
     return invalid_parameter("Condition parameter type does not match schema type")
 
@@ -233,9 +261,11 @@ def key_condition_type() -> ApiError:
 
 
 def mixed_parameters(legacy: Iterable[str], expressions: Iterable[str]) -> ApiError:
-    return validation(
-        "Can not use both expression and non-expression parameters in the same request: "
-        f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(expressions)}}}"
+    return enveloped_since_2026(
+        validation(
+            "Can not use both expression and non-expression parameters in the same request: "
+            f"Non-expression parameters: {{{', '.join(legacy)}}} Expression parameters: {{{', '.join(expressions)}}}"
+        )
     )
 
 
@@ -246,12 +276,8 @@ def names_without_expression() -> ApiError:
 def values_without_expression(parameters: Sequence[str]) -> ApiError:
     """`parameters` are the expressions of the operation that can use values."""
     verb = "is" if len(parameters) == 1 else "are"
-    return enveloped_since_2026(
-        validation(
-            "ExpressionAttributeValues can only be specified when using expressions: "
-            f"{' and '.join(parameters)} {verb} null"
-        )
-    )
+    newer = "ExpressionAttributeValues can only be specified when using expressions"
+    return enveloped_since_2026(validation(f"{newer}: {' and '.join(parameters)} {verb} null"), newer)
 
 
 def empty_map(parameter: str) -> ApiError:
@@ -263,8 +289,14 @@ def map_key(parameter: str, key: str) -> ApiError:
     return enveloped_since_2026(validation(f"{parameter} contains invalid key: {detail}"))
 
 
-def map_value(parameter: str, key: str, detail: str | None) -> ApiError:
-    return enveloped_since_2026(validation(f"{parameter} contains invalid value: {detail} for key {key}"))
+def map_name(parameter: str, key: str, fault: ApiError) -> ApiError:
+    return enveloped_since_2026(validation(f"{parameter} contains invalid value: {fault.message} for key {key}"))
+
+
+def map_value(parameter: str, key: str, fault: ApiError) -> ApiError:
+    """Since 2026, the current layers report the fault without the key."""
+    error = map_name(parameter, key, fault)
+    return enveloped_since_2026(error, fault.message if fault.newer is None else fault.newer)
 
 
 def map_too_large(parameter: str) -> ApiError:

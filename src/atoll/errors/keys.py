@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atoll import limits
-from atoll.errors import ApiError, invalid_parameter, validation
+from atoll.errors import ApiError, fails_transaction, invalid_parameter, validation
 
 
 def key_does_not_match() -> ApiError:
@@ -21,9 +21,11 @@ def key_type(name: str, expected: str, actual: str) -> ApiError:
 
 def empty_key(name: str, type_: str) -> ApiError:
     kind = "string" if type_ == "S" else "binary"
-    return validation(
-        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "
-        f"{kind} value. Key: {name}"
+    return fails_transaction(
+        validation(
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            f"empty {kind} value. Key: {name}"
+        )
     )
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from atoll.errors import ApiError, invalid_parameter, validation
+from atoll import errors
+from atoll.errors import ApiError, enveloped_since_2026
+
+
+def validation(message: str) -> ApiError:
+    return enveloped_since_2026(errors.validation(message))
+
+
+def invalid_parameter(detail: str) -> ApiError:
+    return enveloped_since_2026(errors.invalid_parameter(detail))
+
 
 # Members that exclude or require each other
 
@@ -91,7 +101,8 @@ def add_type(type_: str) -> ApiError:
 
 
 def update_type() -> ApiError:
-    return validation("Type mismatch for attribute to update")
+    """Depends on the item."""
+    return errors.validation("Type mismatch for attribute to update")
 
 
 def repeated_attribute(name: str) -> ApiError:

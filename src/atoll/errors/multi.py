@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from atoll import limits
 from atoll.errors import ApiError, validation
 
 
@@ -16,7 +17,8 @@ def duplicate_operations() -> ApiError:
 
 
 def transaction_too_large() -> ApiError:
-    return validation("Transaction request cannot be larger than the maximum allowed size of 4 MB")
+    """The service's text is known in part only."""
+    return validation(f"The transaction payload's size cannot exceed {limits.TRANSACTION_BYTES} bytes")
 
 
 def token_mismatch() -> ApiError:
@@ -46,6 +48,12 @@ def reason(refusal: ApiError | None) -> dict[str, Any]:
     if refusal is None:
         return {"Code": "None"}
     return {**refusal.item, "Code": CODES[refusal.code], "Message": refusal.message}
+
+
+def transaction_refused(refusals: list[ApiError | None]) -> ApiError:
+    """The error of a transaction with these refusals: one that fails it as a whole, or their list."""
+    whole = (refusal for refusal in refusals if refusal is not None and refusal.whole)
+    return next(whole, None) or transaction_cancelled(refusals)
 
 
 def transaction_cancelled(refusals: list[ApiError | None]) -> ApiError:

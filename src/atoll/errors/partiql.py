@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from atoll.errors import VALIDATE, ApiError, validation
+from atoll.errors import VALIDATE, ApiError, invalid_parameter, validation
 
 # Syntax
 
 
 class Malformed(ApiError):
-    """The text is not a statement. A transaction reports this error without the statement's position."""
+    """The text is not a statement. The service gives no reason for literals and characters that it cannot read."""
 
-    def __init__(self, statement: str) -> None:
-        text = f"Statement wasn't well formed, can't be processed: {statement}"
+    def __init__(self, reason: str = "") -> None:
+        text = f"Statement wasn't well formed, can't be processed: {reason}"
         super().__init__("ValidationException", text, prefix=VALIDATE)
 
 
@@ -97,8 +98,8 @@ def data_type(what: str, path: str, at: str) -> ApiError:
     return validation(f"Unsupported data type: {what} under key {path} at {at}")
 
 
-def empty_bag(at: str) -> ApiError:
-    return validation(f"Empty bags are not supported at {at}")
+def empty_bag() -> ApiError:
+    return validation("Empty bags are not supported")
 
 
 def bag_members(at: str | None = None) -> ApiError:
@@ -107,12 +108,12 @@ def bag_members(at: str | None = None) -> ApiError:
     )
 
 
-def repeated_in_bag() -> ApiError:
-    return validation("Input collection contains duplicates")
+def repeated_in_bag(members: Sequence[str]) -> ApiError:
+    return invalid_parameter(f"Input collection [{', '.join(members)}] contains duplicates.")
 
 
-def precision() -> ApiError:
-    return validation("DynamoDB only supports precision up to 38 digits")
+def number(fault: ApiError, path: str) -> ApiError:
+    return validation(f"{fault.message} under {path}")
 
 
 def tuple_key(kind: str, at: str) -> ApiError:
@@ -165,12 +166,12 @@ def in_operands() -> ApiError:
     )
 
 
-def unknown_function(name: str) -> ApiError:
-    return validation(f"Unrecognized function: {name}")
+def unknown_function(name: str, at: str) -> ApiError:
+    return validation(f"Unrecognized function: {name} at {at}")
 
 
-def set_function_path(name: str) -> ApiError:
-    return validation(f"The first argument to {name} must equal the assignment value")
+def set_function_path(name: str, at: str) -> ApiError:
+    return validation(f"The first argument to {name} must equal the assignment value at {at}")
 
 
 def set_function_arguments(name: str, at: str) -> ApiError:
@@ -220,6 +221,10 @@ def key_given_twice(name: str) -> ApiError:
     return validation(f"Multiple conditions on same key {name}. Only single item Update/Insert/Delete are supported")
 
 
+def overlapping_ranges() -> ApiError:
+    return validation("Overlapping conditions with range keys are not supported in where clause")
+
+
 def order_without_where() -> ApiError:
     return validation("Must have WHERE clause in the statement when using ORDER BY clause.")
 
@@ -236,6 +241,17 @@ def order_attribute(name: str) -> ApiError:
 
 def order_argument(kind: str) -> ApiError:
     return validation(f"Argument to ORDER BY must be of type VariableReference. Type: {kind}")
+
+
+def no_such_index() -> ApiError:
+    """Unlike the error of Query and Scan, without the name."""
+    return validation("The table does not have the specified index")
+
+
+def index_of_several_attributes() -> ApiError:
+    return validation(
+        "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys."
+    )
 
 
 # Execution
@@ -262,7 +278,9 @@ def batch_mixed() -> ApiError:
 
 
 def single_item_only() -> ApiError:
-    return validation("Only single item select is supported")
+    return validation(
+        "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
+    )
 
 
 def transaction_mixed() -> ApiError:

@@ -37,6 +37,11 @@ def one_of(values: Sequence[str]) -> str:
     return f"Member must satisfy enum value set: [{', '.join(values)}]"
 
 
+def unlisted(*values: str) -> str:
+    """A violation of an enum that shows neither the value nor the member's name."""
+    return f"Failed to satisfy constraint: {one_of(values)}"
+
+
 def each(what: str, constraints: Sequence[str]) -> str:
     """Quotes all constraints of list members or of map keys or values. `what` is Member, Map value or Map keys."""
     return f"{what} must satisfy constraint: [{', '.join(constraints)}]"

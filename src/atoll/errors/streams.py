@@ -11,6 +11,10 @@ def no_stream(table: str) -> ApiError:
     return validation(f"The table has no stream: {table}")
 
 
+def arn_invalid() -> ApiError:
+    return validation("Invalid StreamArn")
+
+
 def stream_not_found(arn: str) -> ApiError:
     return resource_not_found(f"Requested resource not found: Stream: {arn} not found")
 

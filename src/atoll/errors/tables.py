@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from atoll import limits
 from atoll.errors import (
     ApiError,
+    fails_transaction,
     invalid_parameter,
     limit_exceeded,
     resource_in_use,
@@ -58,10 +59,11 @@ def index_key_type(name: str, expected: str, actual: str, index: str) -> ApiErro
 
 def empty_index_key(name: str, type_: str, index: str) -> ApiError:
     kind = "string" if type_ == "S" else "binary"
-    return validation(
+    text = (
         "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The "
         f"AttributeValue for a key attribute cannot contain an empty {kind} value. IndexName: {index}, IndexKey: {name}"
     )
+    return fails_transaction(validation(text))
 
 
 def index_key_update() -> ApiError:
@@ -71,11 +73,12 @@ def index_key_update() -> ApiError:
 
 def empty_index_key_update(type_: str) -> ApiError:
     kind = "string" if type_ == "S" else "binary"
-    return validation(
+    text = (
         "One or more parameter values are not valid. The update expression attempted to update a secondary index key "
         "to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty "
         f"{kind} value."
     )
+    return fails_transaction(validation(text))
 
 
 def item_collection_too_large() -> ApiError:

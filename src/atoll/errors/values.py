@@ -19,8 +19,9 @@ from atoll.errors import (
 
 
 def not_numeric(text: str) -> ApiError:
-    detail = f": {text}" if text else ""
-    return keep_in_start_key(validation(f"The parameter cannot be converted to a numeric value{detail}"))
+    without = "The parameter cannot be converted to a numeric value"
+    newer = f"{without}: {text}"
+    return enveloped_since_2026(keep_in_start_key(validation(newer if text else without)), newer)
 
 
 class NumberTooLong(ApiError):
@@ -28,16 +29,35 @@ class NumberTooLong(ApiError):
         text = "Attempting to store more than 38 significant digits in a Number"
         super().__init__("ValidationException", text, prefix=VALIDATE)
         self.bare = True
+        self.drifts = True
 
 
-def number_overflow() -> ApiError:
-    text = "Number overflow. Attempting to store a number with magnitude larger than supported range"
-    return keep_in_start_key(validation(text))
+_OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+_UNDERFLOW = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
 
 
-def number_underflow() -> ApiError:
-    text = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
-    return keep_in_start_key(validation(text))
+class NumberOutOfRange(ApiError):
+    """A number that a client sent; `is_large` tells an overflow from an underflow."""
+
+    def __init__(self, *, is_large: bool) -> None:
+        super().__init__("ValidationException", _OVERFLOW if is_large else _UNDERFLOW, prefix=VALIDATE)
+        self.is_large = is_large
+        self.bare = True
+        self.drifts = True
+
+
+def computed_overflow() -> ApiError:
+    return validation(_OVERFLOW)
+
+
+def computed_underflow() -> ApiError:
+    return validation(_UNDERFLOW)
+
+
+def differently_read(older: ApiError, newer: ApiError) -> ApiError:
+    """A number that the two layers of the service refuse for different reasons."""
+    older.newer = newer.message if newer.newer is None else newer.newer
+    return older
 
 
 # Attribute values
@@ -82,16 +102,32 @@ def null_in_set(kind: str) -> ApiError:
 def duplicates(kind: str, members: Sequence[str]) -> ApiError:
     """DynamoDB has a different text for each set type."""
     if kind == "NS":
-        return keep_in_start_key(enveloped_since_2026(validation("Input collection contains duplicates")))
-    of_type = "" if kind == "SS" else "of type BS"
-    listed = f"[{', '.join(members)}]{of_type}"
-    return keep_in_start_key(enveloped_since_2026(invalid_parameter(f"Input collection {listed} contains duplicates.")))
+        older, newer = validation("Input collection contains duplicates"), "Input collection contains duplicates."
+    elif kind == "SS":
+        older = invalid_parameter(f"Input collection [{', '.join(members)}] contains duplicates.")
+        newer = f"Input collection [{', '.join(_to_first_repeat(sorted(members)))}] contains duplicates."
+    else:
+        older = invalid_parameter(f"Input collection [{', '.join(members)}]of type BS contains duplicates.")
+        newer = f"Input collection [{','.join(_to_first_repeat(members))}]of type BS contains duplicates."
+    return keep_in_start_key(enveloped_since_2026(older, invalid_parameter(newer).message))
+
+
+def _to_first_repeat(members: Sequence[str]) -> list[str]:
+    """The members in quotes, up to the first that was there before."""
+    seen: dict[str, None] = {}
+    for member in members:
+        if member in seen:
+            return [f'"{one}"' for one in (*seen, member)]
+        seen[member] = None
+    raise AssertionError(members)
 
 
 def nesting() -> ApiError:
-    return validation(
-        "Nesting Levels have exceeded supported limits: "
-        "Attributes in the item have nested levels beyond supported limit"
+    return enveloped_since_2026(
+        validation(
+            "Nesting Levels have exceeded supported limits: "
+            "Attributes in the item have nested levels beyond supported limit"
+        )
     )
 
 

@@ -82,7 +82,7 @@ def _checked_size(values: dict[str, AttributeValue]) -> int:
         except ApiError as error:
             if error.code != "ValidationException":
                 raise
-            raise errors.map_value(VALUES, key, error.message) from None
+            raise errors.map_value(VALUES, key, error) from None
     if size > limits.EXPRESSION_VARIABLES_BYTES:
         raise errors.map_too_large(VALUES)
     return size
@@ -91,21 +91,20 @@ def _checked_size(values: dict[str, AttributeValue]) -> int:
 class Bindings:
     """Binds all expressions of one request; `finish` then rejects unused names and values."""
 
-    __slots__ = ("_names", "_used", "_values", "values_size")
+    __slots__ = ("_late", "_names", "_used", "_values", "values_size")
 
     def __init__(self, names: dict[str, str] | None, values: dict[str, AttributeValue] | None) -> None:
         """`values` must be canonical."""
         if names is not None:
             _check_keys(NAMES, names, _is_name_key)
             if "" in names.values():
-                raise errors.map_value(
-                    NAMES, next(key for key in names if not names[key]), value_errors.empty_name().message
-                )
+                raise errors.map_name(NAMES, next(key for key in names if not names[key]), value_errors.empty_name())
         if values is not None:
             _check_keys(VALUES, values, _is_value_key)
         self._names = _NOTHING if names is None else names
         self._values = _NOTHING if values is None else values
         self._used: list[_Expression] = []
+        self._late: ApiError | None = None
         self.values_size = 0
 
     def condition(self, text: str, kind: str = "ConditionExpression") -> Condition:
@@ -120,10 +119,17 @@ class Bindings:
     def update(self, text: str) -> Update:
         return Update(self._program(_UPDATE, text, "UpdateExpression"), self._values)
 
-    def key_condition(self, text: str) -> KeyConditionOf:
+    def key_condition(self, text: str, *, late: bool = False) -> KeyConditionOf:
         """A function that resolves the condition once the table is known. Its arguments are the names and types of the
-        partition and sort attributes, in order."""
-        found: keyrange.Conditions = self._program(_KEY_CONDITION, text, "KeyConditionExpression")
+        partition and sort attributes, in order. `late`: `finish` reports a text that is no key condition."""
+        found: keyrange.Conditions
+        try:
+            found = self._program(_KEY_CONDITION, text, "KeyConditionExpression")
+        except errors.KeyConditionFault as fault:
+            if not late:
+                raise
+            self._used.append(_expression(_KEY_CONDITION, text))
+            self._late, found = fault, {}
         return partial(keyrange.key_condition, found, self._values)
 
     def finish(self) -> None:
@@ -144,6 +150,8 @@ class Bindings:
                 unused = unused - expression.values
             if unused:
                 raise errors.unused(VALUES, unused)
+        if self._late is not None:
+            raise self._late
 
     def _program(self, language: _Language, text: str, kind: str) -> Any:
         try:

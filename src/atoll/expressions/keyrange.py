@@ -3,7 +3,7 @@
 A key condition is a restricted condition (tree.py): comparisons joined by AND, each of one key attribute with values.
 `conditions` extracts them from the tree; `key_condition` puts them in the order of a key schema. Every partition key
 attribute needs `=`. Sort key attributes must be used from the first one on, without gaps, and only the last one used
-may have another operator.
+may have another operator. The errors of keys with several partition or sort attributes name the attributes.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def key_condition(
     """`index` is the name of the index that has this key schema, for error texts; None for the table."""
     if len(found) > max(2, len(partition) + len(sort)):
         raise errors.key_condition_count()
+    if len(partition) > 1 or len(sort) > 1:
+        _check_equalities(found, partition, sort)
     equal: list[AttributeValue] = []
     for name, type_ in partition:
         if name not in found:
@@ -67,6 +69,19 @@ def key_condition(
     if left:
         raise errors.key_condition_unsupported()
     return result
+
+
+def _check_equalities(found: Conditions, partition: Sequence[NameType], sort: Sequence[NameType]) -> None:
+    """Refuse a condition on a part of a key with several attributes without `=` on each attribute before it."""
+    lacking = [name for name, _ in partition if found.get(name, ("", ()))[0] != "="]
+    if lacking:
+        raise errors.hash_equality_required(lacking[0])
+    before: str | None = None
+    for name, _ in sort:
+        if name in found and before is not None:
+            raise errors.range_equality_required(before, name)
+        if before is None and found.get(name, ("", ()))[0] != "=":
+            before = name
 
 
 def _operands(

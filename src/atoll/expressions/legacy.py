@@ -206,11 +206,11 @@ class AttributeUpdates(Update):
     is_expression: ClassVar[bool] = False
     operand_types: Mapping[str, str]
 
-    def apply(self, old: Item) -> Item:
+    def apply(self, old: Item, *, missing: bool = False) -> Item:
         for name, type_ in self.operand_types.items():
             if name in old and type_ not in old[name]:
                 raise legacy_errors.update_type()
-        return Update.apply(self, old)
+        return Update.apply(self, old, missing=missing)
 
 
 def attribute_updates(given: Given) -> Update | None:

@@ -58,7 +58,7 @@ def projection(text: str) -> tuple[tree.PathOperand, ...]:
 
 
 def update(text: str) -> tuple[tree.Action, ...]:
-    parser = _Parser(text)
+    parser = _Parser(text, shows_size=False)
     sections = parser.sections()
     actions = tuple(action for _, section in sections for action in section)
     for fault in _update_faults(actions):
@@ -72,12 +72,12 @@ def update(text: str) -> tuple[tree.Action, ...]:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, shows_size: bool = True) -> None:
         size = len(text.encode())
         if size == 0:
             raise errors.empty()
         if size > limits.EXPRESSION_BYTES:
-            raise errors.too_long(size)
+            raise errors.too_long(size if shows_size else None)
         self.text = text
         self.tokens = tokens(text)
         self.index = 0
@@ -128,6 +128,15 @@ class _Parser:
         self.depth += 1
         if self.depth > limits.EXPRESSION_OPERATORS:
             raise refusal()
+
+    def too_many_functions(self) -> errors.Fault:
+        """DynamoDB knows functions and their operands before it counts operators."""
+        pairs = zip(self.tokens, self.tokens[1:], strict=False)
+        names = [token.text for token, after in pairs if token.kind == "name" and after.kind == "("]
+        for name in names:
+            if name not in CONDITION_FUNCTIONS and name not in UPDATE_FUNCTIONS:
+                return errors.unknown_function(name)
+        return errors.operand_type("size", "N") if "size" in names else _too_many_operators()
 
     def close(self, start: int) -> None:
         end = self.index
@@ -211,7 +220,7 @@ class _Parser:
         if self.kind == "name" and self.tokens[self.index + 1].kind == "(":
             name = self.next().text
             self.next()
-            self.descend(_too_many_operators)
+            self.descend(self.too_many_functions)
             args = self.list_of(self.operand)
             self.depth -= 1
             self.expect(")")

@@ -64,11 +64,11 @@ class Update:
         """The top-level names that the update touches."""
         return self.program.attributes
 
-    def apply(self, old: Item) -> Item:
+    def apply(self, old: Item, *, missing: bool = False) -> Item:
         """The new item. `old` is not modified, but the new item may share parts with it. The caller checks the new
-        item's keys, size and nesting."""
+        item's keys, size and nesting. `missing`: there is no old item, so `old` is only its key."""
         if self.program.flat is None:
-            return self._apply_nested(old)
+            return self._apply_nested(old, missing)
         new = dict(old)
         sizes = _Sizes() if len(self.program.flat) > _FEW else None
         for name, compute in self.program.flat:
@@ -81,10 +81,12 @@ class Update:
                     sizes.add(value)
         return new
 
-    def _apply_nested(self, old: Item) -> Item:
+    def _apply_nested(self, old: Item, missing: bool) -> Item:
         sets, removes = [], []
         sizes = _Sizes() if len(self.program.steps) > _FEW else None
         for path, compute in self.program.steps:
+            if missing and compute is _removed:
+                continue  # even if its parents are missing, too
             try:
                 value = compute(old, self.values)
             except ApiError:
@@ -131,11 +133,15 @@ def _compute(action: tree.Action) -> Compute:
         case tree.Set(_, value):
             return _value(value)
         case tree.Remove():
-            return lambda old, values: None
+            return _removed
         case tree.Add(path, operand):
             return _combination(_sum_or_union, _operand(path), operand.name)
         case tree.Delete(path, operand):
             return _combination(_difference, _operand(path), operand.name)
+
+
+def _removed(old: Item, values: Values) -> None:
+    """The new value at the path of a REMOVE."""
 
 
 def _operand(operand: tree.Operand) -> Read:

@@ -13,10 +13,15 @@ from decimal import Context, Decimal, Inexact, Overflow, Subnormal
 from typing import Any
 
 from atoll import limits
+from atoll.errors import ApiError
 from atoll.errors import values as errors
 
 # The syntax of Java's BigDecimal, as in DynamoDB. It includes digits of other scripts.
-_is_number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,10})?").fullmatch
+_number = re.compile(r"[+-]?(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d+))?").fullmatch
+
+# What the current layers of the service read as an exponent, and what the older one can add to a number of digits.
+_LONG, _INT = 1 << 63, 1 << 31
+_LONG_DIGITS = 19
 
 # Already canonical, if it has at most 38 characters.
 _is_canonical = re.compile(r"0|-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*(?:\.[0-9]*[1-9])?)").fullmatch
@@ -38,26 +43,68 @@ def canonical(text: str) -> str:
         return text
     if len(text) > _MOST_CHARS:
         raise errors.NumberTooLong()
-    if not _is_number(text):
+    parts = _number(text)
+    if parts is None:
         raise errors.not_numeric(text)
+    fraction, exponent = parts[2] or parts[3] or "", parts[4]
+    if exponent is not None or len(fraction) > limits.NUMBER_DIGITS:
+        _check_exponent(text, (parts[1] or "") + fraction, len(fraction), exponent or "0")
     return _within_range(_context.create_decimal, text)
 
 
+def _check_exponent(text: str, digits: str, fraction: int, exponent: str) -> None:
+    """Refuse what is out of range by its exponent: even a zero, and by other rules in each layer of the service."""
+    exponent = exponent.lstrip("+")
+    power = int(exponent) if len(exponent.lstrip("-").lstrip("0")) <= _LONG_DIGITS else _LONG
+    significant = digits.lstrip("0") or "0"
+    magnitude = power - fraction + (len(significant) - 1)
+    older, newer = _of_older(text, power - fraction, len(significant)), _of_current(text, power, magnitude)
+    if older is not None or newer is not None:
+        raise errors.differently_read(older or newer, newer or older)  # type: ignore[arg-type]
+
+
+def _of_current(text: str, power: int, magnitude: int) -> ApiError | None:
+    return _out_of_range(magnitude) if -_LONG <= power < _LONG else errors.not_numeric(text)
+
+
+def _of_older(text: str, power: int, digits: int) -> ApiError | None:
+    """Numbers of 32 bits: a power beyond them cannot be read, and the magnitude wraps around."""
+    if not -_INT < power < _INT:
+        return errors.not_numeric(text)
+    return _out_of_range(-_INT if power + digits >= _INT else power + digits - 1)
+
+
+def _out_of_range(magnitude: int) -> ApiError | None:
+    if magnitude > limits.NUMBER_MAX_EXPONENT:
+        return errors.NumberOutOfRange(is_large=True)
+    return errors.NumberOutOfRange(is_large=False) if magnitude < limits.NUMBER_MIN_EXPONENT else None
+
+
 def add(a: str, b: str) -> str:
-    return _within_range(_context.add, Decimal(a), Decimal(b))
+    return _computed(_context.add, Decimal(a), Decimal(b))
 
 
 def subtract(a: str, b: str) -> str:
-    return _within_range(_context.subtract, Decimal(a), Decimal(b))
+    return _computed(_context.subtract, Decimal(a), Decimal(b))
+
+
+def _computed(compute: Callable[..., Decimal], a: Decimal, b: Decimal) -> str:
+    """A result with too many digits is an overflow, unlike such a number that a client sends."""
+    try:
+        return _within_range(compute, a, b)
+    except errors.NumberTooLong:
+        raise errors.computed_overflow() from None
+    except errors.NumberOutOfRange as error:
+        raise (errors.computed_overflow() if error.is_large else errors.computed_underflow()) from None
 
 
 def _within_range(compute: Callable[..., Decimal], *operands: Any) -> str:
     try:
         number = compute(*operands)
     except Overflow:
-        raise errors.number_overflow() from None
+        raise errors.NumberOutOfRange(is_large=True) from None
     except Subnormal:
-        raise errors.number_underflow() from None
+        raise errors.NumberOutOfRange(is_large=False) from None
     except Inexact:
         raise errors.NumberTooLong() from None
     # `or 0` removes a negative zero.

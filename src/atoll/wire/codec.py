@@ -58,6 +58,17 @@ class Request:
     connection: bytes = b""
 
 
+class Joined(bytes):
+    """The values of a repeated header, joined by commas."""
+
+    first: bytes
+    """The value of the first line."""
+
+
+def first_line(value: bytes) -> bytes:
+    return value.first if isinstance(value, Joined) else value
+
+
 @dataclass(slots=True, eq=False)
 class Response:
     """An answer to a request that is not a call."""
@@ -180,7 +191,11 @@ class Encoder:
         )
 
 
-_ALLOWED_ORIGIN = b"Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
+_ALLOWED_ORIGIN = (
+    b"Access-Control-Allow-Origin: %s\r\n"
+    b"Access-Control-Expose-Headers: x-amzn-RequestId,x-amz-crc32,Content-Encoding\r\n"
+    b"Vary: Origin\r\n"
+)
 _HEAD = b"HTTP/1.1 %s\r\nServer: Atoll\r\nDate: %s\r\nx-amzn-RequestId: %s"
 _RESPONSE = b"%s%012d\r\nx-amz-crc32: %d\r\n%s%s%sContent-Length: %d\r\n\r\n%s"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
@@ -193,8 +208,7 @@ def preflight(request: Request) -> Response:
         "Access-Control-Allow-Methods": request.headers.get(b"access-control-request-method"),
     }
     allowed = {name: value.decode("latin-1") for name, value in asked.items() if value is not None}
-    exposed = {"Access-Control-Expose-Headers": "x-amzn-RequestId,x-amz-crc32", "Access-Control-Max-Age": "172800"}
-    return Response(200, headers=allowed | exposed)
+    return Response(200, headers=allowed | {"Access-Control-Max-Age": "172800"})
 
 
 def not_found() -> Response:

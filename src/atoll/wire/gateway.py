@@ -6,28 +6,30 @@ signature is verified, so that unauthenticated clients cannot make the server bu
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
-
-import orjson
 
 from atoll import errors
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
 from atoll.api.large import LargeBody, aside, release
 from atoll.api.services import Operation
-from atoll.clock import Clock
+from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError
+from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
 from atoll.security.sigv4 import Verifier, claimed, normal_path
+from atoll.wire import compression
 from atoll.wire.codec import (
     JSON,
     Encoder,
     Request,
     Response,
     error_body,
+    first_line,
     is_large,
     json_type,
     not_found,
@@ -48,6 +50,10 @@ Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
 
 _CLAIMS = 1_024
 """Maximum number of cached claims."""
+
+_INFLATIONS = 4
+"""How many requests with large decompressed bodies run at a time. Memory counts bodies as they arrive, so a few
+compressed bytes could hold any number of large ones otherwise."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +107,8 @@ class Gateway:
         self._browsers = browsers or Browsers()
         self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
         self._encoder = encoder or Encoder()
+        self._inflations = asyncio.Semaphore(_INFLATIONS)
+        self._repeats = Repeats(_log, monotonic_ns)
 
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
@@ -113,15 +121,17 @@ class Gateway:
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
-        status, asked = 200, None
+        status, asked, inflated = 200, None, False
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
                 raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
             given = request.body
+            if b"content-encoding" in headers:
+                given, inflated = await self._inflated(request)
             asked = await aside(parse_large_body, given) if is_large(given) else parse_body(given)
-            body = orjson.dumps(await self._call(operation, region, caller, asked, now_ms))
+            body = operation.encode(await self._call(operation, region, caller, asked, now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
             _drop_tracebacks(error)
@@ -131,7 +141,41 @@ class Gateway:
             status, body = internal.status, error_body(internal)
         if isinstance(asked, LargeBody):
             release(asked)
+        if inflated:
+            self._inflations.release()
+        if len(body) > compression.LEAST_BYTES and b"accept-encoding" in headers:
+            coding = compression.accepted(first_line(headers[b"accept-encoding"]))
+            if coding is not None:
+                large_answer = len(body) > compression.INLINE_BYTES
+                compress = compression.deflate
+                body = await aside(compress, body, coding) if large_answer else compress(body, coding)
+                type_line = (type_line or JSON) + b"Content-Encoding: %s\r\n" % coding.encode()
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
+
+    async def _inflated(self, request: Request) -> tuple[bytes, bool]:
+        """The decompressed body, and whether it is large: then the caller releases `_inflations` when it is done."""
+        try:
+            coding = compression.coding_of(request.headers[b"content-encoding"])
+            if coding is None:
+                return request.body, False
+            body = compression.inflate(request.body, coding, compression.INLINE_BYTES)
+            return (await self._inflated_aside(request.body, coding), True) if body is None else (body, False)
+        except compression.Undecodable as fault:
+            extra = {"request_id": self._encoder.next_id()}
+            text = f"a request got an internal error, as from DynamoDB: {fault}"
+            self._repeats.log(compression.Undecodable, logging.WARNING, text, extra)
+            raise errors.internal() from None
+
+    async def _inflated_aside(self, given: bytes, coding: str) -> bytes:
+        await self._inflations.acquire()
+        try:
+            body = await aside(compression.inflate, given, coding)
+            if body is None:
+                raise compression.Undecodable("its decompressed body exceeds the limit of requests")
+        except BaseException:
+            self._inflations.release()
+            raise
+        return body
 
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
         """The caller, and the region of the request."""

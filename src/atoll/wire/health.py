@@ -18,7 +18,7 @@ _FRESH = {"Cache-Control": "no-store"}
 
 
 class Health:
-    """`region` is the default one, which DynamoDB names when it is healthy."""
+    """`region` is the default one, whose host is named to a client that names none."""
 
     def __init__(self, examine: health.Examine, region: str) -> None:
         self._examine = examine
@@ -40,10 +40,12 @@ class Health:
         failing = health.status(stores) == health.FAILING
         status = 503 if failing else 200
         if request.path == b"/":
-            return Response(status, self._root(health.summary(stores) if failing else None), "text/plain")
+            return Response(status, self._root(request, health.summary(stores) if failing else None), "text/plain")
         return Response(status, orjson.dumps(health.report(stores)), headers=_FRESH)
 
-    def _root(self, wrong: str | None) -> bytes:
+    def _root(self, request: Request, wrong: str | None) -> bytes:
+        if wrong is not None:
+            return f"failing: {wrong}\n".encode()
         # DynamoDB sends the trailing space, too.
-        healthy = f"healthy: dynamodb.{self._region}.amazonaws.com "
-        return (healthy if wrong is None else f"failing: {wrong}\n").encode()
+        host = request.headers.get(b"host") or f"dynamodb.{self._region}.amazonaws.com".encode()
+        return b"healthy: %s " % host

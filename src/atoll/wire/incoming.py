@@ -11,7 +11,7 @@ from typing import Protocol
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from atoll import limits
-from atoll.wire.codec import Request, refusal
+from atoll.wire.codec import Joined, Request, first_line, refusal
 from atoll.wire.memory import SMALL_BYTES, Memory
 
 HEAD_BYTES = 16 * 1024
@@ -126,7 +126,9 @@ class Incoming(asyncio.Protocol):
         if name not in headers:
             headers[name] = value
         elif len(headers[name]) < HEAD_BYTES:
-            headers[name] += b"," + value
+            before = headers[name]
+            headers[name] = joined = Joined(before + b"," + value)
+            joined.first = first_line(before)
             if name == b"host":
                 self._refuse(refusal(400))
         else:

@@ -70,6 +70,11 @@ def test_delete() -> None:
     assert statement == Deleting("Tab", pk(), ("ALL", "OLD"))
 
 
+PREFIX = "One or more parameter values were invalid: "
+LONG = "Attempting to store more than 38 significant digits in a Number"
+OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -105,7 +110,7 @@ def test_names_may_look_like_placeholders() -> None:
         ("SELECT * FROM Tab WHERE NOT a", "The argument to NOT must be a Type or Expression"),
         ("SELECT * FROM Tab WHERE a + 1 = 2", "Unsupported operator in Condition Expression. Operator: +"),
         ("SELECT * FROM Tab WHERE a LIKE 'x%'", "Unsupported operator in Condition Expression. Operator: like"),
-        ("SELECT * FROM Tab WHERE foo(a)", "Unrecognized function: foo"),
+        ("SELECT * FROM Tab WHERE foo(a)", "Unrecognized function: foo at 1:25:3"),
         ("SELECT * FROM Tab WHERE a = MISSING", "MISSING must be compared using IS operator"),
         (
             "SELECT * FROM Tab WHERE a IN 'x'",
@@ -132,13 +137,17 @@ def test_names_may_look_like_placeholders() -> None:
         ),
         ("INSERT INTO Tab VALUE {'a': [?]}", "Unsupported data type: Parameter under key root.0 at 1:30:1"),
         ("INSERT INTO Tab VALUE {'a': 1+1}", "Unsupported data type: + under key root at 1:30:1"),
-        ("INSERT INTO Tab VALUE {'a': <<>>}", "Empty bags are not supported at 1:29:2"),
+        ("INSERT INTO Tab VALUE {'a': <<>>}", "Empty bags are not supported"),
         (
             "INSERT INTO Tab VALUE {'a': <<1, 'a'>>}",
             "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags",
         ),
-        ("INSERT INTO Tab VALUE {'a': <<1, 1.0>>}", "Input collection contains duplicates"),
-        (f"INSERT INTO Tab VALUE {{'a': {'1' * 39}}}", "DynamoDB only supports precision up to 38 digits"),
+        ("INSERT INTO Tab VALUE {'a': <<1, 1.0>>}", f"{PREFIX}Input collection [1, 1] contains duplicates."),
+        (f"INSERT INTO Tab VALUE {{'a': {'1' * 39}}}", f"{LONG} under root"),
+        ("INSERT INTO Tab VALUE {'a': {'x': 1e126}}", f"{OVERFLOW} under root.x"),
+        ("INSERT INTO Tab VALUE {'a': [1, 1e126]}", f"{OVERFLOW} under root[1]"),
+        ("INSERT INTO Tab VALUE {'a': <<'x', 'x'>>}", f"{PREFIX}Input collection [x, x] contains duplicates."),
+        ("SELECT * FROM Tab WHERE exists(a)", "Unrecognized function: exists at 1:25:6"),
         ("INSERT INTO Tab VALUE {'': 1}", "Path component cannot be an empty string"),
         ("INSERT INTO Tab {'pk': 1}", "Unsupported operation: InsertOp"),
         ("UPDATE Tab SET a = a * 2 WHERE pk = 1", "Unsupported operator in Update Expression. Operator: *"),
@@ -146,7 +155,10 @@ def test_names_may_look_like_placeholders() -> None:
             "UPDATE Tab SET a = size(a) WHERE pk = 1",
             "The function is not allowed in an update expression; function: size",
         ),
-        ("UPDATE Tab SET a = set_add(b, <<1>>)", "The first argument to SET_ADD must equal the assignment value"),
+        (
+            "UPDATE Tab SET a = set_add(b, <<1>>)",
+            "The first argument to SET_ADD must equal the assignment value at 1:20:7",
+        ),
         ("UPDATE Tab SET a = set_add(a)", "SET_ADD must have exactly two arguments at 1:20:7"),
         ("DELETE FROM Tab.i WHERE pk = 1", "This operation is not supported on an index"),
         (

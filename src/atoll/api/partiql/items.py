@@ -9,7 +9,7 @@ from atoll import errors
 from atoll.api import keys, plans
 from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound
-from atoll.api.partiql.select import check_columns, key_attributes, program
+from atoll.api.partiql.select import check_columns, check_index, key_attributes, program
 from atoll.capacity import writing
 from atoll.capacity.units import Consumed
 from atoll.database import writes
@@ -64,6 +64,8 @@ def read_key(bound: Bound, table: Table, refusal: errors.ApiError) -> Keyed:
     """The key of a SELECT that must read one item by its key."""
     statement = bound.statement
     assert isinstance(statement, Selecting)
+    if statement.index is not None:
+        check_index(table.index(statement.index))
     try:
         one = keyed(bound, table)
     except partiql_errors.KeyNotGiven:

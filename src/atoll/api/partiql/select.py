@@ -23,6 +23,7 @@ from atoll.database import reads
 from atoll.database.format import Entry, Row
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
+from atoll.database.schema import Index
 from atoll.errors import ApiError
 from atoll.errors import partiql as partiql_errors
 from atoll.expressions import condition
@@ -72,6 +73,8 @@ class Selected:
     ranges: list[Range]
     reverse: bool
     limit: int | None
+    partitions: list[bytes] | None = None
+    """For a scan, where the partitions end."""
     page: Page = field(default_factory=Page)
     """Of all ranges together."""
     position: Position | None = None
@@ -98,6 +101,7 @@ class Selected:
                 limit=None if self.limit is None else self.limit - scanned,
                 fetch=self.fetch,
                 before=within,
+                partitions=self.partitions,
             )
             found.add(page)
             if page.rest is not None:
@@ -125,6 +129,7 @@ def select(
     limit: int | None,
 ) -> Selected:
     """Find the ranges of a SELECT, and read the first piece of its page."""
+    check_index(target.index)
     access = partiql_keys.access(
         selecting.where,
         key_attributes(target.keys.partition),
@@ -137,7 +142,8 @@ def select(
     fetch = _must_fetch(target, selecting.columns, filter_)
     ranges, reverse = _ranges(target, access, selecting.order)
     columns = _held(target) if fetch and selecting.columns is None else selecting.columns
-    found = Selected(target, columns, filter_, fetch, ranges, reverse, limit)
+    partitions = queries.partitions_of(target) if access.partitions is None else None
+    found = Selected(target, columns, filter_, fetch, ranges, reverse, limit, partitions)
     first = position.part if position is not None else 0
     if first < len(ranges):
         range_ = ranges[first]
@@ -146,6 +152,11 @@ def select(
         found.progress = _Progress(first, range_, Page())
         found.add(*found.piece(snapshot))
     return found
+
+
+def check_index(index: Index | None) -> None:
+    if index is not None and (len(index.keys.partition) > 1 or len(index.keys.sort) > 1):
+        raise partiql_errors.index_of_several_attributes()
 
 
 def key_attributes(attributes: Any) -> list[NameType]:

@@ -50,7 +50,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     found = await region.read(
         lambda snapshot: select(
             snapshot,
-            queries.target_of(region, snapshot, name, source),
+            queries.target_of(region, snapshot, name, source, lambda _: partiql_errors.no_such_index()),
             selecting,
             bound.values,
             position,

@@ -58,8 +58,8 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
         if isinstance(statement, Selecting) and statement.index is not None:
             raise partiql_errors.transaction_index()
     except errors.ApiError as refusal:
-        if refusal.code != "ValidationException" or isinstance(refusal, partiql_errors.Malformed):
-            raise
+        if refusal.code != "ValidationException" or refusal.bare:
+            raise  # unreadable parameters, and invalid numbers in them, are the request's faults
         raise partiql_errors.in_transaction(index, refusal) from None
     return bound
 

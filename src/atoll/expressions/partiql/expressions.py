@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from atoll.errors import ApiError
 from atoll.errors import partiql as errors
-from atoll.expressions.partiql.lexer import Token, name_of, place, tokens
+from atoll.expressions.partiql.lexer import KEYWORDS, Token, name_of, place, tokens
 from atoll.expressions.partiql.tree import Node
 
 T = TypeVar("T")
@@ -41,6 +41,19 @@ _CALLABLE = frozenset(
 )
 
 
+_INT = 2**31
+_INT_DIGITS = 10
+
+
+def _is_readable(number: str) -> bool:
+    """Whether the exponent and the scale of a number literal have 32 bits."""
+    digits, _, exponent = number.lower().partition("e")
+    if len(exponent.lstrip("+-").lstrip("0")) > _INT_DIGITS:
+        return False
+    power = int(exponent or 0)
+    return abs(power) < _INT and abs(power - len(digits.partition(".")[2])) < _INT
+
+
 class ExpressionParser:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -57,7 +70,7 @@ class ExpressionParser:
     def next(self) -> Token:
         token = self.tokens[self.index]
         if token.kind == "other":
-            raise self.malformed()
+            raise errors.Malformed()
         if token.kind != "END":
             self.index += 1
             self.kind = self.tokens[self.index].kind
@@ -71,8 +84,8 @@ class ExpressionParser:
     def accept(self, *kinds: str) -> Token | None:
         return self.next() if self.kind in kinds else None
 
-    def malformed(self) -> ApiError:
-        return errors.Malformed(self.text)
+    def malformed(self, reason: str = "Unexpected term") -> ApiError:
+        return errors.Malformed("" if self.kind == "other" else reason)
 
     def list_of(self, element: Callable[[], T]) -> tuple[T, ...]:
         found = [element()]
@@ -112,11 +125,15 @@ class ExpressionParser:
                 return Node("operator", at, "NOT", (self.comparison(left, self.expect("BETWEEN", "LIKE", "IN")),))
             case "IS":
                 negation = self.accept("NOT")
-                type_ = self.expect("NULL", "MISSING")
+                if self.kind not in ("NULL", "MISSING"):
+                    raise self.malformed("Expected type name")
+                type_ = self.next()
                 found = Node("operator", at, f"IS {type_.kind}", (left,))
                 return Node("operator", at, "NOT", (found,)) if negation else found
             case "BETWEEN" | "LIKE" | "IN":
                 return self.comparison(left, operator)
+        if operator.kind in ("AND", "OR") and self.kind in ("END", ";"):
+            raise self.malformed("Missing right-hand side expression of infix operator")
         symbol = "<>" if operator.kind == "!=" else operator.kind
         right = self.expression(_LEVELS[operator.kind] + 1)
         if symbol in ("AND", "OR") and left.kind == "operator" and left.value == symbol:
@@ -147,7 +164,9 @@ class ExpressionParser:
         steps: list[Node] = []
         while self.kind in (".", "["):
             if self.next().kind == ".":
-                token = self.expect("name", "quoted", "*")
+                if self.kind not in ("name", "quoted", "*"):
+                    raise self.malformed("Invalid path dot component")
+                token = self.next()
                 steps.append(Node("all" if token.kind == "*" else "name", self.at(token), name_of(token)))
             else:
                 steps.append(self.expression())
@@ -180,6 +199,8 @@ class ExpressionParser:
             case "string":
                 return Node("string", at, self.next().text[1:-1].replace("''", "'"))
             case "number":
+                if not _is_readable(token.text):
+                    raise errors.Malformed()
                 return Node("number", at, self.next().text)
             case "ion":
                 return Node("ion", at, self.next().text[1:-1])
@@ -194,7 +215,9 @@ class ExpressionParser:
                 self.faults.append(errors.unsupported_token(token.kind, at))
                 self.skip()
                 return Node("null", at)
-        raise self.malformed()
+        if token.kind in _LEVELS and token.kind not in ("NOT", "*"):
+            raise self.malformed("Unexpected operator")
+        raise self.malformed("Unexpected keyword" if token.text.lower() in KEYWORDS else "Unexpected term")
 
     def arguments(self, function: Token) -> Node:
         self.expect("(")

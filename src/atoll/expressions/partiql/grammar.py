@@ -3,7 +3,9 @@
     statement = select | insert | update | delete | EXISTS "(" select ")"            and ";" at the end, or not
     select    = SELECT ( "*" | expression, ... ) FROM path [WHERE expression] [ORDER BY name [ASC | DESC], ...]
     insert    = INSERT INTO path VALUE expression
-    update    = UPDATE path ( SET path "=" expression, ... | REMOVE path )+ [WHERE expression] [returning]
+    update    = UPDATE path actions [WHERE expression] [returning]
+              | FROM path [WHERE expression] actions [returning]
+    actions   = ( SET path "=" expression, ... | REMOVE path )+
     delete    = DELETE FROM path [WHERE expression] [returning]
     returning = RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*"
 
@@ -23,7 +25,8 @@ def parse(text: str) -> tuple[Statement, int]:
     statement = parser.statement()
     if parser.kind == ";":
         parser.next()
-    parser.expect("END")
+    if parser.kind != "END":
+        raise parser.malformed("Unexpected token after expression")
     if parser.faults:
         raise parser.faults[0]
     assert statement is not None
@@ -39,6 +42,8 @@ class _Parser(ExpressionParser):
                 return self.insert()
             case "UPDATE":
                 return self.update()
+            case "FROM":
+                return self.update_from()
             case "DELETE":
                 return self.delete()
             case "EXISTS":
@@ -139,14 +144,25 @@ class _Parser(ExpressionParser):
         self.next()
         source = self.reference()
         self.no_alias()
+        actions = self.actions()
+        where = self.expression() if self.accept("WHERE") else None
+        return Update(source, actions, where, self.returning())
+
+    def update_from(self) -> Update:
+        self.next()
+        source = self.reference()
+        self.no_alias()
+        where = self.expression() if self.accept("WHERE") else None
+        return Update(source, self.actions(), where, self.returning())
+
+    def actions(self) -> tuple[tuple[Node, Node | None], ...]:
         actions: list[tuple[Node, Node | None]] = []
         while not actions or self.kind in ("SET", "REMOVE"):
             if self.expect("SET", "REMOVE").kind == "SET":
                 actions += self.list_of(self.assignment)
             else:
                 actions.append((self.reference(), None))
-        where = self.expression() if self.accept("WHERE") else None
-        return Update(source, tuple(actions), where, self.returning())
+        return tuple(actions)
 
     def assignment(self) -> tuple[Node, Node]:
         path = self.reference()
@@ -156,6 +172,8 @@ class _Parser(ExpressionParser):
     def delete(self) -> Delete:
         self.next()
         self.expect("FROM")
+        if self.kind not in ("name", "quoted", "@"):
+            raise self.malformed("Expected identifier for simple path")
         source = self.reference()
         self.no_alias()
         where = self.expression() if self.accept("WHERE") else None

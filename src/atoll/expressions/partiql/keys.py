@@ -93,6 +93,8 @@ def access(
     ordered: bool = False,
 ) -> Access:
     found = _analysis(where, tuple(name for name, _ in partition), tuple(name for name, _ in sort))
+    if isinstance(where, tree.Or) and sort:
+        _check_overlaps(where, partition, sort[0][0], values)
     if ordered:
         _check_orderable(where, partition)
     types = dict([*partition, *sort])
@@ -109,6 +111,25 @@ def access(
         given = tuple([values[operand] for operand in operands])
         narrowed.append(KeyCondition((), given) if operator == "=" else KeyCondition((), (), operator, given))
     return Access(partitions, tuple(narrowed), found.exact)
+
+
+def _check_overlaps(where: tree.Or, partition: Sequence[NameType], sort: str, values: Values) -> None:
+    """Refuse alternatives that read the same part of a partition, if one has a condition on its sort key. Other ranges
+    than equal ones, single values and whole partitions are not compared."""
+    seen: list[tuple[list[AttributeValue], tuple[str, list[AttributeValue]] | None]] = []
+    for branch in where.terms:
+        named = {found[0]: found for term in terms_of(branch) if (found := _comparison(term)) is not None}
+        keys = [named[name] for name, _ in partition if name in named and named[name][1] == "="]
+        if len(keys) < len(partition):
+            continue
+        found = named.get(sort)
+        place = None if found is None else (found[1], [values[operand] for operand in found[2]])
+        key = [values[operands[0]] for _, _, operands in keys]
+        if any(
+            key == other and (place or there) and (place == there or not (place and there)) for other, there in seen
+        ):
+            raise errors.overlapping_ranges()
+        seen.append((key, place))
 
 
 def _check_orderable(where: tree.ConditionNode | None, partition: Sequence[NameType]) -> None:

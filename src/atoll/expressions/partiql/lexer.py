@@ -35,6 +35,7 @@ _scan = re.compile(
   | (?P<name>      [A-Za-z_$][A-Za-z0-9_$]* )
   | (?P<ion>       `[^`]*` )
   | (?P<space>     (?: [ \t\r\n]+ | --[^\n]* | /\*.*?\*/ )+ )
+  | (?P<open>      /\*.* )
   | (?P<symbol>    << | >> | <= | >= | <> | != | \|\| | [-+*/%=<>()\[\]{},.:;?@] )
   | (?P<other>     . )
     """,
@@ -57,6 +58,8 @@ def tokens(text: str) -> list[Token]:
             continue
         if kind == "symbol":
             kind = part
+        elif kind == "open":  # a comment without an end
+            kind = "other"
         elif kind == "name" and part.lower() in KEYWORDS:
             kind = part.upper()
         found.append(Token(kind, part, match.start()))

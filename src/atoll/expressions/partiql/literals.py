@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from atoll.errors import ApiError
 from atoll.errors import partiql as errors
-from atoll.errors import values as value_errors
 from atoll.expressions.partiql.tree import Node, java_name
 from atoll.model import numbers
 from atoll.model.values import AttributeValue
@@ -20,13 +21,13 @@ def data(node: Node, path: str = "root") -> AttributeValue:
         case "string":
             return {"S": node.value}
         case "number":
-            return {"N": _number(node.value)}
+            return {"N": _number(node.value, path)}
         case "true" | "false":
             return {"BOOL": node.kind == "true"}
         case "null":
             return {"NULL": True}
         case "list":
-            return {"L": [data(arg, f"{path}.{index}") for index, arg in enumerate(node.args)]}
+            return {"L": [data(arg, f"{path}[{index}]") for index, arg in enumerate(node.args)]}
         case "struct":
             names = names_of(node, top=False)
             return {"M": {n: data(arg, f"{path}.{n}") for n, arg in zip(names, node.args, strict=True)}}
@@ -34,7 +35,7 @@ def data(node: Node, path: str = "root") -> AttributeValue:
             return _bag(node)
         case "seq" if len(node.args) == 1:
             return data(node.args[0], path)
-    raise errors.data_type(_said(node, path), path, node.at)
+    raise errors.data_type(_said(node, path), _POSITION.sub(r".\1", path), node.at)
 
 
 def _said(node: Node, path: str) -> Any:
@@ -43,16 +44,20 @@ def _said(node: Node, path: str) -> Any:
     return node.value if node.kind in ("name", "operator", "call") else java_name(node)
 
 
-def _number(text: str) -> str:
+_POSITION = re.compile(r"\[(\d+)\]")
+"""A list's position in a path; texts about types write it like a name."""
+
+
+def _number(text: str, path: str) -> str:
     try:
         return numbers.canonical(text)
-    except value_errors.NumberTooLong:
-        raise errors.precision() from None
+    except ApiError as fault:
+        raise errors.number(fault, path) from None
 
 
 def _bag(node: Node) -> AttributeValue:
     if not node.args:
-        raise errors.empty_bag(node.at)
+        raise errors.empty_bag()
     for arg in node.args:
         if arg.kind not in ("string", "number"):
             raise errors.bag_members(arg.at)
@@ -63,7 +68,7 @@ def _bag(node: Node) -> AttributeValue:
     kind = kinds.pop()
     content = [member[kind] for member in members]
     if len(set(content)) < len(content):
-        raise errors.repeated_in_bag()
+        raise errors.repeated_in_bag(content)
     return {f"{kind}S": content}
 
 

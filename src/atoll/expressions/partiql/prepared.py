@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from atoll.errors import ApiError, validation
 from atoll.errors import expressions as expression_errors
 from atoll.errors import partiql as errors
-from atoll.errors import validation
 from atoll.expressions import operands, tree
 from atoll.expressions.partiql import grammar
 from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Statement, Updating, Values
@@ -56,8 +56,12 @@ def _condition_of(statement: Statement) -> tree.ConditionNode | None:
 
 def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Values:
     """All values of one execution. Validates the parameters and makes them canonical."""
-    for value in parameters:
-        model.check_value(value)
+    try:
+        for value in parameters:
+            model.check_value(value)
+    except ApiError as fault:
+        fault.bare = True  # a transaction reports it without the statement's position
+        raise
     if len(parameters) < prepared.parameters:
         raise errors.parameter_count()
     values = {**prepared.literals, **{f"?{index}": value for index, value in enumerate(parameters)}}

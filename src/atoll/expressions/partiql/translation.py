@@ -114,7 +114,7 @@ class _Translation:
             case Node("operator", _, symbol):
                 raise errors.operator(symbol.lower(), "Condition")
             case Node("call", _, name, args) if name != "size":
-                _known_function(name, CONDITION_FUNCTIONS, "a condition")
+                _known_function(node, CONDITION_FUNCTIONS, "a condition")
                 return tree.Function(name, tuple(map(self.operand, args)))
             case Node("seq", _, _, (inner,)):
                 return self.condition(inner, otherwise)
@@ -131,7 +131,7 @@ class _Translation:
             case "operator":
                 raise errors.operator(node.value.lower(), "Condition")
             case "call":
-                _known_function(node.value, CONDITION_FUNCTIONS, "a condition")
+                _known_function(node, CONDITION_FUNCTIONS, "a condition")
                 if node.value != "size":
                     raise expression_errors.misused_function(node.value)
                 return tree.Function("size", tuple(map(self.operand, node.args)))
@@ -153,7 +153,7 @@ class _Translation:
             raise errors.set_function_arguments(name, node.at)
         first, second = node.args
         if first.kind not in ("name", "path") or path_of(first) != path.path:
-            raise errors.set_function_path(name)
+            raise errors.set_function_path(name, node.at)
         if second.kind in ("name", "path"):
             raise errors.set_function_value(name, first.at)
         operand = self.value(second)
@@ -177,17 +177,18 @@ class _Translation:
             case Node("operator", _, symbol):
                 raise errors.operator(symbol.lower(), "Update")
             case Node("call", _, name, args):
-                _known_function(name, UPDATE_FUNCTIONS, "an update")
+                _known_function(node, UPDATE_FUNCTIONS, "an update")
                 return tree.Function(name, tuple(cast(tree.Operand, self.new_value(arg)) for arg in args))
         return self.value(node)
 
 
-def _known_function(name: str, known: frozenset[str], where: str) -> None:
+def _known_function(call: Node, known: frozenset[str], where: str) -> None:
+    name = call.value
     if name in known:
         return
     if name in CONDITION_FUNCTIONS | UPDATE_FUNCTIONS:
         raise expression_errors.function_not_allowed(name, where)
-    raise errors.unknown_function(name)
+    raise errors.unknown_function(name, call.at)
 
 
 # Paths
