@@ -204,6 +204,12 @@ TABLES = [
         local="ResourceInUseException: Cannot create preexisting table$",
     ),
     Explained(
+        "the text for a view type of a stream that is not enabled",
+        operation="^(Create|Update)Table$",
+        atoll=VALIDATION + "One or more parameter values were invalid: .*UpdateViewType should not be specified$",
+        local=VALIDATION + "Invalid StreamViewType: Stream StreamEnabled was false but a StreamViewType was present",
+    ),
+    Explained(
         "DynamoDB Local words the rules for table definitions in its own way",
         operation=DEFINITIONS,
         atoll="^400 " + VALIDATION,
@@ -885,9 +891,9 @@ SEEN_IN_2026 = [
     ),
     Explained(
         "a nested REMOVE of a missing item does nothing",
-        operation="^UpdateItem$",
-        request=r'"UpdateExpression": "[^"]*REMOVE [^"]*[.\[]',
-        atoll="^success$",
+        operation="^(UpdateItem|TransactWriteItems)$",
+        request=r'"UpdateExpression": "[^"]*(?i:REMOVE) [^"]*[.\[]',
+        atoll="^success$|^400 TransactionCanceledException: .*ConditionalCheckFailed",
         local=VALIDATION + "The document path provided in the update expression is invalid for update$",
     ),
     Explained(
