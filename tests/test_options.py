@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from atoll import options
+from atoll.options import Refused, switch
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,17 @@ def test_a_limit_of_open_files_that_is_too_low_is_reported(
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     options.raise_file_limit(most + 1)
     assert "--max-connections" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("", False), ("0", False), ("False", False), ("off", False), ("1", True), ("TRUE", True)]
+)
+def test_variable_turns_an_option_on_or_off(text: str, value: bool) -> None:
+    assert switch("ATOLL_INSECURE", text) is value
+
+
+@pytest.mark.parametrize("text", ["nope", "disabled", "2"])
+def test_unclear_variable_is_refused(text: str) -> None:
+    """It turned the option on: `ATOLL_INSECURE=disabled` served everybody."""
+    with pytest.raises(Refused, match="ATOLL_INSECURE must be 1 or 0"):
+        switch("ATOLL_INSECURE", text)

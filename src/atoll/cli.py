@@ -33,7 +33,7 @@ from atoll.data_directory import REGION_NAME, claim, warn_of_readers
 from atoll.database.region import Settings
 from atoll.errors import ApiError
 from atoll.node import Config, Node
-from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size
+from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size, switch
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Full, Locked
@@ -54,9 +54,9 @@ _log = logging.getLogger("atoll")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    os.umask(0o077)  # what Atoll creates is private
     try:
+        options = _parser().parse_args(arguments)
         result: int = options.run(options)
     except Refused as refused:
         logs.refuse(str(refused))
@@ -100,8 +100,12 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
 
     def flag(name: str, help_: str) -> None:
         variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
-        on = os.environ.get(variable, "") not in ("", "0", "false", "no")
-        serve.add_argument(name, action="store_true", default=on, help=f"{help_} ({variable})")
+        serve.add_argument(
+            name,
+            action="store_true",
+            default=switch(variable, os.environ.get(variable, "")),
+            help=f"{help_} ({variable})",
+        )
 
     def repeatable(name: str, help_: str, metavar: str) -> None:
         variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
@@ -184,7 +188,6 @@ def _serve(options: argparse.Namespace) -> int:
             f"--auth none on {config.host} gives everyone who can reach this address full access: "
             "use --auth sigv4, or --insecure to allow this"
         )
-    os.umask(0o077)  # what the server creates is private
     if config.data is not None:
         warn_of_readers(config.data)
     raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)

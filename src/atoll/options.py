@@ -82,3 +82,15 @@ def raise_file_limit(needed: int) -> None:
             "this process may open %d files, but --max-connections and --max-regions may need %d: lower them, or raise "
             "the limit (ulimit -n)", soft, needed,
         )  # fmt: skip
+
+
+_SWITCHES = {"": False, "0": False, "false": False, "no": False, "off": False,
+             "1": True, "true": True, "yes": True, "on": True}  # fmt: skip
+
+
+def switch(variable: str, text: str) -> bool:
+    """The value of an environment variable that turns an option on or off."""
+    value = _SWITCHES.get(text.strip().lower())
+    if value is None:
+        raise Refused(f"{variable} must be 1 or 0, not {text!r}")
+    return value

@@ -39,6 +39,9 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def _upgrade(options: argparse.Namespace) -> int:
     data = Path(options.data)
+    if not any(_stores(data)):
+        print(f"atoll: there are no stores in {data}: name another data directory with --data", file=sys.stderr)
+        return 2
     try:
         for directory in _stores(data):
             if migration.needed(directory):

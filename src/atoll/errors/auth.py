@@ -10,9 +10,11 @@ from atoll.errors import CORAL, ApiError
 
 
 def page_of_another_origin(origin: str) -> ApiError:
+    """Sandboxed pages and files have the origin `null`: to allow it would allow all of them."""
+    example = "ORIGIN" if origin == "null" else origin
     return ApiError(
         "AccessDeniedException",
-        f"Pages of the origin {origin} may not send requests to this server: allow them with --cors-origin {origin}",
+        f"Pages of the origin {origin} may not send requests to this server: allow them with --cors-origin {example}",
         status=403,
         prefix=CORAL,
     )
