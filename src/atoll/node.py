@@ -299,7 +299,7 @@ class Node:
         return self.region(name)
 
     def has_store(self, name: str) -> bool:
-        """Raises while the region is not migrated: for a moment neither file has the store's name, but it has tables."""
+        """Raises while the region is migrated: between the renames no file has the store's name."""
         if name in self.health and self.health[name].progress is not None:
             raise errors.internal()
         return self._is_stored(name)
