@@ -214,7 +214,10 @@ class TestAnswers:
         assert health(server) == (200, "ok", {"us-east-1": HEALTHY})
 
 
-def test_a_store_that_is_migrated_at_start_shows_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["atoll.db", "atoll.db.new"], ids=["migrating", "between the renames"])
+def test_a_store_that_is_migrated_at_start_shows_its_progress(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reported, go_on = threading.Event(), threading.Event()
 
     def migrate(source: Path, target: Path, report: migration.Report) -> None:
@@ -230,6 +233,8 @@ def test_a_store_that_is_migrated_at_start_shows_its_progress(tmp_path: Path, mo
         assert (found.store, found.writable, found.progress) == ("migrating", False, 0.25)
         with pytest.raises(ApiError, match="InternalServerError"):
             await node.region().read(lambda snapshot: snapshot.get(b"k"))
+        with pytest.raises(ApiError, match="InternalServerError"):
+            await node.region().write(lambda tx, stamp: tx.put(b"k", b"v"))
         go_on.set()
         await starting
         (found,) = (await node.examine()).values()
@@ -238,7 +243,7 @@ def test_a_store_that_is_migrated_at_start_shows_its_progress(tmp_path: Path, mo
 
     node = Node(Config(data=tmp_path, port=0))
     (tmp_path / "us-east-1").mkdir()
-    (tmp_path / "us-east-1" / "atoll.db").touch()
+    (tmp_path / "us-east-1" / name).touch()
     monkeypatch.setattr(migration, "needed", lambda directory: True)
     monkeypatch.setattr(migration, "migrate", migrate)
     asyncio.run(scenario())

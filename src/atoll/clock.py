@@ -14,6 +14,9 @@ from typing import NamedTuple, Protocol
 
 COUNTER_BITS = 16
 
+LATEST_MS = 139_797_273_599_999
+"""The end of the year 6399. Stores keep times of versions as signed 64-bit numbers, which end in the year 6429."""
+
 monotonic_ns = time.monotonic_ns
 """Nanoseconds on a clock that never goes back, to measure durations."""
 

@@ -187,24 +187,29 @@ class Node:
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
+        stored = self._stored()
         addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
         self.address = addresses[0]
         # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
         # yet are refused with an error that SDKs retry.
-        await self._open_stores()
+        await self._open_stores(stored)
         self._run(self._tend())
         if (
             config.functions.functions and await self.region().engine.lease()
         ):  # only one of several processes reports it
             self.triggers[config.region].functions.load()
 
-    async def _open_stores(self) -> None:
-        """Migrate and open the stores that there are. Check the definitions of those that were not closed."""
+    def _stored(self) -> set[str]:
+        """The default region and those with a store. None answers before it is migrated."""
         names = {self.config.region}
         if self._data is not None:
             names |= self._data.stored_regions()
         for name in names:
             self.health.setdefault(name, Health(name)).migrating(0)
+        return names
+
+    async def _open_stores(self, names: set[str]) -> None:
+        """Migrate and open these stores. Check the definitions of those that were not closed."""
         unclosed: list[str] = []
         for name in names:
             if self._data is not None:
@@ -268,7 +273,7 @@ class Node:
         """The health of each region's store."""
         open_ = list(self.regions.values())
         found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
-        unopened = {name: health.status() for name, health in self.health.items() if self.has_store(name)}
+        unopened = {name: health.status() for name, health in self.health.items() if self._is_stored(name)}
         return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
 
     async def start_check(self, region: str | None) -> None:
@@ -294,6 +299,12 @@ class Node:
         return self.region(name)
 
     def has_store(self, name: str) -> bool:
+        """Raises while the region is migrated: between the renames no file has the store's name."""
+        if name in self.health and self.health[name].progress is not None:
+            raise errors.internal()
+        return self._is_stored(name)
+
+    def _is_stored(self, name: str) -> bool:
         return self._data is not None and self._data.has_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:

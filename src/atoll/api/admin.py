@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from atoll import arns
-from atoll.clock import Clock, ManualClock, SkewedClock
+from atoll.clock import LATEST_MS, Clock, ManualClock, SkewedClock
 from atoll.database import streams
 from atoll.database.log import maintenance
 from atoll.database.region import Region
@@ -36,8 +36,6 @@ Body = dict[str, Any]
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)", re.ASCII)
 _DURATION = re.compile(f"-?(?:{_PART.pattern})+", re.ASCII)
-_LATEST_MS = 253_402_300_799_999
-"""The end of the year 9999."""
 
 
 class Server(Protocol):
@@ -156,7 +154,7 @@ def duration_ms(value: object) -> int:
     elif isinstance(value, str) and _DURATION.fullmatch(value):
         ms = sum(float(amount) * _UNITS_MS[unit] for amount, unit in _PART.findall(value))
         ms = -ms if value.startswith("-") else ms
-    if not abs(ms) <= _LATEST_MS:
+    if not abs(ms) <= LATEST_MS:
         raise admin_errors.bad_duration(value)
     return round(ms)
 
@@ -169,6 +167,6 @@ def time_ms(value: object) -> int:
         except ValueError:
             raise admin_errors.bad_time(value) from None
         value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value * 1000 <= _LATEST_MS:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value * 1000 <= LATEST_MS:
         return round(value * 1000)
     raise admin_errors.bad_time(value)

@@ -228,7 +228,9 @@ def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> Attrib
     present = _content(type_, old)
     if type_ == "N":
         return {"N": numbers.add(present, content)}
-    return {type_: sort_set(type_, list({*present, *content}))}
+    known = set(present)
+    # The members are sorted already, so that few are compared: a large set of numbers would take long.
+    return {type_: sort_set(type_, [*present, *(member for member in content if member not in known)])}
 
 
 def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:
