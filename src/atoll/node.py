@@ -219,7 +219,7 @@ class Node:
                 await log_quick_check(region)
 
     async def stop(self) -> None:
-        """Answer all received requests, finish running steps, end checks, close the stores."""
+        """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
         self._told.set()
         await self._checks.stop()
@@ -309,7 +309,7 @@ class Node:
         region.wake = woken.set
         self._loops[name] = woken
         self._resting.discard(name)
-        self._run(self._run_steps(region, woken))
+        self._run(self._run_jobs(region, woken))
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -395,8 +395,8 @@ class Node:
             )
         return self._buckets[region]
 
-    async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
-        """Run steps whenever one is due, only in the process that holds the region's lease."""
+    async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
+        """Run jobs whenever one is due, only in the process that holds the region's lease."""
         while not self._stopping and self._loops.get(region.name) is woken:
             woken.clear()
             wait_ms, wake_ms = LOOK_AGAIN_MS, None

@@ -34,7 +34,7 @@ ROOM = 1.5
 """Free disk space needed, as a multiple of the old file's size: the new file and its write-ahead log."""
 
 Report = Callable[[int, int], None]
-"""Told the number of rows done, and of all rows."""
+"""Receives the number of migrated rows and of all rows."""
 
 
 def needed(directory: Path) -> bool:

@@ -14,7 +14,7 @@ and the commit runs in a thread.
     owner.lock  held by the server: exclusively by one worker, shared by the workers of one server
     turn.lock, next.lock  the workers take turns to write with these
     moment      the commit sequence number, by which workers notice each other's commits
-    lease.lock  held by the worker that runs the background steps
+    lease.lock  held by the worker that runs the background work
     acknowledged  the mark of the last acknowledged commit
 
 A store that is damaged takes no more writes, unless it was opened with `on_damage="serve"`. Nor does a store whose file
@@ -383,7 +383,7 @@ class SQLiteEngine:
         return not reserve.is_spent or self._writer.free_bytes() > reserve.size
 
     def _failure(self, error: BaseException | None) -> BaseException | None:
-        """What the callers of a batch are told. After a failed sync of the log it may be applied at the next start."""
+        """The error for the callers of a batch. If syncing the WAL failed, the next start may still apply the batch."""
         if error is None or not is_failed_sync(error):
             return error
         self._break_log(error)
