@@ -61,9 +61,9 @@ def migrate(directory: Path, target: Path | None = None, *, report: Report = lam
                 _check_room(directory, target)
                 _write_new(directory / FILE_NAME, target / NEW_NAME, report)
                 (directory / FILE_NAME).rename(directory / KEPT_NAME)
-                _sync(directory)
+                sync(directory)
             (target / NEW_NAME).rename(target / FILE_NAME)
-            _sync(target)
+            sync(target)
         except apsw.Error as error:
             raise fault(error) from error
 
@@ -140,8 +140,9 @@ def _finish(old: apsw.Connection, new: apsw.Connection, translation: format1.Tra
     new.pragma("user_version", FORMAT_VERSION)
 
 
-def _sync(directory: Path) -> None:
-    file = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """fsync a file or a directory."""
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:
