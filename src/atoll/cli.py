@@ -316,14 +316,14 @@ def _tls(cert: str, key: str) -> ssl.SSLContext | None:
 def _run(config: Config, parent: int | None = None) -> int:
     """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
     try:
-        uvloop.run(_serve_until_told(config, parent))
+        uvloop.run(_serve_until_signal(config, parent))
     except Refused as refused:
         logs.refuse(str(refused))
         return CANNOT_START
     return 0
 
 
-async def _serve_until_told(config: Config, parent: int | None) -> None:
+async def _serve_until_signal(config: Config, parent: int | None) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -342,7 +342,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     except Locked as error:
         raise Refused(f"{error}: choose another data directory with --data") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
-        raise _unheard(config, error) from error
+        raise _start_failure(config, error) from error
     except (Corrupt, Full, BadCredentials) as error:
         raise Refused(str(error)) from error
     # Exclude the objects that exist now from garbage collection: scanning them would delay requests by milliseconds.
@@ -364,7 +364,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     await node.stop()
 
 
-def _unheard(config: Config, error: OSError | UnicodeError) -> Refused:
+def _start_failure(config: Config, error: OSError | UnicodeError) -> Refused:
     """Why the server cannot start, with the option at fault. File errors carry a file name."""
     if isinstance(error, OSError) and error.filename is not None:
         return Refused(f"--data {config.data}: {error}")
@@ -380,7 +380,7 @@ def _serve_with_workers(config: Config) -> int:
             _bound(config, shared=False).close()
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
-        raise _unheard(config, error) from error
+        raise _start_failure(config, error) from error
     assert config.data is not None
     with reserved, closing(_claimed(config.data)):
         config = replace(config, port=reserved.getsockname()[1])

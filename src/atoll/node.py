@@ -146,7 +146,7 @@ class Node:
         """By which the background work of an open region is woken."""
         self._resting: set[str] = set()
         """Regions whose background work waits."""
-        self._told = asyncio.Event()
+        self._stop_asked = asyncio.Event()
         self._stopping = False
         self._moving = asyncio.Lock()
 
@@ -193,9 +193,8 @@ class Node:
         # yet are refused with an error that SDKs retry.
         await self._open_stores()
         self._run(self._tend())
-        if (
-            config.functions.functions and await self.region().engine.lease()
-        ):  # only one of several processes reports it
+        # Only one of several processes reports it.
+        if config.functions.functions and await self.region().engine.lease():
             self.triggers[config.region].functions.load()
 
     async def _open_stores(self) -> None:
@@ -221,7 +220,7 @@ class Node:
     async def stop(self) -> None:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
-        self._told.set()
+        self._stop_asked.set()
         await self._checks.stop()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
@@ -424,7 +423,7 @@ class Node:
         while not self._stopping:
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._told.wait(), LOOK_AGAIN_MS / 1000)
+                await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
 
 
 def _has_tables(snapshot: Snapshot) -> bool:

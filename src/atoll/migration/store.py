@@ -7,7 +7,7 @@
 
 Each transaction writes some rows with the progress, so a migration that was interrupted goes on where it was. The new
 file gets its format's version with its last rows. Only then is it put in the place of the old one, which is renamed
-first; a start that finds no `atoll.db`, but a complete new file, renames that.
+first; a start that finds no `atoll.db`, but a new file, renames that.
 """
 
 from __future__ import annotations

@@ -59,6 +59,8 @@ GATHER_SECONDS = 0.002
 # How often to see whether the file was removed or replaced.
 LOOK_SECONDS = 0.5
 
+_ONLY_DELETIONS = "the disk is full: the store accepts only deletions until there is room"
+
 _log = logging.getLogger(__name__)
 
 
@@ -374,7 +376,7 @@ class SQLiteEngine:
         if isinstance(error, apsw.FullError) and self.reserve is not None:
             self._only_deletions = True
             if self.reserve.spend():
-                _log.error("the disk is full: the store accepts only deletions until there is room")
+                _log.error(_ONLY_DELETIONS)
 
     def _has_room(self, reserve: Reserve) -> bool:
         """Whether there is room on the disk, or in the file."""
@@ -436,7 +438,7 @@ def _check(database: Path, log: Path, mark: Acknowledged, on_damage: str) -> Cor
 
 def _require_deletion(buffer: Buffer) -> None:
     if None not in buffer.rows.values() and not buffer.cleared:
-        raise Full("the disk is full: the store accepts only deletions until there is room")
+        raise Full(_ONLY_DELETIONS)
 
 
 def identity(path: Path) -> tuple[int, int] | None:
