@@ -29,7 +29,6 @@ ALLOWED: dict[str, set[str]] = {
     "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
     "api": {"api", "security", *SERVICES, *DATABASE},
-    "data_directory": {"database.health"},
     "wire": {"wire", "api", "security", *BASE},
 }
 EVERYTHING = {

@@ -91,7 +91,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         choices: Sequence[str] | None = None,
         action: str | type[argparse.Action] = "store",
     ) -> None:
-        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
+        variable = _variable(name)
         value = os.environ.get(variable, default)
         help_ = f"{help_} (default: {default or 'none'}; {variable})"
         serve.add_argument(name, default=value, help=help_, choices=choices, action=action)
@@ -99,16 +99,12 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
             allowed[name] = choices
 
     def flag(name: str, help_: str) -> None:
-        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
-        serve.add_argument(
-            name,
-            action="store_true",
-            default=switch(variable, os.environ.get(variable, "")),
-            help=f"{help_} ({variable})",
-        )
+        variable = _variable(name)
+        default = switch(variable, os.environ.get(variable, ""))
+        serve.add_argument(name, action="store_true", default=default, help=f"{help_} ({variable})")
 
     def repeatable(name: str, help_: str, metavar: str) -> None:
-        variable = "ATOLL_" + name.strip("-").replace("-", "_").upper()
+        variable = _variable(name)
         default = several(os.environ.get(variable, ""))
         serve.add_argument(name, action=Several, default=default, metavar=metavar, help=f"{help_} ({variable})")
 
@@ -119,7 +115,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--region", "us-east-1", "the region of requests that name no region")
     option("--workers", "1", "the number of worker processes")
     option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
-    option("--credentials", "", "the file of the access keys (default: credentials.json in the data directory)")
+    option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
@@ -145,6 +141,10 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
     serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
+
+
+def _variable(option: str) -> str:
+    return "ATOLL_" + option.strip("-").replace("-", "_").upper()
 
 
 def _add_credentials(credentials: argparse.ArgumentParser) -> None:
@@ -316,14 +316,14 @@ def _tls(cert: str, key: str) -> ssl.SSLContext | None:
 def _run(config: Config, parent: int | None = None) -> int:
     """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
     try:
-        uvloop.run(_serve_until_told(config, parent))
+        uvloop.run(_serve_until_signal(config, parent))
     except Refused as refused:
         logs.refuse(str(refused))
         return CANNOT_START
     return 0
 
 
-async def _serve_until_told(config: Config, parent: int | None) -> None:
+async def _serve_until_signal(config: Config, parent: int | None) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -342,7 +342,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     except Locked as error:
         raise Refused(f"{error}: choose another data directory with --data") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
-        raise _unheard(config, error) from error
+        raise _start_failure(config, error) from error
     except (Corrupt, Full, BadCredentials) as error:
         raise Refused(str(error)) from error
     # Exclude the objects that exist now from garbage collection: scanning them would delay requests by milliseconds.
@@ -364,7 +364,7 @@ async def _serve_until_told(config: Config, parent: int | None) -> None:
     await node.stop()
 
 
-def _unheard(config: Config, error: OSError | UnicodeError) -> Refused:
+def _start_failure(config: Config, error: OSError | UnicodeError) -> Refused:
     """Why the server cannot start, with the option at fault. File errors carry a file name."""
     if isinstance(error, OSError) and error.filename is not None:
         return Refused(f"--data {config.data}: {error}")
@@ -380,7 +380,7 @@ def _serve_with_workers(config: Config) -> int:
             _bound(config, shared=False).close()
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
-        raise _unheard(config, error) from error
+        raise _start_failure(config, error) from error
     assert config.data is not None
     with reserved, closing(_claimed(config.data)):
         config = replace(config, port=reserved.getsockname()[1])

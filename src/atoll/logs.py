@@ -5,7 +5,7 @@ the field `request_id`, which the answer carries as `x-amzn-RequestId`. The fiel
 
     time, level, message, source, pid     always; `source` is the module
     region, operation, table, ...         what the caller passed
-    traceback                             of an error that nobody expected
+    traceback                             of an unexpected error
 
 and a line of text is the time, the LEVEL, the message, then pid and the caller's fields as key=value; a traceback
 follows on lines of its own.

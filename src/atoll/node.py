@@ -146,7 +146,7 @@ class Node:
         """By which the background work of an open region is woken."""
         self._resting: set[str] = set()
         """Regions whose background work waits."""
-        self._told = asyncio.Event()
+        self._stop_asked = asyncio.Event()
         self._stopping = False
         self._moving = asyncio.Lock()
 
@@ -194,9 +194,8 @@ class Node:
         # yet are refused with an error that SDKs retry.
         await self._open_stores(stored)
         self._run(self._tend())
-        if (
-            config.functions.functions and await self.region().engine.lease()
-        ):  # only one of several processes reports it
+        # Only one of several processes reports it.
+        if config.functions.functions and await self.region().engine.lease():
             self.triggers[config.region].functions.load()
 
     def _stored(self) -> set[str]:
@@ -224,9 +223,9 @@ class Node:
                 await log_quick_check(region)
 
     async def stop(self) -> None:
-        """Answer all received requests, finish running steps, end checks, close the stores."""
+        """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
-        self._told.set()
+        self._stop_asked.set()
         await self._checks.stop()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
@@ -320,7 +319,7 @@ class Node:
         region.wake = woken.set
         self._loops[name] = woken
         self._resting.discard(name)
-        self._run(self._run_steps(region, woken))
+        self._run(self._run_jobs(region, woken))
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -406,8 +405,8 @@ class Node:
             )
         return self._buckets[region]
 
-    async def _run_steps(self, region: Region, woken: asyncio.Event) -> None:
-        """Run steps whenever one is due, only in the process that holds the region's lease."""
+    async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
+        """Run jobs whenever one is due, only in the process that holds the region's lease."""
         while not self._stopping and self._loops.get(region.name) is woken:
             woken.clear()
             wait_ms, wake_ms = LOOK_AGAIN_MS, None
@@ -435,7 +434,7 @@ class Node:
         while not self._stopping:
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._told.wait(), LOOK_AGAIN_MS / 1000)
+                await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
 
 
 def _has_tables(snapshot: Snapshot) -> bool:

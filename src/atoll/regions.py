@@ -1,7 +1,7 @@
 """Which regions of a node are open: a request may name any region, but only so many stores are open at a time.
 
 A region is opened by its first table, or by the first request if it has a store. It is closed when it is neither used
-nor has work due soon. The background work of a closed region goes on: it is opened when its next step is due.
+nor has work due soon. The background work of a closed region goes on: it is opened when its next job is due.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.sqlite import FILE_NAME
 
 
-def add(command: argparse.ArgumentParser) -> None:
+def add(store: argparse.ArgumentParser) -> None:
     """Add the actions to the parser of `atoll store`."""
-    actions = command.add_subparsers(required=True, metavar="ACTION")
+    actions = store.add_subparsers(required=True, metavar="ACTION")
     upgrade = actions.add_parser(
         "upgrade",
         help="migrate stores that an older version wrote",

@@ -215,7 +215,7 @@ def running_on(table: Table, index: Index, now_ms: int) -> str | None:
 
 
 def check_overlap(table: Table, body: Body, now_ms: int) -> None:
-    """Indexes come first: an update of an index that is being deleted is told before the units of the table."""
+    """Indexes come first: an update of an index that is being deleted is reported before the units of the table."""
     for update in body.get("GlobalSecondaryIndexUpdates") or ():
         for action, given in update.items():
             index = table.index(given["IndexName"]) if action in ACTIONS else None

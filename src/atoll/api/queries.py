@@ -365,9 +365,8 @@ def partitions_of(target: Target) -> list[bytes] | None:
 
 
 def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
-    """Units of a page on the table and on the index, by the size examined: a scan costs a step at least in each
-    partition that it reads. Items fetched behind a local index are
-    charged one by one."""
+    """Units of a page on the table and on the index, by the size examined: a scan costs at least half a unit, or
+    one if consistent, in each partition that it reads. Items fetched behind a local index are charged one by one."""
     consistent = body.get("ConsistentRead") is True
     sizes = [page.size] if page.partition_sizes is None else page.partition_sizes.values()
     units = sum(read_units(size, consistent=consistent) for size in sizes)

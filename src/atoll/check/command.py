@@ -63,7 +63,7 @@ def _lock(directory: Path, locks: ExitStack) -> None:
 
 
 def _lost_commits(directory: Path) -> str | None:
-    """What is missing of the commits that clients were told about. Ask before SQLite opens the files."""
+    """Which acknowledged commits are missing; None if none are. Call it before SQLite opens the files."""
     path, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
     with closing(Acknowledged(directory, log)) as mark:
         try:

@@ -41,10 +41,9 @@ _SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC"
 _COUNTER = "SELECT n, c FROM counters WHERE kind = ? AND k = ?"
 _COUNTERS = "SELECT k, n, c FROM counters WHERE kind = ? AND k >= ? AND k < ? ORDER BY k"
 _CHUNK = f"SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT {CHUNK_ROWS}"
-_FIRST = "SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT 1"
 
 Tick = Callable[[int], None]
-"""Told the number of rows read since the last call."""
+"""Receives the number of rows read since the last call."""
 
 
 def open_file(path: Path, *, read_only: bool = False, keeps_log: bool = True) -> apsw.Connection:

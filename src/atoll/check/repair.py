@@ -11,7 +11,6 @@ that finds no `atoll.db`, but a complete new file, renames that, as after a migr
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,6 +28,7 @@ from atoll.check.spaces import parsed
 from atoll.check.store import Progress
 from atoll.database import format as fmt
 from atoll.database.schema import Table
+from atoll.migration.store import NEW_NAME, sync
 from atoll.model import keycode
 from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.buffer import Buffer
@@ -36,7 +36,6 @@ from atoll.storage.engine import Full
 from atoll.storage.sqlite import FILE_NAME
 from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, NUMBERS, PAGE_BYTES, Rows
 
-NEW_NAME = f"{FILE_NAME}.new"
 T = TypeVar("T")
 
 ROOM = 1.5
@@ -73,10 +72,10 @@ def repair(directory: Path, report: Report, now_ms: int, progress: Progress) -> 
         path.unlink(missing_ok=True)
     kept = _free_name(directory)
     shutil.copymode(old, new)
-    _sync(new)
+    sync(new)
     old.rename(kept)
     new.rename(old)
-    _sync(directory)
+    sync(directory)
     after.repaired, after.lost, after.kept_file = report.repaired, report.lost, kept.name
     return after
 
@@ -101,14 +100,6 @@ def _free_name(directory: Path) -> Path:
         number += 1
         path = directory / f"atoll-before-repair-{number}.db"
     return path
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _create(target: apsw.Connection) -> None:

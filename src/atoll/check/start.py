@@ -1,7 +1,7 @@
 """After an unclean end, a start checks the definitions of a store and logs what is wrong.
 
-SQLite removes the write-ahead log when the last connection to a file is closed. So a log that is there before a server
-opens the file was left by a process that was killed. Its rows are intact, but the machine may have lost power.
+A server that closes its store removes the write-ahead log. So a log that is there before a server opens the file was
+left by a process that was killed. Its rows are intact, but the machine may have lost power.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def is_closed(directory: Path) -> bool:
-    """Whether the store was closed by the process that had it open last. Ask before opening it."""
+    """Whether the store was closed by the process that had it open last. Call it before opening the store."""
     try:
         return (directory / f"{FILE_NAME}-wal").stat().st_size == 0
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from atoll.storage.sqlite import FILE_NAME
 from atoll.storage.sqlitefile import APPLICATION_ID, FORMAT_VERSION, format_of
 
 Progress = Callable[[str, int, int], None]
-"""Told the part that is being checked, and the number of rows read of all that will be read."""
+"""Receives the part that is being checked, and the number of rows read of all that will be read."""
 
 
 def require_format(directory: Path) -> None:

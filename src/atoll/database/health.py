@@ -1,6 +1,6 @@
 """What is wrong with the store of one region, as the parts of this process have found it.
 
-A part that meets a fault reports it, and whoever finds that it is over resolves it. The log gets one line when a fault
+A part that meets a fault reports it, and the part that finds it over resolves it. The log gets one line when a fault
 begins and one when it ends, with a count, however many requests it fails. `/_atoll/health` shows the faults that last.
 
 `examine` reads from the store, and writes to it where writes have failed or room is low. A node calls it for each
@@ -28,7 +28,7 @@ class Problem:
     """A kind of fault, and what it means for the store."""
 
     text: str
-    """Everybody may read it, so it names no files."""
+    """Health requests show it to every client, so it names no files."""
     over: str
     store: str = "ok"
     writable: bool = True

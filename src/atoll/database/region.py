@@ -61,7 +61,7 @@ class Region:
     endpoint: str = "127.0.0.1:8000"
     """Host and port at which clients reach this region."""
     wake: Callable[[], None] = lambda: None
-    """Wake the background steps: there may be work."""
+    """Wake the background work: a job may be due."""
     catalog: Catalog = field(default_factory=Catalog)
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     buckets: Buckets | None = None
@@ -69,7 +69,7 @@ class Region:
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
-    """Table, index and kind of operation, where the log tells that they are throttled."""
+    """Table, index and kind of operation, whose throttling has been logged."""
     versions: HybridClock = field(init=False)
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from atoll.errors import ttl as ttl_errors
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
-# Limits of one call of a step.
+# Limits of one run of a job.
 BUILT_ITEMS = 500
 DELETED_ITEMS = 100
 

@@ -7,7 +7,7 @@
 
 Each transaction writes some rows with the progress, so a migration that was interrupted goes on where it was. The new
 file gets its format's version with its last rows. Only then is it put in the place of the old one, which is renamed
-first; a start that finds no `atoll.db`, but a complete new file, renames that.
+first; a start that finds no `atoll.db`, but a new file, renames that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROOM = 1.5
 """Free disk space needed, as a multiple of the old file's size: the new file and its write-ahead log."""
 
 Report = Callable[[int, int], None]
-"""Told the number of rows done, and of all rows."""
+"""Receives the number of migrated rows and of all rows."""
 
 
 def needed(directory: Path) -> bool:
@@ -61,9 +61,9 @@ def migrate(directory: Path, target: Path | None = None, *, report: Report = lam
                 _check_room(directory, target)
                 _write_new(directory / FILE_NAME, target / NEW_NAME, report)
                 (directory / FILE_NAME).rename(directory / KEPT_NAME)
-                _sync(directory)
+                sync(directory)
             (target / NEW_NAME).rename(target / FILE_NAME)
-            _sync(target)
+            sync(target)
         except apsw.Error as error:
             raise fault(error) from error
 
@@ -140,8 +140,9 @@ def _finish(old: apsw.Connection, new: apsw.Connection, translation: format1.Tra
     new.pragma("user_version", FORMAT_VERSION)
 
 
-def _sync(directory: Path) -> None:
-    file = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """fsync a file or a directory."""
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:

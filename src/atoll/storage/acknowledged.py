@@ -1,11 +1,11 @@
-"""The mark of the last acknowledged commit: how many frames of the WAL hold commits that clients were told about.
+"""The mark of the last acknowledged commit: how many frames of the WAL hold acknowledged commits.
 
-SQLite ends its recovery at the first frame that is not valid, and drops all later ones without a word. Such a frame may
-be the torn end of a commit that nobody was told about. If the mark lies behind it, acknowledged commits are lost.
+SQLite ends its recovery at the first frame that is not valid, and silently drops all later ones. Such a frame may be
+the torn end of a commit that was never acknowledged. If the mark lies behind it, acknowledged commits are lost.
 
 The file `acknowledged` is 24 bytes in shared memory: the salts of the WAL (8 bytes, as in its header), the number of
 frames (8 bytes, big endian), and a CRC of both. The engine moves the mark after a commit is durable, so the mark never
-exceeds what is durable. A clean end clears it first.
+exceeds what is durable. An engine that closes the store clears the mark before it removes the WAL.
 
 The format of the WAL: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 """

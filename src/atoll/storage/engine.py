@@ -112,7 +112,7 @@ class Engine(Protocol):
         store has no room."""
 
     async def lease(self) -> bool:
-        """Whether this process may run the background steps for now. At most one process of a store holds the lease.
+        """Whether this process may run the background work for now. At most one process of a store holds the lease.
         It keeps it by asking again at least every second and loses it when it dies or stops asking."""
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ and the commit runs in a thread.
     owner.lock  held by the server: exclusively by one worker, shared by the workers of one server
     turn.lock, next.lock  the workers take turns to write with these
     moment      the commit sequence number, by which workers notice each other's commits
-    lease.lock  held by the worker that runs the background steps
+    lease.lock  held by the worker that runs the background work
     acknowledged  the mark of the last acknowledged commit
 
 A store that is damaged takes no more writes, unless it was opened with `on_damage="serve"`. Nor does a store whose file
@@ -58,6 +58,8 @@ GATHER_SECONDS = 0.002
 
 # How often to see whether the file was removed or replaced.
 LOOK_SECONDS = 0.5
+
+_ONLY_DELETIONS = "the disk is full: the store accepts only deletions until there is room"
 
 _log = logging.getLogger(__name__)
 
@@ -374,7 +376,7 @@ class SQLiteEngine:
         if isinstance(error, apsw.FullError) and self.reserve is not None:
             self._only_deletions = True
             if self.reserve.spend():
-                _log.error("the disk is full: the store accepts only deletions until there is room")
+                _log.error(_ONLY_DELETIONS)
 
     def _has_room(self, reserve: Reserve) -> bool:
         """Whether there is room on the disk, or in the file."""
@@ -383,7 +385,7 @@ class SQLiteEngine:
         return not reserve.is_spent or self._writer.free_bytes() > reserve.size
 
     def _failure(self, error: BaseException | None) -> BaseException | None:
-        """What the callers of a batch are told. After a failed sync of the log it may be applied at the next start."""
+        """The error for the callers of a batch. If syncing the WAL failed, the next start may still apply the batch."""
         if error is None or not is_failed_sync(error):
             return error
         self._break_log(error)
@@ -436,7 +438,7 @@ def _check(database: Path, log: Path, mark: Acknowledged, on_damage: str) -> Cor
 
 def _require_deletion(buffer: Buffer) -> None:
     if None not in buffer.rows.values() and not buffer.cleared:
-        raise Full("the disk is full: the store accepts only deletions until there is room")
+        raise Full(_ONLY_DELETIONS)
 
 
 def identity(path: Path) -> tuple[int, int] | None:

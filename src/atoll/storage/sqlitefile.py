@@ -72,7 +72,7 @@ def fault(error: apsw.Error) -> Exception:
 
 
 def is_failed_sync(error: BaseException) -> bool:
-    """Whether the kernel may have discarded pages that it could not write. Nobody knows what the disk has of them."""
+    """Whether the kernel may have discarded pages that it could not write. What the disk has of them is unknown."""
     return getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_FSYNC
 
 

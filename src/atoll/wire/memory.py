@@ -20,9 +20,8 @@ LIMIT_BYTES = 256 * 1024**2
 LEAST_BYTES = 4 * limits.REQUEST_BYTES
 """The quarter above the pause mark takes a body of the greatest size."""
 SMALL_BYTES = 16 * 1024
-
-
 TRIMMED_BYTES = 32 * 1024**2
+"""Give free memory back to the system only after a greater use."""
 
 
 def give_back() -> None:

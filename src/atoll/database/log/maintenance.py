@@ -13,7 +13,7 @@ from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Transaction
 
 TRIMMED_CHANGES = 200
-"""Limit of one trim of a shard."""
+"""The most changes that one run of `trim` deletes."""
 
 TRIM_INTERVAL_MS = 60_000
 """Shortest time between two trims of a shard, so changes may stay longer by this."""
