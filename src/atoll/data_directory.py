@@ -58,7 +58,9 @@ class DataDirectory:
     async def migrate(self, region: str, health: Health) -> None:
         """Migrate the region's store if an older version wrote it."""
         directory = self.store(region)
-        source = directory if (directory / FILE_NAME).exists() else self._path / region
+        source = directory
+        if not (directory / FILE_NAME).exists() and migration.needed(self._path / region):
+            source = self._path / region  # format 1 knew no accounts; an interrupted migration goes on
         if not migration.needed(source):
             return
         extra = {"region": region}

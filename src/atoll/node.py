@@ -272,7 +272,11 @@ class Node:
         """The health of each region's store."""
         open_ = list(self.regions.values())
         found = await asyncio.gather(*(region.health.examine(region.engine) for region in open_))
-        unopened = {name: health.status() for name, health in self.health.items() if self._is_stored(name)}
+        unopened = {
+            name: health.status()
+            for name, health in self.health.items()
+            if health.progress is not None or self._is_stored(name)
+        }
         return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
 
     async def start_check(self, region: str | None) -> None:

@@ -24,7 +24,7 @@ import pytest
 
 from atoll.cli import main
 from atoll.clock import ManualClock
-from atoll.database.region import Region
+from atoll.database.region import Region, Settings
 from atoll.migration import store
 from atoll.model.values import sort_set
 from atoll.node import Config, Node
@@ -264,3 +264,35 @@ def test_command_migrates_and_later_deletes_the_old_file(data: Path, capsys: pyt
     assert not kept.exists()
     assert f"{kept}: deleted" in capsys.readouterr().out
     assert plain(answers(data)) == plain(ANSWERS)
+
+
+@pytest.mark.parametrize("done", [None, 0, 1])
+def test_server_of_another_account_takes_the_store(
+    data: Path, monkeypatch: pytest.MonkeyPatch, done: int | None
+) -> None:
+    """Also after an end between the two renames, when the store is in neither place."""
+    target = data / "123456789012" / REGION
+    rename, calls = Path.rename, []
+
+    def fail_later(self: Path, to: Path) -> Path:
+        calls.append(self)
+        if len(calls) > (done or 0):
+            raise OSError("the machine stopped")
+        return rename(self, to)
+
+    if done is not None:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", fail_later)
+            with pytest.raises(OSError, match="the machine stopped"):
+                store.migrate(data / REGION, target)
+
+    async def scenario() -> Any:
+        node = Node(Config(data=data, port=0, settings=Settings(account="123456789012")), ManualClock(NOW_MS))
+        await node.start()
+        try:
+            return await desk.call(node.region(), "ListTables", {})
+        finally:
+            await node.stop()
+
+    assert asyncio.run(scenario()) == {"TableNames": ANSWERS["tables"]}
+    assert format_of(target / "atoll.db")[1] == FORMAT_VERSION

@@ -1,14 +1,15 @@
 """A table of all operations of all services, one row each.
 
 A row has the operation's service, its name, the function that runs it, the resources that a request touches and, for
-REST services, its place in HTTP. A service has the name of its botocore model (with the shapes of the requests) and
-its signing name.
+REST services, its place in HTTP. A service has its protocols, the name of its botocore model (which has the shapes of
+the requests) and its signing name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Final
 
 import orjson
@@ -65,11 +66,20 @@ SERVER: Final = "server"
 """The first argument of an operation's function: the request's region, its triggers, or the whole server."""
 
 
+class Protocol(Enum):
+    JSON_1_0 = auto()
+    JSON_1_1 = auto()
+    REST_JSON = auto()
+    QUERY = auto()
+    CBOR = auto()
+
+
 @dataclass(frozen=True, eq=False)
 class Service:
     name: str
     model: str | None
     """botocore's name of the model; None has no shapes."""
+    protocols: tuple[Protocol, ...]
     signing_name: str
     subject: str
     target: str = ""
@@ -82,13 +92,14 @@ class Service:
     """The answer to an internal failure."""
 
 
-DYNAMODB = Service("DynamoDB", "dynamodb", "dynamodb", REGION, target="DynamoDB_20120810")
-STREAMS = Service("DynamoDBStreams", "dynamodbstreams", "dynamodb", REGION, target="DynamoDBStreams_20120810")
+JSON = (Protocol.JSON_1_0, Protocol.JSON_1_1)
+DYNAMODB = Service("DynamoDB", "dynamodb", JSON, "dynamodb", REGION, target="DynamoDB_20120810")
+STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION, target="DynamoDBStreams_20120810")
 LAMBDA = Service(
-    "Lambda", "lambda", "lambda", TRIGGERS,
+    "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
 )  # fmt: skip
-ADMIN = Service("Administration", None, "dynamodb", SERVER, prefix="/_atoll/")
+ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
 
 @dataclass(frozen=True)
