@@ -29,7 +29,7 @@ collect_ignore = [] if os.environ.get("ATOLL_PROGRAMS") else ["fetched"]
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """Anybody may ask."""
-    with servers.atoll(tmp_path_factory.mktemp("open") / "data") as server:
+    with servers.atoll(tmp_path_factory.mktemp("open") / "data", "--quotas", "off") as server:
         yield Endpoint(f"http://{servers.HOST}:{server.port}")
 
 
@@ -41,7 +41,7 @@ def signed_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoi
     printed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, stdout=subprocess.PIPE,
                              text=True, check=True).stdout  # fmt: skip
     created = dict(line.split("=", 1) for line in printed.splitlines())
-    with servers.atoll(data, "--auth", "sigv4") as server:
+    with servers.atoll(data, "--auth", "sigv4", "--quotas", "off") as server:
         yield Endpoint(
             f"http://{servers.HOST}:{server.port}", created["AWS_ACCESS_KEY_ID"], created["AWS_SECRET_ACCESS_KEY"]
         )
