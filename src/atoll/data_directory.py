@@ -19,6 +19,7 @@ from pathlib import Path
 from atoll.database.health import GONE, LITTLE_ROOM, Health, Problem
 from atoll.database.region import DEFAULT_ACCOUNT
 from atoll.migration import store as migration
+from atoll.storage import reserve
 from atoll.storage.engine import Engine, Locked
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
@@ -28,7 +29,7 @@ from atoll.storage.sqlitefile import FORMAT_VERSION
 # Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
-LITTLE_ROOM_BYTES = 64 * 1024 * 1024
+LITTLE_ROOM_BYTES = reserve.BYTES
 
 _log = logging.getLogger(__name__)
 

@@ -75,7 +75,8 @@ def kept(directory: Path) -> Path | None:
 
 
 def _check_room(directory: Path, target: Path) -> None:
-    size = sum(path.stat().st_size for path in directory.glob(f"{FILE_NAME}*"))
+    files = (directory / FILE_NAME, directory / f"{FILE_NAME}-wal")
+    size = sum(path.stat().st_size for path in files if path.exists())
     room, free = int(size * ROOM), shutil.disk_usage(target).free
     if free < room:
         raise Full(
