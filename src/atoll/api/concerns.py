@@ -205,7 +205,7 @@ def running(table: Table, now_ms: int) -> dict[str, list[str]]:
 
 
 def running_on(table: Table, index: Index, now_ms: int) -> str | None:
-    """What is under way with an index."""
+    """The changes of an index that are in progress."""
     if index.status == "DELETING":
         return DELETION
     if index.status == "CREATING":
