@@ -32,6 +32,7 @@ def append(
     cause: int,
     old: tuple[int, bytes] | None,
     new: tuple[int, bytes] | None,
+    previous: Version | None = None,
 ) -> int:
     """Write the record and return its sequence number. Images are (size, JSON). The version's time may come from
     another region, or be ahead of a clock that was set back."""
@@ -43,7 +44,7 @@ def append(
         old = (old[0], b"")
     if new is not None and not kept.new_image:
         new = (new[0], b"")
-    row = fmt.change_row(version, stamp.commit, stamp.now_ms, cause, keys, old, new)
+    row = fmt.change_row(version, stamp.commit, stamp.now_ms, cause, keys, old, new, previous)
     tx.put(fmt.change_key(prefix, sequence), row)
     if sequence % limits.SPLIT_CHECK_CHANGES == 0:
         due.schedule(tx, stamp.now_ms, fmt.SPLIT, table.name.encode())

@@ -1,0 +1,115 @@
+"""The replicas of a table, as each of them knows them: frozen dataclasses, stored in the table's definition.
+
+All replicas of a table are a `Group`. Each replica has its own copy of the group and changes it alone, so copies differ
+for a while. `merge` unites two copies: it is commutative, associative and idempotent, so replicas that exchange their
+copies in any order end with the same one. Of each member it takes the state with the greater version.
+
+    CREATING    the member copies the items of another; it accepts no requests of clients yet
+    ACTIVE      it accepts writes and reads the changes of all others
+    DELETING    it accepts no writes; the others read the rest of its changes
+    REMOVED     it has no table any more, or one that is no replica
+
+A member that is added again after its removal gets the state CREATING, with a greater version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from atoll.clock import Version
+
+MULTI_MASTER = "2019.11.21"
+LEGACY_MULTI_MASTER = "2017.11.29"
+SINGLE_MASTER = "single-master"
+
+CREATING, ACTIVE, DELETING, REMOVED = "CREATING", "ACTIVE", "DELETING", "REMOVED"
+
+
+@dataclass(frozen=True)
+class Member:
+    region: str
+    state: str
+    time: int
+    """The version of the state: a hybrid logical clock time, and the region that set the state."""
+    by: str
+    own: tuple[tuple[str, str], ...] = ()
+    """Settings of this replica alone that the others describe too, as (name, JSON)."""
+
+    @property
+    def version(self) -> Version:
+        return Version(self.time, self.by)
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state == REMOVED
+
+
+@dataclass(frozen=True)
+class Group:
+    id: str
+    kind: str
+    """MULTI_MASTER, LEGACY_MULTI_MASTER or SINGLE_MASTER"""
+    own: str
+    """The region of the replica that stores this copy."""
+    members: tuple[Member, ...]
+    """By region; the own replica is one of them."""
+    settings: tuple[int, str] = (0, "")
+    """The version of the settings that all replicas share."""
+    floor: int = 0
+    """All versions that this replica assigns are greater. Older tombstones may have been dropped before it joined."""
+    master: str | None = None
+    """SINGLE_MASTER: the only region that accepts writes."""
+    term: int = 0
+    """Incremented by each promotion of a master. Of two masters, the one with the greater term is valid."""
+
+    @cached_property
+    def by_region(self) -> Mapping[str, Member]:
+        return {member.region: member for member in self.members}
+
+    @cached_property
+    def present(self) -> tuple[Member, ...]:
+        """The members that are not removed."""
+        return tuple(member for member in self.members if not member.is_gone)
+
+    @cached_property
+    def others(self) -> tuple[Member, ...]:
+        """The other members that are not removed."""
+        return tuple(member for member in self.present if member.region != self.own)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The regions whose changes this replica reads."""
+        if self.kind != SINGLE_MASTER:
+            return tuple(member.region for member in self.others)
+        return tuple(member.region for member in self.others if member.region == self.master)
+
+    @property
+    def accepts_writes(self) -> bool:
+        return self.kind != SINGLE_MASTER or self.master == self.own
+
+    def state_of(self, region: str) -> str | None:
+        member = self.by_region.get(region)
+        return None if member is None else member.state
+
+    def with_member(self, member: Member) -> Group:
+        """The group with this member added or replaced."""
+        members = {**self.by_region, member.region: member}
+        return replace(self, members=tuple(members[region] for region in sorted(members)))
+
+    def with_state(self, region: str, state: str, version: Version) -> Group:
+        member = self.by_region.get(region) or Member(region, state, 0, "")
+        time = max(version.time, member.time + 1)
+        return self.with_member(replace(member, state=state, time=time, by=version.region))
+
+    def merge(self, members: Iterable[Member], term: int = 0, master: str | None = None) -> Group:
+        """This copy united with another replica's knowledge."""
+        group = self
+        for member in members:
+            known = group.by_region.get(member.region)
+            if known is None or member.version > known.version:
+                group = group.with_member(member)
+        if (term, master or "") > (group.term, group.master or ""):
+            group = replace(group, term=term, master=master)
+        return group
