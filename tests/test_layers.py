@@ -28,8 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     "migration": {"migration", "database", "storage", *DATABASE},
     "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
-    "api": {"api", "security", *SERVICES, *DATABASE},
-    "wire": {"wire", "api", "security", *BASE},
+    "replication": {"replication", "capacity", "security", *DATABASE},
+    "api": {"api", "replication", "security", *SERVICES, *DATABASE},
+    "wire": {"wire", "api", "replication", "security", *BASE},
 }
 EVERYTHING = {
     "node",

@@ -1,0 +1,68 @@
+"""How one region asks another, wherever the other is served.
+
+The region that asks is the *source* of the message, the region that is asked its *target*. Data flow the other way:
+a replica pulls the changes of a table, so it asks the region where they were made. An answer may take half a minute,
+since the region that is asked may wait for changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Protocol
+
+from atoll.database.region import Region
+from atoll.replication.messages import Message
+
+
+class Unreachable(Exception):
+    """The target cannot be asked now: it refuses, it is too late, it is cut off, it is no peer, it answers nonsense."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Exchange(Protocol):
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        """The answer of the region `target`. Raises `Unreachable`, or the `ApiError` with which the target refuses."""
+
+
+Handler = Callable[[Region, str, Message], Awaitable[Message]]
+"""Answers a message. Arguments: the region that is asked, the name of the region that asks, the message."""
+
+Handlers = Mapping[str, Handler]
+"""By the name of the message."""
+
+
+class LocalExchange:
+    """Asks the regions of this node: passes the message and the answer on as they are."""
+
+    def __init__(self, handlers: Handlers, region: Callable[[str], Region], served: Collection[str]) -> None:
+        self._handlers = handlers
+        self._region = region
+        self._served = served
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        handler = self._handlers.get(message.name)
+        if target not in self._served:
+            raise Unreachable(f"{target} is not a region of this node")
+        if handler is None:
+            raise Unreachable(f"{target} does not know the message {message.name}")
+        return await handler(self._region(target), source, message)
+
+
+class RoutedExchange:
+    """Asks the regions of this node by `local`, those of its peers by theirs."""
+
+    def __init__(self, local: Exchange, served: Collection[str], peers: Mapping[str, Exchange]) -> None:
+        self._local = local
+        self._served = served
+        self._peers = peers
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        if target in self._served:
+            return await self._local.ask(source, target, message)
+        peer = self._peers.get(target)
+        if peer is None:
+            raise Unreachable(f"{target} is neither a region of this node nor of a peer")
+        return await peer.ask(source, target, message)
