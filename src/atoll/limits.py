@@ -84,8 +84,8 @@ STREAM_SHARDS_LISTED = 100
 STREAMS_LISTED = 100
 STREAM_READERS = 2
 
-# Replication. Atoll's own: how long a log keeps changes for replicas that cannot be reached, and how long a replica that
-# is being removed waits for others to read its last changes.
+# Replication. Atoll's own: how long a log keeps changes for replicas that cannot be reached, and how long a replica
+# that is being removed waits for others to read its last changes.
 REPLICATION_RETENTION_MS = 24 * 3600 * 1000
 LEAVING_MS = 24 * 3600 * 1000
 CONFLICTS_KEPT = 1_000

@@ -14,7 +14,7 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                 0 'M' uuid                                     -> Mapping (JSON), see `triggers.mapping`
                 0 'P' uuid shard4 lane1                        -> Lane (JSON): a function's progress
                 0 'L' space region                             -> Link (JSON): the changes of another region's replica
-                                                                  that a table has read, see `replication.links`
+                                                                  that a table has read, see `links`
                 0 'C' number8                                  -> Conflict (JSON), see `replication.conflicts`
     items       space hash8 partition sort                     -> item row
     tombstones  space hash8 partition sort                     -> tombstone row
@@ -44,9 +44,10 @@ other values, and lie in buckets of their own.
 Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JSON is spliced into answers unchanged.
 Its sets are sorted: strings and binaries by their bytes, numbers by value. The engine adds a checksum to every row.
 
-Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `spaces` gives the numbers of spaces,
-`greatest time` is a hybrid logical clock time that no version exceeds, 's' log-space shard4 numbers the changes of an
-open shard, 'd' expiry-space is one more than the second for which a look at the expiry index is due (0: none is).
+Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `spaces`
+gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no version exceeds, 's' log-space
+shard4 numbers the changes of an open shard, 'd' expiry-space is one more than the second for which a look at the expiry
+index is due (0: none is).
 
 Tallies: 'n' space and 'b' space are a space's rows and their sizes, 'e' space the items of a table that time to live
 has deleted, 'c' space hash8 partition the size of an item collection (only tables with local indexes).
@@ -95,6 +96,11 @@ def space_prefix(space: int) -> bytes:
 
 def space_of(key: bytes) -> int:
     return int.from_bytes(key[:4], "big")
+
+
+def in_space(key: bytes) -> bytes:
+    """The key without its space: the same in every replica of a table."""
+    return key[4:]
 
 
 def space_range(space: int) -> tuple[bytes, bytes]:
@@ -418,7 +424,16 @@ def change_row(
         return b"".join((header, region, keys[1], old_json, new_json))
     replaced = previous.region.encode()
     return b"".join(
-        (header, region, previous.time.to_bytes(8, "big"), bytes((len(replaced),)), replaced, keys[1], old_json, new_json)
+        (
+            header,
+            region,
+            previous.time.to_bytes(8, "big"),
+            bytes((len(replaced),)),
+            replaced,
+            keys[1],
+            old_json,
+            new_json,
+        )
     )
 
 

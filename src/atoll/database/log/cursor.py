@@ -213,28 +213,43 @@ def start_at_end(snapshot: Snapshot, scope: Scope) -> Cursor:
     return Cursor(tuple(zip(numbers, ends(snapshot, scope.log_space, present), strict=True)))
 
 
-def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int) -> Batch:
-    """Read at most `limit` changes, a similar number from each shard."""
+def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int, most_bytes: int | None = None) -> Batch:
+    """Read at most `limit` changes, a similar number from each shard. Stops when their images have `most_bytes`."""
     present = {shard.number: shard for shard in listed(snapshot, scope)}
     prefetch(snapshot, [(scope.log_space, n) for n, _ in cursor.positions if n in present])
     cursor, missed = advance(cursor, list(present.values()))
     found: list[tuple[int, int, fmt.ChangeRow]] = []
-    moved = True
-    while moved and len(found) < limit:
+    moved, room = True, most_bytes
+    while moved and len(found) < limit and (room is None or room > 0):
         positions: list[tuple[int, int]] = []
         share = max(1, (limit - len(found)) // max(1, len(cursor.positions)))
         for number, position in cursor.positions:
             left = min(share, limit - len(found))
-            if left > 0:
+            if left > 0 and (room is None or room > 0):
                 reading = Reading(snapshot, scope, present[number], position, limit=left)
-                found += ((number, sequence, change) for sequence, change in reading)
+                if room is None:
+                    found += ((number, sequence, change) for sequence, change in reading)
+                    position = reading.position
+                else:
+                    position, room = _read_some(reading, number, found, room)
                 missed += reading.missed
-                position = reading.position
             positions.append((number, position))
         before, (cursor, more) = cursor, advance(Cursor(tuple(positions)), list(present.values()))
         missed += more
         moved = cursor != before
     return Batch(found, cursor, missed, not moved)
+
+
+def _read_some(
+    reading: Reading, number: int, found: list[tuple[int, int, fmt.ChangeRow]], room: int
+) -> tuple[int, int]:
+    """Read until the images have `room` bytes. Returns the position and the room that is left."""
+    for sequence, change in reading:
+        found.append((number, sequence, change))
+        room -= len(change.old or b"") + len(change.new or b"")
+        if room <= 0:
+            return sequence + 1, room
+    return reading.position, room
 
 
 def advance(cursor: Cursor, present: Sequence[Shard]) -> tuple[Cursor, int]:

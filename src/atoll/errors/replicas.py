@@ -1,0 +1,13 @@
+"""Errors about replicas of tables."""
+
+from __future__ import annotations
+
+from atoll.errors import ApiError, validation
+
+
+def is_read_replica(table: str, region: str, master: str | None) -> ApiError:
+    """Atoll's own: the service has no replicas that can only be read."""
+    return validation(
+        f"Table {table} in {region} is a read replica. Write to its master"
+        + (f" in {master}." if master is not None else ".")
+    )
