@@ -63,6 +63,8 @@ class Group:
     """SINGLE_MASTER: the only region that accepts writes."""
     term: int = 0
     """Incremented by each promotion of a master. Of two masters, the one with the greater term is valid."""
+    since: int = 0
+    """The master had applied all changes of the master before it with versions up to this time."""
 
     @cached_property
     def by_region(self) -> Mapping[str, Member]:
@@ -103,7 +105,7 @@ class Group:
         time = max(version.time, member.time + 1)
         return self.with_member(replace(member, state=state, time=time, by=version.region))
 
-    def merge(self, members: Iterable[Member], term: int = 0, master: str | None = None) -> Group:
+    def merge(self, members: Iterable[Member], term: int = 0, master: str | None = None, since: int = 0) -> Group:
         """This copy united with another replica's knowledge."""
         group = self
         for member in members:
@@ -111,5 +113,5 @@ class Group:
             if known is None or member.version > known.version:
                 group = group.with_member(member)
         if (term, master or "") > (group.term, group.master or ""):
-            group = replace(group, term=term, master=master)
+            group = replace(group, term=term, master=master, since=since)
         return group

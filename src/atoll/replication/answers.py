@@ -1,9 +1,12 @@
-"""The messages that regions answer about replicas. Each asks a plain function of `source` or `membership`.
+"""The messages that regions answer about replicas:
 
-exists    whether the region has a table of this name
-join      create a replica in this region
-changes   the changes after a position; waits for some if there are none
-rows      some rows of a copy
+    exists    whether the region has a table of this name
+    join      create a replica in this region
+    changes   the changes after a position; waits for some if there are none
+    rows      some rows of a copy
+    items     the items with given keys
+
+Each asks a plain function of `source` or `membership`. A message tells what the asking replica knows of the group.
 """
 
 from __future__ import annotations
@@ -77,7 +80,7 @@ def _has_news(head: dict[str, Any], answer: Message) -> bool:
     if answer.head["positions"] != head["positions"] or answer.head["as_of"] is None:
         return True
     told, own = head["told"], answer.head["group"]
-    return "shared" in own or any(told[part] != own[part] for part in ("members", "term", "master"))
+    return "shared" in own or any(told[part] != own[part] for part in ("members", "term", "master", "since"))
 
 
 async def _learn(region: Region, head: dict[str, Any]) -> None:
@@ -121,4 +124,13 @@ def _rows(region: Region, head: dict[str, Any], snapshot: Snapshot) -> Message:
     return source.rows(snapshot, region, head)
 
 
-HANDLERS: Handlers = {"exists": exists, "join": join, "changes": changes, "rows": rows}
+async def items(region: Region, asking: str, message: Message) -> Message:
+    await _learn(region, message.head)
+    return await region.read(partial(_items, region, message))
+
+
+def _items(region: Region, message: Message, snapshot: Snapshot) -> Message:
+    return source.items(snapshot, region, message)
+
+
+HANDLERS: Handlers = {"exists": exists, "join": join, "changes": changes, "rows": rows, "items": items}

@@ -16,17 +16,17 @@ from typing import Any
 
 from atoll.clock import LATEST_MS, Stamp, Version
 from atoll.database import catalog, deletion, links, streams
-from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, Group, Member
+from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, SINGLE_MASTER, Group, Member
 from atoll.database.links import Copy, Link
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import Table, TimeToLive
 from atoll.limits import LEAVING_MS
-from atoll.replication import shared
+from atoll.replication import masters, shared
 from atoll.storage.engine import Snapshot, Transaction
 
 STREAM_VIEW = "NEW_AND_OLD_IMAGES"
-"""Of every replica's stream."""
+"""Of the streams of global tables."""
 
 
 def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
@@ -48,7 +48,9 @@ def found(
     """Make an ordinary table the first replica of a new group."""
     own = Member(region.name, ACTIVE, stamp.time, stamp.region)
     group = Group(group_id, kind, region.name, (own,))
-    if table.stream is None or not table.stream.enabled:
+    if kind == SINGLE_MASTER:
+        group = replace(group, master=region.name, term=1)
+    elif table.stream is None or not table.stream.enabled:
         table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
     table = replace(table, group=group, tombstone_space=table.tombstone_space or catalog.new_space(tx))
     catalog.save(tx, table)
@@ -115,7 +117,8 @@ def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, sou
         ttl = TimeToLive(theirs.ttl.attribute, "ENABLED", catalog.new_space(tx), now_ms)
         table = replace(table, ttl=ttl, ttl_changed_ms=now_ms)
     table = shards.open_first(tx, table, now_ms)
-    table = streams.enable(tx, region, table, STREAM_VIEW, now_ms)
+    if theirs.stream is not None and theirs.stream.enabled:
+        table = streams.enable(tx, region, table, theirs.stream.view_type, now_ms)
     catalog.save(tx, table)
     links.save(tx, table, source, Link(copy=Copy()))
     return table
@@ -200,7 +203,7 @@ def members(listed: list[list[Any]]) -> list[Member]:
 def knows(table: Table, told: dict[str, Any]) -> bool:
     """Whether the replica has nothing to learn from what another one told."""
     assert table.group is not None
-    merged = table.group.merge(members(told["members"]), told["term"], told["master"])
+    merged = table.group.merge(members(told["members"]), told["term"], told["master"], told["since"])
     return merged == table.group and not _is_newer(table.group, told)
 
 
@@ -212,7 +215,7 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
     """Unite the replica's copy of the group with what another one told of its own."""
     group = table.group
     assert group is not None
-    merged = group.merge(members(told["members"]), told["term"], told["master"])
+    merged = group.merge(members(told["members"]), told["term"], told["master"], told["since"])
     if _is_newer(merged, told) and table.status != "DELETING":
         table = shared.adopt(tx, region, table, told["shared"], stamp.now_ms)
         merged = replace(merged, settings=(told["settings"][0], told["settings"][1]))
@@ -227,6 +230,8 @@ def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
         return _leaving(tx, stamp, table, group)
     if own == REMOVED:
         return disband(tx, replace(table, status="ACTIVE", due_ms=0), stamp.now_ms)
+    if table.group is not None and (group.term, group.master) != (table.group.term, table.group.master):
+        masters.follow(tx, table, group)
     for member in group.members:
         if member.is_gone:
             links.remove(tx, table, member.region)
