@@ -40,8 +40,8 @@ def promote(tx: Transaction, stamp: Stamp, table: Table) -> Table:
     if group.state_of(group.own) != ACTIVE:
         raise replica_errors.cannot_be_promoted(table.name, group.own, table.status_at(stamp.now_ms))
     link = links.find(tx, table, group.master or "") or Link()
-    floor = max(group.floor, stamp.time)
-    promoted = replace(group, master=group.own, term=group.term + 1, since=min(link.seen, stamp.time) - SKEW, floor=floor)
+    since, floor = max(0, min(link.seen, stamp.time) - SKEW), max(group.floor, stamp.time)
+    promoted = replace(group, master=group.own, term=group.term + 1, since=since, floor=floor)
     table = replace(table, group=promoted)
     catalog.save(tx, table)
     return table
