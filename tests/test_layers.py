@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock", "arns", "logs"}
+BASE = {"errors", "limits", "clock", "arns", "durations", "logs"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"capacity", "triggers"}
 
@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "arns": set(),
     "limits": set(),
     "clock": set(),
+    "durations": {"clock", "errors"},
     "logs": set(),
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},

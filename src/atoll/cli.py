@@ -26,11 +26,11 @@ from pathlib import Path
 import uvloop
 
 from atoll import __version__, logs, store_commands
-from atoll.api.admin import duration_ms
 from atoll.api.functions import check_registry
 from atoll.clock import SystemClock
 from atoll.data_directory import REGION_NAME, claim, warn_of_readers
 from atoll.database.region import Settings
+from atoll.durations import duration_ms
 from atoll.errors import ApiError
 from atoll.node import Config, Node
 from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size, switch

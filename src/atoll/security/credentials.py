@@ -1,7 +1,9 @@
 """The credentials for signing requests: a JSON file that only its owner can read.
 
-    {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "created_ms": 0}]}
+    {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "peer": false,
+                      "created_ms": 0}]}
 
+A *peering credential* (`peer`) signs the requests of other nodes, and nothing else; the others sign those of clients.
 The workers and the command line share this file. A writer takes a lock and replaces the whole file. Readers check its
 modification time at most once a second.
 """
@@ -36,6 +38,7 @@ class Credential:
     session_token: str | None = None
     admin: bool = False
     created_ms: int = 0
+    peer: bool = False
 
 
 class BadCredentials(Exception):
@@ -49,10 +52,27 @@ class Credentials:
         self._path = path
         self._checked_ms: int | None = None
         self._stamp = _stamp(path)
-        self._by_key = _read(path)
+        self._by_key: dict[str, Credential] = {}
+        self._clients: dict[str, Credential] = {}
+        self._use(_read(path))
+
+    def _use(self, by_key: dict[str, Credential]) -> None:
+        self._by_key = by_key
+        self._clients = {key: one for key, one in by_key.items() if not one.peer}
 
     def get(self, access_key: str) -> Credential | None:
-        return self._by_key.get(access_key)
+        """The credential of a client."""
+        return self._clients.get(access_key)
+
+    def peer(self, access_key: str) -> Credential | None:
+        """The credential of a peer."""
+        found = self._by_key.get(access_key)
+        return found if found is not None and found.peer else None
+
+    def own_peer(self) -> Credential | None:
+        """The credential with which this node signs its requests to peers: the oldest, since a new one is added to one
+        node after the other."""
+        return next((one for one in self.list() if one.peer), None)
 
     def list(self) -> list[Credential]:
         return sorted(self._by_key.values(), key=lambda credential: (credential.created_ms, credential.access_key))
@@ -68,17 +88,20 @@ class Credentials:
             return
         self._stamp = stamp
         try:
-            self._by_key = _read(self._path)
+            self._use(_read(self._path))
         except BadCredentials as error:
             _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
 
-    def create(self, now_ms: int, *, admin: bool = False, session_token: str | None = None) -> Credential:
+    def create(
+        self, now_ms: int, *, admin: bool = False, peer: bool = False, session_token: str | None = None
+    ) -> Credential:
         credential = Credential(
             access_key="AKIA" + "".join(secrets.choice(_ACCESS_KEY_CHARS) for _ in range(16)),
             secret="".join(secrets.choice(_SECRET_CHARS) for _ in range(40)),
             session_token=session_token,
             admin=admin,
             created_ms=now_ms,
+            peer=peer,
         )
         self.add(credential)
         return credential
@@ -102,6 +125,7 @@ class Credentials:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._by_key = _read(self._path)
             yield
+            self._use(self._by_key)
             _write(self._path, self.list())
             self._stamp = _stamp(self._path)
         finally:
