@@ -35,12 +35,15 @@ ALLOWED: dict[str, set[str]] = {
 }
 EVERYTHING = {
     "node",
+    "config",
     "data_directory",
     "options",
+    "peering",
     "regions",
     "supervisor",
     "testing",
     "cli",
+    "credential_commands",
     "store_commands",
     "__init__",
     "__main__",

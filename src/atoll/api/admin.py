@@ -28,6 +28,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.durations import duration_ms, time_ms
 from atoll.errors import admin as admin_errors
+from atoll.replication.links import Links
 from atoll.storage.engine import Transaction
 
 Body = dict[str, Any]
@@ -39,6 +40,8 @@ class Server(Protocol):
     clock: Clock
     signature_clock: Clock
     """The clock for checking signatures."""
+    links: Links
+    """Those between regions."""
 
     def region(self, name: str = "") -> Region:
         """The region of this name; without a name the default region."""

@@ -9,23 +9,13 @@ A request changes only the members that it names. Both answer with all links, as
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from atoll.replication.links import Links
-
-Body = dict[str, Any]
+from atoll.api.admin import Body, Server
 
 
-class Linked(Protocol):
-    """The server, as far as links are concerned."""
-
-    links: Links
-
-
-async def show_links(server: Linked, body: Body) -> Body:
+async def show_links(server: Server, body: Body) -> Body:
     return {"links": await server.links.show()}
 
 
-async def change_link(server: Linked, body: Body) -> Body:
+async def change_link(server: Server, body: Body) -> Body:
     await server.links.change(body)
     return await show_links(server, {})

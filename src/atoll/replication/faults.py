@@ -67,6 +67,11 @@ class Faults:
         """The links that have faults, by their regions `from` and `to`."""
         return dict(self._links)
 
+    def replace(self, links: Mapping[tuple[str, str], Link]) -> None:
+        """Give these links their faults, and no others."""
+        for ends in {*self._links, *links}:
+            self.set(*ends, links.get(ends, CLEAR))
+
     def fate(self, link: Link) -> Fate:
         """Draws three numbers whatever the link is like, so that the same seed gives the same fates."""
         lost, doubled, lateness = self._random.random(), self._random.random(), self._random.random()

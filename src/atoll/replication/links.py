@@ -37,7 +37,8 @@ def _no_progress(from_: str, to: str) -> list[Body]:
 
 
 class Links:
-    """`regions` are those of this node, `peers` those of its peers, which are asked by `exchange`."""
+    """`regions` are those of this node, `peers` those of its peers, which are asked by `exchange`. `fixed`: no fault
+    can be set, since this is one of several processes, which share none."""
 
     def __init__(
         self,
@@ -46,6 +47,8 @@ class Links:
         regions: Sequence[str],
         peers: Sequence[str] = (),
         progress: Progress = _no_progress,
+        *,
+        fixed: bool = False,
     ) -> None:
         self.progress = progress
         self.handlers: Handlers = {"links": self._answer_links, "link": self._answer_link}
@@ -53,6 +56,7 @@ class Links:
         self._exchange = exchange
         self._regions = regions
         self._peers = peers
+        self._fixed = fixed
 
     async def show(self) -> list[Body]:
         """The links between all regions. Those to the region of a peer are left out while it cannot be asked."""
@@ -74,8 +78,9 @@ class Links:
             raise replication_errors.unreachable(to, error.reason) from None
 
     def _change(self, from_: str, to: str, body: Body) -> None:
-        link = self._faults.of(from_, to)
-        self._faults.set(from_, to, changed(link, body))
+        if self._fixed:
+            raise replication_errors.links_need_one_worker()
+        self._faults.set(from_, to, changed(self._faults.of(from_, to), body))
 
     def _ends(self, body: Body) -> tuple[str, str]:
         from_, to = body.get("from"), body.get("to")
@@ -102,7 +107,9 @@ class Links:
             _log.warning("the links to %s are not known: %s", region, error)
             return []
         rows = answer.head.get("links")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and {"from", "to"} <= row.keys() for row in rows):
+        if not isinstance(rows, list) or not all(
+            isinstance(row, dict) and {"from", "to"} <= row.keys() for row in rows
+        ):
             _log.warning("the links to %s are not known: the peer answers nonsense", region)
             return []
         return rows

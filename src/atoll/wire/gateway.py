@@ -68,8 +68,8 @@ class Gateway:
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
 
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
-    calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights, as
-    are all requests to the routes in `unverified_routes`: those authenticate them themselves.
+    calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
+    So are all requests to the routes in `unverified_routes`, which authenticate them themselves.
     `browsers` decides which browsers' requests are served.
     """
 
