@@ -140,7 +140,7 @@ def peer_credentials(name: str, path: str) -> Path | None:
         return None
     try:
         Path(path).read_bytes()
-        if Credentials(Path(path)).own_peer() is None:
+        if not Credentials(Path(path)).peers():
             raise Refused(f"{name}: {path} holds no peering credential: make one with atoll credentials create --peer")
     except (OSError, BadCredentials) as error:
         raise Refused(f"{name}: {error}") from error

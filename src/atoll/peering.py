@@ -6,7 +6,7 @@ faults that were asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from atoll.clock import Clock, SystemClock
@@ -36,7 +36,7 @@ class Peering:
         self._signature_clock = SystemClock()
         self._local = LocalExchange(self.handlers, region, config.regions)
         self._peers = {
-            name: PeerExchange(url, self._credential, self._signature_clock, config.peer_tls)
+            name: PeerExchange(url, self._peer_credentials, self._signature_clock, config.peer_tls)
             for name, url in config.peers.items()
         }
         routed = RoutedExchange(self._local, config.regions, self._peers)
@@ -50,7 +50,7 @@ class Peering:
         path = self._config.peer_credentials_file
         if path is not None:
             self._credentials = Credentials(path)
-        if self._config.peers and self._credential() is None:
+        if self._config.peers and not self._peer_credentials():
             raise BadCredentials(
                 f"--peer needs a peering credential in {path or 'the file of --peer-credentials'}: "
                 "make one with atoll credentials create --peer"
@@ -65,8 +65,13 @@ class Peering:
         for peer in self._peers.values():
             peer.close()
 
-    def _credential(self) -> Credential | None:
+    def reload(self) -> None:
+        """Read the credentials again, if their file has changed."""
+        if self._credentials is not None:
+            self._credentials.reload()
+
+    def _peer_credentials(self) -> Sequence[Credential]:
         if self._credentials is None:
-            return None
+            return ()
         self._credentials.refresh(self._signature_clock.now_ms())
-        return self._credentials.own_peer()
+        return self._credentials.peers()

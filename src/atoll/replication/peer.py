@@ -4,14 +4,16 @@
     body: the frame of the message; the answer's body: the frame of the answer
 
 The request is signed by a peering credential for the service `atoll-peer` and the region that is asked. The signature
-covers the body.
+covers the body. A node that has several peering credentials tries one after the other, so that a new one can replace an
+old one on one node after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from urllib.parse import quote
 
 import orjson
@@ -33,23 +35,30 @@ class PeerExchange:
     """One peer. `clock` is the real time, by which requests are signed."""
 
     def __init__(
-        self, url: str, credential: Callable[[], Credential | None], clock: Clock, tls: ssl.SSLContext | None = None
+        self, url: str, credentials: Callable[[], Sequence[Credential]], clock: Clock, tls: ssl.SSLContext | None = None
     ) -> None:
         self._http = HttpClient(url, tls, most_bytes=MESSAGE_BYTES)
-        self._credential = credential
+        self._credentials = credentials
         self._clock = clock
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
-        credential = self._credential()
-        if credential is None:
-            raise Unreachable("this server has no peering credential")
-        body, path, query = dump(message), PREFIX + quote(message.name, safe=""), f"source={source}"
-        headers = sign(
-            credential, path=path, query=query, headers={"host": self._http.host}, body=body, region=target,
-            service=SERVICE, now_ms=self._clock.now_ms(),
-        )  # fmt: skip
         # A call of the server has no task of its own, which a timeout needs.
-        return accepted(self._read(await asyncio.ensure_future(self._post(f"{path}?{query}", headers, body))))
+        return accepted(await asyncio.ensure_future(self._ask(source, target, message)))
+
+    async def _ask(self, source: str, target: str, message: Message) -> Message:
+        body, path, query = dump(message), PREFIX + quote(message.name, safe=""), f"source={source}"
+        answer: Answer | None = None
+        for credential in self._credentials():
+            headers = sign(
+                credential, path=path, query=query, headers={"host": self._http.host}, body=body, region=target,
+                service=SERVICE, now_ms=self._clock.now_ms(),
+            )  # fmt: skip
+            answer = await self._post(f"{path}?{query}", headers, body)
+            if answer.status != HTTPStatus.FORBIDDEN:
+                break
+        if answer is None:
+            raise Unreachable("this server has no peering credential")
+        return self._read(answer)
 
     async def _post(self, target: str, headers: dict[str, str], body: bytes) -> Answer:
         try:
@@ -60,7 +69,7 @@ class PeerExchange:
             raise Unreachable(f"{self._http.url}: {error or type(error).__name__}") from None
 
     def _read(self, answer: Answer) -> Message:
-        if answer.status != 200:
+        if answer.status != HTTPStatus.OK:
             raise Unreachable(f"{self._http.url} answers {answer.status}{_reason(answer.body)}")
         try:
             return load(answer.body)

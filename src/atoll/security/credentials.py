@@ -15,7 +15,7 @@ import logging
 import os
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,13 +69,12 @@ class Credentials:
         found = self._by_key.get(access_key)
         return found if found is not None and found.peer else None
 
-    def own_peer(self) -> Credential | None:
-        """The credential with which this node signs its requests to peers: the oldest, since a new one is added to one
-        node after the other."""
-        return next((one for one in self.list() if one.peer), None)
-
     def list(self) -> list[Credential]:
         return sorted(self._by_key.values(), key=lambda credential: (credential.created_ms, credential.access_key))
+
+    def peers(self) -> Sequence[Credential]:
+        """The credentials of peers, the oldest first."""
+        return [credential for credential in self.list() if credential.peer]
 
     def refresh(self, now_ms: int) -> None:
         """Reload the file if it has changed. Keep the old credentials if it is invalid, so that a typo does not lock
@@ -83,6 +82,10 @@ class Credentials:
         if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
             return
         self._checked_ms = now_ms
+        self.reload()
+
+    def reload(self) -> None:
+        """As `refresh`, even if the file was checked just now."""
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
