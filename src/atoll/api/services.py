@@ -21,6 +21,7 @@ from atoll.api import (
     features,
     functions,
     items,
+    links,
     multi,
     queries,
     resources,
@@ -267,6 +268,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(ADMIN, "TrimStream", admin.trim, resources.ADMINISTERED_STREAM, Http("POST", "streams/trim")),
     Operation(ADMIN, "StartStoreCheck", admin.start_check, NOTHING, Http("POST", "store/check")),
     Operation(ADMIN, "ShowStoreChecks", admin.show_checks, NOTHING, Http("GET", "store/check")),
+    Operation(ADMIN, "ShowLinks", links.show_links, NOTHING, Http("GET", "replication/links")),
+    Operation(ADMIN, "ChangeLink", links.change_link, NOTHING, Http("POST", "replication/links")),
 )  # fmt: skip
 
 TARGETS: dict[bytes, Operation] = {

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
 from atoll.database.region import Region
+from atoll.errors import ApiError
 from atoll.replication.messages import Message
 
 
@@ -66,3 +67,32 @@ class RoutedExchange:
         if peer is None:
             raise Unreachable(f"{target} is neither a region of this node nor of a peer")
         return await peer.ask(source, target, message)
+
+
+REFUSED, UNREACHABLE = "refused", "unreachable"
+"""The names of answers that another node sends in place of one: its region refuses, or cannot be asked."""
+
+
+def refused(error: ApiError | Unreachable) -> Message:
+    if isinstance(error, Unreachable):
+        return Message(UNREACHABLE, {"reason": error.reason})
+    return Message(
+        REFUSED,
+        {"code": error.code, "message": error.message, "status": error.status, "prefix": error.prefix,
+         "fields": error.fields},
+    )  # fmt: skip
+
+
+def accepted(answer: Message) -> Message:
+    """The answer of another node. Raises the error of one that is none."""
+    if answer.name not in (REFUSED, UNREACHABLE):
+        return answer
+    match answer.head:
+        case {
+            "code": str(code), "message": str() | None as text, "status": int(status), "prefix": str(prefix),
+            "fields": dict() | None as fields,
+        }:  # fmt: skip
+            raise ApiError(code, text, status=status, prefix=prefix, fields=fields)
+        case {"reason": str(reason)}:
+            raise Unreachable(reason)
+    raise Unreachable(f"the peer answers nonsense: {answer.head}")
