@@ -178,7 +178,7 @@ class Node:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
         self._stop_asked.set()
-        self.peering.stop()
+        await self.peering.stop()
         await self._checks.stop()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
@@ -218,6 +218,7 @@ class Node:
         open_ = list(self.regions.values())
         wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
         wakes.append(self.peering.waits.settle())
+        await self.peering.settle()
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
@@ -279,6 +280,10 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
         region.wake = woken.set
+        if name in self.config.regions:
+            replication = self.peering.begin(region)
+            region.wake = partial(_wake_all, woken.set, replication.wake)
+            self._run(replication.run())
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
@@ -397,6 +402,11 @@ class Node:
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
+
+
+def _wake_all(*wakes: Callable[[], None]) -> None:
+    for wake in wakes:
+        wake()
 
 
 def _has_tables(snapshot: Snapshot) -> bool:

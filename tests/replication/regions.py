@@ -14,7 +14,7 @@ from atoll.database import format as fmt
 from atoll.database.region import Region, Settings
 from atoll.database.schema import Table
 from atoll.replication import answers, membership
-from atoll.replication.exchange import LocalExchange, Unreachable
+from atoll.replication.exchange import Delivery, LocalExchange, Unreachable
 from atoll.replication.follower import Replication
 from atoll.replication.messages import Message
 from atoll.storage.engine import Transaction
@@ -43,6 +43,9 @@ class Regions:
         if (source, target) in self.cut:
             raise Unreachable("the link is cut")
         return await self._local.ask(source, target, message)
+
+    async def deliver(self, source: str, target: str, message: Message) -> Delivery:
+        return Delivery(await self.ask(source, target, message), 1)
 
     def isolate(self, name: str) -> None:
         for other in self.regions:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from atoll.clock import ManualClock, SystemClock
-from atoll.replication.exchange import Unreachable
+from atoll.replication.exchange import Delivery, Unreachable
 from atoll.replication.faults import CLEAR, Faults, Link
-from atoll.replication.faulty import Delivery, FaultyExchange
+from atoll.replication.faulty import FaultyExchange
 from atoll.replication.messages import Message
 from atoll.replication.waits import Waits
 

@@ -11,6 +11,7 @@ Each asks a plain function of `source` or `membership`. A message tells what the
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from functools import partial
 from typing import Any
@@ -27,6 +28,8 @@ from atoll.storage.engine import Snapshot, Transaction
 
 LOOK_S = 0.2
 """How often a waiting answer looks for changes that another process has made."""
+PAUSES_S = (0.0, 0.002, 0.01, 0.05)
+"""How long a waiting answer pauses after a commit that was not its table's, then after further ones."""
 
 
 async def exists(region: Region, asking: str, message: Message) -> Message:
@@ -59,12 +62,14 @@ async def changes(region: Region, asking: str, message: Message) -> Message:
     head = message.head
     until_ns = monotonic_ns() + head["wait_ms"] * 1_000_000
     await _learn(region, head)
+    pauses = iter(PAUSES_S)
     while True:
         answer = await region.read(partial(_changes, region, head, region.clock.now_ms()))
         left_s = (until_ns - monotonic_ns()) / 1e9
         if left_s <= 0 or _has_news(head, answer):
             break
         await region.committed.wait(min(LOOK_S, left_s))
+        await asyncio.sleep(next(pauses, PAUSES_S[-1]))
     if answer.name != source.GONE.name and answer.head["as_of"] is not None and not answer.head["rows"]:
         await _drained(region, head, asking, answer)
     return answer

@@ -8,7 +8,7 @@ since the region that is asked may wait for changes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from atoll.database.region import Region
 from atoll.errors import ApiError
@@ -26,6 +26,17 @@ class Unreachable(Exception):
 class Exchange(Protocol):
     async def ask(self, source: str, target: str, message: Message) -> Message:
         """The answer of the region `target`. Raises `Unreachable`, or the `ApiError` with which the target refuses."""
+
+
+class Delivery(NamedTuple):
+    message: Message
+    copies: int
+    """How often the answer arrives: apply it so many times."""
+
+
+class DeliveringExchange(Exchange, Protocol):
+    async def deliver(self, source: str, target: str, message: Message) -> Delivery:
+        """As `ask`, with the number of copies of the answer."""
 
 
 Handler = Callable[[Region, str, Message], Awaitable[Message]]

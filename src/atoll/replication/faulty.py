@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from atoll.clock import Clock
-from atoll.replication.exchange import Exchange, Unreachable
+from atoll.replication.exchange import Delivery, Exchange, Unreachable
 from atoll.replication.faults import CLEAR, Fate, Faults
 from atoll.replication.messages import Message
 
 Wait = Callable[[int], Awaitable[None]]
 """Waits until a time in milliseconds since 1970."""
-
-
-class Delivery(NamedTuple):
-    message: Message
-    copies: int
-    """How often the answer arrives: apply it so many times."""
 
 
 class FaultyExchange:

@@ -48,6 +48,8 @@ class Progress(NamedTuple):
     """Changes that the other region still has."""
     goes_on: bool = False
     """There is more to ask for at once."""
+    learned: bool = False
+    """The replica's table or its group has changed."""
 
 
 def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
@@ -65,13 +67,14 @@ def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: st
         moved = _moved(link, head)
         if _is_worth_storing(link, moved):
             links.save(tx, table, source, moved)
-    membership.learn(tx, region, stamp, table, head["group"])
+    learned = membership.learn(tx, region, stamp, table, head["group"]) is not table
     return Progress(
         sum(not outcome.is_outdated for outcome in outcomes),
         found,
         head["rows"][-1][5] if head["rows"] else None,
         head["pending"],
         goes_on=in_place and (head["as_of"] is None or bool(head["missed"])),
+        learned=learned,
     )
 
 
@@ -149,7 +152,7 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
     ]
     outcomes = writes.commit(tx, copied, stamp) if copied else []
     in_place = link is not None and link.copy == Copy(head["part"], head["asked"])
-    goes_on = False
+    goes_on, before = False, table
     if link is not None and in_place:
         if "positions" in head:
             link = _began(tx, table, source, link, head)
@@ -157,8 +160,8 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
         links.save(tx, table, source, link)
         if not goes_on and table.group.state_of(region.name) == CREATING:
             table = membership.activate(tx, stamp, table)
-    membership.learn(tx, region, stamp, table, head["group"])
-    return Progress(sum(not outcome.is_outdated for outcome in outcomes), goes_on=goes_on)
+    learned = membership.learn(tx, region, stamp, table, head["group"]) is not before
+    return Progress(sum(not outcome.is_outdated for outcome in outcomes), goes_on=goes_on, learned=learned)
 
 
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:

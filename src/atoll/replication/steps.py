@@ -51,7 +51,7 @@ async def take(region: Region, name: str, other: str, answer: Message) -> Progre
     """Apply the answer."""
     if answer.name == source.GONE.name:
         await region.write(partial(_gone, region, name, other))
-        return Progress()
+        return Progress(learned=True)
     apply = receiver.APPLY[answer.name]
     progress = await region.write(lambda tx, stamp: apply(tx, region, stamp, name, other, answer))
     return progress or Progress()
