@@ -44,6 +44,7 @@ EVERYTHING = {
     "testing",
     "cli",
     "credential_commands",
+    "replica_commands",
     "store_commands",
     "__init__",
     "__main__",

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import uvloop
 
-from atoll import __version__, credential_commands, logs, store_commands
+from atoll import __version__, credential_commands, logs, replica_commands, store_commands
 from atoll.api.functions import check_registry
 from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
     credential_commands.add(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
+    replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
     return parser
 

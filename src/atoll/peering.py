@@ -15,7 +15,7 @@ from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.database.region import Region
 from atoll.replication import answers
-from atoll.replication.exchange import Handler, LocalExchange, RoutedExchange
+from atoll.replication.exchange import Handler, LocalExchange, Neighbourhood, RoutedExchange
 from atoll.replication.faults import Faults
 from atoll.replication.faulty import FaultyExchange
 from atoll.replication.follower import Replication
@@ -68,6 +68,7 @@ class Peering:
 
     def begin(self, region: Region) -> Replication:
         """Keep the replicas of an open region up to date; the caller runs the loop."""
+        region.neighbours = Neighbourhood(self.exchange, self._config.replicable)
         self.replication[region.name] = replication = Replication(region, self.exchange)
         return replication
 

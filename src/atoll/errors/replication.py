@@ -86,3 +86,46 @@ def unreachable(region: str, reason: str) -> ApiError:
     return ApiError(
         "ServiceUnavailableException", f"The server of {region} cannot be asked: {reason}", status=503, prefix=CORAL
     )
+
+
+# Single-master replicas
+
+
+def is_read_replica(table: str, region: str, master: str | None) -> ApiError:
+    """Atoll's own: the service has no replicas that can only be read."""
+    return validation(
+        f"Table {table} in {region} is a read replica. Write to its master"
+        + (f" in {master}." if master is not None else ".")
+    )
+
+
+def has_no_master(table: str) -> ApiError:
+    return validation(f"Table {table} is not a single-master replica.")
+
+
+def is_master(table: str, region: str) -> ApiError:
+    return validation(f"Table {table} in {region} is the master already.")
+
+
+def cannot_be_promoted(table: str, region: str, status: str) -> ApiError:
+    return validation(f"Table {table} in {region} is {status}: only an ACTIVE replica can become the master.")
+
+
+def replica_of_itself(table: str, region: str) -> ApiError:
+    return validation(f"Table {table} is in {region} already: name another region as its replica.")
+
+
+def replica_exists(table: str, region: str) -> ApiError:
+    return validation(f"There is a table {table} in {region} already.")
+
+
+def replica_not_found(table: str, region: str) -> ApiError:
+    return validation(f"Table {table} has no replica in {region}.")
+
+
+def master_is_not_removed(table: str, region: str) -> ApiError:
+    return validation(f"{region} is the master of table {table}: promote another replica first, or delete the table.")
+
+
+def member_required(name: str) -> ApiError:
+    return validation(f"The body has to be a JSON object with a text as {name}")

@@ -107,3 +107,11 @@ def accepted(answer: Message) -> Message:
         case {"reason": str(reason)}:
             raise Unreachable(reason)
     raise Unreachable(f"the peer answers nonsense: {answer.head}")
+
+
+class Neighbourhood:
+    """What a region knows of the others: see `Region.neighbours`. All regions of a node have the same one."""
+
+    def __init__(self, exchange: Exchange, replicable: Callable[[str], bool]) -> None:
+        self.ask = exchange.ask
+        self.replicable = replicable

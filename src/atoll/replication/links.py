@@ -54,14 +54,14 @@ class Links:
         self.handlers: Handlers = {"links": self._answer_links, "link": self._answer_link}
         self._faults = faults
         self._exchange = exchange
-        self._regions = regions
+        self.regions = regions
         self._peers = peers
         self._fixed = fixed
 
     async def show(self) -> list[Body]:
         """The links between all regions. Those to the region of a peer are left out while it cannot be asked."""
-        known = [*self._regions, *self._peers]
-        found = [row for to in self._regions for row in self._to(to)]
+        known = [*self.regions, *self._peers]
+        found = [row for to in self.regions for row in self._to(to)]
         for rows in await asyncio.gather(*map(self._of_peer, self._peers)):
             found += rows
         order = {name: at for at, name in enumerate(known)}
@@ -69,11 +69,11 @@ class Links:
 
     async def change(self, body: Body) -> None:
         from_, to = self._ends(body)
-        if to in self._regions:
+        if to in self.regions:
             self._change(from_, to, body)
             return
         try:
-            await self._exchange.ask(self._regions[0], to, Message("link", body))
+            await self._exchange.ask(self.regions[0], to, Message("link", body))
         except Unreachable as error:
             raise replication_errors.unreachable(to, error.reason) from None
 
@@ -86,7 +86,7 @@ class Links:
         from_, to = body.get("from"), body.get("to")
         if not isinstance(from_, str) or not isinstance(to, str):
             raise replication_errors.link_needs_regions()
-        known = [*self._regions, *self._peers]
+        known = [*self.regions, *self._peers]
         for name in (from_, to):
             if name not in known:
                 raise replication_errors.unknown_region(name, known)
@@ -96,13 +96,13 @@ class Links:
         return from_, to
 
     def _to(self, to: str) -> list[Body]:
-        known = [*self._regions, *self._peers]
+        known = [*self.regions, *self._peers]
         return [show(one, to, self._faults.of(one, to), self.progress(one, to)) for one in known if one != to]
 
     async def _of_peer(self, region: str) -> list[Body]:
         try:
             async with asyncio.timeout(PEER_S):
-                answer = await self._exchange.ask(self._regions[0], region, Message("links", {}))
+                answer = await self._exchange.ask(self.regions[0], region, Message("links", {}))
         except (Unreachable, TimeoutError, ApiError) as error:
             _log.warning("the links to %s are not known: %s", region, error)
             return []

@@ -19,7 +19,7 @@ from atoll.database.format import Row
 from atoll.database.group import ACTIVE, SINGLE_MASTER, Group
 from atoll.database.links import Copy, Link
 from atoll.database.schema import Table
-from atoll.errors import replicas as replica_errors
+from atoll.errors import replication as errors
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -34,11 +34,11 @@ def promote(tx: Transaction, stamp: Stamp, table: Table) -> Table:
     """Make this replica the master."""
     group = table.group
     if group is None or group.kind != SINGLE_MASTER:
-        raise replica_errors.has_no_master(table.name)
+        raise errors.has_no_master(table.name)
     if group.master == group.own:
-        raise replica_errors.is_master(table.name, group.own)
+        raise errors.is_master(table.name, group.own)
     if group.state_of(group.own) != ACTIVE:
-        raise replica_errors.cannot_be_promoted(table.name, group.own, table.status_at(stamp.now_ms))
+        raise errors.cannot_be_promoted(table.name, group.own, table.status_at(stamp.now_ms))
     link = links.find(tx, table, group.master or "") or Link()
     since, floor = max(0, min(link.seen, stamp.time) - SKEW), max(group.floor, stamp.time)
     promoted = replace(group, master=group.own, term=group.term + 1, since=since, floor=floor)
