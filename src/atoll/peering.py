@@ -6,6 +6,7 @@ faults that were asked for.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -40,7 +41,7 @@ class Peering:
             for name, url in config.peers.items()
         }
         routed = RoutedExchange(self._local, config.regions, self._peers)
-        self.exchange = FaultyExchange(routed, self.faults, clock, self.waits.wait)
+        self.exchange = FaultyExchange(routed, self.faults, clock, self.waits.at)
         self.links = Links(self.faults, routed, config.regions, list(config.peers), fixed=config.workers > 1)
         self.handlers |= self.links.handlers
         self._route: Peers | None = None
@@ -64,6 +65,12 @@ class Peering:
             self._route.close()
         for peer in self._peers.values():
             peer.close()
+
+    async def settle(self) -> int | None:
+        """Deliver the answers that links hold and that are due by the manual clock; returns when the next one is."""
+        due_ms = self.waits.settle()
+        await asyncio.sleep(0)
+        return due_ms
 
     def reload(self) -> None:
         """Read the credentials again, if their file has changed."""
