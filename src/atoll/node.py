@@ -217,8 +217,7 @@ class Node:
         could not run does not count either."""
         open_ = list(self.regions.values())
         wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
-        wakes.append(self.peering.waits.settle())
-        await self.peering.settle()
+        wakes.append(await self.peering.settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)

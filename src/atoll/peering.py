@@ -44,7 +44,7 @@ class Peering:
             for name, url in config.peers.items()
         }
         routed = RoutedExchange(self._local, config.regions, self._peers)
-        self.exchange = FaultyExchange(routed, self.faults, clock, self.waits.wait)
+        self.exchange = FaultyExchange(routed, self.faults, clock, self.waits.at)
         self.replication: dict[str, Replication] = {}
         self.links = Links(
             self.faults, routed, config.regions, list(config.peers), self._progress, fixed=config.workers > 1
@@ -72,14 +72,18 @@ class Peering:
         self.replication[region.name] = replication = Replication(region, self.exchange)
         return replication
 
-    async def settle(self) -> None:
-        """Read all changes that can be read now. Links that delay their answers are passed over."""
+    async def settle(self) -> int | None:
+        """Deliver the answers that links hold and that are due by the manual clock, then read all changes that can be
+        read now. Links that delay their answers are passed over; returns when the next of their answers is due."""
+        due_ms = self.waits.settle()
+        await asyncio.sleep(0)
         again = True
         while again:
             again = False
             for to, replication in list(self.replication.items()):
                 slow = [from_ for from_ in (*self._config.regions, *self._config.peers) if self._is_slow(from_, to)]
                 again = await replication.settle(passes_over=slow) or again
+        return due_ms
 
     def _is_slow(self, from_: str, to: str) -> bool:
         link = self.faults.of(from_, to)

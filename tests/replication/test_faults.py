@@ -27,7 +27,7 @@ class World:
         self.clock = ManualClock(START_MS)
         self.waits = Waits(self.clock)
         self.faults = Faults(Random(seed))
-        self.exchange = FaultyExchange(self, self.faults, self.clock, self.waits.wait)
+        self.exchange = FaultyExchange(self, self.faults, self.clock, self.waits.at)
         self.asked = {US: 0, EU: 0}
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
@@ -220,18 +220,21 @@ def test_who_wants_to_know_is_told_about_changes() -> None:
     assert faults.all() == {(EU, US): Link(loss=1)}
 
 
-def test_with_the_real_time_a_wait_ends_by_itself() -> None:
-    clock = SystemClock()
-    waits = Waits(clock)
+def test_with_the_real_time_a_delay_ends_by_itself() -> None:
+    class Real(World):
+        def __init__(self) -> None:
+            super().__init__()
+            clock = SystemClock()
+            self.exchange = FaultyExchange(self, self.faults, clock, Waits(clock).at)
 
     async def story() -> None:
+        world, clock = Real(), SystemClock()
+        world.faults.set(US, EU, Link(delay_ms=20))
         start_ms = clock.now_ms()
-        await asyncio.wait_for(waits.wait(start_ms + 20), 10)
-        assert clock.now_ms() >= start_ms + 19
-        await waits.wait(start_ms)  # it is over
+        await asyncio.wait_for(world.pull(), 10)
+        assert clock.now_ms() >= start_ms + 20
 
     asyncio.run(story())
-    assert waits.settle() is None
 
 
 def test_a_wait_that_is_given_up_leaves_nothing() -> None:

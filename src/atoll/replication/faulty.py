@@ -7,27 +7,25 @@ region that asks will ask again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from functools import partial
 
 from atoll.clock import Clock
 from atoll.replication.exchange import Delivery, Exchange, Unreachable
 from atoll.replication.faults import CLEAR, Fate, Faults
 from atoll.replication.messages import Message
-
-Wait = Callable[[int], Awaitable[None]]
-"""Waits until a time in milliseconds since 1970."""
+from atoll.replication.waits import Timer
 
 
 class FaultyExchange:
-    """`wait` waits by `clock`."""
+    """`timer` makes calls by `clock`."""
 
-    def __init__(self, exchange: Exchange, faults: Faults, clock: Clock, wait: Wait) -> None:
+    def __init__(self, exchange: Exchange, faults: Faults, clock: Clock, timer: Timer) -> None:
         self._exchange = exchange
         self._faults = faults
         self._clock = clock
-        self._wait = wait
-        self._held: dict[tuple[str, str], set[asyncio.Event]] = {}
-        """By link: set when it changes, for each answer that is held."""
+        self._timer = timer
+        self._held: dict[tuple[str, str], set[asyncio.Future[None]]] = {}
+        """By link: each answer that is held looks at its link again when its future is done."""
         faults.changed.append(self._changed)
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
@@ -64,19 +62,21 @@ class FaultyExchange:
 
     async def _until(self, due_ms: int, from_: str, to: str) -> None:
         """Wait until `due_ms`, or until the link changes."""
-        changed = asyncio.Event()
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         held = self._held.setdefault((from_, to), set())
-        held.add(changed)
-        waits = [asyncio.ensure_future(self._wait(due_ms)), asyncio.ensure_future(changed.wait())]
+        held.add(ended)
+        cancel = self._timer(due_ms, partial(_end, ended))
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in done:
-                wait.result()
+            await ended
         finally:
-            held.discard(changed)
-            for wait in waits:
-                wait.cancel()
+            held.discard(ended)
+            cancel()
 
     def _changed(self, from_: str, to: str) -> None:
-        for event in self._held.get((from_, to), ()):
-            event.set()
+        for ended in self._held.get((from_, to), ()):
+            _end(ended)
+
+
+def _end(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -30,7 +30,7 @@ WAIT_MS = 20_000
 LOOK_S = 0.5
 """How often this region looks for new replicas."""
 RETRY_S = 0.1
-LONGEST_RETRY_S = 5.0
+LONGEST_RETRY_S = 1.0
 
 _log = logging.getLogger(__name__)
 
