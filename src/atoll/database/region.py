@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from atoll import arns
 from atoll.arns import Arn
@@ -60,6 +60,16 @@ class Signal:
             await asyncio.wait_for(future, seconds)
 
 
+class Neighbours(Protocol):
+    """The other regions, as far as tables of a region may have replicas in them."""
+
+    def replicable(self, region: str) -> bool:
+        """Whether tables may have replicas in the region of this name."""
+
+    async def ask(self, source: str, target: str, message: Any) -> Any:
+        """See `replication.exchange.Exchange`."""
+
+
 class Buckets(Protocol):
     """Token buckets: each has a number and is refilled at a rate in units a second."""
 
@@ -88,6 +98,8 @@ class Region:
     buckets: Buckets | None = None
     """None disables throttling."""
     committed: Signal = field(default_factory=Signal)
+    neighbours: Neighbours | None = None
+    """None if tables cannot have replicas."""
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)

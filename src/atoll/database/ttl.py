@@ -56,6 +56,16 @@ def disable(tx: Transaction, region: Region, table: Table, attribute: str, now_m
     return _without(tx, disabling, now_ms) if at_once else disabling
 
 
+def follow(tx: Transaction, table: Table, attribute: str | None, now_ms: int) -> Table:
+    """The table with the time to live of another replica; without an attribute it is disabled."""
+    if table.ttl is not None:
+        table = _without(tx, table, now_ms)
+    if attribute is not None:
+        status = "ENABLED" if _is_empty(tx, table) else "ENABLING"
+        table = replace(table, ttl=TimeToLive(attribute, status, catalog.new_space(tx), now_ms))
+    return replace(table, ttl_changed_ms=now_ms)
+
+
 def _is_empty(tx: Transaction, table: Table) -> bool:
     return tx.tally(fmt.count_counter(table.space)) == 0
 

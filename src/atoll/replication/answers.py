@@ -18,7 +18,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.replication import membership, source
 from atoll.replication.exchange import Handlers
-from atoll.replication.membership import Invitation
+from atoll.replication.invitation import Invitation
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -77,7 +77,7 @@ def _has_news(head: dict[str, Any], answer: Message) -> bool:
     if answer.head["positions"] != head["positions"] or answer.head["as_of"] is None:
         return True
     told, own = head["told"], answer.head["group"]
-    return "shared" in own or any(told[part] != own[part] for part in ("members", "term", "master"))
+    return "shared" in own or any(told[part] != own[part] for part in ("kind", "members", "term", "master"))
 
 
 async def _learn(region: Region, head: dict[str, Any]) -> None:

@@ -66,3 +66,11 @@ class RoutedExchange:
         if peer is None:
             raise Unreachable(f"{target} is neither a region of this node nor of a peer")
         return await peer.ask(source, target, message)
+
+
+class Neighbourhood:
+    """What a region knows of the others: see `Region.neighbours`. All regions of a node have the same one."""
+
+    def __init__(self, exchange: Exchange, replicable: Callable[[str], bool]) -> None:
+        self.ask = exchange.ask
+        self.replicable = replicable
