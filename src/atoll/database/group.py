@@ -84,6 +84,7 @@ class Group:
     """SINGLE_MASTER: the only region that accepts writes."""
     term: int = 0
     """Incremented by each promotion of a master. Of two masters, the one with the greater term is valid."""
+    created_ms: int = 0
     invited_ms: int = 0
     """When this replica last invited another one."""
 

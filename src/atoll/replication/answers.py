@@ -1,6 +1,7 @@
 """The messages that regions answer about replicas. Each asks a plain function of `source` or `membership`.
 
-exists    whether the region has a table of this name
+table     facts about a table of the region; see `enquiries`
+override  settings for the replica in the region; see `enquiries`
 join      create a replica in this region
 changes   the changes after a position; waits for some if there are none
 rows      some rows of a copy
@@ -16,7 +17,7 @@ from atoll.clock import Stamp, monotonic_ns
 from atoll.database.records import dump, load
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.replication import membership, source
+from atoll.replication import enquiries, membership, source
 from atoll.replication.exchange import Handlers
 from atoll.replication.invitation import Invitation
 from atoll.replication.messages import Message
@@ -24,16 +25,6 @@ from atoll.storage.engine import Snapshot, Transaction
 
 LOOK_S = 0.2
 """How often a waiting answer looks for changes that another process has made."""
-
-
-async def exists(region: Region, asking: str, message: Message) -> Message:
-    name, now_ms = message.head["table"], region.clock.now_ms()
-
-    def read(snapshot: Snapshot) -> bool:
-        table = region.catalog.find(snapshot, name)
-        return table is not None and not table.gone_at(now_ms)
-
-    return Message("exists", {"exists": await region.read(read)})
 
 
 def invitation(invited: Invitation) -> Message:
@@ -121,4 +112,10 @@ def _rows(region: Region, head: dict[str, Any], snapshot: Snapshot) -> Message:
     return source.rows(snapshot, region, head)
 
 
-HANDLERS: Handlers = {"exists": exists, "join": join, "changes": changes, "rows": rows}
+HANDLERS: Handlers = {
+    "table": enquiries.table,
+    "override": enquiries.override,
+    "join": join,
+    "changes": changes,
+    "rows": rows,
+}

@@ -49,7 +49,7 @@ def found(
 ) -> Table:
     """Make an ordinary table the first replica of a new group."""
     own = Member(region.name, ACTIVE, stamp.time, stamp.region)
-    group = Group(group_id, kind, region.name, (own,))
+    group = Group(group_id, kind, region.name, (own,), created_ms=stamp.now_ms)
     if not group.is_legacy:
         group = replace(group, shared=shared.initial(table, _version(stamp)))
     if table.stream is None or not table.stream.enabled:
