@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock", "arns", "logs"}
+BASE = {"errors", "limits", "clock", "arns", "durations", "logs"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"capacity", "triggers"}
 
@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "arns": set(),
     "limits": set(),
     "clock": set(),
+    "durations": {"clock", "errors"},
     "logs": set(),
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
@@ -34,12 +35,16 @@ ALLOWED: dict[str, set[str]] = {
 }
 EVERYTHING = {
     "node",
+    "config",
     "data_directory",
     "options",
+    "peering",
     "regions",
     "supervisor",
     "testing",
     "cli",
+    "credential_commands",
+    "replica_commands",
     "store_commands",
     "__init__",
     "__main__",

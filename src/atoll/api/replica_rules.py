@@ -11,7 +11,7 @@ from typing import Any
 from atoll import limits
 from atoll.api import capacity_rules as capacity
 from atoll.api import concerns
-from atoll.database.group import ACTIVE, CREATING, MULTI_MASTER
+from atoll.database.group import ACTIVE, CREATING, MULTI_MASTER, SINGLE_MASTER
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Table
 from atoll.errors import changes as change_errors
@@ -118,7 +118,7 @@ def overrides(given: Body) -> Body:
 def check_table_change(table: Table, body: Body) -> None:
     """Another change than that of replicas."""
     group = table.group
-    if group is None:
+    if group is None or group.kind == SINGLE_MASTER:
         return
     if group.is_changing and concerns.requested(body) != {concerns.PROTECTION}:
         raise replica_errors.in_use()

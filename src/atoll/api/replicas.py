@@ -21,6 +21,7 @@ from atoll.database.group import ACTIVE, CREATING
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import replicas as replica_errors
+from atoll.errors import replication as replication_errors
 from atoll.replication import enquiries, membership, shared
 from atoll.replication.enquiries import Facts
 from atoll.replication.exchange import Unreachable
@@ -66,7 +67,7 @@ async def _create(region: Region, table: Table, action: Action) -> Answer:
     try:
         facts = await enquiries.ask_facts(region, target, table.name)
     except Unreachable as error:
-        raise replica_errors.unreachable(target, error.reason) from None
+        raise replication_errors.unreachable(target, error.reason) from None
     if facts is not None:
         raise replica_errors.replica_exists(table.name)
 
@@ -106,7 +107,7 @@ async def _update(region: Region, table: Table, action: Action) -> Answer:
         try:
             there = await enquiries.ask_override(region, target, table.name, table.group.id, overrides)
         except Unreachable as error:
-            raise replica_errors.unreachable(target, error.reason) from None
+            raise replication_errors.unreachable(target, error.reason) from None
         if not there:
             raise replica_errors.not_replicas([target])
 

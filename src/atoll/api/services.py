@@ -21,6 +21,8 @@ from atoll.api import (
     features,
     functions,
     items,
+    links,
+    masters,
     multi,
     queries,
     resources,
@@ -267,6 +269,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(ADMIN, "TrimStream", admin.trim, resources.ADMINISTERED_STREAM, Http("POST", "streams/trim")),
     Operation(ADMIN, "StartStoreCheck", admin.start_check, NOTHING, Http("POST", "store/check")),
     Operation(ADMIN, "ShowStoreChecks", admin.show_checks, NOTHING, Http("GET", "store/check")),
+    Operation(ADMIN, "ShowLinks", links.show_links, NOTHING, Http("GET", "replication/links")),
+    Operation(ADMIN, "ChangeLink", links.change_link, NOTHING, Http("POST", "replication/links")),
+    Operation(ADMIN, "ShowReplicas", masters.show_replicas, NOTHING, Http("GET", "replication/replicas")),
+    Operation(ADMIN, "AddReplica", masters.add_replica, resources.ADMINISTERED_TABLE,
+              Http("POST", "replication/replicas/add")),
+    Operation(ADMIN, "RemoveReplica", masters.remove_replica, resources.ADMINISTERED_TABLE,
+              Http("POST", "replication/replicas/remove")),
+    Operation(ADMIN, "PromoteReplica", masters.promote_replica, resources.ADMINISTERED_TABLE,
+              Http("POST", "replication/replicas/promote")),
 )  # fmt: skip
 
 TARGETS: dict[bytes, Operation] = {

@@ -1,4 +1,4 @@
-"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 2.
+"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 3.
 
 A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
 

@@ -87,6 +87,8 @@ class Group:
     created_ms: int = 0
     invited_ms: int = 0
     """When this replica last invited another one."""
+    since: int = 0
+    """The master had applied all changes of the master before it with versions up to this time."""
 
     @cached_property
     def by_region(self) -> Mapping[str, Member]:
@@ -136,7 +138,9 @@ class Group:
         time = max(version.time, member.time + 1)
         return self.with_member(replace(member, state=state, time=time, by=version.region))
 
-    def merge(self, members: Iterable[Member], term: int = 0, master: str | None = None, kind: str = "") -> Group:
+    def merge(
+        self, members: Iterable[Member], term: int = 0, master: str | None = None, since: int = 0, kind: str = ""
+    ) -> Group:
         """This copy united with another replica's knowledge."""
         group = self
         for member in members:
@@ -145,7 +149,7 @@ class Group:
             if merged != known:
                 group = group.with_member(merged)
         if (term, master or "") > (group.term, group.master or ""):
-            group = replace(group, term=term, master=master)
+            group = replace(group, term=term, master=master, since=since)
         if group.is_legacy and kind == MULTI_MASTER:  # upgraded; nothing leads back
             group = replace(group, kind=kind)
         return group

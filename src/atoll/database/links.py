@@ -25,12 +25,12 @@ ITEMS, TOMBSTONES = "items", "tombstones"
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy under way."""
+    """A walk over all rows of a table, under way."""
 
     part: str = ITEMS
     """ITEMS, then TOMBSTONES"""
     after: str = ""
-    """The key of the last row copied, without its space, in hexadecimal digits."""
+    """The key of the last row visited, without its space, in hexadecimal digits."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Link:
     """The numbers to read next in the shards of its log, see `Cursor`. None: its beginning."""
     copy: Copy | None = None
     """`positions` are of the time at which the copy began."""
+    revert: Copy | None = None
+    """A master was promoted that lacks some changes of the one before: how far this replica has undone them."""
     seen: int = 0
     """All changes made there with versions up to this time have been applied."""
     others: tuple[tuple[str, int], ...] = ()

@@ -24,7 +24,7 @@ from atoll.database.format import Row
 from atoll.database.indexes import IndexWrite
 from atoll.database.log import changes
 from atoll.database.schema import Table
-from atoll.errors import replicas as replica_errors
+from atoll.errors import replication as replication_errors
 from atoll.errors import tables as table_errors
 from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled
@@ -342,7 +342,7 @@ def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decisio
             outcome.found, outcome.is_outdated = found, True
             return outcome
     elif group is not None and not group.accepts_writes:
-        raise replica_errors.is_read_replica(write.table.name, group.own, group.master)
+        raise replication_errors.is_read_replica(write.table.name, group.own, group.master)
     if not same(old, decision):
         _change(tx, stamp, write, outcome)
     elif version is not None:

@@ -92,19 +92,6 @@ def key_without_encryption() -> ApiError:
     return invalid_parameter("KMSMasterKeyId of a replica requires a table with SSEType KMS")
 
 
-def unreachable(region: str, reason: str) -> ApiError:
-    """Atoll's own. Clients may retry."""
-    return ApiError("InternalServerError", f"The region {region} cannot be asked now: {reason}", status=500)
-
-
-def is_read_replica(table: str, region: str, master: str | None) -> ApiError:
-    """Atoll's own: the service has no replicas that can only be read."""
-    return validation(
-        f"Table {table} in {region} is a read replica. Write to its master"
-        + (f" in {master}." if master is not None else ".")
-    )
-
-
 def has_one_master(table: str) -> ApiError:
     """Atoll's own."""
     return validation(f"Table {table} has read replicas, which ReplicaUpdates cannot change.")

@@ -1,14 +1,19 @@
-"""The messages that regions answer about replicas. Each asks a plain function of `source` or `membership`.
+"""The messages that regions answer about replicas:
 
-table     facts about a table of the region; see `enquiries`
-override  settings for the replica in the region; see `enquiries`
-join      create a replica in this region
-changes   the changes after a position; waits for some if there are none
-rows      some rows of a copy
+    exists    whether the region has a table of this name
+    table     facts about a table of the region; see `enquiries`
+    override  settings for the replica in the region; see `enquiries`
+    join      create a replica in this region
+    changes   the changes after a position; waits for some if there are none
+    rows      some rows of a copy
+    items     the items with given keys
+
+Each asks a plain function of `source` or `membership`. A message tells what the asking replica knows of the group.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from functools import partial
 from typing import Any
@@ -25,6 +30,13 @@ from atoll.storage.engine import Snapshot, Transaction
 
 LOOK_S = 0.2
 """How often a waiting answer looks for changes that another process has made."""
+PAUSES_S = (0.0, 0.002, 0.01, 0.05)
+"""How long a waiting answer pauses after a commit that was not its table's, then after further ones."""
+
+
+async def exists(region: Region, asking: str, message: Message) -> Message:
+    answer = await enquiries.table(region, asking, message)
+    return Message("exists", {"exists": answer.head["facts"] is not None})
 
 
 def invitation(invited: Invitation) -> Message:
@@ -47,12 +59,14 @@ async def changes(region: Region, asking: str, message: Message) -> Message:
     head = message.head
     until_ns = monotonic_ns() + head["wait_ms"] * 1_000_000
     await _learn(region, head)
+    pauses = iter(PAUSES_S)
     while True:
         answer = await region.read(partial(_changes, region, head, region.clock.now_ms()))
         left_s = (until_ns - monotonic_ns()) / 1e9
         if left_s <= 0 or _has_news(head, answer):
             break
         await region.committed.wait(min(LOOK_S, left_s))
+        await asyncio.sleep(next(pauses, PAUSES_S[-1]))
     if answer.name != source.GONE.name and answer.head["as_of"] is not None and not answer.head["rows"]:
         await _drained(region, head, asking, answer)
     return answer
@@ -68,7 +82,7 @@ def _has_news(head: dict[str, Any], answer: Message) -> bool:
     if answer.head["positions"] != head["positions"] or answer.head["as_of"] is None:
         return True
     told, own = head["told"], answer.head["group"]
-    return "shared" in own or any(told[part] != own[part] for part in ("kind", "members", "term", "master"))
+    return "shared" in own or any(told[part] != own[part] for part in ("kind", "members", "term", "master", "since"))
 
 
 async def _learn(region: Region, head: dict[str, Any]) -> None:
@@ -112,10 +126,21 @@ def _rows(region: Region, head: dict[str, Any], snapshot: Snapshot) -> Message:
     return source.rows(snapshot, region, head)
 
 
+async def items(region: Region, asking: str, message: Message) -> Message:
+    await _learn(region, message.head)
+    return await region.read(partial(_items, region, message))
+
+
+def _items(region: Region, message: Message, snapshot: Snapshot) -> Message:
+    return source.items(snapshot, region, message)
+
+
 HANDLERS: Handlers = {
+    "exists": exists,
     "table": enquiries.table,
     "override": enquiries.override,
     "join": join,
     "changes": changes,
     "rows": rows,
+    "items": items,
 }

@@ -8,9 +8,10 @@ since the region that is asked may wait for changes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from atoll.database.region import Region
+from atoll.errors import ApiError
 from atoll.replication.messages import Message
 
 
@@ -25,6 +26,17 @@ class Unreachable(Exception):
 class Exchange(Protocol):
     async def ask(self, source: str, target: str, message: Message) -> Message:
         """The answer of the region `target`. Raises `Unreachable`, or the `ApiError` with which the target refuses."""
+
+
+class Delivery(NamedTuple):
+    message: Message
+    copies: int
+    """How often the answer arrives: apply it so many times."""
+
+
+class DeliveringExchange(Exchange, Protocol):
+    async def deliver(self, source: str, target: str, message: Message) -> Delivery:
+        """As `ask`, with the number of copies of the answer."""
 
 
 Handler = Callable[[Region, str, Message], Awaitable[Message]]
@@ -66,6 +78,35 @@ class RoutedExchange:
         if peer is None:
             raise Unreachable(f"{target} is neither a region of this node nor of a peer")
         return await peer.ask(source, target, message)
+
+
+REFUSED, UNREACHABLE = "refused", "unreachable"
+"""The names of answers that another node sends in place of one: its region refuses, or cannot be asked."""
+
+
+def refused(error: ApiError | Unreachable) -> Message:
+    if isinstance(error, Unreachable):
+        return Message(UNREACHABLE, {"reason": error.reason})
+    return Message(
+        REFUSED,
+        {"code": error.code, "message": error.message, "status": error.status, "prefix": error.prefix,
+         "fields": error.fields},
+    )  # fmt: skip
+
+
+def accepted(answer: Message) -> Message:
+    """The answer of another node. Raises the error of one that is none."""
+    if answer.name not in (REFUSED, UNREACHABLE):
+        return answer
+    match answer.head:
+        case {
+            "code": str(code), "message": str() | None as text, "status": int(status), "prefix": str(prefix),
+            "fields": dict() | None as fields,
+        }:  # fmt: skip
+            raise ApiError(code, text, status=status, prefix=prefix, fields=fields)
+        case {"reason": str(reason)}:
+            raise Unreachable(reason)
+    raise Unreachable(f"the peer answers nonsense: {answer.head}")
 
 
 class Neighbourhood:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
 from atoll.replication import answers, membership, shared, steps
-from atoll.replication.exchange import Exchange, Unreachable
+from atoll.replication.exchange import DeliveringExchange, Unreachable
 from atoll.replication.invitation import Invitation
 from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
@@ -54,14 +54,20 @@ class State:
 class Replication:
     """All replicas of a region. `run` works in the background; `settle` returns when there is nothing to do."""
 
-    def __init__(self, region: Region, exchange: Exchange) -> None:
+    def __init__(self, region: Region, exchange: DeliveringExchange) -> None:
         self.region = region
         self.states: dict[Key, State] = {}
         self._exchange = exchange
+        self._woken = asyncio.Event()
         self._stopping = False
+
+    def wake(self) -> None:
+        """Look for new replicas now."""
+        self._woken.set()
 
     async def run(self) -> None:
         while not self._stopping:
+            self._woken.clear()
             try:
                 if await self.region.engine.lease():
                     tables = await self._replicas()
@@ -72,25 +78,27 @@ class Replication:
                     self._follow_all(set())
             except Exception:
                 _log.exception("the replicas of %s were not looked at", self.region.name)
-            await self.region.committed.wait(LOOK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_S)
 
     async def stop(self) -> None:
         self._stopping = True
-        self.region.committed.tell()
+        self._woken.set()
         tasks = [state.task for state in self.states.values() if state.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def settle(self) -> bool:
-        """Read all that the other regions have now. Returns whether anything was done."""
+    async def settle(self, *, passes_over: Container[str] = ()) -> bool:
+        """Read all that the other regions have now, but nothing of those in `passes_over`. Returns whether anything was
+        done."""
         tables = await self._replicas()
         done = await self._invite(tables)
         done = await self._reconcile(tables) or done
         for name, other in _links(tables):
             with suppress(Unreachable, ApiError):
-                while progress := await self.step(name, other, 0):
-                    done = done or progress.applied > 0 or progress.goes_on
+                while other not in passes_over and (progress := await self.step(name, other, 0)):
+                    done = done or progress.applied > 0 or progress.goes_on or progress.learned
                     if not progress.goes_on:
                         break
         return done
@@ -100,8 +108,13 @@ class Replication:
         asked = await self.region.read(partial(_question, self.region, name, other, wait_ms))
         if asked is None:
             return None
-        answer = await self._exchange.ask(self.region.name, other, asked)
+        answer, copies = await self._exchange.deliver(self.region.name, other, asked)
         progress = await steps.take(self.region, name, other, answer)
+        for _ in range(1, copies):
+            await steps.take(self.region, name, other, answer)
+        if progress.learned:
+            self.region.wake()
+            self.wake()
         state = self.states.setdefault((name, other), State())
         state.pending, state.last_error = progress.pending, None
         state.applied += progress.applied
@@ -133,7 +146,7 @@ class Replication:
                 progress = await self.step(name, other, WAIT_MS)
                 retry_s = RETRY_S
                 if progress is None:
-                    await self.region.committed.wait(LOOK_S)
+                    await asyncio.sleep(LOOK_S)
             except (Unreachable, ApiError) as error:
                 self._failed(name, other, str(error))
                 await steps.unreachable(self.region, name, other)

@@ -17,18 +17,18 @@ from typing import Any
 
 from atoll.clock import LATEST_MS, Stamp, Version
 from atoll.database import catalog, deletion, links, streams
-from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, Group, Member
+from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, SINGLE_MASTER, Group, Member
 from atoll.database.links import Copy, Link
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import Table, TimeToLive
 from atoll.limits import LEAVING_MS
-from atoll.replication import legacy, shared
+from atoll.replication import legacy, masters, shared
 from atoll.replication.invitation import Invitation
 from atoll.storage.engine import Snapshot, Transaction
 
 STREAM_VIEW = "NEW_AND_OLD_IMAGES"
-"""Of every replica's stream."""
+"""Of the streams of global tables."""
 
 
 def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
@@ -52,7 +52,9 @@ def found(
     group = Group(group_id, kind, region.name, (own,), created_ms=stamp.now_ms)
     if not group.is_legacy:
         group = replace(group, shared=shared.initial(table, _version(stamp)))
-    if table.stream is None or not table.stream.enabled:
+    if kind == SINGLE_MASTER:
+        group = replace(group, master=region.name, term=1)
+    elif table.stream is None or not table.stream.enabled:
         table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
     table = replace(table, group=group, tombstone_space=table.tombstone_space or catalog.new_space(tx))
     table = shared.published(table, stamp)
@@ -120,7 +122,8 @@ def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, sou
         ttl = TimeToLive(theirs.ttl.attribute, "ENABLED", catalog.new_space(tx), now_ms)
         table = replace(table, ttl=ttl, ttl_changed_ms=now_ms)
     table = shards.open_first(tx, table, now_ms)
-    table = streams.enable(tx, region, table, STREAM_VIEW, now_ms)
+    if theirs.stream is not None and theirs.stream.enabled:
+        table = streams.enable(tx, region, table, theirs.stream.view_type, now_ms)
     table = shared.reconcile(tx, region, table, now_ms, overrides_lost=[one.name for one in group.shared])
     if (own := group.by_region.get(region.name)) is not None:
         table = shared.override(tx, region, stamp, table, shared.unpacked(own.own))
@@ -208,8 +211,12 @@ def members(listed: list[list[Any]]) -> list[Member]:
 def knows(table: Table, told: dict[str, Any]) -> bool:
     """Whether the replica has nothing to learn from what another one told."""
     assert table.group is not None
-    merged = table.group.merge(members(told["members"]), told["term"], told["master"], told["kind"])
+    merged = _merged(table.group, told)
     return merged == table.group and not _is_newer(table.group, told)
+
+
+def _merged(group: Group, told: dict[str, Any]) -> Group:
+    return group.merge(members(told["members"]), told["term"], told["master"], told["since"], told["kind"])
 
 
 def _is_newer(group: Group, told: dict[str, Any]) -> bool:
@@ -220,7 +227,7 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
     """Unite the replica's copy of the group with what another one told of its own."""
     group = table.group
     assert group is not None
-    merged = group.merge(members(told["members"]), told["term"], told["master"], told["kind"])
+    merged = _merged(group, told)
     if _is_newer(merged, told) and table.status != "DELETING":
         version = (told["settings"][0], told["settings"][1])
         table = shared.adopt(tx, region, stamp, replace(table, group=merged), told["shared"], version)
@@ -237,6 +244,8 @@ def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
         return _leaving(tx, stamp, table, group)
     if own == REMOVED:
         return disband(tx, replace(table, status="ACTIVE", due_ms=0), stamp.now_ms)
+    if table.group is not None and (group.term, group.master) != (table.group.term, table.group.master):
+        masters.follow(tx, table, group)
     for member in group.members:
         if member.is_gone:
             links.remove(tx, table, member.region)

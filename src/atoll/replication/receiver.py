@@ -22,7 +22,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.writes import Image, Outcome, Replicate
 from atoll.model.values import Item
-from atoll.replication import conflicts, membership
+from atoll.replication import conflicts, masters, membership
 from atoll.replication.conflicts import Side
 from atoll.replication.messages import Message
 from atoll.storage.engine import Transaction
@@ -48,6 +48,8 @@ class Progress(NamedTuple):
     """Changes that the other region still has."""
     goes_on: bool = False
     """There is more to ask for at once."""
+    learned: bool = False
+    """The replica's table or its group has changed."""
 
 
 def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
@@ -65,13 +67,14 @@ def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: st
         moved = _moved(link, head)
         if _is_worth_storing(link, moved):
             links.save(tx, table, source, moved)
-    membership.learn(tx, region, stamp, table, head["group"])
+    learned = membership.learn(tx, region, stamp, table, head["group"]) is not table
     return Progress(
         sum(not outcome.is_outdated for outcome in outcomes),
         found,
         head["rows"][-1][5] if head["rows"] else None,
         head["pending"],
         goes_on=in_place and (head["as_of"] is None or bool(head["missed"])),
+        learned=learned,
     )
 
 
@@ -86,7 +89,7 @@ def _moved(link: Link, head: dict[str, Any]) -> Link:
     seen = link.seen if head["as_of"] is None else max(link.seen, head["as_of"])
     positions = tuple((shard, position) for shard, position in head["positions"])
     others = tuple(sorted(head["group"]["seen"].items()))
-    return Link(head["table_id"], positions, None, seen, others)
+    return Link(head["table_id"], positions, seen=seen, others=others)
 
 
 def _is_worth_storing(link: Link, moved: Link) -> bool:
@@ -149,7 +152,7 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
     ]
     outcomes = writes.commit(tx, copied, stamp) if copied else []
     in_place = link is not None and link.copy == Copy(head["part"], head["asked"])
-    goes_on = False
+    goes_on, before = False, table
     if link is not None and in_place:
         if "positions" in head:
             link = _began(tx, table, source, link, head)
@@ -157,8 +160,8 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
         links.save(tx, table, source, link)
         if not goes_on and table.group.state_of(region.name) == CREATING:
             table = membership.activate(tx, stamp, table)
-    membership.learn(tx, region, stamp, table, head["group"])
-    return Progress(sum(not outcome.is_outdated for outcome in outcomes), goes_on=goes_on)
+    learned = membership.learn(tx, region, stamp, table, head["group"]) is not before
+    return Progress(sum(not outcome.is_outdated for outcome in outcomes), goes_on=goes_on, learned=learned)
 
 
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
@@ -196,3 +199,51 @@ def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:
     if head["part"] == links.ITEMS:
         return replace(link, copy=Copy(links.TOMBSTONES)), True
     return replace(link, copy=None), False
+
+
+def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
+    """Apply a master's answer to `items`: replace what it lacks. None: this table is not in its group."""
+    table, head = membership.replica(tx, region, name), answer.head
+    if table is None or table.group is None or table.group.master != source:
+        return None
+    link = links.find(tx, table, source)
+    parts = answer.parts
+    undone = 0
+    for suffix, item, tombstone in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        undone += _undo(tx, region, stamp, table, suffix, item, tombstone)
+    goes_on = False
+    if link is not None and link.revert == Copy(head["part"], head["after"]):
+        links.save(tx, table, source, masters.moved(link, head))
+        goes_on = True
+    membership.learn(tx, region, stamp, table, head["group"])
+    return Progress(undone, undone, goes_on=goes_on)
+
+
+def _undo(
+    tx: Transaction, region: Region, stamp: Stamp, table: Table, suffix: bytes, item: bytes, tombstone: bytes
+) -> bool:
+    """Put the master's item in the place of this replica's. Returns whether it was another one."""
+    assert table.group is not None and table.tombstone_space is not None
+    row_key = table.prefix + suffix
+    if item:
+        theirs = _copied(table, links.ITEMS, suffix, item)
+    elif tombstone:
+        theirs = _copied(table, links.TOMBSTONES, suffix, tombstone)
+    else:
+        theirs = Replicate(table, _key_of(table, row_key), row_key, None, Version(0, ""))
+    stored = tx.get(row_key)
+    dead = tx.get(fmt.tombstone_key(table.tombstone_space, row_key)) if stored is None else None
+    own = Row(stored).version if stored is not None else None if dead is None else fmt.parse_tombstone(dead)
+    if own is None or own.region == table.group.master or own == theirs.version:
+        return False
+    theirs.force = True
+    writes.commit_single(tx, theirs, stamp)
+    if own.region == region.name:
+        winner = Side(theirs.version, None if theirs.image is None else theirs.image.json)
+        loser = Side(own, None if stored is None else Row(stored).json)
+        conflicts.record(tx, table.name, theirs.key, winner, loser, stamp.now_ms)
+    return True
+
+
+APPLY = {"changes": changes, "rows": rows, "items": items}
+"""By the name of the answer."""

@@ -3,6 +3,7 @@
     changes   the changes that were made in this region, from a position on; what the replica knows of the group
     rows      items or tombstones with their versions, in the order of their keys; with the first of them, the
               positions from which to read on when all are copied
+    items     the items or tombstones with given keys
 
 A change that another region made is not passed on: each replica reads it from its own region.
 """
@@ -48,6 +49,7 @@ def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[s
         "members": [[m.region, m.state, m.time, m.by, [list(one) for one in m.own], m.own_time] for m in group.members],
         "term": group.term,
         "master": group.master,
+        "since": group.since,
         "settings": list(group.settings),
         "seen": links.seen(links.of(snapshot, table)),
     }
@@ -69,7 +71,7 @@ def changes(snapshot: Snapshot, region: Region, head: dict[str, Any], now_ms: in
         cursor = Cursor(tuple((shard, position) for shard, position in head["positions"]))
     else:
         cursor = log_cursor.start_at(snapshot, scope)
-        answer["missed"] = 0 if _is_whole(snapshot, scope, cursor) else 1
+        answer["missed"] = 0 if not head["wants_changes"] or _is_whole(snapshot, scope, cursor) else 1
     parts: list[bytes] = []
     if head["wants_changes"]:
         batch = log_cursor.read(snapshot, scope, cursor, CHANGES, CHANGES_BYTES)
@@ -83,6 +85,8 @@ def changes(snapshot: Snapshot, region: Region, head: dict[str, Any], now_ms: in
         caught_up = batch.caught_up
     else:
         caught_up = True
+        if not table.group.accepts_writes:
+            cursor = log_cursor.start_at_end(snapshot, scope)
     if caught_up:
         answer["as_of"] = (now_ms - IN_FLIGHT_MS) << COUNTER_BITS
     answer["pending"] = 0 if caught_up else pending(snapshot, scope, cursor)
@@ -134,3 +138,17 @@ def rows(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
             for source, link in links.of(snapshot, table).items()
         }
     return Message("rows", answer, [part for key, row in found for part in (fmt.in_space(key), row)])
+
+
+def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
+    """Answer to `items`: for each key its item's row, its tombstone, or nothing, each after the other."""
+    head, keys = message.head, message.parts
+    table = find(snapshot, region, head)
+    if table is None or table.group is None or table.tombstone_space is None:
+        return GONE
+    spaces = (table.space, table.tombstone_space)
+    stored = snapshot.get_many([fmt.space_prefix(space) + key for key in keys for space in spaces])
+    answer = {part: head[part] for part in ("part", "after", "last", "all")}
+    answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    parts = [part for n, key in enumerate(keys) for part in (key, stored[2 * n] or b"", stored[2 * n + 1] or b"")]
+    return Message("items", answer, parts)

@@ -12,7 +12,7 @@ from atoll.database.links import Link
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.limits import LEAVING_MS
-from atoll.replication import membership, receiver, source
+from atoll.replication import masters, membership, receiver, source
 from atoll.replication.messages import Message
 from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
@@ -35,6 +35,8 @@ def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms:
     if table.status == CREATING and (link is None or link.copy is None):
         return None  # it copies another one first
     link = link or Link()
+    if link.revert is not None:
+        return masters.question(snapshot, table, other, link.revert, head)
     if link.copy is not None:
         return Message("rows", head | {"part": link.copy.part, "after": link.copy.after})
     head |= {"table_id": link.table_id, "positions": _lists(link.positions)}
@@ -49,8 +51,8 @@ async def take(region: Region, name: str, other: str, answer: Message) -> Progre
     """Apply the answer."""
     if answer.name == source.GONE.name:
         await region.write(partial(_gone, region, name, other))
-        return Progress()
-    apply = receiver.rows if answer.name == "rows" else receiver.changes
+        return Progress(learned=True)
+    apply = receiver.APPLY[answer.name]
     progress = await region.write(lambda tx, stamp: apply(tx, region, stamp, name, other, answer))
     return progress or Progress()
 
