@@ -89,6 +89,8 @@ STREAM_READERS = 2
 REPLICATION_RETENTION_MS = 24 * 3600 * 1000
 LEAVING_MS = 24 * 3600 * 1000
 CONFLICTS_KEPT = 1_000
+EXPIRED_ELSEWHERE_SECONDS = 60
+"""A replica deletes an expired item that another region wrote if that region has not done so after this time."""
 SOURCE_MS = 24 * 3600 * 1000
 """A replica cannot be deleted so soon after it invited another one."""
 

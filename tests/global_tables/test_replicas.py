@@ -59,7 +59,7 @@ def test_the_new_table_is_creating_until_all_is_copied(world: World) -> None:
     world.table()
     world.put(US, "a")
     world.add(EU)
-    world.settle(US)
+    world.step(US)
     assert world.describe(EU)["TableStatus"] == "CREATING"
     assert world.refused(EU, "GetItem", TableName="Things", Key={"pk": {"S": "a"}}).code == "ResourceNotFoundException"
     assert world.refused(EU, "DeleteTable", TableName="Things").code == "ResourceInUseException"
@@ -227,7 +227,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an override of no maximum": (
         {"ReplicaUpdates": [replica("Update", EU, OnDemandThroughputOverride={"MaxReadRequestUnits": 0})]},
-        INVALID + "MaxReadRequestUnits for table is out of range: Minimum value is 1",
+        INVALID + "Requested MaxReadRequestUnits for OnDemandThroughput for table is outside of valid range",
     ),
     "a key without encryption": (
         {"ReplicaUpdates": [replica("Update", EU, KMSMasterKeyId="k")]},
@@ -405,8 +405,27 @@ def test_a_replicated_expiry_has_no_user_identity(world: World) -> None:
     world.put(US, "a", ends={"N": str(world.clock.now_ms() // 1000 + 5)})
     world.settle()
     world.clock.advance(10_000)
-    world.settle(US)
+    world.settle(EU)
+    assert world.items(EU).keys() == world.items(US).keys() == {"a"}
     world.settle()
     (own,), (other,) = ([r for r in world.records(region) if r["eventName"] == "REMOVE"] for region in (US, EU))
     assert own["userIdentity"]["principalId"] == "dynamodb.amazonaws.com"
     assert "userIdentity" not in other
+
+
+def test_items_of_a_region_that_is_down_expire_elsewhere_a_minute_later(world: World) -> None:
+    world.global_table(US, EU)
+    world.request(
+        US, "UpdateTimeToLive", TableName="Things", TimeToLiveSpecification={"AttributeName": "ends", "Enabled": True}
+    )
+    world.settle()
+    for pk in "abc":
+        world.put(US, pk, ends={"N": str(world.clock.now_ms() // 1000 + 5)})
+    world.settle()
+    world.wires.down = {US}
+    world.clock.advance(30_000)
+    world.settle(EU)
+    assert world.items(EU).keys() == set("abc")
+    world.clock.advance(60_000)
+    world.settle(EU)
+    assert world.items(EU) == {}

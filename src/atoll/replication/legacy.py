@@ -37,7 +37,8 @@ def enlist(tx: Transaction, stamp: Stamp, table: Table, invited: Invitation) -> 
         return None
     group = replace(theirs.group, own=stamp.region, floor=max(invited.time, stamp.time), invited_ms=0)
     group = group.with_state(stamp.region, ACTIVE, Version(stamp.time, stamp.region))
-    table = replace(table, group=group, tombstone_space=table.tombstone_space or catalog.new_space(tx))
+    tombstones = table.tombstone_space or catalog.new_space(tx)
+    table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
     catalog.save(tx, table)
     return table
 

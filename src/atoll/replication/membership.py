@@ -56,7 +56,8 @@ def found(
         group = replace(group, master=region.name, term=1)
     elif table.stream is None or not table.stream.enabled:
         table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
-    table = replace(table, group=group, tombstone_space=table.tombstone_space or catalog.new_space(tx))
+    tombstones = table.tombstone_space or catalog.new_space(tx)
+    table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
     table = shared.published(table, stamp)
     catalog.save(tx, table)
     return table
