@@ -36,6 +36,8 @@ class Member:
     by: str
     own: tuple[tuple[str, str], ...] = ()
     """Settings of this replica alone that the others describe too, as (name, JSON)."""
+    own_time: int = 0
+    """The version of `own`, which the member itself changes; at first the replica that invites it."""
 
     @property
     def version(self) -> Version:
@@ -44,6 +46,23 @@ class Member:
     @property
     def is_gone(self) -> bool:
         return self.state == REMOVED
+
+    def merge(self, other: Member) -> Member:
+        """The later state, and the later settings."""
+        later = max(self, other, key=lambda member: (member.version, member.state))
+        owner = max(self, other, key=lambda member: (member.own_time, member.own))
+        return replace(later, own=owner.own, own_time=owner.own_time)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that all replicas share. Of two values, the one with the greater version is valid."""
+
+    name: str
+    value: str
+    """JSON"""
+    time: int
+    by: str
 
 
 @dataclass(frozen=True)
@@ -56,13 +75,18 @@ class Group:
     members: tuple[Member, ...]
     """By region; the own replica is one of them."""
     settings: tuple[int, str] = (0, "")
-    """The version of the settings that all replicas share."""
+    """The version of `shared` as a whole. Of equal versions, the settings are equal."""
+    shared: tuple[Setting, ...] = ()
+    """The settings that all replicas share, by name; this replica may override some, see `replication.shared`."""
     floor: int = 0
     """All versions that this replica assigns are greater. Older tombstones may have been dropped before it joined."""
     master: str | None = None
     """SINGLE_MASTER: the only region that accepts writes."""
     term: int = 0
     """Incremented by each promotion of a master. Of two masters, the one with the greater term is valid."""
+    created_ms: int = 0
+    invited_ms: int = 0
+    """When this replica last invited another one."""
     since: int = 0
     """The master had applied all changes of the master before it with versions up to this time."""
 
@@ -88,6 +112,15 @@ class Group:
         return tuple(member.region for member in self.others if member.region == self.master)
 
     @property
+    def is_legacy(self) -> bool:
+        return self.kind == LEGACY_MULTI_MASTER
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a replica is being added or removed."""
+        return any(member.state != ACTIVE for member in self.present)
+
+    @property
     def accepts_writes(self) -> bool:
         return self.kind != SINGLE_MASTER or self.master == self.own
 
@@ -105,13 +138,18 @@ class Group:
         time = max(version.time, member.time + 1)
         return self.with_member(replace(member, state=state, time=time, by=version.region))
 
-    def merge(self, members: Iterable[Member], term: int = 0, master: str | None = None, since: int = 0) -> Group:
+    def merge(
+        self, members: Iterable[Member], term: int = 0, master: str | None = None, since: int = 0, kind: str = ""
+    ) -> Group:
         """This copy united with another replica's knowledge."""
         group = self
         for member in members:
             known = group.by_region.get(member.region)
-            if known is None or member.version > known.version:
-                group = group.with_member(member)
+            merged = member if known is None else known.merge(member)
+            if merged != known:
+                group = group.with_member(merged)
         if (term, master or "") > (group.term, group.master or ""):
             group = replace(group, term=term, master=master, since=since)
+        if group.is_legacy and kind == MULTI_MASTER:  # upgraded; nothing leads back
+            group = replace(group, kind=kind)
         return group

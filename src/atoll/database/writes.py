@@ -18,7 +18,7 @@ from isal.isal_zlib import adler32
 
 from atoll import errors, limits
 from atoll.clock import Stamp, Version
-from atoll.database import expiry, indexes, reads
+from atoll.database import expiry, indexes, legacy, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import IndexWrite
@@ -382,6 +382,8 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
         previous = _stored_version(tx, write, old)
         if version is None:
             version = stamp.version(max(previous.time if previous else 0, table.group.floor if table.group else 0))
+            if new is not None and table.group is not None and table.group.is_legacy:
+                outcome.new = new = Image(*legacy.stamped(new.item, version))
     _store(tx, write, version, outcome)
     if table.indexes:
         outcome.index_writes = indexes.apply(tx, table, row_key, old, new)

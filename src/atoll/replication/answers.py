@@ -1,6 +1,8 @@
 """The messages that regions answer about replicas:
 
     exists    whether the region has a table of this name
+    table     facts about a table of the region; see `enquiries`
+    override  settings for the replica in the region; see `enquiries`
     join      create a replica in this region
     changes   the changes after a position; waits for some if there are none
     rows      some rows of a copy
@@ -20,9 +22,9 @@ from atoll.clock import Stamp, monotonic_ns
 from atoll.database.records import dump, load
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.replication import membership, source
+from atoll.replication import enquiries, membership, source
 from atoll.replication.exchange import Handlers
-from atoll.replication.membership import Invitation
+from atoll.replication.invitation import Invitation
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -33,13 +35,8 @@ PAUSES_S = (0.0, 0.002, 0.01, 0.05)
 
 
 async def exists(region: Region, asking: str, message: Message) -> Message:
-    name, now_ms = message.head["table"], region.clock.now_ms()
-
-    def read(snapshot: Snapshot) -> bool:
-        table = region.catalog.find(snapshot, name)
-        return table is not None and not table.gone_at(now_ms)
-
-    return Message("exists", {"exists": await region.read(read)})
+    answer = await enquiries.table(region, asking, message)
+    return Message("exists", {"exists": answer.head["facts"] is not None})
 
 
 def invitation(invited: Invitation) -> Message:
@@ -85,7 +82,7 @@ def _has_news(head: dict[str, Any], answer: Message) -> bool:
     if answer.head["positions"] != head["positions"] or answer.head["as_of"] is None:
         return True
     told, own = head["told"], answer.head["group"]
-    return "shared" in own or any(told[part] != own[part] for part in ("members", "term", "master", "since"))
+    return "shared" in own or any(told[part] != own[part] for part in ("kind", "members", "term", "master", "since"))
 
 
 async def _learn(region: Region, head: dict[str, Any]) -> None:
@@ -138,4 +135,12 @@ def _items(region: Region, message: Message, snapshot: Snapshot) -> Message:
     return source.items(snapshot, region, message)
 
 
-HANDLERS: Handlers = {"exists": exists, "join": join, "changes": changes, "rows": rows, "items": items}
+HANDLERS: Handlers = {
+    "exists": exists,
+    "table": enquiries.table,
+    "override": enquiries.override,
+    "join": join,
+    "changes": changes,
+    "rows": rows,
+    "items": items,
+}

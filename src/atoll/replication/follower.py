@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any
 
 from atoll.clock import Stamp
+from atoll.database import catalog
 from atoll.database.group import CREATING, REMOVED
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
-from atoll.replication import answers, membership, steps
+from atoll.replication import answers, membership, shared, steps
 from atoll.replication.exchange import DeliveringExchange, Unreachable
-from atoll.replication.membership import Invitation
+from atoll.replication.invitation import Invitation
 from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -71,6 +72,7 @@ class Replication:
                 if await self.region.engine.lease():
                     tables = await self._replicas()
                     await self._invite(tables)
+                    await self._reconcile(tables)
                     self._follow_all(set(_links(tables)))
                 else:
                     self._follow_all(set())
@@ -92,6 +94,7 @@ class Replication:
         done."""
         tables = await self._replicas()
         done = await self._invite(tables)
+        done = await self._reconcile(tables) or done
         for name, other in _links(tables):
             with suppress(Unreachable, ApiError):
                 while other not in passes_over and (progress := await self.step(name, other, 0)):
@@ -167,6 +170,16 @@ class Replication:
                         done = await self._ask_to_join(table.name, member.region) or done
         return done
 
+    async def _reconcile(self, tables: list[Table]) -> bool:
+        """Put shared settings into effect that could not be before. Returns whether any was."""
+        done = False
+        for table in tables:
+            if not shared.is_in_effect(table):
+                done = await self.region.write(partial(_reconciled, self.region, table.name)) or done
+        if done:
+            self.region.wake()
+        return done
+
     async def _ask_to_join(self, name: str, other: str) -> bool:
         stamp = self.region.versions.stamp()
         invited = await self.region.read(partial(_invitation, self.region, name, stamp))
@@ -198,6 +211,15 @@ def _question(region: Region, name: str, other: str, wait_ms: int, snapshot: Sna
 
 def _invitation(region: Region, name: str, stamp: Stamp, snapshot: Snapshot) -> Invitation | None:
     return membership.invitation(snapshot, region, name, stamp)
+
+
+def _reconciled(region: Region, name: str, tx: Transaction, stamp: Stamp) -> bool:
+    table = membership.replica(tx, region, name)
+    changed = None if table is None else shared.reconcile(tx, region, table, stamp.now_ms)
+    if changed is None or changed == table:
+        return False
+    catalog.save(tx, changed)
+    return True
 
 
 def _refused(region: Region, name: str, other: str, tx: Transaction, stamp: Stamp) -> None:

@@ -11,7 +11,8 @@ These are functions over a transaction. They store the table, and return it as i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from atoll.clock import LATEST_MS, Stamp, Version
@@ -22,7 +23,8 @@ from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import Table, TimeToLive
 from atoll.limits import LEAVING_MS
-from atoll.replication import masters, shared
+from atoll.replication import legacy, masters, shared
+from atoll.replication.invitation import Invitation
 from atoll.storage.engine import Snapshot, Transaction
 
 STREAM_VIEW = "NEW_AND_OLD_IMAGES"
@@ -47,29 +49,30 @@ def found(
 ) -> Table:
     """Make an ordinary table the first replica of a new group."""
     own = Member(region.name, ACTIVE, stamp.time, stamp.region)
-    group = Group(group_id, kind, region.name, (own,))
+    group = Group(group_id, kind, region.name, (own,), created_ms=stamp.now_ms)
+    if not group.is_legacy:
+        group = replace(group, shared=shared.initial(table, _version(stamp)))
     if kind == SINGLE_MASTER:
         group = replace(group, master=region.name, term=1)
     elif table.stream is None or not table.stream.enabled:
         table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
-    table = replace(table, group=group, tombstone_space=table.tombstone_space or catalog.new_space(tx))
+    tombstones = table.tombstone_space or catalog.new_space(tx)
+    table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
+    table = shared.published(table, stamp)
     catalog.save(tx, table)
     return table
 
 
-def invite(tx: Transaction, stamp: Stamp, table: Table, target: str) -> Table:
-    """Add a member. The background work of this region asks it to join."""
+def invite(
+    tx: Transaction, stamp: Stamp, table: Table, target: str, overrides: Mapping[str, Any] | None = None
+) -> Table:
+    """Add a member. The background work of this region asks it to join. `overrides` are its own settings."""
     assert table.group is not None
-    return _with_group(tx, table, table.group.with_state(target, CREATING, _version(stamp)))
-
-
-@dataclass(frozen=True)
-class Invitation:
-    """What a new replica needs of the one that invites it."""
-
-    table: Table
-    time: int
-    """A hybrid logical clock time of the inviting region: all of its changes that were dropped are older."""
+    group = table.group.with_state(target, CREATING, _version(stamp))
+    member = group.by_region[target]
+    own, own_time = shared.packed(overrides or {}), max(stamp.time, member.own_time + 1)
+    group = group.with_member(replace(member, own=own, own_time=own_time))
+    return _with_group(tx, table, replace(group, invited_ms=stamp.now_ms))
 
 
 def invitation(snapshot: Snapshot, region: Region, name: str, stamp: Stamp) -> Invitation | None:
@@ -83,10 +86,15 @@ def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, sou
     theirs, now_ms = invited.table, stamp.now_ms
     assert theirs.group is not None
     existing = region.catalog.find(tx, theirs.name)
+    if existing is not None and existing.gone_at(now_ms):
+        deletion.drop(tx, existing, now_ms)
+        existing = None
+    if theirs.group.is_legacy and (existing is None or existing.group is None):
+        return None if existing is None else legacy.enlist(tx, stamp, existing, invited)
     if existing is not None:
         same = existing.group is not None and existing.group.id == theirs.group.id
         return existing if same and existing.status != "DELETING" else None
-    group = replace(theirs.group, own=region.name, floor=max(invited.time, stamp.time))
+    group = replace(theirs.group, own=region.name, floor=max(invited.time, stamp.time), invited_ms=0)
     space = catalog.new_space(tx)
     table = Table(
         name=theirs.name,
@@ -109,8 +117,6 @@ def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, sou
         on_demand=theirs.on_demand,
         warm=theirs.warm,
         table_class=theirs.table_class,
-        encryption=theirs.encryption,
-        replication_mode=theirs.replication_mode,
         group=group,
     )
     if theirs.ttl is not None and theirs.ttl.status in ("ENABLING", "ENABLED"):
@@ -119,6 +125,9 @@ def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, sou
     table = shards.open_first(tx, table, now_ms)
     if theirs.stream is not None and theirs.stream.enabled:
         table = streams.enable(tx, region, table, theirs.stream.view_type, now_ms)
+    table = shared.reconcile(tx, region, table, now_ms, overrides_lost=[one.name for one in group.shared])
+    if (own := group.by_region.get(region.name)) is not None:
+        table = shared.override(tx, region, stamp, table, shared.unpacked(own.own))
     catalog.save(tx, table)
     links.save(tx, table, source, Link(copy=Copy()))
     return table
@@ -195,16 +204,20 @@ def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
 def members(listed: list[list[Any]]) -> list[Member]:
     """The members in a message, see `source.about`."""
     return [
-        Member(region, state, time, by, tuple((name, value) for name, value in own))
-        for region, state, time, by, own in listed
+        Member(region, state, time, by, tuple((name, value) for name, value in own), own_time)
+        for region, state, time, by, own, own_time in listed
     ]
 
 
 def knows(table: Table, told: dict[str, Any]) -> bool:
     """Whether the replica has nothing to learn from what another one told."""
     assert table.group is not None
-    merged = table.group.merge(members(told["members"]), told["term"], told["master"], told["since"])
+    merged = _merged(table.group, told)
     return merged == table.group and not _is_newer(table.group, told)
+
+
+def _merged(group: Group, told: dict[str, Any]) -> Group:
+    return group.merge(members(told["members"]), told["term"], told["master"], told["since"], told["kind"])
 
 
 def _is_newer(group: Group, told: dict[str, Any]) -> bool:
@@ -215,11 +228,13 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
     """Unite the replica's copy of the group with what another one told of its own."""
     group = table.group
     assert group is not None
-    merged = group.merge(members(told["members"]), told["term"], told["master"], told["since"])
+    merged = _merged(group, told)
     if _is_newer(merged, told) and table.status != "DELETING":
-        table = shared.adopt(tx, region, table, told["shared"], stamp.now_ms)
-        merged = replace(merged, settings=(told["settings"][0], told["settings"][1]))
-        table = _with_group(tx, table, merged)
+        version = (told["settings"][0], told["settings"][1])
+        table = shared.adopt(tx, region, stamp, replace(table, group=merged), told["shared"], version)
+        assert table.group is not None
+        merged = table.group
+        catalog.save(tx, table)
     return table if merged == group else _act(tx, stamp, table, merged)
 
 
@@ -237,7 +252,7 @@ def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
             links.remove(tx, table, member.region)
     if own == DELETING and table.status != "DELETING":
         return _leaving(tx, stamp, table, group)
-    if own == ACTIVE and not group.others:
+    if own == ACTIVE and not group.others and not group.is_legacy:
         return disband(tx, table, stamp.now_ms)
     return _with_group(tx, table, group)
 

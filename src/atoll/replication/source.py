@@ -45,7 +45,8 @@ def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[s
     group = table.group
     assert group is not None
     found: dict[str, Any] = {
-        "members": [[m.region, m.state, m.time, m.by, [list(one) for one in m.own]] for m in group.members],
+        "kind": group.kind,
+        "members": [[m.region, m.state, m.time, m.by, [list(one) for one in m.own], m.own_time] for m in group.members],
         "term": group.term,
         "master": group.master,
         "since": group.since,
@@ -53,7 +54,7 @@ def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[s
         "seen": links.seen(links.of(snapshot, table)),
     }
     if group.settings > settings:
-        found["shared"] = shared.of(table)
+        found["shared"] = shared.of(group)
     return found
 
 
