@@ -70,7 +70,8 @@ class TestConfiguration:
         there = {name for _, action in options("", _parser()) for name in action.option_strings}
         pages = self.PAGE + "".join((ROOT / "docs" / page).read_text() for page in ("upgrading.md", "checking.md"))
         named = set(re.findall(r"--[a-z][a-z-]*", pages))
-        assert there - {"--version"} <= named
+        regions = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "docs" / "regions.md").read_text()))
+        assert there - {"--version"} <= named | regions
         assert named <= there, "these options are not there any more"
 
 

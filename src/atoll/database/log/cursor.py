@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from atoll.database import format as fmt
 from atoll.database.log import changes, shards
+from atoll.database.log.rows import ChangeRow
 from atoll.database.schema import Shard
 from atoll.storage.engine import Snapshot
 
@@ -144,7 +145,7 @@ class Reading:
         """Whether the shard is closed and was read to its end."""
         return self.shard.last_sequence is not None and self.position >= self.shard.last_sequence
 
-    def __iter__(self) -> Iterator[tuple[int, fmt.ChangeRow]]:
+    def __iter__(self) -> Iterator[tuple[int, ChangeRow]]:
         rows = self._rows(self.position)
         row = next(rows, None)
         if row is not None and row[1].written_ms <= self._scope.horizon_ms:
@@ -166,7 +167,7 @@ class Reading:
             self.position = position
             row = next(rows, None)
 
-    def _rows(self, start: int) -> Iterator[tuple[int, fmt.ChangeRow]]:
+    def _rows(self, start: int) -> Iterator[tuple[int, ChangeRow]]:
         return changes.read(self._snapshot, self._scope.log_space, self.shard, start, limit=self._limit)
 
     def _skip(self, to: int) -> None:
@@ -191,7 +192,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    changes: list[tuple[int, int, fmt.ChangeRow]]
+    changes: list[tuple[int, int, ChangeRow]]
     """Shard, number, change. The changes of an item are in their order."""
     cursor: Cursor
     """The position after them."""
@@ -218,7 +219,7 @@ def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int, most_byte
     present = {shard.number: shard for shard in listed(snapshot, scope)}
     prefetch(snapshot, [(scope.log_space, n) for n, _ in cursor.positions if n in present])
     cursor, missed = advance(cursor, list(present.values()))
-    found: list[tuple[int, int, fmt.ChangeRow]] = []
+    found: list[tuple[int, int, ChangeRow]] = []
     moved, room = True, most_bytes
     while moved and len(found) < limit and (room is None or room > 0):
         positions: list[tuple[int, int]] = []
@@ -240,9 +241,7 @@ def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int, most_byte
     return Batch(found, cursor, missed, not moved)
 
 
-def _read_some(
-    reading: Reading, number: int, found: list[tuple[int, int, fmt.ChangeRow]], room: int
-) -> tuple[int, int]:
+def _read_some(reading: Reading, number: int, found: list[tuple[int, int, ChangeRow]], room: int) -> tuple[int, int]:
     """Read until the images have `room` bytes. Returns the position and the room that is left."""
     for sequence, change in reading:
         found.append((number, sequence, change))
