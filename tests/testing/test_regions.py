@@ -167,6 +167,8 @@ class TestLinks:
     def test_mistakes_are_told(self, server: LocalServer) -> None:
         with pytest.raises(ValueError, match="'mars-north-1' is neither"):
             server.link(US, "mars-north-1").partition()
+        with pytest.raises(ValueError, match="there is no link from us-east-1 to mars-north-1"):
+            _ = server.link(US, "mars-north-1").state
         with pytest.raises(ValueError, match="number from 0 to 1"):
             server.link(US, EU).lose(5)
 

@@ -60,8 +60,10 @@ class Link:
     @property
     def state(self) -> dict[str, Any]:
         """The direction from the first region to the second, as `GET /_atoll/replication/links` shows it."""
-        rows = self._server.show_links()
-        return next(row for row in rows if (row["from"], row["to"]) == (self._from, self._to))
+        for row in self._server.show_links():
+            if (row["from"], row["to"]) == (self._from, self._to):
+                return row
+        raise ValueError(f"there is no link from {self._from} to {self._to}")
 
     def _change(self, one_way: bool, **members: object) -> Self:
         self._server.change_link({"from": self._from, "to": self._to, **members})
