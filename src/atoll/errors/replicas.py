@@ -155,12 +155,12 @@ def units_on_demand() -> ApiError:
 # Administration
 
 
-def table_required() -> ApiError:
-    return validation("The body has to be a JSON object with the name of a table, and perhaps of its region")
-
-
 def no_legacy_global_table(table: str) -> ApiError:
     return validation(f"{table} is no replica of a global table of version 2017.11.29")
+
+
+def unknown_member(name: str, known: Iterable[str]) -> ApiError:
+    return validation(f"{name!r} is no member of this request; it has {', '.join(known)}")
 
 
 def bad_limit(value: object) -> ApiError:

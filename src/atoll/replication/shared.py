@@ -225,7 +225,7 @@ def _with(tx: Transaction, region: Region, table: Table, name: str, value: Any, 
         case "encryption":
             return replace(table, encryption=Encryption("ENABLED", value, key_arn(MANAGED_KEY, region)))
         case "key":
-            return replace(table, encryption=Encryption("ENABLED", "KMS", value))
+            return replace(table, encryption=Encryption("ENABLED", "KMS", key_arn(value, region)))
         case "ttl":
             return ttl.follow(tx, table, value, now_ms)
     return replace(table, **_fields(table, kind, value))
