@@ -139,7 +139,7 @@ class TestExamples:
 
     def test_the_faults_of_links_are_set_as_shown(self) -> None:
         shown = "".join(blocks("docs/regions.md", "sh"))
-        requests = re.findall(r"^curl localhost:8000/_atoll/(\S+)(?: -d '(.+?)')?", shown, re.MULTILINE)
+        requests = re.findall(r"^curl localhost:8000/_atoll/(\S+/links)(?: -d '(.+?)')?", shown, re.MULTILINE)
         assert len(requests) == 3
         with testing.serve(regions=["us-east-1", "eu-west-1"]) as server:
             for path, body in requests:

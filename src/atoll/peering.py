@@ -75,7 +75,7 @@ class Peering:
     async def settle(self) -> int | None:
         """Deliver the answers that links hold and that are due by the manual clock, then read all changes that can be
         read now. Links that delay their answers are passed over; returns when the next of their answers is due."""
-        due_ms = self.waits.settle()
+        self.waits.settle()
         await asyncio.sleep(0)
         again = True
         while again:
@@ -83,7 +83,7 @@ class Peering:
             for to, replication in list(self.replication.items()):
                 slow = [from_ for from_ in (*self._config.regions, *self._config.peers) if self._is_slow(from_, to)]
                 again = await replication.settle(passes_over=slow) or again
-        return due_ms
+        return self.waits.settle()
 
     def _is_slow(self, from_: str, to: str) -> bool:
         link = self.faults.of(from_, to)
