@@ -90,7 +90,7 @@ async def ask_facts(region: Region, target: str, table: str) -> Facts | None:
 async def ask_override(region: Region, target: str, table: str, group: str, given: Mapping[str, Any]) -> bool:
     """Change the replica in another region. Returns whether there is one."""
     answer = await _ask(region, target, Message("override", {"table": table, "group": group, "given": dict(given)}))
-    if answer.name == source.GONE.name:
+    if answer.name == source.GONE:
         return False
 
     def learn(tx: Transaction, stamp: Stamp) -> None:
@@ -133,7 +133,7 @@ async def override(region: Region, asking: str, message: Message) -> Message:
 def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stamp) -> Message:
     found = source.find(tx, region, head)
     if found is None or found.group is None or found.status == "DELETING":
-        return source.GONE
+        return Message(source.GONE, {})
     changed = shared.override(tx, region, stamp, found, head["given"])
     assert changed.group is not None
     catalog.save(tx, changed)
