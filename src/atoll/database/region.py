@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from atoll import arns
 from atoll.arns import Arn
@@ -39,6 +41,35 @@ class Settings:
     """Whether tables and indexes are throttled at their throughput."""
 
 
+class Signal:
+    """Wakes those that wait for the next commit of this process."""
+
+    def __init__(self) -> None:
+        self.waiting: list[asyncio.Future[None]] = []
+
+    def tell(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self.waiting.append(future)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(future, seconds)
+
+
+class Neighbours(Protocol):
+    """The other regions, as far as tables of a region may have replicas in them."""
+
+    def replicable(self, region: str) -> bool:
+        """Whether tables may have replicas in the region of this name."""
+
+    async def ask(self, source: str, target: str, message: Any) -> Any:
+        """See `replication.exchange.Exchange`."""
+
+
 class Buckets(Protocol):
     """Token buckets: each has a number and is refilled at a rate in units a second."""
 
@@ -66,6 +97,9 @@ class Region:
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     buckets: Buckets | None = None
     """None disables throttling."""
+    committed: Signal = field(default_factory=Signal)
+    neighbours: Neighbours | None = None
+    """None if tables cannot have replicas."""
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
@@ -95,7 +129,10 @@ class Region:
         """As the engine's `transact`."""
         if self.catalog.misses and self.catalog.is_outdated:
             await self._learn()
-        return await self.engine.transact(fn)
+        result = await self.engine.transact(fn)
+        if self.committed.waiting:
+            self.committed.tell()
+        return result
 
     async def write(self, fn: Callable[[Transaction, Stamp], T]) -> T:
         """As `transact`, for functions that change items: each gets the stamp of its transaction."""
@@ -105,9 +142,12 @@ class Region:
             await self._read_greatest_time()
         stamp = self.versions.stamp()
         if stamp.reserves is None:
-            return await self.engine.transact(lambda tx: fn(tx, stamp))
-        result, greatest = await self.engine.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
-        self.versions.reserved(greatest)
+            result = await self.engine.transact(lambda tx: fn(tx, stamp))
+        else:
+            result, greatest = await self.engine.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
+            self.versions.reserved(greatest)
+        if self.committed.waiting:
+            self.committed.tell()
         return result
 
     async def _learn(self) -> None:
