@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import orjson
@@ -94,10 +95,11 @@ async def update_item(region: Region, body: Body) -> Answer:
     return answer
 
 
-async def _write(region: Region, body: Body, plan: plans.Plan[W], operation: str) -> tuple[W, writes.Outcome]:
+def _write(
+    region: Region, body: Body, plan: plans.Plan[W], operation: str
+) -> Coroutine[Any, Any, tuple[W, writes.Outcome]]:
     name, now_ms, make = table_name(region, body), region.clock.now_ms(), plan.make
-    write, result = await writing.execute(region, name, lambda tx: make(region.catalog.usable(tx, name, now_ms)))
-    return write, writing.settle(region, write, result, operation)
+    return writing.execute(region, name, lambda tx: make(region.catalog.usable(tx, name, now_ms)), operation)
 
 
 def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atoll.database.keys import check_sizes
+from atoll.database.keys import SHORT, check_sizes
 from atoll.database.schema import Index, Table
 from atoll.errors import keys as key_errors
 from atoll.errors import tables as table_errors
@@ -16,23 +16,31 @@ def row_key(table: Table, key: Item) -> bytes:
     name_types = schema.name_types
     if len(key) != len(name_types):
         raise key_errors.key_does_not_match()
+    short = True
     for name, type_ in name_types:
-        if type_ not in key.get(name, _ABSENT):
+        content = key.get(name, _ABSENT).get(type_)
+        if content is None:
             raise key_errors.key_does_not_match()
-    check_sizes(schema, key)
+        short = short and 0 < len(content) <= SHORT
+    if not short:
+        check_sizes(schema, key)
     return table.item_key(key)
 
 
 def row_key_of_item(table: Table, item: Item) -> bytes:
     """The row key for an item to put, which must have at least the key attributes."""
     schema = table.keys
+    short = True
     for name, type_ in schema.name_types:
         value = item.get(name)
         if value is None:
             raise key_errors.missing_key(name)
-        if type_ not in value:
+        content = value.get(type_)
+        if content is None:
             raise key_errors.key_type(name, type_, next(iter(value)))
-    check_sizes(schema, item)
+        short = short and 0 < len(content) <= SHORT
+    if not short:
+        check_sizes(schema, item)
     return table.item_key(item)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from atoll import arns
 from atoll.arns import Arn
@@ -18,6 +18,8 @@ from atoll.database.stream_readers import StreamReaderLimit
 from atoll.storage.engine import Damaged, Engine, Snapshot, T, Transaction
 
 DEFAULT_ACCOUNT = "000000000000"
+
+F = TypeVar("F")
 
 
 @dataclass(frozen=True)
@@ -85,38 +87,45 @@ class Region:
                 return f"{damage}; table {table.name}, key hash {fmt.hash_of(damage.key).hex()}"
         return str(damage)
 
-    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+    # Every request awaits one of these, so they return the engine's coroutine instead of waiting for it themselves.
+
+    def read(self, fn: Callable[[Snapshot], T]) -> Coroutine[Any, Any, T]:
         """As the engine's `read`."""
         if self.catalog.misses and self.catalog.is_outdated:
-            await self._learn()
-        return await self.engine.read(fn)
+            return self._learn(self.read, fn)
+        return self.engine.read(fn)
 
-    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+    def transact(self, fn: Callable[[Transaction], T]) -> Coroutine[Any, Any, T]:
         """As the engine's `transact`."""
         if self.catalog.misses and self.catalog.is_outdated:
-            await self._learn()
-        return await self.engine.transact(fn)
+            return self._learn(self.transact, fn)
+        return self.engine.transact(fn)
 
-    async def write(self, fn: Callable[[Transaction, Stamp], T]) -> T:
+    def write(self, fn: Callable[[Transaction, Stamp], T]) -> Coroutine[Any, Any, T]:
         """As `transact`, for functions that change items: each gets the stamp of its transaction."""
         if self.catalog.misses and self.catalog.is_outdated:
-            await self._learn()
+            return self._learn(self.write, fn)
         if not self._has_greatest_time:
-            await self._read_greatest_time()
+            return self._read_greatest_time(fn)
         stamp = self.versions.stamp()
-        if stamp.reserves is None:
-            return await self.engine.transact(lambda tx: fn(tx, stamp))
-        result, greatest = await self.engine.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
-        self.versions.reserved(greatest)
-        return result
+        if stamp.reserves is not None:
+            return self._reserve(fn, stamp)
+        return self.engine.transact(lambda tx: fn(tx, stamp))
 
-    async def _learn(self) -> None:
+    async def _learn(self, run: Callable[[F], Coroutine[Any, Any, T]], fn: F) -> T:
         self.catalog.learn(await self.engine.read(catalog.read_definitions))
+        return await run(fn)
 
-    async def _read_greatest_time(self) -> None:
+    async def _read_greatest_time(self, fn: Callable[[Transaction, Stamp], T]) -> T:
         greatest = await self.engine.read(lambda snapshot: snapshot.number(fmt.GREATEST_TIME))
         self.versions.resume(greatest)
         self._has_greatest_time = True
+        return await self.write(fn)
+
+    async def _reserve(self, fn: Callable[[Transaction, Stamp], T], stamp: Stamp) -> T:
+        result, greatest = await self.engine.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
+        self.versions.reserved(greatest)
+        return result
 
     def rewind(self, last: int = 0) -> None:
         """Clear state from after the current time: the clock was set back, and perhaps the store with it. `last` is the

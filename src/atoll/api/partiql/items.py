@@ -116,7 +116,7 @@ async def write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Res
     def make(tx: Transaction) -> writes.Write:
         return write_of(keyed(bound, bound.table(region, tx, now_ms)))
 
-    one, result = await writing.execute(region, resolve_table(region, bound.table_name), make)
+    one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make)
     return one, result, writing.charged(region, one, result)
 
 
