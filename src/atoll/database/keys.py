@@ -9,8 +9,8 @@ from atoll.database.schema import KeyAttribute, KeySchema
 from atoll.errors import keys as key_errors
 from atoll.model.values import AttributeValue, Item
 
+# Values up to this length are within the limits in any encoding; only longer ones are measured.
 SHORT = limits.SORT_KEY_BYTES // 4
-"""Values up to this length that are not empty are within the limits in any encoding: only others need be checked."""
 
 
 def check_sizes(schema: KeySchema, item: Item) -> None:
