@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import orjson
 
 from atoll.api import keys, plans
-from atoll.api.binding import GET, Expressions, table_name
+from atoll.api.binding import GET, Expressions
 from atoll.api.large import aside
 from atoll.api.returns import capacity_mode, wants_collection_metrics
+from atoll.api.table_names import table_name
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
@@ -62,9 +63,7 @@ def _asked(body: Body) -> tuple[values.Item, PathProjection | None]:
     expressions = Expressions(body, GET)
     key = body["Key"]
     values.check_item(key)
-    projection = expressions.projection()
-    expressions.finish()
-    return key, projection
+    return key, expressions.bind().projection
 
 
 async def put_item(region: Region, body: Body) -> Answer:

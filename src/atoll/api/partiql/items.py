@@ -7,9 +7,9 @@ from typing import Any
 
 from atoll import errors
 from atoll.api import keys, plans
-from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound
 from atoll.api.partiql.select import check_columns, check_index, key_attributes, program
+from atoll.api.table_names import resolve_table
 from atoll.capacity import writing
 from atoll.capacity.units import Consumed
 from atoll.database import writes
