@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from atoll import errors
@@ -21,7 +22,7 @@ from atoll.errors import ApiError
 from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
-from atoll.security.sigv4 import Verifier, claimed, normal_path
+from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
 from atoll.wire.codec import (
     JSON,
@@ -97,6 +98,7 @@ class Gateway:
         self._health = Health(examine, region)
         self._account = account
         self._unsigned = Caller(None, account, admin=True), region
+        self._identity = lru_cache(_CLAIMS)(self._identity_of)
         self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._credentials = credentials
         self._verifier = None if credentials is None else Verifier(credentials.get)
@@ -188,10 +190,7 @@ class Gateway:
         """The caller, and the region of the request."""
         if self._verifier is not None and self._credentials is not None:
             self._credentials.refresh(now_ms)
-            signer = self._verifier.verify(request, now_ms, service)
-            credential = self._credentials.get(signer.access_key)
-            admin = credential is not None and credential.admin
-            return Caller(signer.access_key, self._account, admin), signer.region
+            return self._identity(self._verifier.verify(request, now_ms, service))
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._unsigned
@@ -203,12 +202,15 @@ class Gateway:
         signer = claimed(authorization)
         if signer is None:
             return self._unsigned
-        claim = Caller(signer.access_key, self._account, admin=True), signer.region
+        claim = self._identity(signer)
         if b"Credential=" in start:
             if len(self._claims) >= _CLAIMS:
                 self._claims.clear()
             self._claims[start] = claim
         return claim
+
+    def _identity_of(self, signer: Signer) -> tuple[Caller, str]:
+        return Caller(signer.access_key, self._account, signer.admin), signer.region
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
