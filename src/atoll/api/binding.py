@@ -13,6 +13,8 @@ from atoll.expressions.update import Update
 # A condition with more bytes of values is prepared with the checks of its request: both take long.
 _PREPARED_BYTES = 4_096
 
+CONDITIONS = ("ConditionExpression", "FilterExpression")
+
 _NO_LEGACY: dict[str, Any] = {}
 
 
@@ -23,6 +25,7 @@ class Parameters:
     def __init__(self, expressions: tuple[str, ...], legacy: tuple[str, ...] = ()) -> None:
         self.expressions = expressions
         self.legacy = legacy
+        self.condition = next((name for name in CONDITIONS if name in expressions), None)
         self.takes_values = any(name != "ProjectionExpression" for name in expressions)
         self._legacy = frozenset(legacy)
         self.all = frozenset((*expressions, *legacy, NAMES, VALUES))
@@ -86,16 +89,15 @@ class Expressions:
         `Bindings.key_condition`."""
         if self._is_absent:
             return _NOTHING
-        key_condition, update = self._key_condition(late), self._update()
-        condition, projection = self._condition(), self._projection()
+        members, condition_member = self._parameters.expressions, self._parameters.condition
+        key_condition = self._key_condition(late) if "KeyConditionExpression" in members else None
+        update = self._update() if "UpdateExpression" in members else None
+        condition = self._condition(condition_member) if condition_member is not None else None
+        projection = self._projection() if "ProjectionExpression" in members else None
         if self._bound is None:
             return Bound(key_condition, update, condition, projection)
         self._bound.finish()
         return Bound(key_condition, update, condition, projection, self._bound.values_size)
-
-    def _text(self, member: str) -> str | None:
-        """None if the member is absent, or no parameter of the operation."""
-        return self._body.get(member) if member in self._parameters.expressions else None
 
     def _bindings(self) -> Bindings:
         if self._bound is None:
@@ -103,37 +105,36 @@ class Expressions:
         return self._bound
 
     def _key_condition(self, late: bool) -> KeyConditionOf | None:
-        text = self._text("KeyConditionExpression")
+        text = self._body.get("KeyConditionExpression")
         if text is not None:
             return self._bindings().key_condition(text, late=late)
         conditions = self._legacy.get("KeyConditions")
         return None if conditions is None else legacy.key_condition(conditions)
 
     def _update(self) -> Update | None:
-        text = self._text("UpdateExpression")
+        text = self._body.get("UpdateExpression")
         if text is not None:
             return self._bindings().update(text)
         updates = self._legacy.get("AttributeUpdates")
         return None if updates is None else legacy.attribute_updates(updates)
 
-    def _condition(self) -> Condition | None:
-        for member in ("ConditionExpression", "FilterExpression"):
-            text = self._text(member)
-            if text is not None:
-                bound = self._bindings()
-                condition = bound.condition(text, member)
-                if bound.values_size > _PREPARED_BYTES:
-                    condition.prepare()
-                return condition
+    def _condition(self, member: str) -> Condition | None:
+        text = self._body.get(member)
+        if text is not None:
+            bound = self._bindings()
+            condition = bound.condition(text, member)
+            if bound.values_size > _PREPARED_BYTES:
+                condition.prepare()
+            return condition
         given = self._legacy
         if not given:
             return None
-        if "Expected" in self._parameters.legacy:
+        if member == "ConditionExpression":
             return legacy.expected(given.get("Expected"), given.get("ConditionalOperator"))
         return legacy.filter(given.get("QueryFilter") or given.get("ScanFilter"), given.get("ConditionalOperator"))
 
     def _projection(self) -> PathProjection | None:
-        text = self._text("ProjectionExpression")
+        text = self._body.get("ProjectionExpression")
         if text is not None:
             return self._bindings().projection(text)
         names = self._legacy.get("AttributesToGet")
