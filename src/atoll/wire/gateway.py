@@ -71,6 +71,7 @@ class Gateway:
 
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
     calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
+    So are all requests to the routes in `unverified_routes`, which authenticate them themselves.
     `browsers` decides which browsers' requests are served.
     """
 
@@ -89,6 +90,7 @@ class Gateway:
         encoder: Encoder | None = None,
         signed_for: Mapping[str, str] | None = None,
         bearer_routes: Collection[str] = (),
+        unverified_routes: Collection[str] = (),
         browsers: Browsers | None = None,
     ) -> None:
         self._call = call
@@ -106,6 +108,7 @@ class Gateway:
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
         self._signed_for = {path.encode(): service for path, service in (signed_for or {}).items()}
         self._bearer_routes = {path.encode() for path in bearer_routes}
+        self._unverified_routes = {path.encode() for path in unverified_routes}
         self._stranger = Caller(None, account, admin=False), region
         self._browsers = browsers or Browsers()
         self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
@@ -225,7 +228,7 @@ class Gateway:
             else:
                 service = self._signed_for.get(prefix)
                 route_ms = now_ms if service is not None else self._route_clock.now_ms()
-                if prefix in self._bearer_routes and _has_bearer_token(request):
+                if prefix in self._unverified_routes or (prefix in self._bearer_routes and _has_bearer_token(request)):
                     caller, region = self._stranger
                 else:
                     caller, region = self._caller(request, route_ms, service)
