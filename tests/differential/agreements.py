@@ -128,11 +128,11 @@ def _sorted(answer: Body) -> list[str]:
 
 
 def except_items_of_condition(request: Body, ours: Body, theirs: Body) -> bool:
-    """A condition on a global index names what the index does not hold. To Atoll that is missing; DynamoDB Local looks
+    """A condition on an index names what the index does not hold. To Atoll that is missing; DynamoDB Local looks
     into the table, and shows more items, or fewer if the condition asks for what is missing or not equal."""
     select = SELECT.match(request["Statement"])
     index = next((index for index in INDEXED.indexes if select is not None and index.name == select["index"]), None)
-    if select is None or index is None or index.is_local or index.projection["ProjectionType"] == "ALL":
+    if select is None or index is None or index.projection["ProjectionType"] == "ALL":
         return False
     where = re.sub(r"'[^']*'", "", select["where"] or "")
     if INDEXED.held(index) >= TYPICAL.keys() & set(re.findall(r"[\w-]+", where)):

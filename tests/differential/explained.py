@@ -459,6 +459,18 @@ VALUES = [
         + "|.*A value specified for a secondary index key is not supported)",
     ),
     Explained(
+        "a value of the wrong type for an index key has no other fault that is told",
+        operation="^UpdateItem$",
+        atoll=VALIDATION + r"One or more parameter values were invalid: Type mismatch for Index Key \w+ Expected: ",
+        local=VALIDATION + r"One or more parameter values are not valid\. The update expression attempted to update a ",
+    ),
+    Explained(
+        "of two keys of the wrong type either may be named",
+        operation="^ExecuteStatement$",
+        atoll=VALIDATION + "Key attribute's data type should match its data type in table's schema: Key ",
+        local=VALIDATION + "Key attribute's data type should match its data type in table's schema: Key ",
+    ),
+    Explained(
         "which of several indexes is named first is nobody's promise",
         atoll="(A value specified for a secondary index key is not supported|Type mismatch for Index Key).*IndexName: ",
         local="A value specified for a secondary index key is not supported.*IndexName: |Type mismatch for Index Key",
@@ -830,9 +842,18 @@ PARTIQL = [
         local="^500 InternalFailure",
     ),
     Explained(
-        "to a statement's condition, what a global index does not hold is missing; DynamoDB Local looks into the table",
+        "a statement with a key of an index asks for nothing that the index lacks; DynamoDB Local looks elsewhere",
         operation="^ExecuteStatement$",
-        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b).* WHERE ",
+        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(by-i|by-bin|a-sk|only-b).* WHERE ",
+        atoll=VALIDATION + r".*: Secondary index \S+ does not project one or more filter attributes: ",
+        local="^success$|^500 InternalFailure|"
+        + VALIDATION
+        + r"Variable reference \w+ in ORDER BY clause must be part of ",
+    ),
+    Explained(
+        "to a statement's condition, what an index does not hold is missing; DynamoDB Local looks into the table",
+        operation="^ExecuteStatement$",
+        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(by-i|by-bin|a-sk|only-b).* WHERE ",
         atoll="^success$",
         local="^success$",
         agree=agreements.except_items_of_condition,

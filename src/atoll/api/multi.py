@@ -26,6 +26,7 @@ from atoll.database.schema import Table
 from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
+from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
@@ -404,7 +405,12 @@ _Action = tuple[str, str, plans.Plan[writes.Write]]
 
 def _action(region: Region, entry: Body) -> _Action:
     (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
-    return table_name(region, part), part["TableName"], _PLANS[kind](part)
+    try:
+        plan = _PLANS[kind](part)
+    except value_errors.TooDeep:
+        plans.check_expressions(part)  # in a transaction their faults are reported first
+        raise
+    return table_name(region, part), part["TableName"], plan
 
 
 def _fingerprint(body: Body) -> str:

@@ -15,6 +15,7 @@ import orjson
 from atoll import limits
 from atoll.api import keys
 from atoll.api.binding import UPDATE, WRITE, Expressions
+from atoll.api.shapes import is_in_older_form
 from atoll.database import writes
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
@@ -39,7 +40,7 @@ def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
     expressions = Expressions(body, WRITE)
     item = body["Item"]
     size = values.check_item(item)
-    _check_return_values(returns)
+    _check_return_values(body, returns)
     image = _image(item, size)
     condition = expressions.condition()
     expressions.finish()
@@ -52,7 +53,7 @@ def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
     expressions = Expressions(body, WRITE)
     key = body["Key"]
     size = values.check_item(key)
-    _check_return_values(returns)
+    _check_return_values(body, returns)
     condition = expressions.condition()
     expressions.finish()
     show_item = _shows_item(body)
@@ -86,14 +87,24 @@ def check(body: Body) -> Plan[writes.Check]:
     return Plan(size + expressions.values_size, make)
 
 
+def check_expressions(body: Body) -> None:
+    """Raise for a fault of the expressions of a put, update, deletion or condition check."""
+    expressions = Expressions(body, UPDATE)
+    expressions.update()
+    expressions.condition()
+    expressions.finish()
+
+
 def _shows_item(body: Body) -> bool:
     return body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
 
-def _check_return_values(wanted: str | None) -> None:
+def _check_return_values(body: Body, wanted: str | None) -> None:
     """Check ReturnValues of PutItem and DeleteItem."""
     if wanted is not None and wanted not in ("ALL_OLD", "NONE"):
-        raise request_errors.return_values_of_write()
+        error = request_errors.return_values_of_write()
+        error.drifts = not is_in_older_form(body)
+        raise error
 
 
 def image_of(item: values.Item) -> writes.Image:

@@ -41,6 +41,26 @@ _CALLABLE = frozenset(
 )
 
 
+_NUMBERS = """
+    DEC DECIMAL DOUBLE FLOAT INT INT2 INT4 INT8 INTEGER INTEGER2 INTEGER4 INTEGER8 NUMERIC REAL SMALLINT
+""".split()
+_TEXTS = ("CHAR", "CHARACTER", "STRING", "VARCHAR")
+_SIZED = frozenset(("CHAR", "CHARACTER", "DEC", "DECIMAL", "FLOAT", "NUMERIC", "VARCHAR"))
+
+TYPES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_NUMBERS, ("N",)),
+    **dict.fromkeys(_TEXTS, ("S",)),
+    **dict.fromkeys(("BOOL", "BOOLEAN"), ("BOOL",)),
+    **dict.fromkeys(("STRUCT", "TUPLE"), ("M",)),
+    **dict.fromkeys(("CLOB", "DATE", "SEXP", "SYMBOL", "TIME", "TIMESTAMP"), ()),
+    "BAG": ("SS", "NS", "BS"),
+    "BLOB": ("B",),
+    "LIST": ("L",),
+    "MISSING": (),
+    "NULL": ("NULL",),
+}
+"""PartiQL's types with those of attributes that are of them. Items have no values of the ones without any."""
+
 _INT = 2**31
 _INT_DIGITS = 10
 
@@ -125,10 +145,7 @@ class ExpressionParser:
                 return Node("operator", at, "NOT", (self.comparison(left, self.expect("BETWEEN", "LIKE", "IN")),))
             case "IS":
                 negation = self.accept("NOT")
-                if self.kind not in ("NULL", "MISSING"):
-                    raise self.malformed("Expected type name")
-                type_ = self.next()
-                found = Node("operator", at, f"IS {type_.kind}", (left,))
+                found = Node("is", at, self.type_name(), (left,))
                 return Node("operator", at, "NOT", (found,)) if negation else found
             case "BETWEEN" | "LIKE" | "IN":
                 return self.comparison(left, operator)
@@ -148,6 +165,23 @@ class ExpressionParser:
         if operator.kind == "LIKE" and self.accept("ESCAPE"):
             self.expression(_CONCATENATION)
         return Node("operator", self.at(operator), operator.kind, (left, right))
+
+    def type_name(self) -> str:
+        """The name of a type, upper-case, without its arguments."""
+        name = self.tokens[self.index].text.upper()
+        if self.kind != name and self.kind != "name":  # quoted names are no types
+            raise self.malformed("Expected type name")
+        if name not in TYPES:
+            raise self.malformed("Expected type name")
+        self.next()
+        if name == "DOUBLE":
+            self.expect("PRECISION")
+        elif name == "CHARACTER":
+            self.accept("VARYING")
+        if name in _SIZED and self.accept("("):
+            self.list_of(lambda: self.expect("number"))
+            self.expect(")")
+        return name
 
     def unary(self) -> Node:
         operator = self.accept("+", "-")

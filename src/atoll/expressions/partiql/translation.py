@@ -13,6 +13,7 @@ from atoll.errors import partiql as errors
 from atoll.expressions import tree
 from atoll.expressions.parser import COMPARATORS, CONDITION_FUNCTIONS, UPDATE_FUNCTIONS
 from atoll.expressions.partiql import tree as written
+from atoll.expressions.partiql.expressions import TYPES
 from atoll.expressions.partiql.literals import data, names_of
 from atoll.expressions.partiql.statements import (
     Checking,
@@ -99,10 +100,16 @@ class _Translation:
                 return tree.And(terms) if symbol == "AND" else tree.Or(terms)
             case Node("operator", _, "NOT", (arg,)):
                 return tree.Not(self.condition(arg, errors.operand_of_not()))
-            case Node("operator", _, "IS MISSING", (arg,)):
+            case Node("is", _, "MISSING", (arg,)):
                 return tree.Function("attribute_not_exists", (self.operand(arg),))
-            case Node("operator", _, "IS NULL", (arg,)):
+            case Node("is", _, "NULL", (arg,)):
                 return tree.Compare("=", self.operand(arg), self.value(Node("null", node.at)))
+            case Node("is", _, type_, (arg,)):
+                return self.of_type(self.operand(arg), TYPES[type_])
+            case Node("operator", _, "=" | "<>" as symbol, (left, right)) if _is_test(left) or _is_test(right):
+                test, other = (left, right) if _is_test(left) else (right, left)
+                equality = self.test_equal(self.condition(test), other)
+                return equality if symbol == "=" else tree.Not(equality)
             case Node("operator", _, "BETWEEN", (arg, low, high)):
                 return tree.Between(self.operand(arg), self.operand(low), self.operand(high))
             case Node("operator", _, "IN", (arg, choices)):
@@ -119,6 +126,25 @@ class _Translation:
             case Node("seq", _, _, (inner,)):
                 return self.condition(inner, otherwise)
         raise otherwise or errors.no_condition()
+
+    def of_type(self, operand: tree.Operand, types: tuple[str, ...]) -> tree.ConditionNode:
+        tests = tuple(
+            tree.Function("attribute_type", (operand, self.value(Node("string", "", name)))) for name in types
+        )
+        return tests[0] if len(tests) == 1 else tree.Or(tests)
+
+    def test_equal(self, test: tree.ConditionNode, other: Node) -> tree.ConditionNode:
+        """The comparison of a function's truth with a value."""
+        while other.kind == "seq" and len(other.args) == 1:
+            (other,) = other.args
+        if other.kind in ("true", "false"):
+            return test if other.kind == "true" else tree.Not(test)
+        if _is_test(other):
+            same = self.condition(other)
+            return tree.Or((tree.And((test, same)), tree.Not(tree.Or((test, same)))))
+        operand = self.operand(other)
+        true, false = (tree.Compare("=", operand, self.value(Node(kind, other.at))) for kind in ("true", "false"))
+        return tree.Or((tree.And((test, true)), tree.And((tree.Not(test), false))))
 
     def operand(self, node: Node) -> tree.Operand:
         match node.kind:
@@ -180,6 +206,13 @@ class _Translation:
                 _known_function(node, UPDATE_FUNCTIONS, "an update")
                 return tree.Function(name, tuple(cast(tree.Operand, self.new_value(arg)) for arg in args))
         return self.value(node)
+
+
+def _is_test(node: Node) -> bool:
+    """Whether the node is a call of a function that is true or false."""
+    while node.kind == "seq" and len(node.args) == 1:
+        (node,) = node.args
+    return node.kind == "call" and node.value in CONDITION_FUNCTIONS and node.value != "size"
 
 
 def _known_function(call: Node, known: frozenset[str], where: str) -> None:
