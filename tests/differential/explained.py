@@ -453,7 +453,9 @@ VALUES = [
     Explained(
         "keys fit the table before they are compared with one another, and before indexes are looked at",
         operation="^BatchWriteItem$",
-        atoll=VALIDATION + "The provided key element does not match the schema$",
+        atoll=VALIDATION
+        + "(The provided key element does not match the schema$"
+        + "|.*The AttributeValue for a key attribute cannot contain an empty (string|binary) value. Key: )",
         local=VALIDATION
         + "(Provided list of item keys contains duplicates$"
         + "|.*A value specified for a secondary index key is not supported)",
@@ -892,9 +894,9 @@ PARTIQL = [
         + "|The BETWEEN operator requires (same data type|upper bound))",
     ),
     Explained(
-        "what a statement compares a key of an index with, or a key beside a list, is told as for any key",
+        "what a statement compares a key of an index with, or a key beside a list or <>, is told as for any key",
         operation="^ExecuteStatement$",
-        request=r"FROM [^ ]*indexed[^ ]*\.| IN \[",
+        request=r"FROM [^ ]*indexed[^ ]*\.| IN \[| <> ",
         atoll=VALIDATION
         + "(Key attribute's data type should match its data type in table's schema: Key "
         + "|.*The AttributeValue for a key attribute cannot contain an empty (string|binary) value. Key: )",
