@@ -448,7 +448,8 @@ VALUES = [
         operation="^Batch",
         atoll=VALIDATION + "(Provided list of item keys contains duplicates|.*Duplicate value in attribute name)",
         local=VALIDATION
-        + f"({LOCAL_KEY_FAULTS}|Can not use both expression and non-expression parameters |Supplied AttributeValue is)",
+        + f"({LOCAL_KEY_FAULTS}|.*: Type mismatch for Index Key$|Supplied AttributeValue is"
+        + "|Can not use both expression and non-expression parameters )",
     ),
     Explained(
         "keys fit the table before they are compared with one another, and before indexes are looked at",
@@ -462,7 +463,7 @@ VALUES = [
     ),
     Explained(
         "a value of the wrong type for an index key has no other fault that is told",
-        operation="^UpdateItem$",
+        operation="^(UpdateItem|ExecuteStatement)$",
         atoll=VALIDATION + r"One or more parameter values were invalid: Type mismatch for Index Key \w+ Expected: ",
         local=VALIDATION + r"One or more parameter values are not valid\. The update expression attempted to update a ",
     ),
@@ -875,7 +876,8 @@ PARTIQL = [
         atoll=VALIDATION
         + "(One or more parameter values were invalid: Condition parameter type does not match schema type$"
         + "|.*The AttributeValue for a key attribute cannot contain an empty )",
-        local=r"^success$|Variable reference \w+ in ORDER BY clause must be part of the primary key$",
+        local=r"^success$|Variable reference \w+ in ORDER BY clause must be part of the primary key$"
+        r"|.*: Global secondary index \S+ does not project \[",
     ),
     Explained(
         "the type that a function asks for is no value of the key that it asks about",
