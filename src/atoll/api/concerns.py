@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from atoll.database.schema import PROVISIONED, Change, Encryption, Index, Table
+from atoll.database.schema import PROVISIONED, Change, Encryption, Index, Table, WarmThroughput
 from atoll.errors import ApiError
 from atoll.errors import changes as change_errors
 
@@ -295,6 +295,13 @@ def begun(old: Table, new: Table, body: Body, due_ms: int, now_ms: int) -> tuple
         if before is not None and before.status != "DELETING":
             found += _of_index(old, before, index, body, due_ms)
     return tuple(found)
+
+
+def warm_shown(table: Table, index: Index | None, now_ms: int) -> WarmThroughput:
+    """The warm throughput that descriptions show: while it rises, that before."""
+    name = None if index is None else index.name
+    rising = (change.warm for change in table.under_way(now_ms) if change.warm is not None and change.index == name)
+    return next(rising, table.warm_throughput(index))
 
 
 def _of_capacity(old: Table, new: Table, body: Body, due_ms: int, now_ms: int) -> list[Change]:
