@@ -797,7 +797,7 @@ TRANSACTIONS = [
         "a member of a transaction without an action is told before the faults of others",
         operation="^TransactWriteItems$",
         atoll=VALIDATION + "TransactItems can only contain one of Check, Put, Update or Delete$",
-        local=VALIDATION + EXPRESSION_FAULTS,
+        local=VALIDATION + f"({EXPRESSION_FAULTS}|Supplied AttributeValue is empty)",
     ),
     Explained(
         "one item twice is told before anything is done, and before keys that cannot be",

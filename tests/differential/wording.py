@@ -218,7 +218,7 @@ OTHERS = [
     Other(
         "a batch's tables are quoted as JSON",
         "^BatchGetItem$",
-        rf"{ONE}Value '\{{.*KeysAndAttributes\(.*' at 'requestItems' failed to satisfy constraint: Map ",
+        rf"{ONE}Value '\{{.*=.*\}}' at 'requestItems' failed to satisfy constraint: Map ",
         rf"{ONE}Value '\{{\".*' at 'requestItems' failed to satisfy constraint: Map ",
     ),
     Other(

@@ -33,6 +33,8 @@ class Plan(NamedTuple, Generic[W]):
     size: int
     """Bytes of the item or key, and of the values of its expressions."""
     make: Callable[[Table], W]
+    is_overcharged: bool = False
+    """Whether an update's statement is larger than an item may be."""
 
 
 def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
@@ -68,7 +70,12 @@ def update(body: Body) -> Plan[writes.Update]:
     condition = expressions.condition()
     expressions.finish()
     make = partial(update_of, key=key, update=change, condition=condition, show_item=_shows_item(body))
-    return Plan(size + expressions.values_size, make)
+    overcharged = (
+        change is not None
+        and change.is_expression
+        and change.program.charge.exceeds(limits.ITEM_BYTES, change.values, expressions.values_size)
+    )
+    return Plan(size + expressions.values_size, make, overcharged)
 
 
 def check(body: Body) -> Plan[writes.Check]:

@@ -207,6 +207,12 @@ class ExpressionParser:
                 self.expect("]")
         return Node("path", start.at, tuple(steps), (start,)) if steps else start
 
+    def simple_path(self) -> Node:
+        """A path that begins with a name."""
+        if self.kind not in ("name", "quoted", "@"):
+            raise self.malformed("Expected identifier for simple path")
+        return self.reference()
+
     def reference(self) -> Node:
         """Parse a path in a position that allows nothing else."""
         found = self.path()
