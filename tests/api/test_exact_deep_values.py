@@ -72,6 +72,20 @@ def test_in_a_transaction(service: Any, situation: str) -> None:
     assert refused.message.startswith(message)
 
 
+READS: dict[str, tuple[str, str]] = {
+    "a projection that cannot be parsed": ("a.", "Invalid ProjectionExpression: Syntax error; "),
+    "a sound projection": ("a", TOO_DEEP),
+}
+
+
+@pytest.mark.parametrize("situation", READS)
+def test_a_key_in_a_transaction_of_reads_beside(service: Any, situation: str) -> None:
+    service.table()
+    text, message = READS[situation]
+    get = {"TableName": "Things", "Key": DEEP_KEY, "ProjectionExpression": text}
+    assert service.refused("TransactGetItems", TransactItems=[{"Get": get}]).message.startswith(message)
+
+
 XOR = (
     f"{ENVELOPE}Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: Member must satisfy enum value set: "
 )

@@ -91,7 +91,7 @@ OPERATORS |= {"ADD a :v": 3 + 19 + 1, "DELETE a :v": 3 + 1 + 1, "REMOVE a": 3 + 
 
 @pytest.mark.parametrize("text", OPERATORS)
 def test_operators_have_their_costs(text: str) -> None:
-    kinds = {"list_append": {"L": []}, "DELETE": {"SS": ["a"]}}
+    kinds: dict[str, Any] = {"list_append": {"L": []}, "DELETE": {"SS": ["a"]}}
     value = next((value for word, value in kinds.items() if word in text), {"N": "1"})
     charge = Bindings(None, {":v": value}).update(text).program.charge
     assert charge.fixed == OPERATORS[text]

@@ -323,7 +323,12 @@ def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, PathPr
     for entry in body["TransactItems"]:
         get = entry["Get"]
         expressions = Expressions(get, GET)
-        values.check_item(get["Key"])
+        try:
+            values.check_item(get["Key"])
+        except value_errors.TooDeep:
+            expressions.projection()
+            expressions.finish()
+            raise
         projection = expressions.projection()
         expressions.finish()
         gets.append((table_name(region, get), get["Key"], projection))
