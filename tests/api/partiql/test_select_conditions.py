@@ -21,32 +21,37 @@ VALUES: dict[str, Any] = {
     "l": {"L": []},
     "m": {"M": {}},
 }
-NUMBERS = [
-    "INT",
-    "INT2",
-    "INT4",
-    "INT8",
-    "INTEGER",
-    "INTEGER4",
-    "INTEGER8",
-    "SMALLINT",
-    "FLOAT",
-    "REAL",
-    "DECIMAL(3, 1)",
-]
 TYPES: dict[str, set[str]] = {
     "BOOL": {"bool"},
     "BOOLEAN": {"bool"},
     "bool": {"bool"},
-    **{type_: {"s"} for type_ in ["STRING", "CHAR", "VARCHAR", "CHARACTER", "CHARACTER VARYING", "VARCHAR(5)"]},
-    **{type_: {"n"} for type_ in [*NUMBERS, "NUMERIC", "DOUBLE PRECISION", "int4"]},
+    "STRING": {"s"},
+    "NUMERIC": {"n"},
+    "NUMERIC(3, 1)": {"n"},
     "BLOB": {"b"},
     "LIST": {"l"},
-    **{type_: {"m"} for type_ in ["STRUCT", "TUPLE"]},
-    "BAG": {"ss", "ns", "bs"},
+    "STRUCT": {"m"},
+    "TUPLE": {"m"},
     "NULL": {"nul"},
     "MISSING": {"gone"},
-    **{type_: set() for type_ in ["CLOB", "SYMBOL", "SEXP", "DATE", "TIME", "TIMESTAMP"]},
+}
+# Types that attributes do not have, with PartiQL's names for them
+OTHER_TYPES = {
+    "INT": "INTEGER",
+    "int4": "INTEGER4",
+    "INT8": "INTEGER8",
+    "INTEGER": "INTEGER",
+    "SMALLINT": "SMALLINT",
+    "FLOAT": "FLOAT",
+    "REAL": "REAL",
+    "DOUBLE PRECISION": "DOUBLE_PRECISION",
+    "DECIMAL(3, 1)": "DECIMAL",
+    "DEC": "DECIMAL",
+    "CHAR": "CHARACTER",
+    "CHARACTER": "CHARACTER",
+    "CHARACTER VARYING": "CHARACTER_VARYING",
+    "VARCHAR(5)": "CHARACTER_VARYING",
+    **{name: name for name in ("BAG", "CLOB", "DATE", "SEXP", "SYMBOL", "TIME", "TIMESTAMP")},
 }
 
 
@@ -70,6 +75,19 @@ class TestTypes:
         }
         assert (found, others) == (TYPES[type_], set(names) - TYPES[type_])
 
+    @pytest.mark.parametrize("type_", OTHER_TYPES)
+    def test_a_type_that_attributes_do_not_have_is_refused(self, typed: Partiql, type_: str) -> None:
+        refusal = typed.refused(typed.execute, f"SELECT pk FROM Typed WHERE pk = 'p' AND a_s IS {type_}")
+        assert refusal.message == (
+            f"Unsupported data type for IS operator: {OTHER_TYPES[type_]}. Supported data types are [MISSING, NULL, "
+            "BOOLEAN, BLOB, STRING, NUMERIC, STRUCT, TUPLE, LIST] at 1:45:2"
+        )
+
+    @pytest.mark.parametrize("operand", ["size(a_s)", "attribute_exists(a_s)", "(a_s IS NULL)", "(a_n + 1)"])
+    def test_only_a_path_or_value_has_a_type(self, typed: Partiql, operand: str) -> None:
+        refusal = typed.refused(typed.execute, f"SELECT pk FROM Typed WHERE {operand} IS INT")
+        assert refusal.message == "The left hand side argument to IS must be a Variable Reference, Literal, or Path"
+
     @pytest.mark.parametrize("type_", ["FOO", '"STRING"', "", "DISTINCT", "'STRING'"])
     def test_a_name_of_no_type_is_malformed(self, typed: Partiql, type_: str) -> None:
         refusal = typed.refused(typed.execute, f"SELECT pk FROM Typed WHERE pk = 'p' AND a IS {type_}")
@@ -80,7 +98,7 @@ class TestTypes:
         assert typed.refused(typed.execute, text).message == "Unsupported operation: IsType"
 
     def test_a_deletion_may_depend_on_a_type(self, typed: Partiql) -> None:
-        failed = typed.refused(typed.execute, "DELETE FROM Typed WHERE pk = 'p' AND a_s IS INT")
+        failed = typed.refused(typed.execute, "DELETE FROM Typed WHERE pk = 'p' AND a_s IS NUMERIC")
         assert failed.code == "ConditionalCheckFailedException"
         typed.execute("DELETE FROM Typed WHERE pk = 'p' AND a_s IS STRING")
         assert typed.items("SELECT * FROM Typed") == []
@@ -99,6 +117,8 @@ TRUE = [
     "attribute_exists(gone) = contains(a_ss, 'z')",
     "attribute_exists(gone) <> attribute_exists(a_s)",
     "attribute_exists(a_s) <> 'true'",
+    "attribute_exists(a_s) IN [true]",
+    "a_bool IN (false, attribute_exists(a_s))",
 ]
 FALSE = [
     "attribute_exists(a_ss) = false",
@@ -108,6 +128,7 @@ FALSE = [
     "attribute_exists(a_s) = attribute_exists(gone)",
     "attribute_exists(a_s) = a_s",
     "attribute_exists(a_s) = gone",
+    "attribute_exists(a_s) IN [false, a_s]",
 ]
 
 
@@ -124,11 +145,19 @@ class TestTruthOfFunctions:
         found = typed.items("SELECT pk FROM Typed WHERE attribute_exists(a_s) = ?", {"BOOL": value})
         assert bool(found) is value
 
-    def test_it_has_no_order(self, typed: Partiql) -> None:
-        refusal = typed.refused(typed.execute, "SELECT pk FROM Typed WHERE attribute_exists(a_s) < true")
+    @pytest.mark.parametrize(
+        ("operator", "condition"),
+        [("<", "attribute_exists(a_s) < true"), ("BETWEEN", "a_s BETWEEN attribute_exists(a_s) AND 'z'")],
+    )
+    def test_it_has_no_order(self, typed: Partiql, operator: str, condition: str) -> None:
+        refusal = typed.refused(typed.execute, f"SELECT pk FROM Typed WHERE {condition}")
         assert refusal.message == (
-            "The function is not allowed to be used this way in an expression; function: attribute_exists"
+            f"Incorrect operand type for operator or function; operator or function: {operator}, operand type: BOOL"
         )
+
+    def test_it_is_in_no_empty_list(self, typed: Partiql) -> None:
+        refusal = typed.refused(typed.execute, "SELECT pk FROM Typed WHERE attribute_exists(a_s) IN []")
+        assert refusal.message.startswith("IN operator must have a left hand argument ")
 
 
 KEYS = {

@@ -41,25 +41,25 @@ _CALLABLE = frozenset(
 )
 
 
-_NUMBERS = """
-    DEC DECIMAL DOUBLE FLOAT INT INT2 INT4 INT8 INTEGER INTEGER2 INTEGER4 INTEGER8 NUMERIC REAL SMALLINT
-""".split()
-_TEXTS = ("CHAR", "CHARACTER", "STRING", "VARCHAR")
 _SIZED = frozenset(("CHAR", "CHARACTER", "DEC", "DECIMAL", "FLOAT", "NUMERIC", "VARCHAR"))
-
-TYPES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(_NUMBERS, ("N",)),
-    **dict.fromkeys(_TEXTS, ("S",)),
-    **dict.fromkeys(("BOOL", "BOOLEAN"), ("BOOL",)),
-    **dict.fromkeys(("STRUCT", "TUPLE"), ("M",)),
-    **dict.fromkeys(("CLOB", "DATE", "SEXP", "SYMBOL", "TIME", "TIMESTAMP"), ()),
-    "BAG": ("SS", "NS", "BS"),
-    "BLOB": ("B",),
-    "LIST": ("L",),
-    "MISSING": (),
-    "NULL": ("NULL",),
+_ALIASES = {
+    "BOOL": "BOOLEAN",
+    "CHAR": "CHARACTER",
+    "DEC": "DECIMAL",
+    "DOUBLE": "DOUBLE_PRECISION",
+    "INT": "INTEGER",
+    "INT2": "SMALLINT",
+    "INT4": "INTEGER4",
+    "INT8": "INTEGER8",
+    "INTEGER2": "SMALLINT",
+    "VARCHAR": "CHARACTER_VARYING",
 }
-"""PartiQL's types with those of attributes that are of them. Items have no values of the ones without any."""
+_TYPES = frozenset(
+    """
+    ANY BAG BLOB BOOLEAN CHARACTER CLOB DATE DECIMAL FLOAT INTEGER INTEGER4 INTEGER8 LIST MISSING NULL NUMERIC REAL SEXP
+    SMALLINT STRING STRUCT SYMBOL TIME TIMESTAMP TUPLE
+    """.split()
+)
 
 _INT = 2**31
 _INT_DIGITS = 10
@@ -167,18 +167,17 @@ class ExpressionParser:
         return Node("operator", self.at(operator), operator.kind, (left, right))
 
     def type_name(self) -> str:
-        """The name of a type, upper-case, without its arguments."""
-        name = self.tokens[self.index].text.upper()
-        if self.kind != name and self.kind != "name":  # quoted names are no types
-            raise self.malformed("Expected type name")
-        if name not in TYPES:
+        """PartiQL's own name of a type, without the arguments."""
+        word = self.tokens[self.index].text.upper()
+        name = _ALIASES.get(word, word)
+        if self.kind not in (word, "name") or not (name in _TYPES or word in _ALIASES):
             raise self.malformed("Expected type name")
         self.next()
-        if name == "DOUBLE":
+        if word == "DOUBLE":
             self.expect("PRECISION")
-        elif name == "CHARACTER":
-            self.accept("VARYING")
-        if name in _SIZED and self.accept("("):
+        elif word == "CHARACTER" and self.accept("VARYING"):
+            name = "CHARACTER_VARYING"
+        if word in _SIZED and self.accept("("):
             self.list_of(lambda: self.expect("number"))
             self.expect(")")
         return name
