@@ -157,7 +157,7 @@ class TestTruthOfFunctions:
 
     def test_it_is_in_no_empty_list(self, typed: Partiql) -> None:
         refusal = typed.refused(typed.execute, "SELECT pk FROM Typed WHERE attribute_exists(a_s) IN []")
-        assert refusal.message.startswith("IN operator must have a left hand argument ")
+        assert str(refusal.message).startswith("IN operator must have a left hand argument ")
 
 
 KEYS = {
