@@ -506,7 +506,8 @@ EXPRESSIONS = [
         operation="^(UpdateItem|TransactWriteItems|ExecuteStatement)$",
         atoll=VALIDATION
         + "(The document path|The provided expression refers|Attempting to store|Number overflow|An operand in"
-        + "|.*Type mismatch for Index Key)",
+        + "|.*Type mismatch for Index Key"
+        + r"|.*are not valid\. The update expression attempted to update a secondary index key)",
         local=VALIDATION + "(The document path|The provided expression refers|DynamoDB only supports|An operand in)",
     ),
     Explained(
@@ -542,6 +543,13 @@ EXPRESSIONS = [
         request="ExclusiveStartKey",
         atoll=VALIDATION + "The provided starting key ",
         local=VALIDATION + "Key attributes must be scalars;",
+    ),
+    Explained(
+        "the paths of a scan are checked before its Select",
+        operation="^Scan$",
+        request='"Select": "ALL_ATTRIBUTES"',
+        atoll=VALIDATION + "Key attributes must be scalars;",
+        local=VALIDATION + ".*: Select type ALL_ATTRIBUTES is not supported for global secondary index ",
     ),
     Explained(
         "what a scan shows is checked before where it starts",
@@ -868,6 +876,14 @@ PARTIQL = [
         atoll="^success$",
         local="^success$",
         agree=agreements.except_repeated_items,
+    ),
+    Explained(
+        "one partition in two alternatives ends no other condition; DynamoDB Local forgets that of the sort key",
+        operation="^ExecuteStatement$",
+        request=r"SELECT .* WHERE .*\(\w+ = \S+ OR \w+ = \S+\) AND ",
+        atoll="^success$",
+        local="^success$",
+        agree=agreements.except_items_beside_condition,
     ),
     Explained(
         "all values that a key is compared with have its type, and none is empty; DynamoDB Local looks at one of them",
