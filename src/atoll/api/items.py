@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -18,6 +19,7 @@ from atoll.database import reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.errors import values as value_errors
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
@@ -86,12 +88,20 @@ async def delete_item(region: Region, body: Body) -> Answer:
 
 async def update_item(region: Region, body: Body) -> Answer:
     plan = plans.update(body) if type(body) is dict else await aside(plans.update, body)
+    if plan.is_overcharged and region.charges_statements:
+        plan = plan._replace(make=partial(_refused, plan.make))
     change, outcome = await _write(region, body, plan, "UpdateItem")
     answer = write_answer(body, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), change.update, outcome)
     if attributes:
         answer["Attributes"] = attributes
     return answer
+
+
+def _refused(make: Callable[[Table], writes.Update], table: Table) -> writes.Update:
+    """Refuse an update by the size of its statement: after its key, before its condition."""
+    make(table)
+    raise value_errors.updated_item_too_large()
 
 
 def _write(

@@ -27,6 +27,7 @@ from atoll.database.schema import Table
 from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
+from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
@@ -321,7 +322,11 @@ def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, PathPr
     for entry in body["TransactItems"]:
         get = entry["Get"]
         expressions = Expressions(get, GET)
-        values.check_item(get["Key"])
+        try:
+            values.check_item(get["Key"])
+        except value_errors.TooDeep:
+            expressions.bind()
+            raise
         gets.append((table_name(region, get), get["Key"], expressions.bind().projection))
     return gets
 
@@ -401,7 +406,12 @@ _Action = tuple[str, str, plans.Plan[writes.Write]]
 
 def _action(region: Region, entry: Body) -> _Action:
     (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
-    return table_name(region, part), part["TableName"], _PLANS[kind](part)
+    try:
+        plan = _PLANS[kind](part)
+    except value_errors.TooDeep:
+        plans.check_expressions(part)  # in a transaction their faults are reported first
+        raise
+    return table_name(region, part), part["TableName"], plan
 
 
 def _fingerprint(body: Body) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from atoll import arns
+from atoll import arns, limits
 from atoll.arns import Arn
 from atoll.capacity.meter import Meter
 from atoll.clock import Clock, HybridClock, Stamp
@@ -115,6 +115,11 @@ class Region:
         self.health.locate = self.locate
         self.versions = HybridClock(self.clock, self.name)
         self._has_greatest_time = False
+
+    @property
+    def charges_statements(self) -> bool:
+        """Whether the size of its statement bounds an update."""
+        return self.settings.error_style == "2026" and self.name not in limits.REGIONS_WITHOUT_STATEMENT_SIZES
 
     def locate(self, damage: Damaged) -> str:
         """The error, with the table that the damaged row belongs to and the hash of its partition key."""
