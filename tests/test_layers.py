@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "security": {"security", "errors", "limits"},
     "api": {"api", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "security", *BASE},
+    "replicate": {"replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
     "node",

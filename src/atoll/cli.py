@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `atoll credentials`, `atoll store`.
+"""The command line: `atoll serve`, `atoll credentials`, `atoll store`, `atoll replicate`.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -34,6 +34,7 @@ from atoll.database.region import Settings
 from atoll.errors import ApiError
 from atoll.node import Config, Node
 from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size, switch
+from atoll.replicate import command as replicate
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.storage.engine import Corrupt, Full, Locked
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
     _add_credentials(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
+    replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
     return parser
 
 
