@@ -1,4 +1,4 @@
-"""Makes `replication_world` importable, and gives each test two servers."""
+"""Makes `tests.*` importable, and gives each test two servers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-if str(Path(__file__).parent) not in sys.path:
-    sys.path.insert(0, str(Path(__file__).parent))
+ROOT = Path(__file__).parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
-from replication_world import World
+from tests.replicate.world import World  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -150,7 +150,7 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
         raise Refused(f"--checkpoint-table must be the name of a table, not {checkpoint_table!r}")
     if checkpoint_table == target_table:
         raise Refused("--checkpoint-table must not be the table itself")
-    segments = int(options.segments) if options.segments.isdecimal() else 0
+    segments = int(options.segments) if options.segments.isdecimal() and options.segments.isascii() else 0
     if not 1 <= segments <= SEGMENTS:
         raise Refused(f"--segments must be a number from 1 to {SEGMENTS}, not {options.segments!r}")
     return {

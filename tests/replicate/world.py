@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from atoll import testing
-from atoll.clock import SystemClock
+from atoll.clock import Clock, SystemClock
 from atoll.replicate.crew import Pauses
 from atoll.replicate.ends import Address, End
 from atoll.replicate.progress import Counters, Display
@@ -55,9 +55,11 @@ class World:
         self.source = testing.serve(**(source or {}))
         self.target = testing.serve(**(target or {}))
         self._stack = ExitStack()
+        self._clients: dict[str, dict[str, Any]] = {}
         self.told = io.StringIO()
         self.counters = Counters()
-        self.pauses = QuickPauses()
+        self.pauses: Pauses = QuickPauses()
+        self.clock: Clock = SystemClock()
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.source)
@@ -108,17 +110,18 @@ class World:
     def replication(self, before: Before | None = None, pauses: Pauses | None = None, **options: Any) -> Replication:
         self.counters, self.told = Counters(), io.StringIO()
         self.pauses = pauses or QuickPauses()
-        clock = SystemClock()
         display = Display(self.counters, self.told, as_json=False)
         wanted = Options(**{
             "table": "Things", "target_table": options.get("table", "Things"), "checkpoint_table": "checkpoints",
             "poll_s": 0.001, "segments": 2,
         } | options)  # fmt: skip
         ends = [self._end(role, server, before) for role, server in (("source", self.source), ("target", self.target))]
-        return Replication(wanted, ends[0], ends[1], self.pauses, self.counters, display, clock)
+        return Replication(wanted, ends[0], ends[1], self.pauses, self.counters, display, self.clock)
 
     def _end(self, role: str, server: testing.LocalServer, before: Before | None) -> End:
-        end = WatchedEnd(role, Address(server.endpoint_url, server.region).clients(), self.pauses, self.counters)
+        if role not in self._clients:  # they take long to make
+            self._clients[role] = Address(server.endpoint_url, server.region).clients()
+        end = WatchedEnd(role, self._clients[role], self.pauses, self.counters)
         end.before = before
         return end
 
