@@ -86,5 +86,5 @@ def test_a_server_of_one_region_makes_no_global_tables_of_2017() -> None:
     with serve() as server:
         us = server.client("dynamodb")
         us.create_table(**TABLE)
-        with pytest.raises(us.exceptions.ClientError, match="version 2017.11.29 is not supported"):
+        with pytest.raises(us.exceptions.ClientError, match=r"version 2017\.11\.29 is not supported"):
             us.create_global_table(GlobalTableName="Things", ReplicationGroup=[{"RegionName": US}])
