@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -151,6 +152,13 @@ class World:
             )["ShardIterator"]  # fmt: skip
             found += self.request(region, "GetRecords", of_streams, ShardIterator=iterator)["Records"]
         return found
+
+
+def administer(world: World, operation: Any, **body: Any) -> Any:
+    """The answer of an operation of the administration."""
+    links = SimpleNamespace(regions=list(world.regions), progress=lambda *regions: [])
+    server = SimpleNamespace(region=world.regions.__getitem__, links=links)
+    return asyncio.run(operation(server, body))
 
 
 def _world(settings: Settings) -> Iterator[World]:
