@@ -92,6 +92,16 @@ STREAM_SHARDS_LISTED = 100
 STREAMS_LISTED = 100
 STREAM_READERS = 2
 
+# Replication. Atoll's own: how long a log keeps changes for replicas that cannot be reached, and how long a replica
+# that is being removed waits for others to read its last changes.
+REPLICATION_RETENTION_MS = 24 * 3600 * 1000
+LEAVING_MS = 24 * 3600 * 1000
+CONFLICTS_KEPT = 1_000
+EXPIRED_ELSEWHERE_SECONDS = 60
+"""A replica deletes an expired item that another region wrote if that region has not done so after this time."""
+SOURCE_MS = 24 * 3600 * 1000
+"""A replica cannot be deleted so soon after it invited another one."""
+
 # Time to live (Developer Guide: no item that expired more than five years ago is deleted). The API Reference speaks of
 # one change an hour; the service was measured to accept the next one after 31 minutes.
 TTL_OLDEST_SECONDS = 5 * 365 * 24 * 3600

@@ -283,6 +283,8 @@ def shown(table: Table, now_ms: int) -> Table:
 def status(table: Table, now_ms: int) -> str:
     """The TableStatus that clients see."""
     stored = table.status_at(now_ms)
+    if stored == "ACTIVE" and table.group is not None and table.group.is_changing:
+        return "UPDATING"
     return "UPDATING" if stored == "ACTIVE" and UPDATING & running(table, now_ms).keys() else stored
 
 

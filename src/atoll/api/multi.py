@@ -14,9 +14,10 @@ import orjson
 
 from atoll import errors, limits
 from atoll.api import items, keys, large, plans
-from atoll.api.binding import GET, Expressions, resolve_table, table_name
+from atoll.api.binding import GET, Expressions
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.slices import Slices
+from atoll.api.table_names import resolve_table, table_name
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
 from atoll.database import indexes, reads, tokens, writes
@@ -82,9 +83,7 @@ def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
-    expressions = Expressions(options, GET)
-    projection = expressions.projection()
-    expressions.finish()
+    projection = Expressions(options, GET).bind().projection
     given_keys = options["Keys"]
     for key in given_keys:
         values.check_item(key)
@@ -326,12 +325,9 @@ def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, PathPr
         try:
             values.check_item(get["Key"])
         except value_errors.TooDeep:
-            expressions.projection()
-            expressions.finish()
+            expressions.bind()
             raise
-        projection = expressions.projection()
-        expressions.finish()
-        gets.append((table_name(region, get), get["Key"], projection))
+        gets.append((table_name(region, get), get["Key"], expressions.bind().projection))
     return gets
 
 

@@ -7,7 +7,6 @@ table, in the transaction that commits it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -44,10 +43,9 @@ def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
     size = values.check_item(item)
     _check_return_values(body, returns)
     image = _image(item, size)
-    condition = expressions.condition()
-    expressions.finish()
+    bound = expressions.bind()
     show_item = _shows_item(body)
-    return Plan(size + expressions.values_size, lambda table: put_of(table, image, condition, show_item))
+    return Plan(size + bound.values_size, lambda table: put_of(table, image, bound.condition, show_item))
 
 
 def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
@@ -56,34 +54,32 @@ def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
     key = body["Key"]
     size = values.check_item(key)
     _check_return_values(body, returns)
-    condition = expressions.condition()
-    expressions.finish()
+    bound = expressions.bind()
     show_item = _shows_item(body)
-    return Plan(size + expressions.values_size, lambda table: delete_of(table, key, condition, show_item))
+    return Plan(size + bound.values_size, lambda table: delete_of(table, key, bound.condition, show_item))
 
 
 def update(body: Body) -> Plan[writes.Update]:
     expressions = Expressions(body, UPDATE)
     key = body["Key"]
     size = values.check_item(key)
-    change = expressions.update()
-    condition = expressions.condition()
-    expressions.finish()
-    make = partial(update_of, key=key, update=change, condition=condition, show_item=_shows_item(body))
-    overcharged = (
+    bound = expressions.bind()
+    show_item, change = _shows_item(body), bound.update
+    is_overcharged = (
         change is not None
         and change.is_expression
-        and change.program.charge.exceeds(limits.ITEM_BYTES, change.values, expressions.values_size)
+        and change.program.charge.exceeds(limits.ITEM_BYTES, change.values, bound.values_size)
     )
-    return Plan(size + expressions.values_size, make, overcharged)
+    size += bound.values_size
+    return Plan(size, lambda table: update_of(table, key, change, bound.condition, show_item), is_overcharged)
 
 
 def check(body: Body) -> Plan[writes.Check]:
     expressions = Expressions(body, WRITE)
     key, show_item = body["Key"], _shows_item(body)
     size = values.check_item(key)
-    condition = expressions.condition()
-    expressions.finish()
+    bound = expressions.bind()
+    condition = bound.condition
     assert condition is not None  # the shape requires it
 
     def make(table: Table) -> writes.Check:
@@ -91,15 +87,12 @@ def check(body: Body) -> Plan[writes.Check]:
         keys.check_scalars(table, condition.entered)
         return writes.Check(table, key, row_key, condition, show_item)
 
-    return Plan(size + expressions.values_size, make)
+    return Plan(size + bound.values_size, make)
 
 
 def check_expressions(body: Body) -> None:
     """Raise for a fault of the expressions of a put, update, deletion or condition check."""
-    expressions = Expressions(body, UPDATE)
-    expressions.update()
-    expressions.condition()
-    expressions.finish()
+    Expressions(body, UPDATE).bind()
 
 
 def _shows_item(body: Body) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from atoll.api import keys
-from atoll.api.binding import QUERY, SCAN, Expressions, table_name
+from atoll.api.binding import QUERY, SCAN, Expressions
 from atoll.api.large import aside
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
+from atoll.api.table_names import table_name
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
@@ -157,12 +158,9 @@ def _asked_query(body: Body, late: bool) -> tuple[Item | None, KeyConditionOf, C
     start = start_key(body)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
         raise query_errors.no_key_condition()
-    key_condition = expressions.key_condition(late=late)
-    filter_ = expressions.condition("FilterExpression")
-    projection = expressions.projection()
-    expressions.finish()
-    assert key_condition is not None
-    return start, key_condition, filter_, projection
+    bound = expressions.bind(late=late)
+    assert bound.key_condition is not None
+    return start, bound.key_condition, bound.condition, bound.projection
 
 
 def _must_fetch(
@@ -229,10 +227,8 @@ def _asked_scan(
     check_select(body)
     start = start_key(body)
     parts = segments(body)
-    filter_ = expressions.condition("FilterExpression")
-    projection = expressions.projection()
-    expressions.finish()
-    return start, parts, filter_, projection
+    bound = expressions.bind()
+    return start, parts, bound.condition, bound.projection
 
 
 def segments(body: Body) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from atoll import limits
 from atoll.api import capacity_rules as capacity
-from atoll.api import concerns, table_rules
+from atoll.api import concerns, replica_rules, table_rules
 from atoll.api.definitions import encrypts
 from atoll.api.table_rules import Body
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, KeySchema, Table
@@ -33,6 +33,7 @@ def check(body: Body) -> None:
     _check_index_actions(body.get("GlobalSecondaryIndexUpdates"))
     concerns.check_combination(body)
     table_rules.check_served(body)
+    replica_rules.check(body)
     units = body.get("ProvisionedThroughput")
     if body.get("BillingMode") == PROVISIONED and units is None:
         raise change_errors.throughput_required()

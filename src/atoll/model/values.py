@@ -73,14 +73,17 @@ def check_value(value: AttributeValue) -> int:
 def _measure_members(members: Item, level: int) -> int:
     if level > limits.NESTING_LEVELS:
         raise errors.TooDeep()
-    size = 0
-    for name, value in members.items():
+    size = sum(map(_name_size, members))
+    for value in members.values():
         (kind,) = value
         content = value[kind]
-        if kind == "S":  # the most common type, measured without a call
-            size += _name_size(name) + (len(content) if content.isascii() else len(content.encode()))
+        if kind == "S":  # the most common types, measured without a call
+            size += len(content) if content.isascii() else len(content.encode())
+        elif kind == "N":
+            value[kind], number_size = _number(content)
+            size += number_size
         else:
-            size += _name_size(name) + _MEASURES[kind](content, value, level)
+            size += _MEASURES[kind](content, value, level)
     return size
 
 
