@@ -7,6 +7,7 @@ table, in the transaction that commits it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -64,14 +65,14 @@ def update(body: Body) -> Plan[writes.Update]:
     key = body["Key"]
     size = values.check_item(key)
     bound = expressions.bind()
-    show_item, change = _shows_item(body), bound.update
-    is_overcharged = (
+    change = bound.update
+    make = partial(update_of, key=key, update=change, condition=bound.condition, show_item=_shows_item(body))
+    overcharged = (
         change is not None
         and change.is_expression
         and change.program.charge.exceeds(limits.ITEM_BYTES, change.values, bound.values_size)
     )
-    size += bound.values_size
-    return Plan(size, lambda table: update_of(table, key, change, bound.condition, show_item), is_overcharged)
+    return Plan(size + bound.values_size, make, overcharged)
 
 
 def check(body: Body) -> Plan[writes.Check]:

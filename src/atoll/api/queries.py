@@ -364,8 +364,10 @@ def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
     """Units of a page on the table and on the index, by the size examined: a scan costs at least half a unit, or
     one if consistent, in each partition that it reads. Items fetched behind a local index are charged one by one."""
     consistent = body.get("ConsistentRead") is True
-    sizes = [page.size] if page.partition_sizes is None else page.partition_sizes.values()
-    units = sum(read_units(size, consistent=consistent) for size in sizes)
+    if page.partition_sizes is None:
+        units = read_units(page.size, consistent=consistent)
+    else:
+        units = sum(read_units(size, consistent=consistent) for size in page.partition_sizes.values())
     if target.index is None:
         return units, 0.0
     return sum((read_units(size, consistent=consistent) for size in page.fetched_sizes), 0.0), units
