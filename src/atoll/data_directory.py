@@ -53,21 +53,23 @@ class DataDirectory:
         without a region's name, such as copies."""
         stores = {path for name in (FILE_NAME, migration.NEW_NAME) for path in self._stores.glob(f"*/{name}")}
         if self._stores != self._path:  # format 1 knew no accounts
-            stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.needed(path.parent)}
+            stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.has_old_rows(path.parent)}
         return {path.parent.name for path in stores if REGION_NAME.fullmatch(path.parent.name)}
 
     async def migrate(self, region: str, health: Health) -> None:
         """Migrate the region's store if an older version wrote it."""
         directory = self.store(region)
         source = directory
-        if not (directory / FILE_NAME).exists() and migration.needed(self._path / region):
+        if not (directory / FILE_NAME).exists() and migration.has_old_rows(self._path / region):
             source = self._path / region  # format 1 knew no accounts; an interrupted migration goes on
         if not migration.needed(source):
             return
         extra = {"region": region}
         _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
         await asyncio.to_thread(migration.migrate, source, directory, report=partial(_report, health))
-        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
+        kept = migration.kept(source) is not None
+        suffix = "; the old file is kept until `atoll store upgrade --finish`" if kept else ""
+        _log.info("migrated %s%s", source, suffix, extra=extra)
 
     def open(self, region: str, *, durability: str, workers: int, on_damage: str) -> Engine:
         engine = SQLiteEngine.open(self.store(region), durability=durability, workers=workers, on_damage=on_damage)
