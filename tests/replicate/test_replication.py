@@ -385,6 +385,26 @@ class TestTheSource:
         world.replicate(overwrite=True)
         assert world.items(world.target).keys() == {"b"}
 
+    def test_two_sources_are_not_mixed_after_a_gap(self, world: World) -> None:
+        """The source is deleted and created again while it is followed, after records were trimmed."""
+        world.create()
+        world.replicate()
+        world.put("a", 1)
+        changed = False
+
+        def change(role: str, operation: str, parameters: dict[str, Any]) -> None:
+            nonlocal changed
+            if operation == "describe_stream" and not changed:
+                changed = True
+                world.source.trim("Things")
+                world.here.delete_table(TableName="Things")
+                world.create()
+                world.put("b", 1)
+
+        with pytest.raises(Failed, match="the target is a copy of another table"):
+            world.replicate(change)
+        assert world.items(world.target) == {}
+
     def test_a_table_is_not_copied_over_itself(self, world: World) -> None:
         world.create()
         world.put("a", 1)
