@@ -26,15 +26,18 @@ US, EU, AP = NAMES = ("us-east-1", "eu-west-1", "ap-south-1")
 
 
 class Wires:
-    """An exchange that encodes every message, and reaches no region that is `down`."""
+    """An exchange that encodes every message. It reaches no region that is `down`. One that is `mad` has one answer."""
 
     def __init__(self, local: LocalExchange) -> None:
         self._local = local
         self.down: set[str] = set()
+        self.mad: dict[str, Message] = {}
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
         if {source, target} & self.down:
             raise Unreachable(f"{target} is down")
+        if target in self.mad:
+            return self.mad[target]
         return load(dump(await self._local.ask(source, target, load(dump(message)))))
 
     async def deliver(self, source: str, target: str, message: Message) -> Delivery:
