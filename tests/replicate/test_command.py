@@ -124,6 +124,16 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, world: World, start: C
     assert rows(world, "lease")[0]["owner"] == {"S": ""}
 
 
+def test_an_interrupted_copy_is_no_success(world: World, start: Callable[..., Process]) -> None:
+    """A script that switches over after it must not go on."""
+    world.create()
+    world.fill(range(100))
+    slow = start("--once", "--write-rate", "1")
+    slow.wait_until(lambda: rows(world, "run") != [])
+    code, _, err = slow.end(signal.SIGTERM)
+    assert code == 1 and err.endswith("stopped; another run continues from here\n")
+
+
 def test_differences_are_printed(world: World, start: Callable[..., Process]) -> None:
     world.create()
     world.put("a", 0)
