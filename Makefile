@@ -75,7 +75,7 @@ stalls: setup
 
 # The slow runs: crashes and simulations with many seeds.
 soak: setup
-	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/triggers
+	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/replicate tests/triggers
 
 clean:
 	rm -rf $(VENV) .cache .coverage .mypy_cache .ruff_cache .pytest_cache
