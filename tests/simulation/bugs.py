@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from atoll.clock import Version
+from atoll.clock import COUNTER_BITS, Version
 from atoll.database import format as fmt
 from atoll.database import links, writes
 from atoll.database.group import ACTIVE, Group, Member
 from atoll.database.log import cursor as log_cursor
 from atoll.database.schema import Table
 from atoll.replication import membership, receiver, source, steps
+from tests.simulation.actions import HOUR_MS
 
 Patch = pytest.MonkeyPatch
 
@@ -48,17 +49,17 @@ def forget_new_members_at_drops(patch: Patch) -> None:
     patch.setattr(links, "stable_time", careless)
 
 
-def promise_by_the_clock(patch: Patch) -> None:
-    """A replica tells that no change up to the time of its clock will follow, but the clock may be set back."""
+def promise_too_much(patch: Patch) -> None:
+    """A replica tells that no change up to a time will follow, but does not keep to it."""
     changes = source.changes
 
-    def hasty(snapshot: Any, region: Any, head: Any) -> Any:
+    def generous(snapshot: Any, region: Any, head: Any) -> Any:
         answer = changes(snapshot, region, head)
         if answer.name == "changes" and answer.head["as_of"] is not None:
-            answer.head["as_of"] = region.clock.now_ms() << 16
+            answer.head["as_of"] = (region.clock.now_ms() + HOUR_MS) << COUNTER_BITS
         return answer
 
-    patch.setattr(source, "changes", hasty)
+    patch.setattr(source, "changes", generous)
 
 
 def join_without_a_floor(patch: Patch) -> None:
@@ -206,7 +207,7 @@ def number_members_alike(patch: Patch) -> None:
 
 
 BUGS: tuple[Callable[[Patch], None], ...] = (
-    keep_no_tombstones, drop_tombstones_early, forget_new_members_at_drops, promise_by_the_clock, join_without_a_floor,
+    keep_no_tombstones, drop_tombstones_early, forget_new_members_at_drops, promise_too_much, join_without_a_floor,
     store_the_position_first, copy_over_newer_items, apply_any_answer, mix_copies, prefer_a_region, skip_a_child,
     leave_at_once, take_the_last_state, inherit_nothing, overlook_missed_changes, believe_late_removals,
     copy_each_other_never, number_members_alike,

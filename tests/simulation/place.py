@@ -20,6 +20,7 @@ from atoll.database.records import load
 from atoll.database.region import Region, Settings
 from atoll.database.schema import Table
 from atoll.storage.buffer import Buffer
+from atoll.storage.memory import State
 from tests.simulation.engine import TurningEngine
 from tests.simulation.model import Model, Suffix, Violation, Write, require
 
@@ -43,6 +44,8 @@ class Place:
         self.sights: Iterable[Sight] = ()
         """What the message that is being applied tells of."""
         self.conflicts = 0
+        self.changes = 0
+        """Commits that changed the store."""
         self._changed = changed
         self._forget_table(None)
         self.start()
@@ -50,6 +53,12 @@ class Place:
     def start(self) -> None:
         """Start a process, which knows only what the store has."""
         self.region = Region(self.name, self.engine, self.clock, Settings(quotas=False))
+
+    def load(self, state: State) -> None:
+        """Begin with a store that another world has made."""
+        self.engine.restore(state)
+        self._table_changed(self.engine.committed_rows.get(TABLE_KEY))
+        self.start()
 
     def _forget_table(self, table: Table | None) -> None:
         self.table = table
@@ -89,6 +98,7 @@ class Place:
     # Judging a commit
 
     def _committed(self, buffer: Buffer) -> None:
+        self.changes += 1
         self._changed()
         if self.table is not None and self.table.group is not None:
             self._judge_rows(buffer, self.table)
@@ -172,6 +182,7 @@ class Place:
         old = None if change.old is None else orjson.loads(change.old)
         require(old == self.replayed.get(suffix), f"{self.name}: the log skips a change of {suffix!r}")
         if change.new is None:
+            self._applied(table, suffix, Version(change.time, change.region), None)
             self.replayed.pop(suffix, None)
         else:
             self.replayed[suffix] = orjson.loads(change.new)
