@@ -8,18 +8,18 @@ import orjson
 
 from atoll.api import keys, plans
 from atoll.api.binding import GET, Expressions, table_name
-from atoll.api.large import aside
+from atoll.api.large import aside, of_row, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
-from atoll.database import reads, writes
+from atoll.database import indexes, reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
-from atoll.storage.engine import Snapshot
+from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -41,7 +41,7 @@ async def get_item(region: Region, body: Body) -> Answer:
     table, row = await region.read(read)
     answer: Answer = {}
     if row is not None:
-        answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
+        answer["Item"] = row.fragment if projection is None else await projected(row, projection)
     size = row.size if row is not None else 0
     units = read_units(size, consistent=body.get("ConsistentRead") is True)
     mode = capacity_mode(body)
@@ -88,15 +88,21 @@ async def update_item(region: Region, body: Body) -> Answer:
     plan = plans.update(body) if type(body) is dict else await aside(plans.update, body)
     change, outcome = await _write(region, body, plan, "UpdateItem")
     answer = write_answer(body, change, outcome)
-    attributes = _update_values(body.get("ReturnValues"), change.update, outcome)
+    attributes = await _update_values(body.get("ReturnValues"), change.update, outcome)
     if attributes:
         answer["Attributes"] = attributes
     return answer
 
 
 async def _write(region: Region, body: Body, plan: plans.Plan[W], operation: str) -> tuple[W, writes.Outcome]:
-    name, now_ms, make = table_name(region, body), region.clock.now_ms(), plan.make
-    write, result = await writing.execute(region, name, lambda tx: make(region.catalog.usable(tx, name, now_ms)))
+    name, now_ms, is_large = table_name(region, body), region.clock.now_ms(), type(body) is not dict
+
+    def make(tx: Transaction) -> W:
+        if is_large:
+            tx.announce_long()
+        return plan.make(region.catalog.usable(tx, name, now_ms))
+
+    write, result = await writing.execute(region, name, make)
     return write, writing.settle(region, write, result, operation)
 
 
@@ -105,16 +111,17 @@ def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> 
         answer["Attributes"] = outcome.old.fragment
 
 
-def _update_values(wanted: str | None, update: UpdateExpression | None, outcome: writes.Outcome) -> Any:
+async def _update_values(wanted: str | None, update: UpdateExpression | None, outcome: writes.Outcome) -> Any:
     if wanted == "ALL_NEW":
         return orjson.Fragment(outcome.new.json) if outcome.new is not None else None
     if wanted == "ALL_OLD":
         return outcome.old.fragment if outcome.old is not None else None
-    if update is not None and wanted == "UPDATED_NEW" and outcome.new is not None:
-        return update.touched(outcome.new.item)
-    if update is not None and wanted == "UPDATED_OLD" and outcome.old is not None:
-        return update.touched(outcome.old.item)
-    return None
+    image = {"UPDATED_NEW": outcome.new, "UPDATED_OLD": outcome.old}.get(wanted or "")
+    return None if update is None or image is None else await touched(update, image)
+
+
+async def touched(update: UpdateExpression, image: indexes.Stored) -> values.Item:
+    return await of_row(image, lambda: update.touched(image.item))
 
 
 def write_answer(body: Body, write: writes.Write, outcome: writes.Outcome) -> Answer:

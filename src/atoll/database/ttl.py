@@ -153,6 +153,7 @@ class _Expire:
     ttl: TimeToLive
     second: int
     cause: int = fmt.EXPIRY
+    condition: ClassVar[None] = None
     version: ClassVar[None] = None
 
     @classmethod

@@ -18,7 +18,7 @@ from isal.isal_zlib import adler32
 
 from atoll import errors, limits
 from atoll.clock import Stamp, Version
-from atoll.database import expiry, indexes, reads
+from atoll.database import expiry, indexes, long, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import IndexWrite
@@ -29,7 +29,7 @@ from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
-from atoll.model import values
+from atoll.model import sets, values
 from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
@@ -62,6 +62,8 @@ class Write(Protocol):
     def row_key(self) -> bytes: ...
     @property
     def cause(self) -> int: ...
+    @property
+    def condition(self) -> Condition | None: ...
     @property
     def version(self) -> Version | None:
         """The version of a replicated change. None: the transaction's stamp assigns one."""
@@ -142,9 +144,14 @@ class Update:
 
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
-    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply."""
+    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply.
+    Sets are sorted and valid already, and may have many members."""
     removed = values.item_size({name: before[name] for name in names if name in before})
-    return values.check_item({name: after[name] for name in names if name in after}) - removed
+    changed = {name: after[name] for name in names if name in after}
+    added = 0
+    for name in [name for name, value in changed.items() if not sets.TYPES.isdisjoint(value)]:
+        added += values.item_size({name: changed.pop(name)})
+    return added + values.check_item(changed) - removed
 
 
 @dataclass(slots=True)
@@ -176,6 +183,7 @@ class Replicate:
     """None after a deletion."""
     version: Version
     cause: int = fmt.REPLICATION
+    condition: ClassVar[None] = None
 
     def decide(self, old: Row | None) -> Decision:
         return self.image
@@ -243,6 +251,7 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
     """Apply writes to different items: all decide on the same state, then all are applied or none is. Raises `Refused`
     if a decision refused, otherwise `Cancelled`."""
     rows = _read(tx, batch, stamp)
+    long.announce_batch(tx, zip(batch, rows, strict=True))
     pairs = zip(batch, rows, strict=True)
     decisions, refusals = try_all(partial(decide, write, old) for write, old in pairs)
     if any(refusals):
@@ -261,7 +270,11 @@ def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = 
     if tx.is_remote:
         _prefetch(tx, (write,), stamp)
     old = reads.get(tx, write.row_key)
+    if old is not None and len(old.json) > long.LEAST_BYTES:
+        long.announce_item(tx, old.json, write.condition)
     decision = decide(write, old)
+    if write.table.indexes and isinstance(decision, Image) and len(decision.json) > long.LEAST_BYTES:
+        long.announce_entries(tx, decision.json, len(write.table.indexes))
     if write.table.is_filling:
         _prefetch_entries(tx, (write,), (old,), (decision,))
     return _apply(tx, stamp, write, old, decision)
@@ -273,6 +286,7 @@ def commit_each(
     """Apply each admitted write of a batch to different items; the outcome of another write is its error. All writes
     decide before the first is admitted: one invalid write fails the whole batch, even if the table is throttled."""
     rows = _read(tx, batch, stamp)
+    long.announce_batch(tx, zip(batch, rows, strict=True))
     decisions = [write.decide(old) for write, old in zip(batch, rows, strict=True)]
     _prefetch_entries(tx, batch, rows, decisions)
     outcomes: list[Outcome | errors.ApiError] = []

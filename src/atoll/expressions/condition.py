@@ -31,6 +31,7 @@ class Condition:
     values: Values
     attributes: frozenset[str]  # top-level names that the condition reads
     entered: frozenset[str]  # those of them with nested paths
+    reads: int  # how often it reads a path at most
     _test: Test | None = None
 
     def prepare(self) -> Test:
@@ -48,9 +49,10 @@ class Program:
     bind: Bind
     attributes: frozenset[str]
     entered: frozenset[str]
+    reads: int
 
     def with_values(self, values: Values) -> Condition:
-        return Condition(self.bind, values, self.attributes, self.entered)
+        return Condition(self.bind, values, self.attributes, self.entered, self.reads)
 
 
 def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
@@ -59,7 +61,8 @@ def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
 
 
 def program(resolved: tree.ConditionNode) -> Program:
-    return Program(_bind(resolved), attributes(resolved), entered(resolved))
+    reads = sum(isinstance(node, tree.PathOperand) for node in tree.walk(resolved))
+    return Program(_bind(resolved), attributes(resolved), entered(resolved), reads)
 
 
 def attributes(resolved: object) -> frozenset[str]:

@@ -15,9 +15,9 @@ from atoll.errors import expressions as errors
 from atoll.errors import values as value_errors
 from atoll.expressions import tree
 from atoll.expressions.condition import entered
-from atoll.model import numbers, paths
+from atoll.model import numbers, paths, sets
 from atoll.model.paths import Path
-from atoll.model.values import AttributeValue, Item, sort_set, value_size
+from atoll.model.values import AttributeValue, Item, value_size
 
 Values = Mapping[str, AttributeValue]
 Read = Callable[[Item, Values], AttributeValue | None]
@@ -82,7 +82,7 @@ class Update:
         return new
 
     def _apply_nested(self, old: Item, missing: bool) -> Item:
-        sets, removes = [], []
+        assignments, removes = [], []
         sizes = _Sizes() if len(self.program.steps) > _FEW else None
         for path, compute in self.program.steps:
             if missing and compute is _removed:
@@ -95,10 +95,10 @@ class Update:
             if value is None:
                 removes.append(path)
             else:
-                sets.append((path, value))
+                assignments.append((path, value))
                 if sizes is not None:
                     sizes.add(value)
-        return paths.changed(old, sets, removes)
+        return paths.changed(old, assignments, removes)
 
     def touched(self, item: Item) -> Item:
         """The values at the updated paths: of the old item for UPDATED_OLD, of the new one for UPDATED_NEW."""
@@ -230,7 +230,7 @@ def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> Attrib
         return {"N": numbers.add(present, content)}
     known = set(present)
     # The members are sorted already, so that few are compared: a large set of numbers would take long.
-    return {type_: sort_set(type_, [*present, *(member for member in content if member not in known)])}
+    return {type_: sets.ordered(type_, [*present, *(member for member in content if member not in known)])}
 
 
 def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:

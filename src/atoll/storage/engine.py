@@ -41,6 +41,10 @@ class Gone(Corrupt):
     """The store's files were removed or replaced while it was open."""
 
 
+class Long(Exception):
+    """The function takes long. Only `Transaction.announce_long` raises it, and only the engine catches it."""
+
+
 class Locked(Exception):
     """Another server has the store open."""
 
@@ -98,6 +102,10 @@ class Transaction(Snapshot, Protocol):
 
     def add_tally(self, key: bytes, amount: int) -> None:
         """Add to a tally. It reads nothing."""
+
+    def announce_long(self) -> None:
+        """Announce that the rest of the function takes long. An engine that runs functions on the event loop raises
+        `Long`, and runs this one again in a thread."""
 
 
 class Engine(Protocol):

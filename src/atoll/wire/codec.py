@@ -23,7 +23,6 @@ from atoll import errors
 from atoll.api import large
 from atoll.api.services import DYNAMODB, STREAMS
 from atoll.errors import ApiError, requests, values
-from atoll.wire import pieces
 
 JSON = b"Content-Type: application/json\r\n"
 _TYPE_LINES = {
@@ -93,24 +92,10 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-def is_large(body: bytes) -> bool:
-    """Whether the body may have so many values that it takes long to parse."""
-    if len(body) < large.VALUES:
-        return False
-    commas = start = 0
-    while start < len(body) and commas <= large.VALUES:
-        commas += body.count(b",", start, start + _COUNTED_BYTES)
-        start += _COUNTED_BYTES
-    return commas > large.VALUES
-
-
-_COUNTED_BYTES = 64 * 1024
-
-
 def parse_large_body(body: bytes) -> large.LargeBody:
     """As `parse_body`, in pieces: run it in a thread."""
     try:
-        value = pieces.parse(body)
+        value = large.parse_pieces(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
     return large.LargeBody(_object(value))

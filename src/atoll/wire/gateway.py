@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from atoll import errors
+from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
-from atoll.api.large import LargeBody, aside, release
+from atoll.api.large import LargeBody, aside
 from atoll.api.services import Operation
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError
@@ -30,7 +31,6 @@ from atoll.wire.codec import (
     Response,
     error_body,
     first_line,
-    is_large,
     json_type,
     not_found,
     parse_body,
@@ -130,19 +130,20 @@ class Gateway:
             given = request.body
             if b"content-encoding" in headers:
                 given, inflated = await self._inflated(request)
-            asked = await aside(parse_large_body, given) if is_large(given) else parse_body(given)
+            asked = await large.parse(given, parse_large_body) if large.is_large(given) else parse_body(given)
             body = operation.encode(await self._call(operation, region, caller, asked, now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
-            _drop_tracebacks(error)
+            large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
-        if isinstance(asked, LargeBody):
-            release(asked)
-        if inflated:
-            self._inflations.release()
+        finally:  # also when the request is cancelled
+            if isinstance(asked, LargeBody):
+                large.release(asked)
+            if inflated:
+                self._inflations.release()
         if len(body) > compression.LEAST_BYTES and b"accept-encoding" in headers:
             coding = compression.accepted(first_line(headers[b"accept-encoding"]))
             if coding is not None:
@@ -223,7 +224,7 @@ class Gateway:
                 response = await route(request, caller, region, route_ms)
         except ApiError as error:
             response = _response(error)
-            _drop_tracebacks(error)
+            large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             response = Response(500, error_body(errors.internal()))
@@ -247,14 +248,6 @@ class Gateway:
 
 def _response(error: ApiError) -> Response:
     return Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
-
-
-def _drop_tracebacks(error: BaseException) -> None:
-    """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
-    way: BaseException | None = error
-    while way is not None:
-        way.__traceback__ = None
-        way = way.__context__
 
 
 def _longest_first(entry: tuple[bytes, Route]) -> int:
