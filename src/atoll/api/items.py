@@ -95,7 +95,7 @@ async def update_item(region: Region, body: Body) -> Answer:
 
 
 async def _write(region: Region, body: Body, plan: plans.Plan[W], operation: str) -> tuple[W, writes.Outcome]:
-    name, now_ms, is_large = table_name(region, body), region.clock.now_ms(), type(body) is not dict
+    name, now_ms, is_large = table_name(region, body), region.clock.now_ms(), plan.is_long or type(body) is not dict
 
     def make(tx: Transaction) -> W:
         if is_large:

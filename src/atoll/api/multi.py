@@ -366,6 +366,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()
+    is_long = is_long or any(action.is_long for _, _, action in actions)
 
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
         if is_long:

@@ -32,6 +32,15 @@ class Plan(NamedTuple, Generic[W]):
     size: int
     """Bytes of the item or key, and of the values of its expressions."""
     make: Callable[[Table], W]
+    work: int = 0
+    """Bytes of values that the write goes over in its transaction."""
+
+    @property
+    def is_long(self) -> bool:
+        return self.work > _LONG_BYTES
+
+
+_LONG_BYTES = 64 * 1024
 
 
 def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
@@ -67,7 +76,8 @@ def update(body: Body) -> Plan[writes.Update]:
     condition = expressions.condition()
     expressions.finish()
     make = partial(update_of, key=key, update=change, condition=condition, show_item=_shows_item(body))
-    return Plan(size + expressions.values_size, make)
+    values_size = expressions.values_size
+    return Plan(size + values_size, make, 0 if change is None else values_size * change.reads)
 
 
 def check(body: Body) -> Plan[writes.Check]:

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from atoll.database.format import Row
 from atoll.database.schema import Table
-from atoll.expressions.condition import Condition
 from atoll.model import pieces
 from atoll.storage.engine import Transaction
 
@@ -15,19 +14,20 @@ LEAST_BYTES = 8 * 1024
 """No write of an item with less JSON takes long."""
 
 BATCH_BYTES = 1024**2
-"""A batch of more bytes takes long."""
+BATCH_VALUES = 20_000
+"""A batch of more bytes, or one that goes over more values, takes long."""
 
 
 class Write(Protocol):
     @property
     def table(self) -> Table: ...
     @property
-    def condition(self) -> Condition | None: ...
+    def reads(self) -> int: ...
 
 
-def announce_item(tx: Transaction, json: bytes, condition: Condition | None) -> None:
-    """Announce a write to a stored item if it takes long to parse it, or to test the condition on it."""
-    if pieces.takes_long(json, _times(condition)):
+def announce_item(tx: Transaction, json: bytes, reads: int) -> None:
+    """Announce a write to a stored item if it takes long to parse it and to go over it so often."""
+    if pieces.takes_long(json, 1 + reads):
         tx.announce_long()
 
 
@@ -38,18 +38,13 @@ def announce_entries(tx: Transaction, json: bytes, indexes: int) -> None:
 
 
 def announce_batch(tx: Transaction, batch: Iterable[tuple[Write, Row | None]]) -> None:
-    size = 0
+    size = values = 0
     for write, old in batch:
-        if old is not None and len(old.json) > LEAST_BYTES:
-            announce_item(tx, old.json, write.condition)
-            size += len(old.json) * _times(write.condition)
+        if old is not None:
+            size += len(old.json)
+            values += old.json.count(b",") * (1 + write.reads)
         image = getattr(write, "image", None)
         if image is not None:
             size += len(image.json) * (1 + len(write.table.indexes))
-    if size > BATCH_BYTES:
+    if size > BATCH_BYTES or values > BATCH_VALUES:
         tx.announce_long()
-
-
-def _times(condition: Condition | None) -> int:
-    """How often a write goes over the stored item at most."""
-    return 1 if condition is None else 1 + condition.reads

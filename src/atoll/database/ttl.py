@@ -153,7 +153,7 @@ class _Expire:
     ttl: TimeToLive
     second: int
     cause: int = fmt.EXPIRY
-    condition: ClassVar[None] = None
+    reads: ClassVar[int] = 0
     version: ClassVar[None] = None
 
     @classmethod

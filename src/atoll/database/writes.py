@@ -18,13 +18,12 @@ from isal.isal_zlib import adler32
 
 from atoll import errors, limits
 from atoll.clock import Stamp, Version
-from atoll.database import expiry, indexes, long, reads
+from atoll.database import counters, expiry, indexes, long, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import IndexWrite
 from atoll.database.log import changes
 from atoll.database.schema import Table
-from atoll.errors import tables as table_errors
 from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled
 from atoll.expressions.condition import Condition
@@ -63,7 +62,9 @@ class Write(Protocol):
     @property
     def cause(self) -> int: ...
     @property
-    def condition(self) -> Condition | None: ...
+    def reads(self) -> int:
+        """How often `decide` goes over the item at most, beside reading it."""
+
     @property
     def version(self) -> Version | None:
         """The version of a replicated change. None: the transaction's stamp assigns one."""
@@ -79,8 +80,18 @@ def _require(condition: Condition | None, old: Row | None, show_item: bool) -> N
         raise errors.ConditionFailed(old.fragment if show_item else None, old.size)
 
 
+class _Conditional:
+    __slots__ = ()
+
+    condition: Condition | None
+
+    @property
+    def reads(self) -> int:
+        return 0 if self.condition is None else self.condition.reads
+
+
 @dataclass(slots=True)
-class Put:
+class Put(_Conditional):
     table: Table
     key: Item
     row_key: bytes
@@ -98,7 +109,7 @@ class Put:
 
 
 @dataclass(slots=True)
-class Delete:
+class Delete(_Conditional):
     table: Table
     key: Item
     row_key: bytes
@@ -113,7 +124,7 @@ class Delete:
 
 
 @dataclass(slots=True)
-class Update:
+class Update(_Conditional):
     table: Table
     key: Item
     row_key: bytes
@@ -123,6 +134,11 @@ class Update:
     show_item: bool = False
     cause: int = fmt.USER
     version: ClassVar[None] = None
+
+    @property
+    def reads(self) -> int:
+        of_condition = 0 if self.condition is None else self.condition.reads
+        return of_condition + (0 if self.update is None else self.update.reads)
 
     def decide(self, old: Row | None) -> Decision:
         _require(self.condition, old, self.show_item)
@@ -155,7 +171,7 @@ def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
 
 
 @dataclass(slots=True)
-class Check:
+class Check(_Conditional):
     """A ConditionCheck: refuses the transaction unless its condition holds; changes nothing."""
 
     table: Table
@@ -183,7 +199,7 @@ class Replicate:
     """None after a deletion."""
     version: Version
     cause: int = fmt.REPLICATION
-    condition: ClassVar[None] = None
+    reads: ClassVar[int] = 0
 
     def decide(self, old: Row | None) -> Decision:
         return self.image
@@ -271,7 +287,7 @@ def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = 
         _prefetch(tx, (write,), stamp)
     old = reads.get(tx, write.row_key)
     if old is not None and len(old.json) > long.LEAST_BYTES:
-        long.announce_item(tx, old.json, write.condition)
+        long.announce_item(tx, old.json, write.reads)
     decision = decide(write, old)
     if write.table.indexes and isinstance(decision, Image) and len(decision.json) > long.LEAST_BYTES:
         long.announce_entries(tx, decision.json, len(write.table.indexes))
@@ -318,7 +334,9 @@ def _prefetch(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
             rows.append(fmt.tombstone_key(space, write.row_key))
         if write.table.ttl is not None:
             numbers.append(fmt.expiry_due_number(write.table.ttl.space))
-    tx.prefetch(rows, numbers, [_collection(write) for write in batch if write.table.local_indexes])
+    tx.prefetch(
+        rows, numbers, [counters.collection(write.table, write.key) for write in batch if write.table.local_indexes]
+    )
 
 
 def _prefetch_entries(
@@ -347,7 +365,7 @@ def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decisio
     elif version is not None:
         _store(tx, write, version, outcome)
     if write.table.local_indexes:
-        outcome.collection_size = tx.tally(_collection(write))
+        outcome.collection_size = tx.tally(counters.collection(write.table, write.key))
     return outcome
 
 
@@ -379,7 +397,7 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
         expiry.apply(tx, table, table.ttl, row_key, old.item if old else None, new.item if new else None)
     before = (old.size, old.json) if old is not None else None
     after = (new.size, new.json) if new is not None else None
-    _count(tx, write, before, after)
+    counters.count(tx, table, write.key, before, after)
     changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after)
 
 
@@ -421,24 +439,3 @@ def _reserve(tx: Transaction, time: int) -> None:
     missing = time - tx.number(fmt.GREATEST_TIME)
     if missing > 0:
         tx.add_number(fmt.GREATEST_TIME, missing)
-
-
-def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None) -> None:
-    table = write.table
-    rows = (after is not None) - (before is not None)
-    size = (after[0] if after else 0) - (before[0] if before else 0)
-    if rows:
-        tx.add_tally(fmt.count_counter(table.space), rows)
-    if size:
-        tx.add_tally(fmt.bytes_counter(table.space), size)
-        if table.local_indexes:
-            counter = _collection(write)
-            tx.add_tally(counter, size)
-            if tx.tally(counter) > limits.ITEM_COLLECTION_BYTES and size > 0:
-                raise table_errors.item_collection_too_large()
-
-
-def _collection(write: Write) -> bytes:
-    """The counter of the item's collection: all items of the table with the same partition key."""
-    table = write.table
-    return fmt.collection_counter(table.prefix + table.keys.encode_partition(write.key))

@@ -14,7 +14,7 @@ from atoll.errors import ApiError
 from atoll.errors import expressions as errors
 from atoll.errors import values as value_errors
 from atoll.expressions import tree
-from atoll.expressions.condition import entered
+from atoll.expressions.condition import entered, reads
 from atoll.model import numbers, paths, sets
 from atoll.model.paths import Path
 from atoll.model.values import AttributeValue, Item, value_size
@@ -30,6 +30,7 @@ class Program:
     flat: tuple[tuple[str, Compute], ...] | None  # the same steps, if no path is nested
     attributes: frozenset[str]
     entered: frozenset[str]  # top-level names of nested paths in the update or its operands
+    reads: int  # how often it reads or writes a path at most
     assigned: Mapping[str, str]  # top-level name -> name of the value that SET, ADD or DELETE applies to it
 
 
@@ -58,6 +59,10 @@ class Update:
     is_expression: ClassVar[bool] = True
     program: Program
     values: Values
+
+    @property
+    def reads(self) -> int:
+        return self.program.reads
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -115,7 +120,7 @@ def program(actions: tuple[tree.Action, ...]) -> Program:
     names = [str(path[0]) for path, _ in steps]
     nested = any(len(path) > 1 for path, _ in steps)
     flat = None if nested else tuple((name, compute) for name, (_, compute) in zip(names, steps, strict=True))
-    return Program(steps, flat, frozenset(names), entered(actions), _assigned(actions))
+    return Program(steps, flat, frozenset(names), entered(actions), reads(actions), _assigned(actions))
 
 
 def _assigned(actions: tuple[tree.Action, ...]) -> dict[str, str]:

@@ -46,7 +46,7 @@ def load(text: bytes) -> Any:
 
 
 # All groups are atomic, since nothing here needs to be tried twice, and bounded, so that each match takes a moment.
-_STRING = rb'"(?>[^"\\]*)(?>(?:\\.(?>[^"\\]*)){0,1000})"'
+_STRING = rb'"(?>[^"\\]{0,100000})(?>(?:\\.(?>[^"\\]{0,1000})){0,1000})"'
 _FLAT = rb'(?>(?:[^"\[\]{}]{1,1000}|' + _STRING + rb"){0,1000})"
 # The part of a member before its comma, or before a container that holds other containers.
 _PART = rb'(?>(?:[^"\[\]{},]+|' + _STRING + rb"|\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]){0,100})"
