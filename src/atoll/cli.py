@@ -46,6 +46,7 @@ from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
 # Descriptors: of an open region's store at most, and all besides regions and connections.
 REGION_FILES = 16
 OTHER_FILES = 100
+LEAST_CONNECTIONS = 10
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -190,7 +191,10 @@ def _serve(options: argparse.Namespace) -> int:
         )
     if config.data is not None:
         warn_of_readers(config.data)
-    raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
+    files = raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
+    # A process without a free descriptor cannot open a store. A refused connection takes one, too, for a moment.
+    room = max(LEAST_CONNECTIONS, (files - OTHER_FILES - REGION_FILES) // 2)
+    config = replace(config, max_connections=min(config.max_connections, room))
     if config.workers > 1:
         return _serve_with_workers(config)
     return _run(config)

@@ -9,6 +9,7 @@ DIR/server.lock                   held by a server of several workers
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -20,7 +21,7 @@ from atoll.database.health import GONE, LITTLE_ROOM, Health, Problem
 from atoll.database.region import DEFAULT_ACCOUNT
 from atoll.migration import store as migration
 from atoll.storage import reserve
-from atoll.storage.engine import Engine, Locked
+from atoll.storage.engine import Engine, Full, Locked, NoFiles
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
 from atoll.storage.sqlite import FILE_NAME, SQLiteEngine, identity
@@ -56,12 +57,20 @@ class DataDirectory:
             stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.needed(path.parent)}
         return {path.parent.name for path in stores if REGION_NAME.fullmatch(path.parent.name)}
 
+    def is_old(self, region: str) -> bool:
+        """Whether an older version wrote the region's store."""
+        return migration.needed(self._source(region))
+
+    def _source(self, region: str) -> Path:
+        """The directory of the store that a migration would read."""
+        directory = self.store(region)
+        if not (directory / FILE_NAME).exists() and migration.needed(self._path / region):
+            return self._path / region  # format 1 knew no accounts; an interrupted migration goes on
+        return directory
+
     async def migrate(self, region: str, health: Health) -> None:
         """Migrate the region's store if an older version wrote it."""
-        directory = self.store(region)
-        source = directory
-        if not (directory / FILE_NAME).exists() and migration.needed(self._path / region):
-            source = self._path / region  # format 1 knew no accounts; an interrupted migration goes on
+        directory, source = self.store(region), self._source(region)
         if not migration.needed(source):
             return
         extra = {"region": region}
@@ -70,7 +79,12 @@ class DataDirectory:
         _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
 
     def open(self, region: str, *, durability: str, workers: int, on_damage: str) -> Engine:
-        engine = SQLiteEngine.open(self.store(region), durability=durability, workers=workers, on_damage=on_damage)
+        try:
+            engine = SQLiteEngine.open(self.store(region), durability=durability, workers=workers, on_damage=on_damage)
+        except (OSError, Full) as error:
+            if _has_files():
+                raise
+            raise NoFiles from error
         if self._reserves:
             self._reserve = self._reserve or Reserve(self._path / "reserve")
             engine.reserve = self._reserve
@@ -78,6 +92,15 @@ class DataDirectory:
 
     def look(self, region: str) -> StoreFile:
         return StoreFile(self.store(region) / FILE_NAME)
+
+
+def _has_files() -> bool:
+    """Whether this process may open one more file. SQLite does not tell why it could not."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
 
 
 def claim(path: Path) -> FileLock:

@@ -43,11 +43,19 @@ def is_large(body: bytes) -> bool:
     return size > VALUES and (size > BYTES or pieces.has_many(body, VALUES))
 
 
+def has_many(body: bytes) -> bool:
+    """Whether a large body has many values, rather than long ones."""
+    return pieces.has_many(body, VALUES)
+
+
 parse_pieces = pieces.parse
 
 
 class LargeBody(dict[str, Any]):
     """The body of a large request; all other bodies are plain `dict`."""
+
+    room = 0
+    """The bytes of memory that are counted for its values."""
 
 
 def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
@@ -120,9 +128,9 @@ def _parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
         raise
 
 
-def release(body: LargeBody) -> None:
+def release(body: LargeBody) -> Future[None]:
     """Free a body in the thread, value by value: freeing all of it at once takes as long as parsing it."""
-    _thread.submit(_release, body)
+    return _thread.submit(_release, body)
 
 
 def _release(body: LargeBody) -> None:

@@ -53,6 +53,14 @@ class Full(Exception):
     """The store has no room, or its disk fails. The transaction was not applied; a later one may succeed."""
 
 
+class NoFiles(Full):
+    """The process may open no more files."""
+
+    def __init__(self) -> None:
+        how = "raise the limit (ulimit -n), or lower --max-connections or --max-regions"
+        super().__init__(f"this process may open no more files: {how}")
+
+
 class Snapshot(Protocol):
     """All reads see the same committed state. Keys and values are bytes; keys are ordered bytewise."""
 

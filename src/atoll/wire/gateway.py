@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from atoll import errors
@@ -39,6 +40,7 @@ from atoll.wire.codec import (
     unserved,
 )
 from atoll.wire.health import Health
+from atoll.wire.memory import LIMIT_BYTES, Values
 
 
 async def _no_stores() -> Mapping[str, Any]:
@@ -69,7 +71,7 @@ class Gateway:
 
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
     calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
-    `browsers` decides which browsers' requests are served.
+    `browsers` decides which browsers' requests are served. `memory_limit` bounds the values of large bodies.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Gateway:
         signed_for: Mapping[str, str] | None = None,
         bearer_routes: Collection[str] = (),
         browsers: Browsers | None = None,
+        memory_limit: int = LIMIT_BYTES,
     ) -> None:
         self._call = call
         self._targets = targets
@@ -108,6 +111,7 @@ class Gateway:
         self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
         self._encoder = encoder or Encoder()
         self._inflations = asyncio.Semaphore(_INFLATIONS)
+        self._values = Values(memory_limit)
         self._repeats = Repeats(_log, monotonic_ns)
 
     async def answer(self, request: Request) -> bytes:
@@ -130,7 +134,7 @@ class Gateway:
             given = request.body
             if b"content-encoding" in headers:
                 given, inflated = await self._inflated(request)
-            asked = await large.parse(given, parse_large_body) if large.is_large(given) else parse_body(given)
+            asked = await self._parsed(given) if large.is_large(given) else parse_body(given)
             body = operation.encode(await self._call(operation, region, caller, asked, now_ms))
         except ApiError as error:
             status, body = error.status, error_body(error)
@@ -141,7 +145,8 @@ class Gateway:
             status, body = internal.status, error_body(internal)
         finally:  # also when the request is cancelled
             if isinstance(asked, LargeBody):
-                large.release(asked)
+                freed = asyncio.wrap_future(large.release(asked))
+                freed.add_done_callback(partial(self._values.give, asked.room))
             if inflated:
                 self._inflations.release()
         if len(body) > compression.LEAST_BYTES and b"accept-encoding" in headers:
@@ -152,6 +157,18 @@ class Gateway:
                 body = await aside(compress, body, coding) if large_answer else compress(body, coding)
                 type_line = (type_line or JSON) + b"Content-Encoding: %s\r\n" % coding.encode()
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
+
+    async def _parsed(self, given: bytes) -> LargeBody:
+        """A large body, parsed once there is room for its values."""
+        room = self._values.room(given)
+        await self._values.take(room)
+        try:
+            asked = await large.parse(given, parse_large_body)
+        except BaseException:
+            self._values.give(room)
+            raise
+        asked.room = room
+        return asked
 
     async def _inflated(self, request: Request) -> tuple[bytes, bool]:
         """The decompressed body, and whether it is large: then the caller releases `_inflations` when it is done."""
