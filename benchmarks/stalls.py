@@ -145,15 +145,24 @@ def _show(stall: Stall) -> None:
 
 def load(client: Client) -> None:
     """Small items in Many, a row per partition in Probe, items of the largest size in Large, 20 indexes on Indexed."""
-    _create(client, "Probe", [])
+    load_probe(client)
     _create(client, "Many", ["sk"])
     _create(client, "Large", ["sk"])
     _create(client, "Indexed", [], indexes=20)
-    client.call("PutItem", {"TableName": "Probe", "Item": KEY})
     for start in range(0, 8000, 25):
         _put(client, "Many", [_small(number) for number in range(start, start + 25)])
     for number in range(100):
         _put(client, "Large", [{"pk": {"S": "p"}, "sk": {"N": str(number)}, **wide(number, 8_000)}])
+
+
+def load_probe(client: Client) -> None:
+    _create(client, "Probe", [])
+    assert client.call("PutItem", {"TableName": "Probe", "Item": KEY}).ok
+
+
+def probe_once(client: Client) -> bool:
+    with client:
+        return client.call("GetItem", {"TableName": "Probe", "Key": KEY}).ok
 
 
 def _small(number: int) -> Body:

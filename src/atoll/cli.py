@@ -22,6 +22,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
@@ -72,8 +73,13 @@ class _Data(argparse.Action):
         namespace.data, namespace.data_named = values, True
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message} (see {self.prog} --help)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="atoll", description="An open-source DynamoDB that you run yourself.")
+    parser = _Parser(prog="atoll", description="An open-source DynamoDB that you run yourself.")
     parser.add_argument("--version", action="version", version=f"atoll {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
@@ -95,7 +101,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         variable = _variable(name)
         value = os.environ.get(variable, default)
         help_ = f"{help_} (default: {default or 'none'}; {variable})"
-        serve.add_argument(name, default=value, help=help_, choices=choices, action=action)
+        serve.add_argument(name, default=value, help=help_, metavar=choices and _shown(choices), action=action)
         if choices is not None:
             allowed[name] = choices
 
@@ -142,6 +148,10 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
     serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
+
+
+def _shown(choices: Sequence[str]) -> str:
+    return "{" + ",".join(choices) + "}"
 
 
 def _variable(option: str) -> str:
@@ -201,7 +211,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    for name, choices in options.allowed.items():  # argparse does not check defaults from the environment
+    for name, choices in options.allowed.items():
         value = getattr(options, name.strip("-").replace("-", "_"))
         if value not in choices:
             raise Refused(f"{name} must be {' or '.join(choices)}, not {value!r}")

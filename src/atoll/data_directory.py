@@ -19,6 +19,7 @@ from pathlib import Path
 
 from atoll.database.health import GONE, LITTLE_ROOM, Health, Problem
 from atoll.database.region import DEFAULT_ACCOUNT
+from atoll.logs import Tenths
 from atoll.migration import store as migration
 from atoll.storage import reserve
 from atoll.storage.engine import Engine, Full, Locked, NoFiles
@@ -75,7 +76,7 @@ class DataDirectory:
             return
         extra = {"region": region}
         _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
-        await asyncio.to_thread(migration.migrate, source, directory, report=partial(_report, health))
+        await asyncio.to_thread(migration.migrate, source, directory, report=partial(_report, health, Tenths()))
         _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
 
     def open(self, region: str, *, durability: str, workers: int, on_damage: str) -> Engine:
@@ -138,9 +139,8 @@ class StoreFile:
         return {LITTLE_ROOM: f"{free} bytes are free at {self._path}"} if free < LITTLE_ROOM_BYTES else {}
 
 
-def _report(health: Health, done: int, total: int) -> None:
+def _report(health: Health, tenths: Tenths, done: int, total: int) -> None:
     """Show and log the progress of a migration, from its thread."""
-    before, now = health.progress or 0, min(done / max(total, 1), 0.9999)
-    health.migrating(now)
-    if int(now * 10) > int(before * 10):
+    health.migrating(min(done / max(total, 1), 0.9999))
+    if tenths.passed(done, total):
         _log.info("migrating: %d of %d rows", done, total, extra={"region": health.region})

@@ -1,8 +1,8 @@
-"""`make fuzz`: many odd requests to a server in this process. None may end with status 500 or hold up the event loop.
+"""`make fuzz`: many odd requests to a server in this process. None may end with status 500 or take long.
 
-`REQUESTS` is their number, `SEED` chooses them, and after `SECONDS` it ends. They are those of `tests/differential`, and the same ones with some of
-their bytes changed. The time of a request is the CPU time of the event loop's thread, which other programs do not
-change.
+`REQUESTS` is their number, `SEED` chooses them, and after `SECONDS` it ends. They are those of `tests/differential`,
+and the same ones with some of their bytes changed. The time of a request is the CPU time of the event loop's thread,
+which other programs do not change.
 """
 
 from __future__ import annotations

@@ -63,11 +63,11 @@ async def fuzz(requests: int, seed: int, seconds: float = math.inf) -> Report:
         await node.start()
         for table in TABLES:
             await _send(node, _request("CreateTable", _json(table.definition)), Report())
-        for number in range(number, number + SCENARIOS):
+        for _ in range(SCENARIOS):
+            number += 1
             for request in _scenario(Random(f"fuzz {seed} {number}")):
                 if report.requests < requests and time.monotonic() < end:
                     await _send(node, request, report)
-        number += 1
         await node.stop()
     return report
 

@@ -414,3 +414,17 @@ class TestExamples:
         assert last == "20 seats sold, 0 left, version 21", done.stderr
         assert sorted(int(line.split()[-2]) for line in told if "sold a seat" in line) == list(range(20))
         assert server.client().list_tables()["TableNames"] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clock": "maunal"}, {"region": "Frankfurt"}, {"account": "1"}, {"error_style": "2025"}, {"throttling": "off"},
+        {"quotas": None}, {"ttl_delay_ms": -1}, {"control_plane_delay_ms": "1s"}, {"ttl_rate": 0.5},
+    ],
+)  # fmt: skip
+def test_an_option_that_nothing_understands_is_refused(options: dict[str, Any]) -> None:
+    """A misspelt clock was the system's."""
+    [name] = options
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        testing.serve(**options)

@@ -163,6 +163,8 @@ async def update_table(region: Region, body: Body) -> Answer:
         await aside(update_rules.check, body)
 
     def update(tx: Transaction) -> tuple[Table, Table, Answer]:
+        if type(body) is not dict:
+            tx.announce_long()
         table = region.catalog.changeable(tx, name, now_ms)
         if concerns.is_forgotten(table, body, now_ms):
             return table, table, {"TableDescription": describe(region, tx, _as_if_on_demand(table), now_ms)}

@@ -16,7 +16,8 @@ from atoll.check.findings import Context, Finding, Fix
 from atoll.check.spaces import Owner, Spaces, parsed, read, shards_of
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
-from atoll.database.schema import Shard, Table, dump
+from atoll.database.records import dump
+from atoll.database.schema import Shard, Table
 from atoll.database.streams import StreamDescription
 from atoll.database.tokens import Token
 from atoll.storage.engine import Corrupt, Snapshot

@@ -23,7 +23,8 @@ import orjson
 from atoll.clock import Version
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
-from atoll.database.schema import Shard, Table, load
+from atoll.database.records import load
+from atoll.database.schema import Shard, Table
 from atoll.model import sets
 
 Row = tuple[bytes, bytes]

@@ -17,7 +17,7 @@ import orjson
 
 from atoll import limits
 from atoll.api import keys, queries
-from atoll.api.large import of_row
+from atoll.api.large import aside, of_row
 from atoll.api.queries import Target
 from atoll.api.slices import Slices
 from atoll.database import reads
@@ -234,12 +234,14 @@ def _row_key(target: Target, key: Item, range_: Range) -> bytes:
 # Answers
 
 
-async def complete(region: Region, found: Selected) -> list[Any]:
-    """Read the rest of the page; return its rows as in the answer."""
+async def complete(region: Region, found: Selected, is_large: bool) -> list[Any]:
+    """Read the rest of the page; return its rows as in the answer. `is_large`: the request has many values."""
     while found.progress is not None:
         await asyncio.sleep(0)
         found.add(*await region.read(found.piece))
     if found.filter_ is not None:
+        if is_large:
+            await aside(found.filter_.prepare_once)
         await queries.keep_matching(found.page, found.filter_)
     answered, slices = [], Slices()
     for row in found.page.rows:

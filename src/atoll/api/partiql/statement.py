@@ -57,7 +57,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
             body.get("Limit"),
         )
     )
-    answer: Answer = {"Items": await complete(region, found)}
+    answer: Answer = {"Items": await complete(region, found, type(body) is not dict)}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME)
