@@ -101,7 +101,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         variable = _variable(name)
         value = os.environ.get(variable, default)
         help_ = f"{help_} (default: {default or 'none'}; {variable})"
-        serve.add_argument(name, default=value, help=help_, metavar=choices and _shown(choices), action=action)
+        serve.add_argument(name, default=value, help=help_, metavar=_shown(choices), action=action)
         if choices is not None:
             allowed[name] = choices
 
@@ -150,8 +150,8 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
 
 
-def _shown(choices: Sequence[str]) -> str:
-    return "{" + ",".join(choices) + "}"
+def _shown(choices: Sequence[str] | None) -> str | None:
+    return None if choices is None else "{" + ",".join(choices) + "}"
 
 
 def _variable(option: str) -> str:

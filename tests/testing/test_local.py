@@ -97,9 +97,9 @@ class TestServing:
             server.clock.advance(10)
             assert server.client().describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
 
-    def test_a_start_that_fails_says_why(self) -> None:
-        with pytest.raises(Exception, match="Invalid region"):
-            testing.serve(region="Nowhere").start()
+    def test_it_starts_once(self) -> None:
+        with testing.serve() as server, pytest.raises(RuntimeError, match="was started before"):
+            server.start()
 
     def test_without_boto3_only_clients_are_missing(self) -> None:
         program = (
