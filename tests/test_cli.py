@@ -58,9 +58,11 @@ class Running:
                     self._serving.set()
         self._serving.set()
 
-    def client(self, service: str = "dynamodb", access_key: str = "x", secret: str = "y") -> boto3.client:
+    def client(
+        self, service: str = "dynamodb", access_key: str = "x", secret: str = "y", region: str = "us-east-1"
+    ) -> boto3.client:
         return boto3.client(
-            service, endpoint_url=self.url, region_name="us-east-1", aws_access_key_id=access_key,
+            service, endpoint_url=self.url, region_name=region, aws_access_key_id=access_key,
             aws_secret_access_key=secret, config=Config(retries={"max_attempts": 0}, proxies={}),
         )  # fmt: skip
 
@@ -285,6 +287,25 @@ class TestRefusals:
             (["--workers", "2", "--clock", "manual"], "several workers cannot share a manual clock"),
             (["--account", "1234"], "--account must be twelve digits"),
             (["--region", "Here"], "--region must be a region name such as eu-west-1, not 'Here'"),
+            (["--region", "eu-west-1", "--region", "eu-west-1"], "--region eu-west-1 is given twice"),
+            (["--region", "eu-west-1", "--region", ""], "--region must be a region name such as eu-west-1, not ''"),
+            (["--region", "eu-west-1", "--region", "us-east-1", "--max-regions", "1"], "named by --region, 2"),
+            (
+                ["--peer", "eu-west-1"],
+                "--peer takes a region and the address of its server, as in eu-west-1=https://host",
+            ),
+            (["--peer", "eu-west-1=host:8000"], "--peer takes a region and the address of its server"),
+            (["--peer", "eu-west-1=ftp://host"], "--peer takes a region and the address of its server"),
+            (["--peer", "eu-west-1=https://host/path"], "--peer takes a region and the address of its server"),
+            (["--peer", "eu-west-1=https://host:99999"], "--peer takes a region and the address of its server"),
+            (["--peer", "eu-west-1=https://:8000"], "--peer takes a region and the address of its server"),
+            (["--peer", "Here=https://host"], "--peer must be a region name such as eu-west-1, not 'Here'"),
+            (["--peer", "us-east-1=https://host"], "this server serves us-east-1 itself (--region)"),
+            (["--peer", "eu-west-1=http://a", "--peer", "eu-west-1=http://b"], "--peer eu-west-1 is given twice"),
+            (["--peer", "eu-west-1=https://host", "--in-memory"], "or name their file with --peer-credentials"),
+            (["--peer", "eu-west-1=https://host", "--port", "0"], "make one with atoll credentials create --peer"),
+            (["--peer-credentials", "missing.json"], "--peer-credentials: [Errno 2] No such file"),
+            (["--peer-ca", "missing.pem"], "--peer-ca: [Errno 2] No such file or directory: 'missing.pem'"),
             (
                 ["--control-plane-delay", "soon"],
                 "--control-plane-delay must be a number of seconds, at least 0, not 'soon'",
@@ -394,6 +415,11 @@ class TestRefusals:
         told = "data/us-east-1 is in use by another server: choose another data directory with --data"
         assert told in capsys.readouterr().err
 
+    def test_certificate_authorities_that_are_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "ca.pem").write_text("nonsense")
+        assert main(["serve", "--in-memory", "--port", "0", "--peer-ca", "ca.pem"]) == 2
+        assert "atoll: --peer-ca ca.pem: " in capsys.readouterr().err
+
     def test_a_certificate_that_is_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "server.pem").write_text("nonsense")
         assert main(["serve", "--in-memory", "--port", "0", "--tls-cert", "server.pem"]) == 2
@@ -431,6 +457,21 @@ class TestCredentials:
         run("delete", found[1])
         assert run("list") == f"{admin}  admin\n"
         assert (tmp_path / "data" / "credentials.json").stat().st_mode & 0o777 == 0o600
+
+    def test_those_of_peers_are_listed_as_such(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["credentials", "create", "--peer"]) == 0
+        key = capsys.readouterr().out.partition("\n")[0].partition("=")[2]
+        assert main(["credentials", "list"]) == 0
+        assert capsys.readouterr().out == f"{key}  peer\n"
+
+    def test_a_key_is_for_one_purpose(self) -> None:
+        with pytest.raises(SystemExit):
+            main(["credentials", "create", "--peer", "--admin"])
+
+    def test_a_file_without_a_peering_credential(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["credentials", "create", "--admin", "--credentials", "keys.json"]) == 0
+        assert main(["serve", "--in-memory", "--peer", "eu-west-1=http://x", "--peer-credentials", "keys.json"]) == 2
+        assert "keys.json holds no peering credential: make one with" in capsys.readouterr().err
 
     def test_absent_credentials_cannot_be_deleted(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["credentials", "delete", "AKIANOBODY"]) == 2
@@ -499,6 +540,54 @@ class TestContainers:
         with serving(tmp_path, "--in-memory", "--cors-origin", "https://three.example", **allowed) as running:
             assert ask(running.url, Origin="https://three.example")[0] == 200
             assert ask(running.url, Origin="https://one.example")[0] == 403, "the command line takes precedence"
+
+
+class TestRegions:
+    def regions(self, running: Running) -> set[tuple[str, str]]:
+        status, answer = ask(running.url + "/_atoll/replication/links")
+        assert status == 200
+        return {(link["from"], link["to"]) for link in json.loads(answer)["links"]}
+
+    def both(self, one: str, other: str) -> set[tuple[str, str]]:
+        return {(one, other), (other, one)}
+
+    def test_options_and_the_variable_name_regions(self, tmp_path: Path) -> None:
+        options = ["--region", "us-east-1", "--region", "eu-west-1"]
+        with serving(tmp_path, *options) as running:
+            assert self.regions(running) == self.both("us-east-1", "eu-west-1")
+        assert {path.name for path in (tmp_path / "data").iterdir() if path.is_dir()} == {"us-east-1", "eu-west-1"}
+        with serving(tmp_path, "--in-memory", ATOLL_REGION="sa-east-1,us-west-2") as running:
+            assert self.regions(running) == self.both("sa-east-1", "us-west-2")
+        with serving(tmp_path, "--in-memory", *options, ATOLL_REGION="sa-east-1") as running:
+            assert self.regions(running) == self.both("us-east-1", "eu-west-1"), "the command line takes precedence"
+
+    def test_only_the_named_regions_are_served(self, tmp_path: Path) -> None:
+        with (
+            serving(tmp_path, "--in-memory", "--region", "eu-west-1", "--only-regions") as running,
+            pytest.raises(ClientError, match="valid region, not 'us-east-1'"),
+        ):
+            running.client().list_tables()
+
+    def test_two_servers_are_peers(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A fault of a link is set at the server of the receiving region, whichever is asked. The second server has
+        the address of the first; the first that of the second by the port that was free before."""
+        assert main(["credentials", "create", "--peer", "--credentials", "peers.json"]) == 0
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        common = ["--in-memory", "--peer-credentials", "peers.json"]
+        one = [*common, "--peer", f"eu-west-1=http://localhost:{port}"]
+        with serving(tmp_path, *one) as first:
+            other = [*common, "--region", "eu-west-1", "--port", str(port)]
+            with serving(tmp_path, *other, ATOLL_PEER=f"us-east-1={first.url}") as second:
+                change = b'{"from": "us-east-1", "to": "eu-west-1", "delay": "2s"}'
+                status, answer = ask(first.url + "/_atoll/replication/links", "POST", change)
+                assert status == 200
+                for shown in (answer, ask(second.url + "/_atoll/replication/links")[1]):
+                    delays = {link["to"]: link["delay_ms"] for link in json.loads(shown)["links"]}
+                    assert delays == {"eu-west-1": 2_000, "us-east-1": 0}
+                with pytest.raises(ClientError, match=f"served at http://localhost:{port}"):
+                    first.client(region="eu-west-1").list_tables()
 
 
 class TestHelp:

@@ -56,7 +56,8 @@ class TestConfiguration:
             if command != "serve":
                 continue
             (name,) = action.option_strings
-            default = "off" if action.const is True else f"`{action.default}`" if action.default else "none"
+            given = ",".join(action.default) if isinstance(action.default, list) else action.default
+            default = "off" if action.const is True else f"`{given}`" if given else "none"
             assert documented.pop(name, None) == ("ATOLL_" + action.dest.upper(), default), name
         assert not documented, "these options are not there any more"
 
@@ -69,7 +70,8 @@ class TestConfiguration:
         there = {name for _, action in options("", _parser()) for name in action.option_strings}
         pages = self.PAGE + "".join((ROOT / "docs" / page).read_text() for page in ("upgrading.md", "checking.md"))
         named = set(re.findall(r"--[a-z][a-z-]*", pages))
-        assert there - {"--version"} <= named
+        regions = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "docs" / "regions.md").read_text()))
+        assert there - {"--version"} <= named | regions
         assert named <= there, "these options are not there any more"
 
 
@@ -116,13 +118,13 @@ class TestExamples:
         assert done.stdout == printed, done.stderr
 
     def test_the_examples_about_testing_pass(self, tmp_path: Path) -> None:
-        examples = blocks("docs/testing.md", "python")
+        examples = [*blocks("docs/testing.md", "python"), *blocks("docs/regions.md", "python")]
         for number, example in enumerate(examples):
             (tmp_path / f"test_{number}.py").write_text(example)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
-        assert len(examples) == 6
+        assert len(examples) == 7
 
     def test_the_clock_and_streams_of_a_server_of_its_own_are_moved_as_shown(self) -> None:
         shown = "".join(blocks("docs/testing.md", "sh"))
@@ -134,6 +136,16 @@ class TestExamples:
                     body = body.replace("arn:aws:dynamodb:...", stream_of_orders(server))
                 with urlopen(f"{server.endpoint_url}/_atoll/{path}", body.encode() or None) as answer:
                     assert answer.status == 200
+
+    def test_the_faults_of_links_are_set_as_shown(self) -> None:
+        shown = "".join(blocks("docs/regions.md", "sh"))
+        requests = re.findall(r"^curl localhost:8000/_atoll/(\S+/links)(?: -d '(.+?)')?", shown, re.MULTILINE)
+        assert len(requests) == 3
+        with testing.serve(regions=["us-east-1", "eu-west-1"]) as server:
+            for path, body in requests:
+                with urlopen(f"{server.endpoint_url}/_atoll/{path}", body.encode() or None) as answer:
+                    link = json.loads(answer.read())["links"][0]
+        assert (link["from"], link["to"], link["partition"], link["delay_ms"]) == ("us-east-1", "eu-west-1", False, 200)
 
     def test_the_checks_of_a_running_server_are_as_shown(self) -> None:
         shown = "".join(blocks("docs/checking.md", "sh"))

@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock", "arns", "logs"}
+BASE = {"errors", "limits", "clock", "arns", "durations", "logs"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"capacity", "triggers"}
 
@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "arns": set(),
     "limits": set(),
     "clock": set(),
+    "durations": {"clock", "errors"},
     "logs": set(),
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
@@ -28,17 +29,23 @@ ALLOWED: dict[str, set[str]] = {
     "migration": {"migration", "database", "storage", *DATABASE},
     "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
-    "api": {"api", "security", *SERVICES, *DATABASE},
-    "wire": {"wire", "api", "security", *BASE},
+    "replication": {"replication", "capacity", "security", *DATABASE},
+    "api": {"api", "replication", "security", *SERVICES, *DATABASE},
+    "wire": {"wire", "api", "replication", "security", *BASE},
+    "replicate": {"replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
     "node",
+    "config",
     "data_directory",
     "options",
+    "peering",
     "regions",
     "supervisor",
     "testing",
     "cli",
+    "credential_commands",
+    "replica_commands",
     "store_commands",
     "__init__",
     "__main__",

@@ -18,6 +18,7 @@ from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.node import Config, Node
+from atoll.security.credentials import Credentials
 from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.registry import Function, Registry
@@ -286,6 +287,44 @@ def test_a_region_is_closed_when_it_was_not_used_for_long(tmp_path: Path, monkey
         }  # fmt: skip
 
     run(tmp_path, tell, SystemClock())
+
+
+def test_named_regions_are_opened_at_start_and_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regions_module, "IDLE_MS", 0)
+
+    async def tell(node: Node) -> None:
+        assert set(node.regions) == {"us-east-1", "eu-west-1", "sa-east-1"}
+        assert (tmp_path / "sa-east-1").exists()
+        await make_table(node, "eu-central-1")  # crowded: the others make no room
+        for region in list(node.regions.values()):
+            await node._regions.looked(region, None)
+        assert {"us-east-1", "eu-west-1", "sa-east-1"} <= set(node.regions)
+        for name in ("eu-west-1", "sa-east-1", "mars-north-1"):
+            assert node.config.replicable(name) is (name != "mars-north-1")
+
+    run(tmp_path, tell, SystemClock(), max_regions=4, more_regions=["eu-west-1", "sa-east-1"])
+
+
+def test_a_store_of_a_region_that_is_not_served_any_more_stays_closed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was served by this node once, and is now by a peer, or not named any more."""
+    Credentials(tmp_path / "keys.json").create(0, peer=True)
+
+    async def before(node: Node) -> None:
+        await make_table(node, "eu-west-1")
+        await make_table(node, "sa-east-1")
+
+    async def after(node: Node) -> None:
+        assert set(node.regions) == {"us-east-1"}
+        for name in ("eu-west-1", "sa-east-1"):
+            with pytest.raises(ApiError, match=f"not '{name}'"):
+                await call(node, name, "ListTables")
+            assert f"the store of {name} is not opened" in caplog.text
+
+    run(tmp_path, before)
+    run(tmp_path, after, only_regions=True, peers={"eu-west-1": "http://localhost:1"},
+        peer_credentials=tmp_path / "keys.json")  # fmt: skip
 
 
 def test_many_stored_regions_are_worked_on_a_few_at_a_time(tmp_path: Path) -> None:

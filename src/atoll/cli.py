@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `atoll credentials`, `atoll store`.
+"""The command line: `atoll serve`, `atoll credentials`, `atoll store`, `atoll replicate`.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -26,17 +26,27 @@ from typing import NoReturn
 
 import uvloop
 
-from atoll import __version__, logs, store_commands
-from atoll.api.admin import duration_ms
+from atoll import __version__, credential_commands, logs, replica_commands, store_commands
 from atoll.api.functions import check_registry
-from atoll.clock import SystemClock
-from atoll.data_directory import REGION_NAME, claim, warn_of_readers
+from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
+from atoll.durations import duration_ms
 from atoll.errors import ApiError
 from atoll.node import Config, Node
-from atoll.options import Refused, Several, credentials_file, origins, raise_file_limit, several, size, switch
-from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
-from atoll.security.credentials import BadCredentials, Credentials
+from atoll.options import (
+    Declared,
+    Refused,
+    credentials_file,
+    origins,
+    peer_credentials,
+    peer_tls,
+    peers,
+    raise_file_limit,
+    regions,
+    size,
+)
+from atoll.replicate import command as replicate
+from atoll.security.credentials import BadCredentials
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.locks import FileLock
 from atoll.supervisor import CANNOT_START, supervise
@@ -83,43 +93,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"atoll {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
-    _add_credentials(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
+    credential_commands.add(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
+    replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
+    replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
     return parser
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
-    allowed: dict[str, Sequence[str]] = {}
-
-    def option(
-        name: str,
-        default: str,
-        help_: str,
-        choices: Sequence[str] | None = None,
-        action: str | type[argparse.Action] = "store",
-    ) -> None:
-        variable = _variable(name)
-        value = os.environ.get(variable, default)
-        help_ = f"{help_} (default: {default or 'none'}; {variable})"
-        serve.add_argument(name, default=value, help=help_, metavar=_shown(choices), action=action)
-        if choices is not None:
-            allowed[name] = choices
-
-    def flag(name: str, help_: str) -> None:
-        variable = _variable(name)
-        default = switch(variable, os.environ.get(variable, ""))
-        serve.add_argument(name, action="store_true", default=default, help=f"{help_} ({variable})")
-
-    def repeatable(name: str, help_: str, metavar: str) -> None:
-        variable = _variable(name)
-        default = several(os.environ.get(variable, ""))
-        serve.add_argument(name, action=Several, default=default, metavar=metavar, help=f"{help_} ({variable})")
-
+    declared = Declared(serve)
+    option, flag, repeatable = declared.option, declared.flag, declared.repeatable
     option("--host", "127.0.0.1", "the address to listen on")
     option("--port", "8000", "the port to listen on; 0 picks a free one")
     option("--data", "data", "the directory for tables and credentials", action=_Data)
     flag("--in-memory", "keep everything in memory; all data is lost when the process ends")
-    option("--region", "us-east-1", "the region of requests that name no region")
+    repeatable("--region", "a region that is always open; the first is that of requests that name none", "REGION",
+               ["us-east-1"])  # fmt: skip
+    flag("--only-regions", "refuse all regions that --region does not name")
+    repeatable("--peer", "a region that another server serves, and its address", "REGION=URL")
+    option("--peer-credentials", "", "the file of the peering credentials; none: that of the access keys")
+    option("--peer-ca", "", "a PEM file of the certificate authorities of peers; none: those of the system")
     option("--workers", "1", "the number of worker processes")
     option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
     option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
@@ -147,48 +140,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
     repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
-    serve.set_defaults(run=_serve, allowed=allowed, data_named=False)
-
-
-def _shown(choices: Sequence[str] | None) -> str | None:
-    return None if choices is None else "{" + ",".join(choices) + "}"
-
-
-def _variable(option: str) -> str:
-    return "ATOLL_" + option.strip("-").replace("-", "_").upper()
-
-
-def _add_credentials(credentials: argparse.ArgumentParser) -> None:
-    actions = credentials.add_subparsers(required=True, metavar="ACTION")
-    for name, help_ in (
-        ("create", "create an access key and print it with its secret"),
-        ("list", "print the access keys"),
-        ("delete", "delete an access key"),
-    ):
-        action = actions.add_parser(name, help=help_)
-        action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
-        action.add_argument("--credentials", default=os.environ.get("ATOLL_CREDENTIALS", ""), help="the file itself")
-        action.set_defaults(run=_credentials, action=name)
-        if name == "create":
-            action.add_argument("--admin", action="store_true", help="allow the key to administer the server")
-        if name == "delete":
-            action.add_argument("access_key")
-
-
-def _credentials(options: argparse.Namespace) -> int:
-    try:
-        credentials = Credentials(Path(options.credentials or Path(options.data) / CREDENTIALS_FILE))
-    except BadCredentials as error:
-        raise Refused(str(error)) from error
-    if options.action == "create":
-        credential = credentials.create(SystemClock().now_ms(), admin=options.admin)
-        print(f"AWS_ACCESS_KEY_ID={credential.access_key}\nAWS_SECRET_ACCESS_KEY={credential.secret}")
-    elif options.action == "list":
-        for credential in credentials.list():
-            print(credential.access_key + ("  admin" if credential.admin else ""))
-    elif not credentials.delete(options.access_key):
-        raise Refused(f"unknown access key: {options.access_key}")
-    return 0
+    serve.set_defaults(run=_serve, allowed=declared.allowed, data_named=False)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -217,6 +169,7 @@ def _config(options: argparse.Namespace) -> Config:
             raise Refused(f"{name} must be {' or '.join(choices)}, not {value!r}")
     if options.in_memory and options.data_named:
         raise Refused("--in-memory and --data exclude each other: remove one of them")
+    named = regions("--region", options.region)
     settings = Settings(
         account=options.account,
         control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
@@ -231,7 +184,12 @@ def _config(options: argparse.Namespace) -> Config:
         host=options.host,
         port=_number("--port", options.port, 0, 65_535),
         data=None if options.in_memory else Path(options.data),
-        region=options.region,
+        region=named[0],
+        more_regions=named[1:],
+        only_regions=options.only_regions,
+        peers=peers("--peer", options.peer, named),
+        peer_credentials=peer_credentials("--peer-credentials", options.peer_credentials),
+        peer_tls=peer_tls("--peer-ca", options.peer_ca),
         workers=_number("--workers", options.workers, 1),
         auth=options.auth,
         clock=options.clock,
@@ -250,8 +208,17 @@ def _config(options: argparse.Namespace) -> Config:
         functions=_registry(options.functions),
         settings=settings,
     )
-    if REGION_NAME.fullmatch(config.region) is None:
-        raise Refused(f"--region must be a region name such as eu-west-1, not {config.region!r}")
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    """Options that exclude each other, or need each other."""
+    if config.peers and config.peer_credentials_file is None:
+        raise Refused("--peer needs peering credentials: remove --in-memory, "
+                      "or name their file with --peer-credentials")  # fmt: skip
+    if config.max_regions < len(config.regions):
+        raise Refused(f"--max-regions must be at least the number of regions named by --region, {len(config.regions)}")
     if config.auth == "sigv4" and config.credentials_file is None:
         raise Refused("--auth sigv4 needs the credentials in the data directory: remove --in-memory, "
                       "or name their file with --credentials")  # fmt: skip
@@ -259,9 +226,8 @@ def _config(options: argparse.Namespace) -> Config:
         raise Refused("--workers greater than 1 needs --data: several workers cannot share memory")
     if config.workers > 1 and config.clock == "manual":
         raise Refused("--clock manual needs --workers 1: several workers cannot share a manual clock")
-    if re.fullmatch("[0-9]{12}", options.account) is None:
+    if re.fullmatch("[0-9]{12}", config.settings.account) is None:
         raise Refused("--account must be twelve digits")
-    return config
 
 
 def _number(name: str, text: str, least: int, most: int | None = None) -> int:
@@ -369,7 +335,7 @@ async def _serve_until_signal(config: Config, parent: int | None) -> None:
     _log.info(
         "atoll %s serves %s://%s:%d", __version__, scheme, f"[{host}]" if ":" in host else host, port,
         extra={
-            "region": config.region, "data": str(config.data or "(memory)"), "engine": config.engine,
+            "region": ",".join(config.regions), "data": str(config.data or "(memory)"), "engine": config.engine,
             "auth": config.auth,
         },
     )  # fmt: skip

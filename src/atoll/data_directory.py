@@ -55,7 +55,7 @@ class DataDirectory:
         without a region's name, such as copies."""
         stores = {path for name in (FILE_NAME, migration.NEW_NAME) for path in self._stores.glob(f"*/{name}")}
         if self._stores != self._path:  # format 1 knew no accounts
-            stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.needed(path.parent)}
+            stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.has_old_rows(path.parent)}
         return {path.parent.name for path in stores if REGION_NAME.fullmatch(path.parent.name)}
 
     def is_old(self, region: str) -> bool:
@@ -65,7 +65,7 @@ class DataDirectory:
     def _source(self, region: str) -> Path:
         """The directory of the store that a migration would read."""
         directory = self.store(region)
-        if not (directory / FILE_NAME).exists() and migration.needed(self._path / region):
+        if not (directory / FILE_NAME).exists() and migration.has_old_rows(self._path / region):
             return self._path / region  # format 1 knew no accounts; an interrupted migration goes on
         return directory
 
@@ -77,7 +77,9 @@ class DataDirectory:
         extra = {"region": region}
         _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
         await asyncio.to_thread(migration.migrate, source, directory, report=partial(_report, health, Tenths()))
-        _log.info("migrated %s; the old file is kept until `atoll store upgrade --finish`", source, extra=extra)
+        kept = migration.kept(source) is not None
+        suffix = "; the old file is kept until `atoll store upgrade --finish`" if kept else ""
+        _log.info("migrated %s%s", source, suffix, extra=extra)
 
     def open(self, region: str, *, durability: str, workers: int, on_damage: str) -> Engine:
         try:

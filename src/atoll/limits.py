@@ -14,6 +14,14 @@ NUMBER_DIGITS = 38
 NUMBER_MAX_EXPONENT = 125
 NUMBER_MIN_EXPONENT = -130
 
+# Where the size of an item alone bounds an update, not that of its statement, too: measured in October 2026.
+REGIONS_WITHOUT_STATEMENT_SIZES = frozenset(
+    """
+    ap-south-2 ap-southeast-6 ap-southeast-7 ca-central-1 eu-central-2 eu-south-1 eu-south-2 eu-west-1 me-central-1
+    us-east-2
+    """.split()
+)
+
 # Expressions
 EXPRESSION_BYTES = 4_096
 EXPRESSION_OPERATORS = 300
@@ -83,6 +91,16 @@ STREAM_PAGE_BYTES = 1024 * 1024
 STREAM_SHARDS_LISTED = 100
 STREAMS_LISTED = 100
 STREAM_READERS = 2
+
+# Replication. Atoll's own: how long a log keeps changes for replicas that cannot be reached, and how long a replica
+# that is being removed waits for others to read its last changes.
+REPLICATION_RETENTION_MS = 24 * 3600 * 1000
+LEAVING_MS = 24 * 3600 * 1000
+CONFLICTS_KEPT = 1_000
+EXPIRED_ELSEWHERE_SECONDS = 60
+"""A replica deletes an expired item that another region wrote if that region has not done so after this time."""
+SOURCE_MS = 24 * 3600 * 1000
+"""A replica cannot be deleted so soon after it invited another one."""
 
 # Time to live (Developer Guide: no item that expired more than five years ago is deleted). The API Reference speaks of
 # one change an hour; the service was measured to accept the next one after 31 minutes.

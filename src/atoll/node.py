@@ -7,14 +7,11 @@ and closed, `data_directory` where it is. A request's region is the one in its s
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-from collections.abc import Callable, Coroutine, Sequence, Set
+from collections.abc import Callable, Coroutine, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any
 
 from atoll import errors, limits
@@ -26,27 +23,30 @@ from atoll.capacity.shared import SharedBuckets
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
+from atoll.config import Config
 from atoll.data_directory import REGION_NAME, DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
-from atoll.database.region import Buckets, Region, Settings
+from atoll.database.region import Buckets, Region
+from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
+from atoll.peering import Peering
 from atoll.regions import Regions
-from atoll.security.browsers import Browsers
-from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
-from atoll.triggers.registry import Registry
 from atoll.wire import memory
 from atoll.wire.admin import Admin
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
 from atoll.wire.server import Server
+
+__all__ = ["Config", "Node"]
 
 _log = logging.getLogger(__name__)
 
@@ -55,62 +55,6 @@ LOOK_AGAIN_MS = 1_000
 RETRY_MS = 5_000
 # A region whose next work is farther away may be closed until then.
 REST_MS = 60_000
-
-
-@dataclass(frozen=True)
-class Config:
-    host: str = "127.0.0.1"
-    port: int = 8000
-    data: Path | None = Path("data")
-    """The data directory; None keeps everything in memory."""
-    region: str = "us-east-1"
-    workers: int = 1
-    auth: str = "none"
-    clock: str = "system"
-    """system, or manual: starts at the real time and moves only on request."""
-    durability: str = "full"
-    on_damage: str = "stop"
-    """stop or serve: whether a damaged store takes writes."""
-    reserves: bool = False
-    """Whether to hold disk space back, so that data can be deleted from a full disk."""
-    tls: SSLContext | None = None
-    """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
-    slow_ms: int | None = None
-    """Log requests that take at least this long; None logs none."""
-    credentials: Path | None = None
-    """The credentials file; None is the one in the data directory."""
-    admin_token: str = ""
-    memory_limit: int = memory.LIMIT_BYTES
-    """Bytes of requests and answers in flight, for each process."""
-    max_connections: int = 1_000
-    """For each process."""
-    max_regions: int = 64
-    """Regions that are open at a time."""
-    cors_origins: Sequence[str] = ()
-    allowed_hosts: Sequence[str] = ()
-    functions: Registry = field(default_factory=Registry)
-    settings: Settings = field(default_factory=Settings)
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
-        try:
-            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    @property
-    def credentials_file(self) -> Path | None:
-        return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
-
-    @property
-    def browsers(self) -> Browsers:
-        """`Host` is checked where a page in a browser of this machine could reach what others cannot."""
-        return Browsers(self.cors_origins, self.allowed_hosts if self.loopback and self.auth == "none" else None)
-
-    @property
-    def engine(self) -> str:
-        return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
 
 
 ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM})
@@ -129,12 +73,14 @@ class Node:
         self.clock: Clock = clock or (ManualClock(system.now_ms()) if config.clock == "manual" else system)
         # Clients sign with the real time, even if the server has a manual clock.
         self.signature_clock: Clock = SkewedClock(system) if isinstance(self.clock, ManualClock) else self.clock
-        self._regions = Regions(self, config.region, config.max_regions)
+        self._regions = Regions(self, config.regions, config.max_regions)
         self._data: DataDirectory | None = None
         if config.data is not None:
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
         self.regions = self._regions.open
         """The open regions."""
+        self.peering = Peering(config, self.region, self.clock)
+        self.links = self.peering.links
         self.triggers: dict[str, Triggers] = {}
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
@@ -156,6 +102,7 @@ class Node:
         if config.auth == "sigv4":
             assert config.credentials_file is not None
             credentials = Credentials(config.credentials_file)
+        peers = self.peering.start()
         encoder = Encoder()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
@@ -175,6 +122,7 @@ class Node:
             credentials=credentials,
             routes={
                 services.ADMIN.prefix: admin.answer,
+                PEERS_PREFIX: peers.answer,
                 services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             },
             route_clock=SystemClock(),
@@ -182,6 +130,7 @@ class Node:
             encoder=encoder,
             signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
             bearer_routes=[services.ADMIN.prefix],
+            unverified_routes=[PEERS_PREFIX],
             browsers=config.browsers,
             memory_limit=config.memory_limit,
         )
@@ -206,10 +155,13 @@ class Node:
             self.triggers[config.region].functions.load()
 
     def _stored(self) -> set[str]:
-        """The default region and those with a store. None answers before it is migrated."""
-        names = {self.config.region}
-        if self._data is not None:
-            names |= self._data.stored_regions()
+        """The named regions and those with a store. None answers before it is migrated."""
+        names = set(self.config.regions)
+        for name in self._data.stored_regions() if self._data is not None else ():
+            if self.config.serves(name):
+                names.add(name)
+            else:
+                _log.warning("the store of %s is not opened: this server does not serve the region", name)
         for name in names:
             self.health.setdefault(name, Health(name)).migrating(0)
         return names
@@ -230,6 +182,7 @@ class Node:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
         self._stop_asked.set()
+        await self.peering.stop()
         await self._checks.stop()
         await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
@@ -268,6 +221,7 @@ class Node:
         could not run does not count either."""
         open_ = list(self.regions.values())
         wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
+        wakes.append(await self.peering.settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
@@ -317,6 +271,10 @@ class Node:
     def make_region(self, name: str, engine: Engine) -> Region:
         if REGION_NAME.fullmatch(name) is None:
             raise request_errors.invalid_region(name)
+        if name in self.config.peers:
+            raise replication_errors.served_by_peer(name, self.config.peers[name])
+        if not self.config.serves(name):
+            raise replication_errors.not_served(name)
         return Region(name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address))
 
     def start_region(self, region: Region) -> None:
@@ -325,6 +283,10 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
         region.wake = woken.set
+        if name in self.config.regions:
+            replication = self.peering.begin(region)
+            region.wake = partial(_wake_all, woken.set, replication.wake)
+            self._run(replication.run())
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
@@ -443,6 +405,11 @@ class Node:
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
+
+
+def _wake_all(*wakes: Callable[[], None]) -> None:
+    for wake in wakes:
+        wake()
 
 
 def _has_tables(snapshot: Snapshot) -> bool:

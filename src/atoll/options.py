@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import resource
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from atoll.data_directory import REGION_NAME
 from atoll.security.browsers import ANY
 from atoll.security.credentials import BadCredentials, Credentials
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)I?(B?)", re.IGNORECASE | re.ASCII)
+_PEER = re.compile(r"https?://[^/?#\s@]+/?", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@]+|null", re.ASCII)
 
 FILES = 65_536
@@ -35,6 +40,46 @@ class Several(argparse.Action):
         setattr(namespace, self.dest, [values] if given is self.default else [*given, values])
 
 
+class Declared:
+    """The options of a command, each with its environment variable. `allowed` has the values of those that have few."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.allowed: dict[str, Sequence[str]] = {}
+        self._parser = parser
+
+    def option(
+        self,
+        name: str,
+        default: str,
+        help_: str,
+        choices: Sequence[str] | None = None,
+        action: str | type[argparse.Action] = "store",
+    ) -> None:
+        variable = _variable(name)
+        value = os.environ.get(variable, default)
+        help_ = f"{help_} (default: {default or 'none'}; {variable})"
+        shown = None if choices is None else f"{{{','.join(choices)}}}"
+        self._parser.add_argument(name, default=value, help=help_, metavar=shown, action=action)
+        if choices is not None:
+            self.allowed[name] = choices
+
+    def flag(self, name: str, help_: str) -> None:
+        variable = _variable(name)
+        default = switch(variable, os.environ.get(variable, ""))
+        self._parser.add_argument(name, action="store_true", default=default, help=f"{help_} ({variable})")
+
+    def repeatable(self, name: str, help_: str, metavar: str, values: Sequence[str] = ()) -> None:
+        variable = _variable(name)
+        default = several(os.environ[variable]) if variable in os.environ else list(values)
+        shown = f"default: {', '.join(values)}; " if values else ""
+        help_ = f"{help_} ({shown}{variable})"
+        self._parser.add_argument(name, action=Several, default=default, metavar=metavar, help=help_)
+
+
+def _variable(option: str) -> str:
+    return "ATOLL_" + option.strip("-").replace("-", "_").upper()
+
+
 def several(text: str) -> list[str]:
     """The values of a repeatable option in an environment variable: separated by commas or spaces."""
     return [one for one in re.split(r"[,\s]+", text) if one]
@@ -48,6 +93,70 @@ def size(name: str, text: str, least: int) -> int:
     if amount < least:
         raise Refused(f"{name} takes a size from {least // 1024**2}MB, as in 256MB or 1GB, not {text!r}")
     return amount
+
+
+def regions(name: str, given: Sequence[str]) -> list[str]:
+    """At least one name of a region, each once."""
+    for region in given:
+        _check_region(name, region)
+        if given.count(region) > 1:
+            raise Refused(f"{name} {region} is given twice")
+    if not given:
+        raise Refused(f"{name} must be a region name such as eu-west-1")
+    return list(given)
+
+
+def peers(name: str, given: Sequence[str], own: Sequence[str]) -> dict[str, str]:
+    """The URL of a peer's node, by region. `own` regions are none of a peer."""
+    found: dict[str, str] = {}
+    for one in given:
+        region, equals, url = one.partition("=")
+        if not equals or _PEER.fullmatch(url) is None or not _has_address(url):
+            raise Refused(f"{name} takes a region and the address of its server, as in "
+                          f"eu-west-1=https://host:8000, not {one!r}")  # fmt: skip
+        _check_region(name, region)
+        if region in own:
+            raise Refused(f"{name} {one}: this server serves {region} itself (--region)")
+        if region in found:
+            raise Refused(f"{name} {region} is given twice")
+        found[region] = url.rstrip("/")
+    return found
+
+
+def _has_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _check_region(name: str, region: str) -> None:
+    if REGION_NAME.fullmatch(region) is None:
+        raise Refused(f"{name} must be a region name such as eu-west-1, not {region!r}")
+
+
+def peer_credentials(name: str, path: str) -> Path | None:
+    if not path:
+        return None
+    try:
+        Path(path).read_bytes()
+        if not Credentials(Path(path)).peers():
+            raise Refused(f"{name}: {path} holds no peering credential: make one with atoll credentials create --peer")
+    except (OSError, BadCredentials) as error:
+        raise Refused(f"{name}: {error}") from error
+    return Path(path)
+
+
+def peer_tls(name: str, path: str) -> ssl.SSLContext | None:
+    """Trusts the certificate authorities of a PEM file, and no others."""
+    if not path:
+        return None
+    try:
+        Path(path).read_bytes()  # this error names the unreadable file; that below does not
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise Refused(f"{name}: {error}" if path in str(error) else f"{name} {path}: {error}") from error
 
 
 def origins(name: str, given: Sequence[str]) -> tuple[str, ...]:

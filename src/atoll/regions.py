@@ -1,14 +1,15 @@
 """Which regions of a node are open: a request may name any region, but only so many stores are open at a time.
 
-A region is opened by its first table, or by the first request if it has a store. It is closed when it is neither used
-nor has work due soon. The background work of a closed region goes on: it is opened when its next job is due.
+The regions that the options name are always open. Another one is opened by its first table, or by the first request if
+it has a store. It is closed when it is neither used nor has work due soon. The background work of a closed region goes
+on: it is opened when its next job is due.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -46,12 +47,14 @@ class Stores(Protocol):
 
 
 class Regions:
-    def __init__(self, stores: Stores, default: str, most: int) -> None:
+    """`named` regions are open as long as the node runs; the first is the default."""
+
+    def __init__(self, stores: Stores, named: Sequence[str], most: int) -> None:
         self.open: dict[str, Region] = {}
         self.used: set[str] = set()
         """Regions named by a request since their background work last looked."""
         self._stores = stores
-        self._default = default
+        self._named = named
         self._most = most
         self._unopened: WeakValueDictionary[str, Region] = WeakValueDictionary()
         """One object a region for as long as anything uses it."""
@@ -62,7 +65,7 @@ class Regions:
 
     def find(self, name: str) -> Region:
         """The region, open or not."""
-        name = name or self._default
+        name = name or self._named[0]
         found = self.open.get(name) or self._unopened.get(name)
         if found is None:
             found = self._unopened[name] = self._stores.make_region(name, self._engine_of(name))
@@ -72,9 +75,9 @@ class Regions:
         return Unopened(partial(self._stores.has_store, name), partial(self.opened, name))
 
     def start(self, stored: Iterable[str]) -> None:
-        """Open the default region and as many of those with a store as leave room for others."""
-        for name in sorted(stored, key=lambda name: name != self._default):
-            if self._is_crowded:
+        """Open the named regions and as many of those with a store as leave room for others."""
+        for name in sorted(stored, key=lambda name: name not in self._named):
+            if self._is_crowded and name not in self._named:
                 self._wakes[name] = 0
             else:
                 self._open(self.find(name))
@@ -125,7 +128,7 @@ class Regions:
     async def _rest(self, region: Region, *, crowded: bool = False) -> bool:
         """Close a region if nothing needs it; returns whether it is closed."""
         name, wake_ms = region.name, self._wakes[region.name]
-        if name == self._default or name in self._closing:
+        if name in self._named or name in self._closing:
             return False
         if not await self._stores.may_rest(region, wake_ms, crowded) or name in self._closing:
             return False

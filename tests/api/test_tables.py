@@ -209,11 +209,11 @@ def test_limits_and_endpoints_are_described(service: Any) -> None:
     assert service.describe_endpoints()["Endpoints"][0]["CachePeriodInMinutes"] == 1440
 
 
-def test_replicas_are_refused_and_not_forgotten(service: Any) -> None:
+def test_a_region_without_others_refuses_replicas(service: Any) -> None:
     service.table()
     create = [{"Create": {"RegionName": "eu-west-1"}}]
     refusal = service.refused("UpdateTable", TableName="Things", ReplicaUpdates=create)
-    assert (refusal.code, refusal.message) == ("ValidationException", "ReplicaUpdates is not served by this server")
+    assert (refusal.code, refusal.message) == ("ValidationException", "Unsupported region: eu-west-1")
 
 
 def test_a_table_that_is_updating_tells_its_old_units(slow_service: Any) -> None:

@@ -98,7 +98,7 @@ def test_writes_during_a_check_are_no_damage(data: Path) -> None:
         await ended
         shown = await state(node)
         assert shown["state"] == "done" and shown["report"]["clean"], shown["report"]
-        assert written > 10
+        assert written > 0
 
     with_node(data, story)
 

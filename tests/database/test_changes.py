@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from atoll.database.format import ChangeRow
 from atoll.database.log import changes, shards
+from atoll.database.log.rows import ChangeRow
 from atoll.storage.engine import Snapshot
 
 

@@ -12,6 +12,7 @@ import pytest
 from atoll.clock import ManualClock, Version
 from atoll.database import catalog, reads, writes
 from atoll.database import format as fmt
+from atoll.database.log import rows as change_rows
 from atoll.database.region import Region
 from atoll.model import values
 from atoll.storage.memory import MemoryEngine
@@ -205,6 +206,6 @@ def test_all_records_of_a_transaction_have_its_commit_id_and_time(world: ManualR
     world.clock.advance(5)
     world.put("d")
     rows = world.read(lambda s: [row for _, row in s.scan(*fmt.space_range(world.table().log_space))])
-    *together, alone = [(row.commit, row.written_ms) for row in map(fmt.parse_change, rows)]
+    *together, alone = [(row.commit, row.written_ms) for row in map(change_rows.parse, rows)]
     assert len(set(together)) == 1 and len(together) == 3
     assert alone[0] != together[0][0] and alone[1] == together[0][1] + 5

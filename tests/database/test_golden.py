@@ -17,6 +17,7 @@ import pytest
 from atoll.api import items, tables
 from atoll.database import format as fmt
 from atoll.database import records, schema
+from atoll.database.log import rows as change_rows
 from atoll.model import keycode
 from atoll.storage.memory import MemoryEngine
 from tests.database.conftest import START_MS, ManualRegion
@@ -118,7 +119,7 @@ class Reader:
             return value.hex()
 
     def change(self, value: bytes) -> list[str]:
-        row = fmt.parse_change(value)
+        row = change_rows.parse(value)
         cause = ("user", "expiry", "replication", "restore")[row.cause]
         sizes = f"keys-size={row.keys_size} old-size={row.old_size} new-size={row.new_size}"
         images = [("keys", row.keys), ("old", row.old), ("new", row.new)]

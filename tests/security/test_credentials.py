@@ -31,6 +31,27 @@ def test_a_created_credential_looks_like_the_services_and_is_found_by_others(pat
     assert created.created_ms == 1_700_000_000_000
 
 
+def test_those_of_peers_and_of_clients_are_apart(path: Path) -> None:
+    credentials = Credentials(path)
+    later, client, first = credentials.create(2, peer=True), credentials.create(3), credentials.create(1, peer=True)
+    for one in (credentials, Credentials(path)):
+        assert one.get(client.access_key) == client
+        assert one.peer(client.access_key) is None
+        assert one.get(first.access_key) is None
+        assert one.peer(first.access_key) == first
+        assert one.peers() == [first, later]
+    credentials.delete(first.access_key)
+    assert credentials.peer(first.access_key) is None
+
+
+def test_a_file_without_kinds_is_one_of_clients(path: Path) -> None:
+    """As versions before peers wrote it."""
+    path.write_text('{"credentials": [{"access_key": "AKIA", "secret": "s", "admin": true, "created_ms": 5}]}')
+    found = Credentials(path)
+    assert found.get("AKIA") is not None
+    assert found.peers() == []
+
+
 def test_only_the_owner_may_read_the_file(path: Path) -> None:
     Credentials(path).create(0)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 TESTS = """
@@ -45,7 +46,11 @@ def test_without_tables(dynamodb, atoll_process):
 
 
 def pytest_in(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (directory / "test_things.py").write_text(TESTS)
+    return pytest_with(directory, TESTS, *arguments)
+
+
+def pytest_with(directory: Path, tests: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (directory / "test_things.py").write_text(textwrap.dedent(tests))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from atoll.database.encryption import MANAGED_KEY, key_arn
 from atoll.database.region import Region
 from atoll.database.schema import (
     ON_DEMAND,
@@ -88,10 +88,11 @@ def _on_demand(entry: Body, current: OnDemandThroughput | None) -> OnDemandThrou
 
 
 def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput:
-    """New warm throughput; the read or write value that the request omits stays as it is."""
+    """New warm throughput; the read or write value that the request omits stays as it is. While it rises, a request may
+    name the value before: that changes nothing."""
     given = entry.get("WarmThroughput") or {}
     return WarmThroughput(
-        given.get("ReadUnitsPerSecond", current.read), given.get("WriteUnitsPerSecond", current.write)
+        max(given.get("ReadUnitsPerSecond", 0), current.read), max(given.get("WriteUnitsPerSecond", 0), current.write)
     )
 
 
@@ -130,15 +131,7 @@ def encryption(body: Body, region: Region) -> Encryption | None:
     given = body.get("SSESpecification")
     if given is None or not encrypts(given):
         return None
-    return Encryption("ENABLED", "KMS", key_arn(given.get("KMSMasterKeyId") or "alias/aws/dynamodb", region))
-
-
-def key_arn(key: str, region: Region) -> str:
-    """The ARN of a key that is named by its id, its ARN or an alias. DynamoDB shows keys, never aliases, so each alias
-    stands for a key with an id of its own."""
-    arn = key if key.startswith("arn:") else region.arn(key if key.startswith("alias/") else f"key/{key}", "kms")
-    prefix, separator, _ = arn.partition(":alias/")
-    return f"{prefix}:key/{uuid.uuid5(uuid.NAMESPACE_URL, arn)}" if separator else arn
+    return Encryption("ENABLED", "KMS", key_arn(given.get("KMSMasterKeyId") or MANAGED_KEY, region))
 
 
 def with_settings(table: Table, body: Body, region: Region, now_ms: int) -> Table:

@@ -6,6 +6,7 @@ from typing import Any
 
 from atoll.api import concerns
 from atoll.database import format as fmt
+from atoll.database.group import MULTI_MASTER, Group, Member
 from atoll.database.region import Region
 from atoll.database.schema import (
     Index,
@@ -15,6 +16,7 @@ from atoll.database.schema import (
     Table,
     Throughput,
 )
+from atoll.replication import shared
 from atoll.storage.engine import Snapshot
 
 Description = dict[str, Any]
@@ -88,8 +90,54 @@ def _settings(table: Table, arn: str, now_ms: int) -> Description:
         settings["OnDemandThroughput"] = on_demand(table.on_demand)
     if table.replication_mode is not None:
         settings["GlobalTableSettingsReplicationMode"] = table.replication_mode
+    if table.group is not None:
+        settings |= _of_group(table, table.group, now_ms)
     settings["WarmThroughput"] = warm(table, None, now_ms)
     return settings
+
+
+REPLICATION_MODE = "ENABLED_WITH_OVERRIDES"
+"""How the replicas of one account share their settings."""
+
+
+def _of_group(table: Table, group: Group, now_ms: int) -> Description:
+    """The members about replicas. They leave out the table's own."""
+    if group.kind != MULTI_MASTER:
+        return {"GlobalTableVersion": group.kind} if group.is_legacy else {}
+    return {
+        "GlobalTableVersion": MULTI_MASTER,
+        "Replicas": [_replica(table, member, now_ms) for member in group.others],
+        "MultiRegionConsistency": "EVENTUAL",
+        "GlobalTableSettingsReplicationMode": REPLICATION_MODE,
+    }
+
+
+def _replica(table: Table, member: Member, now_ms: int) -> Description:
+    own = shared.unpacked(member.own)
+    described: Description = {"RegionName": member.region, "ReplicaStatus": member.state}
+    if (key := own.get(shared.KEY)) is not None:
+        described["KMSMasterKeyId"] = key
+    described |= _overrides(own, "")
+    described["WarmThroughput"] = warm(table, None, now_ms)
+    indexes = [index for index in table.global_indexes if index.status != "DELETING"]
+    if indexes:
+        described["GlobalSecondaryIndexes"] = [
+            {"IndexName": index.name, **_overrides(own, f" {index.name}"), "WarmThroughput": warm(table, index, now_ms)}
+            for index in indexes
+        ]
+    table_class = own.get("table_class", table.table_class)
+    if table_class is not None:
+        described["ReplicaTableClassSummary"] = {"TableClass": table_class}
+    return {**described, "GlobalTableSettingsReplicationMode": REPLICATION_MODE}
+
+
+def _overrides(own: Description, of: str) -> Description:
+    described: Description = {}
+    if f"read{of}" in own:
+        described["ProvisionedThroughputOverride"] = {"ReadCapacityUnits": own[f"read{of}"]}
+    if f"max_read{of}" in own:
+        described["OnDemandThroughputOverride"] = {"MaxReadRequestUnits": own[f"max_read{of}"]}
+    return described
 
 
 def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Index, now_ms: int) -> Description:

@@ -1,8 +1,8 @@
-"""Answers about features that no table has yet: backups, exports, imports, global tables, contributor insights, Kinesis
-destinations, resource policies.
+"""Answers about features that no table has yet: backups, exports, imports, contributor insights, Kinesis destinations,
+resource policies.
 
 Each operation finds nothing, with the service's own errors for unknown tables and bad input, so tools that read
-everything about a table can read one. The global tables of 2017 are never made, as on the service.
+everything about a table can read one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from atoll import arns
 from atoll.api import phases, resource_arns
-from atoll.api.binding import table_name
+from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
@@ -131,35 +131,12 @@ async def describe_import(region: Region, body: Body) -> Body:
 # Global tables
 
 
-async def list_global_tables(region: Region, body: Body) -> Body:
-    return {"GlobalTables": []}
-
-
-def _global_table_name(body: Body) -> str:
+def global_table_name(body: Body) -> str:
+    """Of an operation of 2017."""
     name: str = body["GlobalTableName"]
     if not NAME_CHARS[0] <= len(name) <= NAME_CHARS[1]:
         raise feature_errors.global_table_name_length()
     return name
-
-
-async def describe_global_table(region: Region, body: Body) -> Body:
-    raise feature_errors.global_table_not_found(_global_table_name(body))
-
-
-async def create_global_table(region: Region, body: Body) -> Body:
-    _global_table_name(body)
-    raise feature_errors.global_tables_of_2017()
-
-
-async def update_global_table(region: Region, body: Body) -> Body:
-    name = _global_table_name(body)
-    if any("Create" in update for update in body["ReplicaUpdates"]):
-        raise feature_errors.global_tables_of_2017()
-    raise feature_errors.global_table_not_found(name)
-
-
-async def describe_table_replica_auto_scaling(region: Region, body: Body) -> Body:
-    raise feature_errors.no_global_table(table_name(region, body))
 
 
 # Contributor insights and Kinesis destinations

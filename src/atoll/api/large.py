@@ -54,9 +54,6 @@ parse_pieces = pieces.parse
 class LargeBody(dict[str, Any]):
     """The body of a large request; all other bodies are plain `dict`."""
 
-    room = 0
-    """The bytes of memory that are counted for its values."""
-
 
 def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
     """Whether checking the body with these parts takes long."""

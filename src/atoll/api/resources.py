@@ -96,6 +96,7 @@ NEW_MAPPING = _member("EventSourceArn", "FunctionName")
 MAPPING = _member("UUID")
 FUNCTION = _member("FunctionName")
 ADMINISTERED_STREAM = _member("stream")
+ADMINISTERED_TABLE = _member("table")
 
 
 @lru_cache(1024)

@@ -20,9 +20,13 @@ from atoll.api import (
     admin,
     features,
     functions,
+    global_tables,
     items,
+    links,
+    masters,
     multi,
     queries,
+    replication,
     resources,
     shapes,
     streams,
@@ -30,9 +34,14 @@ from atoll.api import (
     tags,
     ttl,
 )
+from atoll.api.global_table_settings import describe_global_table_settings, update_global_table_settings
 from atoll.api.partiql.batch import batch_execute_statement
 from atoll.api.partiql.statement import execute_statement
 from atoll.api.partiql.transaction import execute_transaction
+from atoll.api.replica_auto_scaling import (
+    describe_table_replica_auto_scaling,
+    update_table_replica_auto_scaling,
+)
 from atoll.api.resources import (
     BATCH,
     FUNCTION,
@@ -224,13 +233,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DescribeExport", features.describe_export, JOB),
     Operation(DYNAMODB, "ListImports", features.list_imports, TABLE_ARN),
     Operation(DYNAMODB, "DescribeImport", features.describe_import, JOB),
-    Operation(DYNAMODB, "ListGlobalTables", features.list_global_tables),
-    Operation(DYNAMODB, "DescribeGlobalTable", features.describe_global_table, GLOBAL_TABLE),
-    Operation(DYNAMODB, "DescribeGlobalTableSettings", features.describe_global_table, GLOBAL_TABLE),
-    Operation(DYNAMODB, "CreateGlobalTable", features.create_global_table, GLOBAL_TABLE),
-    Operation(DYNAMODB, "UpdateGlobalTable", features.update_global_table, GLOBAL_TABLE),
-    Operation(DYNAMODB, "UpdateGlobalTableSettings", features.describe_global_table, GLOBAL_TABLE),
-    Operation(DYNAMODB, "DescribeTableReplicaAutoScaling", features.describe_table_replica_auto_scaling, TABLE),
+    Operation(DYNAMODB, "ListGlobalTables", global_tables.list_global_tables),
+    Operation(DYNAMODB, "DescribeGlobalTable", global_tables.describe_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "CreateGlobalTable", global_tables.create_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "UpdateGlobalTable", global_tables.update_global_table, GLOBAL_TABLE),
+    Operation(DYNAMODB, "DescribeGlobalTableSettings", describe_global_table_settings, GLOBAL_TABLE),
+    Operation(DYNAMODB, "UpdateGlobalTableSettings", update_global_table_settings, GLOBAL_TABLE),
+    Operation(DYNAMODB, "DescribeTableReplicaAutoScaling", describe_table_replica_auto_scaling, TABLE),
+    Operation(DYNAMODB, "UpdateTableReplicaAutoScaling", update_table_replica_auto_scaling, TABLE),
     Operation(DYNAMODB, "DescribeContributorInsights", features.describe_contributor_insights, TABLE),
     Operation(DYNAMODB, "ListContributorInsights", features.list_contributor_insights, TABLE),
     Operation(DYNAMODB, "DescribeKinesisStreamingDestination", features.describe_kinesis_streaming_destination, TABLE),
@@ -267,6 +277,17 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(ADMIN, "TrimStream", admin.trim, resources.ADMINISTERED_STREAM, Http("POST", "streams/trim")),
     Operation(ADMIN, "StartStoreCheck", admin.start_check, NOTHING, Http("POST", "store/check")),
     Operation(ADMIN, "ShowStoreChecks", admin.show_checks, NOTHING, Http("GET", "store/check")),
+    Operation(ADMIN, "ShowLinks", links.show_links, NOTHING, Http("GET", "replication/links")),
+    Operation(ADMIN, "ChangeLink", links.change_link, NOTHING, Http("POST", "replication/links")),
+    Operation(ADMIN, "ShowReplicas", masters.show_replicas, NOTHING, Http("GET", "replication/replicas")),
+    Operation(ADMIN, "AddReplica", masters.add_replica, resources.ADMINISTERED_TABLE,
+              Http("POST", "replication/replicas/add")),
+    Operation(ADMIN, "RemoveReplica", masters.remove_replica, resources.ADMINISTERED_TABLE,
+              Http("POST", "replication/replicas/remove")),
+    Operation(ADMIN, "PromoteReplica", masters.promote_replica, resources.ADMINISTERED_TABLE,
+              Http("POST", "replication/replicas/promote")),
+    Operation(ADMIN, "ShowConflicts", replication.show_conflicts, NOTHING, Http("GET", "replication/conflicts")),
+    Operation(ADMIN, "UpgradeGlobalTable", replication.upgrade, NOTHING, Http("POST", "replication/upgrade")),
 )  # fmt: skip
 
 TARGETS: dict[bytes, Operation] = {

@@ -22,9 +22,6 @@ TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 
 # Table features that Atoll lacks. Requests for them are refused, so that no client believes it has them.
 NOT_SERVED = (
-    "ReplicaUpdates",
-    "GlobalTableWitnessUpdates",
-    "MultiRegionConsistency",
     "GlobalTableSourceArn",
     "ResourcePolicy",
     "VectorIndexes",

@@ -7,17 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from atoll import limits
-from atoll.api import capacity_rules, concerns, definitions, table_rules, update_rules
-from atoll.api.binding import table_name
+from atoll.api import capacity_rules, concerns, definitions, replica_rules, replicas, table_rules, update_rules
 from atoll.api.description import describe
 from atoll.api.large import aside
+from atoll.api.table_names import table_name
 from atoll.capacity import throttling
+from atoll.clock import Stamp
 from atoll.database import catalog, deletion, streams
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, Index, Table
 from atoll.errors import changes as change_errors
 from atoll.errors import tables as table_errors
+from atoll.replication import shared
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -108,9 +110,12 @@ async def list_tables(region: Region, body: Body) -> Answer:
 async def delete_table(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
-    def delete(tx: Transaction) -> Answer:
+    def delete(tx: Transaction, stamp: Stamp) -> Answer:
         table = region.catalog.described(tx, name, now_ms)
         _check_deletable(table, now_ms)
+        if table.group is not None:
+            table = replicas.leave(region, tx, stamp, table)
+            return {"TableDescription": _leaving(describe(region, tx, table, now_ms))}
         due_ms = now_ms + region.settings.control_plane_delay_ms
         table = replace(table, status="DELETING", due_ms=due_ms)
         if due_ms <= now_ms:
@@ -119,7 +124,7 @@ async def delete_table(region: Region, body: Body) -> Answer:
             catalog.save(tx, table)
         return {"TableDescription": _leaving(describe(region, tx, table, now_ms))}
 
-    answer = await region.transact(delete)
+    answer = await region.write(delete)
     region.wake()
     return answer
 
@@ -162,14 +167,18 @@ async def update_table(region: Region, body: Body) -> Answer:
     else:
         await aside(update_rules.check, body)
 
-    def update(tx: Transaction) -> tuple[Table, Table, Answer]:
+    if body.get("ReplicaUpdates"):
+        return await replicas.update(region, name, body)
+
+    def update(tx: Transaction, stamp: Stamp) -> tuple[Table, Table, Answer]:
         if type(body) is not dict:
             tx.announce_long()
         table = region.catalog.changeable(tx, name, now_ms)
+        replica_rules.check_table_change(table, body)
         if concerns.is_forgotten(table, body, now_ms):
             return table, table, {"TableDescription": describe(region, tx, _as_if_on_demand(table), now_ms)}
         update_rules.check_of(table, body, now_ms, quotas=region.settings.quotas)
-        changed = _changed(tx, region, table, body, now_ms)
+        changed = shared.changed(table, _changed(tx, region, table, body, now_ms), stamp)
         _check_quotas(region, tx, table, changed, body)
         delay_ms, ongoing = region.settings.control_plane_delay_ms, table.under_way(now_ms)
         begun = concerns.begun(table, changed, body, now_ms + max(delay_ms, 1), now_ms)
@@ -178,7 +187,7 @@ async def update_table(region: Region, body: Body) -> Answer:
         answered = _transitional(table, replace(changed, changes=ongoing + begun), now_ms)
         return table, changed, {"TableDescription": describe(region, tx, answered, now_ms)}
 
-    before, after, answer = await region.transact(update)
+    before, after, answer = await region.write(update)
     throttling.change(region, before, after)
     region.wake()
     return answer

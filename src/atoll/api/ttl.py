@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from atoll.api import phases
-from atoll.api.binding import table_name
+from atoll.api.table_names import table_name
+from atoll.clock import Stamp
 from atoll.database import catalog, ttl
 from atoll.database.region import Region
 from atoll.errors import tables as table_errors
 from atoll.errors import ttl as ttl_errors
+from atoll.replication import shared
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -21,7 +23,7 @@ async def update_time_to_live(region: Region, body: Body) -> Answer:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     attribute, enabled = specification["AttributeName"], specification["Enabled"]
 
-    def update(tx: Transaction) -> None:
+    def update(tx: Transaction, stamp: Stamp) -> None:
         table = region.catalog.described(tx, name, now_ms)
         status = table.status_at(now_ms)
         if phases.creating_before(region, table, now_ms, phases.UNKNOWN):
@@ -31,9 +33,9 @@ async def update_time_to_live(region: Region, body: Body) -> Answer:
         if phases.deleting_after(region, table, now_ms):
             raise table_errors.table_being_deleted(name)
         change = ttl.enable if enabled else ttl.disable
-        catalog.save(tx, change(tx, region, table, attribute, now_ms))
+        catalog.save(tx, shared.changed(table, change(tx, region, table, attribute, now_ms), stamp))
 
-    await region.transact(update)
+    await region.write(update)
     region.wake()
     return {"TimeToLiveSpecification": {"Enabled": enabled, "AttributeName": attribute}}
 

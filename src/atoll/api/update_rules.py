@@ -12,7 +12,7 @@ from typing import Any
 
 from atoll import limits
 from atoll.api import capacity_rules as capacity
-from atoll.api import concerns, table_rules
+from atoll.api import concerns, replica_rules, table_rules
 from atoll.api.definitions import encrypts
 from atoll.api.table_rules import Body
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, KeySchema, Table
@@ -33,6 +33,7 @@ def check(body: Body) -> None:
     _check_index_actions(body.get("GlobalSecondaryIndexUpdates"))
     concerns.check_combination(body)
     table_rules.check_served(body)
+    replica_rules.check(body)
     units = body.get("ProvisionedThroughput")
     if body.get("BillingMode") == PROVISIONED and units is None:
         raise change_errors.throughput_required()
@@ -89,7 +90,7 @@ def check_of(table: Table, body: Body, now_ms: int, *, quotas: bool = True) -> N
     if quotas:
         _check_budgets(table, body, now_ms)
     mode = body.get("BillingMode") or table.billing_mode
-    _check_new_units(table, mode, body, now_ms if quotas else None)
+    _check_new_units(table, mode, body, now_ms, quotas=quotas)
     _check_index_updates(table, mode, body, now_ms, quotas=quotas)
     _check_new_stream(table, body)
     _check_new_encryption(table, body)
@@ -111,7 +112,7 @@ def _check_budgets(table: Table, body: Body, now_ms: int) -> None:
         capacity.check_class_budget(table, now_ms)
 
 
-def _check_new_units(table: Table, mode: str, body: Body, now_ms: int | None) -> None:
+def _check_new_units(table: Table, mode: str, body: Body, now_ms: int, *, quotas: bool) -> None:
     given = body.get("ProvisionedThroughput")
     if given is not None:
         if body.get("BillingMode") == ON_DEMAND:
@@ -119,7 +120,7 @@ def _check_new_units(table: Table, mode: str, body: Body, now_ms: int | None) ->
         if mode == ON_DEMAND:
             raise table_errors.units_on_demand()
         if table.billing_mode == PROVISIONED:
-            capacity.check_new_units(table.throughput, given, "table", now_ms)
+            capacity.check_new_units(table.throughput, given, "table", now_ms if quotas else None)
     if mode == PROVISIONED and table.billing_mode == ON_DEMAND:
         updated = {update["IndexName"] for update in _actions(body, "Update") if "ProvisionedThroughput" in update}
         removed = {update["IndexName"] for update in _actions(body, "Delete")}
@@ -127,7 +128,7 @@ def _check_new_units(table: Table, mode: str, body: Body, now_ms: int | None) ->
         if missing:
             raise table_errors.index_units_required_by_mode(missing)
     capacity.check_maxima(mode, body, None)
-    capacity.check_warm(body, table.warm_throughput(), None)
+    capacity.check_warm(body, concerns.warm_shown(table, None, now_ms), None)
 
 
 def _check_indexes_exist(table: Table, body: Body) -> None:
@@ -146,7 +147,7 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int, *, qu
     for given in _actions(body, "Update"):
         index = table.index(given["IndexName"])
         assert index is not None
-        _check_index_update(table, index, mode, given, now_ms if quotas else None)
+        _check_index_update(table, index, mode, given, now_ms, quotas=quotas)
     made = [given["IndexName"] for given in _actions(body, "Create", "Delete")]
     changing = table.changing_index(now_ms)
     if len(made) > 1 or (made and changing is not None and changing.name not in made):
@@ -155,7 +156,7 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int, *, qu
         _check_created(table, mode, created, body)
 
 
-def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int | None) -> None:
+def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int, *, quotas: bool) -> None:
     units = given.get("ProvisionedThroughput")
     if mode == ON_DEMAND and (units is not None or not given.keys() & {"OnDemandThroughput", "WarmThroughput"}):
         raise change_errors.index_throughput_on_demand(index.name)
@@ -164,9 +165,9 @@ def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_
     if units is not None:
         capacity.check_bounds(units)
         if index.throughput is not None and table.billing_mode == PROVISIONED:
-            capacity.check_new_units(index.throughput, units, f"index {index.name}", now_ms)
+            capacity.check_new_units(index.throughput, units, f"index {index.name}", now_ms if quotas else None)
     capacity.check_maxima(mode, given, index.name)
-    capacity.check_warm(given, table.warm_throughput(index), index.name)
+    capacity.check_warm(given, concerns.warm_shown(table, index, now_ms), index.name)
 
 
 def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:

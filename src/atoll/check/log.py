@@ -13,6 +13,7 @@ from atoll.check import findings as on
 from atoll.check.findings import Finding, Fix
 from atoll.check.spaces import UNREADABLE, read, readable_change, shards_of
 from atoll.database import format as fmt
+from atoll.database.log import rows
 from atoll.database.records import dump
 from atoll.database.schema import HASHES, Shard, Table
 from atoll.model import keycode, values
@@ -138,7 +139,7 @@ class _Group:
 
     def _damage(self, shard: Shard, stored: bytes) -> str | None:
         try:
-            change = fmt.parse_change(stored)
+            change = rows.parse(stored)
             keys = orjson.loads(change.keys)
             images = [(change.keys_size, keys)]
             images += [(change.old_size, orjson.loads(change.old))] if change.old else []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Set
 from functools import partial
 
 from atoll.clock import Stamp
-from atoll.database import backfill, deletion, due, tokens, ttl
+from atoll.database import backfill, deletion, due, tokens, tombstones, ttl
 from atoll.database import format as fmt
 from atoll.database.log import maintenance
 from atoll.database.region import Region
@@ -29,6 +29,7 @@ JOBS: Mapping[bytes, Job] = {
     fmt.TRIM: maintenance.trim,
     fmt.END_STREAM: maintenance.end_stream,
     fmt.FORGET: tokens.forget,
+    fmt.DROP_TOMBSTONES: tombstones.drop,
 }
 
 TOGETHER = {fmt.TRIM: 20, fmt.FORGET: 500, fmt.END_STREAM: 100}

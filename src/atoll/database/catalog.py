@@ -84,9 +84,9 @@ class Catalog:
             raise table_errors.table_not_found(name)
         return table
 
-    def changeable(self, tx: Transaction, name: str, now_ms: int) -> Table:
+    def changeable(self, snapshot: Snapshot, name: str, now_ms: int) -> Table:
         """The table for a change of its definition: it must be neither CREATING nor DELETING."""
-        table = self.described(tx, name, now_ms)
+        table = self.described(snapshot, name, now_ms)
         status = table.status_at(now_ms)
         if status == "CREATING":
             raise table_errors.table_being_created(name)

@@ -13,8 +13,10 @@ Stored = tuple[int, bytes]
 """An item's size and JSON."""
 
 
-def count(tx: Transaction, table: Table, key: Item, before: Stored | None, after: Stored | None) -> None:
-    """Count a write. Refuses one that makes an item collection too large."""
+def count(
+    tx: Transaction, table: Table, key: Item, before: Stored | None, after: Stored | None, *, limited: bool
+) -> None:
+    """Count a write. Refuses one that makes an item collection too large, if it is `limited`."""
     rows = (after is not None) - (before is not None)
     size = (after[0] if after else 0) - (before[0] if before else 0)
     if rows:
@@ -24,7 +26,7 @@ def count(tx: Transaction, table: Table, key: Item, before: Stored | None, after
         if table.local_indexes:
             counter = collection(table, key)
             tx.add_tally(counter, size)
-            if tx.tally(counter) > limits.ITEM_COLLECTION_BYTES and size > 0:
+            if tx.tally(counter) > limits.ITEM_COLLECTION_BYTES and size > 0 and limited:
                 raise table_errors.item_collection_too_large()
 
 

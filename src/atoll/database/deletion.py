@@ -35,6 +35,7 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
     discard(tx, table.space, now_ms, table.keys.partition[0].type if table.local_indexes else "")
+    tx.delete_range(*fmt.links_of(table.space))
     spaces = [index.space for index in table.indexes]
     if table.ttl is not None:
         expiry.unschedule(tx, table, table.ttl)

@@ -1,4 +1,4 @@
-"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 2.
+"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 3.
 
 A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
 
@@ -13,6 +13,9 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                 0 'X' token                                    -> Token (JSON): a transaction that must not be repeated
                 0 'M' uuid                                     -> Mapping (JSON), see `triggers.mapping`
                 0 'P' uuid shard4 lane1                        -> Lane (JSON): a function's progress
+                0 'L' space region                             -> Link (JSON): the changes of another region's replica
+                                                                  that a table has read, see `links`
+                0 'C' number8                                  -> Conflict (JSON), see `replication.conflicts`
     items       space hash8 partition sort                     -> item row
     tombstones  space hash8 partition sort                     -> tombstone row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
@@ -35,13 +38,16 @@ other values, and lie in buckets of their own.
                    new size, keys' length, old length; region, keys, old image, new image (JSON; an absent image has
                    size 0; an image that no reader needs has length 0 but its real size). `commit` identifies the
                    transaction, `millisecond` is when this region committed it, which may be long after the version.
+                   If the cause has the bit 80, the version that the change replaced (time 8, region length 1, region)
+                   follows the region: tables with replicas need it. See `log.rows`.
 
 Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JSON is spliced into answers unchanged.
 Its sets are sorted: strings and binaries by their bytes, numbers by value. The engine adds a checksum to every row.
 
-Numbers: `generation` and `mappings` count changes of tables and of mappings, `spaces` gives the numbers of spaces,
-`greatest time` is a hybrid logical clock time that no version exceeds, 's' log-space shard4 numbers the changes of an
-open shard, 'd' expiry-space is one more than the second for which a look at the expiry index is due (0: none is).
+Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `spaces`
+gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no version exceeds, 's' log-space
+shard4 numbers the changes of an open shard, 'd' expiry-space is one more than the second for which a look at the expiry
+index is due (0: none is).
 
 Tallies: 'n' space and 'b' space are a space's rows and their sizes, 'e' space the items of a table that time to live
 has deleted, 'c' space hash8 partition the size of an item collection (only tables with local indexes).
@@ -51,7 +57,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import orjson
 
@@ -63,19 +68,19 @@ CATALOG = b"\0\0\0\0"
 GENERATION = b"generation"
 SPACES = b"spaces"
 GREATEST_TIME = b"greatest time"
+CONFLICT_COUNT = b"conflicts"
 
 # Causes of a change
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
 
 _ITEM_HEADER = struct.Struct(">QIB")
-_CHANGE_HEADER = struct.Struct(">QQQBBIIIII")
 
 # Offsets in row keys of items, tombstones and index entries.
 _HASH = 4
 _PARTITION = 12
 
 # Kinds of background work in the due index. The subject of each is given in brackets.
-ROTATE, SPLIT, DELETE, INDEX, BUILD_EXPIRY, EXPIRE = b"R", b"P", b"T", b"I", b"L", b"E"
+ROTATE, SPLIT, DELETE, INDEX, BUILD_EXPIRY, EXPIRE, DROP_TOMBSTONES = b"R", b"P", b"T", b"I", b"L", b"E", b"Z"
 """[a table's name]"""
 TRIM, END_STREAM, SWEEP, FORGET = b"H", b"S", b"G", b"X"
 """[the catalog key of a shard, a stream, garbage or a token, without its space and letter]"""
@@ -88,6 +93,11 @@ def space_prefix(space: int) -> bytes:
 
 def space_of(key: bytes) -> int:
     return int.from_bytes(key[:4], "big")
+
+
+def in_space(key: bytes) -> bytes:
+    """The key without its space: the same in every replica of a table."""
+    return key[4:]
 
 
 def space_range(space: int) -> tuple[bytes, bytes]:
@@ -182,6 +192,27 @@ def lane_range(uuid: str) -> tuple[bytes, bytes]:
 def parse_lane_key(key: bytes) -> tuple[int, int]:
     """The shard and the lane."""
     return int.from_bytes(key[-5:-1], "big"), key[-1]
+
+
+def link_key(space: int, region: str) -> bytes:
+    return CATALOG + b"L" + space_prefix(space) + region.encode()
+
+
+def links_of(space: int) -> tuple[bytes, bytes]:
+    return CATALOG + b"L" + space_prefix(space), CATALOG + b"L" + space_prefix(space + 1)
+
+
+def parse_link_key(key: bytes) -> tuple[int, str]:
+    """The table's space, and the region."""
+    start = len(CATALOG) + 1
+    return int.from_bytes(key[start : start + 4], "big"), key[start + 4 :].decode()
+
+
+def conflict_key(number: int) -> bytes:
+    return CATALOG + b"C" + number.to_bytes(8, "big")
+
+
+CONFLICTS = (CATALOG + b"C", CATALOG + b"D")
 
 
 def count_counter(space: int) -> bytes:
@@ -343,64 +374,3 @@ def spliced(rows: Iterable[Row | Entry]) -> orjson.Fragment:
 
 def entry_row(size: int, json: bytes) -> bytes:
     return size.to_bytes(4, "big") + json
-
-
-@dataclass(slots=True)
-class ChangeRow:
-    """A stored change. Images are JSON or None; the log keeps them only if a reader needs them."""
-
-    time: int
-    region: str
-    commit: int
-    """Identifies the transaction."""
-    written_ms: int
-    cause: int
-    keys: bytes
-    old: bytes | None
-    new: bytes | None
-    keys_size: int
-    old_size: int
-    """0 if there was no item, whether its image is kept or not."""
-    new_size: int
-    """0 if there is no item now."""
-
-
-def change_row(
-    version: Version,
-    commit: int,
-    written_ms: int,
-    cause: int,
-    keys: tuple[int, bytes],
-    old: tuple[int, bytes] | None,
-    new: tuple[int, bytes] | None,
-) -> bytes:
-    """Encode a change row; keys and images are (size, JSON)."""
-    region = version.region.encode()
-    old_size, old_json = old or (0, b"")
-    new_size, new_json = new or (0, b"")
-    header = _CHANGE_HEADER.pack(
-        version.time, commit, written_ms, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
-    )
-    return b"".join((header, region, keys[1], old_json, new_json))
-
-
-def parse_change(stored: bytes) -> ChangeRow:
-    time, commit, written_ms, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = (
-        _CHANGE_HEADER.unpack_from(stored)
-    )
-    region_end = _CHANGE_HEADER.size + region_length
-    keys_end = region_end + keys_length
-    old_end = keys_end + old_length
-    return ChangeRow(
-        time,
-        stored[_CHANGE_HEADER.size : region_end].decode(),
-        commit,
-        written_ms,
-        cause,
-        stored[region_end:keys_end],
-        stored[keys_end:old_end] or None,
-        stored[old_end:] or None,
-        keys_size,
-        old_size,
-        new_size,
-    )

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from atoll import limits
 from atoll.database import format as fmt
+from atoll.database.group import Group
 from atoll.model import keycode
 from atoll.model.values import Item
 
@@ -270,6 +271,8 @@ class Table:
     """Those that were under way at the last change; see `under_way`."""
     tombstone_space: int | None = None
     """Where deletions leave their versions; None if they leave nothing."""
+    group: Group | None = None
+    """Its replicas, if it has any. A table with replicas has a tombstone space."""
     shards: tuple[Shard, ...] = ()
     """Those that are open, by first_hash."""
 
@@ -387,6 +390,8 @@ class Table:
         if self.status == "DELETING":
             yield self.due_ms, fmt.DELETE
             return
+        if self.group is not None:
+            yield self.created_ms, fmt.DROP_TOMBSTONES
         if self.stream is not None and self.stream.enabled:
             yield self.oldest_shard_ms + limits.STREAM_ROTATION_MS, fmt.ROTATE
         for index in self.indexes:

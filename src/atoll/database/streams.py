@@ -29,6 +29,7 @@ from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.log import cursor, shards
 from atoll.database.log.cursor import Scope
+from atoll.database.log.rows import ChangeRow
 from atoll.database.records import dump, load
 from atoll.database.region import Region
 from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, KeySchema, Shard, Stream, Table
@@ -296,7 +297,7 @@ def read(
 
 
 def record_of(
-    region_name: str, description: StreamDescription, shard: int, sequence: int, change: fmt.ChangeRow
+    region_name: str, description: StreamDescription, shard: int, sequence: int, change: ChangeRow
 ) -> dict[str, Any]:
     """The record of a change, by the stream's view type. Keys and images are spliced, not parsed."""
     view_type = description.view_type

@@ -28,6 +28,8 @@ from atoll.storage.engine import Transaction
 # Limits of one run of a job.
 BUILT_ITEMS = 500
 DELETED_ITEMS = 100
+LOOK_MS = 1_000
+"""How often a replica looks whether others have deleted their items."""
 
 # Enabling and disabling. Each function returns the table to save.
 
@@ -54,6 +56,16 @@ def disable(tx: Transaction, region: Region, table: Table, attribute: str, now_m
     disabling = replace(table, ttl=replace(table.ttl, status="DISABLING", changed_ms=now_ms), ttl_changed_ms=now_ms)
     at_once = _is_empty(tx, table) or not region.settings.control_plane_delay_ms
     return _without(tx, disabling, now_ms) if at_once else disabling
+
+
+def follow(tx: Transaction, table: Table, attribute: str | None, now_ms: int) -> Table:
+    """The table with the time to live of another replica; without an attribute it is disabled."""
+    if table.ttl is not None:
+        table = _without(tx, table, now_ms)
+    if attribute is not None:
+        status = "ENABLED" if _is_empty(tx, table) else "ENABLING"
+        table = replace(table, ttl=TimeToLive(attribute, status, catalog.new_space(tx), now_ms))
+    return replace(table, ttl_changed_ms=now_ms)
 
 
 def _is_empty(tx: Transaction, table: Table) -> bool:
@@ -112,14 +124,18 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
     table = region.catalog.find(tx, name.decode())
     if table is None or table.ttl is None or table.ttl.status != "ENABLED" or table.status == "DELETING":
         return None
+    if table.group is not None and (table.status == "CREATING" or not table.group.accepts_writes):
+        return None
     ttl, now_ms = table.ttl, stamp.now_ms
     delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
     limit = DELETED_ITEMS if rate is None else min(DELETED_ITEMS, rate)
     before = (now_ms - delay_ms) // 1000
-    second = _delete_expired(tx, table, ttl, before, limit, stamp)
+    second, deletes = _delete_expired(tx, table, ttl, before, limit, stamp)
     expiry.set_due(tx, ttl, second)
     if second is None:
         return None
+    if second < before and not deletes:
+        return now_ms + LOOK_MS
     if second < before:
         return now_ms if rate is None else now_ms + limit * 1000 // rate
     return expiry.due_ms(second) + delay_ms
@@ -127,44 +143,59 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
 
 def _delete_expired(
     tx: Transaction, table: Table, ttl: TimeToLive, before: int, limit: int, stamp: Stamp
-) -> int | None:
-    """Delete items that expire before the second `before`. Returns the second at which the next item expires."""
+) -> tuple[int | None, bool]:
+    """Delete items that expire before the second `before`. Returns the second at which the next item expires, and
+    whether any of these items need not be looked at again."""
     oldest = fmt.expiry_start(ttl.space, max(0, before - limits.TTL_OLDEST_SECONDS))
     entries = [key for key, _ in tx.scan(oldest, fmt.space_range(ttl.space)[1], limit=limit + 1)]
-    expiring = [_Expire.of(table, ttl, entry) for entry in entries]
+    expiring = [_Expire.of(table, ttl, entry, before) for entry in entries]
     due = [one for one in expiring[:limit] if one.second < before]
     outcomes = writes.commit(tx, due, stamp)
-    for entry in entries[: len(due)]:
-        tx.delete(entry)
+    waiting = [one for one, outcome in zip(due, outcomes, strict=True) if one.waits(outcome.old)]
+    for one in due:
+        if one not in waiting:
+            tx.delete(one.entry)
     deleted = sum(outcome.old is not None and outcome.new is None for outcome in outcomes)
     if deleted:
         tx.add_tally(fmt.expired_counter(table.space), deleted)
-    following = expiring[len(due) :]
-    return following[0].second if following else None
+    following = [*waiting, *expiring[len(due) :]]
+    return following[0].second if following else None, len(waiting) < len(due)
 
 
 @dataclass(slots=True)
 class _Expire:
-    """Deletes an item if it still expires at the expected second."""
+    """Deletes an item if it still expires at the expected second. Of a global table, the region that wrote the item
+    deletes it; others do so only if it does not."""
 
     table: Table
     key: Item
     row_key: bytes
     ttl: TimeToLive
     second: int
+    entry: bytes
+    """Of the index."""
+    elsewhere: frozenset[str]
+    """The regions whose items are left to them."""
     cause: int = fmt.EXPIRY
     reads: ClassVar[int] = 0
     version: ClassVar[None] = None
 
     @classmethod
-    def of(cls, table: Table, ttl: TimeToLive, entry: bytes) -> _Expire:
+    def of(cls, table: Table, ttl: TimeToLive, entry: bytes, before: int) -> _Expire:
         second, row_key = fmt.parse_expiry(entry, table.space)
         attributes = table.keys.attributes
         contents = fmt.key_contents(row_key, "".join(a.type for a in attributes))
         key = {a.name: {a.type: content} for a, content in zip(attributes, contents, strict=True)}
-        return cls(table, key, row_key, ttl, second)
+        waits = table.group is not None and second + limits.EXPIRED_ELSEWHERE_SECONDS >= before
+        elsewhere = frozenset(one.region for one in table.group.others) if table.group and waits else frozenset()
+        return cls(table, key, row_key, ttl, second, entry, elsewhere)
 
     def decide(self, old: Row | None) -> writes.Decision:
-        if old is None or expiry.second_of(self.ttl, old.item) != self.second:
-            return writes.UNCHANGED
-        return None
+        return None if self._expires(old) and not self.waits(old) else writes.UNCHANGED
+
+    def _expires(self, old: Row | None) -> bool:
+        return old is not None and expiry.second_of(self.ttl, old.item) == self.second
+
+    def waits(self, old: Row | None) -> bool:
+        """Whether another region is to delete the item."""
+        return old is not None and old.version.region in self.elsewhere and self._expires(old)

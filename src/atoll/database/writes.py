@@ -18,12 +18,13 @@ from isal.isal_zlib import adler32
 
 from atoll import errors, limits
 from atoll.clock import Stamp, Version
-from atoll.database import counters, expiry, indexes, long, reads
+from atoll.database import counters, expiry, indexes, legacy, long, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import IndexWrite
 from atoll.database.log import changes
 from atoll.database.schema import Table
+from atoll.errors import replication as replication_errors
 from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled
 from atoll.expressions.condition import Condition
@@ -198,6 +199,8 @@ class Replicate:
     image: Image | None
     """None after a deletion."""
     version: Version
+    force: bool = False
+    """Apply it even if its version is smaller: the stored change is to be undone."""
     cause: int = fmt.REPLICATION
     reads: ClassVar[int] = 0
 
@@ -214,6 +217,10 @@ class Outcome:
     index_writes: list[IndexWrite] = field(default_factory=list)
     collection_size: int | None = None
     """Bytes of the item's collection, on tables with local indexes."""
+    found: Version | None = None
+    """Of a replicated change: the version of the item, or of its deletion, before."""
+    is_outdated: bool = False
+    """A replicated change was not applied, since `found` is not smaller than its version."""
 
     @property
     def table_bytes(self) -> int:
@@ -356,10 +363,18 @@ def _prefetch_entries(
 def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
     """Write the item's row and everything derived from it. `decision` is the write's decision on `old`, the stored
     row."""
-    version = write.version
-    if isinstance(decision, _Unchanged) or (version is not None and _is_outdated(tx, write, version, old)):
-        return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
+    version, group = write.version, write.table.group
+    if isinstance(decision, _Unchanged):
+        return _unchanged(old)
     outcome = Outcome(old, decision)
+    if version is not None:
+        outcome.found = found = _stored_version(tx, write, old)
+        if found is not None and found >= version and not (isinstance(write, Replicate) and write.force):
+            outcome = _unchanged(old)
+            outcome.found, outcome.is_outdated = found, True
+            return outcome
+    elif group is not None and not group.accepts_writes:
+        raise replication_errors.is_read_replica(write.table.name, group.own, group.master)
     if not same(old, decision):
         _change(tx, stamp, write, outcome)
     elif version is not None:
@@ -367,6 +382,10 @@ def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decisio
     if write.table.local_indexes:
         outcome.collection_size = tx.tally(counters.collection(write.table, write.key))
     return outcome
+
+
+def _unchanged(old: Row | None) -> Outcome:
+    return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
 
 
 def same(old: Row | None, new: Image | None) -> bool:
@@ -387,9 +406,16 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
     table, row_key, old, new = write.table, write.row_key, outcome.old, outcome.new
     if stamp.reserves is not None:
         _reserve(tx, stamp.reserves)
-    version = write.version
-    if version is None:
-        version = stamp.version(old.time if old is not None else _deleted_time(tx, write))
+    version, previous = write.version, None
+    if table.tombstone_space is None:
+        if version is None:
+            version = stamp.version(old.time if old is not None else 0)
+    else:
+        previous = _stored_version(tx, write, old)
+        if version is None:
+            version = stamp.version(max(previous.time if previous else 0, table.group.floor if table.group else 0))
+            if new is not None and table.group is not None and table.group.is_legacy:
+                outcome.new = new = Image(*legacy.stamped(new.item, version))
     _store(tx, write, version, outcome)
     if table.indexes:
         outcome.index_writes = indexes.apply(tx, table, row_key, old, new)
@@ -397,25 +423,14 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
         expiry.apply(tx, table, table.ttl, row_key, old.item if old else None, new.item if new else None)
     before = (old.size, old.json) if old is not None else None
     after = (new.size, new.json) if new is not None else None
-    counters.count(tx, table, write.key, before, after)
-    changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after)
+    counters.count(tx, table, write.key, before, after, limited=write.version is None)
+    changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after, previous)
 
 
-def _is_outdated(tx: Transaction, write: Write, version: Version, old: Row | None) -> bool:
-    """Whether the item, or its deletion, has this version or a greater one."""
-    stored = old.version if old is not None else _tombstone(tx, write)
-    return stored is not None and stored >= version
-
-
-def _deleted_time(tx: Transaction, write: Write) -> int:
-    """The time of the item's deletion if the table keeps tombstones, otherwise 0."""
-    if write.table.tombstone_space is None:
-        return 0
-    deleted = _tombstone(tx, write)
-    return 0 if deleted is None else deleted.time
-
-
-def _tombstone(tx: Transaction, write: Write) -> Version | None:
+def _stored_version(tx: Transaction, write: Write, old: Row | None) -> Version | None:
+    """The version of the item, or of its deletion; None if the table knows neither."""
+    if old is not None:
+        return old.version
     space = write.table.tombstone_space
     stored = None if space is None else tx.get(fmt.tombstone_key(space, write.row_key))
     return None if stored is None else fmt.parse_tombstone(stored)

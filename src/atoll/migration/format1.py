@@ -23,6 +23,7 @@ import orjson
 from atoll.clock import Version
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
+from atoll.database.log import rows
 from atoll.database.records import load
 from atoll.database.schema import Shard, Table
 from atoll.model import sets
@@ -89,7 +90,7 @@ class Translation:
             parts.append(value[start : start + length])
             start += length
         region, keys, old, new = parts
-        row = fmt.change_row(
+        row = rows.dump(
             Version(time, region.decode()),
             time,  # a transaction had one time
             written_ms,

@@ -5,9 +5,10 @@
     atoll-format-1.db  the old file, kept until `atoll store upgrade --finish`
     migrate.lock       held by the process that migrates
 
-Each transaction writes some rows with the progress, so a migration that was interrupted goes on where it was. The new
-file gets its format's version with its last rows. Only then is it put in the place of the old one, which is renamed
-first; a start that finds no `atoll.db`, but a new file, renames that.
+Format 3 can hold all rows of format 2 as they are, so a store of format 2 only gets the new version. The rest is about
+format 1. Each transaction writes some rows with the progress, so a migration that was interrupted goes on where it was.
+The new file gets its format's version with its last rows. Only then is it put in the place of the old one, which is
+renamed first; a start that finds no `atoll.db`, but a new file, renames that.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, Row
 
 NEW_NAME = f"{FILE_NAME}.new"
 OLD_FORMAT = 1
+SAME_ROWS_FORMAT = 2
+"""Its rows are rows of the current format."""
 KEPT_NAME = f"atoll-format-{OLD_FORMAT}.db"
 BATCH_ROWS = 2_000
 ROOM = 1.5
@@ -39,9 +42,19 @@ Report = Callable[[int, int], None]
 
 def needed(directory: Path) -> bool:
     """Whether the store has to be migrated, or a migration be completed."""
+    return has_old_rows(directory) or _has_same_rows(directory)
+
+
+def has_old_rows(directory: Path) -> bool:
+    """Whether the store is of format 1, or its migration from format 1 is not complete."""
     if not (directory / FILE_NAME).exists():
         return (directory / NEW_NAME).exists()
     return format_of(directory / FILE_NAME) == (APPLICATION_ID, OLD_FORMAT)
+
+
+def _has_same_rows(directory: Path) -> bool:
+    path = directory / FILE_NAME
+    return path.exists() and format_of(path) == (APPLICATION_ID, SAME_ROWS_FORMAT)
 
 
 def migrate(directory: Path, target: Path | None = None, *, report: Report = lambda done, total: None) -> None:
@@ -57,6 +70,9 @@ def migrate(directory: Path, target: Path | None = None, *, report: Report = lam
         if not owner.try_acquire():
             raise Locked(f"{directory} is in use by another server")
         try:
+            if _has_same_rows(directory):
+                _restamp(directory / FILE_NAME)
+                return
             if (directory / FILE_NAME).exists():
                 _check_room(directory, target)
                 _write_new(directory / FILE_NAME, target / NEW_NAME, report)
@@ -66,6 +82,13 @@ def migrate(directory: Path, target: Path | None = None, *, report: Report = lam
             sync(target)
         except apsw.Error as error:
             raise fault(error) from error
+
+
+def _restamp(path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)  # its WAL may be needed as it is
+        connection.pragma("synchronous", "FULL")
+        connection.pragma("user_version", FORMAT_VERSION)
 
 
 def kept(directory: Path) -> Path | None:

@@ -1,7 +1,9 @@
 """The credentials for signing requests: a JSON file that only its owner can read.
 
-    {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "created_ms": 0}]}
+    {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "peer": false,
+                      "created_ms": 0}]}
 
+A *peering credential* (`peer`) signs the requests of other nodes, and nothing else; the others sign those of clients.
 The workers and the command line share this file. A writer takes a lock and replaces the whole file. Readers check its
 modification time at most once a second.
 """
@@ -13,7 +15,7 @@ import logging
 import os
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ class Credential:
     session_token: str | None = None
     admin: bool = False
     created_ms: int = 0
+    peer: bool = False
 
 
 class BadCredentials(Exception):
@@ -49,13 +52,29 @@ class Credentials:
         self._path = path
         self._checked_ms: int | None = None
         self._stamp = _stamp(path)
-        self._by_key = _read(path)
+        self._by_key: dict[str, Credential] = {}
+        self._clients: dict[str, Credential] = {}
+        self._use(_read(path))
+
+    def _use(self, by_key: dict[str, Credential]) -> None:
+        self._by_key = by_key
+        self._clients = {key: one for key, one in by_key.items() if not one.peer}
 
     def get(self, access_key: str) -> Credential | None:
-        return self._by_key.get(access_key)
+        """The credential of a client."""
+        return self._clients.get(access_key)
+
+    def peer(self, access_key: str) -> Credential | None:
+        """The credential of a peer."""
+        found = self._by_key.get(access_key)
+        return found if found is not None and found.peer else None
 
     def list(self) -> list[Credential]:
         return sorted(self._by_key.values(), key=lambda credential: (credential.created_ms, credential.access_key))
+
+    def peers(self) -> Sequence[Credential]:
+        """The credentials of peers, the oldest first."""
+        return [credential for credential in self.list() if credential.peer]
 
     def refresh(self, now_ms: int) -> None:
         """Reload the file if it has changed. Keep the old credentials if it is invalid, so that a typo does not lock
@@ -63,22 +82,29 @@ class Credentials:
         if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
             return
         self._checked_ms = now_ms
+        self.reload()
+
+    def reload(self) -> None:
+        """As `refresh`, even if the file was checked just now."""
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
         try:
-            self._by_key = _read(self._path)
+            self._use(_read(self._path))
         except BadCredentials as error:
             _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
 
-    def create(self, now_ms: int, *, admin: bool = False, session_token: str | None = None) -> Credential:
+    def create(
+        self, now_ms: int, *, admin: bool = False, peer: bool = False, session_token: str | None = None
+    ) -> Credential:
         credential = Credential(
             access_key="AKIA" + "".join(secrets.choice(_ACCESS_KEY_CHARS) for _ in range(16)),
             secret="".join(secrets.choice(_SECRET_CHARS) for _ in range(40)),
             session_token=session_token,
             admin=admin,
             created_ms=now_ms,
+            peer=peer,
         )
         self.add(credential)
         return credential
@@ -102,6 +128,7 @@ class Credentials:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._by_key = _read(self._path)
             yield
+            self._use(self._by_key)
             _write(self._path, self.list())
             self._stamp = _stamp(self._path)
         finally:

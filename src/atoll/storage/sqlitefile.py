@@ -1,7 +1,7 @@
 """The SQLite engine's file: its format, and reading and writing rows through one connection.
 
     application_id  "Atol"; `connect` refuses a file of another application
-    user_version    the format's version, 2; `connect` refuses another version (`migration` migrates older ones)
+    user_version    the format's version, 3; `connect` refuses another version (`migration` migrates older ones)
     kv              id INTEGER PRIMARY KEY, k BLOB UNIQUE, v BLOB, c INTEGER    one row per key
     counters        kind INTEGER, k BLOB, n INTEGER, c INTEGER                  one row per number (kind 0) and tally
                                                                                 (kind 1) that is not 0
@@ -28,7 +28,7 @@ from atoll.storage.buffer import Buffer, Row
 from atoll.storage.engine import Corrupt, Damaged, Full
 
 APPLICATION_ID = 0x41746F6C
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 PAGE_BYTES = 4096
 
 # Pages are read through a memory map, so a point read costs the same at any file size. The page cache holds pages that
@@ -226,9 +226,12 @@ class Rows:
         if row is None:
             return None
         value, stored = row
-        if type(value) is not bytes or crc32(value, crc32(key)) != stored:
-            raise Damaged(key)
-        return value
+        try:
+            if crc32(value, crc32(key)) == stored:
+                return value
+        except TypeError:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
+            pass
+        raise Damaged(key)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.get(key) for key in keys]

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from atoll.testing.link import Link
     from atoll.testing.local import Clock, LocalServer, State, serve
 
-__all__ = ["Clock", "LocalServer", "State", "serve"]
+__all__ = ["Clock", "Link", "LocalServer", "State", "serve"]
 
 
 def __getattr__(name: str) -> Any:

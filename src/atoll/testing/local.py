@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,14 +19,16 @@ from typing import Any, Self, TypeVar
 
 import uvloop
 
-from atoll.api import admin
+from atoll.api import admin, links
 from atoll.clock import ManualClock
 from atoll.data_directory import REGION_NAME
 from atoll.database.region import DEFAULT_ACCOUNT, Region, Settings
 from atoll.errors import ApiError
 from atoll.node import Config, Node
+from atoll.replication.faults import Link as Faulty
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.memory import State as Rows
+from atoll.testing.link import Link
 
 T = TypeVar("T")
 
@@ -38,20 +40,31 @@ CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing
 
 def serve(
     *,
-    region: str = "us-east-1",
+    region: str | None = None,
+    regions: Sequence[str] = (),
     clock: str = "manual",
     throttling: bool = False,
     quotas: bool = False,
     **settings: Any,
 ) -> LocalServer:
     """A server that runs inside `with`, or from `start()` to `stop()`. A "manual" clock starts at the real time and
-    moves only by `server.clock`; a "system" clock is the real time. Throttling is off by default, since tables get no
+    moves only by `server.clock`; a "system" clock is the real time. The first of `regions` is the
+    default region; with one region, `region` says the same. Throttling is off by default, since tables get no
     new units while the clock stands still. So are quotas, since tests change tables often. `settings` are those of
     `atoll.database.region.Settings`.
     """
     settings = {"throttling": throttling, "quotas": quotas, **settings}
-    _check(region, clock, settings)
-    return LocalServer(Config(port=0, data=None, region=region, clock=clock, settings=Settings(**settings)))
+    names = list(regions) or [region or "us-east-1"]
+    if region not in (None, names[0]):
+        raise ValueError(f"the default region is the first of regions, {names[0]}, not {region}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"a region is named twice: {', '.join(names)}")
+    _check(names, clock, settings)
+    config = Config(
+        port=0, data=None, region=names[0], more_regions=names[1:], max_regions=max(64, len(names)), clock=clock,
+        settings=Settings(**settings),
+    )  # fmt: skip
+    return LocalServer(config)
 
 
 _CHOICES = {"clock": ("manual", "system"), "error_style": ("2026", "classic")}
@@ -59,10 +72,11 @@ _SWITCHES = ("throttling", "quotas", "strict_stream_readers")
 _AMOUNTS = {"control_plane_delay_ms": 0, "ttl_delay_ms": 0, "ttl_rate": 1}
 
 
-def _check(region: str, clock: str, settings: dict[str, Any]) -> None:
+def _check(regions: list[str], clock: str, settings: dict[str, Any]) -> None:
     """Refuse what the command line would refuse."""
-    if REGION_NAME.fullmatch(region) is None:
-        raise ValueError(f"region must be a region name such as eu-west-1, not {region!r}")
+    for region in regions:
+        if REGION_NAME.fullmatch(region) is None:
+            raise ValueError(f"region must be a region name such as eu-west-1, not {region!r}")
     if re.fullmatch("[0-9]{12}", settings.get("account", DEFAULT_ACCOUNT)) is None:
         raise ValueError(f"account must be twelve digits, not {settings['account']!r}")
     for name, value in {"clock": clock, **settings}.items():
@@ -77,10 +91,11 @@ def _check(region: str, clock: str, settings: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class State:
-    """A snapshot of all regions: their rows and the time of their last version."""
+    """A snapshot of all regions: their rows and the time of their last version; and of the faults of their links."""
 
     now_ms: int
     regions: dict[str, tuple[Rows, int]]
+    links: Mapping[tuple[str, str], Faulty]
 
 
 class LocalServer:
@@ -90,6 +105,7 @@ class LocalServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self.region = config.region
+        self.regions = config.regions
         self.clock = Clock(self)
 
     # Start and stop
@@ -184,6 +200,21 @@ class LocalServer:
         shards: list[str] = self._administer(action, {"stream": stream, "region": region})["open_shards"]
         return shards
 
+    # Links between regions
+
+    def link(self, from_: str, to: str) -> Link:
+        """The link between two regions, to give it faults."""
+        return Link(self, from_, to)
+
+    def change_link(self, change: admin.Body) -> None:
+        """As `POST /_atoll/replication/links`."""
+        self._administer(links.change_link, change)
+
+    def show_links(self) -> list[admin.Body]:
+        """As `GET /_atoll/replication/links`."""
+        shown: list[admin.Body] = self._administer(links.show_links, {})["links"]
+        return shown
+
     # State
 
     def snapshot(self) -> State:
@@ -199,6 +230,7 @@ class LocalServer:
         return State(
             self._node.clock.now_ms(),
             {name: (_engine(region).snapshot(), region.versions.last) for name, region in regions},
+            self._node.peering.faults.all(),
         )
 
     async def _restore(self, state: State) -> None:
@@ -213,6 +245,8 @@ class LocalServer:
             region.rewind(last)
             self._node.triggers[name].forget()
             region.wake()
+        self._node.peering.faults.replace(state.links)
+        self._node.peering.waits.settle()
 
 
 class Clock:

@@ -5,6 +5,8 @@ atoll_server        the same server, for one test: the test's changes are undone
 dynamodb            a boto3 client for atoll_server
 dynamodb_resource   a boto3 resource for atoll_server
 atoll_environment   environment variables that point the application's own clients to atoll_server
+
+The setting `atoll_regions` names the server's regions.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from atoll.testing.local import LocalServer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("atoll_regions", "the regions of Atoll's server; the first is the default", type="args", default=[])
+
+
 @pytest.fixture(scope="session")
-def atoll_process() -> Iterator[LocalServer]:
+def atoll_process(pytestconfig: pytest.Config) -> Iterator[LocalServer]:
     """The Atoll server of this test process. Its state lasts for the whole session."""
     from atoll.testing.local import serve
 
-    with serve() as server:
+    with serve(regions=pytestconfig.getini("atoll_regions")) as server:
         yield server
 
 

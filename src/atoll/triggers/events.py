@@ -14,14 +14,14 @@ from typing import Any
 
 import orjson
 
-from atoll.database import format as fmt
 from atoll.database import streams
+from atoll.database.log.rows import ChangeRow
 from atoll.database.streams import StreamDescription
 from atoll.triggers.batches import Discard, Invoke, Lane, Record
 
 
 def record(region_name: str, stream_arn: str, stream: StreamDescription, shard: int, sequence: int,
-           change: fmt.ChangeRow) -> Record:  # fmt: skip
+           change: ChangeRow) -> Record:  # fmt: skip
     content = streams.record_of(region_name, stream, shard, sequence, change)
     content["eventSourceARN"] = stream_arn
     return Record(sequence, content["dynamodb"]["SequenceNumber"], change.written_ms, orjson.dumps(content))

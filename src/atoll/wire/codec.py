@@ -83,13 +83,13 @@ def parse_body(body: bytes) -> dict[str, Any]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
-    return _object(value)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
+    if type(value) is not dict:
+        raise _no_object(value)
     return value
+
+
+def _no_object(value: Any) -> ApiError:
+    return requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
 
 
 def parse_large_body(body: bytes) -> large.LargeBody:
@@ -98,7 +98,9 @@ def parse_large_body(body: bytes) -> large.LargeBody:
         value = large.parse_pieces(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
-    return large.LargeBody(_object(value))
+    if not isinstance(value, dict):
+        raise _no_object(value)
+    return large.LargeBody(value)
 
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:

@@ -9,21 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from atoll import errors
 from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
-from atoll.api.large import LargeBody, aside
+from atoll.api.large import aside
 from atoll.api.services import Operation
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError
 from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
-from atoll.security.sigv4 import Verifier, claimed, normal_path
+from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
 from atoll.wire.codec import (
     JSON,
@@ -71,6 +71,7 @@ class Gateway:
 
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
     calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
+    So are all requests to the routes in `unverified_routes`, which authenticate them themselves.
     `browsers` decides which browsers' requests are served. `memory_limit` bounds the values of large bodies.
     """
 
@@ -89,6 +90,7 @@ class Gateway:
         encoder: Encoder | None = None,
         signed_for: Mapping[str, str] | None = None,
         bearer_routes: Collection[str] = (),
+        unverified_routes: Collection[str] = (),
         browsers: Browsers | None = None,
         memory_limit: int = LIMIT_BYTES,
     ) -> None:
@@ -99,6 +101,7 @@ class Gateway:
         self._health = Health(examine, region)
         self._account = account
         self._unsigned = Caller(None, account, admin=True), region
+        self._identity = lru_cache(_CLAIMS)(self._identity_of)
         self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._credentials = credentials
         self._verifier = None if credentials is None else Verifier(credentials.get)
@@ -106,6 +109,7 @@ class Gateway:
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
         self._signed_for = {path.encode(): service for path, service in (signed_for or {}).items()}
         self._bearer_routes = {path.encode() for path in bearer_routes}
+        self._unverified_routes = {path.encode() for path in unverified_routes}
         self._stranger = Caller(None, account, admin=False), region
         self._browsers = browsers or Browsers()
         self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
@@ -125,17 +129,19 @@ class Gateway:
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
-        status, asked, inflated = 200, None, False
+        status = 200
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
                 raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
-            given = request.body
             if b"content-encoding" in headers:
-                given, inflated = await self._inflated(request)
-            asked = await self._parsed(given) if large.is_large(given) else parse_body(given)
-            body = operation.encode(await self._call(operation, region, caller, asked, now_ms))
+                body = await self._call_inflated(operation, region, caller, request, now_ms)
+            elif len(request.body) >= large.VALUES:
+                body = await self._call_large(operation, region, caller, request.body, now_ms)
+            else:
+                result = await self._call(operation, region, caller, parse_body(request.body), now_ms)
+                body = operation.encode(result)
         except ApiError as error:
             status, body = error.status, error_body(error)
             large.drop_tracebacks(error)
@@ -143,12 +149,6 @@ class Gateway:
             self._log_failure(request)
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
-        finally:  # also when the request is cancelled
-            if isinstance(asked, LargeBody):
-                freed = asyncio.wrap_future(large.release(asked))
-                freed.add_done_callback(partial(self._values.give, asked.room))
-            if inflated:
-                self._inflations.release()
         if len(body) > compression.LEAST_BYTES and b"accept-encoding" in headers:
             coding = compression.accepted(first_line(headers[b"accept-encoding"]))
             if coding is not None:
@@ -158,51 +158,51 @@ class Gateway:
                 type_line = (type_line or JSON) + b"Content-Encoding: %s\r\n" % coding.encode()
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
-    async def _parsed(self, given: bytes) -> LargeBody:
-        """A large body, parsed once there is room for its values."""
+    async def _call_large(self, operation: Operation, region: str, caller: Caller, given: bytes, now_ms: int) -> bytes:
+        """Call with a body that may have many values; returns the encoded answer."""
+        if not large.is_large(given):
+            return operation.encode(await self._call(operation, region, caller, parse_body(given), now_ms))
         room = self._values.room(given)
         await self._values.take(room)
         try:
-            asked = await large.parse(given, parse_large_body)
+            body = await large.parse(given, parse_large_body)
         except BaseException:
             self._values.give(room)
             raise
-        asked.room = room
-        return asked
+        try:
+            return operation.encode(await self._call(operation, region, caller, body, now_ms))
+        finally:  # only now, because the answer may have parts of it
+            freed = asyncio.wrap_future(large.release(body))
+            freed.add_done_callback(partial(self._values.give, room))
 
-    async def _inflated(self, request: Request) -> tuple[bytes, bool]:
-        """The decompressed body, and whether it is large: then the caller releases `_inflations` when it is done."""
+    async def _call_inflated(
+        self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
+    ) -> bytes:
+        """As `_call_large`, with the decompressed body."""
+        given = request.body
         try:
             coding = compression.coding_of(request.headers[b"content-encoding"])
             if coding is None:
-                return request.body, False
-            body = compression.inflate(request.body, coding, compression.INLINE_BYTES)
-            return (await self._inflated_aside(request.body, coding), True) if body is None else (body, False)
+                return await self._call_large(operation, region, caller, given, now_ms)
+            inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
+            if inflated is not None:
+                return await self._call_large(operation, region, caller, inflated, now_ms)
+            async with self._inflations:
+                inflated = await aside(compression.inflate, given, coding)
+                if inflated is None:
+                    raise compression.Undecodable("its decompressed body exceeds the limit of requests")
+                return await self._call_large(operation, region, caller, inflated, now_ms)
         except compression.Undecodable as fault:
             extra = {"request_id": self._encoder.next_id()}
             text = f"a request got an internal error, as from DynamoDB: {fault}"
             self._repeats.log(compression.Undecodable, logging.WARNING, text, extra)
             raise errors.internal() from None
 
-    async def _inflated_aside(self, given: bytes, coding: str) -> bytes:
-        await self._inflations.acquire()
-        try:
-            body = await aside(compression.inflate, given, coding)
-            if body is None:
-                raise compression.Undecodable("its decompressed body exceeds the limit of requests")
-        except BaseException:
-            self._inflations.release()
-            raise
-        return body
-
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
         """The caller, and the region of the request."""
         if self._verifier is not None and self._credentials is not None:
             self._credentials.refresh(now_ms)
-            signer = self._verifier.verify(request, now_ms, service)
-            credential = self._credentials.get(signer.access_key)
-            admin = credential is not None and credential.admin
-            return Caller(signer.access_key, self._account, admin), signer.region
+            return self._identity(self._verifier.verify(request, now_ms, service))
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._unsigned
@@ -214,12 +214,15 @@ class Gateway:
         signer = claimed(authorization)
         if signer is None:
             return self._unsigned
-        claim = Caller(signer.access_key, self._account, admin=True), signer.region
+        claim = self._identity(signer)
         if b"Credential=" in start:
             if len(self._claims) >= _CLAIMS:
                 self._claims.clear()
             self._claims[start] = claim
         return claim
+
+    def _identity_of(self, signer: Signer) -> tuple[Caller, str]:
+        return Caller(signer.access_key, self._account, signer.admin), signer.region
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
@@ -234,7 +237,7 @@ class Gateway:
             else:
                 service = self._signed_for.get(prefix)
                 route_ms = now_ms if service is not None else self._route_clock.now_ms()
-                if prefix in self._bearer_routes and _has_bearer_token(request):
+                if prefix in self._unverified_routes or (prefix in self._bearer_routes and _has_bearer_token(request)):
                     caller, region = self._stranger
                 else:
                     caller, region = self._caller(request, route_ms, service)

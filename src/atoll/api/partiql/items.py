@@ -9,10 +9,10 @@ import orjson
 
 from atoll import errors
 from atoll.api import keys, plans
-from atoll.api.binding import resolve_table
 from atoll.api.items import touched
 from atoll.api.partiql.bound import Bound
 from atoll.api.partiql.select import check_columns, check_index, key_attributes, program
+from atoll.api.table_names import resolve_table
 from atoll.capacity import writing
 from atoll.capacity.units import Consumed
 from atoll.database import writes
@@ -121,7 +121,7 @@ async def write(region: Region, bound: Bound, is_large: bool) -> tuple[writes.Wr
             tx.announce_long()
         return write_of(keyed(bound, bound.table(region, tx, now_ms)))
 
-    one, result = await writing.execute(region, resolve_table(region, bound.table_name), make)
+    one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make)
     return one, result, writing.charged(region, one, result)
 
 

@@ -15,7 +15,8 @@ from atoll import limits
 from atoll.clock import Stamp, Version
 from atoll.database import due
 from atoll.database import format as fmt
-from atoll.database.log import retention
+from atoll.database.log import retention, rows
+from atoll.database.log.rows import ChangeRow
 from atoll.database.schema import Shard, Table
 from atoll.model import keycode, values
 from atoll.model.values import Item
@@ -32,6 +33,7 @@ def append(
     cause: int,
     old: tuple[int, bytes] | None,
     new: tuple[int, bytes] | None,
+    previous: Version | None = None,
 ) -> int:
     """Write the record and return its sequence number. Images are (size, JSON). The version's time may come from
     another region, or be ahead of a clock that was set back."""
@@ -43,7 +45,7 @@ def append(
         old = (old[0], b"")
     if new is not None and not kept.new_image:
         new = (new[0], b"")
-    row = fmt.change_row(version, stamp.commit, stamp.now_ms, cause, keys, old, new)
+    row = rows.dump(version, stamp.commit, stamp.now_ms, cause, keys, old, new, previous)
     tx.put(fmt.change_key(prefix, sequence), row)
     if sequence % limits.SPLIT_CHECK_CHANGES == 0:
         due.schedule(tx, stamp.now_ms, fmt.SPLIT, table.name.encode())
@@ -52,14 +54,14 @@ def append(
 
 def read(
     snapshot: Snapshot, log_space: int, shard: Shard, first_sequence: int, *, limit: int | None = None
-) -> Iterator[tuple[int, fmt.ChangeRow]]:
+) -> Iterator[tuple[int, ChangeRow]]:
     """Records of the shard with numbers >= first_sequence, in order."""
     prefix = shard.change_prefix(log_space)
     start, end = fmt.change_key(prefix, first_sequence), keycode.successor(prefix)
     for key, stored in snapshot.scan(start, end, limit=limit):
-        yield fmt.parse_sequence(key), fmt.parse_change(stored)
+        yield fmt.parse_sequence(key), rows.parse(stored)
 
 
-def get(snapshot: Snapshot, log_space: int, shard: Shard, sequence: int) -> fmt.ChangeRow | None:
+def get(snapshot: Snapshot, log_space: int, shard: Shard, sequence: int) -> ChangeRow | None:
     stored = snapshot.get(fmt.change_key(shard.change_prefix(log_space), sequence))
-    return None if stored is None else fmt.parse_change(stored)
+    return None if stored is None else rows.parse(stored)

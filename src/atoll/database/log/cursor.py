@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from atoll.database import format as fmt
 from atoll.database.log import changes, shards
+from atoll.database.log.rows import ChangeRow
 from atoll.database.schema import Shard
 from atoll.storage.engine import Snapshot
 
@@ -144,7 +145,7 @@ class Reading:
         """Whether the shard is closed and was read to its end."""
         return self.shard.last_sequence is not None and self.position >= self.shard.last_sequence
 
-    def __iter__(self) -> Iterator[tuple[int, fmt.ChangeRow]]:
+    def __iter__(self) -> Iterator[tuple[int, ChangeRow]]:
         rows = self._rows(self.position)
         row = next(rows, None)
         if row is not None and row[1].written_ms <= self._scope.horizon_ms:
@@ -166,7 +167,7 @@ class Reading:
             self.position = position
             row = next(rows, None)
 
-    def _rows(self, start: int) -> Iterator[tuple[int, fmt.ChangeRow]]:
+    def _rows(self, start: int) -> Iterator[tuple[int, ChangeRow]]:
         return changes.read(self._snapshot, self._scope.log_space, self.shard, start, limit=self._limit)
 
     def _skip(self, to: int) -> None:
@@ -191,7 +192,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    changes: list[tuple[int, int, fmt.ChangeRow]]
+    changes: list[tuple[int, int, ChangeRow]]
     """Shard, number, change. The changes of an item are in their order."""
     cursor: Cursor
     """The position after them."""
@@ -213,28 +214,41 @@ def start_at_end(snapshot: Snapshot, scope: Scope) -> Cursor:
     return Cursor(tuple(zip(numbers, ends(snapshot, scope.log_space, present), strict=True)))
 
 
-def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int) -> Batch:
-    """Read at most `limit` changes, a similar number from each shard."""
+def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int, most_bytes: int | None = None) -> Batch:
+    """Read at most `limit` changes, a similar number from each shard. Stops when their images have `most_bytes`."""
     present = {shard.number: shard for shard in listed(snapshot, scope)}
     prefetch(snapshot, [(scope.log_space, n) for n, _ in cursor.positions if n in present])
     cursor, missed = advance(cursor, list(present.values()))
-    found: list[tuple[int, int, fmt.ChangeRow]] = []
-    moved = True
-    while moved and len(found) < limit:
+    found: list[tuple[int, int, ChangeRow]] = []
+    moved, room = True, most_bytes
+    while moved and len(found) < limit and (room is None or room > 0):
         positions: list[tuple[int, int]] = []
         share = max(1, (limit - len(found)) // max(1, len(cursor.positions)))
         for number, position in cursor.positions:
             left = min(share, limit - len(found))
-            if left > 0:
+            if left > 0 and (room is None or room > 0):
                 reading = Reading(snapshot, scope, present[number], position, limit=left)
-                found += ((number, sequence, change) for sequence, change in reading)
+                if room is None:
+                    found += ((number, sequence, change) for sequence, change in reading)
+                    position = reading.position
+                else:
+                    position, room = _read_some(reading, number, found, room)
                 missed += reading.missed
-                position = reading.position
             positions.append((number, position))
         before, (cursor, more) = cursor, advance(Cursor(tuple(positions)), list(present.values()))
         missed += more
         moved = cursor != before
     return Batch(found, cursor, missed, not moved)
+
+
+def _read_some(reading: Reading, number: int, found: list[tuple[int, int, ChangeRow]], room: int) -> tuple[int, int]:
+    """Read until the images have `room` bytes. Returns the position and the room that is left."""
+    for sequence, change in reading:
+        found.append((number, sequence, change))
+        room -= len(change.old or b"") + len(change.new or b"")
+        if room <= 0:
+            return sequence + 1, room
+    return reading.position, room
 
 
 def advance(cursor: Cursor, present: Sequence[Shard]) -> tuple[Cursor, int]:

@@ -38,7 +38,12 @@ def _stream(table: Table) -> Retention:
     return Retention(view_type in OLD_VIEWS, view_type in NEW_VIEWS, limits.STREAM_RETENTION_MS)
 
 
-READERS: tuple[Callable[[Table], Retention], ...] = (_stream,)
+def _replicas(table: Table) -> Retention:
+    """Other replicas read the new images. One that falls behind by more copies the table again."""
+    return Retention() if table.group is None else Retention(new_image=True, keep_ms=limits.REPLICATION_RETENTION_MS)
+
+
+READERS: tuple[Callable[[Table], Retention], ...] = (_stream, _replicas)
 """The needs of each kind of reader."""
 
 

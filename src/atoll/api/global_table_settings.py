@@ -1,0 +1,160 @@
+"""The capacity of global tables of 2017: the write units are the same in all replicas, the read units are each one's.
+
+Both operations ask the region of each replica. UpdateGlobalTableSettings changes all or, if one of them cannot be
+reached at first, none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atoll.api.features import global_table_name
+from atoll.api.global_tables import found, group_of
+from atoll.clock import Stamp
+from atoll.database import catalog
+from atoll.database.region import Region
+from atoll.database.schema import ON_DEMAND, PROVISIONED, Table
+from atoll.errors import replicas as replica_errors
+from atoll.errors import replication as replication_errors
+from atoll.errors import tables as table_errors
+from atoll.replication import enquiries, shared
+from atoll.replication.enquiries import Facts
+from atoll.replication.exchange import Unreachable
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+SCALING = "AutoScalingSettingsUpdate"
+
+
+async def describe_global_table_settings(region: Region, body: Body) -> Answer:
+    table, own = await _own(region, body)
+    settings = []
+    for member in group_of(table).present:
+        described: Answer = {"RegionName": member.region, "ReplicaStatus": member.state}
+        facts = own if member.region == region.name else await _facts(region, table, member.region)
+        settings.append(described if facts is None else described | _described(facts))
+    return {"GlobalTableName": table.name, "ReplicaSettings": settings}
+
+
+async def _own(region: Region, body: Body) -> tuple[Table, Facts]:
+    name, now_ms = global_table_name(body), region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> tuple[Table, Facts]:
+        table = found(region, snapshot, name, now_ms)
+        return table, enquiries.facts(snapshot, region.name, table, now_ms)
+
+    return await region.read(read)
+
+
+async def _facts(region: Region, table: Table, other: str) -> Facts | None:
+    """None if the region cannot be reached, or has no such replica any more."""
+    try:
+        facts = await enquiries.ask_facts(region, other, table.name)
+    except Unreachable:
+        return None
+    return facts if facts is not None and facts.group == group_of(table).id else None
+
+
+def _described(facts: Facts) -> Answer:
+    described: Answer = {
+        "ReplicaBillingModeSummary": {"BillingMode": facts.billing_mode},
+        "ReplicaProvisionedReadCapacityUnits": facts.read,
+        "ReplicaProvisionedWriteCapacityUnits": facts.write,
+    }
+    if facts.billing_changed_ms is not None:
+        changed = facts.billing_changed_ms / 1000
+        described["ReplicaBillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = changed
+    if facts.table_class is not None:
+        described["ReplicaTableClassSummary"] = {"TableClass": facts.table_class}
+    if facts.global_indexes:
+        described["ReplicaGlobalSecondaryIndexSettings"] = [
+            {"IndexName": name, "IndexStatus": status}
+            | ({"ProvisionedReadCapacityUnits": read, "ProvisionedWriteCapacityUnits": write} if write else {})
+            for name, (status, read, write) in facts.global_indexes.items()
+        ]
+    return described
+
+
+# Changing
+
+
+async def update_global_table_settings(region: Region, body: Body) -> Answer:
+    table, own = await _own(region, body)
+    _check_served(body)
+    group = group_of(table)
+    regions = [member.region for member in group.present]
+    for entry in body.get("ReplicaSettingsUpdate") or ():
+        if entry["RegionName"] not in regions:
+            raise replica_errors.no_replica(entry["RegionName"])
+    if group.is_changing:
+        raise replica_errors.in_use()
+    changes = {other: _changes(own, body, other) for other in regions}
+    others = [other for other in regions if other != region.name]
+    for other in others:
+        if await _facts(region, table, other) is None:
+            raise replication_errors.unreachable(other, "it does not answer")
+    for other in others:
+        try:
+            await enquiries.ask_override(region, other, table.name, group.id, changes[other])
+        except Unreachable as error:
+            raise replication_errors.unreachable(other, error.reason) from None
+
+    def change(tx: Transaction, stamp: Stamp) -> None:
+        table = found(region, tx, body["GlobalTableName"], stamp.now_ms)
+        catalog.save(tx, shared.override(tx, region, stamp, table, changes[region.name]))
+
+    await region.write(change)
+    return await describe_global_table_settings(region, body)
+
+
+def _check_served(body: Body) -> None:
+    for entry in (
+        body,
+        *(body.get("GlobalTableGlobalSecondaryIndexSettingsUpdate") or ()),
+        *(body.get("ReplicaSettingsUpdate") or ()),
+        *(
+            i
+            for r in body.get("ReplicaSettingsUpdate") or ()
+            for i in r.get("ReplicaGlobalSecondaryIndexSettingsUpdate") or ()
+        ),
+    ):
+        for member in entry:
+            if member.endswith(SCALING):
+                raise table_errors.not_served(member)
+
+
+def _changes(facts: Facts, body: Body, other: str) -> Body:
+    """The new values of one replica, as `replication.shared` names them."""
+    replica: Body = next((one for one in body.get("ReplicaSettingsUpdate") or () if one["RegionName"] == other), {})
+    found: Body = {
+        "billing_mode": body.get("GlobalTableBillingMode"),
+        "read": replica.get("ReplicaProvisionedReadCapacityUnits"),
+        "write": body.get("GlobalTableProvisionedWriteCapacityUnits"),
+        "table_class": replica.get("ReplicaTableClass"),
+    }
+    for kind, member, entries in (
+        ("write", "ProvisionedWriteCapacityUnits", body.get("GlobalTableGlobalSecondaryIndexSettingsUpdate")),
+        ("read", "ProvisionedReadCapacityUnits", replica.get("ReplicaGlobalSecondaryIndexSettingsUpdate")),
+    ):
+        for entry in entries or ():
+            if entry["IndexName"] not in facts.global_indexes:
+                raise replica_errors.index_not_found(entry["IndexName"])
+            found[f"{kind} {entry['IndexName']}"] = entry.get(member)
+    found = {name: value for name, value in found.items() if value is not None}
+    return _with_mode(facts, found)
+
+
+def _with_mode(facts: Facts, found: Body) -> Body:
+    """The values with those that a billing mode needs."""
+    units = [f"{kind}{of}" for of in ("", *(f" {name}" for name in facts.global_indexes)) for kind in ("read", "write")]
+    mode = found.get("billing_mode", facts.billing_mode)
+    if mode == ON_DEMAND:
+        if any(name in found for name in units):
+            raise replica_errors.units_on_demand()
+        if facts.billing_mode == PROVISIONED:
+            found |= dict.fromkeys(units, 0)
+    elif facts.billing_mode == ON_DEMAND and not found.keys() >= set(units):
+        raise replica_errors.units_required()
+    return found

@@ -1,0 +1,81 @@
+"""Global tables in the admin API: the conflict report, and the upgrade of a global table of 2017.
+
+    GET  /_atoll/replication/conflicts?table=T&region=R&limit=100    all members may be left out
+    POST /_atoll/replication/upgrade   {"table": a table, "region": the region of one of its replicas}
+
+A region reports the conflicts that it has seen; the answer has those of all regions of this server, the latest first,
+and the number of all that each ever saw. An upgrade begins in one replica; the others follow when they learn of it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from atoll import limits
+from atoll.api.admin import Body, Server
+from atoll.clock import Stamp
+from atoll.database.region import Region
+from atoll.errors import replicas as replica_errors
+from atoll.errors import replication as replication_errors
+from atoll.replication import conflicts, legacy
+from atoll.storage.engine import Snapshot, Transaction
+
+
+async def show_conflicts(server: Server, body: Body) -> Body:
+    _check_members(body, ("table", "region", "limit"))
+    limit, table = _limit(body.get("limit", limits.CONFLICTS_KEPT)), body.get("table")
+    found: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for name in [_region(server, body).name] if body.get("region") else server.links.regions:
+        listed, seen[name] = await server.region(name).read(partial(_conflicts, table, limit))
+        found += [{"seen_in": name, **entry} for entry in listed]
+    found.sort(key=lambda entry: -entry["found_ms"])
+    return {"conflicts": found[:limit], "seen": seen}
+
+
+def _conflicts(table: str | None, limit: int, snapshot: Snapshot) -> tuple[list[dict[str, Any]], int]:
+    return conflicts.listed(snapshot, table, limit), conflicts.counted(snapshot)
+
+
+async def upgrade(server: Server, body: Body) -> Body:
+    _check_members(body, ("table", "region"))
+    name = body.get("table")
+    if not isinstance(name, str):
+        raise replication_errors.member_required("table")
+    region = _region(server, body)
+
+    def run(tx: Transaction, stamp: Stamp) -> Body:
+        table = region.catalog.changeable(tx, name, stamp.now_ms)
+        if table.group is None or not table.group.is_legacy:
+            raise replica_errors.no_legacy_global_table(name)
+        if table.group.is_changing:
+            raise replica_errors.in_use()
+        group = legacy.upgrade(tx, stamp, table).group
+        assert group is not None
+        return {"table": name, "version": group.kind, "replicas": [member.region for member in group.present]}
+
+    answer = await region.write(run)
+    region.wake()
+    return answer
+
+
+def _check_members(body: Body, known: tuple[str, ...]) -> None:
+    for member in sorted(body.keys() - set(known)):
+        raise replica_errors.unknown_member(member, known)
+
+
+def _region(server: Server, body: Body) -> Region:
+    name = body.get("region") or server.links.regions[0]
+    if name not in server.links.regions:
+        raise replication_errors.unknown_region(str(name), server.links.regions)
+    return server.region(name)
+
+
+def _limit(value: Any) -> int:
+    """A query has text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise replica_errors.bad_limit(value)
+    return value

@@ -1,0 +1,99 @@
+"""The settings of a node."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from ssl import SSLContext
+
+from atoll.database.region import Settings
+from atoll.security.browsers import Browsers
+from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.triggers.registry import Registry
+from atoll.wire import memory
+
+
+@dataclass(frozen=True)
+class Config:
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data: Path | None = Path("data")
+    """The data directory; None keeps everything in memory."""
+    region: str = "us-east-1"
+    """The default region: that of requests that name none."""
+    more_regions: Sequence[str] = ()
+    """Further regions that are always open."""
+    only_regions: bool = False
+    """Whether to refuse all other regions."""
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """The regions that other nodes serve, each with the URL of its node."""
+    peer_credentials: Path | None = None
+    """The file of the peering credentials; None is the credentials file."""
+    peer_tls: SSLContext | None = None
+    """How to verify the certificates of peers; None trusts the certificate authorities of the system."""
+    workers: int = 1
+    auth: str = "none"
+    clock: str = "system"
+    """system, or manual: starts at the real time and moves only on request."""
+    durability: str = "full"
+    on_damage: str = "stop"
+    """stop or serve: whether a damaged store takes writes."""
+    reserves: bool = False
+    """Whether to hold disk space back, so that data can be deleted from a full disk."""
+    tls: SSLContext | None = None
+    """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
+    slow_ms: int | None = None
+    """Log requests that take at least this long; None logs none."""
+    credentials: Path | None = None
+    """The credentials file; None is the one in the data directory."""
+    admin_token: str = ""
+    memory_limit: int = memory.LIMIT_BYTES
+    """Bytes of requests and answers in flight, for each process."""
+    max_connections: int = 1_000
+    """For each process."""
+    max_regions: int = 64
+    """Regions that are open at a time."""
+    cors_origins: Sequence[str] = ()
+    allowed_hosts: Sequence[str] = ()
+    functions: Registry = field(default_factory=Registry)
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The named regions; the first is the default."""
+        return (self.region, *self.more_regions)
+
+    def serves(self, region: str) -> bool:
+        return region in self.regions or not (self.only_regions or region in self.peers)
+
+    def replicable(self, region: str) -> bool:
+        """Whether a table may have a replica in the region: it was named, or it is a peer's."""
+        return region in self.regions or region in self.peers
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def credentials_file(self) -> Path | None:
+        return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
+
+    @property
+    def peer_credentials_file(self) -> Path | None:
+        """None if the node has no peers."""
+        return self.peer_credentials or (self.credentials_file if self.peers else None)
+
+    @property
+    def browsers(self) -> Browsers:
+        """`Host` is checked where a page in a browser of this machine could reach what others cannot."""
+        return Browsers(self.cors_origins, self.allowed_hosts if self.loopback and self.auth == "none" else None)
+
+    @property
+    def engine(self) -> str:
+        return "memory" if self.data is None else f"sqlite ({self.durability} durability)"

@@ -1,0 +1,155 @@
+"""The replicas of a table, as each of them knows them: frozen dataclasses, stored in the table's definition.
+
+All replicas of a table are a `Group`. Each replica has its own copy of the group and changes it alone, so copies differ
+for a while. `merge` unites two copies: it is commutative, associative and idempotent, so replicas that exchange their
+copies in any order end with the same one. Of each member it takes the state with the greater version.
+
+    CREATING    the member copies the items of another; it accepts no requests of clients yet
+    ACTIVE      it accepts writes and reads the changes of all others
+    DELETING    it accepts no writes; the others read the rest of its changes
+    REMOVED     it has no table any more, or one that is no replica
+
+A member that is added again after its removal gets the state CREATING, with a greater version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from atoll.clock import Version
+
+MULTI_MASTER = "2019.11.21"
+LEGACY_MULTI_MASTER = "2017.11.29"
+SINGLE_MASTER = "single-master"
+
+CREATING, ACTIVE, DELETING, REMOVED = "CREATING", "ACTIVE", "DELETING", "REMOVED"
+
+
+@dataclass(frozen=True)
+class Member:
+    region: str
+    state: str
+    time: int
+    """The version of the state: a hybrid logical clock time, and the region that set the state."""
+    by: str
+    own: tuple[tuple[str, str], ...] = ()
+    """Settings of this replica alone that the others describe too, as (name, JSON)."""
+    own_time: int = 0
+    """The version of `own`, which the member itself changes; at first the replica that invites it."""
+
+    @property
+    def version(self) -> Version:
+        return Version(self.time, self.by)
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state == REMOVED
+
+    def merge(self, other: Member) -> Member:
+        """The later state, and the later settings."""
+        later = max(self, other, key=lambda member: (member.version, member.state))
+        owner = max(self, other, key=lambda member: (member.own_time, member.own))
+        return replace(later, own=owner.own, own_time=owner.own_time)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that all replicas share. Of two values, the one with the greater version is valid."""
+
+    name: str
+    value: str
+    """JSON"""
+    time: int
+    by: str
+
+
+@dataclass(frozen=True)
+class Group:
+    id: str
+    kind: str
+    """MULTI_MASTER, LEGACY_MULTI_MASTER or SINGLE_MASTER"""
+    own: str
+    """The region of the replica that stores this copy."""
+    members: tuple[Member, ...]
+    """By region; the own replica is one of them."""
+    settings: tuple[int, str] = (0, "")
+    """The version of `shared` as a whole. Of equal versions, the settings are equal."""
+    shared: tuple[Setting, ...] = ()
+    """The settings that all replicas share, by name; this replica may override some, see `replication.shared`."""
+    floor: int = 0
+    """All versions that this replica assigns are greater. Older tombstones may have been dropped before it joined."""
+    master: str | None = None
+    """SINGLE_MASTER: the only region that accepts writes."""
+    term: int = 0
+    """Incremented by each promotion of a master. Of two masters, the one with the greater term is valid."""
+    created_ms: int = 0
+    invited_ms: int = 0
+    """When this replica last invited another one."""
+    since: int = 0
+    """The master had applied all changes of the master before it with versions up to this time."""
+
+    @cached_property
+    def by_region(self) -> Mapping[str, Member]:
+        return {member.region: member for member in self.members}
+
+    @cached_property
+    def present(self) -> tuple[Member, ...]:
+        """The members that are not removed."""
+        return tuple(member for member in self.members if not member.is_gone)
+
+    @cached_property
+    def others(self) -> tuple[Member, ...]:
+        """The other members that are not removed."""
+        return tuple(member for member in self.present if member.region != self.own)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The regions whose changes this replica reads."""
+        if self.kind != SINGLE_MASTER:
+            return tuple(member.region for member in self.others)
+        return tuple(member.region for member in self.others if member.region == self.master)
+
+    @property
+    def is_legacy(self) -> bool:
+        return self.kind == LEGACY_MULTI_MASTER
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a replica is being added or removed."""
+        return any(member.state != ACTIVE for member in self.present)
+
+    @property
+    def accepts_writes(self) -> bool:
+        return self.kind != SINGLE_MASTER or self.master == self.own
+
+    def state_of(self, region: str) -> str | None:
+        member = self.by_region.get(region)
+        return None if member is None else member.state
+
+    def with_member(self, member: Member) -> Group:
+        """The group with this member added or replaced."""
+        members = {**self.by_region, member.region: member}
+        return replace(self, members=tuple(members[region] for region in sorted(members)))
+
+    def with_state(self, region: str, state: str, version: Version) -> Group:
+        member = self.by_region.get(region) or Member(region, state, 0, "")
+        time = max(version.time, member.time + 1)
+        return self.with_member(replace(member, state=state, time=time, by=version.region))
+
+    def merge(
+        self, members: Iterable[Member], term: int = 0, master: str | None = None, since: int = 0, kind: str = ""
+    ) -> Group:
+        """This copy united with another replica's knowledge."""
+        group = self
+        for member in members:
+            known = group.by_region.get(member.region)
+            merged = member if known is None else known.merge(member)
+            if merged != known:
+                group = group.with_member(merged)
+        if (term, master or "") > (group.term, group.master or ""):
+            group = replace(group, term=term, master=master, since=since)
+        if group.is_legacy and kind == MULTI_MASTER:  # upgraded; nothing leads back
+            group = replace(group, kind=kind)
+        return group

@@ -1,0 +1,98 @@
+"""The rows of the change log, as `format` lists them."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from atoll.clock import Version
+
+_HAS_PREVIOUS = 0x80
+_CHANGE_HEADER = struct.Struct(">QQQBBIIIII")
+
+
+@dataclass(slots=True)
+class ChangeRow:
+    """A stored change. Images are JSON or None; the log keeps them only if a reader needs them."""
+
+    time: int
+    region: str
+    commit: int
+    """Identifies the transaction."""
+    written_ms: int
+    cause: int
+    keys: bytes
+    old: bytes | None
+    new: bytes | None
+    keys_size: int
+    old_size: int
+    """0 if there was no item, whether its image is kept or not."""
+    new_size: int
+    """0 if there is no item now."""
+    previous: Version | None = None
+    """The version that it replaced, on tables with replicas."""
+
+
+def dump(
+    version: Version,
+    commit: int,
+    written_ms: int,
+    cause: int,
+    keys: tuple[int, bytes],
+    old: tuple[int, bytes] | None,
+    new: tuple[int, bytes] | None,
+    previous: Version | None = None,
+) -> bytes:
+    """Encode a change row; keys and images are (size, JSON)."""
+    region = version.region.encode()
+    old_size, old_json = old or (0, b"")
+    new_size, new_json = new or (0, b"")
+    if previous is not None:
+        cause |= _HAS_PREVIOUS
+    header = _CHANGE_HEADER.pack(
+        version.time, commit, written_ms, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
+    )
+    if previous is None:
+        return b"".join((header, region, keys[1], old_json, new_json))
+    replaced = previous.region.encode()
+    return b"".join(
+        (
+            header,
+            region,
+            previous.time.to_bytes(8, "big"),
+            bytes((len(replaced),)),
+            replaced,
+            keys[1],
+            old_json,
+            new_json,
+        )
+    )
+
+
+def parse(stored: bytes) -> ChangeRow:
+    time, commit, written_ms, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = (
+        _CHANGE_HEADER.unpack_from(stored)
+    )
+    region_end = start = _CHANGE_HEADER.size + region_length
+    previous = None
+    if cause & _HAS_PREVIOUS:
+        start = region_end + 9 + stored[region_end + 8]
+        replaced = int.from_bytes(stored[region_end : region_end + 8], "big")
+        previous = Version(replaced, stored[region_end + 9 : start].decode())
+        cause ^= _HAS_PREVIOUS
+    keys_end = start + keys_length
+    old_end = keys_end + old_length
+    return ChangeRow(
+        time,
+        stored[_CHANGE_HEADER.size : region_end].decode(),
+        commit,
+        written_ms,
+        cause,
+        stored[start:keys_end],
+        stored[keys_end:old_end] or None,
+        stored[old_end:] or None,
+        keys_size,
+        old_size,
+        new_size,
+        previous,
+    )

@@ -1,0 +1,40 @@
+"""Durations and times in the bodies of requests and in options, as people write them."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+
+from atoll.clock import LATEST_MS
+from atoll.errors import admin as admin_errors
+
+_UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)", re.ASCII)
+_DURATION = re.compile(f"-?(?:{_PART.pattern})+", re.ASCII)
+
+
+def duration_ms(value: object) -> int:
+    """Parse a number of seconds, or text such as 25h, 1h30m, -20m, 90s, 500ms, 7d."""
+    ms = math.inf
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        ms = value * 1000
+    elif isinstance(value, str) and _DURATION.fullmatch(value):
+        ms = sum(float(amount) * _UNITS_MS[unit] for amount, unit in _PART.findall(value))
+        ms = -ms if value.startswith("-") else ms
+    if not abs(ms) <= LATEST_MS:
+        raise admin_errors.bad_duration(value)
+    return round(ms)
+
+
+def time_ms(value: object) -> int:
+    """Parse seconds since 1970, or an ISO 8601 date and time, UTC unless it has an offset."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise admin_errors.bad_time(value) from None
+        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value * 1000 <= LATEST_MS:
+        return round(value * 1000)
+    raise admin_errors.bad_time(value)

@@ -1,0 +1,89 @@
+"""`atoll replicas`: single-master replicas of a running server's tables, over its admin API."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import urllib.error
+import urllib.request
+from typing import Any
+
+from atoll.options import Refused
+
+PATH = "/_atoll/replication/replicas"
+TIMEOUT_S = 60.0
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Keep read replicas of a table in other regions. One region is the master and accepts writes; "
+        "the others follow, and any of them can be promoted."
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _action(actions, "list", "print all tables with replicas")
+    adding = _action(actions, "add", "add a replica; the table's region becomes the master")
+    removing = _action(actions, "remove", "remove a replica with its table")
+    for action in (adding, removing):
+        action.add_argument("table")
+        action.add_argument("replica", help="the region of the replica")
+        action.add_argument("--region", default="", help="the master's region; the default region if none is named")
+    promoting = _action(actions, "promote", "make a replica the master")
+    promoting.add_argument("table")
+    promoting.add_argument("region", help="the region of the replica")
+
+
+def _action(actions: Any, name: str, help_: str) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=help_)
+    action.add_argument(
+        "--endpoint", default=os.environ.get("ATOLL_ENDPOINT", "http://127.0.0.1:8000"), help="the server's address"
+    )
+    action.add_argument(
+        "--admin-token", default=os.environ.get("ATOLL_ADMIN_TOKEN", ""), help="the server's --admin-token"
+    )
+    action.set_defaults(run=_run, action=name)
+    return action
+
+
+def _run(options: argparse.Namespace) -> int:
+    body = {member: getattr(options, member, "") for member in ("table", "replica", "region")}
+    body = {member: value for member, value in body.items() if value}
+    answer = _ask(options, None if options.action == "list" else body)
+    for replica in answer["replicas"]:
+        _print(replica)
+    if not answer["replicas"]:
+        print("no table has replicas")
+    return 0
+
+
+def _ask(options: argparse.Namespace, body: dict[str, str] | None) -> Any:
+    url = options.endpoint.rstrip("/") + PATH + ("" if body is None else f"/{options.action}")
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode())
+    if options.admin_token:
+        request.add_header("Authorization", f"Bearer {options.admin_token}")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise Refused(_message(error.read()) or f"{options.endpoint} answers {error.code}") from None
+    except (OSError, ValueError) as error:
+        raise Refused(f"{options.endpoint} cannot be asked: {error}") from None
+
+
+def _message(body: bytes) -> str:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ""
+    return str(answer.get("message") or answer.get("Message") or "") if isinstance(answer, dict) else ""
+
+
+def _print(replica: dict[str, Any]) -> None:
+    role = "master" if replica["master"] == replica["region"] else f"replica of {replica['master']}"
+    if replica["master"] is None:
+        role = replica["kind"]
+    others = ", ".join(f"{one['region']} {one['state']}" for one in replica["replicas"])
+    print(f"{replica['table']} in {replica['region']}: {replica['status']}, {role}; replicas: {others}")
+    for read in replica["reads"]:
+        late = f"{read['backlog']} changes and {read['lag_ms']} ms behind {read['from']}"
+        print(f"  {late}" + (f"; {read['last_error']}" if read["last_error"] else ""))

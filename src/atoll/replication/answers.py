@@ -1,0 +1,146 @@
+"""The messages that regions answer about replicas:
+
+    exists    whether the region has a table of this name
+    table     facts about a table of the region; see `enquiries`
+    override  settings for the replica in the region; see `enquiries`
+    join      create a replica in this region
+    changes   the changes after a position; waits for some if there are none
+    rows      some rows of a copy
+    items     the items with given keys
+
+Each asks a plain function of `source` or `membership`. A message tells what the asking replica knows of the group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from functools import partial
+from typing import Any
+
+from atoll.clock import Stamp, monotonic_ns
+from atoll.database.records import dump, load
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.replication import enquiries, membership, source
+from atoll.replication.exchange import Handlers
+from atoll.replication.invitation import Invitation
+from atoll.replication.messages import Message
+from atoll.storage.engine import Snapshot, Transaction
+
+LOOK_S = 0.2
+"""How often a waiting answer looks for changes that another process has made."""
+PAUSES_S = (0.0, 0.002, 0.01, 0.05)
+"""How long a waiting answer pauses after a commit that was not its table's, then after further ones."""
+
+
+async def exists(region: Region, asking: str, message: Message) -> Message:
+    answer = await enquiries.table(region, asking, message)
+    return Message("exists", {"exists": answer.head["facts"] is not None})
+
+
+def invitation(invited: Invitation) -> Message:
+    return Message("join", {"time": invited.time}, [dump(invited.table)])
+
+
+async def join(region: Region, asking: str, message: Message) -> Message:
+    table: Table = load(Table, message.parts[0])
+    invited, new_id = Invitation(table, message.head["time"]), str(uuid.uuid4())
+
+    def run(tx: Transaction, stamp: Stamp) -> bool:
+        return membership.join(tx, region, stamp, invited, asking, new_id) is not None
+
+    joined = await region.write(run)
+    region.wake()
+    return Message("join", {"joined": joined})
+
+
+async def changes(region: Region, asking: str, message: Message) -> Message:
+    head = message.head
+    until_ns = monotonic_ns() + head["wait_ms"] * 1_000_000
+    await _learn(region, head)
+    pauses = iter(PAUSES_S)
+    while True:
+        answer = await region.read(partial(_changes, region, head, region.clock.now_ms()))
+        left_s = (until_ns - monotonic_ns()) / 1e9
+        if left_s <= 0 or _has_news(head, answer):
+            break
+        await region.committed.wait(min(LOOK_S, left_s))
+        await asyncio.sleep(next(pauses, PAUSES_S[-1]))
+    if answer.name != source.GONE.name and answer.head["as_of"] is not None and not answer.head["rows"]:
+        await _drained(region, head, asking, answer)
+    return answer
+
+
+def _changes(region: Region, head: dict[str, Any], now_ms: int, snapshot: Snapshot) -> Message:
+    return source.changes(snapshot, region, head, now_ms)
+
+
+def _has_news(head: dict[str, Any], answer: Message) -> bool:
+    if answer.name == source.GONE.name or answer.head["rows"] or answer.head["missed"]:
+        return True
+    if answer.head["positions"] != head["positions"] or answer.head["as_of"] is None:
+        return True
+    told, own = head["told"], answer.head["group"]
+    return "shared" in own or any(told[part] != own[part] for part in ("kind", "members", "term", "master", "since"))
+
+
+async def _learn(region: Region, head: dict[str, Any]) -> None:
+    """The question tells what the asking replica knows of the group."""
+    table = await region.read(lambda snapshot: source.find(snapshot, region, head))
+    if table is None or membership.knows(table, head["told"]):
+        return
+
+    def run(tx: Transaction, stamp: Stamp) -> None:
+        found = source.find(tx, region, head)
+        if found is not None:
+            membership.learn(tx, region, stamp, found, head["told"])
+
+    await region.write(run)
+    region.wake()
+
+
+async def _drained(region: Region, head: dict[str, Any], asking: str, answer: Message) -> None:
+    """If this replica is leaving and the asking one has read all of its changes, take note of it."""
+    if answer.head["table_id"] != head["table_id"] or answer.head["positions"] != head["positions"]:
+        return
+    table = await region.read(lambda snapshot: source.find(snapshot, region, head))
+    if table is None or table.status != "DELETING":
+        return
+
+    def run(tx: Transaction, stamp: Stamp) -> None:
+        found = source.find(tx, region, head)
+        if found is not None and found.status == "DELETING":
+            membership.drained(tx, stamp, found, asking)
+
+    await region.write(run)
+    region.wake()
+
+
+async def rows(region: Region, asking: str, message: Message) -> Message:
+    await _learn(region, message.head)
+    return await region.read(partial(_rows, region, message.head))
+
+
+def _rows(region: Region, head: dict[str, Any], snapshot: Snapshot) -> Message:
+    return source.rows(snapshot, region, head)
+
+
+async def items(region: Region, asking: str, message: Message) -> Message:
+    await _learn(region, message.head)
+    return await region.read(partial(_items, region, message))
+
+
+def _items(region: Region, message: Message, snapshot: Snapshot) -> Message:
+    return source.items(snapshot, region, message)
+
+
+HANDLERS: Handlers = {
+    "exists": exists,
+    "table": enquiries.table,
+    "override": enquiries.override,
+    "join": join,
+    "changes": changes,
+    "rows": rows,
+    "items": items,
+}

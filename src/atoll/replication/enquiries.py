@@ -1,0 +1,140 @@
+"""What an operation asks another region before it changes a table's replicas, and the change of one replica alone.
+
+table      facts about a region's table of a name
+override   settings for the replica in the region that is asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from atoll.clock import Stamp
+from atoll.database import catalog
+from atoll.database.region import Region
+from atoll.database.schema import KeySchema, Table, Throughput
+from atoll.replication import legacy, membership, shared, source
+from atoll.replication.exchange import Unreachable
+from atoll.replication.messages import Message
+from atoll.storage.engine import Snapshot, Transaction
+
+Keys = list[list[str]]
+"""The name, type and kind (HASH, RANGE) of each key attribute."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A region's table. All values are JSON's."""
+
+    region: str
+    group: str | None
+    """The id of its group."""
+    protected: bool
+    """Against deletion."""
+    invited_ms: int
+    """When it last invited a replica."""
+    empty: bool
+    stream: bool
+    """Whether it has an enabled stream of new and old images."""
+    keys: Keys
+    indexes: dict[str, Keys]
+    global_indexes: dict[str, list[Any]]
+    """The status, read and write units of each."""
+    billing_mode: str
+    billing_changed_ms: int | None
+    read: int
+    write: int
+    table_class: str | None
+
+
+def facts(snapshot: Snapshot, region: str, table: Table, now_ms: int) -> Facts:
+    group = table.group
+    return Facts(
+        region,
+        None if group is None else group.id,
+        table.deletion_protection,
+        0 if group is None else group.invited_ms,
+        legacy.is_empty(snapshot, table),
+        legacy.has_stream(table),
+        _keys(table.keys),
+        {index.name: _keys(index.keys) for index in table.indexes},
+        {i.name: [i.status_at(now_ms), *_units(i.throughput)] for i in table.global_indexes},
+        table.billing_mode,
+        table.billing_changed_ms,
+        *_units(table.throughput),
+        table.table_class,
+    )
+
+
+def _keys(keys: KeySchema) -> Keys:
+    hashes = [[a.name, a.type, "HASH"] for a in keys.partition]
+    return [*hashes, *([a.name, a.type, "RANGE"] for a in keys.sort)]
+
+
+def _units(throughput: Throughput | None) -> tuple[int, int]:
+    return (0, 0) if throughput is None else (throughput.read, throughput.write)
+
+
+# Asking. Each raises `Unreachable`.
+
+
+async def ask_facts(region: Region, target: str, table: str) -> Facts | None:
+    """Facts about another region's table; None if it has none of this name."""
+    answer = await _ask(region, target, Message("table", {"table": table}))
+    found = answer.head["facts"]
+    return None if found is None else Facts(**found)
+
+
+async def ask_override(region: Region, target: str, table: str, group: str, given: Mapping[str, Any]) -> bool:
+    """Change the replica in another region. Returns whether there is one."""
+    answer = await _ask(region, target, Message("override", {"table": table, "group": group, "given": dict(given)}))
+    if answer.name == source.GONE.name:
+        return False
+
+    def learn(tx: Transaction, stamp: Stamp) -> None:
+        found = membership.replica(tx, region, table)
+        if found is not None and found.group is not None and found.group.id == group:
+            membership.learn(tx, region, stamp, found, answer.head["group"])
+
+    await region.write(learn)
+    return True
+
+
+async def _ask(region: Region, target: str, message: Message) -> Message:
+    if region.neighbours is None:
+        raise Unreachable("this region has no others")
+    answer: Message = await region.neighbours.ask(region.name, target, message)
+    return answer
+
+
+# Answering
+
+
+async def table(region: Region, asking: str, message: Message) -> Message:
+    name, now_ms = message.head["table"], region.clock.now_ms()
+
+    def read(snapshot: Snapshot) -> dict[str, Any] | None:
+        found = region.catalog.find(snapshot, name)
+        if found is None or found.gone_at(now_ms):
+            return None
+        return asdict(facts(snapshot, region.name, found, now_ms))
+
+    return Message("table", {"facts": await region.read(read)})
+
+
+async def override(region: Region, asking: str, message: Message) -> Message:
+    answer = await region.write(partial(_override, region, message.head))
+    region.wake()
+    return answer
+
+
+def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stamp) -> Message:
+    found = source.find(tx, region, head)
+    if found is None or found.group is None or found.status == "DELETING":
+        return source.GONE
+    changed = shared.override(tx, region, stamp, found, head["given"])
+    assert changed.group is not None
+    catalog.save(tx, changed)
+    return Message("override", {"group": source.about(tx, changed, changed.group.settings)})

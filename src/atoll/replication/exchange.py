@@ -1,0 +1,117 @@
+"""How one region asks another, wherever the other is served.
+
+The region that asks is the *source* of the message, the region that is asked its *target*. Data flow the other way:
+a replica pulls the changes of a table, so it asks the region where they were made. An answer may take half a minute,
+since the region that is asked may wait for changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import NamedTuple, Protocol
+
+from atoll.database.region import Region
+from atoll.errors import ApiError
+from atoll.replication.messages import Message
+
+
+class Unreachable(Exception):
+    """The target cannot be asked now: it refuses, it is too late, it is cut off, it is no peer, it answers nonsense."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Exchange(Protocol):
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        """The answer of the region `target`. Raises `Unreachable`, or the `ApiError` with which the target refuses."""
+
+
+class Delivery(NamedTuple):
+    message: Message
+    copies: int
+    """How often the answer arrives: apply it so many times."""
+
+
+class DeliveringExchange(Exchange, Protocol):
+    async def deliver(self, source: str, target: str, message: Message) -> Delivery:
+        """As `ask`, with the number of copies of the answer."""
+
+
+Handler = Callable[[Region, str, Message], Awaitable[Message]]
+"""Answers a message. Arguments: the region that is asked, the name of the region that asks, the message."""
+
+Handlers = Mapping[str, Handler]
+"""By the name of the message."""
+
+
+class LocalExchange:
+    """Asks the regions of this node: passes the message and the answer on as they are."""
+
+    def __init__(self, handlers: Handlers, region: Callable[[str], Region], served: Collection[str]) -> None:
+        self._handlers = handlers
+        self._region = region
+        self._served = served
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        handler = self._handlers.get(message.name)
+        if target not in self._served:
+            raise Unreachable(f"{target} is not a region of this node")
+        if handler is None:
+            raise Unreachable(f"{target} does not know the message {message.name}")
+        return await handler(self._region(target), source, message)
+
+
+class RoutedExchange:
+    """Asks the regions of this node by `local`, those of its peers by theirs."""
+
+    def __init__(self, local: Exchange, served: Collection[str], peers: Mapping[str, Exchange]) -> None:
+        self._local = local
+        self._served = served
+        self._peers = peers
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        if target in self._served:
+            return await self._local.ask(source, target, message)
+        peer = self._peers.get(target)
+        if peer is None:
+            raise Unreachable(f"{target} is neither a region of this node nor of a peer")
+        return await peer.ask(source, target, message)
+
+
+REFUSED, UNREACHABLE = "refused", "unreachable"
+"""The names of answers that another node sends in place of one: its region refuses, or cannot be asked."""
+
+
+def refused(error: ApiError | Unreachable) -> Message:
+    if isinstance(error, Unreachable):
+        return Message(UNREACHABLE, {"reason": error.reason})
+    return Message(
+        REFUSED,
+        {"code": error.code, "message": error.message, "status": error.status, "prefix": error.prefix,
+         "fields": error.fields},
+    )  # fmt: skip
+
+
+def accepted(answer: Message) -> Message:
+    """The answer of another node. Raises the error of one that is none."""
+    if answer.name not in (REFUSED, UNREACHABLE):
+        return answer
+    match answer.head:
+        case {
+            "code": str(code), "message": str() | None as text, "status": int(status), "prefix": str(prefix),
+            "fields": dict() | None as fields,
+        }:  # fmt: skip
+            raise ApiError(code, text, status=status, prefix=prefix, fields=fields)
+        case {"reason": str(reason)}:
+            raise Unreachable(reason)
+    raise Unreachable(f"the peer answers nonsense: {answer.head}")
+
+
+class Neighbourhood:
+    """What a region knows of the others: see `Region.neighbours`. All regions of a node have the same one."""
+
+    def __init__(self, exchange: Exchange, replicable: Callable[[str], bool]) -> None:
+        self.ask = exchange.ask
+        self.replicable = replicable

@@ -1,0 +1,228 @@
+"""The loops that keep the replicas of a region up to date: one for each table and other region.
+
+A loop asks the other region for changes, applies them and asks again. The other region waits with its answer until it
+has changes. Only the process that holds the region's lease runs the loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Container, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from atoll.clock import Stamp
+from atoll.database import catalog
+from atoll.database.group import CREATING, REMOVED
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import ApiError
+from atoll.replication import answers, membership, shared, steps
+from atoll.replication.exchange import DeliveringExchange, Unreachable
+from atoll.replication.invitation import Invitation
+from atoll.replication.receiver import Progress
+from atoll.storage.engine import Snapshot, Transaction
+
+WAIT_MS = 20_000
+"""How long another region may wait with its answer."""
+LOOK_S = 0.5
+"""How often this region looks for new replicas."""
+RETRY_S = 0.1
+LONGEST_RETRY_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""A table's name, and the other region."""
+
+
+@dataclass
+class State:
+    """What a loop has done lately."""
+
+    pending: int = 0
+    lag_ms: int = 0
+    applied: int = 0
+    conflicts: int = 0
+    last_error: str | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Replication:
+    """All replicas of a region. `run` works in the background; `settle` returns when there is nothing to do."""
+
+    def __init__(self, region: Region, exchange: DeliveringExchange) -> None:
+        self.region = region
+        self.states: dict[Key, State] = {}
+        self._exchange = exchange
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look for new replicas now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                if await self.region.engine.lease():
+                    tables = await self._replicas()
+                    await self._invite(tables)
+                    await self._reconcile(tables)
+                    self._follow_all(set(_links(tables)))
+                else:
+                    self._follow_all(set())
+            except Exception:
+                _log.exception("the replicas of %s were not looked at", self.region.name)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_S)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._woken.set()
+        tasks = [state.task for state in self.states.values() if state.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def settle(self, *, passes_over: Container[str] = ()) -> bool:
+        """Read all that the other regions have now, but nothing of those in `passes_over`. Returns whether anything was
+        done."""
+        tables = await self._replicas()
+        done = await self._invite(tables)
+        done = await self._reconcile(tables) or done
+        for name, other in _links(tables):
+            with suppress(Unreachable, ApiError):
+                while other not in passes_over and (progress := await self.step(name, other, 0)):
+                    done = done or progress.applied > 0 or progress.goes_on or progress.learned
+                    if not progress.goes_on:
+                        break
+        return done
+
+    async def step(self, name: str, other: str, wait_ms: int) -> Progress | None:
+        """Ask once, and apply the answer. None: there is nothing to ask. Raises `Unreachable`."""
+        asked = await self.region.read(partial(_question, self.region, name, other, wait_ms))
+        if asked is None:
+            return None
+        answer, copies = await self._exchange.deliver(self.region.name, other, asked)
+        progress = await steps.take(self.region, name, other, answer)
+        for _ in range(1, copies):
+            await steps.take(self.region, name, other, answer)
+        if progress.learned:
+            self.region.wake()
+            self.wake()
+        state = self.states.setdefault((name, other), State())
+        state.pending, state.last_error = progress.pending, None
+        state.applied += progress.applied
+        state.conflicts += progress.conflicts
+        if progress.written_ms is not None:
+            state.lag_ms = max(0, self.region.clock.now_ms() - progress.written_ms)
+        elif not progress.pending:
+            state.lag_ms = 0
+        return progress
+
+    async def _replicas(self) -> list[Table]:
+        tables = await self.region.read(self.region.catalog.tables)
+        return [table for table in tables if table.group is not None]
+
+    def _follow_all(self, wanted: set[Key]) -> None:
+        for key in [key for key in self.states if key not in wanted]:
+            task = self.states.pop(key).task
+            if task is not None:
+                task.cancel()
+        for key in wanted:
+            state = self.states.setdefault(key, State())
+            if state.task is None or state.task.done():
+                state.task = asyncio.create_task(self._follow(*key))
+
+    async def _follow(self, name: str, other: str) -> None:
+        retry_s = RETRY_S
+        while not self._stopping:
+            try:
+                progress = await self.step(name, other, WAIT_MS)
+                retry_s = RETRY_S
+                if progress is None:
+                    await asyncio.sleep(LOOK_S)
+            except (Unreachable, ApiError) as error:
+                self._failed(name, other, str(error))
+                await steps.unreachable(self.region, name, other)
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+            except Exception as error:
+                _log.exception("the changes of %s in %s cannot be applied in %s", name, other, self.region.name)
+                self._failed(name, other, str(error))
+                await asyncio.sleep(LONGEST_RETRY_S)
+
+    def _failed(self, name: str, other: str, reason: str) -> None:
+        self.states.setdefault((name, other), State()).last_error = reason
+
+    async def _invite(self, tables: list[Table]) -> bool:
+        """Ask the members that this replica has added to join. Returns whether any answered."""
+        done = False
+        for table in tables:
+            for member in table.group.others if table.group is not None else ():
+                if member.state == CREATING and member.by == self.region.name:
+                    with suppress(Unreachable, ApiError):
+                        done = await self._ask_to_join(table.name, member.region) or done
+        return done
+
+    async def _reconcile(self, tables: list[Table]) -> bool:
+        """Put shared settings into effect that could not be before. Returns whether any was."""
+        done = False
+        for table in tables:
+            if not shared.is_in_effect(table):
+                done = await self.region.write(partial(_reconciled, self.region, table.name)) or done
+        if done:
+            self.region.wake()
+        return done
+
+    async def _ask_to_join(self, name: str, other: str) -> bool:
+        stamp = self.region.versions.stamp()
+        invited = await self.region.read(partial(_invitation, self.region, name, stamp))
+        if invited is None:
+            return False
+        answer = await self._exchange.ask(self.region.name, other, answers.invitation(invited))
+        if not answer.head["joined"]:
+            await self.region.write(partial(_refused, self.region, name, other))
+        return True
+
+    def progress(self, other: str) -> list[dict[str, Any]]:
+        """The tables that are read from another region."""
+        return [
+            {"table": name, "backlog": state.pending, "lag_ms": state.lag_ms, "last_error": state.last_error}
+            for (name, source), state in sorted(self.states.items())
+            if source == other
+        ]
+
+
+def _links(tables: list[Table]) -> Iterator[Key]:
+    for table in tables:
+        for member in table.group.others if table.group is not None else ():
+            yield table.name, member.region
+
+
+def _question(region: Region, name: str, other: str, wait_ms: int, snapshot: Snapshot) -> Any:
+    return steps.question(snapshot, region, name, other, wait_ms)
+
+
+def _invitation(region: Region, name: str, stamp: Stamp, snapshot: Snapshot) -> Invitation | None:
+    return membership.invitation(snapshot, region, name, stamp)
+
+
+def _reconciled(region: Region, name: str, tx: Transaction, stamp: Stamp) -> bool:
+    table = membership.replica(tx, region, name)
+    changed = None if table is None else shared.reconcile(tx, region, table, stamp.now_ms)
+    if changed is None or changed == table:
+        return False
+    catalog.save(tx, changed)
+    return True
+
+
+def _refused(region: Region, name: str, other: str, tx: Transaction, stamp: Stamp) -> None:
+    table = membership.replica(tx, region, name)
+    if table is not None and table.group is not None and table.group.state_of(other) == CREATING:
+        membership.set_state(tx, stamp, table, other, REMOVED)

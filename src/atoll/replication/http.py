@@ -1,0 +1,167 @@
+"""A small HTTP client for the event loop: POST to one server, over connections that are kept.
+
+A connection that was kept may have been closed by the server when the next request is sent on it. Such a request is
+sent once more, so a server may get a request twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+from urllib.parse import urlsplit
+
+from httptools import HttpParserError, HttpResponseParser
+
+CONNECT_S = 5.0
+KEPT = 8
+"""How many idle connections are kept."""
+_PORTS = {"http": 80, "https": 443}
+
+
+class BadAnswer(Exception):
+    """The server does not speak HTTP, or its answer is too large."""
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._transport: asyncio.Transport | None = None
+        self._parser = HttpResponseParser(self)
+        self._answer: asyncio.Future[Answer] | None = None
+        self._body = bytearray()
+        self._began = False
+        self.is_fresh = True
+        self.keeps = True
+
+    @property
+    def is_open(self) -> bool:
+        return self.keeps and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether not a byte of an answer has arrived."""
+        return not self._began
+
+    async def post(self, request: bytes) -> Answer:
+        assert self._transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._body.clear()
+        self._began = False
+        self._transport.write(request)
+        try:
+            return await self._answer
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._answer = None
+            self.is_fresh = False
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Callbacks of the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._began = True
+        if self._answer is None:  # unasked
+            self.abort()
+            return
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            self._fail(BadAnswer(str(error)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._fail(exc or ConnectionResetError("the connection was closed before its answer"))
+
+    # Callbacks of the parser
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+        if len(self._body) > self._most_bytes:
+            self._fail(BadAnswer(f"the answer has more than {self._most_bytes} bytes"))
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:  # 100 Continue
+            return
+        self.keeps = self._parser.should_keep_alive()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(Answer(status, bytes(self._body)))
+
+    def _fail(self, error: Exception) -> None:
+        self.keeps = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+
+class HttpClient:
+    """`tls` is for an https URL. Its host name is verified."""
+
+    def __init__(self, url: str, tls: ssl.SSLContext | None, *, most_bytes: int) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self.host = parts.netloc
+        self._name = parts.hostname or ""
+        self._port = parts.port or _PORTS[parts.scheme]
+        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
+        self._most_bytes = most_bytes
+        self._idle: list[_Connection] = []
+
+    async def post(self, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
+        """Raises `OSError`, `TimeoutError` or `BadAnswer`. Call it in a task."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST {target} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
+        request = head.encode("latin-1") + body
+        async with asyncio.timeout(timeout_s):
+            while True:
+                connection = self._kept() or await self._connect()
+                was_fresh = connection.is_fresh
+                try:
+                    answer = await connection.post(request)
+                except OSError:
+                    if was_fresh or not connection.is_unanswered:
+                        raise
+                else:
+                    if connection.is_open and len(self._idle) < KEPT:
+                        self._idle.append(connection)
+                    else:
+                        connection.abort()
+                    return answer
+
+    def _kept(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
+    async def _connect(self) -> _Connection:
+        async with asyncio.timeout(CONNECT_S):
+            loop = asyncio.get_running_loop()
+            _, connection = await loop.create_connection(
+                lambda: _Connection(self._most_bytes), self._name, self._port, ssl=self._tls,
+                server_hostname=self._name if self._tls else None,
+            )  # fmt: skip
+        return connection
+
+    def close(self) -> None:
+        """Close the connections that no request uses."""
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()

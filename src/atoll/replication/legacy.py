@@ -1,0 +1,54 @@
+"""Global tables of 2017: their replicas are tables that exist already, and that are empty.
+
+A replica leaves its group without losing its table. Replicas share no settings. Each item has attributes that tell its
+last change, see `database.legacy`. An upgrade makes the global table one of 2019; nothing leads back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from atoll.clock import Stamp, Version
+from atoll.database import catalog
+from atoll.database import format as fmt
+from atoll.database.group import ACTIVE, MULTI_MASTER
+from atoll.database.schema import Table
+from atoll.replication import shared
+from atoll.replication.invitation import Invitation
+from atoll.storage.engine import Snapshot, Transaction
+
+STREAM_VIEW = "NEW_AND_OLD_IMAGES"
+
+
+def is_empty(snapshot: Snapshot, table: Table) -> bool:
+    return snapshot.tally(fmt.count_counter(table.space)) == 0
+
+
+def has_stream(table: Table) -> bool:
+    return table.stream is not None and table.stream.enabled and table.stream.view_type == STREAM_VIEW
+
+
+def enlist(tx: Transaction, stamp: Stamp, table: Table, invited: Invitation) -> Table | None:
+    """Make a table a replica. None: it does not fit. The replica reads all changes of the others from their logs."""
+    theirs = invited.table
+    assert theirs.group is not None
+    fits = table.status_at(stamp.now_ms) == ACTIVE and table.keys == theirs.keys
+    if not fits or not has_stream(table) or not is_empty(tx, table):
+        return None
+    group = replace(theirs.group, own=stamp.region, floor=max(invited.time, stamp.time), invited_ms=0)
+    group = group.with_state(stamp.region, ACTIVE, Version(stamp.time, stamp.region))
+    tombstones = table.tombstone_space or catalog.new_space(tx)
+    table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
+    catalog.save(tx, table)
+    return table
+
+
+def upgrade(tx: Transaction, stamp: Stamp, table: Table) -> Table:
+    """Make the global table one of 2019. The other replicas learn it, and adopt this one's settings."""
+    assert table.group is not None
+    version = Version(max(stamp.time, table.group.settings[0] + 1), stamp.region)
+    settings = (version.time, version.region)
+    group = replace(table.group, kind=MULTI_MASTER, shared=shared.initial(table, version), settings=settings)
+    table = shared.published(replace(table, group=group), stamp)
+    catalog.save(tx, table)
+    return table

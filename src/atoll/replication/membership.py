@@ -1,0 +1,276 @@
+"""How tables become replicas and cease to be, and what one replica learns from another.
+
+    invite      a replica adds a member to its copy of the group, in the state CREATING
+    join        in the new region: create the table, and a link that copies the inviting replica
+    activate    the copy is complete; the new replica accepts requests and reads the changes of all others
+    leave       the replica accepts no writes; it waits until the others have read its last changes (`drained`)
+    learn       unite the own copy of the group with another's, and act on what is new
+
+These are functions over a transaction. They store the table, and return it as it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from atoll.clock import LATEST_MS, Stamp, Version
+from atoll.database import catalog, deletion, links, streams
+from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, SINGLE_MASTER, Group, Member
+from atoll.database.links import Copy, Link
+from atoll.database.log import shards
+from atoll.database.region import Region
+from atoll.database.schema import Table, TimeToLive
+from atoll.limits import LEAVING_MS
+from atoll.replication import legacy, masters, shared
+from atoll.replication.invitation import Invitation
+from atoll.storage.engine import Snapshot, Transaction
+
+STREAM_VIEW = "NEW_AND_OLD_IMAGES"
+"""Of the streams of global tables."""
+
+
+def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
+    """The table, if it is a replica."""
+    table = region.catalog.find(snapshot, name)
+    return table if table is not None and table.group is not None else None
+
+
+def _version(stamp: Stamp) -> Version:
+    return Version(stamp.time, stamp.region)
+
+
+# Growing
+
+
+def found(
+    tx: Transaction, region: Region, stamp: Stamp, table: Table, group_id: str, kind: str = MULTI_MASTER
+) -> Table:
+    """Make an ordinary table the first replica of a new group."""
+    own = Member(region.name, ACTIVE, stamp.time, stamp.region)
+    group = Group(group_id, kind, region.name, (own,), created_ms=stamp.now_ms)
+    if not group.is_legacy:
+        group = replace(group, shared=shared.initial(table, _version(stamp)))
+    if kind == SINGLE_MASTER:
+        group = replace(group, master=region.name, term=1)
+    elif table.stream is None or not table.stream.enabled:
+        table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
+    tombstones = table.tombstone_space or catalog.new_space(tx)
+    table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
+    table = shared.published(table, stamp)
+    catalog.save(tx, table)
+    return table
+
+
+def invite(
+    tx: Transaction, stamp: Stamp, table: Table, target: str, overrides: Mapping[str, Any] | None = None
+) -> Table:
+    """Add a member. The background work of this region asks it to join. `overrides` are its own settings."""
+    assert table.group is not None
+    group = table.group.with_state(target, CREATING, _version(stamp))
+    member = group.by_region[target]
+    own, own_time = shared.packed(overrides or {}), max(stamp.time, member.own_time + 1)
+    group = group.with_member(replace(member, own=own, own_time=own_time))
+    return _with_group(tx, table, replace(group, invited_ms=stamp.now_ms))
+
+
+def invitation(snapshot: Snapshot, region: Region, name: str, stamp: Stamp) -> Invitation | None:
+    table = replica(snapshot, region, name)
+    return None if table is None else Invitation(table, stamp.time)
+
+
+def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, source: str, new_id: str) -> Table | None:
+    """Create the replica in this region. Asked again, it does nothing. None: the region has another table of this
+    name."""
+    theirs, now_ms = invited.table, stamp.now_ms
+    assert theirs.group is not None
+    existing = region.catalog.find(tx, theirs.name)
+    if existing is not None and existing.gone_at(now_ms):
+        deletion.drop(tx, existing, now_ms)
+        existing = None
+    if theirs.group.is_legacy and (existing is None or existing.group is None):
+        return None if existing is None else legacy.enlist(tx, stamp, existing, invited)
+    if existing is not None:
+        same = existing.group is not None and existing.group.id == theirs.group.id
+        return existing if same and existing.status != "DELETING" else None
+    group = replace(theirs.group, own=region.name, floor=max(invited.time, stamp.time), invited_ms=0)
+    space = catalog.new_space(tx)
+    table = Table(
+        name=theirs.name,
+        id=new_id,
+        space=space,
+        log_space=catalog.new_space(tx),
+        tombstone_space=catalog.new_space(tx),
+        keys=theirs.keys,
+        created_ms=now_ms,
+        status=CREATING,
+        due_ms=LATEST_MS,
+        indexes=tuple(
+            replace(index, space=catalog.new_space(tx), status="ACTIVE", backfilling=False, due_ms=0)
+            for index in theirs.indexes
+            if index.status != "DELETING"
+        ),
+        billing_mode=theirs.billing_mode,
+        billing_changed_ms=theirs.billing_changed_ms,
+        throughput=theirs.throughput,
+        on_demand=theirs.on_demand,
+        warm=theirs.warm,
+        table_class=theirs.table_class,
+        group=group,
+    )
+    if theirs.ttl is not None and theirs.ttl.status in ("ENABLING", "ENABLED"):
+        ttl = TimeToLive(theirs.ttl.attribute, "ENABLED", catalog.new_space(tx), now_ms)
+        table = replace(table, ttl=ttl, ttl_changed_ms=now_ms)
+    table = shards.open_first(tx, table, now_ms)
+    if theirs.stream is not None and theirs.stream.enabled:
+        table = streams.enable(tx, region, table, theirs.stream.view_type, now_ms)
+    table = shared.reconcile(tx, region, table, now_ms, overrides_lost=[one.name for one in group.shared])
+    if (own := group.by_region.get(region.name)) is not None:
+        table = shared.override(tx, region, stamp, table, shared.unpacked(own.own))
+    catalog.save(tx, table)
+    links.save(tx, table, source, Link(copy=Copy()))
+    return table
+
+
+def activate(tx: Transaction, stamp: Stamp, table: Table) -> Table:
+    assert table.group is not None
+    group = table.group.with_state(table.group.own, ACTIVE, _version(stamp))
+    table = replace(table, status="ACTIVE", due_ms=0)
+    return _with_group(tx, table, group)
+
+
+# Shrinking
+
+
+def expel(tx: Transaction, stamp: Stamp, table: Table, target: str) -> Table:
+    """Tell a member to leave."""
+    assert table.group is not None
+    return _with_group(tx, table, table.group.with_state(target, DELETING, _version(stamp)))
+
+
+def leave(tx: Transaction, stamp: Stamp, table: Table) -> Table:
+    """The replica's table is deleted when the others have read its last changes, or cannot be reached for a day."""
+    assert table.group is not None
+    group = table.group.with_state(table.group.own, DELETING, _version(stamp))
+    return _leaving(tx, stamp, table, group)
+
+
+def _leaving(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
+    leaving = replace(table, status="DELETING", group=group)
+    waits = table.status != CREATING and not _all_have_read(tx, leaving)
+    leaving = replace(leaving, due_ms=stamp.now_ms + (LEAVING_MS if waits else 0))
+    catalog.save(tx, leaving)
+    return leaving
+
+
+def drained(tx: Transaction, stamp: Stamp, table: Table, reader: str) -> Table:
+    """Another replica has read everything that a leaving one has."""
+    link = links.find(tx, table, reader) or Link()
+    if not link.drained:
+        links.save(tx, table, reader, replace(link, drained=True))
+    return _left(tx, stamp, table)
+
+
+def _left(tx: Transaction, stamp: Stamp, table: Table) -> Table:
+    """Delete the table of a leaving replica if it waits for nobody any more."""
+    if table.due_ms > stamp.now_ms and _all_have_read(tx, table):
+        table = replace(table, due_ms=stamp.now_ms)
+        catalog.save(tx, table)
+    return table
+
+
+def _all_have_read(snapshot: Snapshot, table: Table) -> bool:
+    assert table.group is not None
+    all_ = links.of(snapshot, table)
+    readers = [member.region for member in table.group.others if member.state in (ACTIVE, CREATING)]
+    return all(reader in all_ and all_[reader].drained for reader in readers)
+
+
+def gone(tx: Transaction, stamp: Stamp, table: Table, source: str) -> None:
+    """Another region has no replica of this group."""
+    assert table.group is not None
+    if table.group.state_of(source) in (ACTIVE, DELETING):
+        set_state(tx, stamp, table, source, REMOVED)
+
+
+def set_state(tx: Transaction, stamp: Stamp, table: Table, member: str, state: str) -> Table:
+    assert table.group is not None
+    return _act(tx, stamp, table, table.group.with_state(member, state, _version(stamp)))
+
+
+def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
+    """Make a replica an ordinary table."""
+    for source in links.of(tx, table):
+        links.remove(tx, table, source)
+    if table.tombstone_space is not None:
+        deletion.discard(tx, table.tombstone_space, now_ms)
+    table = replace(table, group=None, tombstone_space=None)
+    catalog.save(tx, table)
+    return table
+
+
+# Learning
+
+
+def members(listed: list[list[Any]]) -> list[Member]:
+    """The members in a message, see `source.about`."""
+    return [
+        Member(region, state, time, by, tuple((name, value) for name, value in own), own_time)
+        for region, state, time, by, own, own_time in listed
+    ]
+
+
+def knows(table: Table, told: dict[str, Any]) -> bool:
+    """Whether the replica has nothing to learn from what another one told."""
+    assert table.group is not None
+    merged = _merged(table.group, told)
+    return merged == table.group and not _is_newer(table.group, told)
+
+
+def _merged(group: Group, told: dict[str, Any]) -> Group:
+    return group.merge(members(told["members"]), told["term"], told["master"], told["since"], told["kind"])
+
+
+def _is_newer(group: Group, told: dict[str, Any]) -> bool:
+    return "shared" in told and (told["settings"][0], told["settings"][1]) > group.settings
+
+
+def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dict[str, Any]) -> Table:
+    """Unite the replica's copy of the group with what another one told of its own."""
+    group = table.group
+    assert group is not None
+    merged = _merged(group, told)
+    if _is_newer(merged, told) and table.status != "DELETING":
+        version = (told["settings"][0], told["settings"][1])
+        table = shared.adopt(tx, region, stamp, replace(table, group=merged), told["shared"], version)
+        assert table.group is not None
+        merged = table.group
+        catalog.save(tx, table)
+    return table if merged == group else _act(tx, stamp, table, merged)
+
+
+def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
+    """Store the new copy of the group, and do what it calls for."""
+    own = group.state_of(group.own)
+    if table.status == CREATING and (own == REMOVED or not group.others):
+        return _leaving(tx, stamp, table, group)
+    if own == REMOVED:
+        return disband(tx, replace(table, status="ACTIVE", due_ms=0), stamp.now_ms)
+    if table.group is not None and (group.term, group.master) != (table.group.term, table.group.master):
+        masters.follow(tx, table, group)
+    for member in group.members:
+        if member.is_gone:
+            links.remove(tx, table, member.region)
+    if own == DELETING and table.status != "DELETING":
+        return _leaving(tx, stamp, table, group)
+    if own == ACTIVE and not group.others and not group.is_legacy:
+        return disband(tx, table, stamp.now_ms)
+    table = _with_group(tx, table, group)
+    return _left(tx, stamp, table) if table.status == "DELETING" else table
+
+
+def _with_group(tx: Transaction, table: Table, group: Group) -> Table:
+    table = replace(table, group=group)
+    catalog.save(tx, table)
+    return table

@@ -1,0 +1,91 @@
+"""Asks the regions of another node, over HTTP.
+
+    POST /_atoll/peer/<name of the message>?source=<region that asks>
+    body: the frame of the message; the answer's body: the frame of the answer
+
+The request is signed by a peering credential for the service `atoll-peer` and the region that is asked. The signature
+covers the body. A node that has several peering credentials tries one after the other, so that a new one can replace an
+old one on one node after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from urllib.parse import quote
+
+import orjson
+
+from atoll.clock import Clock
+from atoll.replication.exchange import Unreachable, accepted
+from atoll.replication.http import Answer, BadAnswer, HttpClient
+from atoll.replication.messages import MESSAGE_BYTES, Malformed, Message, dump, load
+from atoll.security.credentials import Credential
+from atoll.security.signing import sign
+
+SERVICE = "atoll-peer"
+PREFIX = "/_atoll/peer/"
+ANSWER_S = 60.0
+"""How long an answer may take: half a minute, while there is nothing new, and as long again."""
+
+
+class PeerExchange:
+    """One peer. `clock` is the real time, by which requests are signed."""
+
+    def __init__(
+        self, url: str, credentials: Callable[[], Sequence[Credential]], clock: Clock, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._http = HttpClient(url, tls, most_bytes=MESSAGE_BYTES)
+        self._credentials = credentials
+        self._clock = clock
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        # A call of the server has no task of its own, which a timeout needs.
+        return accepted(await asyncio.ensure_future(self._ask(source, target, message)))
+
+    async def _ask(self, source: str, target: str, message: Message) -> Message:
+        body, path, query = dump(message), PREFIX + quote(message.name, safe=""), f"source={source}"
+        answer: Answer | None = None
+        for credential in self._credentials():
+            headers = sign(
+                credential, path=path, query=query, headers={"host": self._http.host}, body=body, region=target,
+                service=SERVICE, now_ms=self._clock.now_ms(),
+            )  # fmt: skip
+            answer = await self._post(f"{path}?{query}", headers, body)
+            if answer.status != HTTPStatus.FORBIDDEN:
+                break
+        if answer is None:
+            raise Unreachable("this server has no peering credential")
+        return self._read(answer)
+
+    async def _post(self, target: str, headers: dict[str, str], body: bytes) -> Answer:
+        try:
+            return await self._http.post(target, headers, body, ANSWER_S)
+        except TimeoutError:
+            raise Unreachable(f"{self._http.url} does not answer in time") from None
+        except (OSError, BadAnswer) as error:
+            raise Unreachable(f"{self._http.url}: {error or type(error).__name__}") from None
+
+    def _read(self, answer: Answer) -> Message:
+        if answer.status != HTTPStatus.OK:
+            raise Unreachable(f"{self._http.url} answers {answer.status}{_reason(answer.body)}")
+        try:
+            return load(answer.body)
+        except Malformed as error:
+            raise Unreachable(f"{self._http.url} answers nonsense: {error}") from None
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _reason(body: bytes) -> str:
+    """The text of an error."""
+    try:
+        match orjson.loads(body):
+            case {"message": str(text)} | {"Message": str(text)}:
+                return f": {text}"
+    except ValueError:
+        pass
+    return ""

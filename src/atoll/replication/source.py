@@ -1,0 +1,154 @@
+"""What a replica answers to the others: its changes, and copies of its rows. Functions over a snapshot.
+
+    changes   the changes that were made in this region, from a position on; what the replica knows of the group
+    rows      items or tombstones with their versions, in the order of their keys; with the first of them, the
+              positions from which to read on when all are copied
+    items     the items or tombstones with given keys
+
+A change that another region made is not passed on: each replica reads it from its own region.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atoll.clock import COUNTER_BITS
+from atoll.database import format as fmt
+from atoll.database import links
+from atoll.database.log import cursor as log_cursor
+from atoll.database.log.cursor import Cursor, Scope
+from atoll.database.region import Region
+from atoll.database.schema import HASHES, Table
+from atoll.database.walk import piece
+from atoll.replication import shared
+from atoll.replication.messages import Message
+from atoll.storage.engine import Snapshot
+
+CHANGES = 500
+CHANGES_BYTES = 1024 * 1024
+ROWS = 250
+IN_FLIGHT_MS = 60_000
+"""No transaction takes longer than this from its stamp to its commit."""
+
+GONE = Message("gone", {})
+"""The region has no such replica."""
+
+
+def find(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Table | None:
+    """The replica that a message is about."""
+    table = region.catalog.find(snapshot, head["table"])
+    return table if table is not None and table.group is not None and table.group.id == head["group"] else None
+
+
+def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[str, Any]:
+    """What the replica knows of its group; its shared settings if they are newer than `settings`."""
+    group = table.group
+    assert group is not None
+    found: dict[str, Any] = {
+        "kind": group.kind,
+        "members": [[m.region, m.state, m.time, m.by, [list(one) for one in m.own], m.own_time] for m in group.members],
+        "term": group.term,
+        "master": group.master,
+        "since": group.since,
+        "settings": list(group.settings),
+        "seen": links.seen(links.of(snapshot, table)),
+    }
+    if group.settings > settings:
+        found["shared"] = shared.of(group)
+    return found
+
+
+def changes(snapshot: Snapshot, region: Region, head: dict[str, Any], now_ms: int) -> Message:
+    """Answer to `changes`. `now_ms` is a time before the snapshot."""
+    table = find(snapshot, region, head)
+    if table is None or table.group is None:
+        return GONE
+    scope, asked = Scope(table.log_space), {"table_id": head["table_id"], "positions": head["positions"]}
+    answer: dict[str, Any] = {"table_id": table.id, "asked": asked, "as_of": None, "rows": []}
+    answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    answer["missed"] = 0
+    if head["table_id"] == table.id and head["positions"] is not None:
+        cursor = Cursor(tuple((shard, position) for shard, position in head["positions"]))
+    else:
+        cursor = log_cursor.start_at(snapshot, scope)
+        answer["missed"] = 0 if not head["wants_changes"] or _is_whole(snapshot, scope, cursor) else 1
+    parts: list[bytes] = []
+    if head["wants_changes"]:
+        batch = log_cursor.read(snapshot, scope, cursor, CHANGES, CHANGES_BYTES)
+        cursor = batch.cursor
+        for _, _, change in batch.changes:
+            if change.region == region.name:
+                previous = change.previous or (0, "")
+                answer["rows"].append([change.time, change.cause, change.new_size, *previous, change.written_ms])
+                parts += (change.keys, change.new or b"")
+        answer["missed"] += batch.missed
+        caught_up = batch.caught_up
+    else:
+        caught_up = True
+        if not table.group.accepts_writes:
+            cursor = log_cursor.start_at_end(snapshot, scope)
+    if caught_up:
+        answer["as_of"] = (now_ms - IN_FLIGHT_MS) << COUNTER_BITS
+    answer["pending"] = 0 if caught_up else pending(snapshot, scope, cursor)
+    answer["positions"] = [list(one) for one in cursor.positions]
+    return Message("changes", answer, parts)
+
+
+def _is_whole(snapshot: Snapshot, scope: Scope, start: Cursor) -> bool:
+    """Whether a log still has its first change, so that a cursor at its start misses none."""
+    positions, width = dict(start.positions), 0
+    for shard in log_cursor.listed(snapshot, scope):
+        if shard.parent is None and positions.get(shard.number) == shard.first_sequence:
+            width += shard.last_hash - shard.first_hash + 1
+    return width == HASHES
+
+
+def pending(snapshot: Snapshot, scope: Scope, cursor: Cursor) -> int:
+    """The number of changes after the cursor, or a little more."""
+    shards = list(log_cursor.listed(snapshot, scope))
+    ends = dict(zip([s.number for s in shards], log_cursor.ends(snapshot, scope.log_space, shards), strict=True))
+    starts = {s.number: s.first_sequence for s in shards}
+    read = dict(cursor.positions)
+    first = min(read, default=0)
+    return sum(max(0, end - read.get(number, starts[number])) for number, end in ends.items() if number >= first)
+
+
+def rows(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
+    """Answer to `rows`."""
+    table = find(snapshot, region, head)
+    if table is None or table.group is None or table.tombstone_space is None:
+        return GONE
+    space = table.space if head["part"] == links.ITEMS else table.tombstone_space
+    start, end = fmt.space_range(space)
+    if head["after"]:
+        start = fmt.space_prefix(space) + bytes.fromhex(head["after"]) + b"\0"
+    found, all_ = piece(snapshot.scan(start, end), ROWS)
+    answer: dict[str, Any] = {"part": head["part"], "asked": head["after"], "all": all_, "table_id": table.id}
+    answer["last"] = fmt.in_space(found[-1][0]).hex() if found else head["after"]
+    answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    if head["part"] == links.ITEMS and not head["after"]:
+        ends = log_cursor.start_at_end(snapshot, Scope(table.log_space))
+        answer["positions"] = [list(one) for one in ends.positions]
+        answer["links"] = {
+            source: {
+                "table_id": link.table_id,
+                "positions": None if link.positions is None else [list(one) for one in link.positions],
+                "copying": link.copy is not None,
+            }
+            for source, link in links.of(snapshot, table).items()
+        }
+    return Message("rows", answer, [part for key, row in found for part in (fmt.in_space(key), row)])
+
+
+def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
+    """Answer to `items`: for each key its item's row, its tombstone, or nothing, each after the other."""
+    head, keys = message.head, message.parts
+    table = find(snapshot, region, head)
+    if table is None or table.group is None or table.tombstone_space is None:
+        return GONE
+    spaces = (table.space, table.tombstone_space)
+    stored = snapshot.get_many([fmt.space_prefix(space) + key for key in keys for space in spaces])
+    answer = {part: head[part] for part in ("part", "after", "last", "all")}
+    answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    parts = [part for n, key in enumerate(keys) for part in (key, stored[2 * n] or b"", stored[2 * n + 1] or b"")]
+    return Message("items", answer, parts)

@@ -1,0 +1,80 @@
+"""One step of reading from another region: what to ask it next, and what its answer changes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from atoll.clock import Stamp
+from atoll.database import links
+from atoll.database.group import ACTIVE, CREATING, DELETING
+from atoll.database.links import Link
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.limits import LEAVING_MS
+from atoll.replication import masters, membership, receiver, source
+from atoll.replication.messages import Message
+from atoll.replication.receiver import Progress
+from atoll.storage.engine import Snapshot, Transaction
+
+
+def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms: int) -> Message | None:
+    """What to ask the region `other`; None if there is nothing to read from it."""
+    table = membership.replica(snapshot, region, name)
+    if table is None or table.group is None:
+        return None
+    group = table.group
+    if other == group.own or group.state_of(other) not in (CREATING, ACTIVE, DELETING):
+        return None
+    link = links.find(snapshot, table, other)
+    head: dict[str, Any] = {"table": name, "group": group.id, "settings": list(group.settings)}
+    head["told"] = {
+        **source.about(snapshot, table, group.settings),
+        "seen": {},
+    }
+    if table.status == CREATING and (link is None or link.copy is None):
+        return None  # it copies another one first
+    link = link or Link()
+    if link.revert is not None and table.status != DELETING:
+        return masters.question(snapshot, table, other, link.revert, head)
+    if link.copy is not None and table.status != DELETING:
+        return Message("rows", head | {"part": link.copy.part, "after": link.copy.after})
+    head |= {"table_id": link.table_id, "positions": _lists(link.positions)}
+    reads = other in group.sources and table.status != DELETING
+    return Message("changes", head | {"wants_changes": reads, "wait_ms": wait_ms})
+
+
+def _lists(positions: tuple[tuple[int, int], ...] | None) -> list[list[int]] | None:
+    return None if positions is None else [list(one) for one in positions]
+
+
+async def take(region: Region, name: str, other: str, answer: Message) -> Progress:
+    """Apply the answer."""
+    if answer.name == source.GONE.name:
+        await region.write(partial(_gone, region, name, other))
+        return Progress(learned=True)
+    apply = receiver.APPLY[answer.name]
+    progress = await region.write(lambda tx, stamp: apply(tx, region, stamp, name, other, answer))
+    return progress or Progress()
+
+
+def _gone(region: Region, name: str, other: str, tx: Transaction, stamp: Stamp) -> None:
+    table = membership.replica(tx, region, name)
+    if table is not None:
+        membership.gone(tx, stamp, table, other)
+
+
+async def unreachable(region: Region, name: str, other: str) -> None:
+    """A member that is leaving and cannot be reached for a day counts as removed."""
+
+    def is_over(table: Table | None, now_ms: int) -> bool:
+        member = None if table is None or table.group is None else table.group.by_region.get(other)
+        return member is not None and member.state == DELETING and member.version.ms + LEAVING_MS <= now_ms
+
+    def run(tx: Transaction, stamp: Stamp) -> None:
+        table = membership.replica(tx, region, name)
+        if table is not None and is_over(table, stamp.now_ms):
+            membership.gone(tx, stamp, table, other)
+
+    if is_over(region.catalog.known.tables.get(name), region.clock.now_ms()):
+        await region.write(run)
