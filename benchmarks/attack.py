@@ -25,7 +25,6 @@ from random import Random
 
 from benchmarks import servers, stalls
 from benchmarks.client import Client
-from benchmarks.stall_requests import requests
 from tests.faults.simulation import MODES, simulate
 from tests.fuzz.fuzzing import fuzz
 
@@ -64,11 +63,17 @@ def _worst_requests() -> Found:
 
 def _stop_under_load() -> Found:
     """SIGTERM while the worst requests run: how much CPU the server takes until it accepts no more connections."""
-    names = ("PutItem set of 1,000,000", "BatchGetItem 300,000 tables", "AttributeUpdates 400,000")
-    worst = [request for request in requests() if request[0] in names]
+    key = {"TableName": "Probe", "Key": stalls.KEY}
+    numbers = [str(number) for number in range(500_000)]
+    worst: list[tuple[str, object]] = [
+        ("PutItem", {"TableName": "Probe", "Item": {**stalls.KEY, "s": {"NS": numbers}}}),
+        ("UpdateItem", {**key, "AttributeUpdates": {f"a{number}": {"Value": {"N": "1"}} for number in range(200_000)}}),
+        ("BatchGetItem", {"RequestItems": {f"table{number}": {"Keys": [stalls.KEY]} for number in range(200_000)}}),
+        ("BatchWriteItem", {"RequestItems": {"Probe": [{"PutRequest": {"Item": stalls.KEY}}] * 200_000}}),
+    ]
     with tempfile.TemporaryDirectory() as scratch, servers.atoll(Path(scratch), name="Atoll stopped") as server:
-        stalls.load(Client(server.port))
-        senders = [threading.Thread(target=_send, args=(server.port, *request[1:]), daemon=True) for request in worst]
+        stalls.load_probe(Client(server.port))
+        senders = [threading.Thread(target=_send, args=(server.port, *request), daemon=True) for request in worst]
         for sender in senders:
             sender.start()
         time.sleep(1)

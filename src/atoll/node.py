@@ -181,6 +181,8 @@ class Node:
     async def stop(self) -> None:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
+        if self.server is not None:
+            self.server.stop_accepting()
         self._stop_asked.set()
         await self.peering.stop()
         await self._checks.stop()

@@ -82,11 +82,15 @@ class Server:
         for listener in self._listeners:
             await listener.start_serving()
 
-    async def drain(self, timeout_ms: int = 30_000) -> None:
-        """Stop accepting, answer the requests received, then close. Abort remaining connections at the timeout."""
+    def stop_accepting(self) -> None:
         self.draining = True
         for listener in self._listeners:
             listener.close()
+        self._listeners.clear()
+
+    async def drain(self, timeout_ms: int = 30_000) -> None:
+        """Stop accepting, answer the requests received, then close. Abort remaining connections at the timeout."""
+        self.stop_accepting()
         for connection in list(self.connections):
             connection.close_when_answered()
         if self.connections:
