@@ -31,6 +31,7 @@ from tests.fuzz.fuzzing import fuzz
 SEED = int(os.environ.get("SEED", "0"))
 TURN_MS = 50
 STOP_MS = 100
+BUSY_MS = 1_000
 MEGABYTE = 1024**2
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.0\r\n"
 
@@ -76,8 +77,10 @@ def _stop_under_load() -> Found:
         senders = [threading.Thread(target=_send, args=(server.port, *request), daemon=True) for request in worst]
         for sender in senders:
             sender.start()
-        time.sleep(1)
         assert server.process is not None
+        start_ms = _cpu_ms(server.process.pid)
+        while _cpu_ms(server.process.pid) < start_ms + BUSY_MS:
+            time.sleep(0.01)
         cpu_ms, begin = _cpu_ms(server.process.pid), time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         while _accepts(server.port):
