@@ -45,8 +45,11 @@ def except_throughput_of_indexes(request: Body, ours: Body, theirs: Body) -> boo
 
 
 def except_units_of_changed_table(request: Body, ours: Body, theirs: Body) -> bool:
-    """Atoll shows the units from before the change, with its time."""
-    unlike = {"ProvisionedThroughput", "GlobalSecondaryIndexes", "TableStatus"}
+    """Atoll shows the units from before the change, with its time, and defines nothing that no key needs."""
+    defined, more = (answer["TableDescription"]["AttributeDefinitions"] for answer in (ours, theirs))
+    if not all(definition in more for definition in defined):
+        return False
+    unlike = {"ProvisionedThroughput", "GlobalSecondaryIndexes", "TableStatus", "AttributeDefinitions"}
     indexes = [
         [
             {name: content for name, content in index.items() if name not in unlike | {"IndexStatus"}}

@@ -325,7 +325,7 @@ TABLES = [
         local="^success$|^500 InternalFailure",
     ),
     Explained(
-        "the answer to a change shows the old units",
+        "the answer to a change shows the old units, and only the definitions of keys",
         operation="^UpdateTable$",
         atoll="^success$",
         local="^success$",

@@ -75,7 +75,7 @@ def value(world: World, key: str) -> str | None:
 def test_a_process_killed_in_the_middle_of_the_scan_goes_on(world: World, start: Callable[..., Process]) -> None:
     world.create()
     world.fill(range(200), size=20_000)
-    slow = start("--once", "--segments", "2", "--write-rate", "100")  # 4,000 units
+    slow = start("--once", "--segments", "2", "--write-rate", "400")  # of 4,000 units
     slow.wait_until(lambda: len(rows(world, "/copy/")) == 2)
     assert slow.end(signal.SIGKILL)[0] == -signal.SIGKILL
     done = sum(int(row["items"]["N"]) for row in rows(world, "/copy/"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -383,6 +385,26 @@ class TestTheSource:
         world.replicate(overwrite=True)
         assert world.items(world.target).keys() == {"b"}
 
+    def test_two_sources_are_not_mixed_after_a_gap(self, world: World) -> None:
+        """The source is deleted and created again while it is followed, after records were trimmed."""
+        world.create()
+        world.replicate()
+        world.put("a", 1)
+        changed = False
+
+        def change(role: str, operation: str, parameters: dict[str, Any]) -> None:
+            nonlocal changed
+            if operation == "describe_stream" and not changed:
+                changed = True
+                world.source.trim("Things")
+                world.here.delete_table(TableName="Things")
+                world.create()
+                world.put("b", 1)
+
+        with pytest.raises(Failed, match="the target is a copy of another table"):
+            world.replicate(change)
+        assert world.items(world.target) == {}
+
     def test_a_table_is_not_copied_over_itself(self, world: World) -> None:
         world.create()
         world.put("a", 1)
@@ -488,3 +510,28 @@ class TestTheTarget:
 
             world.replicate(pauses=QuickPauses(advance), enable_stream=True)
             assert world.is_equal
+
+
+def test_it_calls_the_operations_that_are_documented(world: World) -> None:
+    """Whoever grants permissions reads them there."""
+    called: dict[str, set[str]] = {"source": set(), "target": set()}
+
+    def watch(role: str, operation: str, parameters: dict[str, Any]) -> None:
+        called[role].add(operation.replace("_", ""))
+        for action in parameters.get("TransactItems", ()):
+            called[role] |= {f"{kind}item".lower() for kind in action}
+
+    world.create(stream=False)
+    world.fill(range(30))
+    world.replicate(watch, enable_stream=True)
+    world.source.rotate("Things")
+    world.replicate(watch, overwrite=True)
+    world.source.clock.advance("2d")
+    world.replicate(watch)
+    world.replication(watch).verify()
+    page = (Path(__file__).parents[2] / "docs" / "replicate.md").read_text()
+    documented = {
+        end: {name.lower() for name in re.findall(r"\b[A-Z][A-Za-z]+\b", operations)}
+        for end, operations in re.findall(r"^\| (source|target) \| (.+) \|$", page, re.MULTILINE)
+    }
+    assert called == documented

@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options to the parser of `atoll replicate`."""
     parser.description = (
         "Copy a table to another DynamoDB endpoint and keep the copy up to date, until SIGTERM or SIGINT. "
-        "Exit codes: 0 done or stopped, 1 failed or different, 2 invalid options."
+        "Exit codes: 0 done, 1 failed or different, 2 invalid options."
     )
     for end, preposition in (("source", "from"), ("target", "to")):
         option = f"--{preposition}"
@@ -81,24 +81,23 @@ def run(options: argparse.Namespace) -> int:
     display = Display(counters, sys.stdout if options.json else sys.stderr, as_json=options.json)
     replication = Replication(Options(**wanted), source, target, pauses, counters, display, SystemClock())
     _end_on_signals(pauses.stop)
-    return _carry_out(replication, display, replicates=options.once or not options.verify, verifies=options.verify)
+    return _carry_out(replication, display, once=options.once, verifies=options.verify)
 
 
-def _carry_out(replication: Replication, display: Display, *, replicates: bool, verifies: bool) -> int:
+def _carry_out(replication: Replication, display: Display, *, once: bool, verifies: bool) -> int:
     from atoll.replicate.failures import Failed, Stopped
 
     try:
-        if replicates:
+        if once or not verifies:
             replication.replicate()
-        if verifies:
-            return _report(replication.verify(), display)
+        return _report(replication.verify(), display) if verifies else SUCCEEDED
     except Stopped:
         display.say("stopped; another run continues from here")
+        return FAILED if once or verifies else SUCCEEDED
     except Failed as failure:
-        display.say("failed", reason=str(failure)) if display.as_json else display.end()
+        display.end(str(failure))
         print(f"atoll: {failure}", file=sys.stderr)
         return FAILED
-    return SUCCEEDED
 
 
 def _report(differences: list[Difference], display: Display) -> int:

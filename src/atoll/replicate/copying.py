@@ -22,8 +22,8 @@ from atoll.replicate.writing import Writer, deletion, put
 
 THREADS = 32
 TICK_S = 0.2
-LOOKED_UP = 100
-"""Keys of a BatchGetItem."""
+BATCH = 100
+"""The most keys of a BatchGetItem."""
 
 Page = list[Item]
 
@@ -49,7 +49,7 @@ class Table:
         *,
         keys_only: bool = False,
     ) -> None:
-        """Let threads `handle` each page of the segments that are not done. Raises the first failure of any."""
+        """Let threads `handle` the pages of the segments that are not done, in batches. Raises their first failure."""
         segments = list(segments)
         total = len(segments)
         projection = self._projection() if keys_only else {}
@@ -58,8 +58,10 @@ class Table:
             while not segment.done:
                 self._pauses.check()
                 page, segment = self._page(segment, total, projection)
-                handle(page)
-                self._counters.add(items=len(page))
+                for first in range(0, len(page), BATCH):
+                    handle(page[first : first + BATCH])
+                    self._counters.add(items=len(page[first : first + BATCH]))
+                    self._pauses.check()
                 note(segment)
 
         with crew(min(total, THREADS), self._pauses) as pool:
@@ -86,7 +88,7 @@ class Table:
         projection = self._projection() if keys_only else {}
         attempt = 0
         while pending:
-            batch, rest = pending[:LOOKED_UP], pending[LOOKED_UP:]
+            batch, rest = pending[:BATCH], pending[BATCH:]
             request = {self.name: {"Keys": batch, "ConsistentRead": True, **projection}}
             answer = self._read("batch_get_item", RequestItems=request)
             items: Page = next(iter(answer["Responses"].values()), [])

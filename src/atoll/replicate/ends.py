@@ -45,6 +45,7 @@ _THROTTLED = {
     "ThrottlingException",
     "Throttling",
     "ThrottledException",
+    "TransactionInProgressException",
 }
 _PASSING_REASONS = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 _SERVER_FAILED = 500

@@ -113,9 +113,11 @@ class Display:
         else:
             self._write(self._text(rate) + "\n")
 
-    def end(self) -> None:
-        """Leave the bar's line."""
-        if self._bar:
+    def end(self, reason: str) -> None:
+        """The replication has failed: tell a program that reads, and leave the bar's line."""
+        if self.as_json:
+            self.say("failed", reason=reason)
+        elif self._bar:
             self._write("\r\x1b[K")
 
     def _text(self, rate: float) -> str:

@@ -112,6 +112,7 @@ class Replication:
                 if follower is not None and follower.caught_up:
                     copies = 0
                 self._tell_gap(gap, copies)
+                self._check_source(run, self._existing(self._source))
                 run, prunes = None, True
 
     def _tell_gap(self, gap: Gap, copies: int) -> None:
@@ -172,12 +173,16 @@ class Replication:
                     "the source, and deletes the items that the source does not have"
                 )
             return None
-        if source is not None and run.source_id != tables.identity(source):
+        self._check_source(run, source)
+        return run
+
+    def _check_source(self, run: Run | None, source: Description | None) -> None:
+        """Refuse to mix two tables, also if they have had one name one after the other."""
+        if run is not None and source is not None and run.source_id != tables.identity(source):
             raise Failed(
                 f"the target is a copy of another table, {run.source} ({run.source_id}): --overwrite copies this one "
                 "over it, and deletes the items that this one does not have"
             )
-        return run
 
     def _table(self, end: End, description: Description) -> Table:
         return Table(

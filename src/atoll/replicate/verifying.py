@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.replicate import keys
-from atoll.replicate.copying import Page, Table
+from atoll.replicate.copying import BATCH, Page, Table
 from atoll.replicate.state import Item, Segment
 
 MISSING, EXTRA, DIFFERENT = "missing at the target", "missing at the source", "different"
 ROUNDS = 3
 """Read an item that differs again this often, before it is a difference."""
 ROUND_PAUSE_S = 1.0
-REREAD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ def _confirmed(source: Table, target: Table, suspects: list[Item], pause: Callab
         if number and suspects:
             pause(ROUND_PAUSE_S)
         found = []
-        for first in range(0, len(suspects), REREAD):
-            batch = suspects[first : first + REREAD]
+        for first in range(0, len(suspects), BATCH):
+            batch = suspects[first : first + BATCH]
             ours, theirs = source.look_up(batch), target.look_up(batch)
             for key in batch:
                 identity = keys.identity(key, source.names)
