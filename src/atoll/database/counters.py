@@ -1,4 +1,4 @@
-"""The counters that a write changes: of the table, and of the item's collection."""
+"""The counters that a write changes: of the table, of the item's collection, and the greatest time."""
 
 from __future__ import annotations
 
@@ -33,3 +33,10 @@ def count(
 def collection(table: Table, key: Item) -> bytes:
     """The counter of the item's collection: all items of the table with the same partition key."""
     return fmt.collection_counter(table.prefix + table.keys.encode_partition(key))
+
+
+def reserve(tx: Transaction, time: int) -> None:
+    """Raise the time that no version exceeds."""
+    missing = time - tx.number(fmt.GREATEST_TIME)
+    if missing > 0:
+        tx.add_number(fmt.GREATEST_TIME, missing)

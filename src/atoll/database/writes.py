@@ -405,7 +405,7 @@ def same(old: Row | None, new: Image | None) -> bool:
 def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> None:
     table, row_key, old, new = write.table, write.row_key, outcome.old, outcome.new
     if stamp.reserves is not None:
-        _reserve(tx, stamp.reserves)
+        counters.reserve(tx, stamp.reserves)
     version, previous = write.version, None
     if table.tombstone_space is None:
         if version is None:
@@ -448,9 +448,3 @@ def _store(tx: Transaction, write: Write, version: Version, outcome: Outcome) ->
         tx.delete(write.row_key)
     if tombstones is not None:
         tx.put(fmt.tombstone_key(tombstones, write.row_key), fmt.tombstone_row(version))
-
-
-def _reserve(tx: Transaction, time: int) -> None:
-    missing = time - tx.number(fmt.GREATEST_TIME)
-    if missing > 0:
-        tx.add_number(fmt.GREATEST_TIME, missing)
