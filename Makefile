@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults fuzz attack bench stalls soak clean
+.PHONY: setup serve test check coverage differential programs hostile faults simulate fuzz attack bench stalls soak clean
 
 setup: $(VENV)/installed
 
@@ -70,6 +70,13 @@ attack: REQUESTS ?= 20000
 attack: SEED ?= 0
 attack: setup
 	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m benchmarks.attack
+
+# Lives of worlds of replicated regions: lost messages, crashes, wrong clocks, members that come and go. A failed seed
+# prints how to repeat it (`make simulate SEEDS=20000 FIRST=5`).
+simulate: SEEDS ?= 2000
+simulate: FIRST ?= 0
+simulate: setup
+	SEEDS=$(SEEDS) FIRST=$(FIRST) $(RUN)/python -m tests.simulation
 
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
