@@ -97,9 +97,9 @@ class TestServing:
             server.clock.advance(10)
             assert server.client().describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
 
-    def test_a_start_that_fails_says_why(self) -> None:
-        with pytest.raises(Exception, match="Invalid region"):
-            testing.serve(region="Nowhere").start()
+    def test_it_starts_once(self) -> None:
+        with testing.serve() as server, pytest.raises(RuntimeError, match="was started before"):
+            server.start()
 
     def test_without_boto3_only_clients_are_missing(self) -> None:
         program = (
@@ -414,3 +414,17 @@ class TestExamples:
         assert last == "20 seats sold, 0 left, version 21", done.stderr
         assert sorted(int(line.split()[-2]) for line in told if "sold a seat" in line) == list(range(20))
         assert server.client().list_tables()["TableNames"] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clock": "maunal"}, {"region": "Frankfurt"}, {"account": "1"}, {"error_style": "2025"}, {"throttling": "off"},
+        {"quotas": None}, {"ttl_delay_ms": -1}, {"control_plane_delay_ms": "1s"}, {"ttl_rate": 0.5},
+    ],
+)  # fmt: skip
+def test_an_option_that_nothing_understands_is_refused(options: dict[str, Any]) -> None:
+    """A misspelt clock was the system's."""
+    [name] = options
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        testing.serve(**options)
