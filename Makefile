@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults bench stalls soak clean
+.PHONY: setup serve test check coverage differential programs hostile faults simulate bench stalls soak clean
 
 setup: $(VENV)/installed
 
@@ -57,6 +57,13 @@ faults: FIRST ?= 0
 faults: MODES ?= honest failing damaged
 faults: setup
 	SEEDS=$(SEEDS) FIRST=$(FIRST) MODES="$(MODES)" $(RUN)/python -m tests.faults
+
+# Lives of worlds of replicated regions: lost messages, crashes, wrong clocks, members that come and go. A failed seed
+# prints how to repeat it (`make simulate SEEDS=20000 FIRST=5`).
+simulate: SEEDS ?= 2000
+simulate: FIRST ?= 0
+simulate: setup
+	SEEDS=$(SEEDS) FIRST=$(FIRST) $(RUN)/python -m tests.simulation
 
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
