@@ -16,6 +16,7 @@ from atoll.clock import Clock, ManualClock, SystemClock
 from atoll.config import Config
 from atoll.database.region import Region
 from atoll.replication import answers
+from atoll.replication.checked import CheckedAnswers, CheckedQuestions
 from atoll.replication.exchange import Handler, LocalExchange, Neighbourhood, RoutedExchange
 from atoll.replication.faults import Faults
 from atoll.replication.faulty import FaultyExchange
@@ -45,7 +46,9 @@ class Peering:
             name: PeerExchange(url, self._peer_credentials, self._signature_clock, config.peer_tls)
             for name, url in config.peers.items()
         }
-        routed = RoutedExchange(self._local, config.regions, self._peers)
+        checked = {name: CheckedAnswers(peer, region) for name, peer in self._peers.items()}
+        self._region = region
+        routed = RoutedExchange(self._local, config.regions, checked)
         self.exchange = FaultyExchange(routed, self.faults, clock, self.waits.at, answers.has_news)
         self._pacing = Pacing(self.exchange)
         self._is_manual = isinstance(clock, ManualClock)
@@ -68,7 +71,8 @@ class Peering:
                 f"--peer needs a peering credential in {path or 'the file of --peer-credentials'}: "
                 "make one with atoll credentials create --peer"
             )
-        self._route = Peers(self._local, self._config.regions, self._credentials)
+        questions = CheckedQuestions(self._local, self._region, self._config.regions)
+        self._route = Peers(questions, self._config.regions, self._credentials)
         return self._route
 
     def begin(self, region: Region) -> Replication:
