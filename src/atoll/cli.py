@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `atoll credentials`, `atoll store`.
+"""The command line: `atoll serve`, `atoll credentials`, `atoll store`, `atoll replicate`.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -44,6 +44,7 @@ from atoll.options import (
     regions,
     size,
 )
+from atoll.replicate import command as replicate
 from atoll.security.credentials import BadCredentials
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.locks import FileLock
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     credential_commands.add(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
     replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
+    replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
     return parser
 
 

@@ -77,7 +77,8 @@ class Peering:
 
     def begin(self, region: Region) -> Replication:
         """Keep the replicas of an open region up to date; the caller runs the loop."""
-        region.neighbours = Neighbourhood(self.exchange, self._config.replicable)
+        if len(self._config.regions) + len(self._config.peers) > 1:
+            region.neighbours = Neighbourhood(self.exchange, self._config.replicable)
         paced = partial(self._is_paced, region.name)
         self.replication[region.name] = replication = Replication(region, self.exchange, paced)
         return replication

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 
 from atoll.api import keys, plans
-from atoll.api.binding import GET, Expressions, table_name
+from atoll.api.binding import GET, Expressions
 from atoll.api.large import aside
 from atoll.api.returns import capacity_mode, wants_collection_metrics
+from atoll.api.table_names import table_name
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.errors import values as value_errors
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
@@ -61,9 +65,7 @@ def _asked(body: Body) -> tuple[values.Item, PathProjection | None]:
     expressions = Expressions(body, GET)
     key = body["Key"]
     values.check_item(key)
-    projection = expressions.projection()
-    expressions.finish()
-    return key, projection
+    return key, expressions.bind().projection
 
 
 async def put_item(region: Region, body: Body) -> Answer:
@@ -86,6 +88,8 @@ async def delete_item(region: Region, body: Body) -> Answer:
 
 async def update_item(region: Region, body: Body) -> Answer:
     plan = plans.update(body) if type(body) is dict else await aside(plans.update, body)
+    if plan.is_overcharged and region.charges_statements:
+        plan = plan._replace(make=partial(_refused, plan.make))
     change, outcome = await _write(region, body, plan, "UpdateItem")
     answer = write_answer(body, change, outcome)
     attributes = _update_values(body.get("ReturnValues"), change.update, outcome)
@@ -94,10 +98,17 @@ async def update_item(region: Region, body: Body) -> Answer:
     return answer
 
 
-async def _write(region: Region, body: Body, plan: plans.Plan[W], operation: str) -> tuple[W, writes.Outcome]:
+def _refused(make: Callable[[Table], writes.Update], table: Table) -> writes.Update:
+    """Refuse an update by the size of its statement: after its key, before its condition."""
+    make(table)
+    raise value_errors.updated_item_too_large()
+
+
+def _write(
+    region: Region, body: Body, plan: plans.Plan[W], operation: str
+) -> Coroutine[Any, Any, tuple[W, writes.Outcome]]:
     name, now_ms, make = table_name(region, body), region.clock.now_ms(), plan.make
-    write, result = await writing.execute(region, name, lambda tx: make(region.catalog.usable(tx, name, now_ms)))
-    return write, writing.settle(region, write, result, operation)
+    return writing.execute(region, name, lambda tx: make(region.catalog.usable(tx, name, now_ms)), operation)
 
 
 def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> None:

@@ -14,9 +14,10 @@ import orjson
 
 from atoll import errors, limits
 from atoll.api import items, keys, large, plans
-from atoll.api.binding import GET, Expressions, resolve_table, table_name
+from atoll.api.binding import GET, Expressions
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.slices import Slices
+from atoll.api.table_names import resolve_table, table_name
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
 from atoll.database import indexes, reads, tokens, writes
@@ -26,6 +27,7 @@ from atoll.database.schema import Table
 from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
+from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
@@ -81,9 +83,7 @@ def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
-    expressions = Expressions(options, GET)
-    projection = expressions.projection()
-    expressions.finish()
+    projection = Expressions(options, GET).bind().projection
     given_keys = options["Keys"]
     for key in given_keys:
         values.check_item(key)
@@ -322,10 +322,12 @@ def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, PathPr
     for entry in body["TransactItems"]:
         get = entry["Get"]
         expressions = Expressions(get, GET)
-        values.check_item(get["Key"])
-        projection = expressions.projection()
-        expressions.finish()
-        gets.append((table_name(region, get), get["Key"], projection))
+        try:
+            values.check_item(get["Key"])
+        except value_errors.TooDeep:
+            expressions.bind()
+            raise
+        gets.append((table_name(region, get), get["Key"], expressions.bind().projection))
     return gets
 
 
@@ -404,7 +406,12 @@ _Action = tuple[str, str, plans.Plan[writes.Write]]
 
 def _action(region: Region, entry: Body) -> _Action:
     (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
-    return table_name(region, part), part["TableName"], _PLANS[kind](part)
+    try:
+        plan = _PLANS[kind](part)
+    except value_errors.TooDeep:
+        plans.check_expressions(part)  # in a transaction their faults are reported first
+        raise
+    return table_name(region, part), part["TableName"], plan
 
 
 def _fingerprint(body: Body) -> str:

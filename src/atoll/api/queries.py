@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from atoll.api import keys
-from atoll.api.binding import QUERY, SCAN, Expressions, table_name
+from atoll.api.binding import QUERY, SCAN, Expressions
 from atoll.api.large import aside
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
+from atoll.api.table_names import table_name
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
@@ -157,12 +158,9 @@ def _asked_query(body: Body, late: bool) -> tuple[Item | None, KeyConditionOf, C
     start = start_key(body)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
         raise query_errors.no_key_condition()
-    key_condition = expressions.key_condition(late=late)
-    filter_ = expressions.condition("FilterExpression")
-    projection = expressions.projection()
-    expressions.finish()
-    assert key_condition is not None
-    return start, key_condition, filter_, projection
+    bound = expressions.bind(late=late)
+    assert bound.key_condition is not None
+    return start, bound.key_condition, bound.condition, bound.projection
 
 
 def _must_fetch(
@@ -229,10 +227,8 @@ def _asked_scan(
     check_select(body)
     start = start_key(body)
     parts = segments(body)
-    filter_ = expressions.condition("FilterExpression")
-    projection = expressions.projection()
-    expressions.finish()
-    return start, parts, filter_, projection
+    bound = expressions.bind()
+    return start, parts, bound.condition, bound.projection
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -368,8 +364,10 @@ def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
     """Units of a page on the table and on the index, by the size examined: a scan costs at least half a unit, or
     one if consistent, in each partition that it reads. Items fetched behind a local index are charged one by one."""
     consistent = body.get("ConsistentRead") is True
-    sizes = [page.size] if page.partition_sizes is None else page.partition_sizes.values()
-    units = sum(read_units(size, consistent=consistent) for size in sizes)
+    if page.partition_sizes is None:
+        units = read_units(page.size, consistent=consistent)
+    else:
+        units = sum(read_units(size, consistent=consistent) for size in page.partition_sizes.values())
     if target.index is None:
         return units, 0.0
     return sum((read_units(size, consistent=consistent) for size in page.fetched_sizes), 0.0), units

@@ -8,9 +8,9 @@ from typing import Any
 
 from atoll import limits
 from atoll.api import capacity_rules, concerns, definitions, replica_rules, replicas, table_rules, update_rules
-from atoll.api.binding import table_name
 from atoll.api.description import describe
 from atoll.api.large import aside
+from atoll.api.table_names import table_name
 from atoll.capacity import throttling
 from atoll.clock import Stamp
 from atoll.database import catalog, deletion, streams

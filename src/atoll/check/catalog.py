@@ -13,9 +13,10 @@ from typing import Any
 from atoll.check import findings as on
 from atoll.check import log
 from atoll.check.findings import Context, Finding, Fix
-from atoll.check.spaces import Owner, Spaces, parsed, read, shards_of
+from atoll.check.spaces import ITEMS, TOMBSTONES, Owner, Spaces, parsed, read, shards_of
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
+from atoll.database.links import Link
 from atoll.database.schema import Shard, Table, dump
 from atoll.database.streams import StreamDescription
 from atoll.database.tokens import Token
@@ -34,8 +35,9 @@ _DEFINITIONS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] 
 _OTHERS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
     (b"X", Token, lambda token, key: True),
     (b"P", Lane, lambda lane, key: len(key) == 5 + 36 + 5),
+    (b"L", Link, lambda link, key: len(key) > 9),
 )
-_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"B", b"D"])
+_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"B", b"C", b"D"])
 
 _IRREPLACEABLE = frozenset([b"T"])
 """A table's definition cannot be derived, and without it all items of the table are lost: a repair keeps the row."""
@@ -48,6 +50,7 @@ def check(snapshot: Snapshot, context: Context) -> Iterator[Finding]:
     yield from _check_definitions(snapshot, spaces)
     yield from _check_progress(snapshot, spaces)
     yield from _check_lanes(snapshot)
+    yield from _check_links(snapshot, spaces)
 
 
 def check_quickly(snapshot: Snapshot) -> Iterator[Finding]:
@@ -181,10 +184,10 @@ def _check_progress(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
     for key, stored in snapshot.scan(start, fmt.CATALOG + b"C"):
         owner = spaces.owners.get(int.from_bytes(key[5:], "big"))
         table = None if owner is None else owner.table
-        if owner is None or table is None or owner.role not in ("index", "expiry"):
+        if owner is None or table is None or owner.role not in ("index", "expiry", TOMBSTONES):
             text = "the progress of a backfill that does not run"
             yield Finding(on.ORPHAN, None, key.hex(), text, spaces.if_complete(on.delete(key)))
-        elif not stored.startswith(table.prefix):
+        elif not stored.startswith(key[5:] if owner.role == TOMBSTONES else table.prefix):
             text = "the progress of a backfill is unreadable"
             yield Finding(on.CATALOG, table.name, key.hex(), text, (on.delete(key),))
 
@@ -199,3 +202,13 @@ def _check_lanes(snapshot: Snapshot) -> Iterator[Finding]:
         if not exists:
             text = "the progress of an event source mapping that does not exist"
             yield Finding(on.ORPHAN, None, uuid.decode(errors="replace"), text, (on.delete(key),))
+
+
+def _check_links(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
+    """Links of tables that are no replicas."""
+    for key, _ in snapshot.scan(fmt.CATALOG + b"L", fmt.CATALOG + b"M"):
+        owner = spaces.owners.get(int.from_bytes(key[5:9], "big"))
+        table = None if owner is None else owner.table
+        if owner is None or table is None or table.group is None or owner.role != ITEMS:
+            text = "a link to another region belongs to no replica"
+            yield Finding(on.ORPHAN, None, key.hex(), text, spaces.if_complete(on.delete(key)))

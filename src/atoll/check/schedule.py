@@ -27,6 +27,7 @@ _NAMES = {
     fmt.END_STREAM: "the end of a stream",
     fmt.SWEEP: "the deletion of a discarded space",
     fmt.FORGET: "the deletion of an idempotency token",
+    fmt.DROP_TOMBSTONES: "the deletion of the versions that deletions left",
 }
 
 

@@ -28,6 +28,8 @@ _CATALOG_ROWS = {
     b"X": "idempotency token",
     b"M": "event source mapping",
     b"P": "progress of event source mapping",
+    b"L": "link to another region",
+    b"C": "conflict",
 }
 
 UNREADABLE = (

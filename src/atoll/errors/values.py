@@ -122,13 +122,16 @@ def _to_first_repeat(members: Sequence[str]) -> list[str]:
     raise AssertionError(members)
 
 
-def nesting() -> ApiError:
-    return enveloped_since_2026(
-        validation(
+class TooDeep(ApiError):
+    """A value has too many levels."""
+
+    def __init__(self) -> None:
+        text = (
             "Nesting Levels have exceeded supported limits: "
             "Attributes in the item have nested levels beyond supported limit"
         )
-    )
+        super().__init__("ValidationException", text, prefix=VALIDATE)
+        enveloped_since_2026(self)
 
 
 # Items

@@ -9,9 +9,8 @@ costs two cache look-ups: one by text, one by names and types.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 from typing import Any, Protocol
 
 from atoll import limits
@@ -135,21 +134,9 @@ class Bindings:
     def finish(self) -> None:
         """Reject names and values that no expression used. Call it after binding all expressions of the request."""
         if self._names:
-            unused: Set[str] = self._names.keys()
-            if len(unused) > errors.UNUSED_LISTED:
-                unused = _some_without(self._names, [expression.names for expression in self._used])
-            for expression in self._used:
-                unused = unused - expression.names
-            if unused:
-                raise errors.unused(NAMES, unused)
+            _check_used(NAMES, self._names, [expression.names for expression in self._used])
         if self._values:
-            unused = self._values.keys()
-            if len(unused) > errors.UNUSED_LISTED:
-                unused = _some_without(self._values, [expression.values for expression in self._used])
-            for expression in self._used:
-                unused = unused - expression.values
-            if unused:
-                raise errors.unused(VALUES, unused)
+            _check_used(VALUES, self._values, [expression.values for expression in self._used])
         if self._late is not None:
             raise self._late
 
@@ -163,10 +150,10 @@ class Bindings:
         return program
 
 
-def _some_without(given: Mapping[str, Any], used: list[frozenset[str]]) -> Set[str]:
-    """As many unused names as an error text lists."""
-    known = frozenset[str]().union(*used)
-    return set(islice((name for name in given if name not in known), errors.UNUSED_LISTED))
+def _check_used(parameter: str, given: Mapping[str, Any], used: list[frozenset[str]]) -> None:
+    known = used[0] if len(used) == 1 else frozenset[str]().union(*used)
+    if not given.keys() <= known:
+        raise errors.unused(parameter, (key for key in given if key not in known))
 
 
 def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str], object]) -> None:

@@ -14,6 +14,7 @@ from atoll.errors import ApiError
 from atoll.errors import expressions as errors
 from atoll.errors import values as value_errors
 from atoll.expressions import tree
+from atoll.expressions.charge import Charge, charge
 from atoll.expressions.condition import entered
 from atoll.model import numbers, paths
 from atoll.model.paths import Path
@@ -31,6 +32,7 @@ class Program:
     attributes: frozenset[str]
     entered: frozenset[str]  # top-level names of nested paths in the update or its operands
     assigned: Mapping[str, str]  # top-level name -> name of the value that SET, ADD or DELETE applies to it
+    charge: Charge
 
 
 # An update of more paths is refused while it is computed, if its values are larger than an item.
@@ -115,7 +117,7 @@ def program(actions: tuple[tree.Action, ...]) -> Program:
     names = [str(path[0]) for path, _ in steps]
     nested = any(len(path) > 1 for path, _ in steps)
     flat = None if nested else tuple((name, compute) for name, (_, compute) in zip(names, steps, strict=True))
-    return Program(steps, flat, frozenset(names), entered(actions), _assigned(actions))
+    return Program(steps, flat, frozenset(names), entered(actions), _assigned(actions), charge(actions))
 
 
 def _assigned(actions: tuple[tree.Action, ...]) -> dict[str, str]:

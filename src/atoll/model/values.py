@@ -50,7 +50,8 @@ def check_item(item: Item) -> int:
         return _measure_members(item, 1) if len(item) < _MANY else _measure_many(item)
     except _STUMBLES:
         read_json(item)
-        _check_members(item, 1)
+        _check_depth(item)
+        _check_members(item)
         return _measure_members(item, 1)
 
 
@@ -60,7 +61,8 @@ def check_value(value: AttributeValue) -> int:
         return _measure_value(value, 1)
     except _STUMBLES:
         read_json({"": value})
-        _check_value(value, None, 1)
+        _check_depth({"value": value})
+        _check_value(value, None)
         return _measure_value(value, 1)
 
 
@@ -70,15 +72,18 @@ def check_value(value: AttributeValue) -> int:
 
 def _measure_members(members: Item, level: int) -> int:
     if level > limits.NESTING_LEVELS:
-        raise errors.nesting()
-    size = 0
-    for name, value in members.items():
+        raise errors.TooDeep()
+    size = sum(map(_name_size, members))
+    for value in members.values():
         (kind,) = value
         content = value[kind]
-        if kind == "S":  # the most common type, measured without a call
-            size += _name_size(name) + (len(content) if content.isascii() else len(content.encode()))
+        if kind == "S":  # the most common types, measured without a call
+            size += len(content) if content.isascii() else len(content.encode())
+        elif kind == "N":
+            value[kind], number_size = _number(content)
+            size += number_size
         else:
-            size += _name_size(name) + _MEASURES[kind](content, value, level)
+            size += _MEASURES[kind](content, value, level)
     return size
 
 
@@ -154,7 +159,7 @@ def _measure_numbers(members: list[str], value: AttributeValue, level: int) -> i
 
 def _measure_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:
     if type(members) is not list or level >= limits.NESTING_LEVELS:
-        raise errors.nesting()
+        raise errors.TooDeep()
     size = _DOCUMENT_BYTES + _MEMBER_BYTES * len(members)
     for member in members:
         size += _measure_value(member, level + 1)
@@ -209,38 +214,57 @@ _MEASURES: dict[str, _Measure] = {
 # Check: raise for the first fault, in DynamoDB's order. The JSON types are those that `read_json` leaves.
 
 
-def _check_members(item: Item, level: int) -> None:
-    """Check the values and names of an item or map. The item itself is the first nesting level."""
-    if level > limits.NESTING_LEVELS:
-        raise errors.nesting()
+def _check_depth(item: Item) -> None:
+    """The item itself is the first of the levels. Only an attribute's empty name is reported before them."""
+    if levels(item, limits.NESTING_LEVELS) > limits.NESTING_LEVELS:
+        raise errors.attribute_name(0) if "" in item else errors.TooDeep()
+
+
+def levels(item: Item, most: int) -> int:
+    """The number of levels of maps and lists, counted up to one beyond `most`."""
+    inside: list[Any] = list(item.values())
+    for level in range(1, most + 1):
+        documents = [value[kind] for value in inside if type(value) is dict for kind in ("L", "M") if kind in value]
+        inside = [
+            member
+            for document in documents
+            for member in (document.values() if type(document) is dict else document if type(document) is list else ())
+        ]
+        if not documents:
+            return level
+    return most + 1
+
+
+def _check_members(item: Item) -> None:
+    """Check the values and names of an item or map."""
     for name, value in item.items():
-        _check_value(value, name, level)
+        _check_value(value, name)
         _name_size(name)
 
 
-def _check_value(value: AttributeValue | None, name: str | None, level: int) -> None:
+def _check_value(value: AttributeValue | None, name: str | None) -> None:
     if value is None:
         raise errors.null_value(name)
     if not value:
         raise errors.no_type()
     for kind, content in value.items():
         if kind in _CHECKS:
-            _CHECKS[kind](content, level)
+            _CHECKS[kind](content)
     if len(value) > 1:
         raise errors.many_types()
 
 
-def _check_number(text: str, level: int) -> None:
+def _check_number(text: str) -> None:
     numbers.canonical(text)
 
 
-def _check_null(content: bool, level: int) -> None:
+def _check_null(content: bool) -> None:
     if content is False:
         raise errors.null_not_true()
 
 
 def _check_set(kind: str) -> _Check:
-    def check(members: list[str], level: int) -> None:
+    def check(members: list[str]) -> None:
         if not members:
             raise errors.empty_set(kind)
         if None in members:
@@ -253,18 +277,12 @@ def _check_set(kind: str) -> _Check:
     return check
 
 
-def _check_list(members: list[AttributeValue], level: int) -> None:
-    if level >= limits.NESTING_LEVELS:
-        raise errors.nesting()
+def _check_list(members: list[AttributeValue]) -> None:
     for member in members:
-        _check_value(member, None, level + 1)
+        _check_value(member, None)
 
 
-def _check_map(members: Item, level: int) -> None:
-    _check_members(members, level + 1)
-
-
-_Check = Callable[[Any, int], None]
+_Check = Callable[[Any], None]
 _CHECKS: dict[str, _Check] = {
     "N": _check_number,
     "NULL": _check_null,
@@ -272,10 +290,11 @@ _CHECKS: dict[str, _Check] = {
     "NS": _check_set("NS"),
     "BS": _check_set("BS"),
     "L": _check_list,
-    "M": _check_map,
+    "M": _check_members,
 }
 
-# Read: like DynamoDB's parser, convert some JSON, ignore some and reject the rest.
+# Read: like DynamoDB's parser, convert some JSON, ignore some and reject the rest. Stop at the levels that an item may
+# have, to protect the stack: a deeper value is refused anyway.
 
 
 def read_json(item: Item) -> None:
@@ -331,7 +350,7 @@ def _read_list(read_member: _Reader) -> _Reader:
         if not isinstance(content, list):
             raise errors.unexpected_field()
         if level >= limits.NESTING_LEVELS:
-            raise errors.nesting()
+            return content
         return [None if member is None else read_member(member, level + 1) for member in content]
 
     return read
@@ -342,9 +361,8 @@ def _read_map(content: Any, level: int) -> Item:
         raise errors.unexpected_list("java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>")
     if not isinstance(content, dict):
         raise errors.unexpected_field()
-    # Stop at this depth, to protect the stack.
     if level >= limits.NESTING_LEVELS:
-        raise errors.nesting()
+        return content
     for value in content.values():
         if value is not None:
             _read_value(value, level + 1)

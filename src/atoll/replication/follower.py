@@ -268,7 +268,7 @@ class Replication:
 
 def _links(tables: list[Table]) -> Iterator[Key]:
     for table in tables:
-        for member in table.group.others if table.group is not None and table.status != "DELETING" else ():
+        for member in table.group.others if table.group is not None else ():
             yield table.name, member.region
 
 

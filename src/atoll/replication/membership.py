@@ -157,22 +157,34 @@ def leave(tx: Transaction, stamp: Stamp, table: Table) -> Table:
 
 
 def _leaving(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
-    waits = table.status != CREATING and any(member.state in (ACTIVE, CREATING) for member in group.others)
-    table = replace(table, status="DELETING", due_ms=stamp.now_ms + (LEAVING_MS if waits else 0))
-    return _with_group(tx, table, group)
+    leaving = replace(table, status="DELETING", group=group)
+    waits = table.status != CREATING and not _all_have_read(tx, leaving)
+    leaving = replace(leaving, due_ms=stamp.now_ms + (LEAVING_MS if waits else 0))
+    catalog.save(tx, leaving)
+    return leaving
 
 
-def drained(tx: Transaction, stamp: Stamp, table: Table, reader: str) -> bool:
-    """Another replica has read everything that a leaving one has. Returns whether all have."""
-    assert table.group is not None
+def drained(tx: Transaction, stamp: Stamp, table: Table, reader: str) -> Table:
+    """Another replica has read everything that a leaving one has."""
     link = links.find(tx, table, reader) or Link()
-    links.save(tx, table, reader, replace(link, drained=True))
-    all_ = links.of(tx, table)
-    waits = [m.region for m in table.group.others if m.state in (ACTIVE, CREATING)]
-    if not all(region in all_ and all_[region].drained for region in waits):
-        return False
-    catalog.save(tx, replace(table, due_ms=stamp.now_ms))
-    return True
+    if not link.drained:
+        links.save(tx, table, reader, replace(link, drained=True))
+    return _left(tx, stamp, table)
+
+
+def _left(tx: Transaction, stamp: Stamp, table: Table) -> Table:
+    """Delete the table of a leaving replica if it waits for nobody any more."""
+    if table.due_ms > stamp.now_ms and _all_have_read(tx, table):
+        table = replace(table, due_ms=stamp.now_ms)
+        catalog.save(tx, table)
+    return table
+
+
+def _all_have_read(snapshot: Snapshot, table: Table) -> bool:
+    assert table.group is not None
+    all_ = links.of(snapshot, table)
+    readers = [member.region for member in table.group.others if member.state in (ACTIVE, CREATING)]
+    return all(reader in all_ and all_[reader].drained for reader in readers)
 
 
 def gone(tx: Transaction, stamp: Stamp, table: Table, source: str) -> None:
@@ -254,7 +266,8 @@ def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
         return _leaving(tx, stamp, table, group)
     if own == ACTIVE and not group.others and not group.is_legacy:
         return disband(tx, table, stamp.now_ms)
-    return _with_group(tx, table, group)
+    table = _with_group(tx, table, group)
+    return _left(tx, stamp, table) if table.status == "DELETING" else table
 
 
 def _with_group(tx: Transaction, table: Table, group: Group) -> Table:

@@ -21,7 +21,7 @@ from atoll.storage.engine import Snapshot, Transaction
 def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms: int) -> Message | None:
     """What to ask the region `other`; None if there is nothing to read from it."""
     table = membership.replica(snapshot, region, name)
-    if table is None or table.group is None or table.status == DELETING:
+    if table is None or table.group is None:
         return None
     group = table.group
     if other == group.own or group.state_of(other) not in (CREATING, ACTIVE, DELETING):
@@ -35,12 +35,13 @@ def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms:
     if table.status == CREATING and (link is None or link.copy is None):
         return None  # it copies another one first
     link = link or Link()
-    if link.revert is not None:
+    if link.revert is not None and table.status != DELETING:
         return masters.question(snapshot, table, other, link.revert, head)
-    if link.copy is not None:
+    if link.copy is not None and table.status != DELETING:
         return Message("rows", head | {"part": link.copy.part, "after": link.copy.after})
     head |= {"table_id": link.table_id, "positions": _lists(link.positions)}
-    return Message("changes", head | {"wants_changes": other in group.sources, "wait_ms": wait_ms})
+    reads = other in group.sources and table.status != DELETING
+    return Message("changes", head | {"wants_changes": reads, "wait_ms": wait_ms})
 
 
 def _lists(positions: tuple[tuple[int, int], ...] | None) -> list[list[int]] | None:

@@ -84,19 +84,17 @@ def parse_body(body: bytes) -> dict[str, Any]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
-    return _object(value)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
+    if type(value) is not dict:
+        raise _no_object(value)
     return value
+
+
+def _no_object(value: Any) -> ApiError:
+    return requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
 
 
 def is_large(body: bytes) -> bool:
     """Whether the body may have so many values that it takes long to parse."""
-    if len(body) < large.VALUES:
-        return False
     commas = start = 0
     while start < len(body) and commas <= large.VALUES:
         commas += body.count(b",", start, start + _COUNTED_BYTES)
@@ -106,6 +104,9 @@ def is_large(body: bytes) -> bool:
 
 _COUNTED_BYTES = 64 * 1024
 
+LARGE_BYTES = large.VALUES
+"""A shorter body cannot be large."""
+
 
 def parse_large_body(body: bytes) -> large.LargeBody:
     """As `parse_body`, in pieces: run it in a thread."""
@@ -113,7 +114,9 @@ def parse_large_body(body: bytes) -> large.LargeBody:
         value = pieces.parse(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
-    return large.LargeBody(_object(value))
+    if not isinstance(value, dict):
+        raise _no_object(value)
+    return large.LargeBody(value)
 
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:

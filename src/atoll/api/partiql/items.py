@@ -7,9 +7,9 @@ from typing import Any
 
 from atoll import errors
 from atoll.api import keys, plans
-from atoll.api.binding import resolve_table
 from atoll.api.partiql.bound import Bound
 from atoll.api.partiql.select import check_columns, check_index, key_attributes, program
+from atoll.api.table_names import resolve_table
 from atoll.capacity import writing
 from atoll.capacity.units import Consumed
 from atoll.database import writes
@@ -116,7 +116,7 @@ async def write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Res
     def make(tx: Transaction) -> writes.Write:
         return write_of(keyed(bound, bound.table(region, tx, now_ms)))
 
-    one, result = await writing.execute(region, resolve_table(region, bound.table_name), make)
+    one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make)
     return one, result, writing.charged(region, one, result)
 
 

@@ -26,7 +26,8 @@ from atoll.database.region import Region
 from atoll.database.schema import Index
 from atoll.errors import ApiError
 from atoll.errors import partiql as partiql_errors
-from atoll.expressions import condition
+from atoll.errors import queries as query_errors
+from atoll.expressions import condition, tree
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition, NameType
 from atoll.expressions.partiql import keys as partiql_keys
@@ -139,11 +140,12 @@ def select(
     )
     check_columns(selecting.columns, target.keys.names)
     filter_ = None if access.exact or selecting.where is None else program(selecting.where).with_values(values)
-    fetch = _must_fetch(target, selecting.columns, filter_)
+    fetch = _must_fetch(target, selecting.columns)
+    if filter_ is not None and target.index is not None:
+        filter_ = _filter_of_index(target, target.index, selecting.where, filter_)
     ranges, reverse = _ranges(target, access, selecting.order)
-    columns = _held(target) if fetch and selecting.columns is None else selecting.columns
     partitions = queries.partitions_of(target) if access.partitions is None else None
-    found = Selected(target, columns, filter_, fetch, ranges, reverse, limit, partitions)
+    found = Selected(target, selecting.columns, filter_, fetch, ranges, reverse, limit, partitions)
     first = position.part if position is not None else 0
     if first < len(ranges):
         range_ = ranges[first]
@@ -167,17 +169,27 @@ def check_columns(columns: tuple[Column, ...] | None, key_names: tuple[str, ...]
     partiql_keys.check_paths((column.path for column in columns or ()), key_names)
 
 
-def _must_fetch(target: Target, columns: tuple[Column, ...] | None, filter_: Condition | None) -> bool:
+def _must_fetch(target: Target, columns: tuple[Column, ...] | None) -> bool:
     attributes = frozenset(str(column.path[0]) for column in columns or ())
-    if target.index is not None and target.index.local and filter_ is not None:
-        attributes |= filter_.attributes
     return queries.must_fetch(target, None, PathProjection((), attributes, frozenset(), dict))
 
 
-def _held(target: Target) -> tuple[Column, ...]:
-    """The columns of `*` on an index whose whole items were fetched for a condition: only the index's attributes."""
-    assert target.index is not None
-    return tuple(Column(name, (name,)) for name in target.table.projected_names(target.index))
+def _filter_of_index(target: Target, index: Index, where: tree.ConditionNode | None, filter_: Condition) -> Condition:
+    """A condition with a key of the index must not ask for attributes that the index lacks. To any other condition they
+    are missing, even if the items are fetched for their columns."""
+    if index.projection.type == "ALL":
+        return filter_
+    missing = sorted(filter_.attributes - target.table.projected_names(index))
+    if not missing:
+        return filter_
+    if any(partiql_keys.is_key_demanded(where, attribute.name) for attribute in index.keys.partition):
+        raise query_errors.filter_not_projected(index.name, missing)
+    assert where is not None
+    return program(tree.resolve(where, dict.fromkeys(missing, _ABSENT))).with_values(filter_.values)
+
+
+_ABSENT = ""
+"""No attribute has this name."""
 
 
 # Ranges
