@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from atoll import limits
 from atoll.database import format as fmt
 from atoll.database import keys, links
 from atoll.database.format import Row
@@ -29,6 +30,8 @@ _UNREADABLE = (ApiError, AttributeError, LookupError, StructError, TypeError, Va
 GONE = "gone"
 MOST_ROWS = 1_000
 """The most changes or rows of an answer, so that none holds up the event loop."""
+MOST_ITEM_BYTES = limits.ITEM_BYTES + 1024
+"""A global table of 2017 adds attributes to an item of any size."""
 
 
 def question(asked: Message, now_ms: int) -> None:
@@ -165,6 +168,8 @@ def _item(table: Table, json: bytes, size: int) -> Item:
         raise Malformed(f"{json[:60]!r} is no item: {error}") from None
     if not is_whole:
         raise Malformed(f"{json[:60]!r} is no item of {table.name}")
+    if found > MOST_ITEM_BYTES:
+        raise Malformed(f"an item has {found} bytes; at most {MOST_ITEM_BYTES} are stored")
     if found != size:
         raise Malformed(f"an item of {found} bytes is said to have {size}")
     return read
