@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults bench stalls soak clean
+.PHONY: setup serve test check coverage differential programs hostile faults regions bench stalls soak clean
 
 setup: $(VENV)/installed
 
@@ -58,6 +58,12 @@ faults: MODES ?= honest failing damaged
 faults: setup
 	SEEDS=$(SEEDS) FIRST=$(FIRST) MODES="$(MODES)" $(RUN)/python -m tests.faults
 
+# Three servers that replicate a table over TLS, killed and cut off under load, for so many seconds.
+regions: DURATION ?= 300
+regions: SEED ?= 1
+regions: setup
+	DURATION=$(DURATION) SEED=$(SEED) $(RUN)/python -m tests.processes
+
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
 	$(RUN)/python -m benchmarks
@@ -68,7 +74,8 @@ stalls: setup
 
 # The slow runs: crashes and simulations with many seeds.
 soak: setup
-	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/triggers
+	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/processes \
+		tests/triggers
 
 clean:
 	rm -rf $(VENV) .cache .coverage .mypy_cache .ruff_cache .pytest_cache
