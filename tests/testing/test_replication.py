@@ -87,6 +87,25 @@ def test_a_delayed_change_arrives_to_the_millisecond(server: LocalServer, us: Ta
     assert eu.present() == {"first"}
 
 
+def test_the_latency_of_replication_is_measured(server: LocalServer, us: Table, eu: Table) -> None:
+    server.link(US, EU).delay("200ms")
+    for pk in ("first", "second"):
+        us.put(pk)
+        server.clock.advance("50ms")
+    server.clock.advance("2s")
+    eu.put("third")
+    server.settle()
+    meters = {name: region.meter for name, region in server._node.regions.items()}
+    found = {(to, one.source): one for to, meter in meters.items() for one in meter.replication() if one.changes}
+    arrived = found[EU, US]
+    assert (arrived.table, arrived.changes, arrived.pending) == ("Things", 2, 0)
+    assert (arrived.latency_ms, arrived.longest_ms) == (200 + 350, 350)
+    assert (found[AP, US].changes, found[AP, US].longest_ms) == (2, 0)
+    assert found[AP, EU].latency_ms == 0
+    (shown,) = server.link(US, EU).state["tables"]
+    assert (shown["backlog"], shown["lag_ms"]) == (0, 0)
+
+
 def test_a_change_that_follows_another_waits_until_that_has_arrived(server: LocalServer, us: Table, eu: Table) -> None:
     """A region asks again when it has an answer: a link has one answer under way."""
     server.link(US, EU).delay("200ms")

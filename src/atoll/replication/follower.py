@@ -157,11 +157,20 @@ class Replication:
         state.pending, state.last_error = progress.pending, None
         state.applied += progress.applied
         state.conflicts += progress.conflicts
+        self._measure(name, other, answer, progress)
         if progress.written_ms is not None:
             state.lag_ms = max(0, self.region.clock.now_ms() - progress.written_ms)
         elif not progress.pending:
             state.lag_ms = 0
         return progress
+
+    def _measure(self, name: str, other: str, answer: Message, progress: Progress) -> None:
+        """Count the changes that have arrived. Those of an answer that changed nothing have arrived before."""
+        tally = self.region.meter.replicated(name, other)
+        tally.pending = progress.pending
+        if answer.name == "changes" and progress.applied:
+            now_ms = self.region.clock.now_ms()
+            tally.arrived([max(0, now_ms - written_ms) for *_, written_ms in answer.head["rows"]])
 
     async def _deliver(self, name: str, other: str, asked: Message, wait_ms: int) -> Delivery:
         if not wait_ms:
