@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults regions bench stalls soak clean
+.PHONY: setup serve test check coverage differential programs hostile faults simulate regions bench stalls soak clean
 
 setup: $(VENV)/installed
 
@@ -64,6 +64,13 @@ regions: SEED ?= 1
 regions: setup
 	DURATION=$(DURATION) SEED=$(SEED) $(RUN)/python -m tests.processes
 
+# Lives of worlds of replicated regions: lost messages, crashes, wrong clocks, members that come and go. A failed seed
+# prints how to repeat it (`make simulate SEEDS=20000 FIRST=5`).
+simulate: SEEDS ?= 2000
+simulate: FIRST ?= 0
+simulate: setup
+	SEEDS=$(SEEDS) FIRST=$(FIRST) $(RUN)/python -m tests.simulation
+
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
 	$(RUN)/python -m benchmarks
@@ -75,7 +82,7 @@ stalls: setup
 # The slow runs: crashes and simulations with many seeds.
 soak: setup
 	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/processes \
-		tests/triggers
+		tests/replicate tests/triggers
 
 clean:
 	rm -rf $(VENV) .cache .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -22,7 +22,7 @@ from pathlib import Path
 from atoll.clock import COUNTER_BITS, Version
 from atoll.database import format as fmt
 from atoll.database.catalog import read_definitions
-from atoll.database.log import rows
+from atoll.database.log import rows as log_rows
 from atoll.database.schema import Shard, Table
 from atoll.storage.engine import Transaction
 from atoll.storage.sqlite import SQLiteEngine
@@ -182,7 +182,7 @@ async def _fill_log(store: Path, name: str, count: int) -> None:
 def _append(tx: Transaction, *, table: Table, shard: Shard, count: int) -> None:
     now_ms = time.time_ns() // 1_000_000
     key_json = b'{"pk":{"S":"a"},"sk":{"S":"b"}}'
-    row = rows.dump(Version(now_ms << COUNTER_BITS, "us-east-1"), 1, now_ms, fmt.USER, (6, key_json), None, None)
+    row = log_rows.dump(Version(now_ms << COUNTER_BITS, "us-east-1"), 1, now_ms, fmt.USER, (6, key_json), None, None)
     last = tx.add_number(fmt.sequence_counter(table.log_space, shard.number), count)
     for sequence in range(last - count + 1, last + 1):
         tx.put(fmt.change_key(shard.change_prefix(table.log_space), sequence), row)

@@ -66,7 +66,7 @@ EXPRESSION_FAULTS = (
 LOCAL_KEY_FAULTS = (
     "(The number of conditions on the keys is invalid$|Hash primary key values must be under 2048 bytes"
     "|Invalid attribute value type$|One of the required keys was not given a value$"
-    "|One or more parameter values were invalid: Type mismatch for key$"
+    "|One or more parameter values were invalid: Type mismatch for (key|Index Key)$"
     r"|One or more parameter values are not valid\. "
     "(A value specified for a secondary index key is not supported|The AttributeValue for a key attribute cannot)"
     "|Provided list of item keys contains duplicates$"
@@ -84,7 +84,8 @@ LOCAL_KEY_CONDITION_FAULTS = (
     "|(Filter Expression|QueryFilter) can only contain non-primary key attributes: )"
 )
 LOCAL_START_KEY_FAULTS = (
-    "(The provided starting key |Exclusive Start Key must have same size|Type mismatch for attribute to update$)"
+    "(The provided starting key |Exclusive Start Key must have same size|Type mismatch for attribute to update$"
+    "|The query can return at most one row and cannot be restarted)"
 )
 
 # What is wrong with legacy conditions and attributes to get: the same texts in both, but for the name of a duplicate.

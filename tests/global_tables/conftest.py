@@ -26,7 +26,7 @@ US, EU, AP = NAMES = ("us-east-1", "eu-west-1", "ap-south-1")
 
 
 class Wires:
-    """An exchange that encodes every message. It reaches no region that is `down`; one that is `mad` has one answer."""
+    """An exchange that encodes every message. It reaches no region that is `down`. One that is `mad` has one answer."""
 
     def __init__(self, local: LocalExchange) -> None:
         self._local = local

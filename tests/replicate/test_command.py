@@ -86,7 +86,7 @@ def test_a_process_killed_in_the_middle_of_the_scan_goes_on(world: World, start:
     code, out, err = start("--once", "--verify").end()
     assert (code, out) == (0, ""), err
     assert f"copy: going on after {done} items" in err
-    assert "compared: 0 differences" in err
+    assert "differences: 0" in err
     assert world.is_equal
 
 
@@ -124,6 +124,16 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, world: World, start: C
     assert rows(world, "lease")[0]["owner"] == {"S": ""}
 
 
+def test_an_interrupted_copy_is_no_success(world: World, start: Callable[..., Process]) -> None:
+    """A script that switches over after it must not go on."""
+    world.create()
+    world.fill(range(100))
+    slow = start("--once", "--write-rate", "1")
+    slow.wait_until(lambda: rows(world, "run") != [])
+    code, _, err = slow.end(signal.SIGTERM)
+    assert code == 1 and err.endswith("stopped; another run continues from here\n")
+
+
 def test_differences_are_printed(world: World, start: Callable[..., Process]) -> None:
     world.create()
     world.put("a", 0)
@@ -131,7 +141,7 @@ def test_differences_are_printed(world: World, start: Callable[..., Process]) ->
     world.put("b", 0)
     code, out, err = start("--verify").end()
     assert (code, out) == (1, 'missing at the target: {"pk": {"S": "b"}}\n')
-    assert "compared: 1 differences" in err
+    assert "differences: 1" in err
     code, out, err = start("--verify", "--json").end()
     assert (code, err) == (1, "")
     difference = {"event": "difference", "kind": "missing at the target", "key": {"pk": {"S": "b"}}, "attributes": []}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from atoll.replicate import run
 from tests.replicate.world import Killed, World
 
 SOAK = bool(os.environ.get("ATOLL_SOAK"))
@@ -15,6 +16,12 @@ SEEDS = 100 if SOAK else 4
 STEP = 1 if SOAK else 5
 
 KEYS = 12
+
+
+@pytest.fixture(autouse=True)
+def all_state_is_stored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every second: a kill finds as much of it as there can be."""
+    monkeypatch.setattr(run, "FLUSH_S", 0.0)
 
 
 class Life:

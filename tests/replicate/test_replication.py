@@ -25,7 +25,13 @@ def shard_rows(world: World) -> list[str]:
 def open_shards(world: World) -> list[str]:
     arn = world.here.describe_table(TableName="Things")["Table"]["LatestStreamArn"]
     streams = world.source.client("dynamodbstreams")
-    shards = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    shards = []
+    start: dict[str, str] | None = {}
+    while start is not None:
+        described = streams.describe_stream(StreamArn=arn, **start)["StreamDescription"]
+        shards += described["Shards"]
+        last = described.get("LastEvaluatedShardId")
+        start = None if last is None else {"ExclusiveStartShardId": last}
     return [shard["ShardId"] for shard in shards if "EndingSequenceNumber" not in shard["SequenceNumberRange"]]
 
 
@@ -66,6 +72,19 @@ class TestCopying:
 
         world.replicate(watch, segments=7)
         assert scanned == {(number, 7) for number in range(7)}
+        assert world.is_equal
+
+    def test_more_state_than_a_transaction_holds_is_stored(self, world: World) -> None:
+        """Each of 300 segments has a row, and each of 128 shards. With so many shards, one is always being read, which
+        once kept the replication from ever being done."""
+        world.create()
+        for _ in range(5):
+            world.source.split("Things")
+        world.fill(range(100))
+        world.replicate(segments=300)
+        rows = world.there.scan(TableName="checkpoints")["Items"]
+        assert sum("/copy/" in row["row"]["S"] for row in rows) == 300
+        assert set(open_shards(world)) <= set(shard_rows(world))
         assert world.is_equal
 
     def test_changes_during_the_scan_are_applied_after_it(self, world: World) -> None:

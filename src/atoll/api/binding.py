@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from atoll.expressions import legacy
 from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings, check_parameters
@@ -50,54 +50,48 @@ SCAN = Parameters(
 )
 
 
-class Bound(NamedTuple):
-    """The expressions of a request, or the older parameters in their place, bound to its names and values."""
+class Expressions:
+    """The expressions of one request, or the older parameters in their place.
+
+    The constructor checks that the parameters go together. `bind` validates names, values and expressions, so an
+    operation can check keys before, as DynamoDB does.
+    """
 
     key_condition: KeyConditionOf | None = None
     update: Update | None = None
     condition: Condition | None = None
     """Of a write, or the filter of a read."""
     projection: PathProjection | None = None
-    values_size: int = 0
+    values_size = 0
     """Size of the values in bytes."""
-
-
-_NOTHING = Bound()
-
-
-class Expressions:
-    """The expressions of one request.
-
-    The constructor checks that the parameters go together. `bind` validates names, values and expressions, so an
-    operation can check keys before, as DynamoDB does.
-    """
-
-    _legacy: dict[str, Any]
-    __slots__ = ("_body", "_bound", "_is_absent", "_legacy", "_parameters")
 
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
         self._is_absent = parameters.all.isdisjoint(body)
         if not self._is_absent:
-            check_parameters(body, parameters.expressions, parameters.legacy)
+            self._legacy = parameters.legacy_of(body)
+            check_parameters(body, parameters.expressions, parameters.legacy if self._legacy else ())
             self._body = body
             self._bound: Bindings | None = None
-            self._legacy = parameters.legacy_of(body)
             self._parameters = parameters
 
-    def bind(self, *, late: bool = False) -> Bound:
-        """Read all expressions in the service's order, then refuse unused names and values. `late`: see
+    def bind(self, *, late: bool = False) -> Expressions:
+        """Bind all expressions in the service's order to the names and values, then refuse unused ones. `late`: see
         `Bindings.key_condition`."""
         if self._is_absent:
-            return _NOTHING
+            return self
         members, condition_member = self._parameters.expressions, self._parameters.condition
-        key_condition = self._key_condition(late) if "KeyConditionExpression" in members else None
-        update = self._update() if "UpdateExpression" in members else None
-        condition = self._condition(condition_member) if condition_member is not None else None
-        projection = self._projection() if "ProjectionExpression" in members else None
-        if self._bound is None:
-            return Bound(key_condition, update, condition, projection)
-        self._bound.finish()
-        return Bound(key_condition, update, condition, projection, self._bound.values_size)
+        if "KeyConditionExpression" in members:
+            self.key_condition = self._key_condition(late)
+        if "UpdateExpression" in members:
+            self.update = self._update()
+        if condition_member is not None:
+            self.condition = self._condition(condition_member)
+        if "ProjectionExpression" in members:
+            self.projection = self._projection()
+        if self._bound is not None:
+            self._bound.finish()
+            self.values_size = self._bound.values_size
+        return self
 
     def _bindings(self) -> Bindings:
         if self._bound is None:

@@ -2,14 +2,15 @@
 
 All replicas of a table are a `Group`. Each replica has its own copy of the group and changes it alone, so copies differ
 for a while. `merge` unites two copies: it is commutative, associative and idempotent, so replicas that exchange their
-copies in any order end with the same one. Of each member it takes the state with the greater version.
+copies in any order end with the same one. A member goes through four states, in this order only:
 
     CREATING    the member copies the items of another; it accepts no requests of clients yet
     ACTIVE      it accepts writes and reads the changes of all others
     DELETING    it accepts no writes; the others read the rest of its changes
     REMOVED     it has no table any more, or one that is no replica
 
-A member that is added again after its removal gets the state CREATING, with a greater version.
+A region that is added again is a new member, with the next number. Of two states of a member, the later one is valid,
+whatever the clocks say: a replica cannot become ACTIVE any more when another one has told it to leave.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
-from atoll.clock import Version
+from atoll.clock import COUNTER_BITS, Version
+from atoll.database.records import plain
 
 MULTI_MASTER = "2019.11.21"
 LEGACY_MULTI_MASTER = "2017.11.29"
 SINGLE_MASTER = "single-master"
 
-CREATING, ACTIVE, DELETING, REMOVED = "CREATING", "ACTIVE", "DELETING", "REMOVED"
+CREATING, ACTIVE, DELETING, REMOVED = STATES = ("CREATING", "ACTIVE", "DELETING", "REMOVED")
+"""In their order."""
+
+FLOOR_INTERVAL_MS = 3600 * 1000
+"""A replica raises its floor, and drops tombstones, once an hour."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,11 @@ class Member:
     by: str
     own: tuple[tuple[str, str], ...] = ()
     """Settings of this replica alone that the others describe too, as (name, JSON)."""
+    number: int = 1
+    """How often the region has been added."""
+    lost: int = 0
+    """The last member of this region that was removed before every replica had read all of its changes, by its number;
+    0 if none was. Then the others copy each other, since some have read more of its changes than others."""
     own_time: int = 0
     """The version of `own`, which the member itself changes; at first the replica that invites it."""
 
@@ -49,9 +61,9 @@ class Member:
 
     def merge(self, other: Member) -> Member:
         """The later state, and the later settings."""
-        later = max(self, other, key=lambda member: (member.version, member.state))
+        later = max(self, other, key=lambda member: (member.number, STATES.index(member.state), *member.version))
         owner = max(self, other, key=lambda member: (member.own_time, member.own))
-        return replace(later, own=owner.own, own_time=owner.own_time)
+        return replace(later, own=owner.own, own_time=owner.own_time, lost=max(self.lost, other.lost))
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,9 @@ class Group:
     shared: tuple[Setting, ...] = ()
     """The settings that all replicas share, by name; this replica may override some, see `replication.shared`."""
     floor: int = 0
-    """All versions that this replica assigns are greater. Older tombstones may have been dropped before it joined."""
+    """All versions that this replica assigns from now on are greater."""
+    dropped: int = 0
+    """Tombstones with versions up to this time may have been dropped here."""
     master: str | None = None
     """SINGLE_MASTER: the only region that accepts writes."""
     term: int = 0
@@ -90,9 +104,19 @@ class Group:
     since: int = 0
     """The master had applied all changes of the master before it with versions up to this time."""
 
+    @property
+    def raises_floor_ms(self) -> int:
+        """When the floor is to be raised again."""
+        return (self.floor >> COUNTER_BITS) + FLOOR_INTERVAL_MS
+
     @cached_property
     def by_region(self) -> Mapping[str, Member]:
         return {member.region: member for member in self.members}
+
+    @cached_property
+    def listed(self) -> list[dict[str, Any]]:
+        """The members as messages between replicas tell them."""
+        return [plain(member) for member in self.members]
 
     @cached_property
     def present(self) -> tuple[Member, ...]:
@@ -134,9 +158,10 @@ class Group:
         return replace(self, members=tuple(members[region] for region in sorted(members)))
 
     def with_state(self, region: str, state: str, version: Version) -> Group:
-        member = self.by_region.get(region) or Member(region, state, 0, "")
-        time = max(version.time, member.time + 1)
-        return self.with_member(replace(member, state=state, time=time, by=version.region))
+        """The group with a later state of this member. CREATING adds the region again."""
+        member = self.by_region.get(region) or Member(region, REMOVED, 0, "", number=0)
+        number = member.number + 1 if state == CREATING else member.number
+        return self.with_member(replace(member, state=state, time=version.time, by=version.region, number=number))
 
     def merge(
         self, members: Iterable[Member], term: int = 0, master: str | None = None, since: int = 0, kind: str = ""

@@ -6,6 +6,9 @@ is applied twice or a process that is killed loses nothing and repeats little.
 A replica that lacks too much copies the items and tombstones of another one (`Copy`), then reads the changes that were
 made since.
 
+`seen` is the source's `Group.floor`, from an answer after which nothing was left to read: all changes made there with
+versions up to this time have been applied, and no more will come.
+
 `stable_time` tells which tombstones are not needed any more.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from atoll.database import format as fmt
 from atoll.database.log.cursor import Cursor
@@ -31,6 +35,8 @@ class Copy:
     """ITEMS, then TOMBSTONES"""
     after: str = ""
     """The key of the last row visited, without its space, in hexadecimal digits."""
+    began: int = 0
+    """When it began, a hybrid logical clock time: an answer to an earlier copy's question is not taken for its own."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,14 @@ class Link:
     """A master was promoted that lacks some changes of the one before: how far this replica has undone them."""
     seen: int = 0
     """All changes made there with versions up to this time have been applied."""
-    others: tuple[tuple[str, int], ...] = ()
-    """The same of the source: what it has seen of other regions."""
+    others: tuple[tuple[str, str, int], ...] = ()
+    """The same of the source: what it has seen of other regions, as (region, its table's id, time)."""
     drained: bool = False
     """That region has read all changes of this one, which is leaving."""
+    ended: bool = False
+    """That region is leaving, and all of its changes have been read."""
+    evened: tuple[tuple[str, int], ...] = ()
+    """Lost members, as (region, number): the source was copied after it had read the last of their changes."""
 
     @property
     def cursor(self) -> Cursor | None:
@@ -73,24 +83,28 @@ def remove(tx: Transaction, table: Table, source: str) -> None:
     tx.delete(fmt.link_key(table.space, source))
 
 
+@lru_cache(maxsize=1024)
 def _parse(stored: bytes) -> Link:
     link: Link = load(Link, stored)
     return link
 
 
-def seen(links: Mapping[str, Link]) -> dict[str, int]:
-    """What a replica has seen of each other one."""
-    return {source: link.seen for source, link in links.items()}
+def seen(links: Mapping[str, Link]) -> tuple[tuple[str, str, int], ...]:
+    """What a replica has seen of each other one, as in `Link.others`."""
+    return tuple((source, link.table_id, link.seen) for source, link in links.items())
 
 
 def stable_time(snapshot: Snapshot, table: Table) -> int:
-    """Every replica has applied all changes with versions up to this time. So no change and no copy can bring back an
-    item that was deleted by then."""
-    assert table.group is not None
-    own, links = table.group.own, of(snapshot, table)
-    regions = [member.region for member in table.group.present]
-    known = {region: dict(links[region].others) for region in regions if region in links} | {own: seen(links)}
+    """Every replica has applied all changes with versions up to this time, and will make none. So no change and no copy
+    can bring back an item that was deleted by then."""
+    group = table.group
+    assert group is not None
+    links = of(snapshot, table)
+    tables = {group.own: table.id} | {region: link.table_id for region, link in links.items()}
+    told = {group.own: seen(links)} | {region: link.others for region, link in links.items()}
+    known = {(reader, *entry[:2]): entry[2] for reader, entries in told.items() for entry in entries}
+    regions = [member.region for member in group.present]
+    pairs = [(reader, writer) for reader in regions for writer in regions if reader != writer]
     return min(
-        (known.get(reader, {}).get(writer, 0) for reader in regions for writer in regions if reader != writer),
-        default=0,
+        (known.get((reader, writer, tables.get(writer, "")), 0) for reader, writer in pairs), default=group.floor
     )

@@ -393,7 +393,7 @@ class Table:
             yield self.due_ms, fmt.DELETE
             return
         if self.group is not None:
-            yield self.created_ms, fmt.DROP_TOMBSTONES
+            yield self.group.raises_floor_ms, fmt.DROP_TOMBSTONES
         if self.stream is not None and self.stream.enabled:
             yield self.oldest_shard_ms + limits.STREAM_ROTATION_MS, fmt.ROTATE
         for index in self.indexes:

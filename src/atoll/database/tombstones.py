@@ -1,16 +1,23 @@
-"""Drop the tombstones that no replica needs any more: a background job of each replica, once an hour."""
+"""Drop the tombstones that no replica needs any more: a background job of each replica, once an hour.
+
+Each run raises the replica's floor: no change will be made here with a version up to that time. The others learn it,
+and drop the tombstones up to the least floor once everybody has read everything up to it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from atoll.clock import Stamp
+from atoll.database import catalog, links
 from atoll.database import format as fmt
-from atoll.database import links
+from atoll.database.group import FLOOR_INTERVAL_MS, Group
 from atoll.database.region import Region
+from atoll.database.schema import Table
 from atoll.database.walk import walk
 from atoll.storage.engine import Transaction
 
 ROWS = 1_000
-INTERVAL_MS = 3600 * 1000
 
 
 def drop(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
@@ -18,12 +25,22 @@ def drop(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | No
     table = region.catalog.find(tx, name.decode())
     if table is None or table.group is None or table.tombstone_space is None or table.status == "DELETING":
         return None
-    stable = links.stable_time(tx, table)
+    progress = fmt.backfill_key(table.tombstone_space)
+    group = table.group
+    if tx.get(progress) is None:
+        group = _begin(tx, stamp, table, group)
 
     def visit(key: bytes, row: bytes) -> None:
-        if fmt.parse_tombstone(row).time <= stable:
+        if fmt.parse_tombstone(row).time <= group.dropped:
             tx.delete(key)
 
-    if walk(tx, table.tombstone_space, fmt.backfill_key(table.tombstone_space), ROWS, visit):
-        return (stamp.now_ms // INTERVAL_MS + 1) * INTERVAL_MS
-    return stamp.now_ms
+    is_done = walk(tx, table.tombstone_space, progress, ROWS, visit)
+    return stamp.now_ms + FLOOR_INTERVAL_MS if is_done else stamp.now_ms
+
+
+def _begin(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Group:
+    dropped = max(group.dropped, links.stable_time(tx, table))
+    begun = replace(group, floor=max(group.floor, stamp.time), dropped=dropped)
+    if begun != group:
+        catalog.save(tx, replace(table, group=begun))
+    return begun

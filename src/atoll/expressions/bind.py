@@ -133,10 +133,16 @@ class Bindings:
 
     def finish(self) -> None:
         """Reject names and values that no expression used. Call it after binding all expressions of the request."""
-        if self._names:
-            _check_used(NAMES, self._names, [expression.names for expression in self._used])
-        if self._values:
-            _check_used(VALUES, self._values, [expression.values for expression in self._used])
+        used = self._used
+        if len(used) == 1:
+            names, values = used[0].names, used[0].values
+        else:
+            names = frozenset[str]().union(*[expression.names for expression in used])
+            values = frozenset[str]().union(*[expression.values for expression in used])
+        if not self._names.keys() <= names:
+            raise errors.unused(NAMES, (name for name in self._names if name not in names))
+        if not self._values.keys() <= values:
+            raise errors.unused(VALUES, (name for name in self._values if name not in values))
         if self._late is not None:
             raise self._late
 
@@ -148,12 +154,6 @@ class Bindings:
             raise errors.invalid(kind, fault) from None
         self._used.append(expression)
         return program
-
-
-def _check_used(parameter: str, given: Mapping[str, Any], used: list[frozenset[str]]) -> None:
-    known = used[0] if len(used) == 1 else frozenset[str]().union(*used)
-    if not given.keys() <= known:
-        raise errors.unused(parameter, (key for key in given if key not in known))
 
 
 def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str], object]) -> None:

@@ -395,16 +395,23 @@ _READERS: dict[str, _Reader] = {
 
 def item_size(item: Item) -> int:
     """The size in bytes by DynamoDB's formula: the UTF-8 length of every name plus every value's size."""
-    size = 0
-    for name, value in item.items():
+    size = sum(map(_name_size, item))
+    for value in item.values():
         (kind,) = value
-        size += _name_size(name) + _SIZES[kind](value[kind])
+        content = value[kind]
+        if kind == "S":
+            size += len(content) if content.isascii() else len(content.encode())
+        else:
+            size += _SIZES[kind](content)
     return size
 
 
 def value_size(value: AttributeValue) -> int:
     (kind,) = value
     return _SIZES[kind](value[kind])
+
+
+_number_size = lru_cache(8192)(numbers.size)
 
 
 def _binary_size(text: str) -> int:
@@ -425,7 +432,7 @@ def _map_size(members: Item) -> int:
 
 _SIZES: dict[str, Callable[[Any], int]] = {
     "S": _text_size,
-    "N": numbers.size,
+    "N": _number_size,
     "B": _binary_size,
     "BOOL": _flag_size,
     "NULL": _flag_size,

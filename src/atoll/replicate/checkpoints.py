@@ -114,13 +114,11 @@ class Checkpoints:
 
     def flush(self) -> None:
         """Store what was noted, and the lease."""
-        while True:
-            with self._lock:
-                names = list(self._noted)[: ACTIONS - 1]
-                noted = {name: self._noted.pop(name) for name in names}
-            self._store([self._action(name, attributes) for name, attributes in noted.items()])
-            if not self._noted:
-                return
+        with self._lock:
+            noted, self._noted = self._noted, {}
+        actions = [self._action(name, attributes) for name, attributes in noted.items()]
+        for first in range(0, max(len(actions), 1), ACTIONS - 1):
+            self._store(actions[first : first + ACTIONS - 1])
 
     def flush_if_due(self) -> None:
         """Store what was noted, or at least the lease from time to time."""

@@ -101,7 +101,7 @@ def _carry_out(replication: Replication, display: Display, *, once: bool, verifi
 
 
 def _report(differences: list[Difference], display: Display) -> int:
-    display.say(f"compared: {len(differences):,} differences")
+    display.say(f"differences: {len(differences):,}")
     for difference in differences:
         print(json.dumps({"event": "difference", **difference.as_json()}) if display.as_json else difference)
     return DIFFERENT if differences else SUCCEEDED

@@ -91,7 +91,7 @@ class Table:
             batch, rest = pending[:BATCH], pending[BATCH:]
             request = {self.name: {"Keys": batch, "ConsistentRead": True, **projection}}
             answer = self._read("batch_get_item", RequestItems=request)
-            items: Page = next(iter(answer["Responses"].values()), [])
+            items: Page = next(iter(answer.get("Responses", {}).values()), [])
             found |= {keys.identity(item, self.names): item for item in items}
             left: Page = [key for one in answer.get("UnprocessedKeys", {}).values() for key in one["Keys"]]
             if len(left) < len(batch):

@@ -135,8 +135,8 @@ class Follower:
         self._list_ns = monotonic_ns() + int(delay_s * 1e9)
 
     def _has_caught_up(self, lineage: Lineage) -> bool:
-        waiting = self._running or self._childless or (lineage.done and not self.ended)
-        return not waiting and all(
+        children_missing = self._childless or (lineage.done and not self.ended)
+        return not children_missing and all(
             place.done or (name in self._readers and self._readers[name].caught_up)
             for name, place in lineage.places.items()
         )

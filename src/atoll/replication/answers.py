@@ -19,12 +19,11 @@ from functools import partial
 from typing import Any
 
 from atoll.clock import Stamp, monotonic_ns
-from atoll.database.records import dump, load
+from atoll.database.records import load
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.replication import enquiries, membership, source
 from atoll.replication.exchange import Handlers
-from atoll.replication.invitation import Invitation
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -39,22 +38,20 @@ async def exists(region: Region, asking: str, message: Message) -> Message:
     return Message("exists", {"exists": answer.head["facts"] is not None})
 
 
-def invitation(invited: Invitation) -> Message:
-    return Message("join", {"time": invited.time}, [dump(invited.table)])
-
-
 async def join(region: Region, asking: str, message: Message) -> Message:
-    table: Table = load(Table, message.parts[0])
-    invited, new_id = Invitation(table, message.head["time"]), str(uuid.uuid4())
+    invited: Table = load(Table, message.parts[0])
+    new_id = str(uuid.uuid4())
 
     def run(tx: Transaction, stamp: Stamp) -> dict[str, bool]:
-        before = membership.replica(tx, region, table.name)
+        before = membership.replica(tx, region, invited.name)
         after = membership.join(tx, region, stamp, invited, asking, new_id)
         return {"joined": after is not None, "is_new": after != before}
 
-    answer = Message("join", await region.write(run))
+    joined = await region.write(run)
     region.wake()
-    return answer
+    assert invited.group is not None
+    member = invited.group.by_region[region.name]
+    return Message("join", {**joined, "group": invited.group.id, "number": member.number})
 
 
 async def changes(region: Region, asking: str, message: Message) -> Message:
@@ -63,19 +60,19 @@ async def changes(region: Region, asking: str, message: Message) -> Message:
     await _learn(region, head)
     pauses = iter(PAUSES_S)
     while True:
-        answer = await region.read(partial(_changes, region, head, region.clock.now_ms()))
+        answer = await region.read(partial(_changes, region, head))
         left_s = (until_ns - monotonic_ns()) / 1e9
         if left_s <= 0 or _has_moved(head, answer):
             break
         await region.committed.wait(min(LOOK_S, left_s))
         await asyncio.sleep(next(pauses, PAUSES_S[-1]))
-    if answer.name != source.GONE.name and answer.head["as_of"] is not None and not answer.head["rows"]:
-        await _drained(region, head, asking, answer)
+    if answer.name != source.GONE and answer.head["leaving"] and _has_read_all(head, answer):
+        await _drained(region, head, asking)
     return answer
 
 
-def _changes(region: Region, head: dict[str, Any], now_ms: int, snapshot: Snapshot) -> Message:
-    return source.changes(snapshot, region, head, now_ms)
+def _changes(region: Region, head: dict[str, Any], snapshot: Snapshot) -> Message:
+    return source.changes(snapshot, region, head)
 
 
 def has_news(question: Message, answer: Message) -> bool:
@@ -88,7 +85,7 @@ def has_news(question: Message, answer: Message) -> bool:
 
 def _has_moved(head: dict[str, Any], answer: Message) -> bool:
     """Whether the asking replica can read on after the answer, or learns anything from it."""
-    if answer.name == source.GONE.name or _is_news(head, answer):
+    if answer.name == source.GONE or _is_news(head, answer):
         return True
     return answer.head["positions"] != head["positions"] or answer.head["as_of"] is None
 
@@ -115,13 +112,15 @@ async def _learn(region: Region, head: dict[str, Any]) -> None:
     region.wake()
 
 
-async def _drained(region: Region, head: dict[str, Any], asking: str, answer: Message) -> None:
-    """If this replica is leaving and the asking one has read all of its changes, take note of it."""
-    if answer.head["table_id"] != head["table_id"] or answer.head["positions"] != head["positions"]:
-        return
-    table = await region.read(lambda snapshot: source.find(snapshot, region, head))
-    if table is None or table.status != "DELETING":
-        return
+def _has_read_all(head: dict[str, Any], answer: Message) -> bool:
+    """Whether the asking replica has stored a position after the last change."""
+    told = answer.head
+    is_at_end = told["as_of"] is not None and not told["rows"] and not told["missed"]
+    return is_at_end and (told["table_id"], told["positions"]) == (head["table_id"], head["positions"])
+
+
+async def _drained(region: Region, head: dict[str, Any], asking: str) -> None:
+    """This replica is leaving, so no change follows the last one: take note that the asking replica has read it."""
 
     def run(tx: Transaction, stamp: Stamp) -> None:
         found = source.find(tx, region, head)

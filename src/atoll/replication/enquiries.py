@@ -109,7 +109,7 @@ def _is_sound(found: dict[str, Any]) -> bool:
 async def ask_override(region: Region, target: str, table: str, group: str, given: Mapping[str, Any]) -> bool:
     """Change the replica in another region. Returns whether there is one."""
     answer = await _ask(region, target, Message("override", {"table": table, "group": group, "given": dict(given)}))
-    if answer.name == source.GONE.name:
+    if answer.name == source.GONE:
         return False
     if not isinstance(answer.head.get("group"), dict):
         raise Unreachable(NONSENSE)
@@ -154,7 +154,7 @@ async def override(region: Region, asking: str, message: Message) -> Message:
 def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stamp) -> Message:
     found = source.find(tx, region, head)
     if found is None or found.group is None or found.status == "DELETING":
-        return source.GONE
+        return Message(source.GONE, {})
     changed = shared.override(tx, region, stamp, found, head["given"])
     assert changed.group is not None
     catalog.save(tx, changed)

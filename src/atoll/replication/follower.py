@@ -17,13 +17,11 @@ from typing import Any
 
 from atoll.clock import Stamp
 from atoll.database import catalog
-from atoll.database.group import CREATING, REMOVED
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
-from atoll.replication import answers, membership, shared, steps
+from atoll.replication import membership, shared, steps
 from atoll.replication.exchange import DeliveringExchange, Delivery, Lost, Unreachable
-from atoll.replication.invitation import Invitation
 from atoll.replication.messages import Message
 from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
@@ -237,13 +235,12 @@ class Replication:
         self.states.setdefault((name, other), State()).last_error = reason
 
     async def _invite(self, tables: list[Table]) -> bool:
-        """Ask the members that this replica has added to join. Returns whether any joined or refused."""
+        """Ask new members to join. Returns whether any joined or refused."""
         done = False
         for table in tables:
-            for member in table.group.others if table.group is not None else ():
-                if member.state == CREATING and member.by == self.region.name:
-                    with suppress(Unreachable, ApiError):
-                        done = await self._ask_to_join(table.name, member.region) or done
+            for other in steps.invited(table):
+                with suppress(Unreachable, ApiError):
+                    done = await self._ask_to_join(table.name, other) or done
         return done
 
     async def _reconcile(self, tables: list[Table]) -> bool:
@@ -257,13 +254,11 @@ class Replication:
         return done
 
     async def _ask_to_join(self, name: str, other: str) -> bool:
-        stamp = self.region.versions.stamp()
-        invited = await self.region.read(partial(_invitation, self.region, name, stamp))
-        if invited is None:
+        asked = await self.region.read(partial(_invitation, self.region, name, other))
+        if asked is None:
             return False
-        answer = await self._exchange.ask(self.region.name, other, answers.invitation(invited))
-        if not answer.head["joined"]:
-            await self.region.write(partial(_refused, self.region, name, other))
+        answer = await self._exchange.ask(self.region.name, other, asked)
+        await steps.take(self.region, name, other, answer)
         return answer.head["is_new"] or not answer.head["joined"]
 
     def progress(self, other: str) -> list[dict[str, Any]]:
@@ -285,8 +280,8 @@ def _question(region: Region, name: str, other: str, wait_ms: int, snapshot: Sna
     return steps.question(snapshot, region, name, other, wait_ms)
 
 
-def _invitation(region: Region, name: str, stamp: Stamp, snapshot: Snapshot) -> Invitation | None:
-    return membership.invitation(snapshot, region, name, stamp)
+def _invitation(region: Region, name: str, other: str, snapshot: Snapshot) -> Message | None:
+    return steps.invitation(snapshot, region, name, other)
 
 
 def _reconciled(region: Region, name: str, tx: Transaction, stamp: Stamp) -> bool:
@@ -296,9 +291,3 @@ def _reconciled(region: Region, name: str, tx: Transaction, stamp: Stamp) -> boo
         return False
     catalog.save(tx, changed)
     return True
-
-
-def _refused(region: Region, name: str, other: str, tx: Transaction, stamp: Stamp) -> None:
-    table = membership.replica(tx, region, name)
-    if table is not None and table.group is not None and table.group.state_of(other) == CREATING:
-        membership.set_state(tx, stamp, table, other, REMOVED)

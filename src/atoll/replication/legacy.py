@@ -14,7 +14,6 @@ from atoll.database import format as fmt
 from atoll.database.group import ACTIVE, MULTI_MASTER
 from atoll.database.schema import Table
 from atoll.replication import shared
-from atoll.replication.invitation import Invitation
 from atoll.storage.engine import Snapshot, Transaction
 
 STREAM_VIEW = "NEW_AND_OLD_IMAGES"
@@ -28,14 +27,13 @@ def has_stream(table: Table) -> bool:
     return table.stream is not None and table.stream.enabled and table.stream.view_type == STREAM_VIEW
 
 
-def enlist(tx: Transaction, stamp: Stamp, table: Table, invited: Invitation) -> Table | None:
+def enlist(tx: Transaction, stamp: Stamp, table: Table, theirs: Table) -> Table | None:
     """Make a table a replica. None: it does not fit. The replica reads all changes of the others from their logs."""
-    theirs = invited.table
     assert theirs.group is not None
     fits = table.status_at(stamp.now_ms) == ACTIVE and table.keys == theirs.keys
     if not fits or not has_stream(table) or not is_empty(tx, table):
         return None
-    group = replace(theirs.group, own=stamp.region, floor=max(invited.time, stamp.time), invited_ms=0)
+    group = replace(theirs.group, own=stamp.region, floor=max(theirs.group.floor, stamp.time), invited_ms=0)
     group = group.with_state(stamp.region, ACTIVE, Version(stamp.time, stamp.region))
     tombstones = table.tombstone_space or catalog.new_space(tx)
     table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)

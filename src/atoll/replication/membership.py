@@ -20,11 +20,11 @@ from atoll.database import catalog, deletion, links, streams
 from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, SINGLE_MASTER, Group, Member
 from atoll.database.links import Copy, Link
 from atoll.database.log import shards
+from atoll.database.records import build
 from atoll.database.region import Region
 from atoll.database.schema import Table, TimeToLive
 from atoll.limits import LEAVING_MS
 from atoll.replication import legacy, masters, shared
-from atoll.replication.invitation import Invitation
 from atoll.storage.engine import Snapshot, Transaction
 
 STREAM_VIEW = "NEW_AND_OLD_IMAGES"
@@ -35,6 +35,12 @@ def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
     """The table, if it is a replica."""
     table = region.catalog.find(snapshot, name)
     return table if table is not None and table.group is not None else None
+
+
+def member_of(snapshot: Snapshot, region: Region, name: str, group_id: str) -> Table | None:
+    """The table, if it is a replica of this group."""
+    table = replica(snapshot, region, name)
+    return table if table is not None and table.group is not None and table.group.id == group_id else None
 
 
 def _version(stamp: Stamp) -> Version:
@@ -68,6 +74,8 @@ def invite(
 ) -> Table:
     """Add a member. The background work of this region asks it to join. `overrides` are its own settings."""
     assert table.group is not None
+    if table.group.state_of(target) not in (None, REMOVED):
+        return table
     group = table.group.with_state(target, CREATING, _version(stamp))
     member = group.by_region[target]
     own, own_time = shared.packed(overrides or {}), max(stamp.time, member.own_time + 1)
@@ -75,26 +83,23 @@ def invite(
     return _with_group(tx, table, replace(group, invited_ms=stamp.now_ms))
 
 
-def invitation(snapshot: Snapshot, region: Region, name: str, stamp: Stamp) -> Invitation | None:
-    table = replica(snapshot, region, name)
-    return None if table is None else Invitation(table, stamp.time)
-
-
-def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, source: str, new_id: str) -> Table | None:
-    """Create the replica in this region. Asked again, it does nothing. None: the region has another table of this
-    name."""
-    theirs, now_ms = invited.table, stamp.now_ms
+def join(tx: Transaction, region: Region, stamp: Stamp, theirs: Table, source: str, new_id: str) -> Table | None:
+    """Create the replica in this region. `theirs` is the table of the replica that invites it, the source. Asked again,
+    it does nothing. None: the region has another table of this name."""
+    now_ms = stamp.now_ms
     assert theirs.group is not None
     existing = region.catalog.find(tx, theirs.name)
     if existing is not None and existing.gone_at(now_ms):
         deletion.drop(tx, existing, now_ms)
         existing = None
     if theirs.group.is_legacy and (existing is None or existing.group is None):
-        return None if existing is None else legacy.enlist(tx, stamp, existing, invited)
+        return None if existing is None else legacy.enlist(tx, stamp, existing, theirs)
     if existing is not None:
-        same = existing.group is not None and existing.group.id == theirs.group.id
-        return existing if same and existing.status != "DELETING" else None
-    group = replace(theirs.group, own=region.name, floor=max(invited.time, stamp.time), invited_ms=0)
+        is_this_member = existing.group is not None and _identity(existing.group) == _identity(
+            theirs.group, region.name
+        )
+        return existing if is_this_member and existing.status != "DELETING" else None
+    group = replace(theirs.group, own=region.name, floor=max(theirs.group.floor, stamp.time), invited_ms=0)
     space = catalog.new_space(tx)
     table = Table(
         name=theirs.name,
@@ -129,8 +134,18 @@ def join(tx: Transaction, region: Region, stamp: Stamp, invited: Invitation, sou
     if (own := group.by_region.get(region.name)) is not None:
         table = shared.override(tx, region, stamp, table, shared.unpacked(own.own))
     catalog.save(tx, table)
-    links.save(tx, table, source, Link(copy=Copy()))
+    links.save(tx, table, source, _copy(stamp))
     return table
+
+
+def _identity(group: Group, region: str | None = None) -> tuple[str, int]:
+    """Of the member in this region, or of the own one: one that was added again is another one."""
+    member = group.by_region.get(region or group.own)
+    return group.id, 0 if member is None else member.number
+
+
+def _copy(stamp: Stamp) -> Link:
+    return Link(copy=Copy(began=stamp.time))
 
 
 def activate(tx: Transaction, stamp: Stamp, table: Table) -> Table:
@@ -146,6 +161,8 @@ def activate(tx: Transaction, stamp: Stamp, table: Table) -> Table:
 def expel(tx: Transaction, stamp: Stamp, table: Table, target: str) -> Table:
     """Tell a member to leave."""
     assert table.group is not None
+    if table.group.state_of(target) not in (CREATING, ACTIVE):
+        return table
     return _with_group(tx, table, table.group.with_state(target, DELETING, _version(stamp)))
 
 
@@ -187,10 +204,11 @@ def _all_have_read(snapshot: Snapshot, table: Table) -> bool:
     return all(reader in all_ and all_[reader].drained for reader in readers)
 
 
-def gone(tx: Transaction, stamp: Stamp, table: Table, source: str) -> None:
-    """Another region has no replica of this group."""
+def gone(tx: Transaction, stamp: Stamp, table: Table, source: str, number: int) -> None:
+    """The member with this number in another region is no replica any more."""
     assert table.group is not None
-    if table.group.state_of(source) in (ACTIVE, DELETING):
+    member = table.group.by_region.get(source)
+    if member is not None and member.number == number and not member.is_gone:
         set_state(tx, stamp, table, source, REMOVED)
 
 
@@ -215,10 +233,7 @@ def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
 
 def members(listed: list[list[Any]]) -> list[Member]:
     """The members in a message, see `source.about`."""
-    return [
-        Member(region, state, time, by, tuple((name, value) for name, value in own), own_time)
-        for region, state, time, by, own, own_time in listed
-    ]
+    return [build(Member, member) for member in listed]
 
 
 def knows(table: Table, told: dict[str, Any]) -> bool:
@@ -229,7 +244,8 @@ def knows(table: Table, told: dict[str, Any]) -> bool:
 
 
 def _merged(group: Group, told: dict[str, Any]) -> Group:
-    return group.merge(members(told["members"]), told["term"], told["master"], told["since"], told["kind"])
+    others = members(told["members"]) if told["members"] != group.listed else ()
+    return group.merge(others, told["term"], told["master"], told["since"], told["kind"])
 
 
 def _is_newer(group: Group, told: dict[str, Any]) -> bool:
@@ -240,6 +256,8 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
     """Unite the replica's copy of the group with what another one told of its own."""
     group = table.group
     assert group is not None
+    if told["id"] != group.id:
+        return table
     merged = _merged(group, told)
     if _is_newer(merged, told) and table.status != "DELETING":
         version = (told["settings"][0], told["settings"][1])
@@ -252,22 +270,50 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
 
 def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
     """Store the new copy of the group, and do what it calls for."""
+    assert table.group is not None
     own = group.state_of(group.own)
-    if table.status == CREATING and (own == REMOVED or not group.others):
-        return _leaving(tx, stamp, table, group)
-    if own == REMOVED:
+    if _identity(group) != _identity(table.group):
+        own = REMOVED  # it did not know of its removal, and was added again since
+    if own == REMOVED and table.status != CREATING:
         return disband(tx, replace(table, status="ACTIVE", due_ms=0), stamp.now_ms)
-    if table.group is not None and (group.term, group.master) != (table.group.term, table.group.master):
+    if (group.term, group.master) != (table.group.term, table.group.master):
         masters.follow(tx, table, group)
-    for member in group.members:
-        if member.is_gone:
-            links.remove(tx, table, member.region)
+    group = _without_links(tx, table, group)
+    if table.status == CREATING and not (own == CREATING and _is_copying(tx, stamp, table, group)):
+        return _leaving(tx, stamp, table, group)
     if own == DELETING and table.status != "DELETING":
         return _leaving(tx, stamp, table, group)
     if own == ACTIVE and not group.others and not group.is_legacy:
         return disband(tx, table, stamp.now_ms)
     table = _with_group(tx, table, group)
     return _left(tx, stamp, table) if table.status == "DELETING" else table
+
+
+def _without_links(tx: Transaction, table: Table, group: Group) -> Group:
+    """Remove the links to members that have become REMOVED, or that were added again since. Returns the group in which
+    those are lost whose changes have not all been read."""
+    assert table.group is not None
+    for before in table.group.others:
+        after = group.by_region[before.region]
+        if not after.is_gone and after.number == before.number:
+            continue
+        link = links.find(tx, table, before.region)
+        links.remove(tx, table, before.region)
+        if before.state != CREATING and table.status == "ACTIVE" and (link is None or not link.ended):
+            group = group.with_member(replace(after, lost=max(after.lost, before.number)))
+    return group
+
+
+def _is_copying(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> bool:
+    """Whether a new member copies another one. If that is gone, begin again with another; none may be left."""
+    if any(link.copy is not None for link in links.of(tx, table).values()):
+        return True
+    whole = [member.region for state in (ACTIVE, DELETING) for member in group.others if member.state == state]
+    for source in links.of(tx, table):
+        links.remove(tx, table, source)
+    if whole:
+        links.save(tx, table, whole[0], _copy(stamp))
+    return bool(whole)
 
 
 def _with_group(tx: Transaction, table: Table, group: Group) -> Table:

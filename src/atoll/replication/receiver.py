@@ -1,8 +1,8 @@
 """What a replica does with the answers of another one. Functions over a transaction.
 
 Each applies what it was told, moves the link to that region, and learns what the other knows of the group. An answer
-may come late, twice or in another order: changes are applied by their versions, and a link moves only if it stands
-where the question was asked.
+may come late, twice or in another order: it is applied only if the link stands where the question was asked. An old
+answer could bring back an item whose tombstone has been dropped since.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from atoll.clock import COUNTER_BITS, Stamp, Version
 from atoll.database import format as fmt
 from atoll.database import links, writes
 from atoll.database.format import Row
-from atoll.database.group import CREATING
+from atoll.database.group import CREATING, DELETING
 from atoll.database.links import Copy, Link
+from atoll.database.log import changes as log_changes
+from atoll.database.records import build
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.writes import Image, Outcome, Replicate
@@ -31,10 +33,17 @@ SEEN_INTERVAL = 600_000 << COUNTER_BITS
 """`Link.seen` alone is stored again when it has grown by so much: ten minutes."""
 
 
+class Change(NamedTuple):
+    replaced: Version
+    """The version that it replaced. If there was none, the time up to which the source may have dropped tombstones."""
+    made: Side
+
+
 class Incoming(NamedTuple):
+    """One or more changes of an item, of which the last is applied."""
+
     write: Replicate
-    base: Version | None
-    """The version that the change replaced, or the first of several changes of the item."""
+    changes: tuple[Change, ...]
 
 
 class Progress(NamedTuple):
@@ -57,29 +66,54 @@ class Progress(NamedTuple):
 
 
 def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply an answer to `changes`. None: it is of a group that this table is not in."""
-    table, head = membership.replica(tx, region, name), answer.head
-    if table is None or table.group is None or source not in table.group.by_region:
+    """Apply an answer to `changes`. None: this table does not read from that replica."""
+    table, head = _reader(tx, region, name, source, answer), answer.head
+    if table is None:
         return None
+    if table.status == DELETING:  # it reads no more, but it waits for others
+        membership.learn(tx, region, stamp, table, head["group"])
+        return Progress()
     link = links.find(tx, table, source) or Link()
-    incoming = _incoming(table, source, head["rows"], answer.parts)
-    outcomes = writes.commit(tx, [one.write for one in incoming], stamp) if incoming else []
-    in_place = _stands_at(link, head["asked"])
-    found = 0
-    if in_place:
-        found = _report(tx, region, stamp, incoming, outcomes)
-        moved = _moved(link, head)
+    progress = Progress()
+    if _stands_at(link, head["asked"]):
+        progress = _apply(tx, region, stamp, table, source, answer)
+        moved = _moved(link, head, stamp)
         if _is_worth_storing(link, moved):
             links.save(tx, table, source, moved)
+    _even(tx, stamp, table, source, head["group"])
     learned = membership.learn(tx, region, stamp, table, head["group"]) is not table
+    return progress._replace(learned=learned)
+
+
+def _apply(tx: Transaction, region: Region, stamp: Stamp, table: Table, source: str, answer: Message) -> Progress:
+    head = answer.head
+    incoming = _incoming(table, source, head["rows"], answer.parts)
+    outcomes = writes.commit(tx, [one.write for one in incoming], stamp) if incoming else []
     return Progress(
         sum(not outcome.is_outdated for outcome in outcomes),
-        found,
+        _report(tx, region, stamp, incoming, outcomes),
         head["rows"][-1][5] if head["rows"] else None,
         head["pending"],
-        goes_on=in_place and (head["as_of"] is None or bool(head["missed"])),
-        learned=learned,
+        goes_on=head["as_of"] is None or bool(head["missed"]),
     )
+
+
+def _reader(tx: Transaction, region: Region, name: str, source: str, answer: Message) -> Table | None:
+    """The table, if it is in the group of the answer and reads from its source."""
+    table = membership.member_of(tx, region, name, answer.head["group"]["id"])
+    if table is None or table.group is None:
+        return None
+    return table if any(member.region == source for member in table.group.others) else None
+
+
+def _even(tx: Transaction, stamp: Stamp, table: Table, source: str, told: dict[str, Any]) -> None:
+    """Members that the source knows to be lost: it may have read more of their changes than this replica has. It reads
+    no more of them, so copy it once."""
+    lost = [(member["region"], member["lost"]) for member in told["members"] if member["lost"]]
+    link = links.find(tx, table, source) if lost else None
+    if link is not None and not set(lost) <= set(link.evened) and table.status != CREATING:
+        evened = tuple(sorted({**dict(link.evened), **dict(lost)}.items()))
+        links.save(tx, table, source, replace(link, copy=Copy(began=stamp.time), evened=evened))
 
 
 def _stands_at(link: Link, asked: dict[str, Any]) -> bool:
@@ -87,20 +121,26 @@ def _stands_at(link: Link, asked: dict[str, Any]) -> bool:
     return link.copy is None and asked["table_id"] == link.table_id and asked["positions"] == positions
 
 
-def _moved(link: Link, head: dict[str, Any]) -> Link:
+def _moved(link: Link, head: dict[str, Any], stamp: Stamp) -> Link:
     if head["missed"]:
-        return replace(link, copy=Copy())
-    seen = link.seen if head["as_of"] is None else max(link.seen, head["as_of"])
-    positions = tuple((shard, position) for shard, position in head["positions"])
-    others = tuple(sorted(head["group"]["seen"].items()))
-    return Link(head["table_id"], positions, seen=seen, others=others)
+        return replace(link, copy=Copy(began=stamp.time))
+    if head["table_id"] != link.table_id:  # it left, and has joined again
+        link = replace(link, seen=0, evened=())
+    return replace(
+        link,
+        table_id=head["table_id"],
+        positions=_positions(head),
+        seen=link.seen if head["as_of"] is None else max(link.seen, head["as_of"]),
+        others=tuple((region, table, time) for region, table, time in head["group"]["seen"]),
+        ended=head["leaving"] and head["as_of"] is not None,
+    )
 
 
 def _is_worth_storing(link: Link, moved: Link) -> bool:
-    if (moved.table_id, moved.positions, moved.copy) != (link.table_id, link.positions, link.copy):
+    if replace(moved, seen=link.seen, others=link.others) != link:
         return True
-    before = dict(link.others)
-    grown = [moved.seen - link.seen, *(time - before.get(region, 0) for region, time in moved.others)]
+    before = {entry[:2]: entry[2] for entry in link.others}
+    grown = [moved.seen - link.seen, *(time - before.get((region, table), 0) for region, table, time in moved.others)]
     return max(grown) > SEEN_INTERVAL or len(before) != len(moved.others)
 
 
@@ -112,60 +152,70 @@ def _incoming(table: Table, source: str, rows: list[list[Any]], parts: Any) -> l
         json = parts[2 * number + 1]
         row_key = table.item_key(key)
         image = Image(orjson.loads(json), size, json) if json else None
-        earlier = found.pop(row_key, None)
-        base = Version(previous_time, previous_region) if previous_time else None
-        if earlier is not None:
-            base = earlier.base
-            if earlier.write.version.time > time:
-                found[row_key] = earlier
-                continue
-        write = Replicate(table, key, row_key, image, Version(time, source))
-        found[row_key] = Incoming(write, base)
+        version, earlier = Version(time, source), found.pop(row_key, None)
+        change = Change(Version(previous_time, previous_region), Side(version, json or None))
+        if earlier is None:
+            found[row_key] = Incoming(Replicate(table, key, row_key, image, version), (change,))
+        else:
+            earlier.write.version, earlier.write.image = version, image
+            found[row_key] = Incoming(earlier.write, (*earlier.changes, change))
     return list(found.values())
 
 
 def _report(tx: Transaction, region: Region, stamp: Stamp, incoming: list[Incoming], outcomes: list[Outcome]) -> int:
     """Record the conflicts among changes that are applied for the first time."""
     found = 0
-    for (write, base), outcome in zip(incoming, outcomes, strict=True):
-        stored, image = outcome.found, write.image
+    for (write, made), outcome in zip(incoming, outcomes, strict=True):
+        stored = outcome.found
         if stored is None or stored == write.version:
             continue
-        new = Side(write.version, None if image is None else image.json)
         old = Side(stored, None if outcome.old is None else outcome.old.json)
         if outcome.is_outdated:
-            # Another region may have seen this change before it wrote the stored version. This region has not.
-            is_conflict, sides = stored.region == region.name, (old, new)
+            is_conflict, sides = stored.region == region.name and _won_unseen(tx, write, stored), (old, made[-1].made)
         else:
-            is_conflict, sides = base is None or base < stored, (new, old)
+            replaced, new = next(change for change in made if change.made.version > stored)
+            is_conflict, sides = replaced < stored, (new, old)
         if is_conflict:
             conflicts.record(tx, write.table.name, write.key, *sides, stamp.now_ms)
             found += 1
     return found
 
 
+def _won_unseen(tx: Transaction, write: Replicate, stored: Version) -> bool:
+    """Whether a change of this region won over an incoming one without knowing it: what it replaced is still older.
+    Unless the change was made here a moment ago, this is not known."""
+    change = log_changes.find_last(tx, write.table, write.row_key, write.key, stored)
+    return change is not None and (change.previous is None or change.previous < write.version)
+
+
 def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply an answer to `rows`. None: it is of a group that this table is not in."""
-    table, head = membership.replica(tx, region, name), answer.head
-    if table is None or table.group is None or source not in table.group.by_region:
+    """Apply an answer to `rows`. None: this table does not read from that replica."""
+    table, head = _reader(tx, region, name, source, answer), answer.head
+    if table is None or table.group is None or table.status == DELETING:
         return None
     link = links.find(tx, table, source)
-    copied = [
-        _copied(table, head["part"], suffix, row)
-        for suffix, row in zip(answer.parts[::2], answer.parts[1::2], strict=True)
-    ]
-    outcomes = writes.commit(tx, copied, stamp) if copied else []
-    in_place = link is not None and link.copy == Copy(head["part"], head["asked"])
-    goes_on, before = False, table
-    if link is not None and in_place:
+    progress, before = Progress(), table
+    if link is not None and link.copy is not None and _is_of(link.copy, head):
+        copied = [
+            _copied(table, head["part"], suffix, row)
+            for suffix, row in zip(answer.parts[::2], answer.parts[1::2], strict=True)
+        ]
+        outcomes = writes.commit(tx, copied, stamp) if copied else []
         if "positions" in head:
-            link = _began(tx, table, source, link, head)
+            link = _began(tx, stamp, table, link, head)
         link, goes_on = _copied_on(link, head)
         links.save(tx, table, source, link)
         if not goes_on and table.group.state_of(region.name) == CREATING:
             table = membership.activate(tx, stamp, table)
+        progress = Progress(sum(not outcome.is_outdated for outcome in outcomes), goes_on=goes_on)
+    _even(tx, stamp, table, source, head["group"])
     learned = membership.learn(tx, region, stamp, table, head["group"]) is not before
-    return Progress(sum(not outcome.is_outdated for outcome in outcomes), goes_on=goes_on, learned=learned)
+    return progress._replace(learned=learned)
+
+
+def _is_of(copy: Copy, head: dict[str, Any]) -> bool:
+    """Whether an answer continues this copy."""
+    return copy == Copy(head["part"], head["after"], head["began"])
 
 
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
@@ -182,26 +232,29 @@ def _key_of(table: Table, row_key: bytes) -> Item:
     return {a.name: {a.type: content} for a, content in zip(attributes, contents, strict=True)}
 
 
-def _began(tx: Transaction, table: Table, source: str, link: Link, head: dict[str, Any]) -> Link:
-    """The copy begins. What the source has read of others, the copy has too: read on from there."""
+def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[str, Any]) -> Link:
+    """The copy begins. What the source has read of others, the copy has too: read on from there. What the source still
+    copies, the copy has to copy itself."""
     assert table.group is not None
     for other, known in head["links"].items():
         if other != table.group.own and links.find(tx, table, other) is None:
-            inherited = Link(known["table_id"], _tuples(known["positions"]), Copy() if known["copying"] else None)
+            inherited: Link = build(Link, known)
+            if inherited.copy is not None:
+                inherited = replace(inherited, copy=Copy(began=stamp.time))
             links.save(tx, table, other, inherited)
-    return replace(link, table_id=head["table_id"], positions=_tuples(head["positions"]))
+    return replace(link, table_id=head["table_id"], positions=_positions(head))
 
 
-def _tuples(positions: list[list[int]] | None) -> tuple[tuple[int, int], ...] | None:
-    return None if positions is None else tuple((shard, position) for shard, position in positions)
+def _positions(head: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    return tuple((shard, position) for shard, position in head["positions"])
 
 
 def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:
     """The link after these rows, and whether there are more."""
     if not head["all"]:
-        return replace(link, copy=Copy(head["part"], head["last"])), True
+        return replace(link, copy=Copy(head["part"], head["last"], head["began"])), True
     if head["part"] == links.ITEMS:
-        return replace(link, copy=Copy(links.TOMBSTONES)), True
+        return replace(link, copy=Copy(links.TOMBSTONES, began=head["began"])), True
     return replace(link, copy=None), False
 
 

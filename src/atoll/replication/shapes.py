@@ -24,6 +24,7 @@ from atoll.database.group import (
     REMOVED,
     SINGLE_MASTER,
 )
+from atoll.database.links import Link
 from atoll.database.schema import Table
 from atoll.replication.enquiries import Facts
 from atoll.replication.messages import Malformed
@@ -202,15 +203,20 @@ def _short(value: Any) -> str:
 _VERSION = row(time, text)
 _POSITIONS = listed(row(number(), number()))
 _STATE = one_of(CREATING, ACTIVE, DELETING, REMOVED)
+MEMBER = record(
+    {"region": text, "state": _STATE, "time": time, "by": text},
+    {"own": listed(row(text, text)), "number": number(), "lost": number(), "own_time": time},
+)
 ABOUT = record(
     {
+        "id": text,
         "kind": one_of(MULTI_MASTER, LEGACY_MULTI_MASTER, SINGLE_MASTER),
-        "members": listed(row(text, _STATE, time, text, listed(row(text, text)), time)),
+        "members": listed(MEMBER),
         "term": number(),
         "master": maybe(text),
         "since": time,
         "settings": _VERSION,
-        "seen": mapping(time),
+        "seen": listed(row(text, text, time)),
     },
     {"shared": mapping(row(anything, time, text))},
 )
@@ -224,12 +230,12 @@ QUESTIONS: Mapping[str, Shape] = {
     "exists": record({"table": text}),
     "table": record({"table": text}),
     "override": record({"table": text, "group": text, "given": mapping(anything)}),
-    "join": record({"time": time}),
+    "join": record({}),
     "changes": record(
         {**_REPLICA, "table_id": text, "positions": maybe(_POSITIONS), "wants_changes": flag,
          "wait_ms": number(LONGEST_WAIT_MS)}
     ),
-    "rows": record({**_REPLICA, "part": _PART, "after": hexadecimal}),
+    "rows": record({**_REPLICA, "part": _PART, "after": hexadecimal, "began": time}),
     "items": record({**_REPLICA, **_WALK}),
 }  # fmt: skip
 
@@ -237,18 +243,21 @@ ANSWERS: Mapping[str, Shape] = {
     "exists": record({"exists": flag}),
     "table": record({"facts": maybe(dumped(Facts))}),
     "override": record({"group": ABOUT}),
-    "join": record({"joined": flag, "is_new": flag}),
+    "join": record({"joined": flag, "is_new": flag, "group": text, "number": number()}),
     "changes": record(
         {"table_id": text, "asked": record({"table_id": text, "positions": maybe(_POSITIONS)}), "as_of": maybe(time),
+         "leaving": flag,
          "rows": listed(row(time, number(), number(), time, text, number())), "group": ABOUT, "missed": number(),
          "pending": number(), "positions": _POSITIONS}
     ),
     "rows": record(
-        {"part": _PART, "asked": hexadecimal, "all": flag, "last": hexadecimal, "table_id": text, "group": ABOUT},
+        {"part": _PART, "after": hexadecimal, "began": time, "all": flag, "last": hexadecimal, "table_id": text,
+         "group": ABOUT},
         {"positions": _POSITIONS,
-         "links": mapping(record({"table_id": text, "positions": maybe(_POSITIONS), "copying": flag}))},
+         "links": mapping(dumped(Link))},
     ),
     "items": record({**_WALK, "group": ABOUT}),
+    "gone": record({"group": record({"id": text}), "known": listed(MEMBER)}),
 }  # fmt: skip
 
 TABLE = dumped(Table)

@@ -10,13 +10,15 @@ A change that another region made is not passed on: each replica reads it from i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from atoll.clock import COUNTER_BITS
 from atoll.database import format as fmt
 from atoll.database import links
+from atoll.database.links import Link
 from atoll.database.log import cursor as log_cursor
 from atoll.database.log.cursor import Cursor, Scope
+from atoll.database.records import plain
 from atoll.database.region import Region
 from atoll.database.schema import HASHES, Table
 from atoll.database.walk import piece
@@ -27,11 +29,8 @@ from atoll.storage.engine import Snapshot
 CHANGES = 500
 CHANGES_BYTES = 1024 * 1024
 ROWS = 250
-IN_FLIGHT_MS = 60_000
-"""No transaction takes longer than this from its stamp to its commit."""
-
-GONE = Message("gone", {})
-"""The region has no such replica."""
+GONE = "gone"
+"""Answer to everything: the region has no such replica."""
 
 
 def find(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Table | None:
@@ -40,29 +39,36 @@ def find(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Table | No
     return table if table is not None and table.group is not None and table.group.id == head["group"] else None
 
 
+def gone(region: Region, head: dict[str, Any]) -> Message:
+    """It repeats the state in which the asking replica knew this one."""
+    known = [member for member in head["told"]["members"] if member["region"] == region.name]
+    return Message(GONE, {"group": {"id": head["group"]}, "known": known})
+
+
 def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[str, Any]:
     """What the replica knows of its group; its shared settings if they are newer than `settings`."""
     group = table.group
     assert group is not None
     found: dict[str, Any] = {
+        "id": group.id,
         "kind": group.kind,
-        "members": [[m.region, m.state, m.time, m.by, [list(one) for one in m.own], m.own_time] for m in group.members],
+        "members": group.listed,
         "term": group.term,
         "master": group.master,
         "since": group.since,
         "settings": list(group.settings),
-        "seen": links.seen(links.of(snapshot, table)),
+        "seen": [list(entry) for entry in links.seen(links.of(snapshot, table))],
     }
     if group.settings > settings:
         found["shared"] = shared.of(group)
     return found
 
 
-def changes(snapshot: Snapshot, region: Region, head: dict[str, Any], now_ms: int) -> Message:
-    """Answer to `changes`. `now_ms` is a time before the snapshot."""
+def changes(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
+    """Answer to `changes`."""
     table = find(snapshot, region, head)
     if table is None or table.group is None:
-        return GONE
+        return gone(region, head)
     scope, asked = Scope(table.log_space), {"table_id": head["table_id"], "positions": head["positions"]}
     answer: dict[str, Any] = {"table_id": table.id, "asked": asked, "as_of": None, "rows": []}
     answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
@@ -78,7 +84,7 @@ def changes(snapshot: Snapshot, region: Region, head: dict[str, Any], now_ms: in
         cursor = batch.cursor
         for _, _, change in batch.changes:
             if change.region == region.name:
-                previous = change.previous or (0, "")
+                previous = change.previous or (table.group.dropped + 1, "")
                 answer["rows"].append([change.time, change.cause, change.new_size, *previous, change.written_ms])
                 parts += (change.keys, change.new or b"")
         answer["missed"] += batch.missed
@@ -88,7 +94,8 @@ def changes(snapshot: Snapshot, region: Region, head: dict[str, Any], now_ms: in
         if not table.group.accepts_writes:
             cursor = log_cursor.start_at_end(snapshot, scope)
     if caught_up:
-        answer["as_of"] = (now_ms - IN_FLIGHT_MS) << COUNTER_BITS
+        answer["as_of"] = table.group.floor
+    answer["leaving"] = table.status == "DELETING"
     answer["pending"] = 0 if caught_up else pending(snapshot, scope, cursor)
     answer["positions"] = [list(one) for one in cursor.positions]
     return Message("changes", answer, parts)
@@ -117,26 +124,20 @@ def rows(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
     """Answer to `rows`."""
     table = find(snapshot, region, head)
     if table is None or table.group is None or table.tombstone_space is None:
-        return GONE
+        return gone(region, head)
     space = table.space if head["part"] == links.ITEMS else table.tombstone_space
     start, end = fmt.space_range(space)
     if head["after"]:
         start = fmt.space_prefix(space) + bytes.fromhex(head["after"]) + b"\0"
     found, all_ = piece(snapshot.scan(start, end), ROWS)
-    answer: dict[str, Any] = {"part": head["part"], "asked": head["after"], "all": all_, "table_id": table.id}
+    answer: dict[str, Any] = {part: head[part] for part in ("part", "after", "began")}
+    answer |= {"all": all_, "table_id": table.id}
     answer["last"] = fmt.in_space(found[-1][0]).hex() if found else head["after"]
     answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
     if head["part"] == links.ITEMS and not head["after"]:
         ends = log_cursor.start_at_end(snapshot, Scope(table.log_space))
         answer["positions"] = [list(one) for one in ends.positions]
-        answer["links"] = {
-            source: {
-                "table_id": link.table_id,
-                "positions": None if link.positions is None else [list(one) for one in link.positions],
-                "copying": link.copy is not None,
-            }
-            for source, link in links.of(snapshot, table).items()
-        }
+        answer["links"] = {source: plain(_inherited(link)) for source, link in links.of(snapshot, table).items()}
     return Message("rows", answer, [part for key, row in found for part in (fmt.in_space(key), row)])
 
 
@@ -150,13 +151,18 @@ def _fitting(sizes: list[int]) -> int:
     return len(sizes)
 
 
+def _inherited(link: Link) -> Link:
+    """The link that a copy of this replica begins with."""
+    return replace(link, seen=0, others=(), drained=False)
+
+
 def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
     """Answer to `items`: for each key its item's row, its tombstone, or nothing, each after the other. If they are
     too large for one answer, it has the first of them, and tells the last key that it has."""
     head, keys = message.head, message.parts
     table = find(snapshot, region, head)
     if table is None or table.group is None or table.tombstone_space is None:
-        return GONE
+        return gone(region, head)
     spaces = (table.space, table.tombstone_space)
     stored = snapshot.get_many([fmt.space_prefix(space) + key for key in keys for space in spaces])
     answer = {part: head[part] for part in ("part", "after", "last", "all")}

@@ -56,8 +56,7 @@ def _invitation(asked: Message, latest: int) -> None:
     if group is None or table.get("tombstone_space") is None:
         raise Malformed("its table is no replica")
     for member in group["members"]:
-        shapes.time(member["time"], latest)
-        shapes.time(member.get("own_time", 0), latest)
+        shapes.MEMBER(member, latest)
     for setting in group.get("shared", []):
         shapes.time(setting["time"], latest)
 
@@ -67,11 +66,12 @@ def answer(asked: Message, given: Message, table: Table | None, now_ms: int) -> 
     asks."""
     if asked.name not in shapes.ANSWERS:
         return
+    latest = shapes.latest_time(now_ms)
     if given.name == GONE and asked.name in ("changes", "rows", "items", "override"):
+        shapes.ANSWERS[GONE](given.head, latest)
         return
     if given.name != asked.name:
         raise Malformed(f"its name is {given.name}")
-    latest = shapes.latest_time(now_ms)
     shapes.ANSWERS[asked.name](given.head, latest)
     if table is not None and asked.name in _PARTS:
         _PARTS[asked.name](asked, given, table, latest)
@@ -96,16 +96,16 @@ def _changes(asked: Message, given: Message, table: Table, latest: int) -> None:
 
 def _rows(asked: Message, given: Message, table: Table, latest: int) -> None:
     head, parts = given.head, given.parts
-    if (head["part"], head["asked"]) != (asked.head["part"], asked.head["after"]):
+    if any(head[name] != asked.head[name] for name in ("part", "after", "began")):
         raise Malformed("it is the answer to another question")
     if len(parts) % 2:
         raise Malformed("a key lacks its row")
     if len(parts) > 2 * MOST_ROWS:
         raise Malformed(f"it has {len(parts) // 2} rows; at most {MOST_ROWS} are read at a time")
-    begins = head["part"] == links.ITEMS and not head["asked"]
+    begins = head["part"] == links.ITEMS and not head["after"]
     if begins and not ("positions" in head and "links" in head):
         raise Malformed("it lacks the positions of the copy")
-    before = bytes.fromhex(head["asked"])
+    before = bytes.fromhex(head["after"])
     for suffix, stored in zip(parts[::2], parts[1::2], strict=True):
         if suffix <= before:
             raise Malformed("its rows are not in the order of their keys")

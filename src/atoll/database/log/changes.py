@@ -62,6 +62,19 @@ def read(
         yield fmt.parse_sequence(key), rows.parse(stored)
 
 
+LOOKED_CHANGES = 100
+
+
+def find_last(snapshot: Snapshot, table: Table, row_key: bytes, key: Item, version: Version) -> ChangeRow | None:
+    """The item's change with this version, if it is among the last ones of its open shard."""
+    _, prefix = table.log_of(row_key)
+    for _, stored in snapshot.scan(prefix, keycode.successor(prefix), reverse=True, limit=LOOKED_CHANGES):
+        change = rows.parse(stored)
+        if (change.time, change.region) == version and orjson.loads(change.keys) == key:
+            return change
+    return None
+
+
 def get(snapshot: Snapshot, log_space: int, shard: Shard, sequence: int) -> ChangeRow | None:
     stored = snapshot.get(fmt.change_key(shard.change_prefix(log_space), sequence))
     return None if stored is None else rows.parse(stored)
