@@ -415,6 +415,16 @@ class TestExamples:
         assert sorted(int(line.split()[-2]) for line in told if "sold a seat" in line) == list(range(20))
         assert server.client().list_tables()["TableNames"] == []
 
+    def test_a_region_that_was_cut_off_ends_with_what_the_others_have(self) -> None:
+        program = Path(__file__).parents[2] / "examples" / "global_table.py"
+        own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = subprocess.run([sys.executable, program], env=own | {"NO_PROXY": "*"}, capture_output=True, text=True)
+        *told, last = done.stdout.splitlines()
+        assert last == "seat 2A: Ann has it, sold in us-east-1; Akira lost it, sold in ap-northeast-1", done.stderr
+        shown = [line.partition(": ")[2] for line in told[-3:]]
+        assert shown == [shown[0]] * 3
+        assert shown[0].count("a guest of") == 3 and shown[0].endswith("2A Ann, 2B Aoife")
+
 
 @pytest.mark.parametrize(
     "options",

@@ -215,6 +215,15 @@ class LocalServer:
         shown: list[admin.Body] = self._administer(links.show_links, {})["links"]
         return shown
 
+    def settle(self) -> None:
+        """Return when every region has the changes of all regions that it can reach, and due background work is done.
+        With a manual clock, changes that a link delays stay under way: advance the clock."""
+        self._do(self._settle())
+
+    async def _settle(self) -> None:
+        for _ in range(3):  # what one region tells another may make work due
+            await self._node.settle()
+
     # State
 
     def snapshot(self) -> State:
@@ -234,6 +243,7 @@ class LocalServer:
         )
 
     async def _restore(self, state: State) -> None:
+        await self._node.peering.drop()
         clock = self._node.clock
         if isinstance(clock, ManualClock):
             clock.set(state.now_ms)
