@@ -17,7 +17,7 @@ from atoll.database import catalog
 from atoll.database.region import Region
 from atoll.database.schema import KeySchema, Table, Throughput
 from atoll.replication import legacy, membership, shared, source
-from atoll.replication.exchange import Unreachable
+from atoll.replication.exchange import Handlers, Unreachable
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -159,3 +159,6 @@ def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stam
     assert changed.group is not None
     catalog.save(tx, changed)
     return Message("override", {"group": source.about(tx, changed, changed.group.settings)})
+
+
+HANDLERS: Handlers = {"table": table, "override": override}
