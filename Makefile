@@ -6,7 +6,8 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults simulate bench stalls soak clean
+.PHONY: setup serve test check coverage differential programs hostile faults simulate regions fuzz attack bench stalls \
+	soak clean
 
 setup: $(VENV)/installed
 
@@ -58,6 +59,25 @@ faults: MODES ?= honest failing damaged
 faults: setup
 	SEEDS=$(SEEDS) FIRST=$(FIRST) MODES="$(MODES)" $(RUN)/python -m tests.faults
 
+# Many odd requests to a server in this process. `make fuzz REQUESTS=1000000 SEED=1` sends more, and different ones.
+fuzz: REQUESTS ?= 20000
+fuzz: SEED ?= 0
+fuzz: setup
+	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz
+
+# Attacks on a server: the worst requests, slow and many clients, regions, web pages, flipped bits, fuzz and a failing
+# disk. Takes several minutes, and prints a line of figures for each.
+attack: REQUESTS ?= 20000
+attack: SEED ?= 0
+attack: setup
+	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m benchmarks.attack
+
+# Three servers that replicate a table over TLS, killed and cut off under load, for so many seconds.
+regions: DURATION ?= 300
+regions: SEED ?= 1
+regions: setup
+	DURATION=$(DURATION) SEED=$(SEED) $(RUN)/python -m tests.processes
+
 # Lives of worlds of replicated regions: lost messages, crashes, wrong clocks, members that come and go. A failed seed
 # prints how to repeat it (`make simulate SEEDS=20000 FIRST=5`).
 simulate: SEEDS ?= 2000
@@ -75,7 +95,8 @@ stalls: setup
 
 # The slow runs: crashes and simulations with many seeds.
 soak: setup
-	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/triggers
+	ATOLL_SOAK=1 $(RUN)/python -m pytest tests/crash tests/database tests/isolation tests/processes \
+		tests/replicate tests/triggers
 
 clean:
 	rm -rf $(VENV) .cache .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "replication": {"replication", "capacity", "security", *DATABASE},
     "api": {"api", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
+    "replicate": {"replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
     "node",

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
-from atoll.clock import Clock, SystemClock
+from atoll.clock import Clock, ManualClock, SystemClock
 from atoll.config import Config
 from atoll.database.region import Region
 from atoll.replication import answers
+from atoll.replication.checked import CheckedAnswers, CheckedQuestions
 from atoll.replication.exchange import Handler, LocalExchange, Neighbourhood, RoutedExchange
 from atoll.replication.faults import Faults
 from atoll.replication.faulty import FaultyExchange
 from atoll.replication.follower import Replication
 from atoll.replication.links import Links
+from atoll.replication.pacing import Pacing
 from atoll.replication.peer import PeerExchange
 from atoll.replication.waits import Waits
 from atoll.security.credentials import BadCredentials, Credential, Credentials
@@ -43,8 +46,13 @@ class Peering:
             name: PeerExchange(url, self._peer_credentials, self._signature_clock, config.peer_tls)
             for name, url in config.peers.items()
         }
-        routed = RoutedExchange(self._local, config.regions, self._peers)
-        self.exchange = FaultyExchange(routed, self.faults, clock, self.waits.at)
+        checked = {name: CheckedAnswers(peer, region) for name, peer in self._peers.items()}
+        self._region = region
+        routed = RoutedExchange(self._local, config.regions, checked)
+        self.exchange = FaultyExchange(routed, self.faults, clock, self.waits.at, answers.has_news)
+        self._pacing = Pacing(self.exchange)
+        self._is_manual = isinstance(clock, ManualClock)
+        self.faults.changed.append(self._link_changed)
         self.replication: dict[str, Replication] = {}
         self.links = Links(
             self.faults, routed, config.regions, list(config.peers), self._progress, fixed=config.workers > 1
@@ -63,31 +71,46 @@ class Peering:
                 f"--peer needs a peering credential in {path or 'the file of --peer-credentials'}: "
                 "make one with atoll credentials create --peer"
             )
-        self._route = Peers(self._local, self._config.regions, self._credentials)
+        questions = CheckedQuestions(self._local, self._region, self._config.regions)
+        self._route = Peers(questions, self._config.regions, self._credentials)
         return self._route
 
     def begin(self, region: Region) -> Replication:
         """Keep the replicas of an open region up to date; the caller runs the loop."""
-        region.neighbours = Neighbourhood(self.exchange, self._config.replicable)
-        self.replication[region.name] = replication = Replication(region, self.exchange)
+        if len(self._config.regions) + len(self._config.peers) > 1:
+            region.neighbours = Neighbourhood(self.exchange, self._config.replicable)
+        paced = partial(self._is_paced, region.name)
+        self.replication[region.name] = replication = Replication(region, self.exchange, paced)
         return replication
 
     async def settle(self) -> int | None:
-        """Deliver the answers that links hold and that are due by the manual clock, then read all changes that can be
-        read now. Links that delay their answers are passed over; returns when the next of their answers is due."""
+        """Read all changes that can be read now. With a manual clock, links that delay hold theirs, and those that are
+        due by now arrive; returns when the next is due."""
+        known = (*self._config.regions, *self._config.peers)
         self.waits.settle()
         await asyncio.sleep(0)
         again = True
         while again:
-            again = False
+            again = await self._pacing.rest()
             for to, replication in list(self.replication.items()):
-                slow = [from_ for from_ in (*self._config.regions, *self._config.peers) if self._is_slow(from_, to)]
-                again = await replication.settle(passes_over=slow) or again
+                paced = [from_ for from_ in known if self._is_paced(to, from_)]
+                again = await replication.settle(passes_over=paced) or again
+                for from_ in paced:
+                    again = await self._pacing.ask(replication, from_) or again
         return self.waits.settle()
 
-    def _is_slow(self, from_: str, to: str) -> bool:
+    async def drop(self) -> None:
+        """Forget all answers that are under way: the stores change under them."""
+        await self._pacing.drop()
+        await asyncio.gather(*(replication.drop() for replication in self.replication.values()))
+
+    def _is_paced(self, to: str, from_: str) -> bool:
         link = self.faults.of(from_, to)
-        return link.delay_ms > 0 or link.jitter_ms > 0
+        return self._is_manual and (link.delay_ms > 0 or link.jitter_ms > 0)
+
+    def _link_changed(self, from_: str, to: str) -> None:
+        if to in self.replication:
+            self.replication[to].link_changed(from_)
 
     def _progress(self, from_: str, to: str) -> list[dict[str, Any]]:
         replication = self.replication.get(to)
@@ -95,6 +118,7 @@ class Peering:
 
     async def stop(self) -> None:
         """End the loops, and the requests that wait for changes."""
+        await self._pacing.drop()
         await asyncio.gather(*(replication.stop() for replication in self.replication.values()))
         if self._route is not None:
             self._route.close()

@@ -1,4 +1,4 @@
-"""`atoll replicas`: single-master replicas of a running server's tables, over its admin API."""
+"""`atoll replicas`: replicas of a running server's tables, over its admin API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from typing import Any
 
 from atoll.options import Refused
 
-PATH = "/_atoll/replication/replicas"
+PATHS = {
+    "list": "/_atoll/replication/replicas",
+    "add": "/_atoll/replication/replicas/add",
+    "remove": "/_atoll/replication/replicas/remove",
+    "promote": "/_atoll/replication/replicas/promote",
+    "upgrade": "/_atoll/replication/upgrade",
+}
 TIMEOUT_S = 60.0
 
 
@@ -31,6 +37,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     promoting = _action(actions, "promote", "make a replica the master")
     promoting.add_argument("table")
     promoting.add_argument("region", help="the region of the replica")
+    upgrading = _action(actions, "upgrade", "make a global table of 2017 one of version 2019.11.21")
+    upgrading.add_argument("table")
+    upgrading.add_argument(
+        "--region", default="", help="the replica whose settings all take over; the default region if none is named"
+    )
 
 
 def _action(actions: Any, name: str, help_: str) -> argparse.ArgumentParser:
@@ -49,6 +60,9 @@ def _run(options: argparse.Namespace) -> int:
     body = {member: getattr(options, member, "") for member in ("table", "replica", "region")}
     body = {member: value for member, value in body.items() if value}
     answer = _ask(options, None if options.action == "list" else body)
+    if options.action == "upgrade":
+        print(f"{answer['table']} is a global table of version {answer['version']}: {', '.join(answer['replicas'])}")
+        return 0
     for replica in answer["replicas"]:
         _print(replica)
     if not answer["replicas"]:
@@ -57,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _ask(options: argparse.Namespace, body: dict[str, str] | None) -> Any:
-    url = options.endpoint.rstrip("/") + PATH + ("" if body is None else f"/{options.action}")
+    url = options.endpoint.rstrip("/") + PATHS[options.action]
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode())
     if options.admin_token:
         request.add_header("Authorization", f"Bearer {options.admin_token}")

@@ -260,6 +260,29 @@ def test_an_update_reports_all_violations_in_the_classic_style(both: tuple[Any, 
 
 
 SHORT = "failed to satisfy constraint: Member must have length greater than or equal to 1"
+NO_KEY = "Value null at 'key' failed to satisfy constraint: Member must not be null"
+OLDER_RETURNS = (
+    "Value 'X' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: "
+    "[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]"
+)
+XOR = "Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: Member must satisfy enum value set: [OR, AND]"
+KEYLESS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing else": ({}, [NO_KEY]),
+    "several others": (
+        {"TableName": "", "ReturnValues": "X", "ReturnConsumedCapacity": "X"},
+        [CAPACITY, f"Value '' at 'tableName' {SHORT}", OLDER_RETURNS, NO_KEY],
+    ),
+    "an operator of legacy conditions": ({"ConditionalOperator": "XOR"}, [XOR, NO_KEY]),
+}
+
+
+@pytest.mark.parametrize("situation", KEYLESS)
+def test_an_update_without_a_key_reports_all_in_the_older_form(both: tuple[Any, Any], situation: str) -> None:
+    more, violations = KEYLESS[situation]
+    several = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected: "
+    for service in both:
+        refused = service.refused("UpdateItem", **{"TableName": "Things", **more})
+        assert refused.message == several + "; ".join(violations)
 
 
 @pytest.mark.parametrize("request_", [put({}), update("REMOVE a"), ("GetItem", {"Key": KEY}), queried()])

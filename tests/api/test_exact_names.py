@@ -67,3 +67,21 @@ def test_a_short_name_in_a_batch_is_told_with_all_that_names_must_satisfy(
     assert refused.code == "ValidationException"
     assert refused.message.startswith(f"{ONE}Value '{{")
     assert refused.message.endswith(f"}}' at 'requestItems' failed to satisfy constraint: {CONSTRAINTS}")
+
+
+def test_a_read_batch_quotes_its_names_as_json(service: Any) -> None:
+    refused = service.refused("BatchGetItem", RequestItems={"bad!name": {"Keys": [KEY]}})
+    quoted = '{"bad!name":{"Keys":[{"pk":{"S":"a"}}]}}'
+    assert refused.message == f"{ONE}Value '{quoted}' at 'requestItems' failed to satisfy constraint: {CONSTRAINTS}"
+
+
+def test_a_write_batch_quotes_its_names_as_java_objects(service: Any) -> None:
+    refused = service.refused("BatchWriteItem", RequestItems={"bad!name": [{"DeleteRequest": {"Key": KEY}}]})
+    assert refused.message.startswith(f"{ONE}Value '{{bad!name=[WriteRequest(putRequest=null, deleteRequest=")
+    assert refused.message.endswith(f"]}}' at 'requestItems' failed to satisfy constraint: {CONSTRAINTS}")
+
+
+@pytest.mark.error_style("classic")
+def test_in_the_classic_style_a_read_batch_quotes_java_objects_too(service: Any) -> None:
+    refused = service.refused("BatchGetItem", RequestItems={"bad!name": {"Keys": [KEY]}})
+    assert refused.message.startswith(f"{ONE}Value '{{bad!name=KeysAndAttributes(keys=[{{pk=")

@@ -201,6 +201,22 @@ def test_warm_throughput_that_rises_twice_shows_each_step_when_it_is_done(on_dem
 
 
 @pytest.mark.parametrize("of", ["table", "index"])
+def test_the_old_warm_throughput_may_be_asked_for_while_it_rises(on_demand: Any, of: str) -> None:
+    def ask(units_: int) -> dict[str, Any]:
+        given = {"WarmThroughput": {"ReadUnitsPerSecond": units_}}
+        return {"TableName": "Things", **(given if of == "table" else update(**given))}
+
+    on_demand.update_table(**ask(20_000))
+    on_demand.update_table(**ask(12_000))
+    assert "decreasing WarmThroughput is not supported" in on_demand.refused("UpdateTable", **ask(11_999)).message
+    on_demand.clock.advance(DELAY_MS)
+    assert "decreasing WarmThroughput is not supported" in on_demand.refused("UpdateTable", **ask(12_000)).message
+    described = on_demand.describe_table(TableName="Things")["Table"]
+    part = described if of == "table" else by_g(described)
+    assert part["WarmThroughput"] == {"ReadUnitsPerSecond": 20_000, "WriteUnitsPerSecond": 4_000, "Status": "ACTIVE"}
+
+
+@pytest.mark.parametrize("of", ["table", "index"])
 def test_a_table_that_warms_is_not_deleted(on_demand: Any, of: str) -> None:
     given = {"WarmThroughput": {"ReadUnitsPerSecond": 20_000}}
     on_demand.update_table(TableName="Things", **(given if of == "table" else update(**given)))

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from benchmarks.client import Answer
+from tests.differential import wording
 from tests.differential.explained import EXPLAINED, INCLUSIVE, Explained
 from tests.differential.tables import Step
 
@@ -47,6 +48,8 @@ class Difference:
     atoll: Answer
     oracle: Answer
     explanation: Explained | None
+    names: tuple[str, str] = ("atoll", "oracle")
+    """Of the two answers."""
 
     @property
     def diverged(self) -> bool:
@@ -57,7 +60,8 @@ class Difference:
     def kind(self) -> str:
         """The same for differences of probably one cause."""
         return (
-            f"{self.step.operation}\n  atoll  {_masked(outcome(self.atoll))}\n  oracle {_masked(outcome(self.oracle))}"
+            f"{self.step.operation}\n  {self.names[0]:8}{_masked(outcome(self.atoll))}"
+            f"\n  {self.names[1]:8}{_masked(outcome(self.oracle))}"
         )
 
     def __str__(self) -> str:
@@ -70,8 +74,8 @@ class Difference:
             return "\n".join(lines)
         lines = [
             f"{self.step.operation} {request}",
-            f"  atoll  {outcome(self.atoll)}",
-            f"  oracle {outcome(self.oracle)}",
+            f"  {self.names[0]:8}{outcome(self.atoll)}",
+            f"  {self.names[1]:8}{outcome(self.oracle)}",
         ]
         if outcome(self.atoll) == outcome(self.oracle):
             lines += parts_that_differ(details(self.atoll), details(canonical(self.oracle)))
@@ -84,6 +88,20 @@ def compare(step: Step, atoll: Answer, oracle: Answer) -> Difference | None:
     if step.operation == "BatchExecuteStatement" and atoll.ok and oracle.ok:
         return Difference(step, atoll, oracle, explained_in_batch(step, atoll, oracle))
     return Difference(step, atoll, oracle, explanation_of(step, atoll, oracle))
+
+
+def compare_styles(step: Step, current: Answer, classic: Answer) -> Difference | None:
+    """The answers of the two error styles: but for their texts they are the same."""
+    if current.ok and classic.ok:
+        if comparable(current, step) == comparable(classic, step):
+            return None
+    elif (
+        current.status == classic.status
+        and details(current) == details(classic)
+        and wording.explanation(step.operation, outcome(classic), outcome(current)) is not None
+    ):
+        return None
+    return Difference(step, current, classic, None, ("2026", "classic"))
 
 
 def explanation_of(step: Step, atoll: Answer, oracle: Answer) -> Explained | None:

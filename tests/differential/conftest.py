@@ -1,4 +1,4 @@
-"""The two servers, and the summary of what was compared.
+"""The servers (Atoll in both error styles, DynamoDB Local), and the summary of what was compared.
 
 `DIFFERENTIAL_COUNT` is the number of requests, `DIFFERENTIAL_SEED` another number than 0 for other requests than the
 usual ones, `DIFFERENTIAL_FAMILIES=partiql,legacy` the families to compare. `DIFFERENTIAL_SURVEY=1` collects all
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,10 @@ SURVEY = os.environ.get("DIFFERENTIAL_SURVEY", "") not in ("", "0")
 _pairs: list[Pair] = []
 
 
-def candidate() -> servers.Server:
-    name = os.environ.get("DIFFERENTIAL_CANDIDATE", "atoll")
+CANDIDATE = os.environ.get("DIFFERENTIAL_CANDIDATE", "atoll")
+
+
+def candidate(name: str) -> servers.Server:
     if name == "atoll":
         return servers.atoll(None, "--error-style", "classic")  # DynamoDB Local has the texts from before 2026
     return {"dynamodb-local": servers.dynamodb_local, "dynalite": servers.dynalite}[name](None)
@@ -36,8 +39,12 @@ def candidate() -> servers.Server:
 
 @pytest.fixture(scope="session")
 def pair() -> Iterator[Pair]:
-    with servers.dynamodb_local(None) as oracle, candidate() as atoll:
-        found = Pair(atoll.port, oracle.port, survey=SURVEY)
+    with ExitStack() as running:
+        oracle, atoll = (
+            running.enter_context(server) for server in (servers.dynamodb_local(None), candidate(CANDIDATE))
+        )
+        current = running.enter_context(servers.atoll(None)).port if CANDIDATE == "atoll" else None
+        found = Pair(atoll.port, oracle.port, current=current, survey=SURVEY)
         _pairs.append(found)
         yield found
         found.close()

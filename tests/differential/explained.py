@@ -66,7 +66,7 @@ EXPRESSION_FAULTS = (
 LOCAL_KEY_FAULTS = (
     "(The number of conditions on the keys is invalid$|Hash primary key values must be under 2048 bytes"
     "|Invalid attribute value type$|One of the required keys was not given a value$"
-    "|One or more parameter values were invalid: Type mismatch for key$"
+    "|One or more parameter values were invalid: Type mismatch for (key|Index Key)$"
     r"|One or more parameter values are not valid\. "
     "(A value specified for a secondary index key is not supported|The AttributeValue for a key attribute cannot)"
     "|Provided list of item keys contains duplicates$"
@@ -84,7 +84,8 @@ LOCAL_KEY_CONDITION_FAULTS = (
     "|(Filter Expression|QueryFilter) can only contain non-primary key attributes: )"
 )
 LOCAL_START_KEY_FAULTS = (
-    "(The provided starting key |Exclusive Start Key must have same size|Type mismatch for attribute to update$)"
+    "(The provided starting key |Exclusive Start Key must have same size|Type mismatch for attribute to update$"
+    "|The query can return at most one row and cannot be restarted)"
 )
 
 # What is wrong with legacy conditions and attributes to get: the same texts in both, but for the name of a duplicate.
@@ -150,6 +151,21 @@ SHAPES = [
         local="^success$",
     ),
     Explained(
+        "an index projects at most 20 names, and units of a new one begin at 1; DynamoDB Local counts neither",
+        operation="^(Create|Update)Table$",
+        atoll=VALIDATION
+        + r"\d+ validation errors? detected: Value '[^']*' at '(\w+Indexes\.\d+\.member\.projection\.nonKeyAttributes"
+        + r"|globalSecondaryIndexUpdates\.\d+\.member\.create\.provisionedThroughput\.\w+)' failed to satisfy "
+        + "constraint: Member must have (length less than or equal to 20|value greater than or equal to 1)",
+        local="^success$",
+    ),
+    Explained(
+        "more than a trillion units are out of bounds",
+        operation="^UpdateTable$",
+        atoll=VALIDATION + r"Given value \d{13,} for (Read|Write)CapacityUnits is out of bounds",
+        local="^success$",
+    ),
+    Explained(
         "a missing member that the service calls required",
         atoll=VALIDATION + r"The \w+ parameter is required for Batch(Get|Write)Item$",
         local=VALIDATION + "Batch(Get|Write)Item (must have some|cannot have a null or no) requests set",
@@ -204,10 +220,13 @@ TABLES = [
         local="ResourceInUseException: Cannot create preexisting table$",
     ),
     Explained(
-        "the text for a view type of a stream that is not enabled",
+        "the texts for a view type that a stream lacks, or has although it is not enabled",
         operation="^(Create|Update)Table$",
-        atoll=VALIDATION + "One or more parameter values were invalid: .*UpdateViewType should not be specified$",
-        local=VALIDATION + "Invalid StreamViewType: Stream StreamEnabled was false but a StreamViewType was present",
+        atoll=VALIDATION
+        + "One or more parameter values were invalid: .*UpdateViewType (is required|(should|must) not be specified)$",
+        local=VALIDATION
+        + "Invalid StreamViewType: Stream (StreamEnabled was false but a StreamViewType was present"
+        + "|ViewType must not be null or empty when enabling streams)",
     ),
     Explained(
         "DynamoDB Local words the rules for table definitions in its own way",
@@ -307,7 +326,7 @@ TABLES = [
         local="^success$|^500 InternalFailure",
     ),
     Explained(
-        "the answer to a change shows the old units",
+        "the answer to a change shows the old units, and only the definitions of keys",
         operation="^UpdateTable$",
         atoll="^success$",
         local="^success$",
@@ -366,7 +385,8 @@ VALUES = [
     Explained(
         "the text for a key attribute that an item lacks",
         atoll=VALIDATION + r"One or more parameter values were invalid: Missing the key \w+ in the item$",
-        local=VALIDATION + "One of the required keys was not given a value$",
+        local=VALIDATION
+        + "(One of the required keys was not given a value$|Hash primary key values must be under 2048)",
     ),
     Explained(
         "the text for key attributes of another type",
@@ -429,15 +449,30 @@ VALUES = [
         operation="^Batch",
         atoll=VALIDATION + "(Provided list of item keys contains duplicates|.*Duplicate value in attribute name)",
         local=VALIDATION
-        + f"({LOCAL_KEY_FAULTS}|Can not use both expression and non-expression parameters |Supplied AttributeValue is)",
+        + f"({LOCAL_KEY_FAULTS}|.*: Type mismatch for Index Key$|Supplied AttributeValue is"
+        + "|Can not use both expression and non-expression parameters )",
     ),
     Explained(
         "keys fit the table before they are compared with one another, and before indexes are looked at",
         operation="^BatchWriteItem$",
-        atoll=VALIDATION + "The provided key element does not match the schema$",
+        atoll=VALIDATION
+        + "(The provided key element does not match the schema$"
+        + "|.*The AttributeValue for a key attribute cannot contain an empty (string|binary) value. Key: )",
         local=VALIDATION
         + "(Provided list of item keys contains duplicates$"
         + "|.*A value specified for a secondary index key is not supported)",
+    ),
+    Explained(
+        "a value of the wrong type for an index key has no other fault that is told",
+        operation="^(UpdateItem|ExecuteStatement)$",
+        atoll=VALIDATION + r"One or more parameter values were invalid: Type mismatch for Index Key \w+ Expected: ",
+        local=VALIDATION + r"One or more parameter values are not valid\. The update expression attempted to update a ",
+    ),
+    Explained(
+        "of two keys of the wrong type either may be named",
+        operation="^ExecuteStatement$",
+        atoll=VALIDATION + "Key attribute's data type should match its data type in table's schema: Key ",
+        local=VALIDATION + "Key attribute's data type should match its data type in table's schema: Key ",
     ),
     Explained(
         "which of several indexes is named first is nobody's promise",
@@ -472,7 +507,8 @@ EXPRESSIONS = [
         operation="^(UpdateItem|TransactWriteItems|ExecuteStatement)$",
         atoll=VALIDATION
         + "(The document path|The provided expression refers|Attempting to store|Number overflow|An operand in"
-        + "|.*Type mismatch for Index Key)",
+        + "|.*Type mismatch for Index Key"
+        + r"|.*are not valid\. The update expression attempted to update a secondary index key)",
         local=VALIDATION + "(The document path|The provided expression refers|DynamoDB only supports|An operand in)",
     ),
     Explained(
@@ -508,6 +544,13 @@ EXPRESSIONS = [
         request="ExclusiveStartKey",
         atoll=VALIDATION + "The provided starting key ",
         local=VALIDATION + "Key attributes must be scalars;",
+    ),
+    Explained(
+        "the paths of a scan are checked before its Select",
+        operation="^Scan$",
+        request='"Select": "ALL_ATTRIBUTES"',
+        atoll=VALIDATION + "Key attributes must be scalars;",
+        local=VALIDATION + ".*: Select type ALL_ATTRIBUTES is not supported for global secondary index ",
     ),
     Explained(
         "what a scan shows is checked before where it starts",
@@ -635,7 +678,8 @@ EXPRESSIONS = [
         "what a query asks of keys is checked one by one, then together, then what it shows",
         operation="^Query$",
         atoll=VALIDATION
-        + ".*(Condition parameter type does not match schema type|Query condition missed|Conditions can be of length)",
+        + "(.*Condition parameter type does not match schema type|Query (condition missed|key condition not supported)"
+        + "|Conditions can be of length)",
         local=VALIDATION + "(Key attributes must be scalars|Query key condition not supported)",
     ),
     Explained(
@@ -676,12 +720,9 @@ LEGACY = [
         local=VALIDATION + ".*(Attempted conditional constraint|ComparisonOperator)",
     ),
     Explained(
-        "each table of a batch may speak the old or the new language",
+        "what each table is asked is checked before two languages among them are told",
         operation="^BatchGetItem$",
-        atoll="^success$|"
-        + VALIDATION
-        + "(Invalid ProjectionExpression: |The provided key element|Key attributes must be scalars;"
-        + "|Supplied AttributeValue is empty)",
+        atoll=VALIDATION + "(Invalid ProjectionExpression: |Empty attribute name$|Supplied AttributeValue is empty)",
         local=VALIDATION + "Can not use both expression and non-expression parameters",
     ),
     Explained(
@@ -690,7 +731,8 @@ LEGACY = [
         atoll=VALIDATION + "One or more parameter values were invalid: (ADD|DELETE) action |.*must be of same type$",
         local="ConditionalCheckFailedException|ConditionalOperator can only|.*ComparisonOperator"
         "|The BETWEEN condition was provided a range"
-        "|Type mismatch for attribute to update$|must be of same type$",
+        "|Type mismatch for attribute to update$|must be of same type$"
+        "|Updates on index keys must be of the same data type as the key attribute$",
     ),
     Explained(
         "attributes to get and the filter of a query are checked before its key conditions",
@@ -709,7 +751,8 @@ LEGACY = [
         request='"Expected"',
         atoll=VALIDATION + LEGACY_FAULTS,
         local=VALIDATION
-        + "(Invalid attribute value type$|.*A value specified for a secondary index key is not supported)",
+        + "(Invalid attribute value type$|.*A value specified for a secondary index key is not supported"
+        + "|.*: Type mismatch for Index Key$)",
     ),
     Explained(
         "the text for operators that cannot search an index",
@@ -744,7 +787,7 @@ TRANSACTIONS = [
         "(The number of conditions on|Invalid attribute value|.*Type mismatch for key|.*Value for a key attribute"
         "|One of the required keys was not given a value$"
         "|Hash primary key values must be under|Key attributes must be scalars; "
-        r"|.*\[ValidationError\])",
+        r"|.*\[(None, )*ValidationError(, None)*\])",
     ),
     Explained(
         "one key in two spellings is one item",
@@ -763,7 +806,7 @@ TRANSACTIONS = [
         "a member of a transaction without an action is told before the faults of others",
         operation="^TransactWriteItems$",
         atoll=VALIDATION + "TransactItems can only contain one of Check, Put, Update or Delete$",
-        local=VALIDATION + EXPRESSION_FAULTS,
+        local=VALIDATION + f"({EXPRESSION_FAULTS}|Supplied AttributeValue is empty)",
     ),
     Explained(
         "one item twice is told before anything is done, and before keys that cannot be",
@@ -811,9 +854,18 @@ PARTIQL = [
         local="^500 InternalFailure",
     ),
     Explained(
-        "to a statement's condition, what a global index does not hold is missing; DynamoDB Local looks into the table",
+        "a statement with a key of an index asks for nothing that the index lacks; DynamoDB Local looks elsewhere",
         operation="^ExecuteStatement$",
-        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(a-sk|only-b).* WHERE ",
+        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(by-i|by-bin|a-sk|only-b).* WHERE ",
+        atoll=VALIDATION + r".*: Secondary index \S+ does not project one or more filter attributes: ",
+        local="^success$|^500 InternalFailure|"
+        + VALIDATION
+        + r"Variable reference \w+ in ORDER BY clause must be part of ",
+    ),
+    Explained(
+        "to a statement's condition, what an index does not hold is missing; DynamoDB Local looks into the table",
+        operation="^ExecuteStatement$",
+        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]*(by-i|by-bin|a-sk|only-b).* WHERE ",
         atoll="^success$",
         local="^success$",
         agree=agreements.except_items_of_condition,
@@ -827,13 +879,29 @@ PARTIQL = [
         agree=agreements.except_repeated_items,
     ),
     Explained(
+        "one partition in two alternatives ends no other condition; DynamoDB Local forgets that of the sort key",
+        operation="^ExecuteStatement$",
+        request=r"SELECT .* WHERE .*\(\w+ = \S+ OR \w+ = \S+\) AND ",
+        atoll="^success$",
+        local="^success$",
+        agree=agreements.except_items_beside_condition,
+    ),
+    Explained(
         "all values that a key is compared with have its type, and none is empty; DynamoDB Local looks at one of them",
         operation="^ExecuteStatement$",
         request=r"SELECT .* (IN \[|OR |AND )",
         atoll=VALIDATION
         + "(One or more parameter values were invalid: Condition parameter type does not match schema type$"
         + "|.*The AttributeValue for a key attribute cannot contain an empty )",
-        local=r"^success$|Variable reference \w+ in ORDER BY clause must be part of the primary key$",
+        local=r"^success$|Variable reference \w+ in ORDER BY clause must be part of the primary key$"
+        r"|.*: Global secondary index \S+ does not project \[",
+    ),
+    Explained(
+        "the type that a function asks for is no value of the key that it asks about",
+        operation="^ExecuteStatement$",
+        request=r"FROM [^ ]*indexed[^ ]*\.[^ ]* WHERE .*attribute_type\(",
+        atoll="^success$",
+        local=VALIDATION + ".*: Condition parameter type does not match schema type$",
     ),
     Explained(
         "a statement's columns and actions are checked before its condition",
@@ -845,9 +913,9 @@ PARTIQL = [
         + "|The BETWEEN operator requires (same data type|upper bound))",
     ),
     Explained(
-        "what a statement compares a key of an index with, or a key beside a list, is told as for any key",
+        "what a statement compares a key of an index with, or a key beside a list or <>, is told as for any key",
         operation="^ExecuteStatement$",
-        request=r"FROM [^ ]*indexed[^ ]*\.| IN \[",
+        request=r"FROM [^ ]*indexed[^ ]*\.| IN \[| <> ",
         atoll=VALIDATION
         + "(Key attribute's data type should match its data type in table's schema: Key "
         + "|.*The AttributeValue for a key attribute cannot contain an empty (string|binary) value. Key: )",
@@ -863,7 +931,7 @@ SEEN_IN_2026 = [
         "a zero is judged by its exponent",
         request=r'"-?0+\.?0*[eE][+-]?\d{3,}"',
         atoll=VALIDATION + ".*Number (over|under)flow",
-        local="^success$|ConditionalCheckFailedException",
+        local=f"^success$|ConditionalCheckFailedException|{VALIDATION}{LOCAL_KEY_FAULTS}",
     ),
     Explained(
         "an exponent that does not fit into 32 bits cannot be read",
@@ -878,10 +946,11 @@ SEEN_IN_2026 = [
         local=VALIDATION + "(Query condition missed key schema element|Query key condition not supported$)",
     ),
     Explained(
-        "an empty key value fails a transaction as a whole",
+        "an empty key value fails a transaction as a whole, before DynamoDB Local tells the first action that fails",
         operation="^Transact(Get|Write)Items$",
         atoll=VALIDATION + r"One or more parameter values are not valid\. .* empty (string|binary) value",
-        local=r"TransactionCanceledException: .*\[.*ValidationError",
+        local=r"TransactionCanceledException: .*\[.*ValidationError|"
+        + f"{VALIDATION}({LOCAL_ACTION_FAULTS}|{LOCAL_KEY_FAULTS})",
     ),
     Explained(
         "the text for a transaction that is too large",

@@ -1,4 +1,8 @@
-"""Atoll and DynamoDB Local side by side: each step goes to both, and a difference nobody explained stops the run."""
+"""Atoll and DynamoDB Local side by side: each step goes to both, and a difference nobody explained stops the run.
+
+DynamoDB Local has the texts of before 2026, as Atoll in the classic style has. A second Atoll in the default style gets
+each step, too; `wording.py` says how its texts follow from the first one's.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any
 
 from benchmarks.client import Answer, Client
 from tests.differential import definitions
-from tests.differential.comparison import Difference, compare, pages
+from tests.differential.comparison import Difference, compare, compare_styles, pages
 from tests.differential.shrinking import shrunk
 from tests.differential.tables import TABLES, Step
 
@@ -28,8 +32,11 @@ class NotSettled(Unexplained):
 
 
 class Pair:
-    def __init__(self, atoll: int, oracle: int, *, survey: bool) -> None:
-        self._clients = (Client(atoll), Client(oracle))
+    def __init__(self, atoll: int, oracle: int, *, current: int | None = None, survey: bool) -> None:
+        """The ports of the servers; `current` is of an Atoll in the default style."""
+        self._pair = Client(atoll), Client(oracle)
+        self._current = None if current is None else Client(current)
+        self._clients = self._pair if self._current is None else (*self._pair, self._current)
         self._survey = survey
         self.requests: Counter[str] = Counter()
         self._different: set[int] = set()
@@ -61,10 +68,15 @@ class Pair:
 
     def first_finding(self, steps: list[Step], family: str = "shrinking") -> Difference | None:
         for step in steps:
-            atoll = ask(self._clients[0], step)
+            atoll = ask(self._pair[0], step)
             self.requests[family] += 1
+            if self._current is not None:
+                style = compare_styles(step, ask(self._current, step), atoll)
+                if style is not None:
+                    self.clear()
+                    return style
             try:
-                oracle = ask(self._clients[1], step)
+                oracle = ask(self._pair[1], step)
             except NotSettled as stuck:
                 if "'IndexStatus': 'DELETING'" not in str(stuck):
                     raise
@@ -93,7 +105,7 @@ class Pair:
 
     def _delete_bare_keys(self, step: Step) -> None:
         """An update that only removes makes no item where there is none; DynamoDB Local makes one of the key alone."""
-        atoll, oracle = self._clients
+        atoll, oracle = self._pair
         for action in removals(step):
             request = {"TableName": action["TableName"], "Key": action["Key"], "ConsistentRead": True}
             ours, theirs = (client.call("GetItem", request).body for client in (atoll, oracle))

@@ -113,7 +113,7 @@ class Statement:
 
     def predicate(self) -> str:
         form = self.random.choice(
-            ["compare"] * 4 + ["between", "in", "begins", "contains", "missing", "type", "exists", "size"]
+            ["compare"] * 4 + ["between", "in", "begins", "contains", "missing", "type", "exists", "size", "truth"]
         )
         kind = self.random.choice(["S", "N", "B"])
         path = self.path(kind)
@@ -132,7 +132,23 @@ class Statement:
         if form == "contains":
             return f"contains({path}, {value()})"
         if form == "missing":
-            return f"{path} IS {self.random.choice(['MISSING', 'NOT MISSING', 'NULL', 'NOT NULL'])}"
+            types = [
+                "MISSING",
+                "NULL",
+                "BOOL",
+                "STRING",
+                "NUMERIC",
+                "BLOB",
+                "STRUCT",
+                "LIST",
+                "INT",
+                "VARCHAR(5)",
+                "BAG",
+            ]
+            return f"{path} IS {'NOT ' if chance(self.random, 30) else ''}{self.random.choice(types)}"
+        if form == "truth":
+            truth = self.random.choice(["true", "false", "true", self.value({"BOOL": True}), "t", "gone", "a"])
+            return f"attribute_exists({path}) {self.random.choice(['=', '=', '<>', '<'])} {truth}"
         if form == "type":
             return f"attribute_type({path}, {self.value({'S': kind})})"
         if form == "exists":

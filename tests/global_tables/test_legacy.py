@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from atoll import errors
 from atoll.api import replication
-from tests.global_tables.conftest import AP, EU, US, World
+from tests.global_tables.conftest import AP, EU, US, World, administer
 
 STREAM: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 UNITS: dict[str, Any] = {
@@ -365,11 +363,6 @@ def test_settings_wait_for_a_region_that_is_down(world: World) -> None:
 
 
 # The upgrade
-
-
-def administer(world: World, operation: Any, **body: Any) -> Any:
-    server = SimpleNamespace(region=world.regions.__getitem__, links=SimpleNamespace(regions=list(world.regions)))
-    return asyncio.run(operation(server, body))
 
 
 def test_a_global_table_is_upgraded(world: World) -> None:

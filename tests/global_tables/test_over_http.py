@@ -80,3 +80,11 @@ def test_a_region_without_a_name_of_its_own_gets_no_replica(server: LocalServer)
     us.create_table(**TABLE)
     with pytest.raises(us.exceptions.ClientError, match="Unsupported region: ap-south-1"):
         us.update_table(TableName="Things", ReplicaUpdates=[{"Create": {"RegionName": "ap-south-1"}}])
+
+
+def test_a_server_of_one_region_makes_no_global_tables_of_2017() -> None:
+    with serve() as server:
+        us = server.client("dynamodb")
+        us.create_table(**TABLE)
+        with pytest.raises(us.exceptions.ClientError, match=r"version 2017\.11\.29 is not supported"):
+            us.create_global_table(GlobalTableName="Things", ReplicationGroup=[{"RegionName": US}])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from atoll.replication.messages import Message
 from tests.global_tables.conftest import AP, EU, US, World
 
 INVALID = "One or more parameter values were invalid: "
@@ -342,6 +343,28 @@ def test_a_region_that_is_down_gets_no_replica(world: World) -> None:
     error = world.refused(US, "UpdateTable", TableName="Things", ReplicaUpdates=[replica("Create", EU)])
     assert (error.status, EU in str(error.message)) == (503, True)
     assert "Replicas" not in world.describe(US)
+
+
+HEADS: list[dict[str, Any]] = [{}, {"facts": 5}, {"facts": {}}, {"facts": {"region": EU}}]
+NONSENSE = [Message("table", head) for head in HEADS]
+
+
+@pytest.mark.parametrize("answer", NONSENSE, ids=str)
+def test_a_region_that_answers_nonsense_gets_no_replica(world: World, answer: Message) -> None:
+    world.table()
+    world.wires.mad = {EU: answer}
+    error = world.refused(US, "UpdateTable", TableName="Things", ReplicaUpdates=[replica("Create", EU)])
+    assert (error.status, "nonsense" in str(error.message)) == (503, True)
+    assert "Replicas" not in world.describe(US)
+
+
+@pytest.mark.parametrize("answer", [Message("override", {}), Message("override", {"group": 5})], ids=str)
+def test_a_replica_that_answers_nonsense_is_not_changed(world: World, answer: Message) -> None:
+    world.global_table(US, EU)
+    before = world.describe(US)
+    world.wires.mad = {EU: answer}
+    error = world.refused(US, "UpdateTable", TableName="Things", ReplicaUpdates=[replica("Update", EU)])
+    assert error.status == 503 and world.describe(US) == before
 
 
 def test_a_replica_that_is_down_can_be_removed(world: World) -> None:

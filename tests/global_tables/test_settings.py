@@ -259,6 +259,19 @@ def test_a_replica_overrides_its_own_settings_from_its_own_region(world: World) 
     assert world.describe(US)["Replicas"][0]["OnDemandThroughputOverride"] == {"MaxReadRequestUnits": 99}
 
 
+def test_several_replicas_are_updated_together_or_not_at_all(world: World) -> None:
+    world.global_table(US, EU)
+    own = {"OnDemandThroughputOverride": {"MaxReadRequestUnits": 99}}
+    updates = [{"Update": {"RegionName": region, **own}} for region in (EU, AP)]
+    error = world.refused(US, "UpdateTable", TableName="Things", ReplicaUpdates=updates)
+    assert AP in str(error.message) and read_maximum(world, EU) is None
+    world.add(AP)
+    world.settle()
+    world.update(US, ReplicaUpdates=updates)
+    world.settle()
+    assert [read_maximum(world, region) for region in ALL] == [None, 99, 99]
+
+
 def test_an_index_of_a_replica_has_an_override(world: World) -> None:
     world.global_table(US, EU)
     world.update(US, **INDEX)

@@ -94,3 +94,18 @@ def test_region_that_has_such_a_table_gets_no_replica(server: LocalServer, capsy
 def test_server_that_cannot_be_asked_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replicas", "list", "--endpoint", "http://127.0.0.1:9"]) == 2
     assert "http://127.0.0.1:9 cannot be asked" in capsys.readouterr().err
+
+
+def test_global_table_of_2017_is_upgraded(server: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    us, eu = server.client("dynamodb"), server.client("dynamodb", region_name=EU)
+    for client in (us, eu):
+        client.create_table(TableName="Old", BillingMode="PAY_PER_REQUEST", StreamSpecification=stream, **KEYS)
+    us.create_global_table(GlobalTableName="Old", ReplicationGroup=[{"RegionName": US}, {"RegionName": EU}])
+    until_shown(server, f"Old in {EU}: ACTIVE, global table 2017.11.29; replicas: {EU} ACTIVE, {US} ACTIVE", capsys)
+    until_shown(server, f"Old in {US}: ACTIVE, global table 2017.11.29; replicas: {EU} ACTIVE, {US} ACTIVE", capsys)
+    assert replicas(server, "upgrade", "Old") == 0
+    assert capsys.readouterr().out == f"Old is a global table of version 2019.11.21: {EU}, {US}\n"
+    until_shown(server, f"Old in {EU}: ACTIVE, global table 2019.11.21", capsys)
+    assert replicas(server, "upgrade", "Old") == 2
+    assert "Old is no replica of a global table of version 2017.11.29" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def verify(request: Request, known: Credential = KEY) -> Signer:
 )
 def test_a_signed_request_is_verified(changes: dict[str, Any]) -> None:
     known = changes.get("credential", KEY)
-    assert verify(signed(**changes), known) == Signer(known.access_key, "eu-west-1", "atoll-peer")
+    assert verify(signed(**changes), known) == Signer(known.access_key, "eu-west-1", "atoll-peer", admin=False)
 
 
 @pytest.mark.parametrize(("name", "value"), [("body", b"[]"), ("path", b"/a/c"), ("query", b"x=1"), ("method", b"PUT")])

@@ -97,9 +97,9 @@ class TestServing:
             server.clock.advance(10)
             assert server.client().describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
 
-    def test_a_start_that_fails_says_why(self) -> None:
-        with pytest.raises(Exception, match="Invalid region"):
-            testing.serve(region="Nowhere").start()
+    def test_it_starts_once(self) -> None:
+        with testing.serve() as server, pytest.raises(RuntimeError, match="was started before"):
+            server.start()
 
     def test_without_boto3_only_clients_are_missing(self) -> None:
         program = (
@@ -414,3 +414,27 @@ class TestExamples:
         assert last == "20 seats sold, 0 left, version 21", done.stderr
         assert sorted(int(line.split()[-2]) for line in told if "sold a seat" in line) == list(range(20))
         assert server.client().list_tables()["TableNames"] == []
+
+    def test_a_region_that_was_cut_off_ends_with_what_the_others_have(self) -> None:
+        program = Path(__file__).parents[2] / "examples" / "global_table.py"
+        own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = subprocess.run([sys.executable, program], env=own | {"NO_PROXY": "*"}, capture_output=True, text=True)
+        *told, last = done.stdout.splitlines()
+        assert last == "seat 2A: Ann has it, sold in us-east-1; Akira lost it, sold in ap-northeast-1", done.stderr
+        shown = [line.partition(": ")[2] for line in told[-3:]]
+        assert shown == [shown[0]] * 3
+        assert shown[0].count("a guest of") == 3 and shown[0].endswith("2A Ann, 2B Aoife")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clock": "maunal"}, {"region": "Frankfurt"}, {"account": "1"}, {"error_style": "2025"}, {"throttling": "off"},
+        {"quotas": None}, {"ttl_delay_ms": -1}, {"control_plane_delay_ms": "1s"}, {"ttl_rate": 0.5},
+    ],
+)  # fmt: skip
+def test_an_option_that_nothing_understands_is_refused(options: dict[str, Any]) -> None:
+    """A misspelt clock was the system's."""
+    [name] = options
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        testing.serve(**options)

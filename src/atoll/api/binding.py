@@ -1,39 +1,19 @@
-"""Bind a request's expressions to its names and values, and resolve the name of its table."""
+"""Bind a request's expressions to its names and values."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from atoll.api.shapes import table_name as parse_table_name
-from atoll.database.region import Region
-from atoll.errors import requests as request_errors
 from atoll.expressions import legacy
 from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bindings, check_parameters
 from atoll.expressions.condition import Condition
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
 
-
-def table_name(region: Region, body: dict[str, Any]) -> str:
-    return resolve_table(region, body["TableName"])
-
-
-def resolve_table(region: Region, given: str) -> str:
-    """The table's name; a request may give its ARN instead, which must be of this partition, region and account."""
-    if ":" not in given:
-        return given
-    name, where, account = parse_table_name(given)
-    if not given.startswith("arn:aws:"):
-        raise request_errors.invalid_arn("AWS partition", given)
-    if where != region.name:
-        raise request_errors.invalid_arn("AWS region", given)
-    if account != region.settings.account:
-        raise request_errors.foreign_table(given)
-    return name
-
-
 # A condition with more bytes of values is prepared with the checks of its request: both take long.
 _PREPARED_BYTES = 4_096
+
+CONDITIONS = ("ConditionExpression", "FilterExpression")
 
 _NO_LEGACY: dict[str, Any] = {}
 
@@ -45,6 +25,7 @@ class Parameters:
     def __init__(self, expressions: tuple[str, ...], legacy: tuple[str, ...] = ()) -> None:
         self.expressions = expressions
         self.legacy = legacy
+        self.condition = next((name for name in CONDITIONS if name in expressions), None)
         self.takes_values = any(name != "ProjectionExpression" for name in expressions)
         self._legacy = frozenset(legacy)
         self.all = frozenset((*expressions, *legacy, NAMES, VALUES))
@@ -70,43 +51,74 @@ SCAN = Parameters(
 
 
 class Expressions:
-    """The expressions of one request, bound to its names and values.
+    """The expressions of one request, or the older parameters in their place.
 
-    The constructor checks that the parameters go together. Names, values and expressions are validated on first use, so
-    operations can check keys first, as DynamoDB does. An operation reads its expressions in the service's order, then
-    calls `finish`, which refuses unused names and values.
+    The constructor checks that the parameters go together. `bind` validates names, values and expressions, so an
+    operation can check keys before, as DynamoDB does.
     """
 
-    _legacy: dict[str, Any]
-    __slots__ = ("_body", "_bound", "_legacy", "_takes_values")
+    key_condition: KeyConditionOf | None = None
+    update: Update | None = None
+    condition: Condition | None = None
+    """Of a write, or the filter of a read."""
+    projection: PathProjection | None = None
+    values_size = 0
+    """Size of the values in bytes."""
 
     def __init__(self, body: dict[str, Any], parameters: Parameters) -> None:
-        self._body = body
-        self._bound: Bindings | None = None
-        self._takes_values = parameters.takes_values
-        if parameters.all.isdisjoint(body):
-            self._legacy = _NO_LEGACY
-            return
-        check_parameters(body, parameters.expressions, parameters.legacy)
-        self._legacy = parameters.legacy_of(body)
+        self._is_absent = parameters.all.isdisjoint(body)
+        if not self._is_absent:
+            self._legacy = parameters.legacy_of(body)
+            check_parameters(body, parameters.expressions, parameters.legacy if self._legacy else ())
+            self._body = body
+            self._bound: Bindings | None = None
+            self._parameters = parameters
+
+    def bind(self, *, late: bool = False) -> Expressions:
+        """Bind all expressions in the service's order to the names and values, then refuse unused ones. `late`: see
+        `Bindings.key_condition`."""
+        if self._is_absent:
+            return self
+        members, condition_member = self._parameters.expressions, self._parameters.condition
+        if "KeyConditionExpression" in members:
+            self.key_condition = self._key_condition(late)
+        if "UpdateExpression" in members:
+            self.update = self._update()
+        if condition_member is not None:
+            self.condition = self._condition(condition_member)
+        if "ProjectionExpression" in members:
+            self.projection = self._projection()
+        if self._bound is not None:
+            self._bound.finish()
+            self.values_size = self._bound.values_size
+        return self
 
     def _bindings(self) -> Bindings:
         if self._bound is None:
-            self._bound = bindings(self._body, takes_values=self._takes_values)
+            self._bound = bindings(self._body, takes_values=self._parameters.takes_values)
         return self._bound
 
-    @property
-    def values_size(self) -> int:
-        """Size of the values in bytes, valid after the expressions were read."""
-        return 0 if self._bound is None else self._bound.values_size
+    def _key_condition(self, late: bool) -> KeyConditionOf | None:
+        text = self._body.get("KeyConditionExpression")
+        if text is not None:
+            return self._bindings().key_condition(text, late=late)
+        conditions = self._legacy.get("KeyConditions")
+        return None if conditions is None else legacy.key_condition(conditions)
 
-    def condition(self, member: str = "ConditionExpression") -> Condition | None:
+    def _update(self) -> Update | None:
+        text = self._body.get("UpdateExpression")
+        if text is not None:
+            return self._bindings().update(text)
+        updates = self._legacy.get("AttributeUpdates")
+        return None if updates is None else legacy.attribute_updates(updates)
+
+    def _condition(self, member: str) -> Condition | None:
         text = self._body.get(member)
         if text is not None:
             bound = self._bindings()
             condition = bound.condition(text, member)
             if bound.values_size > _PREPARED_BYTES:
-                condition.prepare()
+                condition.prepare_once()
             return condition
         given = self._legacy
         if not given:
@@ -115,28 +127,9 @@ class Expressions:
             return legacy.expected(given.get("Expected"), given.get("ConditionalOperator"))
         return legacy.filter(given.get("QueryFilter") or given.get("ScanFilter"), given.get("ConditionalOperator"))
 
-    def projection(self) -> PathProjection | None:
+    def _projection(self) -> PathProjection | None:
         text = self._body.get("ProjectionExpression")
         if text is not None:
             return self._bindings().projection(text)
         names = self._legacy.get("AttributesToGet")
         return None if names is None else legacy.attributes_to_get(names)
-
-    def update(self) -> Update | None:
-        text = self._body.get("UpdateExpression")
-        if text is not None:
-            return self._bindings().update(text)
-        updates = self._legacy.get("AttributeUpdates")
-        return None if updates is None else legacy.attribute_updates(updates)
-
-    def key_condition(self, *, late: bool = False) -> KeyConditionOf | None:
-        """`late`: see `Bindings.key_condition`."""
-        text = self._body.get("KeyConditionExpression")
-        if text is not None:
-            return self._bindings().key_condition(text, late=late)
-        conditions = self._legacy.get("KeyConditions")
-        return None if conditions is None else legacy.key_condition(conditions)
-
-    def finish(self) -> None:
-        if self._bound is not None:
-            self._bound.finish()

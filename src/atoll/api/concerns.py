@@ -1,7 +1,7 @@
 """What UpdateTable changes: tables of what goes together in one request, what excludes what is under way, what shows.
 
-A concern is one kind of change. `ALONE` and `APART` say which concerns exclude each other in one request, in the order
-in which the service reports them; other combinations are accepted. `REFUSED_WHILE` says which concerns are refused
+A concern is one kind of change. `EXCLUSIONS` says which concerns exclude each other in one request, in the order in
+which the service reports them; other combinations are accepted. `REFUSED_WHILE` says which concerns are refused
 while another one is under way, and with which text; other overlaps are accepted. `SHOWN` and `UPDATING` say what
 descriptions show meanwhile. Without `--control-plane-delay` nothing is ever under way, except the backfill of an index.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from atoll.database.schema import PROVISIONED, Change, Encryption, Index, Table
+from atoll.database.schema import PROVISIONED, Change, Encryption, Index, Table, WarmThroughput
 from atoll.errors import ApiError
 from atoll.errors import changes as change_errors
 
@@ -53,17 +54,24 @@ MEMBERS: Mapping[str, str] = {
 
 ACTIONS: Mapping[str, str] = {"Create": CREATION, "Delete": DELETION, "Update": INDEX}
 
-ALONE: Sequence[tuple[str, str]] = (
-    (REPLICAS, "Replica modification"),
-    (ENCRYPTION, "Server-Side Encryption modification"),
-    (CLASS, "TableClass modification"),
-    (PROTECTION, "DeletionProtection modification"),
-    (WARM, "WarmThroughput"),
-)
-"""Concerns that no request combines with others, with their names in the error."""
+ANY = frozenset({*MEMBERS.values(), *ACTIONS.values()})
 
-APART: Sequence[tuple[frozenset[str], frozenset[str], Callable[[], ApiError]]] = (
-    (frozenset({MAXIMA}), frozenset({UNITS, STREAM, CREATION, DELETION, INDEX}), change_errors.maxima_with_others),
+
+def _alone(subject: str) -> Callable[[], ApiError]:
+    return partial(change_errors.only_operation, subject)
+
+
+EXCLUSIONS: Sequence[tuple[frozenset[str], frozenset[str], Callable[[], ApiError]]] = (
+    (frozenset({REPLICAS}), ANY, _alone("Replica modification")),
+    (frozenset({ENCRYPTION}), ANY, _alone("Server-Side Encryption modification")),
+    (frozenset({CLASS}), ANY, _alone("TableClass modification")),
+    (frozenset({PROTECTION}), ANY, _alone("DeletionProtection modification")),
+    (
+        frozenset({MAXIMA}),
+        frozenset({UNITS, STREAM, CREATION, DELETION, INDEX, WARM}),
+        change_errors.maxima_with_others,
+    ),
+    (frozenset({WARM}), ANY, _alone("WarmThroughput")),
     (frozenset({STREAM}), frozenset({UNITS}), change_errors.stream_with_units),
     (frozenset({CREATION, DELETION}), frozenset({UNITS}), change_errors.index_with_units),
     (frozenset({CREATION, DELETION}), frozenset({STREAM}), change_errors.index_with_stream),
@@ -83,11 +91,8 @@ def requested(body: Body) -> frozenset[str]:
 
 def check_combination(body: Body) -> None:
     asked = requested(body)
-    for concern, subject in ALONE:
-        if concern in asked and len(asked) > 1:
-            raise change_errors.only_operation(subject)
-    for some, others, error in APART:
-        if asked & some and asked & others:
+    for some, others, error in EXCLUSIONS:
+        if asked & some and (asked - some) & others:
             raise error()
 
 
@@ -292,6 +297,13 @@ def begun(old: Table, new: Table, body: Body, due_ms: int, now_ms: int) -> tuple
         if before is not None and before.status != "DELETING":
             found += _of_index(old, before, index, body, due_ms)
     return tuple(found)
+
+
+def warm_shown(table: Table, index: Index | None, now_ms: int) -> WarmThroughput:
+    """The warm throughput that descriptions show: while it rises, that before."""
+    name = None if index is None else index.name
+    rising = (change.warm for change in table.under_way(now_ms) if change.warm is not None and change.index == name)
+    return next(rising, table.warm_throughput(index))
 
 
 def _of_capacity(old: Table, new: Table, body: Body, due_ms: int, now_ms: int) -> list[Change]:

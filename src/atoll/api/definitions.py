@@ -88,10 +88,11 @@ def _on_demand(entry: Body, current: OnDemandThroughput | None) -> OnDemandThrou
 
 
 def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput:
-    """New warm throughput; the read or write value that the request omits stays as it is."""
+    """New warm throughput; the read or write value that the request omits stays as it is. While it rises, a request may
+    name the value before: that changes nothing."""
     given = entry.get("WarmThroughput") or {}
     return WarmThroughput(
-        given.get("ReadUnitsPerSecond", current.read), given.get("WriteUnitsPerSecond", current.write)
+        max(given.get("ReadUnitsPerSecond", 0), current.read), max(given.get("WriteUnitsPerSecond", 0), current.write)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from atoll import arns
 from atoll.api import phases, resource_arns
-from atoll.api.binding import table_name
+from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError

@@ -11,6 +11,8 @@ import math
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from atoll.api.service_model import Shape
 from atoll.errors import requests
 from atoll.errors import values as errors
@@ -162,23 +164,43 @@ def _java_type(shape: Shape) -> str:
     return JAVA[shape.kind]
 
 
-# Maximum number of members of a list or map that an error text quotes.
+# Maximum numbers of members of a list or map, and of levels, that an error text quotes.
 _QUOTED = 1_000
+_LEVELS = 100
 
 
-def java_text(shape: Shape, value: Any) -> str:
+def json_text(value: dict[str, Any]) -> str:
+    return orjson.dumps(_quoted(value)).decode()
+
+
+def _quoted(value: Any, level: int = 0) -> Any:
+    """The value without what is nested too deeply to be quoted."""
+    if level > _LEVELS:
+        return "..."
+    if isinstance(value, dict):
+        return {name: _quoted(member, level + 1) for name, member in islice(value.items(), _QUOTED)}
+    return [_quoted(part, level + 1) for part in islice(value, _QUOTED)] if isinstance(value, list) else value
+
+
+def java_text(shape: Shape, value: Any, level: int = 0) -> str:
     if value is None:
         return "null"
+    if level > _LEVELS:
+        return "..."
     if isinstance(value, bool):
         return "true" if value else "false"
     if shape.kind == "structure" and isinstance(value, dict):
-        members = (f"{lower_first(name)}={java_text(m, value.get(name))}" for name, m in shape.members.items())
+        members = (
+            f"{lower_first(name)}={java_text(m, value.get(name), level + 1)}" for name, m in shape.members.items()
+        )
         return f"{shape.name}({', '.join(members)})"
     if shape.kind == "list" and isinstance(value, list) and shape.item is not None:
-        return f"[{', '.join(java_text(shape.item, item) for item in islice(value, _QUOTED))}]"
+        return f"[{', '.join(java_text(shape.item, item, level + 1) for item in islice(value, _QUOTED))}]"
     if shape.kind == "map" and isinstance(value, dict) and shape.item is not None:
         item = shape.item
-        return "{" + ", ".join(f"{key}={java_text(item, v)}" for key, v in islice(value.items(), _QUOTED)) + "}"
+        return (
+            "{" + ", ".join(f"{key}={java_text(item, v, level + 1)}" for key, v in islice(value.items(), _QUOTED)) + "}"
+        )
     if shape.kind == "blob":
         return errors.java_binary(value)
     return str(value)

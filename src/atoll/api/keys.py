@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from atoll import limits
 from atoll.database.keys import check_sizes
-from atoll.database.schema import Index, Table
+from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import keys as key_errors
 from atoll.errors import tables as table_errors
 from atoll.expressions.update import Update
@@ -13,19 +14,40 @@ from atoll.model.values import AttributeValue, Item
 def row_key(table: Table, key: Item) -> bytes:
     """The row key for a request's Key, which must have exactly the key attributes."""
     schema = table.keys
-    name_types = schema.name_types
-    if len(key) != len(name_types):
+    if len(key) != len(schema.name_types):
         raise key_errors.key_does_not_match()
-    for name, type_ in name_types:
-        if type_ not in key.get(name, _ABSENT):
-            raise key_errors.key_does_not_match()
-    check_sizes(schema, key)
-    return table.item_key(key)
+    for name, type_ in schema.name_types:
+        if not key.get(name, _ABSENT).get(type_):
+            _check_key(schema, key)
+    encoded = table.item_key(key)
+    if len(encoded) > limits.SORT_KEY_BYTES:  # otherwise no attribute is too long
+        check_sizes(schema, key)
+    return encoded
 
 
 def row_key_of_item(table: Table, item: Item) -> bytes:
     """The row key for an item to put, which must have at least the key attributes."""
     schema = table.keys
+    for name, type_ in schema.name_types:
+        if not item.get(name, _ABSENT).get(type_):
+            _check_key_of_item(schema, item)
+    encoded = table.item_key(item)
+    if len(encoded) > limits.SORT_KEY_BYTES:  # otherwise no attribute is too long
+        check_sizes(schema, item)
+    return encoded
+
+
+# The errors of keys. All types are checked before any size.
+
+
+def _check_key(schema: KeySchema, key: Item) -> None:
+    for name, type_ in schema.name_types:
+        if type_ not in key.get(name, _ABSENT):
+            raise key_errors.key_does_not_match()
+    check_sizes(schema, key)
+
+
+def _check_key_of_item(schema: KeySchema, item: Item) -> None:
     for name, type_ in schema.name_types:
         value = item.get(name)
         if value is None:
@@ -33,7 +55,6 @@ def row_key_of_item(table: Table, item: Item) -> bytes:
         if type_ not in value:
             raise key_errors.key_type(name, type_, next(iter(value)))
     check_sizes(schema, item)
-    return table.item_key(item)
 
 
 _ABSENT: AttributeValue = {}

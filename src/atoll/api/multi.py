@@ -14,9 +14,10 @@ import orjson
 
 from atoll import errors, limits
 from atoll.api import items, keys, large, plans
-from atoll.api.binding import GET, Expressions, resolve_table, table_name
+from atoll.api.binding import GET, Expressions
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.slices import Slices
+from atoll.api.table_names import resolve_table, table_name
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
 from atoll.database import indexes, reads, tokens, writes
@@ -26,6 +27,7 @@ from atoll.database.schema import Table
 from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
 from atoll.errors import multi as multi_errors
+from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
@@ -81,9 +83,7 @@ def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
 
 
 def _wanted(region: Region, given: str, options: Body) -> _Wanted:
-    expressions = Expressions(options, GET)
-    projection = expressions.projection()
-    expressions.finish()
+    projection = Expressions(options, GET).bind().projection
     given_keys = options["Keys"]
     for key in given_keys:
         values.check_item(key)
@@ -116,9 +116,8 @@ async def _batch_answer(
                 continue
             units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
-                # Not `row.item`: freeing the parsed items of all rows together would take long.
                 projection = one.projection
-                answered.append(row.fragment if projection is None else projection.apply(orjson.loads(row.json)))
+                answered.append(row.fragment if projection is None else await large.projected(row, projection))
             if slices.over:
                 await slices.pause()
         consumed.append(units)
@@ -308,7 +307,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         raise multi_errors.transaction_refused(cancelled.refusals) from None
     responses, slices = [], Slices()
     for (_, _, projection), row in zip(gets, rows, strict=True):
-        responses.append(_transact_response(row, projection))
+        responses.append(await _transact_response(row, projection))
         if slices.over:
             await slices.pause()
     answer: Answer = {"Responses": responses}
@@ -322,20 +321,22 @@ def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, PathPr
     for entry in body["TransactItems"]:
         get = entry["Get"]
         expressions = Expressions(get, GET)
-        values.check_item(get["Key"])
-        projection = expressions.projection()
-        expressions.finish()
-        gets.append((table_name(region, get), get["Key"], projection))
+        try:
+            values.check_item(get["Key"])
+        except value_errors.TooDeep:
+            expressions.bind()
+            raise
+        gets.append((table_name(region, get), get["Key"], expressions.bind().projection))
     return gets
 
 
-def _transact_response(row: Row | None, projection: PathProjection | None) -> Answer:
+async def _transact_response(row: Row | None, projection: PathProjection | None) -> Answer:
     """Unlike in GetItem, an item with an empty projection is absent."""
     if row is None:
         return {}
     if projection is None:
         return {"Item": row.fragment}
-    part = projection.apply(orjson.loads(row.json))
+    part = await large.projected(row, projection)
     return {"Item": part} if part else {}
 
 
@@ -367,8 +368,11 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()
+    is_long = is_long or any(action.is_long for _, _, action in actions)
 
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
+        if is_long:
+            tx.announce_long()
         tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in actions]
         return [partial(action.make, table) for table, (_, _, action) in zip(tables, actions, strict=True)]
 
@@ -404,7 +408,12 @@ _Action = tuple[str, str, plans.Plan[writes.Write]]
 
 def _action(region: Region, entry: Body) -> _Action:
     (kind, part), *_ = ((k, v) for k, v in entry.items() if k in _PLANS)
-    return table_name(region, part), part["TableName"], _PLANS[kind](part)
+    try:
+        plan = _PLANS[kind](part)
+    except value_errors.TooDeep:
+        plans.check_expressions(part)  # in a transaction their faults are reported first
+        raise
+    return table_name(region, part), part["TableName"], plan
 
 
 def _fingerprint(body: Body) -> str:

@@ -15,6 +15,7 @@ import orjson
 from atoll import limits
 from atoll.api import keys
 from atoll.api.binding import UPDATE, WRITE, Expressions
+from atoll.api.shapes import is_in_older_form
 from atoll.database import writes
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
@@ -32,6 +33,17 @@ class Plan(NamedTuple, Generic[W]):
     size: int
     """Bytes of the item or key, and of the values of its expressions."""
     make: Callable[[Table], W]
+    is_overcharged: bool = False
+    """Whether an update's statement is larger than an item may be."""
+    work: int = 0
+    """Bytes of values that the write goes over in its transaction."""
+
+    @property
+    def is_long(self) -> bool:
+        return self.work > _LONG_BYTES
+
+
+_LONG_BYTES = 64 * 1024
 
 
 def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
@@ -39,12 +51,11 @@ def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
     expressions = Expressions(body, WRITE)
     item = body["Item"]
     size = values.check_item(item)
-    _check_return_values(returns)
+    _check_return_values(body, returns)
     image = _image(item, size)
-    condition = expressions.condition()
-    expressions.finish()
+    bound = expressions.bind()
     show_item = _shows_item(body)
-    return Plan(size + expressions.values_size, lambda table: put_of(table, image, condition, show_item))
+    return Plan(size + bound.values_size, lambda table: put_of(table, image, bound.condition, show_item))
 
 
 def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
@@ -52,30 +63,33 @@ def delete(body: Body, returns: str | None = None) -> Plan[writes.Delete]:
     expressions = Expressions(body, WRITE)
     key = body["Key"]
     size = values.check_item(key)
-    _check_return_values(returns)
-    condition = expressions.condition()
-    expressions.finish()
+    _check_return_values(body, returns)
+    bound = expressions.bind()
     show_item = _shows_item(body)
-    return Plan(size + expressions.values_size, lambda table: delete_of(table, key, condition, show_item))
+    return Plan(size + bound.values_size, lambda table: delete_of(table, key, bound.condition, show_item))
 
 
 def update(body: Body) -> Plan[writes.Update]:
     expressions = Expressions(body, UPDATE)
     key = body["Key"]
     size = values.check_item(key)
-    change = expressions.update()
-    condition = expressions.condition()
-    expressions.finish()
-    make = partial(update_of, key=key, update=change, condition=condition, show_item=_shows_item(body))
-    return Plan(size + expressions.values_size, make)
+    bound = expressions.bind()
+    change = bound.update
+    make = partial(update_of, key=key, update=change, condition=bound.condition, show_item=_shows_item(body))
+    overcharged = (
+        change is not None
+        and change.is_expression
+        and change.program.charge.exceeds(limits.ITEM_BYTES, change.values, bound.values_size)
+    )
+    return Plan(size + bound.values_size, make, overcharged, 0 if change is None else bound.values_size * change.reads)
 
 
 def check(body: Body) -> Plan[writes.Check]:
     expressions = Expressions(body, WRITE)
     key, show_item = body["Key"], _shows_item(body)
     size = values.check_item(key)
-    condition = expressions.condition()
-    expressions.finish()
+    bound = expressions.bind()
+    condition = bound.condition
     assert condition is not None  # the shape requires it
 
     def make(table: Table) -> writes.Check:
@@ -83,17 +97,24 @@ def check(body: Body) -> Plan[writes.Check]:
         keys.check_scalars(table, condition.entered)
         return writes.Check(table, key, row_key, condition, show_item)
 
-    return Plan(size + expressions.values_size, make)
+    return Plan(size + bound.values_size, make)
+
+
+def check_expressions(body: Body) -> None:
+    """Raise for a fault of the expressions of a put, update, deletion or condition check."""
+    Expressions(body, UPDATE).bind()
 
 
 def _shows_item(body: Body) -> bool:
     return body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
 
-def _check_return_values(wanted: str | None) -> None:
+def _check_return_values(body: Body, wanted: str | None) -> None:
     """Check ReturnValues of PutItem and DeleteItem."""
     if wanted is not None and wanted not in ("ALL_OLD", "NONE"):
-        raise request_errors.return_values_of_write()
+        error = request_errors.return_values_of_write()
+        error.drifts = not is_in_older_form(body)
+        raise error
 
 
 def image_of(item: values.Item) -> writes.Image:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import orjson
-
 from atoll.api import keys
-from atoll.api.binding import QUERY, SCAN, Expressions, table_name
-from atoll.api.large import aside
+from atoll.api.binding import QUERY, SCAN, Expressions
+from atoll.api.large import aside, of_row, projected
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
+from atoll.api.table_names import table_name
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
@@ -26,10 +25,11 @@ from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
 from atoll.expressions.bind import KeyConditionOf
-from atoll.expressions.condition import Condition
+from atoll.expressions.condition import Condition, Test
 from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
+from atoll.model.pieces import LONG_BYTES
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
 
@@ -157,12 +157,9 @@ def _asked_query(body: Body, late: bool) -> tuple[Item | None, KeyConditionOf, C
     start = start_key(body)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:
         raise query_errors.no_key_condition()
-    key_condition = expressions.key_condition(late=late)
-    filter_ = expressions.condition("FilterExpression")
-    projection = expressions.projection()
-    expressions.finish()
-    assert key_condition is not None
-    return start, key_condition, filter_, projection
+    bound = expressions.bind(late=late)
+    assert bound.key_condition is not None
+    return start, bound.key_condition, bound.condition, bound.projection
 
 
 def _must_fetch(
@@ -229,10 +226,8 @@ def _asked_scan(
     check_select(body)
     start = start_key(body)
     parts = segments(body)
-    filter_ = expressions.condition("FilterExpression")
-    projection = expressions.projection()
-    expressions.finish()
-    return start, parts, filter_, projection
+    bound = expressions.bind()
+    return start, parts, bound.condition, bound.projection
 
 
 def segments(body: Body) -> tuple[int, int]:
@@ -308,30 +303,43 @@ async def _answer(
         else:
             answer["Items"] = await _projected(page.rows, projection, parsed=filter_ is not None)
     if page.last is not None:
-        answer["LastEvaluatedKey"] = target.key_of(page.last.item)
+        answer["LastEvaluatedKey"] = await last_key(target, page.last)
     answer |= charge_page(region, target, page, body, capacity_mode(body), operation)
     return answer
+
+
+async def last_key(target: Target, last: Row | Entry) -> Item:
+    return await of_row(last, lambda: target.key_of(last.item))
 
 
 async def keep_matching(page: Page, filter_: Condition) -> None:
     """Drop the rows that the filter rejects."""
     matches, slices = filter_.prepare(), Slices()
+    short = LONG_BYTES // max(1, filter_.reads)
     kept: list[Row | Entry] = []
     rows = page.rows[::-1]
     page.rows = kept
     while rows:  # frees each rejected row at once: all together would take long
         row = rows.pop()
-        if matches(row.item):
+        if len(row.json) <= short:
+            matching = matches(row.item)
+        else:
+            matching = await of_row(row, partial(_matches, matches, row), filter_.reads)
+        if matching:
             kept.append(row)
         if slices.over:
             await slices.pause()
+
+
+def _matches(test: Test, row: Row | Entry) -> bool:
+    return test(row.item)
 
 
 async def _projected(rows: list[Row | Entry], projection: PathProjection, *, parsed: bool) -> list[Item]:
     """`parsed`: a filter has parsed the rows. Otherwise each item is freed at once: all together would take long."""
     found, slices = [], Slices()
     for row in rows:
-        found.append(projection.apply(row.item if parsed else orjson.loads(row.json)))
+        found.append(projection.apply(row.item) if parsed else await projected(row, projection))
         if slices.over:
             await slices.pause()
     return found
@@ -368,8 +376,10 @@ def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
     """Units of a page on the table and on the index, by the size examined: a scan costs at least half a unit, or
     one if consistent, in each partition that it reads. Items fetched behind a local index are charged one by one."""
     consistent = body.get("ConsistentRead") is True
-    sizes = [page.size] if page.partition_sizes is None else page.partition_sizes.values()
-    units = sum(read_units(size, consistent=consistent) for size in sizes)
+    if page.partition_sizes is None:
+        units = read_units(page.size, consistent=consistent)
+    else:
+        units = sum(read_units(size, consistent=consistent) for size in page.partition_sizes.values())
     if target.index is None:
         return units, 0.0
     return sum((read_units(size, consistent=consistent) for size in page.fetched_sizes), 0.0), units

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from atoll.api import concerns
-from atoll.api.binding import table_name
+from atoll.api.table_names import table_name
 from atoll.database.group import MULTI_MASTER
 from atoll.database.region import Region
 from atoll.database.schema import Table

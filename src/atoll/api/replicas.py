@@ -34,8 +34,10 @@ Answer = dict[str, Any]
 async def update(region: Region, name: str, body: Body) -> Answer:
     """UpdateTable with ReplicaUpdates; `replica_rules.check` has checked the request by itself."""
     answer: Answer = {}
-    for action in replica_rules.actions(body):
+    actions = replica_rules.actions(body)
+    for action in actions:
         table = await region.read(partial(_changeable, region, name, region.clock.now_ms(), action))
+    for action in actions:
         answer = await _CHANGES[action[0]](region, table, action)
     return answer
 

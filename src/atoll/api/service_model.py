@@ -89,8 +89,8 @@ ORDER: dict[str, str] = {
     "GetItemInput": "ReturnConsumedCapacity AttributesToGet TableName Key",
     "PutItemInput": "ReturnConsumedCapacity TableName Item ConditionalOperator Expected ReturnItemCollectionMetrics"
     " ReturnValues",
-    "UpdateItemInput": "ReturnConsumedCapacity TableName ReturnItemCollectionMetrics ReturnValues Key"
-    " ConditionalOperator Expected AttributeUpdates",
+    "UpdateItemInput": "ReturnConsumedCapacity TableName ReturnItemCollectionMetrics ReturnValues"
+    " ConditionalOperator Key Expected AttributeUpdates",
     "DeleteItemInput": "ReturnConsumedCapacity TableName ReturnItemCollectionMetrics ReturnValues Key"
     " ConditionalOperator Expected",
     "QueryInput": "Select IndexName ReturnConsumedCapacity QueryFilter TableName ConditionalOperator AttributesToGet"

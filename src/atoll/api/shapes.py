@@ -22,6 +22,7 @@ from atoll.api.large import LargeBody
 from atoll.api.service_model import NAME_PATTERN, Shape, model
 from atoll.errors import requests as request_errors
 from atoll.errors import values as value_errors
+from atoll.model import values
 
 Body = dict[str, Any]
 Test = Callable[[Any], bool]
@@ -112,6 +113,8 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
     """Raise the error of a body that failed the quick test; return if the body only needed corrections."""
     if not _has_overlong(shape, body):
         json_types.settle(shape, body)
+    if operation == "UpdateItem" and body.get("Key") is None:
+        raise request_errors.violations(_violations_without_key(shape, body))
     if operation in REQUIRED:
         member, error = REQUIRED[operation]
         if not body.get(member) and body.get(member) != "":
@@ -125,8 +128,31 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
             )
     found = list(islice(_violations(shape, body, ""), VIOLATIONS_REPORTED))
     if found:
-        newer = _newer(shape, operation, body) if operation in CURRENT else None
+        newer = _newer(shape, operation, body) if operation in CURRENT and not is_in_older_form(body) else None
         raise _reworded(request_errors.violations(found), operation, newer)
+
+
+def _violations_without_key(shape: Shape, body: Body) -> list[str]:
+    """Of an UpdateItem without Key: those of all members in the older form, but of the table's name only the first."""
+    found: list[str] = []
+    for name in shape.members:
+        found += islice(_of_member(shape, name, body, ""), 1 if name == ALONE else VIOLATIONS_REPORTED)
+    return found[:VIOLATIONS_REPORTED]
+
+
+# Since 2026 a write nested more deeply than this still has the older form of errors about its members.
+_OLDER_LEVELS = 62
+
+
+def is_in_older_form(body: Body) -> bool:
+    """Whether a value of the request is nested so deeply that errors about its members have the form of before 2026."""
+    parts = [body.get(name) for name in ("Item", "Key", "ExpressionAttributeValues")]
+    for name in ("Expected", "AttributeUpdates"):
+        parts += [{"": member.get("Value")} for member in (body.get(name) or _NOTHING).values()]
+    return any(values.levels(part, _OLDER_LEVELS) > _OLDER_LEVELS for part in parts if part)
+
+
+_NOTHING: Body = {}
 
 
 def _reworded(error: errors.ApiError, operation: str, newer: str | None) -> errors.ApiError:
@@ -150,6 +176,8 @@ def _newer(shape: Shape, operation: str, body: Body) -> str | None:
         names.insert(names.index("ReturnConsumedCapacity") + 1, "ReturnValues")
     for name in names:
         violations = list(islice(_of_member(shape, name, body, ""), VIOLATIONS_REPORTED))
+        if name == "RequestItems":
+            violations = [_in_json(shape.members[name], body[name], text) for text in violations]
         if violations and name in UNLISTED:
             if operation == "Query":
                 return UNLISTED[name]
@@ -160,6 +188,13 @@ def _newer(shape: Shape, operation: str, body: Body) -> str | None:
         if found and operation == "UpdateItem" and name == "ReturnValues":
             break
     return request_errors.violations(found[: 1 if operation == "UpdateItem" else VIOLATIONS_REPORTED]).message
+
+
+def _in_json(shape: Shape, value: Any, violation: str) -> str:
+    """A violation that quotes the map of a BatchGetItem as JSON instead."""
+    if " at 'requestItems' " not in violation:
+        return violation
+    return violation.replace(java_text(shape, value), json_types.json_text(value))
 
 
 def _check_arn(name: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atoll.api import phases
-from atoll.api.binding import table_name
+from atoll.api.table_names import table_name
 from atoll.clock import Stamp
 from atoll.database import catalog, ttl
 from atoll.database.region import Region

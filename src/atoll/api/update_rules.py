@@ -90,7 +90,7 @@ def check_of(table: Table, body: Body, now_ms: int, *, quotas: bool = True) -> N
     if quotas:
         _check_budgets(table, body, now_ms)
     mode = body.get("BillingMode") or table.billing_mode
-    _check_new_units(table, mode, body, now_ms if quotas else None)
+    _check_new_units(table, mode, body, now_ms, quotas=quotas)
     _check_index_updates(table, mode, body, now_ms, quotas=quotas)
     _check_new_stream(table, body)
     _check_new_encryption(table, body)
@@ -112,7 +112,7 @@ def _check_budgets(table: Table, body: Body, now_ms: int) -> None:
         capacity.check_class_budget(table, now_ms)
 
 
-def _check_new_units(table: Table, mode: str, body: Body, now_ms: int | None) -> None:
+def _check_new_units(table: Table, mode: str, body: Body, now_ms: int, *, quotas: bool) -> None:
     given = body.get("ProvisionedThroughput")
     if given is not None:
         if body.get("BillingMode") == ON_DEMAND:
@@ -120,7 +120,7 @@ def _check_new_units(table: Table, mode: str, body: Body, now_ms: int | None) ->
         if mode == ON_DEMAND:
             raise table_errors.units_on_demand()
         if table.billing_mode == PROVISIONED:
-            capacity.check_new_units(table.throughput, given, "table", now_ms)
+            capacity.check_new_units(table.throughput, given, "table", now_ms if quotas else None)
     if mode == PROVISIONED and table.billing_mode == ON_DEMAND:
         updated = {update["IndexName"] for update in _actions(body, "Update") if "ProvisionedThroughput" in update}
         removed = {update["IndexName"] for update in _actions(body, "Delete")}
@@ -128,7 +128,7 @@ def _check_new_units(table: Table, mode: str, body: Body, now_ms: int | None) ->
         if missing:
             raise table_errors.index_units_required_by_mode(missing)
     capacity.check_maxima(mode, body, None)
-    capacity.check_warm(body, table.warm_throughput(), None)
+    capacity.check_warm(body, concerns.warm_shown(table, None, now_ms), None)
 
 
 def _check_indexes_exist(table: Table, body: Body) -> None:
@@ -147,7 +147,7 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int, *, qu
     for given in _actions(body, "Update"):
         index = table.index(given["IndexName"])
         assert index is not None
-        _check_index_update(table, index, mode, given, now_ms if quotas else None)
+        _check_index_update(table, index, mode, given, now_ms, quotas=quotas)
     made = [given["IndexName"] for given in _actions(body, "Create", "Delete")]
     changing = table.changing_index(now_ms)
     if len(made) > 1 or (made and changing is not None and changing.name not in made):
@@ -156,7 +156,7 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int, *, qu
         _check_created(table, mode, created, body)
 
 
-def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int | None) -> None:
+def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int, *, quotas: bool) -> None:
     units = given.get("ProvisionedThroughput")
     if mode == ON_DEMAND and (units is not None or not given.keys() & {"OnDemandThroughput", "WarmThroughput"}):
         raise change_errors.index_throughput_on_demand(index.name)
@@ -165,9 +165,9 @@ def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_
     if units is not None:
         capacity.check_bounds(units)
         if index.throughput is not None and table.billing_mode == PROVISIONED:
-            capacity.check_new_units(index.throughput, units, f"index {index.name}", now_ms)
+            capacity.check_new_units(index.throughput, units, f"index {index.name}", now_ms if quotas else None)
     capacity.check_maxima(mode, given, index.name)
-    capacity.check_warm(given, table.warm_throughput(index), index.name)
+    capacity.check_warm(given, concerns.warm_shown(table, index, now_ms), index.name)
 
 
 def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:

@@ -5,14 +5,16 @@ the table or index that consumed them. A request without a table counts on the e
 on a table that has no tally yet: otherwise requests with invented names would fill the memory. When there is no room
 for another tally, the meter drops the oldest one.
 
+A replica's region also counts the changes that it has applied, by table and the region that made them.
+
 This module knows names and numbers only, so that `database.region` may import it; `capacity.units` and
 `capacity.writing` have the arithmetic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from atoll import arns
 from atoll.clock import monotonic_ns
@@ -62,6 +64,27 @@ class Measured:
     """The total duration of successful calls."""
 
 
+@dataclass(slots=True)
+class Replicated:
+    """The changes of a table that one region made and this one applied."""
+
+    table: str
+    source: str
+    """The region that made them."""
+    changes: int = 0
+    latency_ms: int = 0
+    """In all, from the commit there to the application here."""
+    longest_ms: int = 0
+    """The greatest of these latencies."""
+    pending: int = 0
+    """Changes that the region had, but had not sent, with its last answer."""
+
+    def arrived(self, latencies_ms: Sequence[int]) -> None:
+        self.changes += len(latencies_ms)
+        self.latency_ms += sum(latencies_ms)
+        self.longest_ms = max(self.longest_ms, *latencies_ms)
+
+
 class Meter:
     def __init__(self, now_ns: Callable[[], int] = monotonic_ns, most: int = TALLIES) -> None:
         self.now_ns = now_ns
@@ -71,6 +94,7 @@ class Meter:
         after the operation's last `await`; its caller takes it in the same turn of the event loop."""
         self._most = most
         self._tallies: dict[Key, Tally] = {}
+        self._replicated: dict[tuple[str, str], Replicated] = {}
 
     def tally(self, table: str, index: str | None, operation: str) -> Tally:
         """The tally to add to. Use it at once and do not keep it: the meter may drop it."""
@@ -111,6 +135,19 @@ class Meter:
                 tally.user_errors += 1
         for table, index in _throttled_indexes(error):
             self.tally(table, index, operation).throttled += 1
+
+    def replicated(self, table: str, source: str) -> Replicated:
+        """The tally of a table's changes from another region, to add to at once, as `tally`."""
+        found = self._replicated.get((table, source))
+        if found is None:
+            if len(self._replicated) >= self._most:
+                del self._replicated[next(iter(self._replicated))]
+            found = self._replicated[table, source] = Replicated(table, source)
+        return found
+
+    def replication(self) -> tuple[Replicated, ...]:
+        """A copy of the tallies of all replicas."""
+        return tuple(replace(one) for one in self._replicated.values())
 
     def snapshot(self) -> tuple[Measured, ...]:
         return tuple(

@@ -8,8 +8,8 @@ left the item unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from atoll.capacity.throttling import Levels, charge, exhausted, refusal, write_levels
 from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
@@ -85,9 +85,9 @@ Result = Outcome | ConditionFailed
 W = TypeVar("W", bound=Write)
 
 
-async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -> tuple[W, Result]:
-    """Run a single write to the table `name`, if it is admitted. Pass the result to `settle` or `charged`. Raises every
-    refusal except a failed condition, which is part of the result."""
+def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coroutine[Any, Any, tuple[W, Result]]:
+    """Run a single write to the table `name`, if it is admitted. Pass the result to `charged`. Raises every refusal
+    except a failed condition, which is part of the result."""
     known = region.catalog.known.tables.get(name)
     levels = write_levels(region, (name,)) if known is not None and known.limited else None
 
@@ -102,14 +102,15 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W]) -
         except ConditionFailed as failed:
             return write, failed.with_traceback(None)
 
-    return await region.write(run)
+    return region.write(run)
 
 
-def settle(region: Region, write: Write, result: Result, operation: str) -> Outcome:
-    """Charge a single write after its transaction; raises if its condition failed."""
+async def execute(region: Region, name: str, make: Callable[[Transaction], W], operation: str) -> tuple[W, Outcome]:
+    """Run a single write, charge it and measure it; raises if it is refused."""
+    write, result = await attempt(region, name, make)
     if write.table.limited:
         charged(region, write, result)
-    name, meter = write.table.name, region.meter
+    meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
         tally.write_units += write_units(result.size)
@@ -118,7 +119,7 @@ def settle(region: Region, write: Write, result: Result, operation: str) -> Outc
     for index_write in result.index_writes:
         meter.tally(name, index_write.index.name, operation).write_units += index_write_units(index_write)
     meter.current = tally
-    return result
+    return write, result
 
 
 def _measure(region: Region, write: Write, outcome: Outcome, operation: str, factor: int = 1) -> None:

@@ -16,12 +16,6 @@ SHORT = limits.SORT_KEY_BYTES // 4
 def check_sizes(schema: KeySchema, item: Item) -> None:
     """Check an item that has all key attributes. A key value must not be empty or longer than 2,048 bytes (partition
     key) or 1,024 bytes (sort key)."""
-    for name, type_ in schema.name_types:
-        if not 0 < len(item[name][type_]) <= SHORT:
-            _check_sizes(schema, item)
-
-
-def _check_sizes(schema: KeySchema, item: Item) -> None:
     for attribute in schema.attributes:
         if not item[attribute.name][attribute.type]:
             raise key_errors.empty_key(attribute.name, attribute.type)

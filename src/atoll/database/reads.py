@@ -7,8 +7,9 @@ page of many small rows takes long to read, so `page` reads a piece of it: the c
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import tee
 
 from atoll import limits
 from atoll.database import format as fmt
@@ -153,15 +154,16 @@ def page(
     read = Row if index is None else Entry
     last_key = b""
     scanned = snapshot.scan(range_.start, range_.end, reverse=reverse, limit=most)
-    keys: list[bytes] = []
-    for key, stored in scanned if partitions is None else _noted(scanned, keys):
+    if partitions is not None:
+        scanned, again = tee(scanned)
+    for key, stored in scanned:
         row = read(stored)
         size += row.size
-        last_key = key
         if size > bound and (examined or before.scanned):
             size -= row.size
             found.last = examined[-1] if examined else before.rows[-1]
             break
+        last_key = key
         examined.append(row)
     else:
         if len(examined) == left:
@@ -170,13 +172,12 @@ def page(
             found.rest = range_.after(last_key, reverse)
     found.rows, found.scanned, found.size = examined, len(examined), size
     if partitions is not None:
-        first, last = bisect_right(partitions, range_.start), bisect_left(partitions, range_.end)
-        if found.last is not None or found.rest is not None:
-            reached = bisect_right(partitions, keys[len(examined) - 1]) if examined else last if reverse else first
-            first, last = (reached, last) if reverse else (first, reached)
-        sizes = found.partition_sizes = dict.fromkeys(range(first, last + 1), 0)
-        for key, row in zip(keys, examined, strict=False):
-            sizes[bisect_right(partitions, key)] += row.size
+        read_whole = found.last is None and found.rest is None
+        which = _partitions_read(partitions, range_, reverse, None if read_whole else last_key)
+        found.partition_sizes = dict.fromkeys(which, size if len(which) == 1 else 0)
+        if len(which) > 1:
+            for (key, _), row in zip(again, examined, strict=False):
+                found.partition_sizes[bisect_right(partitions, key)] += row.size
     if fetch:
         whole = get_many(snapshot, [table.item_key(row.item) for row in examined])
         found.rows = [row for row in whole if row is not None]
@@ -186,10 +187,13 @@ def page(
     return found
 
 
-def _noted(scanned: Iterable[tuple[bytes, bytes]], keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    for pair in scanned:
-        keys.append(pair[0])
-        yield pair
+def _partitions_read(partitions: Sequence[bytes], range_: Range, reverse: bool, last_key: bytes | None) -> range:
+    """The partitions of a range, or of its part to the last row that was read: b"" if there is none."""
+    first, last = bisect_right(partitions, range_.start), bisect_left(partitions, range_.end)
+    if last_key is not None:
+        reached = bisect_right(partitions, last_key) if last_key else last if reverse else first
+        first, last = (reached, last) if reverse else (first, reached)
+    return range(first, last + 1)
 
 
 _NOTHING = Page()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from atoll import arns
+from atoll import arns, limits
 from atoll.arns import Arn
 from atoll.capacity.meter import Meter
 from atoll.clock import Clock, HybridClock, Stamp
@@ -20,6 +20,8 @@ from atoll.database.stream_readers import StreamReaderLimit
 from atoll.storage.engine import Damaged, Engine, Snapshot, T, Transaction
 
 DEFAULT_ACCOUNT = "000000000000"
+
+F = TypeVar("F")
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,20 @@ class Signal:
     """Wakes those that wait for the next commit of this process."""
 
     def __init__(self) -> None:
-        self.waiting: list[asyncio.Future[None]] = []
+        self.is_unused = True
+        """Nobody has waited yet."""
+        self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
-        waiting, self.waiting = self.waiting, []
+        waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
 
     async def wait(self, seconds: float) -> None:
+        self.is_unused = False
         future = asyncio.get_running_loop().create_future()
-        self.waiting.append(future)
+        self._waiting.append(future)
         with suppress(TimeoutError):
             await asyncio.wait_for(future, seconds)
 
@@ -111,6 +116,11 @@ class Region:
         self.versions = HybridClock(self.clock, self.name)
         self._has_greatest_time = False
 
+    @property
+    def charges_statements(self) -> bool:
+        """Whether the size of its statement bounds an update."""
+        return self.settings.error_style == "2026" and self.name not in limits.REGIONS_WITHOUT_STATEMENT_SIZES
+
     def locate(self, damage: Damaged) -> str:
         """The error, with the table that the damaged row belongs to and the hash of its partition key."""
         space = fmt.space_of(damage.key)
@@ -119,44 +129,53 @@ class Region:
                 return f"{damage}; table {table.name}, key hash {fmt.hash_of(damage.key).hex()}"
         return str(damage)
 
-    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+    # Every request awaits one of these, so they return the engine's coroutine instead of waiting for it themselves.
+
+    def read(self, fn: Callable[[Snapshot], T]) -> Coroutine[Any, Any, T]:
         """As the engine's `read`."""
         if self.catalog.misses and self.catalog.is_outdated:
-            await self._learn()
-        return await self.engine.read(fn)
+            return self._learn(self.read, fn)
+        return self.engine.read(fn)
 
-    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+    def transact(self, fn: Callable[[Transaction], T]) -> Coroutine[Any, Any, T]:
         """As the engine's `transact`."""
         if self.catalog.misses and self.catalog.is_outdated:
-            await self._learn()
-        result = await self.engine.transact(fn)
-        if self.committed.waiting:
-            self.committed.tell()
-        return result
+            return self._learn(self.transact, fn)
+        running = self.engine.transact(fn)
+        return running if self.committed.is_unused else self._tell(running)
 
-    async def write(self, fn: Callable[[Transaction, Stamp], T]) -> T:
+    def write(self, fn: Callable[[Transaction, Stamp], T]) -> Coroutine[Any, Any, T]:
         """As `transact`, for functions that change items: each gets the stamp of its transaction."""
         if self.catalog.misses and self.catalog.is_outdated:
-            await self._learn()
+            return self._learn(self.write, fn)
         if not self._has_greatest_time:
-            await self._read_greatest_time()
+            return self._read_greatest_time(fn)
         stamp = self.versions.stamp()
-        if stamp.reserves is None:
-            result = await self.engine.transact(lambda tx: fn(tx, stamp))
-        else:
-            result, greatest = await self.engine.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
-            self.versions.reserved(greatest)
-        if self.committed.waiting:
-            self.committed.tell()
+        if stamp.reserves is not None:
+            return self._reserve(fn, stamp)
+        running = self.engine.transact(lambda tx: fn(tx, stamp))
+        return running if self.committed.is_unused else self._tell(running)
+
+    async def _tell(self, running: Coroutine[Any, Any, T]) -> T:
+        result = await running
+        self.committed.tell()
         return result
 
-    async def _learn(self) -> None:
+    async def _learn(self, run: Callable[[F], Coroutine[Any, Any, T]], fn: F) -> T:
         self.catalog.learn(await self.engine.read(catalog.read_definitions))
+        return await run(fn)
 
-    async def _read_greatest_time(self) -> None:
+    async def _read_greatest_time(self, fn: Callable[[Transaction, Stamp], T]) -> T:
         greatest = await self.engine.read(lambda snapshot: snapshot.number(fmt.GREATEST_TIME))
         self.versions.resume(greatest)
         self._has_greatest_time = True
+        return await self.write(fn)
+
+    async def _reserve(self, fn: Callable[[Transaction, Stamp], T], stamp: Stamp) -> T:
+        result, greatest = await self.engine.transact(lambda tx: (fn(tx, stamp), tx.number(fmt.GREATEST_TIME)))
+        self.versions.reserved(greatest)
+        self.committed.tell()
+        return result
 
     def rewind(self, last: int = 0) -> None:
         """Clear state from after the current time: the clock was set back, and perhaps the store with it. `last` is the

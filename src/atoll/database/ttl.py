@@ -30,6 +30,8 @@ BUILT_ITEMS = 500
 DELETED_ITEMS = 100
 LOOK_MS = 1_000
 """How often a replica looks whether others have deleted their items."""
+IDLE_MS = 3600 * 1000
+"""How often one that deletes none looks. When it begins to, its definition changes, which schedules a look."""
 
 # Enabling and disabling. Each function returns the table to save.
 
@@ -125,7 +127,7 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
     if table is None or table.ttl is None or table.ttl.status != "ENABLED" or table.status == "DELETING":
         return None
     if table.group is not None and (table.status == "CREATING" or not table.group.accepts_writes):
-        return None
+        return stamp.now_ms + IDLE_MS
     ttl, now_ms = table.ttl, stamp.now_ms
     delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
     limit = DELETED_ITEMS if rate is None else min(DELETED_ITEMS, rate)
@@ -177,6 +179,7 @@ class _Expire:
     elsewhere: frozenset[str]
     """The regions whose items are left to them."""
     cause: int = fmt.EXPIRY
+    reads: ClassVar[int] = 0
     version: ClassVar[None] = None
 
     @classmethod

@@ -159,6 +159,16 @@ def missing_compared() -> ApiError:
     return validation("MISSING must be compared using IS operator")
 
 
+def type_of_no_attribute(type_: str, known: Sequence[str], at: str) -> ApiError:
+    return validation(
+        f"Unsupported data type for IS operator: {type_}. Supported data types are [{', '.join(known)}] at {at}"
+    )
+
+
+def operand_of_is() -> ApiError:
+    return validation("The left hand side argument to IS must be a Variable Reference, Literal, or Path")
+
+
 def in_operands() -> ApiError:
     return validation(
         "IN operator must have a left hand argument of type Variable Reference and right hand argument of type Seq "

@@ -320,7 +320,7 @@ def not_served(member: str) -> ApiError:
 def units_above_maximum(member: str, units: int, index: str | None, region: str) -> ApiError:
     of, part = ("", "table") if index is None else (f" for index {index}", "index")
     return limit_exceeded(
-        f"The requested {member}{of}, {units}, is above the per {part} maximum for the account in {region}. Per table "
+        f"The requested {member}{of}, {units}, is above the per {part} maximum for the account in {region}. Per {part} "
         f"maximum: {limits.TABLE_READ_UNITS if member.startswith('Read') else limits.TABLE_WRITE_UNITS}. Refer to the "
         "Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
     )

@@ -9,9 +9,8 @@ costs two cache look-ups: one by text, one by names and types.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 from typing import Any, Protocol
 
 from atoll import limits
@@ -134,22 +133,16 @@ class Bindings:
 
     def finish(self) -> None:
         """Reject names and values that no expression used. Call it after binding all expressions of the request."""
-        if self._names:
-            unused: Set[str] = self._names.keys()
-            if len(unused) > errors.UNUSED_LISTED:
-                unused = _some_without(self._names, [expression.names for expression in self._used])
-            for expression in self._used:
-                unused = unused - expression.names
-            if unused:
-                raise errors.unused(NAMES, unused)
-        if self._values:
-            unused = self._values.keys()
-            if len(unused) > errors.UNUSED_LISTED:
-                unused = _some_without(self._values, [expression.values for expression in self._used])
-            for expression in self._used:
-                unused = unused - expression.values
-            if unused:
-                raise errors.unused(VALUES, unused)
+        used = self._used
+        if len(used) == 1:
+            names, values = used[0].names, used[0].values
+        else:
+            names = frozenset[str]().union(*[expression.names for expression in used])
+            values = frozenset[str]().union(*[expression.values for expression in used])
+        if not names.issuperset(self._names):
+            raise errors.unused(NAMES, (name for name in self._names if name not in names))
+        if not values.issuperset(self._values):
+            raise errors.unused(VALUES, (name for name in self._values if name not in values))
         if self._late is not None:
             raise self._late
 
@@ -161,12 +154,6 @@ class Bindings:
             raise errors.invalid(kind, fault) from None
         self._used.append(expression)
         return program
-
-
-def _some_without(given: Mapping[str, Any], used: list[frozenset[str]]) -> Set[str]:
-    """As many unused names as an error text lists."""
-    known = frozenset[str]().union(*used)
-    return set(islice((name for name in given if name not in known), errors.UNUSED_LISTED))
 
 
 def _check_keys(parameter: str, keys: Mapping[str, Any], is_valid: Callable[[str], object]) -> None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
-from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 from atoll import limits
 from atoll.errors import ApiError
 from atoll.errors import values as errors
-from atoll.model import numbers
+from atoll.model import numbers, sets
 
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
@@ -50,7 +49,8 @@ def check_item(item: Item) -> int:
         return _measure_members(item, 1) if len(item) < _MANY else _measure_many(item)
     except _STUMBLES:
         read_json(item)
-        _check_members(item, 1)
+        _check_depth(item)
+        _check_members(item)
         return _measure_members(item, 1)
 
 
@@ -60,7 +60,8 @@ def check_value(value: AttributeValue) -> int:
         return _measure_value(value, 1)
     except _STUMBLES:
         read_json({"": value})
-        _check_value(value, None, 1)
+        _check_depth({"value": value})
+        _check_value(value, None)
         return _measure_value(value, 1)
 
 
@@ -70,15 +71,18 @@ def check_value(value: AttributeValue) -> int:
 
 def _measure_members(members: Item, level: int) -> int:
     if level > limits.NESTING_LEVELS:
-        raise errors.nesting()
-    size = 0
-    for name, value in members.items():
+        raise errors.TooDeep()
+    size = sum(map(_name_size, members))
+    for value in members.values():
         (kind,) = value
         content = value[kind]
-        if kind == "S":  # the most common type, measured without a call
-            size += _name_size(name) + (len(content) if content.isascii() else len(content.encode()))
+        if kind == "S":  # the most common types, measured without a call
+            size += len(content) if content.isascii() else len(content.encode())
+        elif kind == "N":
+            value[kind], number_size = _number(content)
+            size += number_size
         else:
-            size += _name_size(name) + _MEASURES[kind](content, value, level)
+            size += _MEASURES[kind](content, value, level)
     return size
 
 
@@ -123,21 +127,14 @@ def _measure_null(content: bool, value: AttributeValue, level: int) -> int:
     return 1
 
 
-def sort_set(kind: str, members: list[str]) -> list[str]:
-    """Sets are stored and shown sorted: strings and binaries by their bytes, numbers by value."""
-    return sorted(members, key=_SET_ORDERS[kind])
-
-
-_SET_ORDERS: dict[str, Callable[[str], Any]] = {"SS": str, "NS": Decimal, "BS": a2b_base64}
-"""The order of strings by code point is their order by UTF-8 bytes."""
-
-
 def _measure_set(kind: str, member_size: Callable[[str], int]) -> _Measure:
     def measure(members: list[str], value: AttributeValue, level: int) -> int:
-        if type(members) is not list or not 0 < len(members) == len(set(members)):
+        if type(members) is not list or not 0 < len(members) == sets.distinct(members):
             raise TypeError(members)
-        value[kind] = sort_set(kind, members)
-        return sum(map(member_size, members))
+        size = sum(map(member_size, members))
+        if size <= limits.ITEM_BYTES:  # no larger set is ever stored
+            value[kind] = sets.ordered(kind, members)
+        return size
 
     return measure
 
@@ -148,13 +145,14 @@ def _measure_numbers(members: list[str], value: AttributeValue, level: int) -> i
     sizes = dict(map(_number, members))
     if not 0 < len(members) == len(sizes):
         raise TypeError(members)
-    value["NS"] = sort_set("NS", list(sizes))
-    return sum(sizes.values())
+    size = sum(sizes.values())
+    value["NS"] = sets.ordered("NS", list(sizes)) if size <= limits.ITEM_BYTES else list(sizes)
+    return size
 
 
 def _measure_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:
     if type(members) is not list or level >= limits.NESTING_LEVELS:
-        raise errors.nesting()
+        raise errors.TooDeep()
     size = _DOCUMENT_BYTES + _MEMBER_BYTES * len(members)
     for member in members:
         size += _measure_value(member, level + 1)
@@ -185,11 +183,24 @@ def _text_size(text: str) -> int:
 
 
 def _decoded_size(text: str) -> int:
+    if len(text) > _BASE64_CHARS:
+        return _decoded_long_size(text)
     data = a2b_base64(text)
     # Decoding is lenient, so compare the re-encoded text to verify proper base64.
     if b2a_base64(data, newline=False).decode() != text:
         raise ValueError(text)
     return len(data)
+
+
+_BASE64_CHARS = 1024**2
+
+
+def _decoded_long_size(text: str) -> int:
+    parts = [text[start : start + _BASE64_CHARS] for start in range(0, len(text), _BASE64_CHARS)]
+    sizes = list(map(_decoded_size, parts))
+    if any(size != _BASE64_CHARS // 4 * 3 for size in sizes[:-1]):
+        raise ValueError("padding inside base64")
+    return sum(sizes)
 
 
 _Measure = Callable[[Any, AttributeValue, int], int]
@@ -209,62 +220,75 @@ _MEASURES: dict[str, _Measure] = {
 # Check: raise for the first fault, in DynamoDB's order. The JSON types are those that `read_json` leaves.
 
 
-def _check_members(item: Item, level: int) -> None:
-    """Check the values and names of an item or map. The item itself is the first nesting level."""
-    if level > limits.NESTING_LEVELS:
-        raise errors.nesting()
+def _check_depth(item: Item) -> None:
+    """The item itself is the first of the levels. Only an attribute's empty name is reported before them."""
+    if levels(item, limits.NESTING_LEVELS) > limits.NESTING_LEVELS:
+        raise errors.attribute_name(0) if "" in item else errors.TooDeep()
+
+
+def levels(item: Item, most: int) -> int:
+    """The number of levels of maps and lists, counted up to one beyond `most`."""
+    inside: list[Any] = list(item.values())
+    for level in range(1, most + 1):
+        documents = [value[kind] for value in inside if type(value) is dict for kind in ("L", "M") if kind in value]
+        inside = [
+            member
+            for document in documents
+            for member in (document.values() if type(document) is dict else document if type(document) is list else ())
+        ]
+        if not documents:
+            return level
+    return most + 1
+
+
+def _check_members(item: Item) -> None:
+    """Check the values and names of an item or map."""
     for name, value in item.items():
-        _check_value(value, name, level)
+        _check_value(value, name)
         _name_size(name)
 
 
-def _check_value(value: AttributeValue | None, name: str | None, level: int) -> None:
+def _check_value(value: AttributeValue | None, name: str | None) -> None:
     if value is None:
         raise errors.null_value(name)
     if not value:
         raise errors.no_type()
     for kind, content in value.items():
         if kind in _CHECKS:
-            _CHECKS[kind](content, level)
+            _CHECKS[kind](content)
     if len(value) > 1:
         raise errors.many_types()
 
 
-def _check_number(text: str, level: int) -> None:
+def _check_number(text: str) -> None:
     numbers.canonical(text)
 
 
-def _check_null(content: bool, level: int) -> None:
+def _check_null(content: bool) -> None:
     if content is False:
         raise errors.null_not_true()
 
 
 def _check_set(kind: str) -> _Check:
-    def check(members: list[str], level: int) -> None:
+    def check(members: list[str]) -> None:
         if not members:
             raise errors.empty_set(kind)
         if None in members:
             raise errors.null_in_set(kind)
         if kind == "NS":
             members = list(map(numbers.canonical, members))
-        if len(set(members)) < len(members):
+        if sets.distinct(members) < len(members):
             raise errors.duplicates(kind, members)
 
     return check
 
 
-def _check_list(members: list[AttributeValue], level: int) -> None:
-    if level >= limits.NESTING_LEVELS:
-        raise errors.nesting()
+def _check_list(members: list[AttributeValue]) -> None:
     for member in members:
-        _check_value(member, None, level + 1)
+        _check_value(member, None)
 
 
-def _check_map(members: Item, level: int) -> None:
-    _check_members(members, level + 1)
-
-
-_Check = Callable[[Any, int], None]
+_Check = Callable[[Any], None]
 _CHECKS: dict[str, _Check] = {
     "N": _check_number,
     "NULL": _check_null,
@@ -272,10 +296,11 @@ _CHECKS: dict[str, _Check] = {
     "NS": _check_set("NS"),
     "BS": _check_set("BS"),
     "L": _check_list,
-    "M": _check_map,
+    "M": _check_members,
 }
 
-# Read: like DynamoDB's parser, convert some JSON, ignore some and reject the rest.
+# Read: like DynamoDB's parser, convert some JSON, ignore some and reject the rest. Stop at the levels that an item may
+# have, to protect the stack: a deeper value is refused anyway.
 
 
 def read_json(item: Item) -> None:
@@ -331,7 +356,7 @@ def _read_list(read_member: _Reader) -> _Reader:
         if not isinstance(content, list):
             raise errors.unexpected_field()
         if level >= limits.NESTING_LEVELS:
-            raise errors.nesting()
+            return content
         return [None if member is None else read_member(member, level + 1) for member in content]
 
     return read
@@ -342,9 +367,8 @@ def _read_map(content: Any, level: int) -> Item:
         raise errors.unexpected_list("java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>")
     if not isinstance(content, dict):
         raise errors.unexpected_field()
-    # Stop at this depth, to protect the stack.
     if level >= limits.NESTING_LEVELS:
-        raise errors.nesting()
+        return content
     for value in content.values():
         if value is not None:
             _read_value(value, level + 1)
@@ -377,16 +401,23 @@ _READERS: dict[str, _Reader] = {
 
 def item_size(item: Item) -> int:
     """The size in bytes by DynamoDB's formula: the UTF-8 length of every name plus every value's size."""
-    size = 0
-    for name, value in item.items():
+    size = sum(map(_name_size, item))
+    for value in item.values():
         (kind,) = value
-        size += _name_size(name) + _SIZES[kind](value[kind])
+        content = value[kind]
+        if kind == "S":
+            size += len(content) if content.isascii() else len(content.encode())
+        else:
+            size += _SIZES[kind](content)
     return size
 
 
 def value_size(value: AttributeValue) -> int:
     (kind,) = value
     return _SIZES[kind](value[kind])
+
+
+_number_size = lru_cache(8192)(numbers.size)
 
 
 def _binary_size(text: str) -> int:
@@ -407,7 +438,7 @@ def _map_size(members: Item) -> int:
 
 _SIZES: dict[str, Callable[[Any], int]] = {
     "S": _text_size,
-    "N": numbers.size,
+    "N": _number_size,
     "B": _binary_size,
     "BOOL": _flag_size,
     "NULL": _flag_size,

@@ -42,14 +42,16 @@ async def join(region: Region, asking: str, message: Message) -> Message:
     invited: Table = load(Table, message.parts[0])
     new_id = str(uuid.uuid4())
 
-    def run(tx: Transaction, stamp: Stamp) -> bool:
-        return membership.join(tx, region, stamp, invited, asking, new_id) is not None
+    def run(tx: Transaction, stamp: Stamp) -> dict[str, bool]:
+        before = membership.replica(tx, region, invited.name)
+        after = membership.join(tx, region, stamp, invited, asking, new_id)
+        return {"joined": after is not None, "is_new": after != before}
 
     joined = await region.write(run)
     region.wake()
     assert invited.group is not None
     member = invited.group.by_region[region.name]
-    return Message("join", {"joined": joined, "group": invited.group.id, "number": member.number})
+    return Message("join", {**joined, "group": invited.group.id, "number": member.number})
 
 
 async def changes(region: Region, asking: str, message: Message) -> Message:
@@ -63,7 +65,7 @@ async def changes(region: Region, asking: str, message: Message) -> Message:
             await _drained(region, head, asking)
             is_noted = True
         left_s = (until_ns - monotonic_ns()) / 1e9
-        if left_s <= 0 or _has_news(head, answer):
+        if left_s <= 0 or _has_moved(head, answer):
             break
         await region.committed.wait(min(LOOK_S, left_s))
         await asyncio.sleep(next(pauses, PAUSES_S[-1]))
@@ -74,10 +76,23 @@ def _changes(region: Region, head: dict[str, Any], snapshot: Snapshot) -> Messag
     return source.changes(snapshot, region, head)
 
 
-def _has_news(head: dict[str, Any], answer: Message) -> bool:
-    if answer.name == source.GONE or answer.head["rows"] or answer.head["missed"]:
+def has_news(question: Message, answer: Message) -> bool:
+    """Whether an answer tells anything new about a replica's items or settings. A link delays, loses and doubles such
+    answers only."""
+    if question.name == "changes" == answer.name:
+        return _is_news(question.head, answer)
+    return question.name not in (*enquiries.HANDLERS, "exists", "join")
+
+
+def _has_moved(head: dict[str, Any], answer: Message) -> bool:
+    """Whether the asking replica can read on after the answer, or learns anything from it."""
+    if answer.name == source.GONE or _is_news(head, answer):
         return True
-    if answer.head["positions"] != head["positions"] or answer.head["as_of"] is None:
+    return answer.head["positions"] != head["positions"] or answer.head["as_of"] is None
+
+
+def _is_news(head: dict[str, Any], answer: Message) -> bool:
+    if answer.head["rows"] or answer.head["missed"]:
         return True
     told, own = head["told"], answer.head["group"]
     return "shared" in own or any(told[part] != own[part] for part in ("kind", "members", "term", "master", "since"))
@@ -138,9 +153,8 @@ def _items(region: Region, message: Message, snapshot: Snapshot) -> Message:
 
 
 HANDLERS: Handlers = {
+    **enquiries.HANDLERS,
     "exists": exists,
-    "table": enquiries.table,
-    "override": enquiries.override,
     "join": join,
     "changes": changes,
     "rows": rows,

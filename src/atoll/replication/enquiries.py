@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from types import UnionType
+from typing import Any, get_origin, get_type_hints
 
 from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.region import Region
 from atoll.database.schema import KeySchema, Table, Throughput
 from atoll.replication import legacy, membership, shared, source
-from atoll.replication.exchange import Unreachable
+from atoll.replication.exchange import Handlers, Unreachable
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -83,8 +84,26 @@ def _units(throughput: Throughput | None) -> tuple[int, int]:
 async def ask_facts(region: Region, target: str, table: str) -> Facts | None:
     """Facts about another region's table; None if it has none of this name."""
     answer = await _ask(region, target, Message("table", {"table": table}))
-    found = answer.head["facts"]
-    return None if found is None else Facts(**found)
+    match answer.head:
+        case {"facts": None}:
+            return None
+        case {"facts": dict(found)} if _is_sound(found):
+            return Facts(**found)
+    raise Unreachable(NONSENSE)
+
+
+NONSENSE = "the peer answers nonsense"
+
+
+def _is_sound(found: dict[str, Any]) -> bool:
+    """Whether another node has sent facts."""
+    types = get_type_hints(Facts)
+    if found.keys() != types.keys():
+        return False
+    for name, kind in types.items():
+        if not isinstance(found[name], kind if isinstance(kind, UnionType) else get_origin(kind) or kind):
+            return False
+    return all(isinstance(one, list) and len(one) == 3 for one in found["global_indexes"].values())
 
 
 async def ask_override(region: Region, target: str, table: str, group: str, given: Mapping[str, Any]) -> bool:
@@ -92,6 +111,8 @@ async def ask_override(region: Region, target: str, table: str, group: str, give
     answer = await _ask(region, target, Message("override", {"table": table, "group": group, "given": dict(given)}))
     if answer.name == source.GONE:
         return False
+    if not isinstance(answer.head.get("group"), dict):
+        raise Unreachable(NONSENSE)
 
     def learn(tx: Transaction, stamp: Stamp) -> None:
         found = membership.replica(tx, region, table)
@@ -138,3 +159,6 @@ def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stam
     assert changed.group is not None
     catalog.save(tx, changed)
     return Message("override", {"group": source.about(tx, changed, changed.group.settings)})
+
+
+HANDLERS: Handlers = {"table": table, "override": override}

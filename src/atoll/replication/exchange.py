@@ -23,6 +23,10 @@ class Unreachable(Exception):
         self.reason = reason
 
 
+class Lost(Unreachable):
+    """The answer was lost on its way. The next one may arrive."""
+
+
 class Exchange(Protocol):
     async def ask(self, source: str, target: str, message: Message) -> Message:
         """The answer of the region `target`. Raises `Unreachable`, or the `ApiError` with which the target refuses."""

@@ -1,31 +1,47 @@
 """An exchange whose links have faults: it asks another exchange, and does to the answers what a bad network does.
 
-What is asked and answered when a link is cut does not arrive: an answer that was under way then is lost, too. The
-region that asks will ask again.
+A question and an answer do not arrive while their link is cut. An answer that was under way when the link was cut is
+lost, too. The region that asks will ask again. Only answers that have news are delayed, lost or doubled.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from atoll.clock import Clock
-from atoll.replication.exchange import Delivery, Exchange, Unreachable
+from atoll.replication.exchange import Delivery, Exchange, Lost, Unreachable
 from atoll.replication.faults import CLEAR, Fate, Faults
 from atoll.replication.messages import Message
 from atoll.replication.waits import Timer
+
+HasNews = Callable[[Message, Message], bool]
+"""Whether the answer to a question has news. Arguments: the question, the answer."""
+
+
+def _always(question: Message, answer: Message) -> bool:
+    return True
 
 
 class FaultyExchange:
     """`timer` makes calls by `clock`."""
 
-    def __init__(self, exchange: Exchange, faults: Faults, clock: Clock, timer: Timer) -> None:
+    def __init__(
+        self, exchange: Exchange, faults: Faults, clock: Clock, timer: Timer, has_news: HasNews = _always
+    ) -> None:
         self._exchange = exchange
+        self._has_news = has_news
         self._faults = faults
         self._clock = clock
         self._timer = timer
         self._held: dict[tuple[str, str], set[asyncio.Future[None]]] = {}
         """By link: each answer that is held looks at its link again when its future is done."""
+        self._holding: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
+        """The same futures by the task that waits for the answer."""
+        self._watched: set[asyncio.Future[None]] = set()
+        """Done when the next answer is held."""
         faults.changed.append(self._changed)
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
@@ -39,12 +55,25 @@ class FaultyExchange:
         link = faults.of(target, source)
         if link == CLEAR:
             return Delivery(answer, 1)
-        fate = faults.fate(link)
+        if not self._has_news(message, answer):
+            self._check(source, target)
+            return Delivery(answer, 1)
+        fate, lost = faults.fate(link), f"the answer of {target} to {source} was lost"
+        if link.loss >= 1:  # nothing arrives, so do not hold it
+            raise Unreachable(lost)
         await self._hold(target, source, fate)
         self._check(source, target)
         if fate.is_lost:
-            raise Unreachable(f"the answer of {target} to {source} was lost")
+            raise Lost(lost)
         return Delivery(answer, fate.copies)
+
+    async def at_rest(self, task: asyncio.Task[Any]) -> None:
+        """Return when the task is done, or waits for an answer that is held."""
+        while not task.done() and ((held := self._holding.get(task)) is None or held.done()):
+            watched = asyncio.get_running_loop().create_future()
+            self._watched.add(watched)
+            await asyncio.wait({task, watched}, return_when=asyncio.FIRST_COMPLETED)
+            self._watched.discard(watched)
 
     def _check(self, source: str, target: str) -> None:
         link = self._faults.of(target, source)
@@ -65,10 +94,16 @@ class FaultyExchange:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         held = self._held.setdefault((from_, to), set())
         held.add(ended)
+        task = asyncio.current_task()
+        assert task is not None
+        self._holding[task] = ended
         cancel = self._timer(due_ms, partial(_end, ended))
+        for watched in self._watched:
+            _end(watched)
         try:
             await ended
         finally:
+            del self._holding[task]
             held.discard(ended)
             cancel()
 

@@ -1,16 +1,17 @@
 """The loops that keep the replicas of a region up to date: one for each table and other region.
 
 A loop asks the other region for changes, applies them and asks again. The other region waits with its answer until it
-has changes. Only the process that holds the region's lease runs the loops.
+has changes. Only the process that holds the region's lease runs the loops. A loop that cannot read shows why, and tries
+again: soon at first, then once a second, and at once when the faults of its link change.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
 from atoll.replication import membership, shared, steps
-from atoll.replication.exchange import DeliveringExchange, Unreachable
+from atoll.replication.exchange import DeliveringExchange, Delivery, Lost, Unreachable
 from atoll.replication.messages import Message
 from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
@@ -48,13 +49,23 @@ class State:
     conflicts: int = 0
     last_error: str | None = None
     task: asyncio.Task[None] | None = None
+    asked: asyncio.Task[Delivery] | None = None
+    """The question of the loop that waits for its answer."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the faults of the link have changed."""
+
+
+def _never(other: str) -> bool:
+    return False
 
 
 class Replication:
-    """All replicas of a region. `run` works in the background; `settle` returns when there is nothing to do."""
+    """All replicas of a region. `run` works in the background; `settle` returns when there is nothing to do. The loops
+    do not read from regions that are `paced`, see `replication.pacing`."""
 
-    def __init__(self, region: Region, exchange: DeliveringExchange) -> None:
+    def __init__(self, region: Region, exchange: DeliveringExchange, paced: Callable[[str], bool] = _never) -> None:
         self.region = region
+        self._paced = paced
         self.states: dict[Key, State] = {}
         self._exchange = exchange
         self._woken = asyncio.Event()
@@ -83,10 +94,24 @@ class Replication:
     async def stop(self) -> None:
         self._stopping = True
         self._woken.set()
+        await self.drop()
+
+    async def drop(self) -> None:
+        """End the loops with their answers under way. If `run` still runs, it starts them again."""
         tasks = [state.task for state in self.states.values() if state.task is not None]
+        self.states.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def link_changed(self, other: str) -> None:
+        """The faults of the link from another region have changed: ask it anew, at once."""
+        self.wake()
+        for (_, source), state in self.states.items():
+            if source == other:
+                state.changed.set()
+                if state.asked is not None:
+                    state.asked.cancel()
 
     async def settle(self, *, passes_over: Container[str] = ()) -> bool:
         """Read all that the other regions have now, but nothing of those in `passes_over`. Returns whether anything was
@@ -95,19 +120,31 @@ class Replication:
         done = await self._invite(tables)
         done = await self._reconcile(tables) or done
         for name, other in _links(tables):
-            with suppress(Unreachable, ApiError):
-                while other not in passes_over and (progress := await self.step(name, other, 0)):
-                    done = done or progress.applied > 0 or progress.goes_on or progress.learned
+            try:
+                while other not in passes_over and (progress := await self._arriving(name, other)):
+                    done = done or progress.did_something
                     if not progress.goes_on:
                         break
+            except (Unreachable, ApiError) as error:
+                self.failed(name, other, str(error))
         return done
+
+    async def _arriving(self, name: str, other: str) -> Progress | None:
+        """One step; an answer that was lost is asked for again."""
+        while True:
+            with suppress(Lost):
+                return await self.step(name, other, 0)
+
+    async def tables_of(self, other: str) -> list[str]:
+        """The tables that are read from another region."""
+        return [name for name, source in _links(await self._replicas()) if source == other]
 
     async def step(self, name: str, other: str, wait_ms: int) -> Progress | None:
         """Ask once, and apply the answer. None: there is nothing to ask. Raises `Unreachable`."""
         asked = await self.region.read(partial(_question, self.region, name, other, wait_ms))
         if asked is None:
             return None
-        answer, copies = await self._exchange.deliver(self.region.name, other, asked)
+        answer, copies = await self._deliver(name, other, asked, wait_ms)
         progress = await steps.take(self.region, name, other, answer)
         for _ in range(1, copies):
             await steps.take(self.region, name, other, answer)
@@ -118,11 +155,35 @@ class Replication:
         state.pending, state.last_error = progress.pending, None
         state.applied += progress.applied
         state.conflicts += progress.conflicts
+        self._measure(name, other, answer, progress)
         if progress.written_ms is not None:
             state.lag_ms = max(0, self.region.clock.now_ms() - progress.written_ms)
         elif not progress.pending:
             state.lag_ms = 0
         return progress
+
+    def _measure(self, name: str, other: str, answer: Message, progress: Progress) -> None:
+        """Count the changes that have arrived. Those of an answer that changed nothing have arrived before."""
+        tally = self.region.meter.replicated(name, other)
+        tally.pending = progress.pending
+        if answer.name == "changes" and progress.applied:
+            now_ms = self.region.clock.now_ms()
+            tally.arrived([max(0, now_ms - written_ms) for *_, written_ms in answer.head["rows"]])
+
+    async def _deliver(self, name: str, other: str, asked: Message, wait_ms: int) -> Delivery:
+        if not wait_ms:
+            return await self._exchange.deliver(self.region.name, other, asked)
+        state = self.states.setdefault((name, other), State())
+        state.asked = task = asyncio.create_task(self._exchange.deliver(self.region.name, other, asked))
+        try:
+            return await task
+        except asyncio.CancelledError:
+            own = asyncio.current_task()
+            if own is not None and own.cancelling():
+                raise
+            raise Unreachable(f"the link from {other} to {self.region.name} has changed") from None
+        finally:
+            state.asked = None
 
     async def _replicas(self) -> list[Table]:
         tables = await self.region.read(self.region.catalog.tables)
@@ -139,28 +200,42 @@ class Replication:
                 state.task = asyncio.create_task(self._follow(*key))
 
     async def _follow(self, name: str, other: str) -> None:
-        retry_s = RETRY_S
+        state, retry_s = self.states[name, other], RETRY_S
         while not self._stopping:
+            state.changed.clear()
+            if self._paced(other):
+                await state.changed.wait()
+                continue
+            pause_s = 0.0
             try:
-                progress = await self.step(name, other, WAIT_MS)
+                # After an error ask without waiting, so that its end shows at once.
+                progress = await self.step(name, other, WAIT_MS if state.last_error is None else 0)
                 retry_s = RETRY_S
                 if progress is None:
-                    await asyncio.sleep(LOOK_S)
+                    pause_s = LOOK_S
             except (Unreachable, ApiError) as error:
-                self._failed(name, other, str(error))
-                await steps.unreachable(self.region, name, other)
-                await asyncio.sleep(retry_s)
-                retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+                self.failed(name, other, str(error))
+                await self._unreachable(name, other)
+                pause_s, retry_s = retry_s, min(2 * retry_s, LONGEST_RETRY_S)
             except Exception as error:
                 _log.exception("the changes of %s in %s cannot be applied in %s", name, other, self.region.name)
-                self._failed(name, other, str(error))
-                await asyncio.sleep(LONGEST_RETRY_S)
+                self.failed(name, other, str(error) or type(error).__name__)
+                pause_s = LONGEST_RETRY_S
+            if pause_s:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(state.changed.wait(), pause_s)
 
-    def _failed(self, name: str, other: str, reason: str) -> None:
+    async def _unreachable(self, name: str, other: str) -> None:
+        try:
+            await steps.unreachable(self.region, name, other)
+        except Exception:
+            _log.exception("the membership of %s in %s was not ended", name, other)
+
+    def failed(self, name: str, other: str, reason: str) -> None:
         self.states.setdefault((name, other), State()).last_error = reason
 
     async def _invite(self, tables: list[Table]) -> bool:
-        """Ask new members to join. Returns whether any answered."""
+        """Ask new members to join. Returns whether any joined or refused."""
         done = False
         for table in tables:
             for other in steps.invited(table):
@@ -182,8 +257,9 @@ class Replication:
         asked = await self.region.read(partial(_invitation, self.region, name, other))
         if asked is None:
             return False
-        await steps.take(self.region, name, other, await self._exchange.ask(self.region.name, other, asked))
-        return True
+        answer = await self._exchange.ask(self.region.name, other, asked)
+        await steps.take(self.region, name, other, answer)
+        return answer.head["is_new"] or not answer.head["joined"]
 
     def progress(self, other: str) -> list[dict[str, Any]]:
         """The tables that are read from another region."""

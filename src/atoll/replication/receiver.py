@@ -60,6 +60,10 @@ class Progress(NamedTuple):
     learned: bool = False
     """The replica's table or its group has changed."""
 
+    @property
+    def did_something(self) -> bool:
+        return self.applied > 0 or self.goes_on or self.learned
+
 
 def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
     """Apply an answer to `changes`. None: this table does not read from that replica."""

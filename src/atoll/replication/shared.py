@@ -150,11 +150,16 @@ def adopt(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: Val
 
 
 def is_in_effect(table: Table) -> bool:
-    """Whether the table has all shared values, but for overrides."""
+    """Whether the table has all shared values, but for overrides. The loop of a region asks twice a second, so the
+    answer is cached on the table, which is immutable."""
     if table.group is None or table.group.is_legacy or table.status == "DELETING":
         return True
-    have = values(table)
-    return all(have.get(name) == value or _kind(name) in OVERRIDABLE for name, value in _wanted(table).items())
+    cached: bool | None = table.__dict__.get("_in_effect")
+    if cached is None:
+        have = values(table)
+        cached = all(have.get(name) == value or _kind(name) in OVERRIDABLE for name, value in _wanted(table).items())
+        table.__dict__["_in_effect"] = cached
+    return cached
 
 
 def _kind(name: str) -> str:

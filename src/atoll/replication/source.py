@@ -141,13 +141,24 @@ def rows(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
     return Message("rows", answer, [part for key, row in found for part in (fmt.in_space(key), row)])
 
 
+def _fitting(sizes: list[int]) -> int:
+    """How many of these rows an answer has: at least one, and no more when it has a megabyte."""
+    room = CHANGES_BYTES
+    for number, size in enumerate(sizes):
+        if room <= 0:
+            return number
+        room -= size
+    return len(sizes)
+
+
 def _inherited(link: Link) -> Link:
     """The link that a copy of this replica begins with."""
     return replace(link, seen=0, others=(), drained=False)
 
 
 def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
-    """Answer to `items`: for each key its item's row, its tombstone, or nothing, each after the other."""
+    """Answer to `items`: for each key its item's row, its tombstone, or nothing, each after the other. If they are
+    too large for one answer, it has the first of them, and tells the last key that it has."""
     head, keys = message.head, message.parts
     table = find(snapshot, region, head)
     if table is None or table.group is None or table.tombstone_space is None:
@@ -156,5 +167,9 @@ def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
     stored = snapshot.get_many([fmt.space_prefix(space) + key for key in keys for space in spaces])
     answer = {part: head[part] for part in ("part", "after", "last", "all")}
     answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    fitting = _fitting([len(stored[2 * n] or b"") for n in range(len(keys))])
+    if fitting < len(keys):
+        keys = keys[:fitting]
+        answer |= {"last": keys[-1].hex(), "all": False}
     parts = [part for n, key in enumerate(keys) for part in (key, stored[2 * n] or b"", stored[2 * n + 1] or b"")]
     return Message("items", answer, parts)

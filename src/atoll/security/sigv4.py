@@ -58,6 +58,7 @@ class Signer(NamedTuple):
     access_key: str
     region: str
     service: str
+    admin: bool
 
 
 class _Claim:
@@ -69,7 +70,7 @@ class _Claim:
 
     def __init__(self, credential: Credential, day: str, region: str, service: str, signed_headers: str) -> None:
         self.credential = credential
-        self.signer = Signer(credential.access_key, region, service)
+        self.signer = Signer(credential.access_key, region, service, credential.admin)
         self.day = day.encode()
         self.scope = f"{day}/{region}/{service}/{TERMINATOR}".encode()
         self.signed_headers = signed_headers.encode("latin-1")
@@ -278,12 +279,12 @@ def canonical_query(query: bytes) -> bytes:
 
 
 def claimed(authorization: bytes) -> Signer | None:
-    """The signer that the header claims, unverified; None if it cannot be parsed."""
+    """The signer that the header claims, unverified and so an admin; None if it cannot be parsed."""
     credential = authorization.partition(b"Credential=")[2].partition(b",")[0]
     parts = credential.strip().decode("latin-1").split("/")
     if len(parts) != 5 or not _REGION.fullmatch(parts[2]):
         return None
-    return Signer(parts[0], parts[2], parts[3])
+    return Signer(parts[0], parts[2], parts[3], admin=True)
 
 
 def _lifetime_ms(expires: bytes | None) -> int:

@@ -226,9 +226,12 @@ class Rows:
         if row is None:
             return None
         value, stored = row
-        if type(value) is not bytes or crc32(value, crc32(key)) != stored:
-            raise Damaged(key)
-        return value
+        try:
+            if crc32(value, crc32(key)) == stored:
+                return value
+        except TypeError:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
+            pass
+        raise Damaged(key)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.get(key) for key in keys]

@@ -23,7 +23,6 @@ from atoll import errors
 from atoll.api import large
 from atoll.api.services import DYNAMODB, STREAMS
 from atoll.errors import ApiError, requests, values
-from atoll.wire import pieces
 
 JSON = b"Content-Type: application/json\r\n"
 _TYPE_LINES = {
@@ -84,36 +83,24 @@ def parse_body(body: bytes) -> dict[str, Any]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
-    return _object(value)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
+    if type(value) is not dict:
+        raise _no_object(value)
     return value
 
 
-def is_large(body: bytes) -> bool:
-    """Whether the body may have so many values that it takes long to parse."""
-    if len(body) < large.VALUES:
-        return False
-    commas = start = 0
-    while start < len(body) and commas <= large.VALUES:
-        commas += body.count(b",", start, start + _COUNTED_BYTES)
-        start += _COUNTED_BYTES
-    return commas > large.VALUES
-
-
-_COUNTED_BYTES = 64 * 1024
+def _no_object(value: Any) -> ApiError:
+    return requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
 
 
 def parse_large_body(body: bytes) -> large.LargeBody:
     """As `parse_body`, in pieces: run it in a thread."""
     try:
-        value = pieces.parse(body)
+        value = large.parse_pieces(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
-    return large.LargeBody(_object(value))
+    if not isinstance(value, dict):
+        raise _no_object(value)
+    return large.LargeBody(value)
 
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:

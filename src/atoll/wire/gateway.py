@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from atoll import errors
+from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
-from atoll.api.large import LargeBody, aside, release
+from atoll.api.large import aside
 from atoll.api.services import Operation
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError
 from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
-from atoll.security.sigv4 import Verifier, claimed, normal_path
+from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
 from atoll.wire.codec import (
     JSON,
@@ -30,7 +32,6 @@ from atoll.wire.codec import (
     Response,
     error_body,
     first_line,
-    is_large,
     json_type,
     not_found,
     parse_body,
@@ -39,6 +40,7 @@ from atoll.wire.codec import (
     unserved,
 )
 from atoll.wire.health import Health
+from atoll.wire.memory import LIMIT_BYTES, Values
 
 
 async def _no_stores() -> Mapping[str, Any]:
@@ -70,7 +72,7 @@ class Gateway:
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
     calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
     So are all requests to the routes in `unverified_routes`, which authenticate them themselves.
-    `browsers` decides which browsers' requests are served.
+    `browsers` decides which browsers' requests are served. `memory_limit` bounds the values of large bodies.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Gateway:
         bearer_routes: Collection[str] = (),
         unverified_routes: Collection[str] = (),
         browsers: Browsers | None = None,
+        memory_limit: int = LIMIT_BYTES,
     ) -> None:
         self._call = call
         self._targets = targets
@@ -98,6 +101,7 @@ class Gateway:
         self._health = Health(examine, region)
         self._account = account
         self._unsigned = Caller(None, account, admin=True), region
+        self._identity = lru_cache(_CLAIMS)(self._identity_of)
         self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._credentials = credentials
         self._verifier = None if credentials is None else Verifier(credentials.get)
@@ -111,6 +115,7 @@ class Gateway:
         self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
         self._encoder = encoder or Encoder()
         self._inflations = asyncio.Semaphore(_INFLATIONS)
+        self._values = Values(memory_limit)
         self._repeats = Repeats(_log, monotonic_ns)
 
     async def answer(self, request: Request) -> bytes:
@@ -124,28 +129,26 @@ class Gateway:
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
-        status, asked, inflated = 200, None, False
+        status = 200
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
                 raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
-            given = request.body
             if b"content-encoding" in headers:
-                given, inflated = await self._inflated(request)
-            asked = await aside(parse_large_body, given) if is_large(given) else parse_body(given)
-            body = operation.encode(await self._call(operation, region, caller, asked, now_ms))
+                body = await self._call_inflated(operation, region, caller, request, now_ms)
+            elif len(request.body) >= large.VALUES:
+                body = await self._call_large(operation, region, caller, request.body, now_ms)
+            else:
+                result = await self._call(operation, region, caller, parse_body(request.body), now_ms)
+                body = operation.encode(result)
         except ApiError as error:
             status, body = error.status, error_body(error)
-            _drop_tracebacks(error)
+            large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
-        if isinstance(asked, LargeBody):
-            release(asked)
-        if inflated:
-            self._inflations.release()
         if len(body) > compression.LEAST_BYTES and b"accept-encoding" in headers:
             coding = compression.accepted(first_line(headers[b"accept-encoding"]))
             if coding is not None:
@@ -155,39 +158,51 @@ class Gateway:
                 type_line = (type_line or JSON) + b"Content-Encoding: %s\r\n" % coding.encode()
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
 
-    async def _inflated(self, request: Request) -> tuple[bytes, bool]:
-        """The decompressed body, and whether it is large: then the caller releases `_inflations` when it is done."""
+    async def _call_large(self, operation: Operation, region: str, caller: Caller, given: bytes, now_ms: int) -> bytes:
+        """Call with a body that may have many values; returns the encoded answer."""
+        if not large.is_large(given):
+            return operation.encode(await self._call(operation, region, caller, parse_body(given), now_ms))
+        room = self._values.room(given)
+        await self._values.take(room)
+        try:
+            body = await large.parse(given, parse_large_body)
+        except BaseException:
+            self._values.give(room)
+            raise
+        try:
+            return operation.encode(await self._call(operation, region, caller, body, now_ms))
+        finally:  # only now, because the answer may have parts of it
+            freed = asyncio.wrap_future(large.release(body))
+            freed.add_done_callback(partial(self._values.give, room))
+
+    async def _call_inflated(
+        self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
+    ) -> bytes:
+        """As `_call_large`, with the decompressed body."""
+        given = request.body
         try:
             coding = compression.coding_of(request.headers[b"content-encoding"])
             if coding is None:
-                return request.body, False
-            body = compression.inflate(request.body, coding, compression.INLINE_BYTES)
-            return (await self._inflated_aside(request.body, coding), True) if body is None else (body, False)
+                return await self._call_large(operation, region, caller, given, now_ms)
+            inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
+            if inflated is not None:
+                return await self._call_large(operation, region, caller, inflated, now_ms)
+            async with self._inflations:
+                inflated = await aside(compression.inflate, given, coding)
+                if inflated is None:
+                    raise compression.Undecodable("its decompressed body exceeds the limit of requests")
+                return await self._call_large(operation, region, caller, inflated, now_ms)
         except compression.Undecodable as fault:
             extra = {"request_id": self._encoder.next_id()}
             text = f"a request got an internal error, as from DynamoDB: {fault}"
             self._repeats.log(compression.Undecodable, logging.WARNING, text, extra)
             raise errors.internal() from None
 
-    async def _inflated_aside(self, given: bytes, coding: str) -> bytes:
-        await self._inflations.acquire()
-        try:
-            body = await aside(compression.inflate, given, coding)
-            if body is None:
-                raise compression.Undecodable("its decompressed body exceeds the limit of requests")
-        except BaseException:
-            self._inflations.release()
-            raise
-        return body
-
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
         """The caller, and the region of the request."""
         if self._verifier is not None and self._credentials is not None:
             self._credentials.refresh(now_ms)
-            signer = self._verifier.verify(request, now_ms, service)
-            credential = self._credentials.get(signer.access_key)
-            admin = credential is not None and credential.admin
-            return Caller(signer.access_key, self._account, admin), signer.region
+            return self._identity(self._verifier.verify(request, now_ms, service))
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._unsigned
@@ -199,12 +214,15 @@ class Gateway:
         signer = claimed(authorization)
         if signer is None:
             return self._unsigned
-        claim = Caller(signer.access_key, self._account, admin=True), signer.region
+        claim = self._identity(signer)
         if b"Credential=" in start:
             if len(self._claims) >= _CLAIMS:
                 self._claims.clear()
             self._claims[start] = claim
         return claim
+
+    def _identity_of(self, signer: Signer) -> tuple[Caller, str]:
+        return Caller(signer.access_key, self._account, signer.admin), signer.region
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
@@ -226,7 +244,7 @@ class Gateway:
                 response = await route(request, caller, region, route_ms)
         except ApiError as error:
             response = _response(error)
-            _drop_tracebacks(error)
+            large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             response = Response(500, error_body(errors.internal()))
@@ -250,14 +268,6 @@ class Gateway:
 
 def _response(error: ApiError) -> Response:
     return Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
-
-
-def _drop_tracebacks(error: BaseException) -> None:
-    """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
-    way: BaseException | None = error
-    while way is not None:
-        way.__traceback__ = None
-        way = way.__context__
 
 
 def _longest_first(entry: tuple[bytes, Route]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from atoll.api.binding import resolve_table
+from atoll.api.table_names import resolve_table
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.expressions.partiql.prepared import prepare, values_of

@@ -17,6 +17,7 @@ import orjson
 
 from atoll import limits
 from atoll.api import keys, queries
+from atoll.api.large import aside, of_row
 from atoll.api.queries import Target
 from atoll.api.slices import Slices
 from atoll.database import reads
@@ -26,7 +27,8 @@ from atoll.database.region import Region
 from atoll.database.schema import Index
 from atoll.errors import ApiError
 from atoll.errors import partiql as partiql_errors
-from atoll.expressions import condition
+from atoll.errors import queries as query_errors
+from atoll.expressions import condition, tree
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition, NameType
 from atoll.expressions.partiql import keys as partiql_keys
@@ -49,6 +51,8 @@ class Position(NamedTuple):
     part: int
     key: Item | None
     """Of the last item read in this range; None at its start."""
+    last: Row | Entry | None = None
+    """The last item itself, before its key is known."""
 
 
 @dataclass(slots=True)
@@ -110,7 +114,7 @@ class Selected:
                 whole.add(page)
                 return found, _Progress(part, page.rest, whole), None
             if page.last is not None:
-                return found, None, Position(part, self.target.key_of(page.last.item))
+                return found, None, Position(part, None, page.last)
             if self.page.size + found.size >= limits.PAGE_BYTES and part + 1 < len(self.ranges):
                 return found, None, Position(part + 1, None)
         return found, _Progress(end, self.ranges[end], Page()) if end < len(self.ranges) else None, None
@@ -139,11 +143,12 @@ def select(
     )
     check_columns(selecting.columns, target.keys.names)
     filter_ = None if access.exact or selecting.where is None else program(selecting.where).with_values(values)
-    fetch = _must_fetch(target, selecting.columns, filter_)
+    fetch = _must_fetch(target, selecting.columns)
+    if filter_ is not None and target.index is not None:
+        filter_ = _filter_of_index(target, target.index, selecting.where, filter_)
     ranges, reverse = _ranges(target, access, selecting.order)
-    columns = _held(target) if fetch and selecting.columns is None else selecting.columns
     partitions = queries.partitions_of(target) if access.partitions is None else None
-    found = Selected(target, columns, filter_, fetch, ranges, reverse, limit, partitions)
+    found = Selected(target, selecting.columns, filter_, fetch, ranges, reverse, limit, partitions)
     first = position.part if position is not None else 0
     if first < len(ranges):
         range_ = ranges[first]
@@ -167,17 +172,27 @@ def check_columns(columns: tuple[Column, ...] | None, key_names: tuple[str, ...]
     partiql_keys.check_paths((column.path for column in columns or ()), key_names)
 
 
-def _must_fetch(target: Target, columns: tuple[Column, ...] | None, filter_: Condition | None) -> bool:
+def _must_fetch(target: Target, columns: tuple[Column, ...] | None) -> bool:
     attributes = frozenset(str(column.path[0]) for column in columns or ())
-    if target.index is not None and target.index.local and filter_ is not None:
-        attributes |= filter_.attributes
     return queries.must_fetch(target, None, PathProjection((), attributes, frozenset(), dict))
 
 
-def _held(target: Target) -> tuple[Column, ...]:
-    """The columns of `*` on an index whose whole items were fetched for a condition: only the index's attributes."""
-    assert target.index is not None
-    return tuple(Column(name, (name,)) for name in target.table.projected_names(target.index))
+def _filter_of_index(target: Target, index: Index, where: tree.ConditionNode | None, filter_: Condition) -> Condition:
+    """A condition with a key of the index must not ask for attributes that the index lacks. To any other condition they
+    are missing, even if the items are fetched for their columns."""
+    if index.projection.type == "ALL":
+        return filter_
+    missing = sorted(filter_.attributes - target.table.projected_names(index))
+    if not missing:
+        return filter_
+    if any(partiql_keys.is_key_demanded(where, attribute.name) for attribute in index.keys.partition):
+        raise query_errors.filter_not_projected(index.name, missing)
+    assert where is not None
+    return program(tree.resolve(where, dict.fromkeys(missing, _ABSENT))).with_values(filter_.values)
+
+
+_ABSENT = ""
+"""No attribute has this name."""
 
 
 # Ranges
@@ -231,32 +246,43 @@ def _row_key(target: Target, key: Item, range_: Range) -> bytes:
 # Answers
 
 
-async def complete(region: Region, found: Selected) -> list[Any]:
-    """Read the rest of the page; return its rows as in the answer."""
+async def complete(region: Region, found: Selected, is_large: bool) -> list[Any]:
+    """Read the rest of the page; return its rows as in the answer. `is_large`: the request has many values."""
     while found.progress is not None:
         await asyncio.sleep(0)
         found.add(*await region.read(found.piece))
     if found.filter_ is not None:
+        if is_large:
+            await aside(found.filter_.prepare_once)
         await queries.keep_matching(found.page, found.filter_)
     answered, slices = [], Slices()
     for row in found.page.rows:
-        answered.append(shown(found.columns, row))
+        answered.append(await shown(found.columns, row))
         if slices.over:
             await slices.pause()
+    if found.position is not None and found.position.last is not None:
+        key = await queries.last_key(found.target, found.position.last)
+        found.position = Position(found.position.part, key)
     return answered
 
 
-def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
+async def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
     """A row in the answer: each column is named by the last step of its path."""
     if columns is None:
         return row.fragment
-    item = row.item
+    return await of_row(row, lambda: _shown(columns, row.item), len(columns))
+
+
+def _shown(columns: tuple[Column, ...], item: Item) -> Item:
     return {name: value for name, path in columns if (value := paths.get(item, path)) is not None}
 
 
-def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
+async def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
     """A row in the answer of a batch or transaction: each column keeps its place, as in a projection expression."""
-    return row.fragment if columns is None else paths.project(row.item, [column.path for column in columns])
+    if columns is None:
+        return row.fragment
+    wanted = [column.path for column in columns]
+    return await of_row(row, lambda: paths.project(row.item, wanted), len(wanted))
 
 
 def next_token(position: Position, fingerprint: str) -> str:

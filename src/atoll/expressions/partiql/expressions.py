@@ -41,6 +41,26 @@ _CALLABLE = frozenset(
 )
 
 
+_SIZED = frozenset(("CHAR", "CHARACTER", "DEC", "DECIMAL", "FLOAT", "NUMERIC", "VARCHAR"))
+_ALIASES = {
+    "BOOL": "BOOLEAN",
+    "CHAR": "CHARACTER",
+    "DEC": "DECIMAL",
+    "DOUBLE": "DOUBLE_PRECISION",
+    "INT": "INTEGER",
+    "INT2": "SMALLINT",
+    "INT4": "INTEGER4",
+    "INT8": "INTEGER8",
+    "INTEGER2": "SMALLINT",
+    "VARCHAR": "CHARACTER_VARYING",
+}
+_TYPES = frozenset(
+    """
+    ANY BAG BLOB BOOLEAN CHARACTER CLOB DATE DECIMAL FLOAT INTEGER INTEGER4 INTEGER8 LIST MISSING NULL NUMERIC REAL SEXP
+    SMALLINT STRING STRUCT SYMBOL TIME TIMESTAMP TUPLE
+    """.split()
+)
+
 _INT = 2**31
 _INT_DIGITS = 10
 
@@ -125,10 +145,7 @@ class ExpressionParser:
                 return Node("operator", at, "NOT", (self.comparison(left, self.expect("BETWEEN", "LIKE", "IN")),))
             case "IS":
                 negation = self.accept("NOT")
-                if self.kind not in ("NULL", "MISSING"):
-                    raise self.malformed("Expected type name")
-                type_ = self.next()
-                found = Node("operator", at, f"IS {type_.kind}", (left,))
+                found = Node("is", at, self.type_name(), (left,))
                 return Node("operator", at, "NOT", (found,)) if negation else found
             case "BETWEEN" | "LIKE" | "IN":
                 return self.comparison(left, operator)
@@ -148,6 +165,22 @@ class ExpressionParser:
         if operator.kind == "LIKE" and self.accept("ESCAPE"):
             self.expression(_CONCATENATION)
         return Node("operator", self.at(operator), operator.kind, (left, right))
+
+    def type_name(self) -> str:
+        """PartiQL's own name of a type, without the arguments."""
+        word = self.tokens[self.index].text.upper()
+        name = _ALIASES.get(word, word)
+        if self.kind not in (word, "name") or not (name in _TYPES or word in _ALIASES):
+            raise self.malformed("Expected type name")
+        self.next()
+        if word == "DOUBLE":
+            self.expect("PRECISION")
+        elif word == "CHARACTER" and self.accept("VARYING"):
+            name = "CHARACTER_VARYING"
+        if word in _SIZED and self.accept("("):
+            self.list_of(lambda: self.expect("number"))
+            self.expect(")")
+        return name
 
     def unary(self) -> Node:
         operator = self.accept("+", "-")
@@ -172,6 +205,12 @@ class ExpressionParser:
                 steps.append(self.expression())
                 self.expect("]")
         return Node("path", start.at, tuple(steps), (start,)) if steps else start
+
+    def simple_path(self) -> Node:
+        """A path that begins with a name."""
+        if self.kind not in ("name", "quoted", "@"):
+            raise self.malformed("Expected identifier for simple path")
+        return self.reference()
 
     def reference(self) -> Node:
         """Parse a path in a position that allows nothing else."""

@@ -129,7 +129,7 @@ class _Parser(ExpressionParser):
     def insert(self) -> Insert:
         self.next()
         self.expect("INTO")
-        source = self.reference()
+        source = self.simple_path()
         if not self.accept("VALUE"):
             item = self.expression()
             self.faults.append(errors.unsupported_operation("InsertOp"))
@@ -161,20 +161,18 @@ class _Parser(ExpressionParser):
             if self.expect("SET", "REMOVE").kind == "SET":
                 actions += self.list_of(self.assignment)
             else:
-                actions.append((self.reference(), None))
+                actions.append((self.simple_path(), None))
         return tuple(actions)
 
     def assignment(self) -> tuple[Node, Node]:
-        path = self.reference()
+        path = self.simple_path()
         self.expect("=")
         return path, self.expression()
 
     def delete(self) -> Delete:
         self.next()
         self.expect("FROM")
-        if self.kind not in ("name", "quoted", "@"):
-            raise self.malformed("Expected identifier for simple path")
-        source = self.reference()
+        source = self.simple_path()
         self.no_alias()
         where = self.expression() if self.accept("WHERE") else None
         returning = self.returning()

@@ -132,6 +132,20 @@ def _check_overlaps(where: tree.Or, partition: Sequence[NameType], sort: str, va
         seen.append((key, place))
 
 
+def is_key_demanded(where: tree.ConditionNode | None, name: str) -> bool:
+    """Whether a term of the outermost AND gives the key attribute by =, IN or BETWEEN."""
+    for term in terms_of(where):
+        match term:
+            case tree.In(tree.PathOperand((str(found),))) | tree.Between(tree.PathOperand((str(found),))):
+                demanded = found == name
+            case _:
+                comparison = _comparison(term)
+                demanded = comparison is not None and comparison[:2] == (name, "=")
+        if demanded:
+            return True
+    return False
+
+
 def _check_orderable(where: tree.ConditionNode | None, partition: Sequence[NameType]) -> None:
     if where is None:
         raise errors.order_without_where()

@@ -41,6 +41,8 @@ def data(node: Node, path: str = "root") -> AttributeValue:
 def _said(node: Node, path: str) -> Any:
     if node.kind == "missing" and path == "root":
         return node.value
+    if node.kind == "is":
+        return f"IS {node.value}"
     return node.value if node.kind in ("name", "operator", "call") else java_name(node)
 
 

@@ -99,10 +99,10 @@ class _Translation:
                 return tree.And(terms) if symbol == "AND" else tree.Or(terms)
             case Node("operator", _, "NOT", (arg,)):
                 return tree.Not(self.condition(arg, errors.operand_of_not()))
-            case Node("operator", _, "IS MISSING", (arg,)):
-                return tree.Function("attribute_not_exists", (self.operand(arg),))
-            case Node("operator", _, "IS NULL", (arg,)):
-                return tree.Compare("=", self.operand(arg), self.value(Node("null", node.at)))
+            case Node("is", at, type_, (arg,)):
+                return self.of_type(arg, type_, at)
+            case Node("operator", _, symbol, args) if any(map(_is_test, _compared(node))):
+                return self.comparison_of_truth(symbol, args)
             case Node("operator", _, "BETWEEN", (arg, low, high)):
                 return tree.Between(self.operand(arg), self.operand(low), self.operand(high))
             case Node("operator", _, "IN", (arg, choices)):
@@ -120,6 +120,45 @@ class _Translation:
                 return self.condition(inner, otherwise)
         raise otherwise or errors.no_condition()
 
+    def of_type(self, node: Node, type_: str, at: str) -> tree.ConditionNode:
+        node = _unwrapped(node)
+        if node.kind in ("call", "operator", "is"):
+            raise errors.operand_of_is()
+        if type_ not in _OF_TYPES:
+            raise errors.type_of_no_attribute(type_, list(_OF_TYPES), at)
+        operand = self.operand(node)
+        if type_ == "MISSING":
+            return tree.Function("attribute_not_exists", (operand,))
+        if type_ == "NULL":
+            return tree.Compare("=", operand, self.value(Node("null", at)))
+        return tree.Function("attribute_type", (operand, self.value(Node("string", at, _OF_TYPES[type_]))))
+
+    # A function that is true or false is a value of other comparisons, too. A condition has no such operands, so its
+    # truth is compared by cases.
+
+    def comparison_of_truth(self, symbol: str, args: tuple[Node, ...]) -> tree.ConditionNode:
+        if symbol == "IN":
+            operand, choices = args
+            return tree.Or(tuple(self.equality(operand, choice) for choice in choices.args))
+        if symbol not in ("=", "<>"):
+            raise expression_errors.operand_type(symbol, "BOOL")
+        found = self.equality(*args)
+        return found if symbol == "=" else tree.Not(found)
+
+    def equality(self, left: Node, right: Node) -> tree.ConditionNode:
+        test, other = map(_unwrapped, (left, right) if _is_test(left) else (right, left))
+        if not _is_test(test):
+            return tree.Compare("=", self.operand(left), self.operand(right))
+        holds = self.condition(test)
+        if other.kind in ("true", "false"):
+            return holds if other.kind == "true" else tree.Not(holds)
+        if _is_test(other):
+            same = self.condition(other)
+            return tree.Or((tree.And((holds, same)), tree.Not(tree.Or((holds, same)))))
+        operand = self.operand(other)
+        true, false = (tree.Compare("=", operand, self.value(Node(kind, other.at))) for kind in ("true", "false"))
+        return tree.Or((tree.And((holds, true)), tree.And((tree.Not(holds), false))))
+
     def operand(self, node: Node) -> tree.Operand:
         match node.kind:
             case "name" | "path":
@@ -128,8 +167,8 @@ class _Translation:
                 raise errors.missing_compared()
             case "seq" if len(node.args) == 1:
                 return self.operand(node.args[0])
-            case "operator":
-                raise errors.operator(node.value.lower(), "Condition")
+            case "operator" | "is":
+                raise errors.operator(_symbol(node), "Condition")
             case "call":
                 _known_function(node, CONDITION_FUNCTIONS, "a condition")
                 if node.value != "size":
@@ -174,12 +213,49 @@ class _Translation:
                 # The expression grammar has no nested sums, but the update compiler computes them anyway.
                 left, right = (cast(tree.Operand, self.new_value(arg)) for arg in args)
                 return tree.Arithmetic(symbol, left, right)
-            case Node("operator", _, symbol):
-                raise errors.operator(symbol.lower(), "Update")
+            case Node("operator" | "is"):
+                raise errors.operator(_symbol(node), "Update")
             case Node("call", _, name, args):
                 _known_function(node, UPDATE_FUNCTIONS, "an update")
                 return tree.Function(name, tuple(cast(tree.Operand, self.new_value(arg)) for arg in args))
         return self.value(node)
+
+
+_OF_TYPES = {
+    "MISSING": "",
+    "NULL": "NULL",
+    "BOOLEAN": "BOOL",
+    "BLOB": "B",
+    "STRING": "S",
+    "NUMERIC": "N",
+    "STRUCT": "M",
+    "TUPLE": "M",
+    "LIST": "L",
+}
+"""PartiQL's types that attributes can have, in the order of the error text."""
+
+
+def _unwrapped(node: Node) -> Node:
+    while node.kind == "seq" and len(node.args) == 1:
+        (node,) = node.args
+    return node
+
+
+def _is_test(node: Node) -> bool:
+    """Whether the node is a call of a function that is true or false."""
+    node = _unwrapped(node)
+    return node.kind == "call" and node.value in CONDITION_FUNCTIONS and node.value != "size"
+
+
+def _compared(node: Node) -> tuple[Node, ...]:
+    """The operands of a comparison."""
+    if node.value == "IN" and node.args[1].kind in ("seq", "list", "bag") and node.args[1].args:
+        return (node.args[0], *node.args[1].args)
+    return node.args if node.value == "BETWEEN" or node.value in COMPARATORS else ()
+
+
+def _symbol(node: Node) -> str:
+    return "is" if node.kind == "is" else str(node.value).lower()
 
 
 def _known_function(call: Node, known: frozenset[str], where: str) -> None:
@@ -195,8 +271,7 @@ def _known_function(call: Node, known: frozenset[str], where: str) -> None:
 
 
 def path_of(node: Node) -> Path:
-    while node.kind == "seq" and len(node.args) == 1:
-        node = node.args[0]
+    node = _unwrapped(node)
     steps = (node,) if node.kind == "name" else (*node.args, *node.value) if node.kind == "path" else ()
     if not steps or steps[0].kind != "name":
         raise errors.path_component((steps[0] if steps else node).at)

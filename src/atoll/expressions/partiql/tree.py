@@ -12,7 +12,7 @@ class Node:
 
     name(text)  literal(text or number, kind "string" or "number")  true  false  null  missing  parameter(index)
     path(steps; the first argument is its start)  call(function)  list  bag  seq  struct(keys)
-    operator(symbol), with its operands as arguments; IS and NOT IN are operators too
+    operator(symbol), with its operands as arguments; NOT IN is one too     is(type), with its operand as argument
     """
 
     kind: str
@@ -75,6 +75,7 @@ _JAVA_NAMES = {
     "list": "Seq",
     "bag": "Seq",
     "seq": "Seq",
+    "is": "IsType",
 }
 
 

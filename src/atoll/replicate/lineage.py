@@ -1,0 +1,67 @@
+"""The shards of the source's stream, and the order in which they may be read. Pure.
+
+All changes of an item are in one shard, or in a shard and its descendants. So a shard may be read when its parent is
+done, and each item's changes then come in their order. Shards are closed and get children every four hours, and when
+the table grows.
+
+A shard that was trimmed before it was done, or that appears although its parent was never seen, means that records were
+missed (`Gap`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from atoll.replicate.failures import Gap
+from atoll.replicate.state import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard as DescribeStream lists it."""
+
+    id: str
+    parent: str | None
+    start: str | None
+    closed: bool
+
+
+class Lineage:
+    def __init__(self, places: Iterable[Place]) -> None:
+        self.places = {place.shard: place for place in places}
+
+    def update(self, listed: Iterable[Shard]) -> list[str]:
+        """Take over a new listing. Returns the shards that nothing needs any more."""
+        shards = {shard.id: shard for shard in listed}
+        for place in self.places.values():
+            if not place.done and place.shard not in shards:
+                raise Gap(f"the shard {place.shard} was trimmed before all of it was read")
+        for shard in shards.values():
+            if shard.id not in self.places:
+                self._add(shard, shards)
+        needed = {*shards, *(shard.parent for shard in shards.values())}
+        forgotten = [name for name in self.places if name not in needed]
+        for name in forgotten:
+            del self.places[name]
+        return forgotten
+
+    def _add(self, shard: Shard, shards: dict[str, Shard]) -> None:
+        if shard.parent is not None and shard.parent not in self.places and shard.parent not in shards:
+            raise Gap(f"the shard {shard.parent}, the parent of {shard.id}, was trimmed before it was read")
+        self.places[shard.id] = Place(shard.id, shard.parent, start=shard.start)
+
+    def ready(self) -> Iterator[Place]:
+        """The places to read from: of shards that are not done, while their parents are."""
+        for place in self.places.values():
+            parent = self.places.get(place.parent or "")
+            if not place.done and (parent is None or parent.done):
+                yield place if parent is None or place.read_ms else replace(place, read_ms=parent.read_ms)
+
+    def advance(self, place: Place) -> None:
+        self.places[place.shard] = place
+
+    @property
+    def done(self) -> bool:
+        """Whether all shards are closed and read: the stream has ended, or its new shards are not listed yet."""
+        return all(place.done for place in self.places.values())

@@ -1,0 +1,101 @@
+"""The state of a replication, and the rows of the checkpoint table that hold it.
+
+A row's key is `table`, the name of the target table, and `row`:
+
+    lease                   the process that replicates: `owner` (empty: none), `host`, `pid`, and `beat`, which grows
+    run                     `epoch` and the members of `Run`; absent before the first copy
+    EPOCH/copy/0003         a segment of the scan of the source: `last_key` (absent at first), `done`, `items`
+    EPOCH/prune/0003        a segment of the scan of the target that looks for items to delete
+    EPOCH/shard/ID          a shard: the members of `Place`
+
+A new copy has a new epoch, so to replace the row `run` is to replace all state at once. Rows of older epochs are
+deleted later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+Item = dict[str, dict[str, Any]]
+"""An item in the form of the API: each attribute's value with its type."""
+
+COPY, PRUNE, FOLLOW = "copy", "prune", "follow"
+SHARD = "shard"
+
+RUN, LEASE = "run", "lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    epoch: str
+    phase: str
+    source: str
+    """The ARN of the source table."""
+    source_id: str
+    target_id: str
+    stream: str
+    """The ARN of the source's stream."""
+    segments: int
+    prunes: bool
+    """Whether the target may have items that the source does not have: it was not empty at the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a parallel scan."""
+
+    number: int
+    last_key: Item | None = None
+    done: bool = False
+    items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a shard of the source's stream was applied to the target."""
+
+    shard: str
+    parent: str | None = None
+    after: str | None = None
+    """The sequence number of the last record applied, or covered by the scan. None: at the shard's beginning."""
+    start: str | None = None
+    """Where the shard begins, while `after` is None: a sequence number from which its trimming can be seen. None: the
+    endpoint knows none, or the shard had been trimmed when its copy began."""
+    read_ms: int = 0
+    """No record that was written before this time is missing, as far as clocks tell."""
+    done: bool = False
+    """The shard is closed, and all of its records are applied."""
+
+
+def segment_row(epoch: str, phase: str, number: int) -> str:
+    return f"{epoch}/{phase}/{number:06d}"
+
+
+def shard_row(epoch: str, shard: str) -> str:
+    return f"{epoch}/{SHARD}/{shard}"
+
+
+def dump(state: Run | Segment | Place) -> Item:
+    """The attributes of a row, without its key."""
+    values = {one.name: getattr(state, one.name) for one in fields(state)}
+    return {name: _value(value) for name, value in values.items() if value is not None}
+
+
+def load(kind: type[Any], row: Item) -> Any:
+    """A `Run`, `Segment` or `Place`."""
+    known = {one.name for one in fields(kind)}
+    return kind(**{name: _parsed(value) for name, value in row.items() if name in known})
+
+
+def _value(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    return {"M": value} if isinstance(value, dict) else {"S": value}
+
+
+def _parsed(value: dict[str, Any]) -> Any:
+    ((type_, content),) = value.items()
+    return int(content) if type_ == "N" else content

@@ -1,0 +1,127 @@
+"""Descriptions of the tables at both ends: compared, created, their streams found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atoll.replicate.ends import NOT_FOUND, End
+from atoll.replicate.failures import CallFailed, Failed
+
+Description = dict[str, Any]
+Key = tuple[tuple[str, str, str], ...]
+"""For each attribute of the key: its name, HASH or RANGE, its type."""
+
+IMAGE_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
+POLL_S = 0.5
+
+
+def describe(end: End, table: str) -> Description | None:
+    """None if there is no such table."""
+    try:
+        description: Description = end.call("describe_table", TableName=table)["Table"]
+    except CallFailed as error:
+        if error.code == NOT_FOUND:
+            return None
+        raise
+    return description
+
+
+def wait_until_active(end: End, table: str) -> Description:
+    while True:
+        description = describe(end, table)
+        if description is None:
+            raise Failed(f"{end.role}: the table {table} does not exist any more")
+        if description["TableStatus"] == "ACTIVE":
+            return description
+        end.pause(POLL_S)
+
+
+def identity(description: Description) -> str:
+    """Distinguishes a table from others of its name, at other endpoints or before it was deleted and created again."""
+    return str(description.get("TableId") or description["CreationDateTime"])
+
+
+def key_of(description: Description) -> Key:
+    types = {one["AttributeName"]: one["AttributeType"] for one in description["AttributeDefinitions"]}
+    return tuple(
+        (one["AttributeName"], one["KeyType"], types[one["AttributeName"]]) for one in description["KeySchema"]
+    )
+
+
+def check_keys(source: Description, target: Description) -> None:
+    if key_of(source) != key_of(target):
+        told = [", ".join(f"{name} {kind} {type_}" for name, kind, type_ in key_of(one)) for one in (source, target)]
+        raise Failed(f"the tables have different keys: source: {told[0]}; target: {told[1]}")
+
+
+# Creation
+
+
+def definition(source: Description, name: str) -> dict[str, Any]:
+    """The parameters of CreateTable for a table with the same keys, indexes, billing mode and throughput."""
+    on_demand = source.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST"
+    wanted: dict[str, Any] = {
+        "TableName": name,
+        "KeySchema": source["KeySchema"],
+        "AttributeDefinitions": source["AttributeDefinitions"],
+        "BillingMode": "PAY_PER_REQUEST" if on_demand else "PROVISIONED",
+    }
+    if not on_demand:
+        wanted["ProvisionedThroughput"] = _throughput(source)
+    for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        indexes = [index for index in source.get(kind, ()) if index.get("IndexStatus") != "DELETING"]
+        if indexes:
+            wanted[kind] = [_index(index, throughput=kind.startswith("Global") and not on_demand) for index in indexes]
+    used = {key["AttributeName"] for key in _keys(wanted)}
+    wanted["AttributeDefinitions"] = [one for one in source["AttributeDefinitions"] if one["AttributeName"] in used]
+    return wanted
+
+
+def _index(index: Description, *, throughput: bool) -> dict[str, Any]:
+    wanted = {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
+    if throughput:
+        wanted["ProvisionedThroughput"] = _throughput(index)
+    return wanted
+
+
+def _throughput(described: Description) -> dict[str, int]:
+    return {name: described["ProvisionedThroughput"][name] for name in ("ReadCapacityUnits", "WriteCapacityUnits")}
+
+
+def _keys(wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    indexes = [*wanted.get("LocalSecondaryIndexes", ()), *wanted.get("GlobalSecondaryIndexes", ())]
+    return [key for one in (wanted, *indexes) for key in one["KeySchema"]]
+
+
+def create(end: End, wanted: dict[str, Any]) -> Description:
+    """Create a table and wait for it. Another process may create it at the same time."""
+    try:
+        end.call("create_table", **wanted)
+    except CallFailed as error:
+        if error.code != "ResourceInUseException":
+            raise
+    return wait_until_active(end, wanted["TableName"])
+
+
+# The stream of the source
+
+
+def stream_of(end: End, description: Description, *, enable: bool) -> str:
+    """The ARN of the table's stream, enabled if it may be."""
+    table = description["TableName"]
+    stream = description.get("StreamSpecification", {})
+    if not stream.get("StreamEnabled"):
+        if not enable:
+            raise Failed(f"{end.role}: the table {table} has no stream: enable one, or give --enable-stream")
+        wanted = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        end.call("update_table", TableName=table, StreamSpecification=wanted)
+        description = wait_until_active(end, table)
+    elif stream["StreamViewType"] not in IMAGE_VIEWS:
+        raise Failed(
+            f"{end.role}: the stream of {table} has the view type {stream['StreamViewType']}, which holds no new "
+            f"images: it must be {' or '.join(IMAGE_VIEWS)}"
+        )
+    arn: str = description["LatestStreamArn"]
+    while end.call("describe_stream", StreamArn=arn)["StreamDescription"]["StreamStatus"] == "ENABLING":
+        end.pause(POLL_S)
+    return arn

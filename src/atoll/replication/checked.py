@@ -1,0 +1,48 @@
+"""Exchanges that check the messages of other nodes, see `validation`. Messages within a node are not checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from atoll.database.region import Region
+from atoll.errors import replication as errors
+from atoll.replication import validation
+from atoll.replication.exchange import Exchange, Unreachable
+from atoll.replication.messages import Malformed, Message
+
+FindRegion = Callable[[str], Region]
+
+
+class CheckedQuestions:
+    """Passes the questions of peers on to the regions of this node, which are `served`."""
+
+    def __init__(self, exchange: Exchange, region: FindRegion, served: Collection[str]) -> None:
+        self._exchange = exchange
+        self._region = region
+        self._served = served
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        if target in self._served:
+            try:
+                validation.question(message, self._region(target).clock.now_ms())
+            except Malformed as error:
+                raise errors.malformed(str(error)) from None
+        return await self._exchange.ask(source, target, message)
+
+
+class CheckedAnswers:
+    """Asks a peer for the regions of this node."""
+
+    def __init__(self, exchange: Exchange, region: FindRegion) -> None:
+        self._exchange = exchange
+        self._region = region
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        answer = await self._exchange.ask(source, target, message)
+        region = self._region(source)
+        table = region.catalog.known.tables.get(message.head.get("table", ""))
+        try:
+            validation.answer(message, answer, table, region.clock.now_ms())
+        except Malformed as error:
+            raise Unreachable(f"{target} answers nonsense: {error}") from None
+        return answer

@@ -1,0 +1,194 @@
+"""Checks messages of other nodes, before anything is done with them. Pure.
+
+A peer is authenticated, but it may be faulty, of another version, or have a clock that is wrong. A message that is
+refused here has changed nothing: `shapes` has the form of the heads, and this module checks the parts. An item must be
+valid and canonical, with its true size, and its key must be one of the table. No version may be far in the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import error as StructError
+from typing import Any
+
+import orjson
+
+from atoll import limits
+from atoll.database import format as fmt
+from atoll.database import keys, links
+from atoll.database.format import Row
+from atoll.database.schema import Table
+from atoll.errors import ApiError
+from atoll.model import values
+from atoll.model.values import Item
+from atoll.replication import shapes
+from atoll.replication.messages import Malformed, Message
+
+_UNREADABLE = (ApiError, AttributeError, LookupError, StructError, TypeError, ValueError)
+"""What reading nonsense raises."""
+
+GONE = "gone"
+MOST_ROWS = 1_000
+"""The most changes or rows of an answer, so that none holds up the event loop."""
+MOST_ITEM_BYTES = limits.ITEM_BYTES + 1024
+"""A global table of 2017 adds attributes to an item of any size."""
+
+
+def question(asked: Message, now_ms: int) -> None:
+    """Raises `Malformed` for a question that no node of this version asks. Unknown names pass."""
+    latest = shapes.latest_time(now_ms)
+    if asked.name not in shapes.QUESTIONS:
+        return
+    shapes.QUESTIONS[asked.name](asked.head, latest)
+    if asked.name == "join":
+        _invitation(asked, latest)
+
+
+def _invitation(asked: Message, latest: int) -> None:
+    if len(asked.parts) != 1:
+        raise Malformed("it has no table")
+    try:
+        table = orjson.loads(asked.parts[0])
+    except ValueError:
+        raise Malformed("its table is not JSON") from None
+    shapes.TABLE(table, latest)
+    group = table.get("group")
+    if group is None or table.get("tombstone_space") is None:
+        raise Malformed("its table is no replica")
+    for member in group["members"]:
+        shapes.MEMBER(member, latest)
+    for setting in group.get("shared", []):
+        shapes.time(setting["time"], latest)
+
+
+def answer(asked: Message, given: Message, table: Table | None, now_ms: int) -> None:
+    """Raises `Malformed` for an answer that no node of this version gives to the question. `table` is the replica that
+    asks."""
+    if asked.name not in shapes.ANSWERS:
+        return
+    latest = shapes.latest_time(now_ms)
+    if given.name == GONE and asked.name in ("changes", "rows", "items", "override"):
+        shapes.ANSWERS[GONE](given.head, latest)
+        return
+    if given.name != asked.name:
+        raise Malformed(f"its name is {given.name}")
+    shapes.ANSWERS[asked.name](given.head, latest)
+    if table is not None and asked.name in _PARTS:
+        _PARTS[asked.name](asked, given, table, latest)
+
+
+def _changes(asked: Message, given: Message, table: Table, latest: int) -> None:
+    rows, parts = given.head["rows"], given.parts
+    if given.head["asked"] != {name: asked.head[name] for name in ("table_id", "positions")}:
+        raise Malformed("it is the answer to another question")
+    if len(rows) > MOST_ROWS:
+        raise Malformed(f"it has {len(rows)} changes; at most {MOST_ROWS} are read at a time")
+    if len(parts) != 2 * len(rows):
+        raise Malformed(f"it has {len(parts)} parts for {len(rows)} changes")
+    for number, (_, _, size, *_rest) in enumerate(rows):
+        key = _parsed(parts[2 * number])
+        if type(key) is not dict or key.keys() != set(table.keys.names) or not _is_key(table, key):
+            raise Malformed(f"{parts[2 * number][:60]!r} is no key of {table.name}")
+        json = parts[2 * number + 1]
+        if json and table.keys.key_of(_item(table, json, size)) != key:
+            raise Malformed(f"the item {json[:60]!r} has another key than its change")
+
+
+def _rows(asked: Message, given: Message, table: Table, latest: int) -> None:
+    head, parts = given.head, given.parts
+    if any(head[name] != asked.head[name] for name in ("part", "after", "began")):
+        raise Malformed("it is the answer to another question")
+    if len(parts) % 2:
+        raise Malformed("a key lacks its row")
+    if len(parts) > 2 * MOST_ROWS:
+        raise Malformed(f"it has {len(parts) // 2} rows; at most {MOST_ROWS} are read at a time")
+    begins = head["part"] == links.ITEMS and not head["after"]
+    if begins and not ("positions" in head and "links" in head):
+        raise Malformed("it lacks the positions of the copy")
+    before = bytes.fromhex(head["after"])
+    for suffix, stored in zip(parts[::2], parts[1::2], strict=True):
+        if suffix <= before:
+            raise Malformed("its rows are not in the order of their keys")
+        before = suffix
+        _row(table, head["part"], suffix, stored, latest)
+    if head["last"] != before.hex() or not (parts or head["all"]):
+        raise Malformed("it does not tell its last row")
+
+
+def _items(asked: Message, given: Message, table: Table, latest: int) -> None:
+    if [given.head[name] for name in ("part", "after")] != [asked.head[name] for name in ("part", "after")]:
+        raise Malformed("it is the answer to another question")
+    found, wanted = list(given.parts[::3]), list(asked.parts)
+    if len(given.parts) % 3 or found != wanted[: len(found)]:
+        raise Malformed("it has other keys than the question")
+    is_whole = len(found) == len(wanted)
+    expected = (asked.head["last"], asked.head["all"]) if is_whole else (b"".join(found[-1:]).hex(), False)
+    if (given.head["last"], given.head["all"]) != expected or not (found or is_whole):
+        raise Malformed("it does not tell its last row")
+    for suffix, item, tombstone in zip(given.parts[::3], given.parts[1::3], given.parts[2::3], strict=True):
+        if item:
+            _row(table, links.ITEMS, suffix, item, latest)
+        if tombstone:
+            _row(table, links.TOMBSTONES, suffix, tombstone, latest)
+
+
+_PARTS: dict[str, Callable[[Message, Message, Table, int], None]] = {
+    "changes": _changes,
+    "rows": _rows,
+    "items": _items,
+}
+
+
+def _row(table: Table, part: str, suffix: bytes, stored: bytes, latest: int) -> None:
+    """A row of a copy: an item or a tombstone."""
+    row_key = table.prefix + suffix
+    try:
+        if part == links.TOMBSTONES:
+            version = fmt.parse_tombstone(stored)
+            contents = fmt.key_contents(row_key, "".join(a.type for a in table.keys.attributes))
+            pairs = zip(table.keys.name_types, contents, strict=True)
+            key: Item = {name: {type_: content} for (name, type_), content in pairs}
+        else:
+            row = Row(stored)
+            version, key = row.version, _item(table, row.json, row.size)
+    except _UNREADABLE as error:
+        raise Malformed(f"a row of its {part} cannot be read: {error!r}") from None
+    shapes.time(version.time, latest)
+    if not _is_key(table, key) or table.item_key(key) != row_key:
+        raise Malformed(f"a row of its {part} is not at its key")
+
+
+def _item(table: Table, json: bytes, size: int) -> Item:
+    item = _parsed(json)
+    try:
+        read = dict(item)
+        found = values.check_item(read)
+        is_whole = _is_key(table, read) and read == orjson.loads(json)
+    except _UNREADABLE as error:
+        raise Malformed(f"{json[:60]!r} is no item: {error}") from None
+    if not is_whole:
+        raise Malformed(f"{json[:60]!r} is no item of {table.name}")
+    if found > MOST_ITEM_BYTES:
+        raise Malformed(f"an item has {found} bytes; at most {MOST_ITEM_BYTES} are stored")
+    if found != size:
+        raise Malformed(f"an item of {found} bytes is said to have {size}")
+    return read
+
+
+def _is_key(table: Table, item: Item) -> bool:
+    """Whether the item has all key attributes, as the table wants them."""
+    try:
+        for name, type_ in table.keys.name_types:
+            ((kind, content),) = item[name].items()
+            if kind != type_ or type(content) is not str:
+                return False
+        return keys.fits(table.keys, item)
+    except _UNREADABLE:
+        return False
+
+
+def _parsed(json: bytes) -> Any:
+    try:
+        return orjson.loads(json)
+    except ValueError:
+        raise Malformed(f"{json[:60]!r} is not JSON") from None
