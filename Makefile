@@ -6,7 +6,8 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults simulate regions bench stalls soak clean
+.PHONY: setup serve test check coverage differential programs hostile faults simulate regions fuzz attack bench stalls \
+	soak clean
 
 setup: $(VENV)/installed
 
@@ -57,6 +58,19 @@ faults: FIRST ?= 0
 faults: MODES ?= honest failing damaged
 faults: setup
 	SEEDS=$(SEEDS) FIRST=$(FIRST) MODES="$(MODES)" $(RUN)/python -m tests.faults
+
+# Many odd requests to a server in this process. `make fuzz REQUESTS=1000000 SEED=1` sends more, and different ones.
+fuzz: REQUESTS ?= 20000
+fuzz: SEED ?= 0
+fuzz: setup
+	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz
+
+# Attacks on a server: the worst requests, slow and many clients, regions, web pages, flipped bits, fuzz and a failing
+# disk. Takes several minutes, and prints a line of figures for each.
+attack: REQUESTS ?= 20000
+attack: SEED ?= 0
+attack: setup
+	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m benchmarks.attack
 
 # Three servers that replicate a table over TLS, killed and cut off under load, for so many seconds.
 regions: DURATION ?= 300

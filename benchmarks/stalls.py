@@ -1,8 +1,11 @@
 """`python -m benchmarks.stalls`: how long one request keeps the others waiting.
 
-A prober sends GetItem after GetItem on its own connection. Beside it the worst requests that each operation accepts, or
+A prober sends GetItem after GetItem from its own process. Beside it the worst requests that each operation accepts, or
 has to refuse, run one at a time. The slowest GetItem of that time is the stall of the request. The report has the ten
 longest stalls, and every request that was answered with status 500.
+
+On a busy machine a GetItem waits for other programs, too. So the report also has the greatest CPU time that the server
+took between two turns of its event loop: on an idle machine nobody waits longer for it.
 """
 
 from __future__ import annotations
@@ -11,15 +14,16 @@ import argparse
 import json
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks import servers
 from benchmarks.client import Client
 from benchmarks.stall_requests import Body, requests, wide
+from benchmarks.watched_server import Turns
 
 SHOWN = 10
 REQUEST_BYTES = 16 * 1024 * 1024
@@ -27,38 +31,43 @@ QUIET_SECONDS = 0.05
 KEY = {"pk": {"S": "probe"}}
 
 
-class Prober(threading.Thread):
-    """Measures the longest wait for a GetItem since `begin`."""
+class Prober:
+    """Measures the longest wait for a GetItem since `begin`, in a process of its own."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self._client = Client(port, timeout=600)
-        self._ended = threading.Event()
-        self._longest = 0.0
+        spawn = get_context("spawn")
+        self._longest: Any = spawn.Value("d", 0.0)
+        self._process = spawn.Process(target=_probe, args=(port, self._longest), daemon=True)
 
-    def run(self) -> None:
-        body = json.dumps({"TableName": "Probe", "Key": KEY}).encode()
-        while not self._ended.is_set():
-            begin = time.perf_counter()
-            assert self._client.send("GetItem", body).ok
-            self._longest = max(self._longest, time.perf_counter() - begin)
-            time.sleep(0.001)
+    def start(self) -> None:
+        self._process.start()
 
     def begin(self) -> None:
-        self._longest = 0.0
+        self._longest.value = 0.0
 
     def longest_ms(self) -> float:
-        return self._longest * 1000
+        return float(self._longest.value) * 1000
 
     def end(self) -> None:
-        self._ended.set()
-        self.join()
+        self._process.kill()
+        self._process.join()
+
+
+def _probe(port: int, longest: Any) -> None:
+    client = Client(port, timeout=600)
+    body = json.dumps({"TableName": "Probe", "Key": KEY}).encode()
+    while True:
+        begin = time.perf_counter()
+        assert client.send("GetItem", body).ok
+        longest.value = max(longest.value, time.perf_counter() - begin)
+        time.sleep(0.001)
 
 
 @dataclass(frozen=True)
 class Stall:
     name: str
     stall_ms: float
+    turn_ms: float
     total_ms: float
     status: int
     said: str
@@ -66,23 +75,30 @@ class Stall:
 
 def main() -> int:
     options = _options()
-    with (
-        tempfile.TemporaryDirectory(prefix="stalls-") as scratch,
-        servers.atoll(None if options.memory else Path(scratch), name="Atoll stalls") as server,
-    ):
-        load(Client(server.port))
-        prober = Prober(server.port)
-        prober.start()
-        stalls = []
-        for request in requests():
-            if request[2] == {} or options.only in request[0]:
-                stalls.append(_measure(server.port, prober, *request))
-                if options.all:
-                    _show(stalls[-1])
-        prober.end()
+    stalls = measure(options.only, memory=options.memory, show=options.all)
     report(stalls)
     failed = [stall for stall in stalls if stall.status >= 500]
     return 1 if failed else 0
+
+
+def measure(only: str = "", *, memory: bool = False, show: bool = False) -> list[Stall]:
+    stalls = []
+    with tempfile.TemporaryDirectory(prefix="stalls-") as scratch:
+        turns = Turns(Path(scratch) / "turns")
+        server = servers.atoll(None if memory else Path(scratch) / "data", name="Atoll stalls")
+        server.command = [sys.executable, "-m", "benchmarks.watched_server", str(turns.path), *server.command[3:]]
+        server.environment["PYTHONPATH"] += f":{servers.ROOT}"
+        with server:
+            load(Client(server.port))
+            prober = Prober(server.port)
+            prober.start()
+            for request in requests():
+                if request[2] == {} or only in request[0]:
+                    stalls.append(_measure(server.port, prober, turns, *request))
+                    if show:
+                        _show(stalls[-1])
+            prober.end()
+    return stalls
 
 
 def _options() -> Any:
@@ -93,12 +109,13 @@ def _options() -> Any:
     return parser.parse_args()
 
 
-def _measure(port: int, prober: Prober, name: str, operation: str, body: Body | bytes) -> Stall:
+def _measure(port: int, prober: Prober, turns: Turns, name: str, operation: str, body: Body | bytes) -> Stall:
     raw = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
     assert len(raw) <= REQUEST_BYTES, f"{name}: {len(raw)} bytes"
     client = Client(port, timeout=600)
     time.sleep(QUIET_SECONDS)
     prober.begin()
+    turns.begin()
     begin = time.perf_counter()
     if body == {}:
         time.sleep(1)
@@ -106,12 +123,12 @@ def _measure(port: int, prober: Prober, name: str, operation: str, body: Body | 
     total = time.perf_counter() - begin
     time.sleep(QUIET_SECONDS)
     said = f"{answer.code} {answer.message}" if not answer.ok else ""
-    return Stall(name, prober.longest_ms(), total * 1000, answer.status, said)
+    return Stall(name, prober.longest_ms(), turns.longest_ms(), total * 1000, answer.status, said)
 
 
 def report(stalls: list[Stall]) -> None:
-    print(f"\n{'stall ms':>9} {'total ms':>9} status  request")
-    for stall in sorted(stalls, key=lambda stall: -stall.stall_ms)[:SHOWN]:
+    print(f"\n{'stall ms':>9} {'turn ms':>9} {'total ms':>9} status  request")
+    for stall in sorted(stalls, key=lambda stall: -stall.turn_ms)[:SHOWN]:
         _show(stall)
     for stall in stalls:
         if stall.status >= 500:
@@ -119,7 +136,8 @@ def report(stalls: list[Stall]) -> None:
 
 
 def _show(stall: Stall) -> None:
-    print(f"{stall.stall_ms:9.1f} {stall.total_ms:9.1f} {stall.status:6}  {stall.name}  {stall.said[:90]}", flush=True)
+    times = f"{stall.stall_ms:9.1f} {stall.turn_ms:9.1f} {stall.total_ms:9.1f}"
+    print(f"{times} {stall.status:6}  {stall.name}  {stall.said[:90]}", flush=True)
 
 
 # Tables
@@ -127,15 +145,24 @@ def _show(stall: Stall) -> None:
 
 def load(client: Client) -> None:
     """Small items in Many, a row per partition in Probe, items of the largest size in Large, 20 indexes on Indexed."""
-    _create(client, "Probe", [])
+    load_probe(client)
     _create(client, "Many", ["sk"])
     _create(client, "Large", ["sk"])
     _create(client, "Indexed", [], indexes=20)
-    client.call("PutItem", {"TableName": "Probe", "Item": KEY})
     for start in range(0, 8000, 25):
         _put(client, "Many", [_small(number) for number in range(start, start + 25)])
     for number in range(100):
         _put(client, "Large", [{"pk": {"S": "p"}, "sk": {"N": str(number)}, **wide(number, 8_000)}])
+
+
+def load_probe(client: Client) -> None:
+    _create(client, "Probe", [])
+    assert client.call("PutItem", {"TableName": "Probe", "Item": KEY}).ok
+
+
+def probe_once(client: Client) -> bool:
+    with client:
+        return client.call("GetItem", {"TableName": "Probe", "Key": KEY}).ok
 
 
 def _small(number: int) -> Body:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
@@ -13,13 +15,15 @@ import pytest
 from atoll import node as node_module
 from atoll import regions as regions_module
 from atoll.clock import ManualClock, SkewedClock, Stamp, SystemClock
+from atoll.data_directory import DataDirectory
 from atoll.database import background, due
 from atoll.database import format as fmt
-from atoll.database.region import Region
+from atoll.database.health import Health
+from atoll.database.region import DEFAULT_ACCOUNT, Region
 from atoll.errors import ApiError
 from atoll.node import Config, Node
 from atoll.security.credentials import Credentials
-from atoll.storage.engine import Transaction
+from atoll.storage.engine import Corrupt, NoFiles, Transaction
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.registry import Function, Registry
 from atoll.wire.server import Server
@@ -420,3 +424,43 @@ def test_a_job_that_schedules_the_same_work_again_runs_again() -> None:
         assert runs == [b"1"] * 3
 
     asyncio.run(scenario())
+
+
+def test_a_damaged_store_ends_the_server_before_clients_can_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[bool] = []
+    accept = Server.accept
+
+    async def noted(server: Server) -> None:
+        accepted.append(True)
+        await accept(server)
+
+    async def start() -> None:
+        node = Node(Config(port=0, data=tmp_path))
+        await node.start()
+        await node.stop()
+
+    monkeypatch.setattr(Server, "accept", noted)
+    asyncio.run(start())
+    assert accepted.pop()
+    (tmp_path / "us-east-1" / "atoll.db").write_bytes(b"no database " * 1_000)
+    with pytest.raises(Corrupt, match=r"atoll\.db"):
+        asyncio.run(start())
+    assert not accepted
+
+
+def test_a_process_that_may_open_no_more_files_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said that the disk was full."""
+
+    def fail(path: object, *_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    data = DataDirectory(tmp_path, DEFAULT_ACCOUNT)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(os, "open", fail)
+        with pytest.raises(NoFiles, match="ulimit -n") as raised:
+            data.open("us-east-1", durability="full", workers=1, on_damage="stop")
+    health = Health("us-east-1")
+    assert health.failed(raised.value)
+    assert health.status().problems == ("the server may open no more files",)

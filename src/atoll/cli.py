@@ -22,6 +22,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
@@ -56,6 +57,7 @@ from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
 # Descriptors: of an open region's store at most, and all besides regions and connections.
 REGION_FILES = 16
 OTHER_FILES = 100
+LEAST_CONNECTIONS = 10
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -81,8 +83,13 @@ class _Data(argparse.Action):
         namespace.data, namespace.data_named = values, True
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message} (see {self.prog} --help)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="atoll", description="An open-source DynamoDB that you run yourself.")
+    parser = _Parser(prog="atoll", description="An open-source DynamoDB that you run yourself.")
     parser.add_argument("--version", action="version", version=f"atoll {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
@@ -146,14 +153,17 @@ def _serve(options: argparse.Namespace) -> int:
         )
     if config.data is not None:
         warn_of_readers(config.data)
-    raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
+    files = raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
+    # A process without a free descriptor cannot open a store. A refused connection takes one, too, for a moment.
+    room = max(LEAST_CONNECTIONS, (files - OTHER_FILES - REGION_FILES) // 2)
+    config = replace(config, max_connections=min(config.max_connections, room))
     if config.workers > 1:
         return _serve_with_workers(config)
     return _run(config)
 
 
 def _config(options: argparse.Namespace) -> Config:
-    for name, choices in options.allowed.items():  # argparse does not check defaults from the environment
+    for name, choices in options.allowed.items():
         value = getattr(options, name.strip("-").replace("-", "_"))
         if value not in choices:
             raise Refused(f"{name} must be {' or '.join(choices)}, not {value!r}")

@@ -9,6 +9,7 @@ DIR/server.lock                   held by a server of several workers
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -18,9 +19,10 @@ from pathlib import Path
 
 from atoll.database.health import GONE, LITTLE_ROOM, Health, Problem
 from atoll.database.region import DEFAULT_ACCOUNT
+from atoll.logs import Tenths
 from atoll.migration import store as migration
 from atoll.storage import reserve
-from atoll.storage.engine import Engine, Locked
+from atoll.storage.engine import Engine, Full, Locked, NoFiles
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
 from atoll.storage.sqlite import FILE_NAME, SQLiteEngine, identity
@@ -56,23 +58,36 @@ class DataDirectory:
             stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.has_old_rows(path.parent)}
         return {path.parent.name for path in stores if REGION_NAME.fullmatch(path.parent.name)}
 
+    def is_old(self, region: str) -> bool:
+        """Whether an older version wrote the region's store."""
+        return migration.needed(self._source(region))
+
+    def _source(self, region: str) -> Path:
+        """The directory of the store that a migration would read."""
+        directory = self.store(region)
+        if not (directory / FILE_NAME).exists() and migration.has_old_rows(self._path / region):
+            return self._path / region  # format 1 knew no accounts; an interrupted migration goes on
+        return directory
+
     async def migrate(self, region: str, health: Health) -> None:
         """Migrate the region's store if an older version wrote it."""
-        directory = self.store(region)
-        source = directory
-        if not (directory / FILE_NAME).exists() and migration.has_old_rows(self._path / region):
-            source = self._path / region  # format 1 knew no accounts; an interrupted migration goes on
+        directory, source = self.store(region), self._source(region)
         if not migration.needed(source):
             return
         extra = {"region": region}
         _log.info("migrating %s to format %d", source, FORMAT_VERSION, extra=extra)
-        await asyncio.to_thread(migration.migrate, source, directory, report=partial(_report, health))
+        await asyncio.to_thread(migration.migrate, source, directory, report=partial(_report, health, Tenths()))
         kept = migration.kept(source) is not None
         suffix = "; the old file is kept until `atoll store upgrade --finish`" if kept else ""
         _log.info("migrated %s%s", source, suffix, extra=extra)
 
     def open(self, region: str, *, durability: str, workers: int, on_damage: str) -> Engine:
-        engine = SQLiteEngine.open(self.store(region), durability=durability, workers=workers, on_damage=on_damage)
+        try:
+            engine = SQLiteEngine.open(self.store(region), durability=durability, workers=workers, on_damage=on_damage)
+        except (OSError, Full) as error:
+            if _has_files():
+                raise
+            raise NoFiles from error
         if self._reserves:
             self._reserve = self._reserve or Reserve(self._path / "reserve")
             engine.reserve = self._reserve
@@ -80,6 +95,15 @@ class DataDirectory:
 
     def look(self, region: str) -> StoreFile:
         return StoreFile(self.store(region) / FILE_NAME)
+
+
+def _has_files() -> bool:
+    """Whether this process may open one more file. SQLite does not tell why it could not."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
 
 
 def claim(path: Path) -> FileLock:
@@ -117,9 +141,8 @@ class StoreFile:
         return {LITTLE_ROOM: f"{free} bytes are free at {self._path}"} if free < LITTLE_ROOM_BYTES else {}
 
 
-def _report(health: Health, done: int, total: int) -> None:
+def _report(health: Health, tenths: Tenths, done: int, total: int) -> None:
     """Show and log the progress of a migration, from its thread."""
-    before, now = health.progress or 0, min(done / max(total, 1), 0.9999)
-    health.migrating(now)
-    if int(now * 10) > int(before * 10):
+    health.migrating(min(done / max(total, 1), 0.9999))
+    if tenths.passed(done, total):
         _log.info("migrating: %d of %d rows", done, total, extra={"region": health.region})

@@ -55,6 +55,22 @@ def refuse(reason: str) -> None:
         print(f"atoll: {reason}", file=sys.stderr)
 
 
+class Tenths:
+    """Tells when work has come to a further tenth of its part: then its progress is worth a line."""
+
+    def __init__(self) -> None:
+        self._part = ""
+        self._tenth = -1
+
+    def passed(self, done: float, total: float, part: str = "") -> int | None:
+        """The tenth, if it is a further one."""
+        tenth = int(done * 10 / total) if total else 0
+        if part == self._part and tenth <= self._tenth:
+            return None
+        self._part, self._tenth = part, tenth
+        return tenth
+
+
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD and value is not None}
 

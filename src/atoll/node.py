@@ -21,7 +21,7 @@ from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.check.online import Checks
-from atoll.check.start import is_closed, log_quick_check
+from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
 from atoll.data_directory import REGION_NAME, DataDirectory
@@ -132,16 +132,23 @@ class Node:
             bearer_routes=[services.ADMIN.prefix],
             unverified_routes=[PEERS_PREFIX],
             browsers=config.browsers,
+            memory_limit=config.memory_limit,
         )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
         stored = self._stored()
-        addresses = await self.server.listen(config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1)
+        addresses = await self.server.listen(
+            config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1, accepts=False
+        )
         self.address = addresses[0]
-        # Last, so that a server that cannot listen creates no store. Early requests to a region that is not migrated
-        # yet are refused with an error that SDKs retry.
-        await self._open_stores(stored)
+        # A server without a port creates no store, and one whose store is damaged accepts no clients. Migrations take
+        # longer: meanwhile their regions refuse requests with an error that SDKs retry.
+        old = set() if self._data is None else set(filter(self._data.is_old, stored))
+        unclosed = await self._open_stores(stored - old)
+        await self.server.accept()
+        unclosed += await self._open_stores(old)
+        await log_quick_checks([self.region(name) for name in unclosed])
         self._run(self._tend())
         # Only one of several processes reports it.
         if config.functions.functions and await self.region().engine.lease():
@@ -159,8 +166,8 @@ class Node:
             self.health.setdefault(name, Health(name)).migrating(0)
         return names
 
-    async def _open_stores(self, names: set[str]) -> None:
-        """Migrate and open these stores. Check the definitions of those that were not closed."""
+    async def _open_stores(self, names: set[str]) -> list[str]:
+        """Migrate and open these stores; returns those that were not closed."""
         unclosed: list[str] = []
         for name in names:
             if self._data is not None:
@@ -169,14 +176,13 @@ class Node:
                 await self._data.migrate(name, self.health[name])
             self.health[name].migrating(1)
         self._regions.start(names)
-        for name in unclosed:
-            region = self.region(name)
-            if await region.engine.lease():  # only one of several workers checks it
-                await log_quick_check(region)
+        return unclosed
 
     async def stop(self) -> None:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
+        if self.server is not None:
+            self.server.stop_accepting()
         self._stop_asked.set()
         await self.peering.stop()
         await self._checks.stop()

@@ -58,7 +58,8 @@ class Declared:
         variable = _variable(name)
         value = os.environ.get(variable, default)
         help_ = f"{help_} (default: {default or 'none'}; {variable})"
-        self._parser.add_argument(name, default=value, help=help_, choices=choices, action=action)
+        shown = None if choices is None else f"{{{','.join(choices)}}}"
+        self._parser.add_argument(name, default=value, help=help_, metavar=shown, action=action)
         if choices is not None:
             self.allowed[name] = choices
 
@@ -178,18 +179,21 @@ def credentials_file(name: str, path: str, auth: str) -> Path | None:
     return Path(path)
 
 
-def raise_file_limit(needed: int) -> None:
-    """Allow this process, and those that it forks, as many open files as the system permits."""
+def raise_file_limit(needed: int) -> int:
+    """Allow this process, and those that it forks, as many open files as the system permits. Returns how many of the
+    needed ones that are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES if hard == resource.RLIM_INFINITY else min(hard, max(FILES, needed))
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         soft = most
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        _log.warning(
-            "this process may open %d files, but --max-connections and --max-regions may need %d: lower them, or raise "
-            "the limit (ulimit -n)", soft, needed,
-        )  # fmt: skip
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return needed
+    _log.warning(
+        "this process may open %d files, but --max-connections and --max-regions may need %d: lower them, or raise "
+        "the limit (ulimit -n)", soft, needed,
+    )  # fmt: skip
+    return soft
 
 
 _SWITCHES = {"": False, "0": False, "false": False, "no": False, "off": False,

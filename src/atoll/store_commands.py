@@ -10,6 +10,7 @@ from pathlib import Path
 
 from atoll.check import command
 from atoll.clock import SystemClock
+from atoll.logs import Tenths
 from atoll.migration import store as migration
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.sqlite import FILE_NAME
@@ -75,13 +76,10 @@ def _stores(data: Path) -> Iterator[Path]:
 
 def _progress(directory: Path) -> Callable[[int, int], None]:
     """Print every further tenth."""
-    printed = -1
+    tenths = Tenths()
 
     def report(done: int, total: int) -> None:
-        nonlocal printed
-        tenth = done * 10 // max(total, 1)
-        if tenth > printed:
-            printed = tenth
+        if tenths.passed(done, total) is not None:
             print(f"{directory}: {done} of {total} rows", flush=True)
 
     return report

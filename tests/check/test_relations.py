@@ -15,7 +15,8 @@ from atoll.check.catalog import check_quickly
 from atoll.check.findings import Finding
 from atoll.database import backfill, catalog, ttl
 from atoll.database import format as fmt
-from atoll.database.schema import Table, dump, load
+from atoll.database.records import dump, load
+from atoll.database.schema import Table
 from tests.check.worlds import UUID, create, findings, full_world, index, repair, slow_world, write
 from tests.database.conftest import ManualRegion
 

@@ -149,6 +149,30 @@ def test_a_flipped_bit_of_any_row_is_found(saved: Path, tmp_path: Path, column: 
         assert {row[1] for row in definitions} <= kept
 
 
+INDEX_LEAF = 10
+
+
+def test_a_row_that_the_index_of_keys_hides_is_found(data: Path, run: Run) -> None:
+    """SQLite's own pages have no checksums: reads do not find a row whose key is damaged in the index of keys."""
+    file = data / REGION / FILE_NAME
+    with closing(open_file(file)) as connection:
+        keys = [key for (key,) in connection.execute("SELECT k FROM kv ORDER BY k")]
+    content, hidden = file.read_bytes(), 0
+    for start in range(PAGE_BYTES, len(content), PAGE_BYTES):
+        page = content[start : start + PAGE_BYTES]
+        key = next((key for key in keys if page[0] == INDEX_LEAF and key in page), None)
+        if key is None:
+            continue
+        changed = bytearray(content)
+        changed[start + page.index(key)] ^= 0x80
+        file.write_bytes(changed)
+        with closing(open_file(file)) as connection:
+            hidden += connection.execute("SELECT v FROM kv WHERE k = ?", (key,)).get is None
+        assert run()[0] == 1
+        file.write_bytes(content)
+    assert hidden
+
+
 def flipped(old: bytes, rng: random.Random) -> bytes:
     if not old:
         return b"x"

@@ -16,7 +16,7 @@ import pytest
 
 from atoll.api import items, tables
 from atoll.database import format as fmt
-from atoll.database import schema
+from atoll.database import records, schema
 from atoll.database.log import rows as change_rows
 from atoll.model import keycode
 from atoll.storage.memory import MemoryEngine
@@ -56,7 +56,7 @@ class Reader:
         for rows, _ in stores:
             for key, value in rows.items():
                 if key.startswith(fmt.TABLES[0]):
-                    self.learn(schema.load(schema.Table, value))
+                    self.learn(records.load(schema.Table, value))
 
     def learn(self, table: schema.Table) -> None:
         self.spaces |= {table.space: "items", table.log_space: "log"}

@@ -13,7 +13,8 @@ from atoll.database import format as fmt
 from atoll.database.log import cursor, maintenance, retention
 from atoll.database.log.cursor import Batch, Cursor, Scope
 from atoll.database.log.retention import Retention
-from atoll.database.schema import HASHES, Shard, Table, dump, load
+from atoll.database.records import dump, load
+from atoll.database.schema import HASHES, Shard, Table
 from atoll.errors import ApiError
 
 HOUR_MS = 3600 * 1000

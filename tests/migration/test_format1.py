@@ -26,7 +26,7 @@ from atoll.cli import main
 from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.migration import store
-from atoll.model.values import sort_set
+from atoll.model.sets import ordered
 from atoll.node import Config, Node
 from atoll.storage import sqlitefile
 from atoll.storage.engine import Corrupt, Full, Locked
@@ -114,7 +114,7 @@ def test_migrated_store_answers_as_before(data: Path) -> None:
     found = answers(data)
     assert plain(found) == plain(ANSWERS)
     sets = sets_of(found)
-    assert sets and all(members == sort_set(kind, members) for kind, members in sets)
+    assert sets and all(members == ordered(kind, members) for kind, members in sets)
     assert format_of(data / REGION / "atoll.db")[1] == FORMAT_VERSION
     assert format_of(data / REGION / store.KEPT_NAME)[1] == 1
 

@@ -18,7 +18,7 @@ from atoll.database.schema import Table
 from atoll.replication import membership, steps
 from atoll.storage.engine import Transaction
 from tests.simulation.place import TABLE, Place
-from tests.simulation.world import World
+from tests.simulation.world import Work, World
 
 HOUR_MS = 3_600_000
 PARTITIONS, SORTS = ("a", "b", "c", "d"), (0, 1, 2)
@@ -216,7 +216,10 @@ def pass_hours(world: World) -> None:
 
 
 def skew(world: World) -> None:
-    place = world.random.choice(list(world.places.values()))
+    set_wrong(world, world.random.choice(list(world.places.values())))
+
+
+def set_wrong(world: World, place: Place) -> None:
     skew_ms = world.random.choice((0, -1_000, 1_000, -60_000, 60_000, -2 * HOUR_MS, 2 * HOUR_MS, 240 * HOUR_MS))
     world.note(f"the clock of {place.name} differs by {skew_ms} ms")
     world.set_skew(place, skew_ms)
@@ -233,9 +236,12 @@ def drop_tombstones(world: World) -> None:
     place = world.some(lambda place: _group(place) is not None)
     if place is not None:
         world.note(f"{place.name}: tombstones")
-        region = place.region
-        job = region.write(lambda tx, stamp: tombstones.drop(tx, region, stamp, TABLE.encode()))
-        world.run(place, job, nothing)
+        world.run(place, drop(place), nothing)
+
+
+def drop(place: Place) -> Work:
+    region = place.region
+    return region.write(lambda tx, stamp: tombstones.drop(tx, region, stamp, TABLE.encode()))
 
 
 # The log

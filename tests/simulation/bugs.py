@@ -133,6 +133,7 @@ def prefer_a_region(patch: Patch) -> None:
         return applied(tx, stamp, write, old, decision)
 
     patch.setattr(writes, "_apply", partial)
+    patch.setattr(receiver, "_report", lambda *_: 0)
 
 
 def skip_a_child(patch: Patch) -> None:
@@ -161,14 +162,14 @@ def take_the_last_state(patch: Patch) -> None:
 
 
 def inherit_nothing(patch: Patch) -> None:
-    """A new replica reads the changes of others from the end of their logs, not from where its source was."""
+    """A new replica reads the changes of others from the ends of their logs, not from where its source was."""
     began = receiver._began
 
     def forgetful(tx: Any, stamp: Any, table: Table, link: Any, head: dict[str, Any]) -> Any:
-        links_of = {other: known | {"positions": None, "table_id": ""} for other, known in head["links"].items()}
-        return began(tx, stamp, table, link, head | {"links": links_of})
+        return began(tx, stamp, table, link, head | {"links": {}})
 
     patch.setattr(receiver, "_began", forgetful)
+    patch.setattr(log_cursor, "start_at", log_cursor.start_at_end)
     patch.setattr(source, "_is_whole", lambda *_: True)
 
 

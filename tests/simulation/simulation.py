@@ -64,6 +64,8 @@ class Simulation:
                 world.counts[action.__name__] += 1
             self._rest()
             checks.check(world)
+            if choose.random() < 0.3:
+                self._forget_deletions()
         self._end()
 
     def _begin(self) -> None:
@@ -79,6 +81,9 @@ class Simulation:
                 actions.add(world, first, place.name)
         if choose.random() < 0.7:
             self._rest()
+        for place in world.places.values():
+            if choose.random() < 0.2:
+                actions.set_wrong(world, place)
 
     # Quiet points
 
@@ -101,6 +106,13 @@ class Simulation:
             if world.changes == before:
                 return
         raise Violation("the regions never come to rest")
+
+    def _forget_deletions(self) -> None:
+        """Let every replica drop its tombstones, as it does after some hours."""
+        for _ in range(3):
+            for place in self.world.places.values():
+                self.world.now(place, actions.drop(place))
+            self._rest()
 
     def _catch_up(self, place: Place, other: str) -> None:
         world, source, pair = self.world, self.world.places[other], (place.name, other)

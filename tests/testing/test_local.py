@@ -97,9 +97,9 @@ class TestServing:
             server.clock.advance(10)
             assert server.client().describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
 
-    def test_a_start_that_fails_says_why(self) -> None:
-        with pytest.raises(Exception, match="Invalid region"):
-            testing.serve(region="Nowhere").start()
+    def test_it_starts_once(self) -> None:
+        with testing.serve() as server, pytest.raises(RuntimeError, match="was started before"):
+            server.start()
 
     def test_without_boto3_only_clients_are_missing(self) -> None:
         program = (
@@ -424,3 +424,17 @@ class TestExamples:
         shown = [line.partition(": ")[2] for line in told[-3:]]
         assert shown == [shown[0]] * 3
         assert shown[0].count("a guest of") == 3 and shown[0].endswith("2A Ann, 2B Aoife")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clock": "maunal"}, {"region": "Frankfurt"}, {"account": "1"}, {"error_style": "2025"}, {"throttling": "off"},
+        {"quotas": None}, {"ttl_delay_ms": -1}, {"control_plane_delay_ms": "1s"}, {"ttl_rate": 0.5},
+    ],
+)  # fmt: skip
+def test_an_option_that_nothing_understands_is_refused(options: dict[str, Any]) -> None:
+    """A misspelt clock was the system's."""
+    [name] = options
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        testing.serve(**options)

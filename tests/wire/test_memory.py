@@ -473,3 +473,48 @@ class TestTurns:
         peer.leave()
         hall.settle()
         assert len(ran) == TURN_REQUESTS
+
+
+class TestValues:
+    """The values of large bodies have room of their own."""
+
+    def test_a_body_of_many_values_takes_more_than_its_bytes(self) -> None:
+        values = memory.Values(10**9)
+        assert values.room(b"1," * 30_000) == memory.VALUE_FACTOR * 60_000
+        assert values.room(b"a" * 60_000) == memory.TEXT_FACTOR * 60_000
+        assert memory.Values(1_000).room(b"1," * 30_000) == 1_000
+
+    def test_the_first_that_waits_is_the_first_that_is_admitted(self) -> None:
+        admitted: list[int] = []
+
+        async def take(values: memory.Values, room: int) -> None:
+            await values.take(room)
+            admitted.append(room)
+
+        async def scenario() -> None:
+            values = memory.Values(10)
+            tasks = [asyncio.ensure_future(take(values, room)) for room in (6, 7, 1)]
+            await asyncio.sleep(0)
+            assert admitted == [6]
+            values.give(6)
+            await asyncio.gather(*tasks)
+            assert admitted == [6, 7, 1]
+
+        asyncio.run(scenario())
+
+    @pytest.mark.parametrize("is_admitted", [False, True])
+    def test_one_that_is_cancelled_leaves_its_room_to_others(self, is_admitted: bool) -> None:
+        async def scenario() -> None:
+            values = memory.Values(10)
+            await values.take(10)
+            gone, other = asyncio.ensure_future(values.take(10)), asyncio.ensure_future(values.take(10))
+            await asyncio.sleep(0)
+            if is_admitted:
+                values.give(10)
+            gone.cancel()
+            await asyncio.wait([gone])
+            if not is_admitted:
+                values.give(10)
+            await other
+
+        asyncio.run(scenario())

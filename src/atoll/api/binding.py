@@ -118,7 +118,7 @@ class Expressions:
             bound = self._bindings()
             condition = bound.condition(text, member)
             if bound.values_size > _PREPARED_BYTES:
-                condition.prepare()
+                condition.prepare_once()
             return condition
         given = self._legacy
         if not given:

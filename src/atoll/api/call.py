@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from atoll import errors
 from atoll.api.large import aside
-from atoll.api.resources import table_of
-from atoll.api.services import Body, Operation
+from atoll.api.resources import FUNCTION, MAPPING, table_of
+from atoll.api.services import LAMBDA, Body, Operation
 from atoll.clock import monotonic_ns
 from atoll.database.health import Health
 from atoll.database.region import Region
@@ -151,8 +151,12 @@ def _place(failure: Exception) -> tuple[object, ...]:
 
 
 def _fields(operation: Operation, tables: Set[str], request_id: str | None) -> dict[str, Any]:
-    table = ",".join(sorted(tables)) or None
-    return {"operation": repr(operation), "table": table, "request_id": request_id}
+    subject = "table" if operation.service is not LAMBDA else _SUBJECTS.get(operation.touches, "resources")
+    return {"operation": repr(operation), subject: ",".join(sorted(tables)) or None, "request_id": request_id}
+
+
+_SUBJECTS = {FUNCTION: "function", MAPPING: "mapping"}
+"""The field of the log that names the subject of a Lambda operation."""
 
 
 def _checked_tables(operation: Operation, body: Body) -> Set[str]:

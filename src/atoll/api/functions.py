@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from atoll import arns, limits
-from atoll.api import shapes
+from atoll.api import large, shapes
 from atoll.errors import ApiError
 from atoll.errors import triggers as trigger_errors
 from atoll.storage.engine import Snapshot, Transaction
@@ -203,7 +203,10 @@ async def invoke(triggers: Triggers, body: Body) -> Answer:
     if len(payload) > limits.INVOCATION_BYTES:
         raise trigger_errors.payload_too_large(len(payload))
     try:
-        orjson.loads(payload)
+        if large.is_large(payload):
+            await large.aside(large.parse_pieces, payload)
+        else:
+            orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise trigger_errors.payload_invalid(str(error)) from None
     kind = body.get("InvocationType", "RequestResponse")

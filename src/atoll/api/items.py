@@ -10,12 +10,12 @@ import orjson
 
 from atoll.api import keys, plans
 from atoll.api.binding import GET, Expressions
-from atoll.api.large import aside
+from atoll.api.large import aside, of_row, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
-from atoll.database import reads, writes
+from atoll.database import indexes, reads, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -23,7 +23,7 @@ from atoll.errors import values as value_errors
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
-from atoll.storage.engine import Snapshot
+from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -45,7 +45,7 @@ async def get_item(region: Region, body: Body) -> Answer:
     table, row = await region.read(read)
     answer: Answer = {}
     if row is not None:
-        answer["Item"] = row.fragment if projection is None else projection.apply(row.item)
+        answer["Item"] = row.fragment if projection is None else await projected(row, projection)
     size = row.size if row is not None else 0
     units = read_units(size, consistent=body.get("ConsistentRead") is True)
     mode = capacity_mode(body)
@@ -92,7 +92,7 @@ async def update_item(region: Region, body: Body) -> Answer:
         plan = plan._replace(make=partial(_refused, plan.make))
     change, outcome = await _write(region, body, plan, "UpdateItem")
     answer = write_answer(body, change, outcome)
-    attributes = _update_values(body.get("ReturnValues"), change.update, outcome)
+    attributes = await _update_values(body.get("ReturnValues"), change.update, outcome)
     if attributes:
         answer["Attributes"] = attributes
     return answer
@@ -107,8 +107,15 @@ def _refused(make: Callable[[Table], writes.Update], table: Table) -> writes.Upd
 def _write(
     region: Region, body: Body, plan: plans.Plan[W], operation: str
 ) -> Coroutine[Any, Any, tuple[W, writes.Outcome]]:
-    name, now_ms, make = table_name(region, body), region.clock.now_ms(), plan.make
-    return writing.execute(region, name, lambda tx: make(region.catalog.usable(tx, name, now_ms)), operation)
+    name, now_ms, make_write = table_name(region, body), region.clock.now_ms(), plan.make
+    if plan.is_long or type(body) is not dict:
+
+        def make(tx: Transaction) -> W:
+            tx.announce_long()
+            return make_write(region.catalog.usable(tx, name, now_ms))
+
+        return writing.execute(region, name, make, operation)
+    return writing.execute(region, name, lambda tx: make_write(region.catalog.usable(tx, name, now_ms)), operation)
 
 
 def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> None:
@@ -116,16 +123,17 @@ def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> 
         answer["Attributes"] = outcome.old.fragment
 
 
-def _update_values(wanted: str | None, update: UpdateExpression | None, outcome: writes.Outcome) -> Any:
+async def _update_values(wanted: str | None, update: UpdateExpression | None, outcome: writes.Outcome) -> Any:
     if wanted == "ALL_NEW":
         return orjson.Fragment(outcome.new.json) if outcome.new is not None else None
     if wanted == "ALL_OLD":
         return outcome.old.fragment if outcome.old is not None else None
-    if update is not None and wanted == "UPDATED_NEW" and outcome.new is not None:
-        return update.touched(outcome.new.item)
-    if update is not None and wanted == "UPDATED_OLD" and outcome.old is not None:
-        return update.touched(outcome.old.item)
-    return None
+    image = {"UPDATED_NEW": outcome.new, "UPDATED_OLD": outcome.old}.get(wanted or "")
+    return None if update is None or image is None else await touched(update, image)
+
+
+async def touched(update: UpdateExpression, image: indexes.Stored) -> values.Item:
+    return await of_row(image, lambda: update.touched(image.item))
 
 
 def write_answer(body: Body, write: writes.Write, outcome: writes.Outcome) -> Answer:

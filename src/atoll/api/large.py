@@ -7,17 +7,24 @@ arguments.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from atoll.errors import ApiError
+from atoll.expressions.projection import PathProjection
+from atoll.model import pieces
+from atoll.model.values import Item
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 VALUES = 20_000
-"""A body with more commas than this is large."""
+BYTES = 2 * 1024**2
+"""A body with more commas or bytes than this is large."""
 
 # The loop asks for its turn several times a request: whenever SQLite or the network returns.
 TURN_SECONDS = 0.000_5
@@ -28,6 +35,20 @@ TEXT_CHARS = 4_096
 _TEXTS = ("UpdateExpression", "ConditionExpression", "ProjectionExpression", "Statement")
 
 _thread = ThreadPoolExecutor(1, "atoll-large", initializer=sys.setswitchinterval, initargs=(TURN_SECONDS,))
+
+
+def is_large(body: bytes) -> bool:
+    """Whether the body has so many values or bytes that it takes long to parse and check."""
+    size = len(body)
+    return size > VALUES and (size > BYTES or pieces.has_many(body, VALUES))
+
+
+def has_many(body: bytes) -> bool:
+    """Whether a large body has many values, rather than long ones."""
+    return pieces.has_many(body, VALUES)
+
+
+parse_pieces = pieces.parse
 
 
 class LargeBody(dict[str, Any]):
@@ -43,20 +64,107 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
 
 
 async def aside(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_thread, partial(fn, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_thread, partial(_run, fn, *args, **kwargs))
 
 
-def release(body: LargeBody) -> None:
-    """Free a body in the thread, container by container: freeing all of it at once takes as long as parsing it."""
-    _thread.submit(_empty, body)
+def _run(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return fn(*args, **kwargs)
+    except ApiError as error:
+        drop_tracebacks(error)  # so that this thread frees the values that their frames hold
+        raise
 
 
-def _empty(body: LargeBody) -> None:
-    left: list[Any] = [body]
+class Stored(Protocol):
+    @property
+    def json(self) -> bytes: ...
+
+
+async def of_row(row: Stored, work: Callable[[], T], times: int = 1) -> T:
+    """The result of work that goes over a stored item so many times; in the thread if that takes long."""
+    if pieces.takes_long(row.json, times):
+        return await aside(work)
+    return work()
+
+
+async def projected(row: Stored, projection: PathProjection) -> Item:
+    """The projection of a stored item. The parsed item is not kept: freeing many of them together takes long."""
+    return await of_row(row, lambda: projection.apply(pieces.load(row.json)), len(projection.paths))
+
+
+def drop_tracebacks(error: BaseException) -> None:
+    """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
+    way: BaseException | None = error
+    while way is not None:
+        way.__traceback__ = None
+        way = way.__context__
+
+
+async def parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
+    """Parse a body in the thread; `release` it. Until then no garbage is collected: looking at a million new objects
+    takes long, and all of them are in use."""
+    parsing = _thread.submit(_parse, text, parse_)
+    try:
+        return await asyncio.wrap_future(parsing)
+    except asyncio.CancelledError:
+        parsing.add_done_callback(_abandon)
+        raise
+
+
+def _abandon(parsing: Future[LargeBody]) -> None:
+    if not parsing.cancelled() and parsing.exception() is None:
+        release(parsing.result())
+
+
+def _parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
+    _collector.pause()
+    try:
+        return _run(parse_, text)
+    except BaseException:
+        _collector.resume()
+        raise
+
+
+def release(body: LargeBody) -> Future[None]:
+    """Free a body in the thread, value by value: freeing all of it at once takes as long as parsing it."""
+    return _thread.submit(_release, body)
+
+
+def _release(body: LargeBody) -> None:
+    empty(body)
+    _collector.resume()
+
+
+def empty(container: dict[str, Any] | list[Any]) -> None:
+    left: list[Any] = [container]
     while left:
-        container = left.pop()
-        members = list(container.values()) if isinstance(container, dict) else container[:]
-        container.clear()
-        left += [member for member in members if type(member) is dict or type(member) is list]
-        while members:
-            del members[-1_000:]
+        one = left.pop()
+        take = one.popitem if isinstance(one, dict) else one.pop
+        while one:
+            member = take()
+            if type(member) is tuple:
+                member = member[1]
+            if type(member) is dict or type(member) is list:
+                left.append(member)
+
+
+class _Collector:
+    """Python's garbage collector, paused while large bodies are in memory. Only the thread uses it."""
+
+    def __init__(self) -> None:
+        self._bodies = 0
+        self._was_enabled = False
+
+    def pause(self) -> None:
+        if self._bodies == 0:
+            self._was_enabled = gc.isenabled()
+            gc.disable()
+        self._bodies += 1
+
+    def resume(self) -> None:
+        self._bodies -= 1
+        if self._bodies == 0 and self._was_enabled:
+            gc.enable()
+
+
+_collector = _Collector()

@@ -116,9 +116,8 @@ async def _batch_answer(
                 continue
             units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
-                # Not `row.item`: freeing the parsed items of all rows together would take long.
                 projection = one.projection
-                answered.append(row.fragment if projection is None else projection.apply(orjson.loads(row.json)))
+                answered.append(row.fragment if projection is None else await large.projected(row, projection))
             if slices.over:
                 await slices.pause()
         consumed.append(units)
@@ -308,7 +307,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         raise multi_errors.transaction_refused(cancelled.refusals) from None
     responses, slices = [], Slices()
     for (_, _, projection), row in zip(gets, rows, strict=True):
-        responses.append(_transact_response(row, projection))
+        responses.append(await _transact_response(row, projection))
         if slices.over:
             await slices.pause()
     answer: Answer = {"Responses": responses}
@@ -331,13 +330,13 @@ def _all_gets(region: Region, body: Body) -> list[tuple[str, values.Item, PathPr
     return gets
 
 
-def _transact_response(row: Row | None, projection: PathProjection | None) -> Answer:
+async def _transact_response(row: Row | None, projection: PathProjection | None) -> Answer:
     """Unlike in GetItem, an item with an empty projection is absent."""
     if row is None:
         return {}
     if projection is None:
         return {"Item": row.fragment}
-    part = projection.apply(orjson.loads(row.json))
+    part = await large.projected(row, projection)
     return {"Item": part} if part else {}
 
 
@@ -369,8 +368,11 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
     actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()
+    is_long = is_long or any(action.is_long for _, _, action in actions)
 
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
+        if is_long:
+            tx.announce_long()
         tables = [region.catalog.usable(tx, name, now_ms) for name, _, _ in actions]
         return [partial(action.make, table) for table, (_, _, action) in zip(tables, actions, strict=True)]
 

@@ -35,6 +35,15 @@ class Plan(NamedTuple, Generic[W]):
     make: Callable[[Table], W]
     is_overcharged: bool = False
     """Whether an update's statement is larger than an item may be."""
+    work: int = 0
+    """Bytes of values that the write goes over in its transaction."""
+
+    @property
+    def is_long(self) -> bool:
+        return self.work > _LONG_BYTES
+
+
+_LONG_BYTES = 64 * 1024
 
 
 def put(body: Body, returns: str | None = None) -> Plan[writes.Put]:
@@ -72,7 +81,7 @@ def update(body: Body) -> Plan[writes.Update]:
         and change.is_expression
         and change.program.charge.exceeds(limits.ITEM_BYTES, change.values, bound.values_size)
     )
-    return Plan(size + bound.values_size, make, overcharged)
+    return Plan(size + bound.values_size, make, overcharged, 0 if change is None else bound.values_size * change.reads)
 
 
 def check(body: Body) -> Plan[writes.Check]:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import orjson
-
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Expressions
-from atoll.api.large import aside
+from atoll.api.large import aside, of_row, projected
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
@@ -27,10 +25,11 @@ from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
 from atoll.expressions.bind import KeyConditionOf
-from atoll.expressions.condition import Condition
+from atoll.expressions.condition import Condition, Test
 from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
+from atoll.model.pieces import LONG_BYTES
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
 
@@ -304,30 +303,43 @@ async def _answer(
         else:
             answer["Items"] = await _projected(page.rows, projection, parsed=filter_ is not None)
     if page.last is not None:
-        answer["LastEvaluatedKey"] = target.key_of(page.last.item)
+        answer["LastEvaluatedKey"] = await last_key(target, page.last)
     answer |= charge_page(region, target, page, body, capacity_mode(body), operation)
     return answer
+
+
+async def last_key(target: Target, last: Row | Entry) -> Item:
+    return await of_row(last, lambda: target.key_of(last.item))
 
 
 async def keep_matching(page: Page, filter_: Condition) -> None:
     """Drop the rows that the filter rejects."""
     matches, slices = filter_.prepare(), Slices()
+    short = LONG_BYTES // max(1, filter_.reads)
     kept: list[Row | Entry] = []
     rows = page.rows[::-1]
     page.rows = kept
     while rows:  # frees each rejected row at once: all together would take long
         row = rows.pop()
-        if matches(row.item):
+        if len(row.json) <= short:
+            matching = matches(row.item)
+        else:
+            matching = await of_row(row, partial(_matches, matches, row), filter_.reads)
+        if matching:
             kept.append(row)
         if slices.over:
             await slices.pause()
+
+
+def _matches(test: Test, row: Row | Entry) -> bool:
+    return test(row.item)
 
 
 async def _projected(rows: list[Row | Entry], projection: PathProjection, *, parsed: bool) -> list[Item]:
     """`parsed`: a filter has parsed the rows. Otherwise each item is freed at once: all together would take long."""
     found, slices = [], Slices()
     for row in rows:
-        found.append(projection.apply(row.item if parsed else orjson.loads(row.json)))
+        found.append(projection.apply(row.item) if parsed else await projected(row, projection))
         if slices.over:
             await slices.pause()
     return found

@@ -171,6 +171,8 @@ async def update_table(region: Region, body: Body) -> Answer:
         return await replicas.update(region, name, body)
 
     def update(tx: Transaction, stamp: Stamp) -> tuple[Table, Table, Answer]:
+        if type(body) is not dict:
+            tx.announce_long()
         table = region.catalog.changeable(tx, name, now_ms)
         replica_rules.check_table_change(table, body)
         if concerns.is_forgotten(table, body, now_ms):

@@ -15,8 +15,9 @@ import orjson
 from atoll.api import concerns, phases, resource_arns, tag_rules
 from atoll.api.resource_arns import Target
 from atoll.database import catalog
+from atoll.database.records import dump
 from atoll.database.region import Region
-from atoll.database.schema import Change, Table, dump
+from atoll.database.schema import Change, Table
 from atoll.database.streams import StreamDescription
 from atoll.errors import tables as table_errors
 from atoll.errors import tags as tag_errors

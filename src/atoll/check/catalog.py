@@ -17,7 +17,8 @@ from atoll.check.spaces import ITEMS, TOMBSTONES, Owner, Spaces, parsed, read, s
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
 from atoll.database.links import Link
-from atoll.database.schema import Shard, Table, dump
+from atoll.database.records import dump
+from atoll.database.schema import Shard, Table
 from atoll.database.streams import StreamDescription
 from atoll.database.tokens import Token
 from atoll.storage.engine import Corrupt, Snapshot

@@ -16,6 +16,7 @@ from atoll.check.file import open_file
 from atoll.check.findings import Finding
 from atoll.check.report import Report, line
 from atoll.check.store import Progress
+from atoll.logs import Tenths
 from atoll.storage import acknowledged
 from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.engine import Corrupt, Full, Locked
@@ -103,13 +104,11 @@ def _print_repair(directory: Path, report: Report, *, as_json: bool) -> None:
 
 def _progress(directory: Path, *, quiet: bool) -> Progress:
     """Print each new part, and every further tenth, to standard error."""
-    printed = ("", -1)
+    tenths = Tenths()
 
     def tell(section: str, done: int, total: int) -> None:
-        nonlocal printed
-        tenth = done * 10 // total if total else 0
-        if not quiet and (section, tenth) != printed:
-            printed = section, tenth
+        tenth = tenths.passed(done, total, section)
+        if not quiet and tenth is not None:
             print(f"{directory}: checking: {section}, {tenth * 10} %", file=sys.stderr, flush=True)
 
     return tell

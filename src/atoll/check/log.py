@@ -14,7 +14,8 @@ from atoll.check.findings import Finding, Fix
 from atoll.check.spaces import UNREADABLE, read, readable_change, shards_of
 from atoll.database import format as fmt
 from atoll.database.log import rows
-from atoll.database.schema import HASHES, Shard, Table, dump
+from atoll.database.records import dump
+from atoll.database.schema import HASHES, Shard, Table
 from atoll.model import keycode, values
 from atoll.storage.engine import Snapshot
 

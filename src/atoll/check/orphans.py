@@ -9,7 +9,7 @@ from atoll.check.findings import Context, Finding
 from atoll.check.spaces import DISCARDED, ENTRIES, EXPIRY, ITEMS, Spaces
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
-from atoll.database.schema import dump
+from atoll.database.records import dump
 from atoll.storage.engine import Snapshot
 
 _END = b"\xff" * 5

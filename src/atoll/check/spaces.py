@@ -10,7 +10,8 @@ from typing import Any
 from atoll.check.findings import Fix, Key
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
-from atoll.database.schema import Index, KeySchema, Shard, Table, load
+from atoll.database.records import load
+from atoll.database.schema import Index, KeySchema, Shard, Table
 from atoll.database.streams import StreamDescription
 from atoll.errors import ApiError
 from atoll.model import keycode

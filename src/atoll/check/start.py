@@ -7,6 +7,7 @@ left by a process that was killed. Its rows are intact, but the machine may have
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def is_closed(directory: Path) -> bool:
         return (directory / f"{FILE_NAME}-wal").stat().st_size == 0
     except FileNotFoundError:
         return True
+
+
+async def log_quick_checks(regions: Iterable[Region]) -> None:
+    """Check the definitions of stores that were not closed."""
+    for region in regions:
+        if await region.engine.lease():  # only one of several workers checks it
+            await log_quick_check(region)
 
 
 async def log_quick_check(region: Region) -> None:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from atoll import errors, limits
 from atoll.database import due
 from atoll.database import format as fmt
-from atoll.database.schema import Table, dump, load
+from atoll.database.records import dump, load
+from atoll.database.schema import Table
 from atoll.errors import tables as table_errors
 from atoll.storage.engine import Snapshot, Transaction
 

@@ -9,8 +9,9 @@ from atoll.clock import Stamp
 from atoll.database import due, expiry, streams
 from atoll.database import format as fmt
 from atoll.database.log import retention
+from atoll.database.records import dump, load
 from atoll.database.region import Region
-from atoll.database.schema import Table, dump, load
+from atoll.database.schema import Table
 from atoll.database.walk import piece
 from atoll.storage.engine import Snapshot, Transaction
 

@@ -61,7 +61,7 @@ from collections.abc import Iterable
 import orjson
 
 from atoll.clock import Version
-from atoll.model import keycode
+from atoll.model import keycode, pieces
 from atoll.model.values import Item
 
 CATALOG = b"\0\0\0\0"
@@ -324,7 +324,7 @@ class Row:
     def item(self) -> Item:
         """Shared: do not change it."""
         if self._item is None:
-            self._item = orjson.loads(self.json)
+            self._item = pieces.load(self.json)
         return self._item
 
     @property
@@ -359,7 +359,7 @@ class Entry:
     def item(self) -> Item:
         """Shared: do not change it."""
         if self._item is None:
-            self._item = orjson.loads(self.json)
+            self._item = pieces.load(self.json)
         return self._item
 
     @property

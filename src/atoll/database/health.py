@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atoll.database import format as fmt
-from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone
+from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone, NoFiles
 
 ANSWER_S = 5.0
 """Seconds within which the store has to answer."""
@@ -36,6 +36,7 @@ class Problem:
 
 
 FULL = Problem("the disk is full, or fails: the store refuses writes", "the store accepts writes again", writable=False)
+NO_FILES = Problem("the server may open no more files", "the server may open files again", writable=False)
 DAMAGED = Problem("the store is damaged, or was not synced: it accepts no writes", "", store="damaged", writable=False)
 GONE = Problem(
     "the store's file was removed or replaced: the store refuses writes until the server is restarted",
@@ -50,9 +51,9 @@ TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 Found = Mapping[Problem, str]
 """Problems with their details."""
 
-_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (Full, FULL))
+_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (NoFiles, NO_FILES), (Full, FULL))
 _LOOKED_FOR = (GONE, LITTLE_ROOM)
-_PROVE_WRITES = (FULL, LITTLE_ROOM)
+_PROVE_WRITES = (FULL, NO_FILES, LITTLE_ROOM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class Health:
     @property
     def suspicious(self) -> bool:
         """Whether an examination may find that a problem is over."""
-        return not self._counts.keys().isdisjoint((FULL, SILENT, FAILING))
+        return not self._counts.keys().isdisjoint((FULL, NO_FILES, SILENT, FAILING))
 
     def status(self) -> StoreHealth:
         stores = [problem.store for problem in self._counts if problem.store != "ok"]
@@ -169,6 +170,7 @@ class Health:
                 # It stays a time that no version exceeds.
                 await engine.transact(lambda tx: tx.add_number(fmt.GREATEST_TIME, 1))
                 self.resolve(FULL)
+                self.resolve(NO_FILES)
         except Exception as error:
             self.failing(FAILING, error)
         else:

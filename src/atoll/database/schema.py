@@ -14,8 +14,6 @@ from functools import cached_property
 from atoll import limits
 from atoll.database import format as fmt
 from atoll.database.group import Group
-from atoll.database.records import dump as dump
-from atoll.database.records import load as load
 from atoll.model import keycode
 from atoll.model.values import Item
 

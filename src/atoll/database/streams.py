@@ -30,8 +30,9 @@ from atoll.database import format as fmt
 from atoll.database.log import cursor, shards
 from atoll.database.log.cursor import Scope
 from atoll.database.log.rows import ChangeRow
+from atoll.database.records import dump, load
 from atoll.database.region import Region
-from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, KeySchema, Shard, Stream, Table, dump, load
+from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, KeySchema, Shard, Stream, Table
 from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Snapshot, Transaction
 

@@ -11,8 +11,8 @@ from atoll import limits
 from atoll.clock import Stamp
 from atoll.database import due
 from atoll.database import format as fmt
+from atoll.database.records import dump, load
 from atoll.database.region import Region
-from atoll.database.schema import dump, load
 from atoll.errors import multi as multi_errors
 from atoll.storage.engine import Transaction
 

@@ -179,6 +179,7 @@ class _Expire:
     elsewhere: frozenset[str]
     """The regions whose items are left to them."""
     cause: int = fmt.EXPIRY
+    reads: ClassVar[int] = 0
     version: ClassVar[None] = None
 
     @classmethod

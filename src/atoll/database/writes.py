@@ -18,19 +18,18 @@ from isal.isal_zlib import adler32
 
 from atoll import errors, limits
 from atoll.clock import Stamp, Version
-from atoll.database import expiry, indexes, legacy, reads
+from atoll.database import counters, expiry, indexes, legacy, long, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.indexes import IndexWrite
 from atoll.database.log import changes
 from atoll.database.schema import Table
 from atoll.errors import replication as replication_errors
-from atoll.errors import tables as table_errors
 from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
-from atoll.model import values
+from atoll.model import sets, values
 from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
@@ -64,6 +63,10 @@ class Write(Protocol):
     @property
     def cause(self) -> int: ...
     @property
+    def reads(self) -> int:
+        """How often `decide` goes over the item at most, beside reading it."""
+
+    @property
     def version(self) -> Version | None:
         """The version of a replicated change. None: the transaction's stamp assigns one."""
 
@@ -78,8 +81,18 @@ def _require(condition: Condition | None, old: Row | None, show_item: bool) -> N
         raise errors.ConditionFailed(old.fragment if show_item else None, old.size)
 
 
+class _Conditional:
+    __slots__ = ()
+
+    condition: Condition | None
+
+    @property
+    def reads(self) -> int:
+        return 0 if self.condition is None else self.condition.reads
+
+
 @dataclass(slots=True)
-class Put:
+class Put(_Conditional):
     table: Table
     key: Item
     row_key: bytes
@@ -97,7 +110,7 @@ class Put:
 
 
 @dataclass(slots=True)
-class Delete:
+class Delete(_Conditional):
     table: Table
     key: Item
     row_key: bytes
@@ -112,7 +125,7 @@ class Delete:
 
 
 @dataclass(slots=True)
-class Update:
+class Update(_Conditional):
     table: Table
     key: Item
     row_key: bytes
@@ -122,6 +135,11 @@ class Update:
     show_item: bool = False
     cause: int = fmt.USER
     version: ClassVar[None] = None
+
+    @property
+    def reads(self) -> int:
+        of_condition = 0 if self.condition is None else self.condition.reads
+        return of_condition + (0 if self.update is None else self.update.reads)
 
     def decide(self, old: Row | None) -> Decision:
         _require(self.condition, old, self.show_item)
@@ -143,13 +161,18 @@ class Update:
 
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
-    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply."""
+    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply.
+    Sets are sorted and valid already, and may have many members."""
     removed = values.item_size({name: before[name] for name in names if name in before})
-    return values.check_item({name: after[name] for name in names if name in after}) - removed
+    changed = {name: after[name] for name in names if name in after}
+    added = 0
+    for name in [name for name, value in changed.items() if not sets.TYPES.isdisjoint(value)]:
+        added += values.item_size({name: changed.pop(name)})
+    return added + values.check_item(changed) - removed
 
 
 @dataclass(slots=True)
-class Check:
+class Check(_Conditional):
     """A ConditionCheck: refuses the transaction unless its condition holds; changes nothing."""
 
     table: Table
@@ -179,6 +202,7 @@ class Replicate:
     force: bool = False
     """Apply it even if its version is smaller: the stored change is to be undone."""
     cause: int = fmt.REPLICATION
+    reads: ClassVar[int] = 0
 
     def decide(self, old: Row | None) -> Decision:
         return self.image
@@ -250,6 +274,7 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
     """Apply writes to different items: all decide on the same state, then all are applied or none is. Raises `Refused`
     if a decision refused, otherwise `Cancelled`."""
     rows = _read(tx, batch, stamp)
+    long.announce_batch(tx, zip(batch, rows, strict=True))
     pairs = zip(batch, rows, strict=True)
     decisions, refusals = try_all(partial(decide, write, old) for write, old in pairs)
     if any(refusals):
@@ -268,7 +293,11 @@ def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = 
     if tx.is_remote:
         _prefetch(tx, (write,), stamp)
     old = reads.get(tx, write.row_key)
+    if old is not None and len(old.json) > long.LEAST_BYTES:
+        long.announce_item(tx, old.json, write.reads)
     decision = decide(write, old)
+    if write.table.indexes and isinstance(decision, Image) and len(decision.json) > long.LEAST_BYTES:
+        long.announce_entries(tx, decision.json, len(write.table.indexes))
     if write.table.is_filling:
         _prefetch_entries(tx, (write,), (old,), (decision,))
     return _apply(tx, stamp, write, old, decision)
@@ -280,6 +309,7 @@ def commit_each(
     """Apply each admitted write of a batch to different items; the outcome of another write is its error. All writes
     decide before the first is admitted: one invalid write fails the whole batch, even if the table is throttled."""
     rows = _read(tx, batch, stamp)
+    long.announce_batch(tx, zip(batch, rows, strict=True))
     decisions = [write.decide(old) for write, old in zip(batch, rows, strict=True)]
     _prefetch_entries(tx, batch, rows, decisions)
     outcomes: list[Outcome | errors.ApiError] = []
@@ -311,7 +341,9 @@ def _prefetch(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
             rows.append(fmt.tombstone_key(space, write.row_key))
         if write.table.ttl is not None:
             numbers.append(fmt.expiry_due_number(write.table.ttl.space))
-    tx.prefetch(rows, numbers, [_collection(write) for write in batch if write.table.local_indexes])
+    tx.prefetch(
+        rows, numbers, [counters.collection(write.table, write.key) for write in batch if write.table.local_indexes]
+    )
 
 
 def _prefetch_entries(
@@ -348,7 +380,7 @@ def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decisio
     elif version is not None:
         _store(tx, write, version, outcome)
     if write.table.local_indexes:
-        outcome.collection_size = tx.tally(_collection(write))
+        outcome.collection_size = tx.tally(counters.collection(write.table, write.key))
     return outcome
 
 
@@ -373,7 +405,7 @@ def same(old: Row | None, new: Image | None) -> bool:
 def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> None:
     table, row_key, old, new = write.table, write.row_key, outcome.old, outcome.new
     if stamp.reserves is not None:
-        _reserve(tx, stamp.reserves)
+        counters.reserve(tx, stamp.reserves)
     version, previous = write.version, None
     if table.tombstone_space is None:
         if version is None:
@@ -391,7 +423,7 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
         expiry.apply(tx, table, table.ttl, row_key, old.item if old else None, new.item if new else None)
     before = (old.size, old.json) if old is not None else None
     after = (new.size, new.json) if new is not None else None
-    _count(tx, write, before, after)
+    counters.count(tx, table, write.key, before, after, limited=write.version is None)
     changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after, previous)
 
 
@@ -416,30 +448,3 @@ def _store(tx: Transaction, write: Write, version: Version, outcome: Outcome) ->
         tx.delete(write.row_key)
     if tombstones is not None:
         tx.put(fmt.tombstone_key(tombstones, write.row_key), fmt.tombstone_row(version))
-
-
-def _reserve(tx: Transaction, time: int) -> None:
-    missing = time - tx.number(fmt.GREATEST_TIME)
-    if missing > 0:
-        tx.add_number(fmt.GREATEST_TIME, missing)
-
-
-def _count(tx: Transaction, write: Write, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None) -> None:
-    table = write.table
-    rows = (after is not None) - (before is not None)
-    size = (after[0] if after else 0) - (before[0] if before else 0)
-    if rows:
-        tx.add_tally(fmt.count_counter(table.space), rows)
-    if size:
-        tx.add_tally(fmt.bytes_counter(table.space), size)
-        if table.local_indexes:
-            counter = _collection(write)
-            tx.add_tally(counter, size)
-            if tx.tally(counter) > limits.ITEM_COLLECTION_BYTES and size > 0 and write.version is None:
-                raise table_errors.item_collection_too_large()
-
-
-def _collection(write: Write) -> bytes:
-    """The counter of the item's collection: all items of the table with the same partition key."""
-    table = write.table
-    return fmt.collection_counter(table.prefix + table.keys.encode_partition(write.key))

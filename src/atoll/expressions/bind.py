@@ -139,9 +139,9 @@ class Bindings:
         else:
             names = frozenset[str]().union(*[expression.names for expression in used])
             values = frozenset[str]().union(*[expression.values for expression in used])
-        if not self._names.keys() <= names:
+        if not names.issuperset(self._names):
             raise errors.unused(NAMES, (name for name in self._names if name not in names))
-        if not self._values.keys() <= values:
+        if not values.issuperset(self._values):
             raise errors.unused(VALUES, (name for name in self._values if name not in values))
         if self._late is not None:
             raise self._late

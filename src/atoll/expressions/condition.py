@@ -31,6 +31,7 @@ class Condition:
     values: Values
     attributes: frozenset[str]  # top-level names that the condition reads
     entered: frozenset[str]  # those of them with nested paths
+    reads: int  # how often it reads a path at most
     _test: Test | None = None
 
     def prepare(self) -> Test:
@@ -38,6 +39,11 @@ class Condition:
         if self._test is None:
             self._test = self.bind(self.values)
         return self._test
+
+    def prepare_once(self) -> Test:
+        """As `prepare`, for large constants: each is read once, however often the condition names it."""
+        self.values = _Once(self.values)
+        return self.prepare()
 
     def matches(self, item: Item) -> bool:
         return (self._test or self.prepare())(item)
@@ -48,9 +54,10 @@ class Program:
     bind: Bind
     attributes: frozenset[str]
     entered: frozenset[str]
+    reads: int
 
     def with_values(self, values: Values) -> Condition:
-        return Condition(self.bind, values, self.attributes, self.entered)
+        return Condition(self.bind, values, self.attributes, self.entered, self.reads)
 
 
 def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
@@ -59,7 +66,12 @@ def compile(resolved: tree.ConditionNode, values: Values) -> Condition:
 
 
 def program(resolved: tree.ConditionNode) -> Program:
-    return Program(_bind(resolved), attributes(resolved), entered(resolved))
+    return Program(_bind(resolved), attributes(resolved), entered(resolved), reads(resolved))
+
+
+def reads(resolved: object) -> int:
+    """How many paths there are."""
+    return sum([isinstance(node, tree.PathOperand) for node in tree.walk(resolved)])
 
 
 def attributes(resolved: object) -> frozenset[str]:
@@ -70,6 +82,25 @@ def entered(resolved: object) -> frozenset[str]:
     """The top-level names of nested paths."""
     paths = (node.path for node in tree.walk(resolved) if isinstance(node, tree.PathOperand))
     return frozenset(str(path[0]) for path in paths if len(path) > 1)
+
+
+class _Once(dict[str, AttributeValue]):
+    """Values with the tests that were made of them."""
+
+    def __init__(self, values: Values) -> None:
+        super().__init__(values)
+        self.tests: dict[tuple[object, ...], constants.Test] = {}
+
+
+def _made(values: Values, make: Callable[..., constants.Test], *of: AttributeValue) -> constants.Test:
+    """`make(*of)`, once for the same values."""
+    if type(values) is not _Once:
+        return make(*of)
+    key = (make, *map(id, of))
+    test = values.tests.get(key)
+    if test is None:
+        test = values.tests[key] = make(*of)
+    return test
 
 
 def _bind(node: tree.ConditionNode) -> Bind:
@@ -220,7 +251,7 @@ def _relation(
 
         def bind_one(values: Values) -> Test:
             value = constant(values)
-            return _never if value is None else _on(read, test_with(value))
+            return _never if value is None else _on(read, _made(values, test_with, value))
 
         return bind_one
     first, second = _read(left), _read(right)
@@ -256,7 +287,11 @@ def _between(read: Read, low: tree.Operand, high: tree.Operand) -> Bind:
 
     def bind(values: Values) -> Test:
         least, greatest = lower(values), upper(values)
-        return _never if least is None or greatest is None else _on(read, constants.between(least, greatest))
+        return (
+            _never
+            if least is None or greatest is None
+            else _on(read, _made(values, constants.between, least, greatest))
+        )
 
     return bind
 
@@ -270,7 +305,7 @@ def _one_of(operand: tree.Operand, choices: tuple[tree.Operand, ...]) -> Bind:
 
     def bind(values: Values) -> Test:
         known = [value for constant in fixed if (value := constant(values)) is not None]
-        return _on(read, constants.one_of(known))
+        return _on(read, _made(values, constants.one_of, *known))
 
     if not others:
         return bind

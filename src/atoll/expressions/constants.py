@@ -7,7 +7,8 @@ numbers, decodes binaries and hashes members. The test that it returns takes tim
 from __future__ import annotations
 
 from binascii import a2b_base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import cache
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -38,7 +39,7 @@ def equal_to(constant: AttributeValue) -> Test:
     return lambda value: equal(value, constant)
 
 
-def one_of(constants: Iterable[AttributeValue]) -> Test:
+def one_of(*constants: AttributeValue) -> Test:
     """Whether a value equals one of the constants."""
     flat: dict[str, set[Any]] = {}
     documents: set[Any] = set()
@@ -85,6 +86,7 @@ def _has_sets(value: AttributeValue) -> bool:
 _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
+@cache
 def ordered(operator: str) -> Callable[[AttributeValue], Test]:
     """`operator` is <, <=, > or >=, with the item's value on its left."""
     holds = _ORDERINGS[operator]
@@ -151,7 +153,7 @@ def part_of(whole: AttributeValue) -> Test:
     """Whether the constant contains a value, as a part of a string or binary or as a member."""
     kind, content = _typed(whole)
     if kind == "L":
-        return one_of(content)
+        return one_of(*content)
     if kind == "S":
         return lambda value: "S" in value and value["S"] in content
     if kind == "B":

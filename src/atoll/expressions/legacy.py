@@ -217,9 +217,8 @@ def attribute_updates(given: Given) -> Update | None:
     values = _Values()
     operand_types: dict[str, str] = {}
     actions: list[tree.Action] = []
-    size = 0
+    size = sum(map(len, given))
     for name, part in given.items():
-        size += len(name)
         if size > limits.ITEM_BYTES:
             raise value_errors.updated_item_too_large()
         action, value = part.get("Action") or "PUT", part.get("Value")

@@ -15,10 +15,10 @@ from atoll.errors import expressions as errors
 from atoll.errors import values as value_errors
 from atoll.expressions import tree
 from atoll.expressions.charge import Charge, charge
-from atoll.expressions.condition import entered
-from atoll.model import numbers, paths
+from atoll.expressions.condition import entered, reads
+from atoll.model import numbers, paths, sets
 from atoll.model.paths import Path
-from atoll.model.values import AttributeValue, Item, sort_set, value_size
+from atoll.model.values import AttributeValue, Item, value_size
 
 Values = Mapping[str, AttributeValue]
 Read = Callable[[Item, Values], AttributeValue | None]
@@ -31,6 +31,7 @@ class Program:
     flat: tuple[tuple[str, Compute], ...] | None  # the same steps, if no path is nested
     attributes: frozenset[str]
     entered: frozenset[str]  # top-level names of nested paths in the update or its operands
+    reads: int  # how often it reads or writes a path at most
     assigned: Mapping[str, str]  # top-level name -> name of the value that SET, ADD or DELETE applies to it
     charge: Charge
 
@@ -62,6 +63,10 @@ class Update:
     values: Values
 
     @property
+    def reads(self) -> int:
+        return self.program.reads
+
+    @property
     def attributes(self) -> frozenset[str]:
         """The top-level names that the update touches."""
         return self.program.attributes
@@ -84,7 +89,7 @@ class Update:
         return new
 
     def _apply_nested(self, old: Item, missing: bool) -> Item:
-        sets, removes = [], []
+        assignments, removes = [], []
         sizes = _Sizes() if len(self.program.steps) > _FEW else None
         for path, compute in self.program.steps:
             if missing and compute is _removed:
@@ -97,10 +102,10 @@ class Update:
             if value is None:
                 removes.append(path)
             else:
-                sets.append((path, value))
+                assignments.append((path, value))
                 if sizes is not None:
                     sizes.add(value)
-        return paths.changed(old, sets, removes)
+        return paths.changed(old, assignments, removes)
 
     def touched(self, item: Item) -> Item:
         """The values at the updated paths: of the old item for UPDATED_OLD, of the new one for UPDATED_NEW."""
@@ -117,7 +122,7 @@ def program(actions: tuple[tree.Action, ...]) -> Program:
     names = [str(path[0]) for path, _ in steps]
     nested = any(len(path) > 1 for path, _ in steps)
     flat = None if nested else tuple((name, compute) for name, (_, compute) in zip(names, steps, strict=True))
-    return Program(steps, flat, frozenset(names), entered(actions), _assigned(actions), charge(actions))
+    return Program(steps, flat, frozenset(names), entered(actions), reads(actions), _assigned(actions), charge(actions))
 
 
 def _assigned(actions: tuple[tree.Action, ...]) -> dict[str, str]:
@@ -232,7 +237,7 @@ def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> Attrib
         return {"N": numbers.add(present, content)}
     known = set(present)
     # The members are sorted already, so that few are compared: a large set of numbers would take long.
-    return {type_: sort_set(type_, [*present, *(member for member in content if member not in known)])}
+    return {type_: sets.ordered(type_, [*present, *(member for member in content if member not in known)])}
 
 
 def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:

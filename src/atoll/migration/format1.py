@@ -24,8 +24,9 @@ from atoll.clock import Version
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
 from atoll.database.log import rows
-from atoll.database.schema import Shard, Table, load
-from atoll.model import values
+from atoll.database.records import load
+from atoll.database.schema import Shard, Table
+from atoll.model import sets
 
 Row = tuple[bytes, bytes]
 
@@ -132,7 +133,7 @@ def _sorted_sets(json: bytes) -> bytes:
 def _sort(value: dict[str, Any]) -> None:
     [(kind, content)] = value.items()
     if kind in ("SS", "NS", "BS"):
-        value[kind] = values.sort_set(kind, content)
+        value[kind] = sets.ordered(kind, content)
     elif kind == "L":
         for member in content:
             _sort(member)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
-from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 from atoll import limits
 from atoll.errors import ApiError
 from atoll.errors import values as errors
-from atoll.model import numbers
+from atoll.model import numbers, sets
 
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
@@ -128,21 +127,14 @@ def _measure_null(content: bool, value: AttributeValue, level: int) -> int:
     return 1
 
 
-def sort_set(kind: str, members: list[str]) -> list[str]:
-    """Sets are stored and shown sorted: strings and binaries by their bytes, numbers by value."""
-    return sorted(members, key=_SET_ORDERS[kind])
-
-
-_SET_ORDERS: dict[str, Callable[[str], Any]] = {"SS": str, "NS": Decimal, "BS": a2b_base64}
-"""The order of strings by code point is their order by UTF-8 bytes."""
-
-
 def _measure_set(kind: str, member_size: Callable[[str], int]) -> _Measure:
     def measure(members: list[str], value: AttributeValue, level: int) -> int:
-        if type(members) is not list or not 0 < len(members) == len(set(members)):
+        if type(members) is not list or not 0 < len(members) == sets.distinct(members):
             raise TypeError(members)
-        value[kind] = sort_set(kind, members)
-        return sum(map(member_size, members))
+        size = sum(map(member_size, members))
+        if size <= limits.ITEM_BYTES:  # no larger set is ever stored
+            value[kind] = sets.ordered(kind, members)
+        return size
 
     return measure
 
@@ -153,8 +145,9 @@ def _measure_numbers(members: list[str], value: AttributeValue, level: int) -> i
     sizes = dict(map(_number, members))
     if not 0 < len(members) == len(sizes):
         raise TypeError(members)
-    value["NS"] = sort_set("NS", list(sizes))
-    return sum(sizes.values())
+    size = sum(sizes.values())
+    value["NS"] = sets.ordered("NS", list(sizes)) if size <= limits.ITEM_BYTES else list(sizes)
+    return size
 
 
 def _measure_list(members: list[AttributeValue], value: AttributeValue, level: int) -> int:
@@ -190,11 +183,24 @@ def _text_size(text: str) -> int:
 
 
 def _decoded_size(text: str) -> int:
+    if len(text) > _BASE64_CHARS:
+        return _decoded_long_size(text)
     data = a2b_base64(text)
     # Decoding is lenient, so compare the re-encoded text to verify proper base64.
     if b2a_base64(data, newline=False).decode() != text:
         raise ValueError(text)
     return len(data)
+
+
+_BASE64_CHARS = 1024**2
+
+
+def _decoded_long_size(text: str) -> int:
+    parts = [text[start : start + _BASE64_CHARS] for start in range(0, len(text), _BASE64_CHARS)]
+    sizes = list(map(_decoded_size, parts))
+    if any(size != _BASE64_CHARS // 4 * 3 for size in sizes[:-1]):
+        raise ValueError("padding inside base64")
+    return sum(sizes)
 
 
 _Measure = Callable[[Any, AttributeValue, int], int]
@@ -271,7 +277,7 @@ def _check_set(kind: str) -> _Check:
             raise errors.null_in_set(kind)
         if kind == "NS":
             members = list(map(numbers.canonical, members))
-        if len(set(members)) < len(members):
+        if sets.distinct(members) < len(members):
             raise errors.duplicates(kind, members)
 
     return check

@@ -58,16 +58,17 @@ async def changes(region: Region, asking: str, message: Message) -> Message:
     head = message.head
     until_ns = monotonic_ns() + head["wait_ms"] * 1_000_000
     await _learn(region, head)
-    pauses = iter(PAUSES_S)
+    pauses, is_noted = iter(PAUSES_S), False
     while True:
         answer = await region.read(partial(_changes, region, head))
+        if not is_noted and _has_read_all(head, answer):
+            await _drained(region, head, asking)
+            is_noted = True
         left_s = (until_ns - monotonic_ns()) / 1e9
         if left_s <= 0 or _has_moved(head, answer):
             break
         await region.committed.wait(min(LOOK_S, left_s))
         await asyncio.sleep(next(pauses, PAUSES_S[-1]))
-    if answer.name != source.GONE and answer.head["leaving"] and _has_read_all(head, answer):
-        await _drained(region, head, asking)
     return answer
 
 
@@ -113,8 +114,10 @@ async def _learn(region: Region, head: dict[str, Any]) -> None:
 
 
 def _has_read_all(head: dict[str, Any], answer: Message) -> bool:
-    """Whether the asking replica has stored a position after the last change."""
+    """Whether this replica is leaving, and the asking one has stored a position after its last change."""
     told = answer.head
+    if answer.name == source.GONE or not told["leaving"]:
+        return False
     is_at_end = told["as_of"] is not None and not told["rows"] and not told["missed"]
     return is_at_end and (told["table_id"], told["positions"]) == (head["table_id"], head["positions"])
 

@@ -88,6 +88,17 @@ class Acknowledged:
         self._map[:] = mark[:16] + crc32(mark[:16]).to_bytes(8, "big")
 
 
+def damage_of(database: Path, wal: Path, mark: tuple[bytes, int], *, serves: bool) -> Corrupt | None:
+    """The damage of files that the last server left. Raises it unless the store is to be served all the same."""
+    try:
+        check(database, wal, mark)
+    except Corrupt as damage:
+        if not serves:
+            raise Corrupt(f"{damage}; to open what is left, use --on-damage serve") from damage
+        return damage
+    return None
+
+
 def check(database: Path, wal: Path, mark: tuple[bytes, int]) -> None:
     """Raises Corrupt if the files of a store that was not closed lack acknowledged commits. Call it before SQLite opens
     them."""

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from atoll.storage.engine import Snapshot
+from atoll.storage.engine import Long, Snapshot
 
 Row = tuple[bytes, bytes]
 
 
 class Buffer:
-    __slots__ = ("_base", "cleared", "is_remote", "numbers", "rows", "tallies")
+    __slots__ = ("_base", "_in_loop", "cleared", "is_remote", "numbers", "rows", "tallies")
 
-    def __init__(self, base: Snapshot) -> None:
+    def __init__(self, base: Snapshot, *, in_loop: bool = False) -> None:
+        """`in_loop`: the function runs on the event loop, so it may not take long."""
         self._base = base
+        self._in_loop = in_loop
         self.is_remote = base.is_remote
         self.rows: dict[bytes, bytes | None] = {}
         self.cleared: list[tuple[bytes, bytes]] = []
@@ -83,6 +85,15 @@ class Buffer:
 
     def add_tally(self, key: bytes, amount: int) -> None:
         self.tallies[key] = self.tallies.get(key, 0) + amount
+
+    @property
+    def size(self) -> int:
+        """The bytes of the rows to write."""
+        return sum([len(value) for value in self.rows.values() if value is not None])
+
+    def announce_long(self) -> None:
+        if self._in_loop:
+            raise Long
 
 
 def _within(key: bytes, spans: list[tuple[bytes, bytes]]) -> bool:

@@ -201,3 +201,6 @@ class _CountedTransaction(_CountedSnapshot):
     def add_tally(self, key: bytes, amount: int) -> None:
         self._run.wrote = True
         self._inner.add_tally(key, amount)
+
+    def announce_long(self) -> None:
+        self._inner.announce_long()

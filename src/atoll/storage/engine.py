@@ -41,12 +41,24 @@ class Gone(Corrupt):
     """The store's files were removed or replaced while it was open."""
 
 
+class Long(Exception):
+    """The function takes long. Only `Transaction.announce_long` raises it, and only the engine catches it."""
+
+
 class Locked(Exception):
     """Another server has the store open."""
 
 
 class Full(Exception):
     """The store has no room, or its disk fails. The transaction was not applied; a later one may succeed."""
+
+
+class NoFiles(Full):
+    """The process may open no more files."""
+
+    def __init__(self) -> None:
+        how = "raise the limit (ulimit -n), or lower --max-connections or --max-regions"
+        super().__init__(f"this process may open no more files: {how}")
 
 
 class Snapshot(Protocol):
@@ -98,6 +110,10 @@ class Transaction(Snapshot, Protocol):
 
     def add_tally(self, key: bytes, amount: int) -> None:
         """Add to a tally. It reads nothing."""
+
+    def announce_long(self) -> None:
+        """Announce that the rest of the function takes long. An engine that runs functions on the event loop raises
+        `Long`, and runs this one again in a thread."""
 
 
 class Engine(Protocol):

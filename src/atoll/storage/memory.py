@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from sortedcontainers import SortedDict
 
 from atoll.storage.buffer import Buffer
-from atoll.storage.engine import Snapshot, T, Transaction
+from atoll.storage.engine import Long, Snapshot, T, Transaction
 
 State = tuple[SortedDict, dict[bytes, int], dict[bytes, int]]
 """Rows, numbers, tallies."""
 
 
 class MemoryEngine:
-    """Runs functions to completion, one after the other, on the event loop, so every history is serial."""
+    """Runs functions to completion, one after the other, on the event loop, so every history is serial. A function
+    that takes long runs in a thread; other transactions wait for it, reads do not."""
 
     def __init__(self) -> None:
         self._now = _Now()
+        self._long: asyncio.Future[Any] | None = None
+        """The end of the function that runs in a thread."""
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         return fn(self._now)
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
-        buffer = Buffer(self._now)
-        result = fn(buffer)
+        while self._long is not None:
+            await asyncio.wait([self._long])
+        buffer = Buffer(self._now, in_loop=True)
+        try:
+            result = fn(buffer)
+        except Long:
+            return await self._transact_aside(fn)
         self._now.apply(buffer)
         return result
+
+    async def _transact_aside(self, fn: Callable[[Transaction], T]) -> T:
+        """Run fn in a thread, again if the store was restored meanwhile. It ends even if the caller is cancelled."""
+        running = asyncio.ensure_future(self._run_aside(fn))
+        self._long = running
+        running.add_done_callback(self._ended)
+        return await asyncio.shield(running)
+
+    async def _run_aside(self, fn: Callable[[Transaction], T]) -> T:
+        while True:
+            buffer, rows = Buffer(self._now), self._now.rows
+            result = await asyncio.to_thread(fn, buffer)
+            if rows is self._now.rows:
+                self._now.apply(buffer)
+                return result
+
+    def _ended(self, running: asyncio.Future[T]) -> None:
+        self._long = None
+        if not running.cancelled():
+            running.exception()  # the caller may be gone
 
     async def lease(self) -> bool:
         return True

@@ -131,3 +131,6 @@ class _WatchedTransaction(_Watched[Transaction]):
 
     def add_tally(self, key: bytes, amount: int) -> None:
         self._inner.add_tally(key, amount)
+
+    def announce_long(self) -> None:
+        self._inner.announce_long()

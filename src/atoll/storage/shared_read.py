@@ -27,7 +27,8 @@ class SharedReadTransaction:
         self._commits = commits
         self._seen: int | None = None
         self._open = False
-        self._held = False
+        self.is_held = False
+        """Whether the snapshot stays until `drop`."""
 
     def read(self, fn: Callable[[Snapshot], T]) -> T:
         if self._open and self._commits is not None and not self._commits.is_still(self._seen):
@@ -47,11 +48,11 @@ class SharedReadTransaction:
         """Stay on the current snapshot until `drop`, even if commits happen before it."""
         if not self._open:
             self._begin()
-        self._held = True
+        self.is_held = True
 
     def drop(self) -> None:
         """End the transaction; the next read sees all commits."""
-        self._held = False
+        self.is_held = False
         if self._open:
             self._open = False
             try:
@@ -60,7 +61,7 @@ class SharedReadTransaction:
                 self._rows.roll_back()
 
     def _begin(self) -> None:
-        if self._held:
+        if self.is_held:
             raise Full("no durable snapshot can be read until the next commit is durable")
         if self._commits is not None:
             self._seen = self._commits.settled()

@@ -6,6 +6,9 @@ other, in one SQLite transaction, and one commit makes them durable together. No
 is durable, not even one whose condition failed: the row that failed it may not be durable yet. Clients usually send
 their next write right after an answer, so the next commit waits briefly for as many writers as last time.
 
+A function that takes long, or writes more than a megabyte, ends its batch. It is applied and committed in a thread,
+beside which reads go on.
+
 A single worker also commits inline. It syncs the WAL asynchronously, and its reads stay on the previous snapshot until
 the sync is done. Several workers cannot hide their commits from each other, so there SQLite syncs within the commit,
 and the commit runs in a thread.
@@ -30,18 +33,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 from atoll.storage import acknowledged
 from atoll.storage.acknowledged import Acknowledged
-from atoll.storage.buffer import Buffer
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.datasync import DataSync, open_sync, sync_again
-from atoll.storage.engine import Corrupt, Damaged, Full, Gone, Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Damaged, Gone, Locked, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
+from atoll.storage.pending import ONLY_DELETIONS, Pending
 from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
 from atoll.storage.sqlitefile import Rows, connect, fault, is_failed_sync
@@ -51,6 +53,9 @@ FILE_NAME = "atoll.db"
 # Maximum number of functions in one commit: they run on the event loop and delay reads.
 BATCH = 256
 
+# A transaction of more bytes is applied and committed in a thread.
+INLINE_BYTES = 1024**2
+
 # Stop waiting for writers after this many event-loop turns without a new write, or after this long without one: when
 # the loop is busy with reads, its turns are slow.
 GATHER_TURNS = 8
@@ -59,21 +64,7 @@ GATHER_SECONDS = 0.002
 # How often to see whether the file was removed or replaced.
 LOOK_SECONDS = 0.5
 
-_ONLY_DELETIONS = "the disk is full: the store accepts only deletions until there is room"
-
 _log = logging.getLogger(__name__)
-
-
-class _Pending:
-    """A queued function, and its outcome after the commit."""
-
-    __slots__ = ("error", "fn", "future", "result")
-
-    def __init__(self, fn: Callable[[Transaction], Any], future: asyncio.Future[None]) -> None:
-        self.fn = fn
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
 
 
 class SQLiteEngine:
@@ -105,7 +96,7 @@ class SQLiteEngine:
             database, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
             mark = Acknowledged(directory, log)
             opened.callback(mark.close)
-            damage = _check(database, log, mark, on_damage)
+            damage = acknowledged.damage_of(database, log, mark.read(), serves=on_damage == "serve")
             connections = []
             for _ in range(3):
                 connections.append(connect(database, synced=durability == "full" and not alone))
@@ -157,7 +148,7 @@ class SQLiteEngine:
         self._only_deletions = False
         self._lease, self._owner, self._sync = lease, owner, sync
         self._turn, self._commits = turn, commits
-        self._queue: list[_Pending] = []
+        self._queue: list[Pending] = []
         self._busy = False
         self._expected_writers = 0
         """Functions in the last batch plus those queued when it was answered: the next commit waits for as many."""
@@ -186,7 +177,7 @@ class SQLiteEngine:
             raise type(self._broken)(str(self._broken))
         if self.damage and not self.serves_damage:
             raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
-        pending = _Pending(fn, self._loop.create_future())
+        pending = Pending(fn, self._loop.create_future())
         self._queue.append(pending)
         if not self._busy:
             self._busy = True
@@ -278,8 +269,7 @@ class SQLiteEngine:
 
     def _run(self) -> None:
         batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
-        wrote = False
-        writer = self._writer
+        wrote, aside = False, None
         if self._broken:
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, self._broken)
@@ -287,27 +277,57 @@ class SQLiteEngine:
         try:
             self._look_at_file()
             self._reader.drop()
-            writer.begin("BEGIN IMMEDIATE")
-            for pending in batch:
-                wrote = self._run_one(pending) or wrote
-            writer.close_scans()
-            if not wrote:
-                writer.commit()
-            else:
-                writer.write_counters()
-                if self._turn is None:
-                    self._reader.hold()
-                    writer.commit()
+            self._writer.begin("BEGIN IMMEDIATE")
+            for count, pending in enumerate(batch):
+                pending.run(self._writer, in_loop=True, only_deletions=self._only_deletions)
+                if pending.is_long or (pending.writes is not None and pending.writes.size > INLINE_BYTES):
+                    # Others wait for the next batch.
+                    self._queue[:0], batch, aside = batch[count + 1 :], batch[: count + 1], pending
+                    break
+                wrote = pending.apply(self._writer) or wrote
+            if self._turn is None and (wrote or aside):
+                self._reader.hold()
+            if aside is None:
+                self._write(wrote)
         except Exception as error:
-            self._note_full(error)
-            writer.roll_back()
-            self._reader.drop()
-            if wrote:
-                self._mark.follow()
-            self._pass_turn()
-            self._loop.call_soon(self._answer, batch, self._failure(error))
+            self._failed(batch, wrote, error)
             return
+        if aside is None:
+            self._written(batch, wrote)
+        else:
+            writing = self._loop.run_in_executor(self._committer, self._write, wrote, aside)
+            writing.add_done_callback(partial(self._written_aside, batch))
+
+    def _write(self, wrote: bool, aside: Pending | None = None) -> bool:
+        """Write what is left of a batch, in the committer thread if there is an `aside`. A single worker commits.
+        Return whether anything was written."""
+        writer = self._writer
+        if aside is not None:
+            if aside.writes is None:
+                aside.run(writer, in_loop=False, only_deletions=self._only_deletions)
+            wrote = aside.apply(writer) or wrote
+        writer.close_scans()
         if not wrote:
+            writer.commit()
+        else:
+            writer.write_counters()
+            if self._turn is None:
+                writer.commit()
+        return wrote
+
+    def _written_aside(self, batch: list[Pending], writing: asyncio.Future[bool]) -> None:
+        error = writing.exception()
+        if isinstance(error, Exception):
+            self._failed(batch, True, error)
+        elif error is not None:
+            raise error
+        else:
+            self._written(batch, writing.result())
+
+    def _written(self, batch: list[Pending], wrote: bool) -> None:
+        if not wrote:
+            if self._reader.is_held:
+                self._reader.drop()
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, None)
         elif self._turn is not None:
@@ -318,19 +338,14 @@ class SQLiteEngine:
         else:
             self._loop.call_soon(self._synced, batch, None)
 
-    def _run_one(self, pending: _Pending) -> bool:
-        """Run one function; return whether it wrote anything. SQLite errors propagate and fail the whole batch."""
-        buffer = Buffer(self._writer)
-        try:
-            pending.result = pending.fn(buffer)
-            if self._only_deletions:
-                _require_deletion(buffer)
-        except apsw.Error:
-            raise
-        except BaseException as error:
-            pending.error = error
-            return False
-        return self._writer.apply(buffer)
+    def _failed(self, batch: list[Pending], wrote: bool, error: Exception) -> None:
+        self._note_full(error)
+        self._writer.roll_back()
+        self._reader.drop()
+        if wrote:
+            self._mark.follow()
+        self._pass_turn()
+        self._loop.call_soon(self._answer, batch, self._failure(error))
 
     def _commit(self) -> None:
         """Runs in the committer thread; SQLite syncs within the commit."""
@@ -351,7 +366,7 @@ class SQLiteEngine:
         finally:
             self._pass_turn()
 
-    def _synced(self, batch: list[_Pending], error: BaseException | None) -> None:
+    def _synced(self, batch: list[Pending], error: BaseException | None) -> None:
         if error is not None:  # never expose a commit that might be lost: reads stay on the previous snapshot
             self._break_log(error)
             self._answer(batch, self._broken)
@@ -376,7 +391,7 @@ class SQLiteEngine:
         if isinstance(error, apsw.FullError) and self.reserve is not None:
             self._only_deletions = True
             if self.reserve.spend():
-                _log.error(_ONLY_DELETIONS)
+                _log.error(ONLY_DELETIONS)
 
     def _has_room(self, reserve: Reserve) -> bool:
         """Whether there is room on the disk, or in the file."""
@@ -402,7 +417,7 @@ class SQLiteEngine:
         if self._turn:
             self._turn.release()
 
-    def _answer(self, batch: list[_Pending], error: BaseException | None) -> None:
+    def _answer(self, batch: list[Pending], error: BaseException | None) -> None:
         for pending in batch:
             pending.error = error or pending.error
             if not pending.future.done():
@@ -423,22 +438,6 @@ class SQLiteEngine:
                 self._drained.set_result(None)
         if not self._broken and not self._closed:
             self._checkpoints.look()
-
-
-def _check(database: Path, log: Path, mark: Acknowledged, on_damage: str) -> Corrupt | None:
-    """The damage of files that the last server left. Raises it unless the store is to be served all the same."""
-    try:
-        acknowledged.check(database, log, mark.read())
-    except Corrupt as damage:
-        if on_damage != "serve":
-            raise Corrupt(f"{damage}; to open what is left, use --on-damage serve") from damage
-        return damage
-    return None
-
-
-def _require_deletion(buffer: Buffer) -> None:
-    if None not in buffer.rows.values() and not buffer.cleared:
-        raise Full(_ONLY_DELETIONS)
 
 
 def identity(path: Path) -> tuple[int, int] | None:

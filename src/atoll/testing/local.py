@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
@@ -20,7 +21,8 @@ import uvloop
 
 from atoll.api import admin, links
 from atoll.clock import ManualClock
-from atoll.database.region import Region, Settings
+from atoll.data_directory import REGION_NAME
+from atoll.database.region import DEFAULT_ACCOUNT, Region, Settings
 from atoll.errors import ApiError
 from atoll.node import Config, Node
 from atoll.replication.faults import Link as Faulty
@@ -57,11 +59,34 @@ def serve(
         raise ValueError(f"the default region is the first of regions, {names[0]}, not {region}")
     if len(set(names)) < len(names):
         raise ValueError(f"a region is named twice: {', '.join(names)}")
+    _check(names, clock, settings)
     config = Config(
         port=0, data=None, region=names[0], more_regions=names[1:], max_regions=max(64, len(names)), clock=clock,
         settings=Settings(**settings),
     )  # fmt: skip
     return LocalServer(config)
+
+
+_CHOICES = {"clock": ("manual", "system"), "error_style": ("2026", "classic")}
+_SWITCHES = ("throttling", "quotas", "strict_stream_readers")
+_AMOUNTS = {"control_plane_delay_ms": 0, "ttl_delay_ms": 0, "ttl_rate": 1}
+
+
+def _check(regions: list[str], clock: str, settings: dict[str, Any]) -> None:
+    """Refuse what the command line would refuse."""
+    for region in regions:
+        if REGION_NAME.fullmatch(region) is None:
+            raise ValueError(f"region must be a region name such as eu-west-1, not {region!r}")
+    if re.fullmatch("[0-9]{12}", settings.get("account", DEFAULT_ACCOUNT)) is None:
+        raise ValueError(f"account must be twelve digits, not {settings['account']!r}")
+    for name, value in {"clock": clock, **settings}.items():
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise ValueError(f"{name} must be {' or '.join(map(repr, _CHOICES[name]))}, not {value!r}")
+        if name in _SWITCHES and not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, not {value!r}")
+        least = _AMOUNTS.get(name)
+        if least is not None and not (type(value) is int and value >= least) and not (name == "ttl_rate" and not value):
+            raise ValueError(f"{name} must be a number from {least}, not {value!r}")
 
 
 @dataclass(frozen=True)

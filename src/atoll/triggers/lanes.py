@@ -17,8 +17,9 @@ import orjson
 from atoll.database import format as fmt
 from atoll.database import streams
 from atoll.database.log import cursor as cursors
+from atoll.database.records import dump
 from atoll.database.region import Region
-from atoll.database.schema import Shard, dump
+from atoll.database.schema import Shard
 from atoll.database.streams import StreamDescription
 from atoll.errors import ApiError
 from atoll.storage.engine import Snapshot, Transaction

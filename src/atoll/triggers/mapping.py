@@ -21,8 +21,8 @@ from atoll import limits
 from atoll.database import format as fmt
 from atoll.database import streams
 from atoll.database.log import cursor
+from atoll.database.records import dump, load
 from atoll.database.region import Region
-from atoll.database.schema import dump, load
 from atoll.errors import ApiError
 from atoll.errors import triggers as trigger_errors
 from atoll.storage.engine import Snapshot, Transaction

@@ -6,6 +6,8 @@ import hmac
 
 import orjson
 
+from atoll import errors
+from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.services import ADMIN, of
 from atoll.errors import admin as admin_errors
@@ -30,6 +32,8 @@ class Admin:
         operation = _OPERATIONS.get((method, path))
         if operation is None:
             raise admin_errors.unknown_action(method, path)
+        if large.is_large(request.body):
+            raise errors.serialization()
         body = parse_body(request.body) if request.body else {}
         return Response(200, orjson.dumps(await self._call(operation, region, caller, body, now_ms)))
 

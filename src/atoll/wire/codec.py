@@ -23,7 +23,6 @@ from atoll import errors
 from atoll.api import large
 from atoll.api.services import DYNAMODB, STREAMS
 from atoll.errors import ApiError, requests, values
-from atoll.wire import pieces
 
 JSON = b"Content-Type: application/json\r\n"
 _TYPE_LINES = {
@@ -93,25 +92,10 @@ def _no_object(value: Any) -> ApiError:
     return requests.body_is_list() if isinstance(value, list) else values.unexpected_value()
 
 
-def is_large(body: bytes) -> bool:
-    """Whether the body may have so many values that it takes long to parse."""
-    commas = start = 0
-    while start < len(body) and commas <= large.VALUES:
-        commas += body.count(b",", start, start + _COUNTED_BYTES)
-        start += _COUNTED_BYTES
-    return commas > large.VALUES
-
-
-_COUNTED_BYTES = 64 * 1024
-
-LARGE_BYTES = large.VALUES
-"""A shorter body cannot be large."""
-
-
 def parse_large_body(body: bytes) -> large.LargeBody:
     """As `parse_body`, in pieces: run it in a thread."""
     try:
-        value = pieces.parse(body)
+        value = large.parse_pieces(body)
     except orjson.JSONDecodeError:
         raise errors.serialization() from None
     if not isinstance(value, dict):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from atoll import errors
+from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
-from atoll.api.large import aside, release
+from atoll.api.large import aside
 from atoll.api.services import Operation
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError
@@ -26,13 +27,11 @@ from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
 from atoll.wire.codec import (
     JSON,
-    LARGE_BYTES,
     Encoder,
     Request,
     Response,
     error_body,
     first_line,
-    is_large,
     json_type,
     not_found,
     parse_body,
@@ -41,6 +40,7 @@ from atoll.wire.codec import (
     unserved,
 )
 from atoll.wire.health import Health
+from atoll.wire.memory import LIMIT_BYTES, Values
 
 
 async def _no_stores() -> Mapping[str, Any]:
@@ -72,7 +72,7 @@ class Gateway:
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
     calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
     So are all requests to the routes in `unverified_routes`, which authenticate them themselves.
-    `browsers` decides which browsers' requests are served.
+    `browsers` decides which browsers' requests are served. `memory_limit` bounds the values of large bodies.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Gateway:
         bearer_routes: Collection[str] = (),
         unverified_routes: Collection[str] = (),
         browsers: Browsers | None = None,
+        memory_limit: int = LIMIT_BYTES,
     ) -> None:
         self._call = call
         self._targets = targets
@@ -114,6 +115,7 @@ class Gateway:
         self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
         self._encoder = encoder or Encoder()
         self._inflations = asyncio.Semaphore(_INFLATIONS)
+        self._values = Values(memory_limit)
         self._repeats = Repeats(_log, monotonic_ns)
 
     async def answer(self, request: Request) -> bytes:
@@ -135,14 +137,14 @@ class Gateway:
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
             if b"content-encoding" in headers:
                 body = await self._call_inflated(operation, region, caller, request, now_ms)
-            elif len(request.body) >= LARGE_BYTES:
+            elif len(request.body) >= large.VALUES:
                 body = await self._call_large(operation, region, caller, request.body, now_ms)
             else:
                 result = await self._call(operation, region, caller, parse_body(request.body), now_ms)
                 body = operation.encode(result)
         except ApiError as error:
             status, body = error.status, error_body(error)
-            _drop_tracebacks(error)
+            large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             internal = errors.internal()
@@ -158,13 +160,20 @@ class Gateway:
 
     async def _call_large(self, operation: Operation, region: str, caller: Caller, given: bytes, now_ms: int) -> bytes:
         """Call with a body that may have many values; returns the encoded answer."""
-        if not is_large(given):
+        if not large.is_large(given):
             return operation.encode(await self._call(operation, region, caller, parse_body(given), now_ms))
-        body = await aside(parse_large_body, given)
+        room = self._values.room(given)
+        await self._values.take(room)
+        try:
+            body = await large.parse(given, parse_large_body)
+        except BaseException:
+            self._values.give(room)
+            raise
         try:
             return operation.encode(await self._call(operation, region, caller, body, now_ms))
-        finally:
-            release(body)  # only now, because the answer may have parts of it
+        finally:  # only now, because the answer may have parts of it
+            freed = asyncio.wrap_future(large.release(body))
+            freed.add_done_callback(partial(self._values.give, room))
 
     async def _call_inflated(
         self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
@@ -235,7 +244,7 @@ class Gateway:
                 response = await route(request, caller, region, route_ms)
         except ApiError as error:
             response = _response(error)
-            _drop_tracebacks(error)
+            large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             response = Response(500, error_body(errors.internal()))
@@ -259,14 +268,6 @@ class Gateway:
 
 def _response(error: ApiError) -> Response:
     return Response(error.status, error_body(error), headers={"x-amzn-ErrorType": error.code})
-
-
-def _drop_tracebacks(error: BaseException) -> None:
-    """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
-    way: BaseException | None = error
-    while way is not None:
-        way.__traceback__ = None
-        way = way.__context__
 
 
 def _longest_first(entry: tuple[bytes, Route]) -> int:

@@ -2,6 +2,9 @@
 
 A request that arrives at once, and an answer that the kernel takes at once, are not counted while they are small.
 
+The values of large bodies are counted apart, against the same limit (`Values`): small values take many times the bytes
+of their JSON. Requests wait until there is room for their values.
+
 Above the pause mark only one connection reads its body on, the one that began first: so one body always completes. A
 body that has not arrived in REQUEST_MS meanwhile is refused, so that nobody waits long for slow clients.
 Above the limit a further body is refused. Both errors are the service's throttling error, which SDKs retry. If answers
@@ -10,11 +13,14 @@ fill the memory, the connection that leaves most of its answer unread is cut.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
+from collections import deque
 from itertools import islice
 from typing import Protocol
 
 from atoll import limits
+from atoll.api import large
 
 LIMIT_BYTES = 256 * 1024**2
 LEAST_BYTES = 4 * limits.REQUEST_BYTES
@@ -29,6 +35,53 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
     if trim is not None:
         trim(0)
+
+
+VALUE_FACTOR, TEXT_FACTOR = 24, 3
+"""How many bytes the values of a body take for each byte of its JSON: in bodies of many small values, and in others."""
+
+
+class Values:
+    """Room for the values of large bodies, first come, first served. A body whose values take more than all of it has
+    it for itself."""
+
+    def __init__(self, limit: int = LIMIT_BYTES) -> None:
+        self._limit = limit
+        self._used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def room(self, body: bytes) -> int:
+        factor = VALUE_FACTOR if large.has_many(body) else TEXT_FACTOR
+        return min(self._limit, factor * len(body))
+
+    async def take(self, room: int) -> None:
+        if not self._waiting and self._used + room <= self._limit:
+            self._used += room
+            return
+        admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((room, admitted))
+        try:
+            await admitted
+        except asyncio.CancelledError:
+            if admitted.cancelled():
+                self._admit()
+            else:
+                self.give(room)
+            raise
+
+    def give(self, room: int, _: object = None) -> None:
+        self._used -= room
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting:
+            room, admitted = self._waiting[0]
+            if not admitted.done():
+                if self._used + room > self._limit:
+                    return
+                self._used += room
+                admitted.set_result(None)
+            self._waiting.popleft()
 
 
 class Holder(Protocol):

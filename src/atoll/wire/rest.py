@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
+from atoll import errors
+from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.services import Http, Operation
 from atoll.errors import ApiError
@@ -66,6 +68,8 @@ def _body(request: Request, http: Http) -> dict[str, Any]:
             if value is not None:
                 body[member] = value.decode("latin-1")
     elif request.body:
+        if large.is_large(request.body):  # no such operation takes many values
+            raise errors.serialization()
         body = parse_body(request.body)
     else:
         body = dict(parse_qsl(request.query.decode("latin-1")))

@@ -61,12 +61,14 @@ class Server:
         self._to_flush: list[Connection] = []
 
     async def listen(
-        self, host: str, port: int, *, ssl: SSLContext | None = None, reuse_port: bool = False
+        self, host: str, port: int, *, ssl: SSLContext | None = None, reuse_port: bool = False, accepts: bool = True
     ) -> list[tuple[str, int]]:
-        """Listen, and return the bound addresses. Port 0 picks a free port; `reuse_port` lets processes share one."""
+        """Listen, and return the bound addresses. Port 0 picks a free port; `reuse_port` lets processes share one.
+        Unless it `accepts` at once, clients can connect only after `accept`."""
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
             lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=1024,
+            start_serving=accepts,
             ssl_handshake_timeout=None if ssl is None else HANDSHAKE_S,
             ssl_shutdown_timeout=None if ssl is None else SHUTDOWN_S,
         )  # fmt: skip
@@ -76,11 +78,19 @@ class Server:
             self._timer = loop.call_later(self._tick_ms / 1000, self._ticked)
         return [socket.getsockname()[:2] for socket in listener.sockets]
 
-    async def drain(self, timeout_ms: int = 30_000) -> None:
-        """Stop accepting, answer the requests received, then close. Abort remaining connections at the timeout."""
+    async def accept(self) -> None:
+        for listener in self._listeners:
+            await listener.start_serving()
+
+    def stop_accepting(self) -> None:
         self.draining = True
         for listener in self._listeners:
             listener.close()
+        self._listeners.clear()
+
+    async def drain(self, timeout_ms: int = 30_000) -> None:
+        """Stop accepting, answer the requests received, then close. Abort remaining connections at the timeout."""
+        self.stop_accepting()
         for connection in list(self.connections):
             connection.close_when_answered()
         if self.connections:

@@ -46,7 +46,7 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
         return found, dict(zip(selected, reads.get_many(snapshot, selected), strict=True))
 
     found, rows = await region.read(read)
-    done = await asyncio.gather(*(_batch_response(region, one, rows) for one in found))
+    done = await asyncio.gather(*(_batch_response(region, one, rows, type(body) is not dict) for one in found))
     for response, consumed in done:
         if consumed is not None:
             consumed.measure(region.meter, "BatchExecuteStatement", int("Item" in response))
@@ -83,7 +83,7 @@ def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError,
 
 
 async def _batch_response(
-    region: Region, located: Result, rows: dict[bytes, Row | None]
+    region: Region, located: Result, rows: dict[bytes, Row | None], is_large: bool
 ) -> tuple[Answer, Consumed | None]:
     if isinstance(located, errors.ApiError):
         return {"Error": partiql_errors.batch_error(located)}, None
@@ -93,7 +93,7 @@ async def _batch_response(
         consumed = Consumed(one.table, "Read", one.table.name)
         row = rows[row_key]
         if row is not None:
-            response["Item"] = projected(one.bound.statement.columns, row)
+            response["Item"] = await projected(one.bound.statement.columns, row)
         consistent = one.bound.body.get("ConsistentRead") is True
         consumed.table = read_units(reads.size_of(row), consistent=consistent)
         try:
@@ -102,7 +102,7 @@ async def _batch_response(
             return {"TableName": one.bound.table_name, "Error": partiql_errors.batch_error(refusal)}, None
         return response, consumed
     try:
-        done, result, consumed = await write(region, one.bound)
+        done, result, consumed = await write(region, one.bound, is_large)
     except Full:  # other statements of the batch may have succeeded
         return {**response, "Error": partiql_errors.batch_error(errors.internal())}, None
     except errors.ApiError as refusal:
@@ -114,5 +114,5 @@ async def _batch_response(
         return response, consumed
     if isinstance(result, errors.ConditionFailed):
         return {**response, "Error": partiql_errors.batch_error(refused(one.bound, result))}, consumed
-    item = returned(one.bound, done, result)
+    item = await returned(one.bound, done, result)
     return response if item is None else {**response, "Item": item}, consumed

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from atoll import errors
 from atoll.api import keys, plans
+from atoll.api.items import touched
 from atoll.api.partiql.bound import Bound
 from atoll.api.partiql.select import check_columns, check_index, key_attributes, program
 from atoll.api.table_names import resolve_table
@@ -108,33 +111,34 @@ def _condition(terms: Terms, bound: Bound) -> Condition | None:
     return None if whole is None else program(whole).with_values(bound.values)
 
 
-async def write(region: Region, bound: Bound) -> tuple[writes.Write, writing.Result, Consumed]:
+async def write(region: Region, bound: Bound, is_large: bool) -> tuple[writes.Write, writing.Result, Consumed]:
     """Run a statement's write and charge it. A failed condition is charged and is part of the result; other refusals
-    are raised."""
+    are raised. `is_large`: the statement is of a request with many values."""
     now_ms = region.clock.now_ms()
 
     def make(tx: Transaction) -> writes.Write:
+        if is_large:
+            tx.announce_long()
         return write_of(keyed(bound, bound.table(region, tx, now_ms)))
 
     one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make)
     return one, result, writing.charged(region, one, result)
 
 
-def returned(bound: Bound, done: writes.Write, outcome: writes.Outcome) -> Any:
+async def returned(bound: Bound, done: writes.Write, outcome: writes.Outcome) -> Any:
     """The item for RETURNING; None if there is none."""
     returning = bound.statement.returning if isinstance(bound.statement, Updating | Deleting) else None
     if returning is None:
         return None
     what, when = returning
-    if when == "OLD":
-        item = outcome.old.item if outcome.old is not None else None
-    else:
-        item = outcome.new.item if outcome.new is not None else None
-    if item is not None and what == "MODIFIED":
+    image = outcome.old if when == "OLD" else outcome.new
+    if image is None:
+        return None
+    if what == "MODIFIED":
         assert isinstance(done, writes.Update)
         assert done.update is not None
-        item = done.update.touched(item)
-    return item or None
+        return await touched(done.update, image) or None
+    return orjson.Fragment(image.json)
 
 
 def refused(bound: Bound, refusal: errors.ApiError) -> errors.ApiError:

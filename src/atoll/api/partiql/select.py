@@ -17,6 +17,7 @@ import orjson
 
 from atoll import limits
 from atoll.api import keys, queries
+from atoll.api.large import aside, of_row
 from atoll.api.queries import Target
 from atoll.api.slices import Slices
 from atoll.database import reads
@@ -50,6 +51,8 @@ class Position(NamedTuple):
     part: int
     key: Item | None
     """Of the last item read in this range; None at its start."""
+    last: Row | Entry | None = None
+    """The last item itself, before its key is known."""
 
 
 @dataclass(slots=True)
@@ -111,7 +114,7 @@ class Selected:
                 whole.add(page)
                 return found, _Progress(part, page.rest, whole), None
             if page.last is not None:
-                return found, None, Position(part, self.target.key_of(page.last.item))
+                return found, None, Position(part, None, page.last)
             if self.page.size + found.size >= limits.PAGE_BYTES and part + 1 < len(self.ranges):
                 return found, None, Position(part + 1, None)
         return found, _Progress(end, self.ranges[end], Page()) if end < len(self.ranges) else None, None
@@ -243,32 +246,43 @@ def _row_key(target: Target, key: Item, range_: Range) -> bytes:
 # Answers
 
 
-async def complete(region: Region, found: Selected) -> list[Any]:
-    """Read the rest of the page; return its rows as in the answer."""
+async def complete(region: Region, found: Selected, is_large: bool) -> list[Any]:
+    """Read the rest of the page; return its rows as in the answer. `is_large`: the request has many values."""
     while found.progress is not None:
         await asyncio.sleep(0)
         found.add(*await region.read(found.piece))
     if found.filter_ is not None:
+        if is_large:
+            await aside(found.filter_.prepare_once)
         await queries.keep_matching(found.page, found.filter_)
     answered, slices = [], Slices()
     for row in found.page.rows:
-        answered.append(shown(found.columns, row))
+        answered.append(await shown(found.columns, row))
         if slices.over:
             await slices.pause()
+    if found.position is not None and found.position.last is not None:
+        key = await queries.last_key(found.target, found.position.last)
+        found.position = Position(found.position.part, key)
     return answered
 
 
-def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
+async def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
     """A row in the answer: each column is named by the last step of its path."""
     if columns is None:
         return row.fragment
-    item = row.item
+    return await of_row(row, lambda: _shown(columns, row.item), len(columns))
+
+
+def _shown(columns: tuple[Column, ...], item: Item) -> Item:
     return {name: value for name, path in columns if (value := paths.get(item, path)) is not None}
 
 
-def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
+async def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
     """A row in the answer of a batch or transaction: each column keeps its place, as in a projection expression."""
-    return row.fragment if columns is None else paths.project(row.item, [column.path for column in columns])
+    if columns is None:
+        return row.fragment
+    wanted = [column.path for column in columns]
+    return await of_row(row, lambda: paths.project(row.item, wanted), len(wanted))
 
 
 def next_token(position: Position, fingerprint: str) -> str:

@@ -28,11 +28,11 @@ async def execute_statement(region: Region, body: Body) -> Answer:
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):
         raise partiql_errors.exists_outside_transaction()
-    done, result, consumed = await write(region, bound)
+    done, result, consumed = await write(region, bound, type(body) is not dict)
     consumed.measure(region.meter, _NAME)
     if isinstance(result, errors.ConditionFailed):
         raise refused(bound, result)
-    item = returned(bound, done, result)
+    item = await returned(bound, done, result)
     answer: Answer = {"Items": [] if item is None else [item]}
     mode = capacity_mode(body)
     if mode is not None:
@@ -57,7 +57,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
             body.get("Limit"),
         )
     )
-    answer: Answer = {"Items": await complete(region, found)}
+    answer: Answer = {"Items": await complete(region, found, type(body) is not dict)}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME)

@@ -118,7 +118,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
     responses = []
     for one, row in zip(found, rows, strict=True):
         assert isinstance(one.bound.statement, Selecting)
-        responses.append({} if row is None else {"Item": projected(one.bound.statement.columns, row)})
+        responses.append({} if row is None else {"Item": await projected(one.bound.statement.columns, row)})
     answer: Answer = {"Responses": responses}
     if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
@@ -129,6 +129,8 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
     now_ms = region.clock.now_ms()
 
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
+        if type(body) is not dict:
+            tx.announce_long()
         return [partial(write_of, one) for one in _all_keyed(region, tx, bounds, now_ms)]
 
     of = "".join(bound.fingerprint() for bound in bounds)

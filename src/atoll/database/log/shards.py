@@ -27,7 +27,8 @@ from functools import lru_cache
 from atoll import limits
 from atoll.database import due
 from atoll.database import format as fmt
-from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table, dump, load
+from atoll.database.records import dump, load
+from atoll.database.schema import HASHES, ON_DEMAND, Shard, Table
 from atoll.storage.engine import Snapshot, Transaction
 
 

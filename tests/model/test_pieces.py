@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from atoll.wire import pieces
+from atoll.model import pieces
 
 
 @pytest.fixture(autouse=True)

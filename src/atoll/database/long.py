@@ -1,0 +1,50 @@
+"""Which writes take so long that the engine has to run them aside: they parse large items, or write many bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from atoll.database.format import Row
+from atoll.database.schema import Table
+from atoll.model import pieces
+from atoll.storage.engine import Transaction
+
+LEAST_BYTES = 8 * 1024
+"""No write of an item with less JSON takes long."""
+
+BATCH_BYTES = 1024**2
+BATCH_VALUES = 20_000
+"""A batch of more bytes, or one that goes over more values, takes long."""
+
+
+class Write(Protocol):
+    @property
+    def table(self) -> Table: ...
+    @property
+    def reads(self) -> int: ...
+
+
+def announce_item(tx: Transaction, json: bytes, reads: int) -> None:
+    """Announce a write to a stored item if it takes long to parse it and to go over it so often."""
+    if pieces.takes_long(json, 1 + reads):
+        tx.announce_long()
+
+
+def announce_entries(tx: Transaction, json: bytes, indexes: int) -> None:
+    """Announce a write if it takes long to make the index entries of the item."""
+    if pieces.takes_long(json, indexes):
+        tx.announce_long()
+
+
+def announce_batch(tx: Transaction, batch: Iterable[tuple[Write, Row | None]]) -> None:
+    size = values = 0
+    for write, old in batch:
+        if old is not None:
+            size += len(old.json)
+            values += old.json.count(b",") * (1 + write.reads)
+        image = getattr(write, "image", None)
+        if image is not None:
+            size += len(image.json) * (1 + len(write.table.indexes))
+    if size > BATCH_BYTES or values > BATCH_VALUES:
+        tx.announce_long()
