@@ -19,9 +19,8 @@ from atoll.database.group import SINGLE_MASTER
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import replication as errors
-from atoll.replication import masters, membership
+from atoll.replication import enquiries, masters, membership
 from atoll.replication.exchange import Unreachable
-from atoll.replication.messages import Message
 from atoll.storage.engine import Transaction
 
 Change = Callable[[Transaction, Stamp, Table], Table]
@@ -68,7 +67,7 @@ async def add_replica(server: Server, body: Body) -> Body:
 
     def add(tx: Transaction, stamp: Stamp, table: Table) -> Table:
         if table.group is None:
-            table = membership.found(tx, region, stamp, table, group_id, SINGLE_MASTER)
+            table = membership.create_group(tx, region, stamp, table, group_id, SINGLE_MASTER)
         _require_master(table)
         assert table.group is not None
         member = table.group.by_region.get(replica)
@@ -80,12 +79,11 @@ async def add_replica(server: Server, body: Body) -> Body:
 
 
 async def _check_free(region: Region, replica: str, name: str) -> None:
-    assert region.neighbours is not None
     try:
-        answer = await region.neighbours.ask(region.name, replica, Message("exists", {"table": name}))
+        facts = await enquiries.ask_facts(region, replica, name)
     except Unreachable as error:
         raise errors.unreachable(replica, error.reason) from None
-    if answer.head["exists"]:
+    if facts is not None:
         raise errors.replica_exists(name, replica)
 
 

@@ -50,7 +50,7 @@ def _version(stamp: Stamp) -> Version:
 # Growing
 
 
-def found(
+def create_group(
     tx: Transaction, region: Region, stamp: Stamp, table: Table, group_id: str, kind: str = MULTI_MASTER
 ) -> Table:
     """Make an ordinary table the first replica of a new group."""
@@ -231,7 +231,7 @@ def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
 # Learning
 
 
-def members(listed: list[list[Any]]) -> list[Member]:
+def members(listed: list[dict[str, Any]]) -> list[Member]:
     """The members in a message, see `source.about`."""
     return [build(Member, member) for member in listed]
 
@@ -249,7 +249,7 @@ def _merged(group: Group, told: dict[str, Any]) -> Group:
 
 
 def _is_newer(group: Group, told: dict[str, Any]) -> bool:
-    return "shared" in told and (told["settings"][0], told["settings"][1]) > group.settings
+    return "shared" in told and shared.version_of(told) > group.settings
 
 
 def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dict[str, Any]) -> Table:
@@ -260,8 +260,8 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
         return table
     merged = _merged(group, told)
     if _is_newer(merged, told) and table.status != "DELETING":
-        version = (told["settings"][0], told["settings"][1])
-        table = shared.adopt(tx, region, stamp, replace(table, group=merged), told["shared"], version)
+        shares = replace(table, group=merged)
+        table = shared.adopt(tx, region, stamp, shares, told["shared"], shared.version_of(told))
         assert table.group is not None
         merged = table.group
         catalog.save(tx, table)
