@@ -134,7 +134,7 @@ async def override(region: Region, asking: str, message: Message) -> Message:
 def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stamp) -> Message:
     found = source.find(tx, region, head)
     if found is None or found.group is None or found.status == "DELETING":
-        return Message(source.GONE, {})
+        return Message(source.GONE, {"group": {"id": head["group"]}, "known": []})
     changed = shared.override(tx, region, stamp, found, head["given"])
     assert changed.group is not None
     catalog.save(tx, changed)
