@@ -132,7 +132,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"from": US, "to": EU, "duplicate": float("nan")}, "duplicate of a link has to be a number from 0 to 1"),
     (
         {"from": US, "to": EU, "partition": True, "delay_ms": 5},
-        "A link has no 'delay_ms'; it has from, to, partition, ",
+        "'delay_ms' is no member of this request; it has from, to, partition, ",
     ),
 ]
 

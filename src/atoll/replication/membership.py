@@ -22,13 +22,10 @@ from atoll.database.links import Copy, Link
 from atoll.database.log import shards
 from atoll.database.records import build
 from atoll.database.region import Region
-from atoll.database.schema import Table, TimeToLive
+from atoll.database.schema import BOTH_IMAGES, Table, TimeToLive
 from atoll.limits import LEAVING_MS
 from atoll.replication import legacy, masters, shared
 from atoll.storage.engine import Snapshot, Transaction
-
-STREAM_VIEW = "NEW_AND_OLD_IMAGES"
-"""Of the streams of global tables."""
 
 
 def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
@@ -61,7 +58,7 @@ def create_group(
     if kind == SINGLE_MASTER:
         group = replace(group, master=region.name, term=1)
     elif table.stream is None or not table.stream.enabled:
-        table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
+        table = streams.enable(tx, region, table, BOTH_IMAGES, stamp.now_ms)
     tombstones = table.tombstone_space or catalog.new_space(tx)
     table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
     table = shared.published(table, stamp)
