@@ -18,7 +18,7 @@ from atoll.durations import duration_ms
 from atoll.errors import ApiError
 from atoll.errors import replication as replication_errors
 from atoll.replication.exchange import Exchange, Handlers, Unreachable
-from atoll.replication.faults import Faults, Link, show
+from atoll.replication.faults import Faults, LinkFaults, show
 from atoll.replication.messages import Message
 
 Body = dict[str, Any]
@@ -90,7 +90,7 @@ class Links:
                 raise replication_errors.unknown_region(name, self.known)
         if from_ == to:
             raise replication_errors.link_to_itself(to)
-        changed(Link(), body)
+        changed(LinkFaults(), body)
         return from_, to
 
     def _to(self, to: str) -> list[Body]:
@@ -123,7 +123,7 @@ class Links:
         return Message("link", {})
 
 
-def changed(link: Link, body: Body) -> Link:
+def changed(link: LinkFaults, body: Body) -> LinkFaults:
     """The link after the change that the body of a request asks for. Raises for an invalid one."""
     changes: dict[str, Any] = {}
     for name, value in body.items():
