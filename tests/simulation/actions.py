@@ -329,7 +329,7 @@ def begin(world: World, place: Place) -> None:
     def run(tx: Transaction, stamp: Stamp) -> None:
         table = region.catalog.find(tx, TABLE)
         assert table is not None
-        membership.found(tx, region, stamp, table, group)
+        membership.create_group(tx, region, stamp, table, group)
 
     world.now(place, region.write(run))
 

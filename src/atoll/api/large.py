@@ -94,10 +94,10 @@ async def projected(row: Stored, projection: PathProjection) -> Item:
 
 def drop_tracebacks(error: BaseException) -> None:
     """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
-    way: BaseException | None = error
-    while way is not None:
-        way.__traceback__ = None
-        way = way.__context__
+    one: BaseException | None = error
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__context__
 
 
 async def parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:

@@ -26,6 +26,9 @@ from atoll.storage.engine import Snapshot, Transaction
 
 ITEMS, TOMBSTONES = "items", "tombstones"
 
+Positions = tuple[tuple[int, int], ...]
+"""The number to read next in each shard that is being read, see `Cursor`."""
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -43,8 +46,8 @@ class Copy:
 class Link:
     table_id: str = ""
     """The source's table; a table that was made again has another log."""
-    positions: tuple[tuple[int, int], ...] | None = None
-    """The numbers to read next in the shards of its log, see `Cursor`. None: its beginning."""
+    positions: Positions | None = None
+    """In its log. None: at the beginning."""
     copy: Copy | None = None
     """`positions` are of the time at which the copy began."""
     revert: Copy | None = None

@@ -1,6 +1,5 @@
 """The messages that regions answer about replicas:
 
-    exists    whether the region has a table of this name
     table     facts about a table of the region; see `enquiries`
     override  settings for the replica in the region; see `enquiries`
     join      create a replica in this region
@@ -31,11 +30,6 @@ LOOK_S = 0.2
 """How often a waiting answer looks for changes that another process has made."""
 PAUSES_S = (0.0, 0.002, 0.01, 0.05)
 """How long a waiting answer pauses after a commit that was not its table's, then after further ones."""
-
-
-async def exists(region: Region, asking: str, message: Message) -> Message:
-    answer = await enquiries.table(region, asking, message)
-    return Message("exists", {"exists": answer.head["facts"] is not None})
 
 
 async def join(region: Region, asking: str, message: Message) -> Message:
@@ -81,7 +75,7 @@ def has_news(question: Message, answer: Message) -> bool:
     answers only."""
     if question.name == "changes" == answer.name:
         return _is_news(question.head, answer)
-    return question.name not in (*enquiries.HANDLERS, "exists", "join")
+    return question.name not in (*enquiries.HANDLERS, "join")
 
 
 def _has_moved(head: dict[str, Any], answer: Message) -> bool:
@@ -154,7 +148,6 @@ def _items(region: Region, message: Message, snapshot: Snapshot) -> Message:
 
 HANDLERS: Handlers = {
     **enquiries.HANDLERS,
-    "exists": exists,
     "join": join,
     "changes": changes,
     "rows": rows,

@@ -22,13 +22,10 @@ from atoll.database.links import Copy, Link
 from atoll.database.log import shards
 from atoll.database.records import build
 from atoll.database.region import Region
-from atoll.database.schema import Table, TimeToLive
+from atoll.database.schema import BOTH_IMAGES, Table, TimeToLive
 from atoll.limits import LEAVING_MS
 from atoll.replication import legacy, masters, shared
 from atoll.storage.engine import Snapshot, Transaction
-
-STREAM_VIEW = "NEW_AND_OLD_IMAGES"
-"""Of the streams of global tables."""
 
 
 def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
@@ -50,7 +47,7 @@ def _version(stamp: Stamp) -> Version:
 # Growing
 
 
-def found(
+def create_group(
     tx: Transaction, region: Region, stamp: Stamp, table: Table, group_id: str, kind: str = MULTI_MASTER
 ) -> Table:
     """Make an ordinary table the first replica of a new group."""
@@ -61,7 +58,7 @@ def found(
     if kind == SINGLE_MASTER:
         group = replace(group, master=region.name, term=1)
     elif table.stream is None or not table.stream.enabled:
-        table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
+        table = streams.enable(tx, region, table, BOTH_IMAGES, stamp.now_ms)
     tombstones = table.tombstone_space or catalog.new_space(tx)
     table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
     table = shared.published(table, stamp)
@@ -231,7 +228,7 @@ def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
 # Learning
 
 
-def members(listed: list[list[Any]]) -> list[Member]:
+def members(listed: list[dict[str, Any]]) -> list[Member]:
     """The members in a message, see `source.about`."""
     return [build(Member, member) for member in listed]
 
@@ -249,7 +246,7 @@ def _merged(group: Group, told: dict[str, Any]) -> Group:
 
 
 def _is_newer(group: Group, told: dict[str, Any]) -> bool:
-    return "shared" in told and (told["settings"][0], told["settings"][1]) > group.settings
+    return "shared" in told and shared.version_of(told) > group.settings
 
 
 def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dict[str, Any]) -> Table:
@@ -260,8 +257,8 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
         return table
     merged = _merged(group, told)
     if _is_newer(merged, told) and table.status != "DELETING":
-        version = (told["settings"][0], told["settings"][1])
-        table = shared.adopt(tx, region, stamp, replace(table, group=merged), told["shared"], version)
+        shares = replace(table, group=merged)
+        table = shared.adopt(tx, region, stamp, shares, told["shared"], shared.version_of(told))
         assert table.group is not None
         merged = table.group
         catalog.save(tx, table)

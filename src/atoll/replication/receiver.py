@@ -17,9 +17,9 @@ from atoll.database import format as fmt
 from atoll.database import links, writes
 from atoll.database.format import Row
 from atoll.database.group import CREATING, DELETING
-from atoll.database.links import Copy, Link
+from atoll.database.links import Copy, Link, Positions
 from atoll.database.log import changes as log_changes
-from atoll.database.records import build
+from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.writes import Image, Outcome, Replicate
@@ -117,8 +117,7 @@ def _even(tx: Transaction, stamp: Stamp, table: Table, source: str, told: dict[s
 
 
 def _stands_at(link: Link, asked: dict[str, Any]) -> bool:
-    positions = None if link.positions is None else [list(one) for one in link.positions]
-    return link.copy is None and asked["table_id"] == link.table_id and asked["positions"] == positions
+    return link.copy is None and (asked["table_id"], asked["positions"]) == (link.table_id, plain(link.positions))
 
 
 def _moved(link: Link, head: dict[str, Any], stamp: Stamp) -> Link:
@@ -129,7 +128,7 @@ def _moved(link: Link, head: dict[str, Any], stamp: Stamp) -> Link:
     return replace(
         link,
         table_id=head["table_id"],
-        positions=_positions(head),
+        positions=build(Positions, head["positions"]),
         seen=link.seen if head["as_of"] is None else max(link.seen, head["as_of"]),
         others=tuple((region, table, time) for region, table, time in head["group"]["seen"]),
         ended=head["leaving"] and head["as_of"] is not None,
@@ -242,11 +241,7 @@ def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[s
             if inherited.copy is not None:
                 inherited = replace(inherited, copy=Copy(began=stamp.time))
             links.save(tx, table, other, inherited)
-    return replace(link, table_id=head["table_id"], positions=_positions(head))
-
-
-def _positions(head: dict[str, Any]) -> tuple[tuple[int, int], ...]:
-    return tuple((shard, position) for shard, position in head["positions"])
+    return replace(link, table_id=head["table_id"], positions=build(Positions, head["positions"]))
 
 
 def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:

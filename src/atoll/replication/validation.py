@@ -23,11 +23,11 @@ from atoll.model import values
 from atoll.model.values import Item
 from atoll.replication import shapes
 from atoll.replication.messages import Malformed, Message
+from atoll.replication.source import GONE
 
 _UNREADABLE = (ApiError, AttributeError, LookupError, StructError, TypeError, ValueError)
 """What reading nonsense raises."""
 
-GONE = "gone"
 MOST_ROWS = 1_000
 """The most changes or rows of an answer, so that none holds up the event loop."""
 MOST_ITEM_BYTES = limits.ITEM_BYTES + 1024
