@@ -57,7 +57,7 @@ def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[s
         "master": group.master,
         "since": group.since,
         "settings": list(group.settings),
-        "seen": [list(entry) for entry in links.seen(links.of(snapshot, table))],
+        "seen": [list(entry) for entry in links.seen(links.of(snapshot, table), group)],
     }
     if group.settings > settings:
         found["shared"] = shared.of(group)
