@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from atoll.database import format as fmt
+from atoll.database.group import Group
 from atoll.database.log.cursor import Cursor
 from atoll.database.records import dump, load
 from atoll.database.schema import Table
@@ -92,9 +93,13 @@ def _parse(stored: bytes) -> Link:
     return link
 
 
-def seen(links: Mapping[str, Link]) -> tuple[tuple[str, str, int], ...]:
-    """What a replica has seen of each other one, as in `Link.others`."""
-    return tuple((source, link.table_id, link.seen) for source, link in links.items())
+def seen(links: Mapping[str, Link], group: Group) -> tuple[tuple[str, str, int], ...]:
+    """What a replica has seen of each other one, as in `Link.others`: nothing for certain while it has to copy it."""
+
+    def time(link: Link) -> int:
+        return link.seen if link.copy is None and group.lost <= set(link.evened) else 0
+
+    return tuple((source, link.table_id, time(link)) for source, link in links.items())
 
 
 def stable_time(snapshot: Snapshot, table: Table) -> int:
@@ -104,7 +109,7 @@ def stable_time(snapshot: Snapshot, table: Table) -> int:
     assert group is not None
     links = of(snapshot, table)
     tables = {group.own: table.id} | {region: link.table_id for region, link in links.items()}
-    told = {group.own: seen(links)} | {region: link.others for region, link in links.items()}
+    told = {group.own: seen(links, group)} | {region: link.others for region, link in links.items()}
     known = {(reader, *entry[:2]): entry[2] for reader, entries in told.items() for entry in entries}
     regions = [member.region for member in group.present]
     pairs = [(reader, writer) for reader in regions for writer in regions if reader != writer]

@@ -113,7 +113,7 @@ def _even(tx: Transaction, stamp: Stamp, table: Table, source: str, told: dict[s
     link = links.find(tx, table, source) if lost else None
     if link is not None and not set(lost) <= set(link.evened) and table.status != CREATING:
         evened = tuple(sorted({**dict(link.evened), **dict(lost)}.items()))
-        links.save(tx, table, source, replace(link, copy=Copy(began=stamp.time), evened=evened))
+        links.save(tx, table, source, replace(link, copy=Copy(began=stamp.time), evened=evened, others=()))
 
 
 def _stands_at(link: Link, asked: dict[str, Any]) -> bool:
@@ -139,7 +139,10 @@ def _is_worth_storing(link: Link, moved: Link) -> bool:
     if replace(moved, seen=link.seen, others=link.others) != link:
         return True
     before = {entry[:2]: entry[2] for entry in link.others}
-    grown = [moved.seen - link.seen, *(time - before.get((region, table), 0) for region, table, time in moved.others)]
+    grown = [
+        moved.seen - link.seen,
+        *(abs(time - before.get((region, table), 0)) for region, table, time in moved.others),
+    ]
     return max(grown) > SEEN_INTERVAL or len(before) != len(moved.others)
 
 
@@ -241,7 +244,9 @@ def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[s
             if inherited.copy is not None:
                 inherited = replace(inherited, copy=Copy(began=stamp.time))
             links.save(tx, table, other, inherited)
-    return replace(link, table_id=head["table_id"], positions=build(Positions, head["positions"]))
+    evened = tuple((member["region"], member["lost"]) for member in head["group"]["members"] if member["lost"])
+    positions = build(Positions, head["positions"])
+    return replace(link, table_id=head["table_id"], positions=positions, evened=evened)
 
 
 def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:

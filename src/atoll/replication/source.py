@@ -56,7 +56,7 @@ def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[s
         "master": group.master,
         "since": group.since,
         "settings": plain(group.settings),
-        "seen": plain(links.seen(links.of(snapshot, table))),
+        "seen": plain(links.seen(links.of(snapshot, table), group)),
     }
     if group.settings > settings:
         found["shared"] = shared.of(group)
