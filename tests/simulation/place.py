@@ -114,6 +114,8 @@ class Place:
         if before is None or after is None or before.id != after.id:
             self._forget_table(after)
             return
+        if after.group is None and before.group is not None and self.models[before.group.id].lost:
+            self.give_up()  # two parts of a group have given each other up
         self.table = after
         if after.group is not None and after.group.id not in self.models:
             self._founded(self.models.setdefault(after.group.id, Model()), after)

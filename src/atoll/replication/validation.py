@@ -163,7 +163,7 @@ def _item(table: Table, json: bytes, size: int) -> Item:
     try:
         read = dict(item)
         found = values.check_item(read)
-        is_whole = _is_key(table, read) and read == orjson.loads(json)
+        is_whole = _is_key(table, read) and (orjson.dumps(read) == json or read == orjson.loads(json))
     except _UNREADABLE as error:
         raise Malformed(f"{json[:60]!r} is no item: {error}") from None
     if not is_whole:
