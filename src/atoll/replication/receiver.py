@@ -194,7 +194,7 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
         return Progress()
     link = links.find(tx, table, source)
     progress, before = Progress(), table
-    if link is not None and link.copy is not None and _is_of(link.copy, head):
+    if link is not None and link.copy == Copy(head["part"], head["after"], head["began"]):
         copied = [
             _copied(table, head["part"], suffix, row)
             for suffix, row in zip(answer.parts[::2], answer.parts[1::2], strict=True)
@@ -210,11 +210,6 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
     _even(tx, stamp, table, source, head["group"])
     learned = membership.learn(tx, region, stamp, table, head["group"]) is not before
     return progress._replace(learned=learned)
-
-
-def _is_of(copy: Copy, head: dict[str, Any]) -> bool:
-    """Whether an answer continues this copy."""
-    return copy == Copy(head["part"], head["after"], head["began"])
 
 
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
