@@ -1,7 +1,7 @@
 """Drop the tombstones that no replica needs any more: a background job of each replica, once an hour.
 
 Each run raises the replica's floor: no change will be made here with a version up to that time. The others learn it,
-and drop the tombstones up to the least floor once everybody has read everything up to it.
+and drop the tombstones up to the least floor once every replica has read all changes up to it.
 """
 
 from __future__ import annotations

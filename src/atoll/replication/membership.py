@@ -187,7 +187,7 @@ def drained(tx: Transaction, stamp: Stamp, table: Table, reader: str) -> Table:
 
 
 def _left(tx: Transaction, stamp: Stamp, table: Table) -> Table:
-    """Delete the table of a leaving replica if it waits for nobody any more."""
+    """Delete the table of a leaving replica when the others have read its last changes."""
     if table.due_ms > stamp.now_ms and _all_have_read(tx, table):
         table = replace(table, due_ms=stamp.now_ms)
         catalog.save(tx, table)

@@ -227,8 +227,8 @@ def _key_of(table: Table, row_key: bytes) -> Item:
 
 
 def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[str, Any]) -> Link:
-    """The copy begins. What the source has read of others, the copy has too: read on from there. What the source still
-    copies, the copy has to copy itself."""
+    """The copy begins with the source's links: it reads on where the source has read other regions. If the source still
+    copies one of them, the copy begins to copy it, too."""
     assert table.group is not None
     for other, known in head["links"].items():
         if other != table.group.own and links.find(tx, table, other) is None:
