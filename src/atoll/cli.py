@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `atoll credentials`, `atoll store`, `atoll replicate`.
+"""The command line: `atoll serve`, `credentials`, `store`, `replicas`, `replicate`.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.

@@ -57,7 +57,7 @@ class LargeBody(dict[str, Any]):
 
 def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
     """Whether checking the body with these parts takes long."""
-    if type(body) is not dict:
+    if type(body) is LargeBody:
         return True
     texts = (part.get(name) for part in parts for name in _TEXTS)
     return sum(len(text) for text in texts if type(text) is str) > TEXT_CHARS

@@ -1,7 +1,7 @@
 """How far a replica has read the changes of another one: a `Link` for each region that it reads from.
 
-A link is a row beside the table. Whoever applies changes stores the new link in the same transaction, so a change that
-is applied twice or a process that is killed loses nothing and repeats little.
+A link is a row beside the table. The transaction that applies changes also stores the new link. So a process that is
+killed skips no change, and an answer that arrives twice is applied once.
 
 A replica that lacks too much copies the items and tombstones of another one (`Copy`), then reads the changes that were
 made since.

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from atoll.clock import Stamp, monotonic_ns
+from atoll.database.group import DELETING
 from atoll.database.records import load
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -121,7 +122,7 @@ async def _drained(region: Region, head: dict[str, Any], asking: str) -> None:
 
     def run(tx: Transaction, stamp: Stamp) -> None:
         found = source.find(tx, region, head)
-        if found is not None and found.status == "DELETING":
+        if found is not None and found.status == DELETING:
             membership.drained(tx, stamp, found, asking)
 
     await region.write(run)

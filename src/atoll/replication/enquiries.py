@@ -13,6 +13,7 @@ from typing import Any
 
 from atoll.clock import Stamp
 from atoll.database import catalog
+from atoll.database.group import DELETING
 from atoll.database.records import build
 from atoll.database.region import Region
 from atoll.database.schema import KeySchema, Table, Throughput
@@ -133,7 +134,7 @@ async def override(region: Region, asking: str, message: Message) -> Message:
 
 def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stamp) -> Message:
     found = source.find(tx, region, head)
-    if found is None or found.group is None or found.status == "DELETING":
+    if found is None or found.group is None or found.status == DELETING:
         return Message(source.GONE, {"group": {"id": head["group"]}, "known": []})
     changed = shared.override(tx, region, stamp, found, head["given"])
     assert changed.group is not None

@@ -31,10 +31,6 @@ PEER_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-def _no_progress(from_: str, to: str) -> list[Body]:
-    return []
-
-
 class Links:
     """`regions` are those of this node, `peers` those of its peers, which are asked by `exchange`. `fixed`: no fault
     can be set, since this is one of several processes, which share none."""
@@ -44,8 +40,8 @@ class Links:
         faults: Faults,
         exchange: Exchange,
         regions: Sequence[str],
-        peers: Sequence[str] = (),
-        progress: Progress = _no_progress,
+        peers: Sequence[str],
+        progress: Progress,
         *,
         fixed: bool = False,
     ) -> None:

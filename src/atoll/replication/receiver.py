@@ -65,11 +65,11 @@ class Progress(NamedTuple):
         return self.applied > 0 or self.goes_on or self.learned
 
 
-def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply an answer to `changes`. None: this table does not read from that replica."""
+def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
+    """Apply an answer to `changes`."""
     table, head = _reader(tx, region, name, source, answer), answer.head
     if table is None:
-        return None
+        return Progress()
     if table.status == DELETING:  # it reads no more, but it waits for others
         membership.learn(tx, region, stamp, table, head["group"])
         return Progress()
@@ -190,14 +190,14 @@ def _won_unseen(tx: Transaction, write: Replicate, stored: Version) -> bool:
     return change is not None and (change.previous is None or change.previous < write.version)
 
 
-def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply an answer to `rows`. None: this table does not read from that replica."""
+def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
+    """Apply an answer to `rows`."""
     table, head = _reader(tx, region, name, source, answer), answer.head
     if table is None or table.group is None or table.status == DELETING:
-        return None
+        return Progress()
     link = links.find(tx, table, source)
     progress, before = Progress(), table
-    if link is not None and link.copy is not None and _is_of(link.copy, head):
+    if link is not None and link.copy == Copy(head["part"], head["after"], head["began"]):
         copied = [
             _copied(table, head["part"], suffix, row)
             for suffix, row in zip(answer.parts[::2], answer.parts[1::2], strict=True)
@@ -215,11 +215,6 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
     return progress._replace(learned=learned)
 
 
-def _is_of(copy: Copy, head: dict[str, Any]) -> bool:
-    """Whether an answer continues this copy."""
-    return copy == Copy(head["part"], head["after"], head["began"])
-
-
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
     row_key = table.prefix + suffix
     if part == links.TOMBSTONES:
@@ -235,8 +230,8 @@ def _key_of(table: Table, row_key: bytes) -> Item:
 
 
 def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[str, Any]) -> Link:
-    """The copy begins. What the source has read of others, the copy has too: read on from there. What the source still
-    copies, the copy has to copy itself."""
+    """The copy begins with the source's links: it reads on where the source has read other regions. If the source still
+    copies one of them, the copy begins to copy it, too."""
     assert table.group is not None
     for other, known in head["links"].items():
         if other != table.group.own and links.find(tx, table, other) is None:
@@ -258,11 +253,11 @@ def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:
     return replace(link, copy=None), False
 
 
-def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply a master's answer to `items`: replace what it lacks. None: this table is not in its group."""
+def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
+    """Apply a master's answer to `items`: replace what it lacks."""
     table, head = membership.replica(tx, region, name), answer.head
     if table is None or table.group is None or table.group.master != source:
-        return None
+        return Progress()
     link = links.find(tx, table, source)
     parts = answer.parts
     undone = 0

@@ -15,6 +15,7 @@ from typing import Any
 
 from atoll.database import format as fmt
 from atoll.database import links
+from atoll.database.group import DELETING
 from atoll.database.links import Link, Positions
 from atoll.database.log import cursor as log_cursor
 from atoll.database.log.cursor import Cursor, Scope
@@ -94,7 +95,7 @@ def changes(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message
             cursor = log_cursor.start_at_end(snapshot, scope)
     if caught_up:
         answer["as_of"] = table.group.floor
-    answer["leaving"] = table.status == "DELETING"
+    answer["leaving"] = table.status == DELETING
     answer["pending"] = 0 if caught_up else pending(snapshot, scope, cursor)
     answer["positions"] = plain(cursor.positions)
     return Message("changes", answer, parts)

@@ -71,8 +71,7 @@ async def take(region: Region, name: str, other: str, answer: Message) -> Progre
             await region.write(partial(_refused, region, name, other, answer))
         return Progress()
     apply = receiver.APPLY[answer.name]
-    progress = await region.write(lambda tx, stamp: apply(tx, region, stamp, name, other, answer))
-    return progress or Progress()
+    return await region.write(lambda tx, stamp: apply(tx, region, stamp, name, other, answer))
 
 
 def _gone(region: Region, name: str, other: str, answer: Message, tx: Transaction, stamp: Stamp) -> None:
