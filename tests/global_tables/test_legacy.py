@@ -431,7 +431,7 @@ def test_conflicts_are_reported(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"limit": "0"}, {"limit": "x"}, {"limit": "9" * 5000}, {"region": "mars-1"}, {"more": "1"}]
+    "body", [{"limit": "0"}, {"limit": "x"}, {"limit": "9" * 5000}, {"region": "x"}, {"more": "1"}]
 )
 def test_a_bad_question_about_conflicts_is_refused(world: World, body: dict[str, Any]) -> None:
     with pytest.raises(errors.ApiError):
