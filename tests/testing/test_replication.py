@@ -280,6 +280,22 @@ def test_a_region_that_was_removed_while_it_was_cut_off_for_days_keeps_its_table
     assert us.present() == {"shared"}
 
 
+def test_a_region_that_was_removed_while_it_was_cut_off_keeps_its_table_if_no_other_is_left() -> None:
+    with testing.serve(regions=[US, EU]) as server:
+        us, eu = Table(server, US), Table(server, EU)
+        us.client.create_table(**TABLE)
+        us.client.update_table(TableName="Things", ReplicaUpdates=[{"Create": {"RegionName": EU}}])
+        us.put("shared")
+        server.settle()
+        server.link(US, EU).partition()
+        us.client.update_table(TableName="Things", ReplicaUpdates=[{"Delete": {"RegionName": EU}}])
+        us.client.delete_table(TableName="Things")
+        server.link(US, EU).heal()
+        server.settle()
+        assert us.client.list_tables()["TableNames"] == []
+        assert (eu.present(), eu.states()) == ({"shared"}, {})
+
+
 def test_a_region_that_is_not_named_for_a_while_catches_up(tmp_path: Path) -> None:
     def start(*others: str) -> LocalServer:
         return LocalServer(Config(port=0, data=tmp_path, region=US, more_regions=others, clock="manual"))
