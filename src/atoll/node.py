@@ -55,9 +55,9 @@ RETRY_MS = 5_000
 REST_MS = 60_000
 
 
-ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM})
+ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM, fmt.DROP_TOMBSTONES})
 """Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
-`ROUTINE_MS`: what they would have done before is trimmed at its end."""
+`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 

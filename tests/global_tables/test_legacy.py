@@ -336,6 +336,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "IndexNotFoundException",
     ),
+    "no class": ({"ReplicaSettingsUpdate": [{"RegionName": EU, "ReplicaTableClass": "NONE"}]}, "ValidationException"),
     "units on demand": ({"GlobalTableProvisionedWriteCapacityUnits": 5}, "ValidationException"),
     "provisioned without units": ({"GlobalTableBillingMode": "PROVISIONED"}, "ValidationException"),
     "auto scaling": (
@@ -429,7 +430,9 @@ def test_conflicts_are_reported(world: World) -> None:
     assert administer(world, replication.show_conflicts, region=US)["seen"].keys() == {US}
 
 
-@pytest.mark.parametrize("body", [{"limit": "0"}, {"limit": "x"}, {"region": "mars-1"}, {"more": "1"}])
+@pytest.mark.parametrize(
+    "body", [{"limit": "0"}, {"limit": "x"}, {"limit": "9" * 5000}, {"region": "x"}, {"more": "1"}]
+)
 def test_a_bad_question_about_conflicts_is_refused(world: World, body: dict[str, Any]) -> None:
     with pytest.raises(errors.ApiError):
         administer(world, replication.show_conflicts, **body)

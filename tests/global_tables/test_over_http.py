@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -68,11 +69,22 @@ def test_a_global_table_lives_and_ends(server: LocalServer) -> None:
     until(lambda: get(server, "/_atoll/replication/conflicts?table=Things&limit=5")["seen"] == {US: 1, EU: 1})
     for entry in get(server, "/_atoll/replication/conflicts?table=Things")["conflicts"]:
         assert (entry["key"], entry["winner"]["region"]) == ({"pk": {"S": "both"}}, EU)
+    assert get(server, "/_atoll/replication/conflicts?table=Others")["conflicts"] == []
+    of_one = get(server, f"/_atoll/replication/conflicts?table=Things&region={US}&limit=1")
+    assert [entry["seen_in"] for entry in of_one["conflicts"]] == [US] and of_one["seen"] == {US: 1}
 
     us.update_table(TableName="Things", ReplicaUpdates=[{"Delete": {"RegionName": EU}}])
     until(lambda: replicas(us) == {})
     us.delete_table(TableName="Things")
     until(lambda: us.list_tables()["TableNames"] == eu.list_tables()["TableNames"] == [])
+
+
+@pytest.mark.parametrize("query", ["region=mars-1", "limit=x", "more=1"])
+def test_a_bad_query_is_refused(server: LocalServer, query: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(server, f"/_atoll/replication/conflicts?{query}")
+    with refused.value as answer:
+        assert answer.status == 400
 
 
 def test_a_region_without_a_name_of_its_own_gets_no_replica(server: LocalServer) -> None:

@@ -272,6 +272,15 @@ def test_several_replicas_are_updated_together_or_not_at_all(world: World) -> No
     assert [read_maximum(world, region) for region in ALL] == [None, 99, 99]
 
 
+@pytest.mark.parametrize("action", ["Create", "Update"])
+def test_a_table_class_that_does_not_exist_is_refused(world: World, action: str) -> None:
+    world.global_table(US, EU)
+    target = AP if action == "Create" else EU
+    updates = [{action: {"RegionName": target, "TableClassOverride": "NONE"}}]
+    error = world.refused(US, "UpdateTable", TableName="Things", ReplicaUpdates=updates)
+    assert "Invalid table-class parameter provided" in str(error.message)
+
+
 def test_an_index_of_a_replica_has_an_override(world: World) -> None:
     world.global_table(US, EU)
     world.update(US, **INDEX)

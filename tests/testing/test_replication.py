@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from atoll import testing
+from atoll.config import Config
 from atoll.replication import follower
 from atoll.testing.local import LocalServer
 
@@ -264,3 +266,71 @@ def test_a_restored_state_gets_nothing_that_was_under_way(server: LocalServer, u
     server.restore(before)
     server.clock.advance("1h")
     assert us.present() == eu.present() == set()
+
+
+def test_a_move_over_thousands_of_years_stops_for_no_hourly_work(server: LocalServer, us: Table, eu: Table) -> None:
+    """Each replica kept the server busy for minutes with each year: it looks for old tombstones once an hour."""
+    us.put("gone")
+    us.put("kept")
+    server.settle()
+    us.client.delete_item(TableName="Things", Key={"pk": {"S": "gone"}})
+    server.clock.set("6399-12-31T23:00:00Z")
+    eu.put("new")
+    server.settle()
+    assert us.present() == eu.present() == Table(server, AP).present() == {"kept", "new"}
+
+
+def test_a_region_that_was_removed_while_it_was_cut_off_for_days_keeps_its_table(
+    server: LocalServer, us: Table, eu: Table
+) -> None:
+    us.put("shared")
+    server.settle()
+    links = [server.link(other, EU) for other in (US, AP)]
+    for link in links:
+        link.partition()
+    eu.put("unread")
+    us.client.update_table(TableName="Things", ReplicaUpdates=[{"Delete": {"RegionName": EU}}])
+    server.clock.advance("49h")
+    assert us.states() == {AP: "ACTIVE"}
+    for link in links:
+        link.heal()
+    server.settle()
+    assert (us.present(), eu.present(), eu.states()) == ({"shared"}, {"shared", "unread"}, {})
+    eu.put("ordinary")
+    server.settle()
+    assert us.present() == {"shared"}
+
+
+def test_a_region_that_was_removed_while_it_was_cut_off_keeps_its_table_if_no_other_is_left() -> None:
+    with testing.serve(regions=[US, EU]) as server:
+        us, eu = Table(server, US), Table(server, EU)
+        us.client.create_table(**TABLE)
+        us.client.update_table(TableName="Things", ReplicaUpdates=[{"Create": {"RegionName": EU}}])
+        us.put("shared")
+        server.settle()
+        server.link(US, EU).partition()
+        us.client.update_table(TableName="Things", ReplicaUpdates=[{"Delete": {"RegionName": EU}}])
+        us.client.delete_table(TableName="Things")
+        server.link(US, EU).heal()
+        server.settle()
+        assert us.client.list_tables()["TableNames"] == []
+        assert (eu.present(), eu.states()) == ({"shared"}, {})
+
+
+def test_a_region_that_is_not_named_for_a_while_catches_up(tmp_path: Path) -> None:
+    def start(*others: str) -> LocalServer:
+        return LocalServer(Config(port=0, data=tmp_path, region=US, more_regions=others, clock="manual"))
+
+    with start(EU) as server:
+        server.client().create_table(**TABLE)
+        server.client().update_table(TableName="Things", ReplicaUpdates=[{"Create": {"RegionName": EU}}])
+        server.settle()
+    with start() as server:
+        us, eu = Table(server, US), Table(server, EU)
+        us.put("of us")
+        eu.put("of eu")
+        server.settle()
+        assert (us.present(), eu.present()) == ({"of us"}, {"of eu"})
+    with start(EU) as server:
+        server.settle()
+        assert Table(server, US).present() == Table(server, EU).present() == {"of us", "of eu"}

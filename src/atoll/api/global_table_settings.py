@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from atoll.api import table_rules
 from atoll.api.features import global_table_name
 from atoll.api.global_tables import find, group_of
 from atoll.clock import Stamp
@@ -88,6 +89,7 @@ async def update_global_table_settings(region: Region, body: Body) -> Answer:
     for entry in body.get("ReplicaSettingsUpdate") or ():
         if entry["RegionName"] not in regions:
             raise replica_errors.no_replica(entry["RegionName"])
+        table_rules.check_class_name(entry.get("ReplicaTableClass"))
     if group.is_changing:
         raise replica_errors.in_use()
     changes = {other: _changes(own, body, other) for other in regions}

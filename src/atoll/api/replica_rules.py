@@ -10,7 +10,7 @@ from typing import Any
 
 from atoll import limits
 from atoll.api import capacity_rules as capacity
-from atoll.api import concerns
+from atoll.api import concerns, table_rules
 from atoll.database.group import ACTIVE, CREATING, MULTI_MASTER, SINGLE_MASTER
 from atoll.database.region import Region
 from atoll.database.schema import BOTH_IMAGES, ON_DEMAND, PROVISIONED, Table
@@ -35,6 +35,8 @@ def check(body: Body) -> None:
         raise replica_errors.more_than_one_replica()
     if "Disassociate" in kinds:
         raise table_errors.not_served("ReplicaUpdates.Disassociate")
+    for _, given in actions(body):
+        table_rules.check_class_name(given.get("TableClassOverride"))
 
 
 def actions(body: Body) -> list[Action]:

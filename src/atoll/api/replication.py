@@ -20,6 +20,9 @@ from atoll.errors import replication as replication_errors
 from atoll.replication import conflicts, legacy
 from atoll.storage.engine import Snapshot, Transaction
 
+_LONGEST_LIMIT = 9
+"""Digits. A longer number is none."""
+
 
 async def show_conflicts(server: Server, body: Body) -> Body:
     check_members(body, ("table", "region", "limit"))
@@ -58,7 +61,7 @@ async def upgrade(server: Server, body: Body) -> Body:
 
 def _limit(value: Any) -> int:
     """A query has text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_LIMIT:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise replication_errors.bad_limit(value)

@@ -240,7 +240,11 @@ def check_encryption(body: Body) -> None:
 
 def check_class(body: Body) -> None:
     """Check the table's class and the replication of its settings, which have errors of their own."""
-    if body.get("TableClass") not in (None, *TABLE_CLASSES):
-        raise table_errors.unknown_table_class(TABLE_CLASSES)
+    check_class_name(body.get("TableClass"))
     if body.get("GlobalTableSettingsReplicationMode") == "ENABLED_WITH_OVERRIDES":
         raise table_errors.replication_with_overrides(body["GlobalTableSettingsReplicationMode"])
+
+
+def check_class_name(given: str | None) -> None:
+    if given not in (None, *TABLE_CLASSES):
+        raise table_errors.unknown_table_class(TABLE_CLASSES)

@@ -43,7 +43,11 @@ class PeerExchange:
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
         # A call of the server has no task of its own, which a timeout needs.
-        return accepted(await asyncio.ensure_future(self._ask(source, target, message)))
+        answer = await asyncio.ensure_future(self._ask(source, target, message))
+        try:
+            return accepted(answer)
+        except Unreachable as error:  # the peer's words do not name the peer
+            raise Unreachable(f"{self._http.url}: {error.reason}") from None
 
     async def _ask(self, source: str, target: str, message: Message) -> Message:
         body, path, query = dump(message), PREFIX + quote(message.name, safe=""), f"source={source}"

@@ -1,8 +1,10 @@
-"""HTTP for the admin API: authorization, JSON in and out."""
+"""HTTP for the admin API: authorization; JSON in, or a query in place of a body; JSON out."""
 
 from __future__ import annotations
 
 import hmac
+from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -32,10 +34,7 @@ class Admin:
         operation = _OPERATIONS.get((method, path))
         if operation is None:
             raise admin_errors.unknown_action(method, path)
-        if large.is_large(request.body):
-            raise errors.serialization()
-        body = parse_body(request.body) if request.body else {}
-        return Response(200, orjson.dumps(await self._call(operation, region, caller, body, now_ms)))
+        return Response(200, orjson.dumps(await self._call(operation, region, caller, _body(request), now_ms)))
 
     def _authorize(self, request: Request, caller: Caller) -> None:
         scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
@@ -49,3 +48,11 @@ class Admin:
             raise admin_errors.open_to_strangers()
         if not self._signed and b"origin" in request.headers:  # a browser: any web page could have sent this
             raise admin_errors.page_of_another_origin(request.headers[b"origin"].decode("latin-1"))
+
+
+def _body(request: Request) -> dict[str, Any]:
+    if not request.body:
+        return dict(parse_qsl(request.query.decode("latin-1")))
+    if large.is_large(request.body):
+        raise errors.serialization()
+    return parse_body(request.body)
