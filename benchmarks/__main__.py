@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report, servers, streams
+from benchmarks import regions, report, servers, streams
 from benchmarks.client import Client
 from benchmarks.measure import CONNECTIONS, Result, measure, rss_mb, together
 from benchmarks.signing import ANYONE, Credentials, Signer
@@ -38,10 +38,12 @@ def main() -> None:
     chosen = [w for w in WORKLOADS if (w.name in names if names else w.core or not options.quick)]
     with tempfile.TemporaryDirectory(dir=_cache(), prefix="bench-") as scratch:
         results = report.Results(machine())
-        if not options.streams:
+        if not (options.streams or options.regions):
             compare(results, Path(scratch), chosen, options)
-        if options.streams or not (options.quick or options.only):
+        if options.streams or not (options.quick or options.only or options.regions):
             streams_and_expiry(results, Path(scratch), options)
+        if options.regions or not (options.quick or options.only or options.streams):
+            replication(results, Path(scratch), options)
         if options.workers:
             several_workers(results, Path(scratch), options)
         if options.scale:
@@ -61,6 +63,10 @@ def _options() -> Any:
     parser.add_argument("--quick", action="store_true", help="only the core operations, for one second each")
     parser.add_argument("--skip-peers", action="store_true", help="only Atoll")
     parser.add_argument("--streams", action="store_true", help="only Atoll's streams and time to live")
+    parser.add_argument("--regions", action="store_true", help="only replication between Atoll's regions")
+    parser.add_argument(
+        "--replica-items", type=int, default=20_000, help="items that a new replica copies (default: 20000)"
+    )
     parser.add_argument("--workers", action="store_true", help="also compare one worker with two")
     parser.add_argument(
         "--scale", action="store_true", help="also with 1,000,000 items, and 10,000,000 in a log (minutes)"
@@ -233,6 +239,14 @@ def streams_and_expiry(results: report.Results, scratch: Path, options: Any) -> 
         expiry = streams.expire(server, credentials, "plain", ITEMS, options.seconds)
     results.add_table(*streams.read_table(pages))
     results.add_table(*streams.expiry_table(expiry))
+
+
+def replication(results: report.Results, scratch: Path, options: Any) -> None:
+    found: dict[str, regions.Found] = {}
+    for name, start in (("one process", regions.together), ("a process each", regions.apart)):
+        with start(scratch / name) as world:
+            found[name] = regions.run(world, options.seconds, options.replica_items)
+    results.add_table(*regions.table(found))
 
 
 def scale_log(results: report.Results, scratch: Path, options: Any) -> None:

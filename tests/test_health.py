@@ -19,13 +19,14 @@ from botocore.exceptions import ClientError
 
 from atoll import data_directory, testing
 from atoll.clock import ManualClock
+from atoll.config import Config
 from atoll.database import background
 from atoll.database import health as health_module
 from atoll.database.health import BACKGROUND, DAMAGED, FULL, GONE, LITTLE_ROOM, Health
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.migration import store as migration
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.storage.engine import Corrupt, Full
 from atoll.storage.memory import MemoryEngine
 from atoll.testing.local import LocalServer

@@ -15,13 +15,14 @@ import pytest
 from atoll import node as node_module
 from atoll import regions as regions_module
 from atoll.clock import ManualClock, SkewedClock, Stamp, SystemClock
+from atoll.config import Config
 from atoll.data_directory import DataDirectory
 from atoll.database import background, due
 from atoll.database import format as fmt
 from atoll.database.health import Health
 from atoll.database.region import DEFAULT_ACCOUNT, Region
 from atoll.errors import ApiError
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, NoFiles, Transaction
 from atoll.storage.memory import MemoryEngine

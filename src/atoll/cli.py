@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `atoll credentials`, `atoll store`, `atoll replicate`.
+"""The command line: `atoll serve`, `credentials`, `store`, `replicas`, `replicate`.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -28,11 +28,12 @@ import uvloop
 
 from atoll import __version__, credential_commands, logs, replica_commands, store_commands
 from atoll.api.functions import check_registry
+from atoll.config import Config
 from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
 from atoll.durations import duration_ms
 from atoll.errors import ApiError
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.options import (
     Declared,
     Refused,

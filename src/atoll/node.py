@@ -46,8 +46,6 @@ from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
-__all__ = ["Config", "Node"]
-
 _log = logging.getLogger(__name__)
 
 # The longest interval between checks for background work left by another process of this node.

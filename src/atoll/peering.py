@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from random import Random
 from typing import Any
 
 from atoll.clock import Clock, ManualClock, SystemClock
@@ -30,13 +29,11 @@ from atoll.wire.peers import Peers
 
 
 class Peering:
-    """`region` finds a region of this node. `random` decides which answers a link loses."""
+    """`region` finds a region of this node."""
 
-    def __init__(
-        self, config: Config, region: Callable[[str], Region], clock: Clock, random: Random | None = None
-    ) -> None:
+    def __init__(self, config: Config, region: Callable[[str], Region], clock: Clock) -> None:
         self.handlers: dict[str, Handler] = {}
-        self.faults = Faults(random)
+        self.faults = Faults()
         self.waits = Waits(clock)
         self._config = config
         self._credentials: Credentials | None = None

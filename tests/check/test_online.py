@@ -20,9 +20,10 @@ from atoll.api import admin
 from atoll.check import online
 from atoll.cli import main
 from atoll.clock import ManualClock
+from atoll.config import Config
 from atoll.database import format as fmt
 from atoll.errors import ApiError
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.storage.locks import FileLock
 from atoll.storage.sqlite import FILE_NAME
 from tests import desk

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from atoll.database import links
 from atoll.database.group import ACTIVE, CREATING, MULTI_MASTER, REMOVED, Group, Member
-from atoll.database.links import Link
+from atoll.database.links import Copy, Link
 from atoll.database.schema import KeyAttribute, KeySchema, Table
 from atoll.storage.memory import MemoryEngine
 from tests.engines import finish
@@ -65,3 +67,11 @@ def test_knowledge_of_a_log_that_is_gone_does_not_count() -> None:
 
 def test_a_replica_without_others_keeps_nothing_up_to_its_floor() -> None:
     assert stable(table(Member(A, ACTIVE, 1, A))) == 100
+
+
+def test_while_a_replica_has_to_copy_another_one_nothing_is_stable() -> None:
+    """C was lost. B may have read less of its changes, so tombstones of those must stay until B has copied this one."""
+    lost = table(Member(A, ACTIVE, 1, A), Member(B, ACTIVE, 1, B), Member(C, REMOVED, 1, C, lost=1))
+    assert stable(lost, b=FROM_B) == 0
+    assert stable(lost, b=replace(FROM_B, copy=Copy(), evened=((C, 1),))) == 0
+    assert stable(lost, b=replace(FROM_B, evened=((C, 1),))) == 70

@@ -14,8 +14,9 @@ from random import Random
 from typing import Any
 
 from atoll.cli import GC_OBJECTS
+from atoll.config import Config
 from atoll.database.region import Settings
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.wire.codec import Request
 from tests.differential import definitions, legacy, malformed, multi, partiql, queries, single, syntax
 from tests.differential.tables import TABLES, Step

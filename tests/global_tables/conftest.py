@@ -15,6 +15,7 @@ from atoll.clock import ManualClock
 from atoll.database import background
 from atoll.database.region import Region, Settings
 from atoll.replication import answers
+from atoll.replication.checked import CheckedAnswers
 from atoll.replication.exchange import Delivery, LocalExchange, Neighbourhood, Unreachable
 from atoll.replication.follower import Replication
 from atoll.replication.messages import Message, dump, load
@@ -51,7 +52,9 @@ class World:
         self.wires = Wires(LocalExchange(answers.HANDLERS, self.regions.__getitem__, NAMES))
         self.replications = {name: Replication(region, self.wires) for name, region in self.regions.items()}
         for region in self.regions.values():
-            region.neighbours = Neighbourhood(self.wires, self.regions.__contains__)
+            region.neighbours = Neighbourhood(
+                CheckedAnswers(self.wires, self.regions.__getitem__), self.regions.__contains__
+            )
 
     def request(self, region: str, operation: str, target: str = "DynamoDB_20120810", **body: Any) -> Any:
         body = orjson.loads(orjson.dumps(body))

@@ -367,6 +367,13 @@ def test_a_replica_that_answers_nonsense_is_not_changed(world: World, answer: Me
     assert error.status == 503 and world.describe(US) == before
 
 
+def test_a_replica_that_is_leaving_is_not_changed(world: World) -> None:
+    world.global_table(US, EU)
+    world.request(EU, "DeleteTable", TableName="Things")
+    error = world.refused(US, "UpdateTable", TableName="Things", ReplicaUpdates=[replica("Update", EU)])
+    assert (error.status, EU in str(error.message)) == (400, True)
+
+
 def test_a_replica_that_is_down_can_be_removed(world: World) -> None:
     world.global_table(US, EU, AP)
     world.wires.down = {EU}

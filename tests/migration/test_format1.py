@@ -24,10 +24,11 @@ import pytest
 
 from atoll.cli import main
 from atoll.clock import ManualClock
+from atoll.config import Config
 from atoll.database.region import Region, Settings
 from atoll.migration import store
 from atoll.model.sets import ordered
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.storage import sqlitefile
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.locks import FileLock

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from atoll.clock import ManualClock
+from atoll.config import Config
 from atoll.database.region import Region
 from atoll.errors import resource_not_found
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.replication.messages import Message
 from atoll.security.credentials import Credential, Credentials
 

@@ -86,7 +86,7 @@ class Regions:
         def begin(tx: Transaction, stamp: Stamp) -> None:
             found = self.regions[first].catalog.find(tx, table)
             assert found is not None
-            replica = membership.found(tx, self.regions[first], stamp, found, "group", kind)
+            replica = membership.create_group(tx, self.regions[first], stamp, found, "group", kind)
             for other in others:
                 replica = membership.invite(tx, stamp, replica, other)
 

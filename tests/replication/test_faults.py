@@ -11,7 +11,7 @@ import pytest
 
 from atoll.clock import ManualClock, SystemClock
 from atoll.replication.exchange import Delivery, Unreachable
-from atoll.replication.faults import CLEAR, Faults, Link
+from atoll.replication.faults import CLEAR, Faults, LinkFaults
 from atoll.replication.faulty import FaultyExchange
 from atoll.replication.messages import Message
 from atoll.replication.waits import Waits
@@ -67,8 +67,10 @@ def test_a_link_without_faults_delivers_at_once_and_once() -> None:
     run(story)
 
 
-@pytest.mark.parametrize(("link", "reason"), [(Link(partition=True), "is cut"), (Link(paused=True), "is paused")])
-def test_a_cut_link_is_not_used_but_the_other_direction_is(link: Link, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("link", "reason"), [(LinkFaults(partition=True), "is cut"), (LinkFaults(paused=True), "is paused")]
+)
+def test_a_cut_link_is_not_used_but_the_other_direction_is(link: LinkFaults, reason: str) -> None:
     """A link leads from where changes are made to where they are applied, so the region `to` cannot ask."""
 
     async def story(world: World) -> None:
@@ -82,10 +84,12 @@ def test_a_cut_link_is_not_used_but_the_other_direction_is(link: Link, reason: s
     assert run(story).asked == {US: 1, EU: 1}
 
 
-@pytest.mark.parametrize("cut", [Link(partition=True), Link(paused=True), Link(partition=True, delay_ms=9)])
-def test_an_answer_under_way_is_lost_when_its_link_is_cut(cut: Link) -> None:
+@pytest.mark.parametrize(
+    "cut", [LinkFaults(partition=True), LinkFaults(paused=True), LinkFaults(partition=True, delay_ms=9)]
+)
+def test_an_answer_under_way_is_lost_when_its_link_is_cut(cut: LinkFaults) -> None:
     async def story(world: World) -> None:
-        world.faults.set(US, EU, Link(delay_ms=200))
+        world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
         await turns()
         world.faults.set(US, EU, cut)
@@ -99,7 +103,7 @@ def test_an_answer_under_way_is_lost_when_its_link_is_cut(cut: Link) -> None:
 def test_a_link_that_is_cut_while_the_answer_is_awaited_delivers_none() -> None:
     class Slow(World):
         async def ask(self, source: str, target: str, message: Message) -> Message:
-            self.faults.set(US, EU, Link(partition=True))
+            self.faults.set(US, EU, LinkFaults(partition=True))
             return await super().ask(source, target, message)
 
     async def story() -> None:
@@ -113,7 +117,7 @@ def test_a_link_that_is_cut_while_the_answer_is_awaited_delivers_none() -> None:
 
 def test_a_delayed_answer_arrives_when_the_clock_has_moved() -> None:
     async def story(world: World) -> None:
-        world.faults.set(US, EU, Link(delay_ms=200))
+        world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
         await turns()
         assert world.waits.settle() == START_MS + 200
@@ -128,7 +132,7 @@ def test_a_delayed_answer_arrives_when_the_clock_has_moved() -> None:
 
 def test_a_clock_that_is_set_back_releases_what_was_held_before() -> None:
     async def story(world: World) -> None:
-        world.faults.set(US, EU, Link(delay_ms=200))
+        world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
         await turns()
         await world.move(-1_000)
@@ -137,10 +141,12 @@ def test_a_clock_that_is_set_back_releases_what_was_held_before() -> None:
     run(story)
 
 
-@pytest.mark.parametrize(("link", "done"), [(CLEAR, True), (Link(delay_ms=100), True), (Link(delay_ms=150), False)])
-def test_a_change_of_the_delay_counts_for_what_is_held(link: Link, done: bool) -> None:
+@pytest.mark.parametrize(
+    ("link", "done"), [(CLEAR, True), (LinkFaults(delay_ms=100), True), (LinkFaults(delay_ms=150), False)]
+)
+def test_a_change_of_the_delay_counts_for_what_is_held(link: LinkFaults, done: bool) -> None:
     async def story(world: World) -> None:
-        world.faults.set(US, EU, Link(delay_ms=200))
+        world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
         await turns()
         await world.move(100)
@@ -155,7 +161,7 @@ def test_a_change_of_the_delay_counts_for_what_is_held(link: Link, done: bool) -
 
 def test_jitter_delays_each_answer_by_another_part_of_it() -> None:
     async def story(world: World) -> None:
-        world.faults.set(US, EU, Link(delay_ms=100, jitter_ms=100))
+        world.faults.set(US, EU, LinkFaults(delay_ms=100, jitter_ms=100))
         pulls = [world.start() for _ in range(50)]
         done = []
         for _ in range(21):
@@ -171,7 +177,7 @@ def test_jitter_delays_each_answer_by_another_part_of_it() -> None:
 
 def test_parts_of_the_answers_are_lost_and_doubled() -> None:
     async def story(world: World) -> None:
-        world.faults.set(US, EU, Link(loss=0.25, duplicate=0.5))
+        world.faults.set(US, EU, LinkFaults(loss=0.25, duplicate=0.5))
         copies = []
         for _ in range(1_000):
             try:
@@ -187,9 +193,9 @@ def test_parts_of_the_answers_are_lost_and_doubled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "copies"), [(Link(loss=1), 0), (Link(duplicate=1), 2), (Link(loss=1, duplicate=1), 0)]
+    ("link", "copies"), [(LinkFaults(loss=1), 0), (LinkFaults(duplicate=1), 2), (LinkFaults(loss=1, duplicate=1), 0)]
 )
-def test_all_or_none(link: Link, copies: int) -> None:
+def test_all_or_none(link: LinkFaults, copies: int) -> None:
     async def story(world: World) -> None:
         world.faults.set(US, EU, link)
         for _ in range(100):
@@ -205,7 +211,7 @@ def test_all_or_none(link: Link, copies: int) -> None:
 def test_the_same_seed_has_the_same_faults() -> None:
     def fates(seed: int) -> list[object]:
         faults = Faults(Random(seed))
-        return [faults.fate(Link(loss=0.5, duplicate=0.5, jitter_ms=10)) for _ in range(100)]
+        return [faults.fate(LinkFaults(loss=0.5, duplicate=0.5, jitter_ms=10)) for _ in range(100)]
 
     assert fates(5) == fates(5)
     assert fates(5) != fates(6)
@@ -214,10 +220,10 @@ def test_the_same_seed_has_the_same_faults() -> None:
 def test_who_wants_to_know_is_told_about_changes() -> None:
     faults, told = Faults(), []
     faults.changed.append(lambda *ends: told.append(ends))
-    faults.set(US, EU, Link(partition=True))
-    faults.replace({(EU, US): Link(loss=1)})
+    faults.set(US, EU, LinkFaults(partition=True))
+    faults.replace({(EU, US): LinkFaults(loss=1)})
     assert sorted(told) == sorted([(US, EU), (US, EU), (EU, US)])
-    assert faults.all() == {(EU, US): Link(loss=1)}
+    assert faults.all() == {(EU, US): LinkFaults(loss=1)}
 
 
 def test_with_the_real_time_a_delay_ends_by_itself() -> None:
@@ -229,7 +235,7 @@ def test_with_the_real_time_a_delay_ends_by_itself() -> None:
 
     async def story() -> None:
         world, clock = Real(), SystemClock()
-        world.faults.set(US, EU, Link(delay_ms=20))
+        world.faults.set(US, EU, LinkFaults(delay_ms=20))
         start_ms = clock.now_ms()
         await asyncio.wait_for(world.pull(), 10)
         assert clock.now_ms() >= start_ms + 20
@@ -239,7 +245,7 @@ def test_with_the_real_time_a_delay_ends_by_itself() -> None:
 
 def test_a_wait_that_is_given_up_leaves_nothing() -> None:
     async def story(world: World) -> None:
-        world.faults.set(US, EU, Link(delay_ms=200))
+        world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
         await turns()
         pull.cancel()

@@ -271,7 +271,7 @@ def test_a_nonsensical_copy_is_not_stored(world: World, kind: str) -> None:
         Message("join", {}, [b"{}", b"{}"]),
         Message("override", {"table": "Things", "group": "g"}),
         Message("table", {}),
-        Message("exists", {"table": None}),
+        Message("table", {"table": None}),
     ],
     ids=lambda message: f"{message.name} {message.head} {b''.join(message.parts).decode()}",
 )

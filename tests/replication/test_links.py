@@ -12,7 +12,7 @@ from atoll.clock import ManualClock
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.replication.exchange import LocalExchange, RoutedExchange, Unreachable
-from atoll.replication.faults import Faults, Link
+from atoll.replication.faults import Faults, LinkFaults
 from atoll.replication.links import Links, changed
 from atoll.replication.messages import Message
 from atoll.storage.memory import MemoryEngine
@@ -76,8 +76,8 @@ def test_a_change_has_only_the_members_that_it_names() -> None:
     node = Node([US, EU], [])
     run(node.links.change({"from": US, "to": EU, "delay": "200ms", "loss": 0.5}))
     run(node.links.change({"from": US, "to": EU, "paused": True, "loss": 0}))
-    assert node.faults.of(US, EU) == Link(paused=True, delay_ms=200)
-    assert node.faults.of(EU, US) == Link()
+    assert node.faults.of(US, EU) == LinkFaults(paused=True, delay_ms=200)
+    assert node.faults.of(EU, US) == LinkFaults()
     run(node.links.change({"from": US, "to": EU, "paused": False, "delay": 0}))
     assert node.faults.all() == {}
 
@@ -88,7 +88,7 @@ def test_the_node_that_serves_the_receiving_region_has_the_faults(asked: int, fr
     nodes = pair()
     change = {"from": from_, "to": to, "partition": True, "jitter": "1s"}
     run(nodes[asked].links.change(change))
-    assert nodes[owner].faults.all() == {(from_, to): Link(partition=True, jitter_ms=1_000)}
+    assert nodes[owner].faults.all() == {(from_, to): LinkFaults(partition=True, jitter_ms=1_000)}
     assert nodes[1 - owner].faults.all() == {}
     assert shown(nodes[0])[from_, to]["partition"]
     assert shown(nodes[1])[from_, to]["partition"]
@@ -132,7 +132,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"from": US, "to": EU, "duplicate": float("nan")}, "duplicate of a link has to be a number from 0 to 1"),
     (
         {"from": US, "to": EU, "partition": True, "delay_ms": 5},
-        "A link has no 'delay_ms'; it has from, to, partition, ",
+        "'delay_ms' is no member of this request; it has from, to, partition, ",
     ),
 ]
 
@@ -170,4 +170,4 @@ def test_processes_that_share_no_faults_refuse_them() -> None:
 
 
 def test_durations_are_as_everywhere() -> None:
-    assert changed(Link(), {"delay": 0.5, "jitter": "1m"}) == Link(delay_ms=500, jitter_ms=60_000)
+    assert changed(LinkFaults(), {"delay": 0.5, "jitter": "1m"}) == LinkFaults(delay_ms=500, jitter_ms=60_000)

@@ -13,9 +13,10 @@ import pytest
 import uvloop
 
 from atoll.clock import SkewedClock, SystemClock
+from atoll.config import Config
 from atoll.database.region import Region
 from atoll.errors import ApiError
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.replication.exchange import Unreachable
 from atoll.replication.http import HttpClient
 from atoll.replication.messages import Message, dump, load

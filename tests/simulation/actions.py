@@ -103,8 +103,11 @@ _OPERATIONS = {"Put": items.put_item, "Update": items.update_item, "Delete": ite
 
 def write(world: World) -> None:
     place = world.some(lambda place: place.accepts_writes)
-    if place is None:
-        return
+    if place is not None:
+        _write(world, place)
+
+
+def _write(world: World, place: Place) -> None:
     kind, body = _change(world, place)
     world.note(f"{place.name}: {kind} {body.get('Item') or body['Key']}")
     world.run(place, _OPERATIONS[kind](place.region, body), nothing)
@@ -174,6 +177,7 @@ def give_up(world: World) -> None:
 
 
 def _give_up(world: World, place: Place, other: str) -> None:
+    world.refresh(place)
     world.now(place, steps.unreachable(place.region, TABLE, other))
     group = _group(place)
     if group is not None and group.state_of(other) == REMOVED:
@@ -182,19 +186,31 @@ def _give_up(world: World, place: Place, other: str) -> None:
 
 
 def abandon(world: World) -> None:
-    """A replica is told to leave, but cannot be reached for a day."""
+    """A replica is told to leave, but cannot be reached for a day. Some have read its last change, others have not."""
     place = world.some(_is_one_of_many)
     if place is None:
         return
-    target = world.random.choice(_others(place))
-    world.note(f"{place.name} expels {target}, which is cut off")
+    target = world.places[world.random.choice(_others(place))]
+    if target.accepts_writes:
+        _write(world, target)
+    _read_once(world, world.random.choice(list(world.places.values())), target.name)
+    world.note(f"{place.name} expels {target.name}, which is cut off")
     for name in world.places:
-        world.network.cut |= {(name, target), (target, name)} if world.random.random() < 0.8 else set()
-    change_group(world, place, lambda tx, stamp, table: membership.expel(tx, stamp, table, target))
+        if world.random.random() < 0.8:
+            world.network.cut |= {(name, target.name), (target.name, name)}
+    change_group(world, place, lambda tx, stamp, table: membership.expel(tx, stamp, table, target.name))
     world.pass_time(25 * HOUR_MS)
     for other in world.places.values():
-        if (other.name, target) in world.network.cut and target in _others(other):
-            _give_up(world, other, target)
+        if other is not target and target.name in _others(other):
+            _read_once(world, other, place.name)
+            if (other.name, target.name) in world.network.cut:
+                _give_up(world, other, target.name)
+
+
+def _read_once(world: World, place: Place, other: str) -> None:
+    letter = world.question(place, other)
+    if letter is not None and place.name != other:
+        world.exchange(letter)
 
 
 # Processes and clocks
@@ -313,7 +329,7 @@ def begin(world: World, place: Place) -> None:
     def run(tx: Transaction, stamp: Stamp) -> None:
         table = region.catalog.find(tx, TABLE)
         assert table is not None
-        membership.found(tx, region, stamp, table, group)
+        membership.create_group(tx, region, stamp, table, group)
 
     world.now(place, region.write(run))
 
@@ -330,6 +346,8 @@ def invite(world: World) -> None:
 
 
 def add(world: World, place: Place, target: str) -> None:
+    if world.random.random() < 0.3:
+        world.set_skew(world.places[target], -2 * HOUR_MS)
     world.note(f"{place.name} invites {target}")
     change_group(world, place, lambda tx, stamp, table: membership.invite(tx, stamp, table, target))
 

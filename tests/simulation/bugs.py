@@ -118,11 +118,6 @@ def apply_any_answer(patch: Patch) -> None:
     patch.setattr(receiver, "_stands_at", lambda link, asked: link.copy is None)
 
 
-def mix_copies(patch: Patch) -> None:
-    """An answer to an earlier copy's question counts as one of the present copy."""
-    patch.setattr(receiver, "_is_of", lambda copy, head: (copy.part, copy.after) == (head["part"], head["after"]))
-
-
 def prefer_a_region(patch: Patch) -> None:
     """The region's name decides about conflicts within a second, but only where changes of others are applied."""
     applied = writes._apply
@@ -209,7 +204,7 @@ def number_members_alike(patch: Patch) -> None:
 
 BUGS: tuple[Callable[[Patch], None], ...] = (
     keep_no_tombstones, drop_tombstones_early, forget_new_members_at_drops, promise_too_much, join_without_a_floor,
-    store_the_position_first, copy_over_newer_items, apply_any_answer, mix_copies, prefer_a_region, skip_a_child,
+    store_the_position_first, copy_over_newer_items, apply_any_answer, prefer_a_region, skip_a_child,
     leave_at_once, take_the_last_state, inherit_nothing, overlook_missed_changes, believe_late_removals,
     copy_each_other_never, number_members_alike,
 )  # fmt: skip

@@ -38,6 +38,8 @@ class Model:
 
     def __init__(self) -> None:
         self.writes: dict[Suffix, dict[Version, Write]] = defaultdict(dict)
+        self.replicas: set[str] = set()
+        """The ids of the tables that are in the group."""
         self.lost: set[str] = set()
         """Replicas that could not be reached for a day, and were given up with the writes that nobody had read."""
 

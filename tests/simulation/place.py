@@ -111,12 +111,22 @@ class Place:
             self._leaves_ms = self._leaves_ms or self.clock.now_ms() + limits.LEAVING_MS
         elif after is None and self.model is not None and self.clock.now_ms() >= self._leaves_ms:
             self.give_up()
+        self._joined_or_left(before, after)
         if before is None or after is None or before.id != after.id:
             self._forget_table(after)
             return
         self.table = after
-        if after.group is not None and after.group.id not in self.models:
-            self._founded(self.models.setdefault(after.group.id, Model()), after)
+        if after.group is not None and before.group is None:
+            self._founded(self.models[after.group.id], after)
+
+    def _joined_or_left(self, before: Table | None, after: Table | None) -> None:
+        if before is not None and before.group is not None:
+            model = self.models[before.group.id]
+            model.replicas.discard(before.id)
+            if after is not None and after.group is None and model.replicas:
+                self.give_up()  # two parts of a group have given each other up
+        if after is not None and after.group is not None:
+            self.models.setdefault(after.group.id, Model()).replicas.add(after.id)
 
     def _founded(self, model: Model, table: Table) -> None:
         """The items of an ordinary table are the first ones of a group."""

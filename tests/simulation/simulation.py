@@ -12,7 +12,6 @@ from atoll.database import background
 from atoll.storage.memory import State
 from tests.simulation import actions, checks
 from tests.simulation.model import Violation
-from tests.simulation.network import Letter
 from tests.simulation.place import Place
 from tests.simulation.world import TRACED, World
 
@@ -66,6 +65,7 @@ class Simulation:
             checks.check(world)
             if choose.random() < 0.3:
                 self._forget_deletions()
+                actions.invite(world)
         self._end()
 
     def _begin(self) -> None:
@@ -94,13 +94,13 @@ class Simulation:
         world.network.heal()
         world.finish_all()
         for letter in world.network.all():
-            self._answer(letter)
+            world.exchange(letter)
         for _ in range(ROUNDS):
             before = world.changes
             for place in world.places.values():
                 world.now(place, background.run(place.region))
                 for letter in world.invitations(place):
-                    self._answer(letter)
+                    world.exchange(letter)
                 for other in world.places:
                     self._catch_up(place, other)
             if world.changes == before:
@@ -122,19 +122,10 @@ class Simulation:
                 return
             letter = world.question(place, other)
             if letter is not None:
-                self._answer(letter)
+                world.exchange(letter)
             if (place.changes, source.changes) == before:
                 self._quiet[pair] = before
         raise Violation(f"{place.name} never has asked {other} enough")
-
-    def _answer(self, letter: Letter) -> None:
-        """Deliver a question and its answer at once."""
-        replies: list[Letter] = []
-        self.world.deliver(letter, replies.append)
-        self.world.finish_all()
-        for reply in replies:
-            self.world.deliver(reply, replies.append)
-            self.world.finish_all()
 
     def _end(self) -> None:
         """When the clocks agree again, all has expired and hours have passed, no tombstone is left."""

@@ -132,6 +132,11 @@ class World:
                 self._waiting.append(process)
                 return
 
+    def refresh(self, place: Place) -> None:
+        """Let a region load the definitions of its tables."""
+        for _ in range(2):
+            self.now(place, place.region.read(lambda snapshot: place.region.catalog.find(snapshot, TABLE)))
+
     def go_on(self) -> None:
         """Let one of the waiting processes go on."""
         if self._waiting:
@@ -186,6 +191,15 @@ class World:
             self.run(place, _answer(handler, place.region, letter.sender, message), answered)
         else:
             self.run(place, steps.take(place.region, TABLE, letter.sender, message), lambda _: None, letter.sights)
+
+    def exchange(self, letter: Letter) -> None:
+        """Deliver a question and its answer at once."""
+        replies: list[Letter] = []
+        self.deliver(letter, replies.append)
+        self.finish_all()
+        for reply in replies:
+            self.deliver(reply, replies.append)
+            self.finish_all()
 
     def _sights(self, place: Place, answer: Message) -> tuple[Sight, ...]:
         """The versions of items that an answer tells of, with the earlier ones that they replaced."""

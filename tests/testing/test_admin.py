@@ -20,8 +20,9 @@ from botocore.exceptions import ClientError
 
 from atoll import testing
 from atoll.clock import ManualClock
+from atoll.config import Config
 from atoll.database import background, due
-from atoll.node import Config, Node
+from atoll.node import Node
 from atoll.security.credentials import FILE_NAME, Credential, Credentials
 from atoll.testing.local import LocalServer
 from atoll.triggers.poller import Triggers

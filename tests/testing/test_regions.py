@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from atoll import testing
-from atoll.node import Config
+from atoll.config import Config
 from atoll.replication.messages import Message
 from atoll.testing.local import LocalServer
 from tests.testing.test_admin import ask, make_table

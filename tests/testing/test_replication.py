@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from atoll import testing
-from atoll.node import Config
+from atoll.config import Config
+from atoll.replication import follower
 from atoll.testing.local import LocalServer
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
@@ -169,6 +170,26 @@ def test_a_healed_link_converges_at_once(server: LocalServer, us: Table, eu: Tab
     server.settle()
     assert us.present() == eu.present() == {"us", "eu"}
     assert _error(link) is None
+
+
+def test_a_healed_link_ends_the_pause_before_the_next_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing settles here: only the loops in the background read, and they would pause for an hour."""
+    monkeypatch.setattr(follower, "RETRY_S", 3600)
+    monkeypatch.setattr(follower, "LONGEST_RETRY_S", 3600)
+    with testing.serve(regions=[US, EU], clock="system") as server:
+        us, eu = Table(server, US), Table(server, EU)
+        us.client.create_table(**TABLE)
+        us.client.update_table(TableName="Things", ReplicaUpdates=[{"Create": {"RegionName": EU}}])
+        server.settle()
+        link = server.link(US, EU).partition()
+        while "cut" not in str(_error(link)):
+            pass
+        us.put("first")
+        link.heal()
+        while eu.present() != {"first"}:
+            pass
+        while _error(link) is not None:
+            pass
 
 
 def _error(link: Any) -> Any:

@@ -24,7 +24,7 @@ from atoll.api.call import Caller
 from atoll.api.large import LargeBody
 from atoll.api.services import Operation
 from atoll.clock import ManualClock
-from atoll.node import Config
+from atoll.config import Config
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
 from atoll.wire.codec import Request, Response

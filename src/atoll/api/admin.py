@@ -28,6 +28,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.durations import duration_ms, time_ms
 from atoll.errors import admin as admin_errors
+from atoll.errors import replication as replication_errors
 from atoll.replication.links import Links
 from atoll.storage.engine import Transaction
 
@@ -142,3 +143,27 @@ def _stream(server: Server, body: Body) -> tuple[Region, str]:
     if (arn := arns.parse(name)) is not None:
         region = arn.region
     return server.region(region), name
+
+
+# Requests about replication
+
+
+def check_members(body: Body, known: tuple[str, ...]) -> None:
+    for member in sorted(body.keys() - set(known)):
+        raise replication_errors.unknown_member(member, known)
+
+
+def text_of(body: Body, member: str) -> str:
+    """The text of a member that must be there."""
+    text = body.get(member)
+    if not isinstance(text, str):
+        raise replication_errors.member_required(member)
+    return text
+
+
+def region_of(server: Server, body: Body) -> Region:
+    """The region that the request names, which must be one of this server; without a name the default region."""
+    name = text_of({"region": "", **body}, "region") or server.links.regions[0]
+    if name not in server.links.regions:
+        raise replication_errors.no_region_of_this_node(name)
+    return server.region(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from atoll.api import table_rules
 from atoll.api.features import global_table_name
-from atoll.api.global_tables import found, group_of
+from atoll.api.global_tables import find, group_of
 from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.region import Region
@@ -43,7 +43,7 @@ async def _own(region: Region, body: Body) -> tuple[Table, Facts]:
     name, now_ms = global_table_name(body), region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[Table, Facts]:
-        table = found(region, snapshot, name, now_ms)
+        table = find(region, snapshot, name, now_ms)
         return table, enquiries.facts(snapshot, region.name, table, now_ms)
 
     return await region.read(read)
@@ -104,7 +104,7 @@ async def update_global_table_settings(region: Region, body: Body) -> Answer:
             raise replication_errors.unreachable(other, error.reason) from None
 
     def change(tx: Transaction, stamp: Stamp) -> None:
-        table = found(region, tx, body["GlobalTableName"], stamp.now_ms)
+        table = find(region, tx, body["GlobalTableName"], stamp.now_ms)
         catalog.save(tx, shared.override(tx, region, stamp, table, changes[region.name]))
 
     await region.write(change)

@@ -29,7 +29,7 @@ Body = dict[str, Any]
 Answer = dict[str, Any]
 
 
-def found(region: Region, snapshot: Snapshot, name: str, now_ms: int) -> Table:
+def find(region: Region, snapshot: Snapshot, name: str, now_ms: int) -> Table:
     """The replica of a global table of 2017."""
     table = region.catalog.find(snapshot, name)
     if table is None or table.gone_at(now_ms) or table.group is None or not table.group.is_legacy:
@@ -60,7 +60,7 @@ def describe(region: Region, table: Table) -> Answer:
 
 async def describe_global_table(region: Region, body: Body) -> Answer:
     name, now_ms = global_table_name(body), region.clock.now_ms()
-    table = await region.read(lambda snapshot: found(region, snapshot, name, now_ms))
+    table = await region.read(lambda snapshot: find(region, snapshot, name, now_ms))
     return describe(region, table)
 
 
@@ -113,7 +113,7 @@ async def create_global_table(region: Region, body: Body) -> Answer:
     def create(tx: Transaction, stamp: Stamp) -> Table:
         table, facts = _look(region, name, stamp.now_ms, tx)
         _check_fit(name, facts, facts)
-        table = membership.found(tx, region, stamp, table, group_id, LEGACY_MULTI_MASTER)
+        table = membership.create_group(tx, region, stamp, table, group_id, LEGACY_MULTI_MASTER)
         for other in others:
             table = membership.invite(tx, stamp, table, other)
         return table
@@ -184,7 +184,7 @@ async def update_global_table(region: Region, body: Body) -> Answer:
         raise replica_errors.one_action_required()
     added = [update["Create"]["RegionName"] for update in updates if "Create" in update]
     removed = [update["Delete"]["RegionName"] for update in updates if "Delete" in update]
-    table = await region.read(lambda snapshot: found(region, snapshot, name, now_ms))
+    table = await region.read(lambda snapshot: find(region, snapshot, name, now_ms))
     _check_members(table, added, removed)
     if added:
         own = await _own(region, name)
@@ -193,7 +193,7 @@ async def update_global_table(region: Region, body: Body) -> Answer:
             _check_fit(name, own, await _asked(region, name, other))
 
     def update(tx: Transaction, stamp: Stamp) -> Table:
-        table = found(region, tx, name, stamp.now_ms)
+        table = find(region, tx, name, stamp.now_ms)
         _check_members(table, added, removed)
         for other in added:
             table = membership.invite(tx, stamp, table, other)

@@ -10,7 +10,7 @@ import orjson
 
 from atoll.api import keys, plans
 from atoll.api.binding import GET, Expressions
-from atoll.api.large import aside, of_row, projected
+from atoll.api.large import LargeBody, aside, of_row, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
 from atoll.capacity import reading, writing
@@ -108,7 +108,7 @@ def _write(
     region: Region, body: Body, plan: plans.Plan[W], operation: str
 ) -> Coroutine[Any, Any, tuple[W, writes.Outcome]]:
     name, now_ms, make_write = table_name(region, body), region.clock.now_ms(), plan.make
-    if plan.is_long or type(body) is not dict:
+    if plan.is_long or type(body) is LargeBody:
 
         def make(tx: Transaction) -> W:
             tx.announce_long()

@@ -57,7 +57,7 @@ class LargeBody(dict[str, Any]):
 
 def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
     """Whether checking the body with these parts takes long."""
-    if type(body) is not dict:
+    if type(body) is LargeBody:
         return True
     texts = (part.get(name) for part in parts for name in _TEXTS)
     return sum(len(text) for text in texts if type(text) is str) > TEXT_CHARS
@@ -94,10 +94,10 @@ async def projected(row: Stored, projection: PathProjection) -> Item:
 
 def drop_tracebacks(error: BaseException) -> None:
     """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
-    way: BaseException | None = error
-    while way is not None:
-        way.__traceback__ = None
-        way = way.__context__
+    one: BaseException | None = error
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__context__
 
 
 async def parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:

@@ -13,15 +13,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from atoll.api.admin import Body, Server
+from atoll.api.admin import Body, Server, check_members, region_of, text_of
 from atoll.clock import Stamp
 from atoll.database.group import SINGLE_MASTER
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import replication as errors
-from atoll.replication import masters, membership
+from atoll.replication import enquiries, masters, membership
 from atoll.replication.exchange import Unreachable
-from atoll.replication.messages import Message
 from atoll.storage.engine import Transaction
 
 Change = Callable[[Transaction, Stamp, Table], Table]
@@ -58,9 +57,10 @@ def _described(server: Server, region: Region, table: Table, now_ms: int) -> Bod
 
 
 async def add_replica(server: Server, body: Body) -> Body:
-    region, name, replica = _named(server, body, "replica")
+    region, name = _named(server, body)
+    replica = text_of(body, "replica")
     if region.neighbours is None or not region.neighbours.replicable(replica):
-        raise errors.unknown_region(replica, server.links.regions)
+        raise errors.unknown_region(replica, server.links.known)
     if replica == region.name:
         raise errors.replica_of_itself(name, replica)
     await _check_free(region, replica, name)
@@ -68,7 +68,7 @@ async def add_replica(server: Server, body: Body) -> Body:
 
     def add(tx: Transaction, stamp: Stamp, table: Table) -> Table:
         if table.group is None:
-            table = membership.found(tx, region, stamp, table, group_id, SINGLE_MASTER)
+            table = membership.create_group(tx, region, stamp, table, group_id, SINGLE_MASTER)
         _require_master(table)
         assert table.group is not None
         member = table.group.by_region.get(replica)
@@ -80,17 +80,17 @@ async def add_replica(server: Server, body: Body) -> Body:
 
 
 async def _check_free(region: Region, replica: str, name: str) -> None:
-    assert region.neighbours is not None
     try:
-        answer = await region.neighbours.ask(region.name, replica, Message("exists", {"table": name}))
+        facts = await enquiries.ask_facts(region, replica, name)
     except Unreachable as error:
         raise errors.unreachable(replica, error.reason) from None
-    if answer.head["exists"]:
+    if facts is not None:
         raise errors.replica_exists(name, replica)
 
 
 async def remove_replica(server: Server, body: Body) -> Body:
-    region, name, replica = _named(server, body, None)
+    region, name = _named(server, body)
+    replica = text_of({"replica": region.name, **body}, "replica")
 
     def remove(tx: Transaction, stamp: Stamp, table: Table) -> Table:
         group = table.group
@@ -110,7 +110,7 @@ async def remove_replica(server: Server, body: Body) -> Body:
 
 
 async def promote_replica(server: Server, body: Body) -> Body:
-    region, name, _ = _named(server, body, None)
+    region, name = _named(server, body)
     return await _changed(server, region, name, masters.promote)
 
 
@@ -122,21 +122,10 @@ def _require_master(table: Table) -> None:
         raise errors.is_read_replica(table.name, group.own, group.master)
 
 
-def _named(server: Server, body: Body, required: str | None) -> tuple[Region, str, str]:
-    """The region, the table and the replica of a request; without a replica the region itself."""
-    unknown = sorted(body.keys() - {"table", "region", "replica"})
-    if unknown:
-        raise errors.unknown_member(unknown[0], ("table", "region", "replica"))
-    for member in ("table", *(() if required is None else (required,))):
-        if not isinstance(body.get(member), str):
-            raise errors.member_required(member)
-    for member in ("region", "replica"):
-        if not isinstance(body.get(member, ""), str):
-            raise errors.member_required(member)
-    name = body.get("region") or server.links.regions[0]
-    if name not in server.links.regions:
-        raise errors.unknown_region(name, server.links.regions)
-    return server.region(name), body["table"], body.get("replica") or name
+def _named(server: Server, body: Body) -> tuple[Region, str]:
+    """The region and the table of a request."""
+    check_members(body, ("table", "region", "replica"))
+    return region_of(server, body), text_of(body, "table")
 
 
 async def _changed(server: Server, region: Region, name: str, change: Change) -> Body:

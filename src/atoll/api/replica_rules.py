@@ -13,7 +13,7 @@ from atoll.api import capacity_rules as capacity
 from atoll.api import concerns, table_rules
 from atoll.database.group import ACTIVE, CREATING, MULTI_MASTER, SINGLE_MASTER
 from atoll.database.region import Region
-from atoll.database.schema import ON_DEMAND, PROVISIONED, Table
+from atoll.database.schema import BOTH_IMAGES, ON_DEMAND, PROVISIONED, Table
 from atoll.errors import changes as change_errors
 from atoll.errors import replicas as replica_errors
 from atoll.errors import tables as table_errors
@@ -23,7 +23,6 @@ Action = tuple[str, Body]
 """Create, Update or Delete, and its members."""
 
 ACTIONS = ("Create", "Update", "Delete", "Disassociate")
-STREAM_VIEW = "NEW_AND_OLD_IMAGES"
 
 
 def check(body: Body) -> None:
@@ -87,7 +86,7 @@ def _check_creation(region: Region, table: Table, target: str) -> None:
         raise replica_errors.unsupported_region(target)
     if table.billing_mode == PROVISIONED:
         raise replica_errors.write_capacity_not_scaled()
-    if table.stream is not None and table.stream.enabled and table.stream.view_type != STREAM_VIEW:
+    if table.stream is not None and table.stream.enabled and table.stream.view_type != BOTH_IMAGES:
         raise replica_errors.other_view_type()
 
 

@@ -75,7 +75,7 @@ async def _create(region: Region, table: Table, action: Action) -> Answer:
 
     def invite(tx: Transaction, stamp: Stamp, table: Table) -> Table:
         if table.group is None:
-            table = membership.found(tx, region, stamp, table, group_id)
+            table = membership.create_group(tx, region, stamp, table, group_id)
         return membership.invite(tx, stamp, table, target, replica_rules.overrides(given))
 
     return await _change(region, table.name, action, invite)

@@ -13,9 +13,8 @@ from functools import partial
 from typing import Any
 
 from atoll import limits
-from atoll.api.admin import Body, Server
+from atoll.api.admin import Body, Server, check_members, region_of, text_of
 from atoll.clock import Stamp
-from atoll.database.region import Region
 from atoll.errors import replicas as replica_errors
 from atoll.errors import replication as replication_errors
 from atoll.replication import conflicts, legacy
@@ -26,11 +25,11 @@ _LONGEST_LIMIT = 9
 
 
 async def show_conflicts(server: Server, body: Body) -> Body:
-    _check_members(body, ("table", "region", "limit"))
+    check_members(body, ("table", "region", "limit"))
     limit, table = _limit(body.get("limit", limits.CONFLICTS_KEPT)), body.get("table")
     found: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
-    for name in [_region(server, body).name] if body.get("region") else server.links.regions:
+    for name in [region_of(server, body).name] if body.get("region") else server.links.regions:
         listed, seen[name] = await server.region(name).read(partial(_conflicts, table, limit))
         found += [{"seen_in": name, **entry} for entry in listed]
     found.sort(key=lambda entry: -entry["found_ms"])
@@ -42,16 +41,13 @@ def _conflicts(table: str | None, limit: int, snapshot: Snapshot) -> tuple[list[
 
 
 async def upgrade(server: Server, body: Body) -> Body:
-    _check_members(body, ("table", "region"))
-    name = body.get("table")
-    if not isinstance(name, str):
-        raise replication_errors.member_required("table")
-    region = _region(server, body)
+    check_members(body, ("table", "region"))
+    name, region = text_of(body, "table"), region_of(server, body)
 
     def run(tx: Transaction, stamp: Stamp) -> Body:
         table = region.catalog.changeable(tx, name, stamp.now_ms)
         if table.group is None or not table.group.is_legacy:
-            raise replica_errors.no_legacy_global_table(name)
+            raise replication_errors.no_legacy_global_table(name)
         if table.group.is_changing:
             raise replica_errors.in_use()
         group = legacy.upgrade(tx, stamp, table).group
@@ -63,22 +59,10 @@ async def upgrade(server: Server, body: Body) -> Body:
     return answer
 
 
-def _check_members(body: Body, known: tuple[str, ...]) -> None:
-    for member in sorted(body.keys() - set(known)):
-        raise replica_errors.unknown_member(member, known)
-
-
-def _region(server: Server, body: Body) -> Region:
-    name = body.get("region") or server.links.regions[0]
-    if name not in server.links.regions:
-        raise replication_errors.unknown_region(str(name), server.links.regions)
-    return server.region(name)
-
-
 def _limit(value: Any) -> int:
     """A query has text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_LIMIT:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise replica_errors.bad_limit(value)
+        raise replication_errors.bad_limit(value)
     return value

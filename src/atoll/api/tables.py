@@ -9,7 +9,7 @@ from typing import Any
 from atoll import limits
 from atoll.api import capacity_rules, concerns, definitions, replica_rules, replicas, table_rules, update_rules
 from atoll.api.description import describe
-from atoll.api.large import aside
+from atoll.api.large import LargeBody, aside
 from atoll.api.table_names import table_name
 from atoll.capacity import throttling
 from atoll.clock import Stamp
@@ -171,7 +171,7 @@ async def update_table(region: Region, body: Body) -> Answer:
         return await replicas.update(region, name, body)
 
     def update(tx: Transaction, stamp: Stamp) -> tuple[Table, Table, Answer]:
-        if type(body) is not dict:
+        if type(body) is LargeBody:
             tx.announce_long()
         table = region.catalog.changeable(tx, name, now_ms)
         replica_rules.check_table_change(table, body)

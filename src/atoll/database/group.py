@@ -119,6 +119,11 @@ class Group:
         return [plain(member) for member in self.members]
 
     @cached_property
+    def lost(self) -> frozenset[tuple[str, int]]:
+        """The lost members, as (region, number)."""
+        return frozenset((member.region, member.lost) for member in self.members if member.lost)
+
+    @cached_property
     def present(self) -> tuple[Member, ...]:
         """The members that are not removed."""
         return tuple(member for member in self.members if not member.is_gone)

@@ -1,7 +1,7 @@
 """How far a replica has read the changes of another one: a `Link` for each region that it reads from.
 
-A link is a row beside the table. Whoever applies changes stores the new link in the same transaction, so a change that
-is applied twice or a process that is killed loses nothing and repeats little.
+A link is a row beside the table. The transaction that applies changes also stores the new link. So a process that is
+killed skips no change, and an answer that arrives twice is applied once.
 
 A replica that lacks too much copies the items and tombstones of another one (`Copy`), then reads the changes that were
 made since.
@@ -19,12 +19,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from atoll.database import format as fmt
+from atoll.database.group import Group
 from atoll.database.log.cursor import Cursor
 from atoll.database.records import dump, load
 from atoll.database.schema import Table
 from atoll.storage.engine import Snapshot, Transaction
 
 ITEMS, TOMBSTONES = "items", "tombstones"
+
+Positions = tuple[tuple[int, int], ...]
+"""The number to read next in each shard that is being read, see `Cursor`."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Copy:
 class Link:
     table_id: str = ""
     """The source's table; a table that was made again has another log."""
-    positions: tuple[tuple[int, int], ...] | None = None
-    """The numbers to read next in the shards of its log, see `Cursor`. None: its beginning."""
+    positions: Positions | None = None
+    """In its log. None: at the beginning."""
     copy: Copy | None = None
     """`positions` are of the time at which the copy began."""
     revert: Copy | None = None
@@ -89,9 +93,13 @@ def _parse(stored: bytes) -> Link:
     return link
 
 
-def seen(links: Mapping[str, Link]) -> tuple[tuple[str, str, int], ...]:
-    """What a replica has seen of each other one, as in `Link.others`."""
-    return tuple((source, link.table_id, link.seen) for source, link in links.items())
+def seen(links: Mapping[str, Link], group: Group) -> tuple[tuple[str, str, int], ...]:
+    """What a replica has seen of each other one, as in `Link.others`: nothing for certain while it has to copy it."""
+
+    def time(link: Link) -> int:
+        return link.seen if link.copy is None and group.lost <= set(link.evened) else 0
+
+    return tuple((source, link.table_id, time(link)) for source, link in links.items())
 
 
 def stable_time(snapshot: Snapshot, table: Table) -> int:
@@ -101,7 +109,7 @@ def stable_time(snapshot: Snapshot, table: Table) -> int:
     assert group is not None
     links = of(snapshot, table)
     tables = {group.own: table.id} | {region: link.table_id for region, link in links.items()}
-    told = {group.own: seen(links)} | {region: link.others for region, link in links.items()}
+    told = {group.own: seen(links, group)} | {region: link.others for region, link in links.items()}
     known = {(reader, *entry[:2]): entry[2] for reader, entries in told.items() for entry in entries}
     regions = [member.region for member in group.present]
     pairs = [(reader, writer) for reader in regions for writer in regions if reader != writer]

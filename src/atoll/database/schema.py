@@ -20,8 +20,9 @@ from atoll.model.values import Item
 # Billing modes, view types, table classes and statuses are the service's own strings, returned unchanged.
 PROVISIONED = "PROVISIONED"
 ON_DEMAND = "PAY_PER_REQUEST"
-NEW_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
-OLD_VIEWS = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
+NEW_VIEWS = ("NEW_IMAGE", BOTH_IMAGES)
+OLD_VIEWS = ("OLD_IMAGE", BOTH_IMAGES)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Drop the tombstones that no replica needs any more: a background job of each replica, once an hour.
 
 Each run raises the replica's floor: no change will be made here with a version up to that time. The others learn it,
-and drop the tombstones up to the least floor once everybody has read everything up to it.
+and drop the tombstones up to the least floor once every replica has read all changes up to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from atoll.clock import Stamp
 from atoll.database import catalog, links
 from atoll.database import format as fmt
-from atoll.database.group import FLOOR_INTERVAL_MS, Group
+from atoll.database.group import DELETING, FLOOR_INTERVAL_MS, Group
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.walk import walk
@@ -23,7 +23,7 @@ ROWS = 1_000
 def drop(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
     """Job: look at some tombstones of a table."""
     table = region.catalog.find(tx, name.decode())
-    if table is None or table.group is None or table.tombstone_space is None or table.status == "DELETING":
+    if table is None or table.group is None or table.tombstone_space is None or table.status == DELETING:
         return None
     progress = fmt.backfill_key(table.tombstone_space)
     group = table.group

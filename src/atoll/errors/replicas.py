@@ -1,4 +1,4 @@
-"""Errors about replicas of tables: UpdateTable's ReplicaUpdates, and the global tables of 2017."""
+"""Errors of DynamoDB's own operations on replicas: UpdateTable's ReplicaUpdates, and the global tables of 2017."""
 
 from __future__ import annotations
 
@@ -150,18 +150,3 @@ def units_required() -> ApiError:
 
 def units_on_demand() -> ApiError:
     return invalid_parameter("Capacity units cannot be specified when the billing mode is PAY_PER_REQUEST")
-
-
-# Administration
-
-
-def no_legacy_global_table(table: str) -> ApiError:
-    return validation(f"{table} is no replica of a global table of version 2017.11.29")
-
-
-def unknown_member(name: str, known: Iterable[str]) -> ApiError:
-    return validation(f"{name!r} is no member of this request; it has {', '.join(known)}")
-
-
-def bad_limit(value: object) -> ApiError:
-    return validation(f"{value!r} is no number of conflicts")

@@ -1,4 +1,7 @@
-"""Errors of regions, of their peers, and of the links between them. All but `served_by_peer` are Atoll's own."""
+"""Errors of Atoll's own about regions and replication: peers, links, the administration, replicas with one master.
+
+`not_served` and `served_by_peer` have DynamoDB's code. `errors.replicas` has the errors of DynamoDB's operations.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +50,26 @@ def malformed(reason: str) -> ApiError:
     return validation(f"The body is no message of a peer: {reason}")
 
 
-# Links
+# Requests of the administration
 
 
 def unknown_member(name: str, known: Iterable[str]) -> ApiError:
-    return validation(f"A link has no {name!r}; it has {', '.join(known)}")
+    return validation(f"{name!r} is no member of this request; it has {', '.join(known)}")
+
+
+def member_required(name: str) -> ApiError:
+    return validation(f"The body has to be a JSON object with a text as {name}")
+
+
+def bad_limit(value: object) -> ApiError:
+    return validation(f"{value!r} is no number of conflicts")
+
+
+def no_legacy_global_table(table: str) -> ApiError:
+    return validation(f"{table} is no replica of a global table of version 2017.11.29")
+
+
+# Links
 
 
 def link_needs_regions() -> ApiError:
@@ -125,7 +143,3 @@ def replica_not_found(table: str, region: str) -> ApiError:
 
 def master_is_not_removed(table: str, region: str) -> ApiError:
     return validation(f"{region} is the master of table {table}: promote another replica first, or delete the table.")
-
-
-def member_required(name: str) -> ApiError:
-    return validation(f"The body has to be a JSON object with a text as {name}")

@@ -42,10 +42,6 @@ class Pauses:
         if not self._stopped:
             self._wake.clear()
 
-    @property
-    def stopped(self) -> bool:
-        return self._stopped
-
 
 @contextmanager
 def crew(threads: int, pauses: Pauses) -> Iterator[ThreadPoolExecutor]:

@@ -4,8 +4,8 @@ A row's key is `table`, the name of the target table, and `row`:
 
     lease                   the process that replicates: `owner` (empty: none), `host`, `pid`, and `beat`, which grows
     run                     `epoch` and the members of `Run`; absent before the first copy
-    EPOCH/copy/0003         a segment of the scan of the source: `last_key` (absent at first), `done`, `items`
-    EPOCH/prune/0003        a segment of the scan of the target that looks for items to delete
+    EPOCH/copy/000003       a segment of the scan of the source: `last_key` (absent at first), `done`, `items`
+    EPOCH/prune/000003      a segment of the scan of the target that looks for items to delete
     EPOCH/shard/ID          a shard: the members of `Place`
 
 A new copy has a new epoch, so to replace the row `run` is to replace all state at once. Rows of older epochs are

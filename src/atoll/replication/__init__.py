@@ -1,1 +1,30 @@
-"""Tables in many regions: how regions ask each other, and what may go wrong on the way."""
+"""Replicas of tables in several regions: how regions ask each other, and what may go wrong on the way.
+
+A replica asks another region for its changes, and applies the answer:
+
+    follower     the loops, one for each table and other region
+    steps        one step of a loop: the question, and what its answer does
+    receiver     apply an answer: changes, a copy, what a new master lacks
+    conflicts    the report of changes that lost
+
+A region answers:
+
+    answers      the messages, and the waiting for changes
+    source       the changes and copies that a replica gives
+    enquiries    facts about a table, for operations on replicas
+
+The replicas of a table:
+
+    membership   join, leave, and learn of each other
+    shared       the settings that all have
+    masters      replicas with one master
+    legacy       global tables of 2017
+
+Messages and their way:
+
+    exchange     the interface: ask a region, wherever it is served
+    messages     the frame
+    shapes, validation, checked    whether a message of a peer makes sense
+    peer, http   over HTTP
+    links, faults, faulty, waits, pacing    faults of links, on demand
+"""

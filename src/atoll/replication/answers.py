@@ -1,6 +1,5 @@
 """The messages that regions answer about replicas:
 
-    exists    whether the region has a table of this name
     table     facts about a table of the region; see `enquiries`
     override  settings for the replica in the region; see `enquiries`
     join      create a replica in this region
@@ -19,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from atoll.clock import Stamp, monotonic_ns
+from atoll.database.group import DELETING
 from atoll.database.records import load
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -31,11 +31,6 @@ LOOK_S = 0.2
 """How often a waiting answer looks for changes that another process has made."""
 PAUSES_S = (0.0, 0.002, 0.01, 0.05)
 """How long a waiting answer pauses after a commit that was not its table's, then after further ones."""
-
-
-async def exists(region: Region, asking: str, message: Message) -> Message:
-    answer = await enquiries.table(region, asking, message)
-    return Message("exists", {"exists": answer.head["facts"] is not None})
 
 
 async def join(region: Region, asking: str, message: Message) -> Message:
@@ -81,7 +76,7 @@ def has_news(question: Message, answer: Message) -> bool:
     answers only."""
     if question.name == "changes" == answer.name:
         return _is_news(question.head, answer)
-    return question.name not in (*enquiries.HANDLERS, "exists", "join")
+    return question.name not in (*enquiries.HANDLERS, "join")
 
 
 def _has_moved(head: dict[str, Any], answer: Message) -> bool:
@@ -127,7 +122,7 @@ async def _drained(region: Region, head: dict[str, Any], asking: str) -> None:
 
     def run(tx: Transaction, stamp: Stamp) -> None:
         found = source.find(tx, region, head)
-        if found is not None and found.status == "DELETING":
+        if found is not None and found.status == DELETING:
             membership.drained(tx, stamp, found, asking)
 
     await region.write(run)
@@ -154,7 +149,6 @@ def _items(region: Region, message: Message, snapshot: Snapshot) -> Message:
 
 HANDLERS: Handlers = {
     **enquiries.HANDLERS,
-    "exists": exists,
     "join": join,
     "changes": changes,
     "rows": rows,

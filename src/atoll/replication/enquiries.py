@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from types import UnionType
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 
 from atoll.clock import Stamp
 from atoll.database import catalog
+from atoll.database.group import DELETING
+from atoll.database.records import build
 from atoll.database.region import Region
 from atoll.database.schema import KeySchema, Table, Throughput
 from atoll.replication import legacy, membership, shared, source
@@ -41,7 +42,7 @@ class Facts:
     """Whether it has an enabled stream of new and old images."""
     keys: Keys
     indexes: dict[str, Keys]
-    global_indexes: dict[str, list[Any]]
+    global_indexes: dict[str, tuple[str, int, int]]
     """The status, read and write units of each."""
     billing_mode: str
     billing_changed_ms: int | None
@@ -61,7 +62,7 @@ def facts(snapshot: Snapshot, region: str, table: Table, now_ms: int) -> Facts:
         legacy.has_stream(table),
         _keys(table.keys),
         {index.name: _keys(index.keys) for index in table.indexes},
-        {i.name: [i.status_at(now_ms), *_units(i.throughput)] for i in table.global_indexes},
+        {i.name: (i.status_at(now_ms), *_units(i.throughput)) for i in table.global_indexes},
         table.billing_mode,
         table.billing_changed_ms,
         *_units(table.throughput),
@@ -84,26 +85,8 @@ def _units(throughput: Throughput | None) -> tuple[int, int]:
 async def ask_facts(region: Region, target: str, table: str) -> Facts | None:
     """Facts about another region's table; None if it has none of this name."""
     answer = await _ask(region, target, Message("table", {"table": table}))
-    match answer.head:
-        case {"facts": None}:
-            return None
-        case {"facts": dict(found)} if _is_sound(found):
-            return Facts(**found)
-    raise Unreachable(NONSENSE)
-
-
-NONSENSE = "the peer answers nonsense"
-
-
-def _is_sound(found: dict[str, Any]) -> bool:
-    """Whether another node has sent facts."""
-    types = get_type_hints(Facts)
-    if found.keys() != types.keys():
-        return False
-    for name, kind in types.items():
-        if not isinstance(found[name], kind if isinstance(kind, UnionType) else get_origin(kind) or kind):
-            return False
-    return all(isinstance(one, list) and len(one) == 3 for one in found["global_indexes"].values())
+    found: Facts | None = build(Facts, answer.head["facts"])
+    return found
 
 
 async def ask_override(region: Region, target: str, table: str, group: str, given: Mapping[str, Any]) -> bool:
@@ -111,12 +94,10 @@ async def ask_override(region: Region, target: str, table: str, group: str, give
     answer = await _ask(region, target, Message("override", {"table": table, "group": group, "given": dict(given)}))
     if answer.name == source.GONE:
         return False
-    if not isinstance(answer.head.get("group"), dict):
-        raise Unreachable(NONSENSE)
 
     def learn(tx: Transaction, stamp: Stamp) -> None:
-        found = membership.replica(tx, region, table)
-        if found is not None and found.group is not None and found.group.id == group:
+        found = membership.member_of(tx, region, table, group)
+        if found is not None:
             membership.learn(tx, region, stamp, found, answer.head["group"])
 
     await region.write(learn)
@@ -153,8 +134,8 @@ async def override(region: Region, asking: str, message: Message) -> Message:
 
 def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stamp) -> Message:
     found = source.find(tx, region, head)
-    if found is None or found.group is None or found.status == "DELETING":
-        return Message(source.GONE, {})
+    if found is None or found.group is None or found.status == DELETING:
+        return Message(source.GONE, {"group": {"id": head["group"]}, "known": []})
     changed = shared.override(tx, region, stamp, found, head["given"])
     assert changed.group is not None
     catalog.save(tx, changed)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class LinkFaults:
     partition: bool = False
     """The region cannot be asked."""
     paused: bool = False
@@ -32,7 +32,7 @@ class Link:
         return self.partition or self.paused
 
 
-CLEAR = Link()
+CLEAR = LinkFaults()
 
 
 class Fate(NamedTuple):
@@ -50,12 +50,12 @@ class Faults:
     def __init__(self, random: Random | None = None) -> None:
         self.changed: list[Callable[[str, str], None]] = []
         self._random = random or Random()
-        self._links: dict[tuple[str, str], Link] = {}
+        self._links: dict[tuple[str, str], LinkFaults] = {}
 
-    def of(self, from_: str, to: str) -> Link:
+    def of(self, from_: str, to: str) -> LinkFaults:
         return self._links.get((from_, to), CLEAR)
 
-    def set(self, from_: str, to: str, link: Link) -> None:
+    def set(self, from_: str, to: str, link: LinkFaults) -> None:
         if link == CLEAR:
             self._links.pop((from_, to), None)
         else:
@@ -63,21 +63,21 @@ class Faults:
         for tell in self.changed:
             tell(from_, to)
 
-    def all(self) -> Mapping[tuple[str, str], Link]:
+    def all(self) -> Mapping[tuple[str, str], LinkFaults]:
         """The links that have faults, by their regions `from` and `to`."""
         return dict(self._links)
 
-    def replace(self, links: Mapping[tuple[str, str], Link]) -> None:
+    def replace(self, links: Mapping[tuple[str, str], LinkFaults]) -> None:
         """Give these links their faults, and no others."""
         for ends in {*self._links, *links}:
             self.set(*ends, links.get(ends, CLEAR))
 
-    def fate(self, link: Link) -> Fate:
+    def fate(self, link: LinkFaults) -> Fate:
         """Draws three numbers whatever the link is like, so that the same seed gives the same fates."""
         lost, doubled, lateness = self._random.random(), self._random.random(), self._random.random()
         return Fate(lost < link.loss, 2 if doubled < link.duplicate else 1, lateness)
 
 
-def show(from_: str, to: str, link: Link, tables: list[dict[str, Any]]) -> dict[str, Any]:
+def show(from_: str, to: str, link: LinkFaults, tables: list[dict[str, Any]]) -> dict[str, Any]:
     """As the administration shows it."""
     return {"from": from_, "to": to, **asdict(link), "tables": tables}

@@ -277,7 +277,7 @@ def _links(tables: list[Table]) -> Iterator[Key]:
             yield table.name, member.region
 
 
-def _question(region: Region, name: str, other: str, wait_ms: int, snapshot: Snapshot) -> Any:
+def _question(region: Region, name: str, other: str, wait_ms: int, snapshot: Snapshot) -> Message | None:
     return steps.question(snapshot, region, name, other, wait_ms)
 
 

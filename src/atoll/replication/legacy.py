@@ -12,11 +12,9 @@ from atoll.clock import Stamp, Version
 from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.group import ACTIVE, MULTI_MASTER
-from atoll.database.schema import Table
+from atoll.database.schema import BOTH_IMAGES, Table
 from atoll.replication import shared
 from atoll.storage.engine import Snapshot, Transaction
-
-STREAM_VIEW = "NEW_AND_OLD_IMAGES"
 
 
 def is_empty(snapshot: Snapshot, table: Table) -> bool:
@@ -24,7 +22,7 @@ def is_empty(snapshot: Snapshot, table: Table) -> bool:
 
 
 def has_stream(table: Table) -> bool:
-    return table.stream is not None and table.stream.enabled and table.stream.view_type == STREAM_VIEW
+    return table.stream is not None and table.stream.enabled and table.stream.view_type == BOTH_IMAGES
 
 
 def enlist(tx: Transaction, stamp: Stamp, table: Table, theirs: Table) -> Table | None:

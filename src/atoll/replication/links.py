@@ -18,22 +18,17 @@ from atoll.durations import duration_ms
 from atoll.errors import ApiError
 from atoll.errors import replication as replication_errors
 from atoll.replication.exchange import Exchange, Handlers, Unreachable
-from atoll.replication.faults import Faults, Link, show
+from atoll.replication.faults import Faults, LinkFaults, show
 from atoll.replication.messages import Message
 
 Body = dict[str, Any]
 Progress = Callable[[str, str], list[Body]]
 """How far replication from one region to another is, by table."""
 
-MEMBERS = ("from", "to", "partition", "paused", "delay", "jitter", "loss", "duplicate")
 PEER_S = 5.0
 """How long to wait for the links of a peer."""
 
 _log = logging.getLogger(__name__)
-
-
-def _no_progress(from_: str, to: str) -> list[Body]:
-    return []
 
 
 class Links:
@@ -45,8 +40,8 @@ class Links:
         faults: Faults,
         exchange: Exchange,
         regions: Sequence[str],
-        peers: Sequence[str] = (),
-        progress: Progress = _no_progress,
+        peers: Sequence[str],
+        progress: Progress,
         *,
         fixed: bool = False,
     ) -> None:
@@ -56,16 +51,16 @@ class Links:
         self._exchange = exchange
         self.regions = regions
         self._peers = peers
+        self.known = [*regions, *peers]
         self._fixed = fixed
 
     async def show(self) -> list[Body]:
         """The links between all regions. Those to the region of a peer are left out while it cannot be asked."""
-        known = [*self.regions, *self._peers]
         found = [row for to in self.regions for row in self._to(to)]
         for rows in await asyncio.gather(*map(self._of_peer, self._peers)):
             found += rows
-        order = {name: at for at, name in enumerate(known)}
-        return sorted(found, key=lambda row: (order.get(row["from"], len(known)), order.get(row["to"], len(known))))
+        order = {name: at for at, name in enumerate(self.known)}
+        return sorted(found, key=lambda row: (order.get(row["from"], len(order)), order.get(row["to"], len(order))))
 
     async def change(self, body: Body) -> None:
         from_, to = self._ends(body)
@@ -86,18 +81,17 @@ class Links:
         from_, to = body.get("from"), body.get("to")
         if not isinstance(from_, str) or not isinstance(to, str):
             raise replication_errors.link_needs_regions()
-        known = [*self.regions, *self._peers]
         for name in (from_, to):
-            if name not in known:
-                raise replication_errors.unknown_region(name, known)
+            if name not in self.known:
+                raise replication_errors.unknown_region(name, self.known)
         if from_ == to:
             raise replication_errors.link_to_itself(to)
-        changed(Link(), body)
+        changed(LinkFaults(), body)
         return from_, to
 
     def _to(self, to: str) -> list[Body]:
-        known = [*self.regions, *self._peers]
-        return [show(one, to, self._faults.of(one, to), self.progress(one, to)) for one in known if one != to]
+        others = [one for one in self.known if one != to]
+        return [show(one, to, self._faults.of(one, to), self.progress(one, to)) for one in others]
 
     async def _of_peer(self, region: str) -> list[Body]:
         try:
@@ -125,7 +119,7 @@ class Links:
         return Message("link", {})
 
 
-def changed(link: Link, body: Body) -> Link:
+def changed(link: LinkFaults, body: Body) -> LinkFaults:
     """The link after the change that the body of a request asks for. Raises for an invalid one."""
     changes: dict[str, Any] = {}
     for name, value in body.items():
@@ -164,4 +158,6 @@ _READ: Mapping[str, tuple[str, Callable[[str, object], Any]]] = {
     "loss": ("loss", _part),
     "duplicate": ("duplicate", _part),
 }
-"""By member of a request: the member of the link, and how to read it."""
+"""By member of a request: the fault, and how to read it."""
+
+MEMBERS = ("from", "to", *_READ)

@@ -48,7 +48,7 @@ def promote(tx: Transaction, stamp: Stamp, table: Table) -> Table:
 
 
 def follow(tx: Transaction, table: Table, group: Group) -> None:
-    """The replica has learned of a new master: what the new master lacks is undone."""
+    """The replica has learned of a new master: begin to undo the changes that the master lacks."""
     if group.kind != SINGLE_MASTER or group.master in (None, group.own):
         return
     assert group.master is not None

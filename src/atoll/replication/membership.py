@@ -22,13 +22,10 @@ from atoll.database.links import Copy, Link
 from atoll.database.log import shards
 from atoll.database.records import build
 from atoll.database.region import Region
-from atoll.database.schema import Table, TimeToLive
+from atoll.database.schema import BOTH_IMAGES, Table, TimeToLive
 from atoll.limits import LEAVING_MS
 from atoll.replication import legacy, masters, shared
 from atoll.storage.engine import Snapshot, Transaction
-
-STREAM_VIEW = "NEW_AND_OLD_IMAGES"
-"""Of the streams of global tables."""
 
 
 def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
@@ -50,7 +47,7 @@ def _version(stamp: Stamp) -> Version:
 # Growing
 
 
-def found(
+def create_group(
     tx: Transaction, region: Region, stamp: Stamp, table: Table, group_id: str, kind: str = MULTI_MASTER
 ) -> Table:
     """Make an ordinary table the first replica of a new group."""
@@ -61,7 +58,7 @@ def found(
     if kind == SINGLE_MASTER:
         group = replace(group, master=region.name, term=1)
     elif table.stream is None or not table.stream.enabled:
-        table = streams.enable(tx, region, table, STREAM_VIEW, stamp.now_ms)
+        table = streams.enable(tx, region, table, BOTH_IMAGES, stamp.now_ms)
     tombstones = table.tombstone_space or catalog.new_space(tx)
     table = replace(table, group=group, tombstone_space=tombstones, status=ACTIVE, due_ms=0)
     table = shared.published(table, stamp)
@@ -98,7 +95,7 @@ def join(tx: Transaction, region: Region, stamp: Stamp, theirs: Table, source: s
         is_this_member = existing.group is not None and _identity(existing.group) == _identity(
             theirs.group, region.name
         )
-        return existing if is_this_member and existing.status != "DELETING" else None
+        return existing if is_this_member and existing.status != DELETING else None
     group = replace(theirs.group, own=region.name, floor=max(theirs.group.floor, stamp.time), invited_ms=0)
     space = catalog.new_space(tx)
     table = Table(
@@ -112,9 +109,9 @@ def join(tx: Transaction, region: Region, stamp: Stamp, theirs: Table, source: s
         status=CREATING,
         due_ms=LATEST_MS,
         indexes=tuple(
-            replace(index, space=catalog.new_space(tx), status="ACTIVE", backfilling=False, due_ms=0)
+            replace(index, space=catalog.new_space(tx), status=ACTIVE, backfilling=False, due_ms=0)
             for index in theirs.indexes
-            if index.status != "DELETING"
+            if index.status != DELETING
         ),
         billing_mode=theirs.billing_mode,
         billing_changed_ms=theirs.billing_changed_ms,
@@ -151,7 +148,7 @@ def _copy(stamp: Stamp) -> Link:
 def activate(tx: Transaction, stamp: Stamp, table: Table) -> Table:
     assert table.group is not None
     group = table.group.with_state(table.group.own, ACTIVE, _version(stamp))
-    table = replace(table, status="ACTIVE", due_ms=0)
+    table = replace(table, status=ACTIVE, due_ms=0)
     return _with_group(tx, table, group)
 
 
@@ -174,7 +171,7 @@ def leave(tx: Transaction, stamp: Stamp, table: Table) -> Table:
 
 
 def _leaving(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
-    leaving = replace(table, status="DELETING", group=group)
+    leaving = replace(table, status=DELETING, group=group)
     waits = table.status != CREATING and not _all_have_read(tx, leaving)
     leaving = replace(leaving, due_ms=stamp.now_ms + (LEAVING_MS if waits else 0))
     catalog.save(tx, leaving)
@@ -190,7 +187,7 @@ def drained(tx: Transaction, stamp: Stamp, table: Table, reader: str) -> Table:
 
 
 def _left(tx: Transaction, stamp: Stamp, table: Table) -> Table:
-    """Delete the table of a leaving replica if it waits for nobody any more."""
+    """Delete the table of a leaving replica when the others have read its last changes."""
     if table.due_ms > stamp.now_ms and _all_have_read(tx, table):
         table = replace(table, due_ms=stamp.now_ms)
         catalog.save(tx, table)
@@ -231,7 +228,7 @@ def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
 # Learning
 
 
-def members(listed: list[list[Any]]) -> list[Member]:
+def members(listed: list[dict[str, Any]]) -> list[Member]:
     """The members in a message, see `source.about`."""
     return [build(Member, member) for member in listed]
 
@@ -249,7 +246,7 @@ def _merged(group: Group, told: dict[str, Any]) -> Group:
 
 
 def _is_newer(group: Group, told: dict[str, Any]) -> bool:
-    return "shared" in told and (told["settings"][0], told["settings"][1]) > group.settings
+    return "shared" in told and shared.version_of(told) > group.settings
 
 
 def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dict[str, Any]) -> Table:
@@ -259,9 +256,9 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
     if told["id"] != group.id:
         return table
     merged = _merged(group, told)
-    if _is_newer(merged, told) and table.status != "DELETING":
-        version = (told["settings"][0], told["settings"][1])
-        table = shared.adopt(tx, region, stamp, replace(table, group=merged), told["shared"], version)
+    if _is_newer(merged, told) and table.status != DELETING:
+        shares = replace(table, group=merged)
+        table = shared.adopt(tx, region, stamp, shares, told["shared"], shared.version_of(told))
         assert table.group is not None
         merged = table.group
         catalog.save(tx, table)
@@ -275,18 +272,18 @@ def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
     if _identity(group) != _identity(table.group):
         own = REMOVED  # it did not know of its removal, and was added again since
     if own == REMOVED and table.status != CREATING:
-        return disband(tx, replace(table, status="ACTIVE", due_ms=0), stamp.now_ms)
+        return disband(tx, replace(table, status=ACTIVE, due_ms=0), stamp.now_ms)
     if (group.term, group.master) != (table.group.term, table.group.master):
         masters.follow(tx, table, group)
     group = _without_links(tx, table, group)
     if table.status == CREATING and not (own == CREATING and _is_copying(tx, stamp, table, group)):
         return _leaving(tx, stamp, table, group)
-    if own == DELETING and table.status != "DELETING":
+    if own == DELETING and table.status != DELETING:
         return _leaving(tx, stamp, table, group)
     if own == ACTIVE and not group.others and not group.is_legacy:
         return disband(tx, table, stamp.now_ms)
     table = _with_group(tx, table, group)
-    return _left(tx, stamp, table) if table.status == "DELETING" else table
+    return _left(tx, stamp, table) if table.status == DELETING else table
 
 
 def _without_links(tx: Transaction, table: Table, group: Group) -> Group:
@@ -299,7 +296,7 @@ def _without_links(tx: Transaction, table: Table, group: Group) -> Group:
             continue
         link = links.find(tx, table, before.region)
         links.remove(tx, table, before.region)
-        if before.state != CREATING and table.status == "ACTIVE" and (link is None or not link.ended):
+        if before.state != CREATING and table.status == ACTIVE and (link is None or not link.ended):
             group = group.with_member(replace(after, lost=max(after.lost, before.number)))
     return group
 

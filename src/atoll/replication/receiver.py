@@ -17,9 +17,9 @@ from atoll.database import format as fmt
 from atoll.database import links, writes
 from atoll.database.format import Row
 from atoll.database.group import CREATING, DELETING
-from atoll.database.links import Copy, Link
+from atoll.database.links import Copy, Link, Positions
 from atoll.database.log import changes as log_changes
-from atoll.database.records import build
+from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.writes import Image, Outcome, Replicate
@@ -65,11 +65,11 @@ class Progress(NamedTuple):
         return self.applied > 0 or self.goes_on or self.learned
 
 
-def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply an answer to `changes`. None: this table does not read from that replica."""
+def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
+    """Apply an answer to `changes`."""
     table, head = _reader(tx, region, name, source, answer), answer.head
     if table is None:
-        return None
+        return Progress()
     if table.status == DELETING:  # it reads no more, but it waits for others
         membership.learn(tx, region, stamp, table, head["group"])
         return Progress()
@@ -113,12 +113,11 @@ def _even(tx: Transaction, stamp: Stamp, table: Table, source: str, told: dict[s
     link = links.find(tx, table, source) if lost else None
     if link is not None and not set(lost) <= set(link.evened) and table.status != CREATING:
         evened = tuple(sorted({**dict(link.evened), **dict(lost)}.items()))
-        links.save(tx, table, source, replace(link, copy=Copy(began=stamp.time), evened=evened))
+        links.save(tx, table, source, replace(link, copy=Copy(began=stamp.time), evened=evened, others=()))
 
 
 def _stands_at(link: Link, asked: dict[str, Any]) -> bool:
-    positions = None if link.positions is None else [list(one) for one in link.positions]
-    return link.copy is None and asked["table_id"] == link.table_id and asked["positions"] == positions
+    return link.copy is None and (asked["table_id"], asked["positions"]) == (link.table_id, plain(link.positions))
 
 
 def _moved(link: Link, head: dict[str, Any], stamp: Stamp) -> Link:
@@ -129,7 +128,7 @@ def _moved(link: Link, head: dict[str, Any], stamp: Stamp) -> Link:
     return replace(
         link,
         table_id=head["table_id"],
-        positions=_positions(head),
+        positions=build(Positions, head["positions"]),
         seen=link.seen if head["as_of"] is None else max(link.seen, head["as_of"]),
         others=tuple((region, table, time) for region, table, time in head["group"]["seen"]),
         ended=head["leaving"] and head["as_of"] is not None,
@@ -140,7 +139,10 @@ def _is_worth_storing(link: Link, moved: Link) -> bool:
     if replace(moved, seen=link.seen, others=link.others) != link:
         return True
     before = {entry[:2]: entry[2] for entry in link.others}
-    grown = [moved.seen - link.seen, *(time - before.get((region, table), 0) for region, table, time in moved.others)]
+    grown = [
+        moved.seen - link.seen,
+        *(abs(time - before.get((region, table), 0)) for region, table, time in moved.others),
+    ]
     return max(grown) > SEEN_INTERVAL or len(before) != len(moved.others)
 
 
@@ -188,14 +190,14 @@ def _won_unseen(tx: Transaction, write: Replicate, stored: Version) -> bool:
     return change is not None and (change.previous is None or change.previous < write.version)
 
 
-def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply an answer to `rows`. None: this table does not read from that replica."""
+def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
+    """Apply an answer to `rows`."""
     table, head = _reader(tx, region, name, source, answer), answer.head
     if table is None or table.group is None or table.status == DELETING:
-        return None
+        return Progress()
     link = links.find(tx, table, source)
     progress, before = Progress(), table
-    if link is not None and link.copy is not None and _is_of(link.copy, head):
+    if link is not None and link.copy == Copy(head["part"], head["after"], head["began"]):
         copied = [
             _copied(table, head["part"], suffix, row)
             for suffix, row in zip(answer.parts[::2], answer.parts[1::2], strict=True)
@@ -213,11 +215,6 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
     return progress._replace(learned=learned)
 
 
-def _is_of(copy: Copy, head: dict[str, Any]) -> bool:
-    """Whether an answer continues this copy."""
-    return copy == Copy(head["part"], head["after"], head["began"])
-
-
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
     row_key = table.prefix + suffix
     if part == links.TOMBSTONES:
@@ -233,8 +230,8 @@ def _key_of(table: Table, row_key: bytes) -> Item:
 
 
 def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[str, Any]) -> Link:
-    """The copy begins. What the source has read of others, the copy has too: read on from there. What the source still
-    copies, the copy has to copy itself."""
+    """The copy begins with the source's links: it reads on where the source has read other regions. If the source still
+    copies one of them, the copy begins to copy it, too."""
     assert table.group is not None
     for other, known in head["links"].items():
         if other != table.group.own and links.find(tx, table, other) is None:
@@ -242,11 +239,9 @@ def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[s
             if inherited.copy is not None:
                 inherited = replace(inherited, copy=Copy(began=stamp.time))
             links.save(tx, table, other, inherited)
-    return replace(link, table_id=head["table_id"], positions=_positions(head))
-
-
-def _positions(head: dict[str, Any]) -> tuple[tuple[int, int], ...]:
-    return tuple((shard, position) for shard, position in head["positions"])
+    evened = tuple((member["region"], member["lost"]) for member in head["group"]["members"] if member["lost"])
+    positions = build(Positions, head["positions"])
+    return replace(link, table_id=head["table_id"], positions=positions, evened=evened)
 
 
 def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:
@@ -258,11 +253,11 @@ def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:
     return replace(link, copy=None), False
 
 
-def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress | None:
-    """Apply a master's answer to `items`: replace what it lacks. None: this table is not in its group."""
+def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
+    """Apply a master's answer to `items`: replace what it lacks."""
     table, head = membership.replica(tx, region, name), answer.head
     if table is None or table.group is None or table.group.master != source:
-        return None
+        return Progress()
     link = links.find(tx, table, source)
     parts = answer.parts
     undone = 0

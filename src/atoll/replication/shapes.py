@@ -28,6 +28,7 @@ from atoll.database.links import Link
 from atoll.database.schema import Table
 from atoll.replication.enquiries import Facts
 from atoll.replication.messages import Malformed
+from atoll.replication.source import GONE
 
 Shape = Callable[[Any, int], None]
 
@@ -227,7 +228,6 @@ _REPLICA = {"table": text, "group": text, "settings": _VERSION, "told": ABOUT}
 _WALK = {"part": _PART, "after": hexadecimal, "last": hexadecimal, "all": flag}
 
 QUESTIONS: Mapping[str, Shape] = {
-    "exists": record({"table": text}),
     "table": record({"table": text}),
     "override": record({"table": text, "group": text, "given": mapping(anything)}),
     "join": record({}),
@@ -240,7 +240,6 @@ QUESTIONS: Mapping[str, Shape] = {
 }  # fmt: skip
 
 ANSWERS: Mapping[str, Shape] = {
-    "exists": record({"exists": flag}),
     "table": record({"facts": maybe(dumped(Facts))}),
     "override": record({"group": ABOUT}),
     "join": record({"joined": flag, "is_new": flag, "group": text, "number": number()}),
@@ -257,7 +256,7 @@ ANSWERS: Mapping[str, Shape] = {
          "links": mapping(dumped(Link))},
     ),
     "items": record({**_WALK, "group": ABOUT}),
-    "gone": record({"group": record({"id": text}), "known": listed(MEMBER)}),
+    GONE: record({"group": record({"id": text}), "known": listed(MEMBER)}),
 }  # fmt: skip
 
 TABLE = dumped(Table)

@@ -99,6 +99,12 @@ def of(group: Group) -> Values:
     return {setting.name: [orjson.loads(setting.value), setting.time, setting.by] for setting in group.shared}
 
 
+def version_of(told: dict[str, Any]) -> tuple[int, str]:
+    """The version of all settings, from a message."""
+    time, region = told["settings"]
+    return time, region
+
+
 def _wanted(table: Table) -> Values:
     assert table.group is not None
     return {setting.name: orjson.loads(setting.value) for setting in table.group.shared}

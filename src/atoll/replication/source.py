@@ -15,14 +15,15 @@ from typing import Any
 
 from atoll.database import format as fmt
 from atoll.database import links
-from atoll.database.links import Link
+from atoll.database.group import DELETING
+from atoll.database.links import Link, Positions
 from atoll.database.log import cursor as log_cursor
 from atoll.database.log.cursor import Cursor, Scope
-from atoll.database.records import plain
+from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.database.schema import HASHES, Table
 from atoll.database.walk import piece
-from atoll.replication import shared
+from atoll.replication import membership, shared
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot
 
@@ -35,8 +36,7 @@ GONE = "gone"
 
 def find(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Table | None:
     """The replica that a message is about."""
-    table = region.catalog.find(snapshot, head["table"])
-    return table if table is not None and table.group is not None and table.group.id == head["group"] else None
+    return membership.member_of(snapshot, region, head["table"], head["group"])
 
 
 def gone(region: Region, head: dict[str, Any]) -> Message:
@@ -56,8 +56,8 @@ def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[s
         "term": group.term,
         "master": group.master,
         "since": group.since,
-        "settings": list(group.settings),
-        "seen": [list(entry) for entry in links.seen(links.of(snapshot, table))],
+        "settings": plain(group.settings),
+        "seen": plain(links.seen(links.of(snapshot, table), group)),
     }
     if group.settings > settings:
         found["shared"] = shared.of(group)
@@ -71,10 +71,10 @@ def changes(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message
         return gone(region, head)
     scope, asked = Scope(table.log_space), {"table_id": head["table_id"], "positions": head["positions"]}
     answer: dict[str, Any] = {"table_id": table.id, "asked": asked, "as_of": None, "rows": []}
-    answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    answer["group"] = about(snapshot, table, shared.version_of(head))
     answer["missed"] = 0
     if head["table_id"] == table.id and head["positions"] is not None:
-        cursor = Cursor(tuple((shard, position) for shard, position in head["positions"]))
+        cursor = Cursor(build(Positions, head["positions"]))
     else:
         cursor = log_cursor.start_at(snapshot, scope)
         answer["missed"] = 0 if not head["wants_changes"] or _is_whole(snapshot, scope, cursor) else 1
@@ -95,9 +95,9 @@ def changes(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message
             cursor = log_cursor.start_at_end(snapshot, scope)
     if caught_up:
         answer["as_of"] = table.group.floor
-    answer["leaving"] = table.status == "DELETING"
+    answer["leaving"] = table.status == DELETING
     answer["pending"] = 0 if caught_up else pending(snapshot, scope, cursor)
-    answer["positions"] = [list(one) for one in cursor.positions]
+    answer["positions"] = plain(cursor.positions)
     return Message("changes", answer, parts)
 
 
@@ -133,10 +133,10 @@ def rows(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
     answer: dict[str, Any] = {part: head[part] for part in ("part", "after", "began")}
     answer |= {"all": all_, "table_id": table.id}
     answer["last"] = fmt.in_space(found[-1][0]).hex() if found else head["after"]
-    answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    answer["group"] = about(snapshot, table, shared.version_of(head))
     if head["part"] == links.ITEMS and not head["after"]:
         ends = log_cursor.start_at_end(snapshot, Scope(table.log_space))
-        answer["positions"] = [list(one) for one in ends.positions]
+        answer["positions"] = plain(ends.positions)
         answer["links"] = {source: plain(_inherited(link)) for source, link in links.of(snapshot, table).items()}
     return Message("rows", answer, [part for key, row in found for part in (fmt.in_space(key), row)])
 
@@ -166,7 +166,7 @@ def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
     spaces = (table.space, table.tombstone_space)
     stored = snapshot.get_many([fmt.space_prefix(space) + key for key in keys for space in spaces])
     answer = {part: head[part] for part in ("part", "after", "last", "all")}
-    answer["group"] = about(snapshot, table, (head["settings"][0], head["settings"][1]))
+    answer["group"] = about(snapshot, table, shared.version_of(head))
     fitting = _fitting([len(stored[2 * n] or b"") for n in range(len(keys))])
     if fitting < len(keys):
         keys = keys[:fitting]

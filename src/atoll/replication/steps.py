@@ -47,11 +47,8 @@ def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms:
     if other == group.own or group.state_of(other) not in (CREATING, ACTIVE, DELETING):
         return None
     link = links.find(snapshot, table, other)
-    head: dict[str, Any] = {"table": name, "group": group.id, "settings": list(group.settings)}
-    head["told"] = {
-        **source.about(snapshot, table, group.settings),
-        "seen": [],
-    }
+    head: dict[str, Any] = {"table": name, "group": group.id, "settings": plain(group.settings)}
+    head["told"] = {**source.about(snapshot, table, group.settings), "seen": []}
     if table.status == CREATING and (link is None or link.copy is None):
         return None  # it copies another one first
     link = link or Link()
@@ -59,13 +56,9 @@ def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms:
         return masters.question(snapshot, table, other, link.revert, head)
     if link.copy is not None and table.status != DELETING:
         return Message("rows", head | plain(link.copy))
-    head |= {"table_id": link.table_id, "positions": _lists(link.positions)}
+    head |= {"table_id": link.table_id, "positions": plain(link.positions)}
     reads = other in group.sources and table.status != DELETING
     return Message("changes", head | {"wants_changes": reads, "wait_ms": wait_ms})
-
-
-def _lists(positions: tuple[tuple[int, int], ...] | None) -> list[list[int]] | None:
-    return None if positions is None else [list(one) for one in positions]
 
 
 async def take(region: Region, name: str, other: str, answer: Message) -> Progress:
@@ -78,8 +71,7 @@ async def take(region: Region, name: str, other: str, answer: Message) -> Progre
             await region.write(partial(_refused, region, name, other, answer))
         return Progress()
     apply = receiver.APPLY[answer.name]
-    progress = await region.write(lambda tx, stamp: apply(tx, region, stamp, name, other, answer))
-    return progress or Progress()
+    return await region.write(lambda tx, stamp: apply(tx, region, stamp, name, other, answer))
 
 
 def _gone(region: Region, name: str, other: str, answer: Message, tx: Transaction, stamp: Stamp) -> None:

@@ -23,11 +23,11 @@ from atoll.model import values
 from atoll.model.values import Item
 from atoll.replication import shapes
 from atoll.replication.messages import Malformed, Message
+from atoll.replication.source import GONE
 
 _UNREADABLE = (ApiError, AttributeError, LookupError, StructError, TypeError, ValueError)
 """What reading nonsense raises."""
 
-GONE = "gone"
 MOST_ROWS = 1_000
 """The most changes or rows of an answer, so that none holds up the event loop."""
 MOST_ITEM_BYTES = limits.ITEM_BYTES + 1024
@@ -163,7 +163,7 @@ def _item(table: Table, json: bytes, size: int) -> Item:
     try:
         read = dict(item)
         found = values.check_item(read)
-        is_whole = _is_key(table, read) and read == orjson.loads(json)
+        is_whole = _is_key(table, read) and (orjson.dumps(read) == json or read == orjson.loads(json))
     except _UNREADABLE as error:
         raise Malformed(f"{json[:60]!r} is no item: {error}") from None
     if not is_whole:

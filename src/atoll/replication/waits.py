@@ -1,4 +1,4 @@
-"""Calls at a time by a clock that may be manual: then whoever moves the clock makes the calls that became due."""
+"""Make calls at a later time. With a manual clock, a move of the clock makes the calls that are due by then."""
 
 from __future__ import annotations
 

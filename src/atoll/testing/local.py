@@ -21,11 +21,12 @@ import uvloop
 
 from atoll.api import admin, links
 from atoll.clock import ManualClock
+from atoll.config import Config
 from atoll.data_directory import REGION_NAME
 from atoll.database.region import DEFAULT_ACCOUNT, Region, Settings
 from atoll.errors import ApiError
-from atoll.node import Config, Node
-from atoll.replication.faults import Link as Faulty
+from atoll.node import Node
+from atoll.replication.faults import LinkFaults
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.memory import State as Rows
 from atoll.testing.link import Link
@@ -95,7 +96,7 @@ class State:
 
     now_ms: int
     regions: dict[str, tuple[Rows, int]]
-    links: Mapping[tuple[str, str], Faulty]
+    links: Mapping[tuple[str, str], LinkFaults]
 
 
 class LocalServer:

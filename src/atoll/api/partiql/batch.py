@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from atoll import errors
-from atoll.api.large import aside, is_long
+from atoll.api.large import LargeBody, aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
 from atoll.api.partiql.select import projected
@@ -46,7 +46,7 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
         return found, dict(zip(selected, reads.get_many(snapshot, selected), strict=True))
 
     found, rows = await region.read(read)
-    done = await asyncio.gather(*(_batch_response(region, one, rows, type(body) is not dict) for one in found))
+    done = await asyncio.gather(*(_batch_response(region, one, rows, type(body) is LargeBody) for one in found))
     for response, consumed in done:
         if consumed is not None:
             consumed.measure(region.meter, "BatchExecuteStatement", int("Item" in response))

@@ -6,7 +6,7 @@ from typing import Any
 
 from atoll import errors
 from atoll.api import queries
-from atoll.api.large import aside, is_long
+from atoll.api.large import LargeBody, aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
 from atoll.api.partiql.select import complete, next_token, position_of, select
@@ -28,7 +28,7 @@ async def execute_statement(region: Region, body: Body) -> Answer:
         return await _select(region, bound, bound.statement)
     if isinstance(bound.statement, Checking):
         raise partiql_errors.exists_outside_transaction()
-    done, result, consumed = await write(region, bound, type(body) is not dict)
+    done, result, consumed = await write(region, bound, type(body) is LargeBody)
     consumed.measure(region.meter, _NAME)
     if isinstance(result, errors.ConditionFailed):
         raise refused(bound, result)
@@ -57,7 +57,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
             body.get("Limit"),
         )
     )
-    answer: Answer = {"Items": await complete(region, found, type(body) is not dict)}
+    answer: Answer = {"Items": await complete(region, found, type(body) is LargeBody)}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME)

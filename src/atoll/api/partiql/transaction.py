@@ -8,7 +8,7 @@ from typing import Any
 
 from atoll import errors, limits
 from atoll.api import multi
-from atoll.api.large import aside, is_long
+from atoll.api.large import LargeBody, aside, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
 from atoll.api.partiql.select import projected
@@ -129,7 +129,7 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
     now_ms = region.clock.now_ms()
 
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
-        if type(body) is not dict:
+        if type(body) is LargeBody:
             tx.announce_long()
         return [partial(write_of, one) for one in _all_keyed(region, tx, bounds, now_ms)]
 
