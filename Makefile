@@ -19,8 +19,9 @@ $(VENV)/installed: pyproject.toml
 serve: setup
 	$(RUN)/atoll serve
 
+# Two tests at a time.
 test: setup
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n 2
 
 check: setup
 	$(RUN)/ruff check .
@@ -49,7 +50,7 @@ programs: setup
 # Test operations over an engine that does all that a networked one may: threads, conflicts, repeated runs, delays.
 hostile: SEED ?= 0
 hostile: setup
-	ATOLL_TEST_ENGINE=hostile ATOLL_SEED=$(SEED) $(RUN)/python -m pytest tests/api tests/database \
+	ATOLL_TEST_ENGINE=hostile ATOLL_SEED=$(SEED) $(RUN)/python -m pytest -n 2 tests/api tests/database \
 		tests/isolation/test_faults.py::test_an_engine_without_fault_is_not_blamed
 
 # Lives of a SQLite store on a disk that fails, loses power and flips bits. A failed seed prints how to repeat it.

@@ -205,6 +205,8 @@ class Place:
         self.links[source] = after
         if before.table_id == after.table_id:
             require(is_forward(before, after), f"{self.name}: the link to {source} went back: {before} to {after}")
+        if after.copy is not None and (before.copy is None or before.copy.began != after.copy.began):
+            return False  # a copy begins; what else the answer tells is not applied
         return before.positions != after.positions or (before.copy is not None and before.copy != after.copy)
 
     def _judge_conflict(self, table: Table, conflict: dict[str, Any]) -> None:

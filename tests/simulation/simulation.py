@@ -130,11 +130,13 @@ class Simulation:
     def _end(self) -> None:
         """When the clocks agree again, all has expired and hours have passed, no tombstone is left."""
         world = self.world
-        world.pass_time(checks.latest_ms(world) - world.now_ms)
+        latest_ms = checks.latest_ms(world)
         for place in world.places.values():
             world.set_skew(place, 0)
+        world.pass_time(latest_ms - world.now_ms)
         for hours in (3, 1, 1):
-            world.pass_time(hours * actions.HOUR_MS)
+            # A region that joined now may have a floor ahead of its clock, from a clock that was fast.
+            world.pass_time(max(0, checks.latest_ms(world) - world.now_ms) + hours * actions.HOUR_MS)
             self._rest()
         checks.check(world)
         checks.check_end(world)

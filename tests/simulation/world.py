@@ -21,7 +21,7 @@ from atoll.clock import ManualClock, Version
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
-from atoll.replication import answers, messages, source, steps
+from atoll.replication import answers, masters, messages, source, steps
 from atoll.replication.exchange import Handler
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot
@@ -210,7 +210,12 @@ class World:
             keys = [fmt.in_space(table.item_key(orjson.loads(key))) for key in answer.parts[::2]]
             return tuple((key, Version(row[0], place.name)) for key, row in zip(keys, answer.head["rows"], strict=True))
         if answer.name == "rows":
-            return tuple((key, version) for key in answer.parts[::2] for version in sorted(place.seen[key]))
+            # The region may have seen greater versions since it made the answer.
+            made = {
+                key: masters.version_of(answer.head["part"], row)
+                for key, row in zip(answer.parts[::2], answer.parts[1::2], strict=True)
+            }
+            return tuple((key, one) for key, last in made.items() for one in sorted(place.seen[key]) if one <= last)
         return ()
 
 

@@ -27,6 +27,9 @@ from atoll.limits import LEAVING_MS
 from atoll.replication import legacy, masters, shared
 from atoll.storage.engine import Snapshot, Transaction
 
+AT_ONCE_MS = 0
+"""A time that has come by any clock, also by one that is set back."""
+
 
 def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
     """The table, if it is a replica."""
@@ -173,7 +176,7 @@ def leave(tx: Transaction, stamp: Stamp, table: Table) -> Table:
 def _leaving(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
     leaving = replace(table, status=DELETING, group=group)
     waits = table.status != CREATING and not _all_have_read(tx, leaving)
-    leaving = replace(leaving, due_ms=stamp.now_ms + (LEAVING_MS if waits else 0))
+    leaving = replace(leaving, due_ms=stamp.now_ms + LEAVING_MS if waits else AT_ONCE_MS)
     catalog.save(tx, leaving)
     return leaving
 
@@ -189,7 +192,7 @@ def drained(tx: Transaction, stamp: Stamp, table: Table, reader: str) -> Table:
 def _left(tx: Transaction, stamp: Stamp, table: Table) -> Table:
     """Delete the table of a leaving replica when the others have read its last changes."""
     if table.due_ms > stamp.now_ms and _all_have_read(tx, table):
-        table = replace(table, due_ms=stamp.now_ms)
+        table = replace(table, due_ms=AT_ONCE_MS)
         catalog.save(tx, table)
     return table
 
