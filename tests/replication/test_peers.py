@@ -88,7 +88,7 @@ class TestExchange:
 
         async def main() -> None:
             async with running(one, other):
-                with pytest.raises(Unreachable, match=r"^http://127\.0\.0\.1:\d+: .* does not know the message sing"):
+                with pytest.raises(Unreachable, match=r"^http://localhost:\d+: .* does not know the message sing"):
                     await one.peering.exchange.ask(US, JP, Message("sing", {}))
 
         run(main())

@@ -127,6 +127,7 @@ class Replication:
                         break
             except (Unreachable, ApiError) as error:
                 self.failed(name, other, str(error))
+                await steps.unreachable(self.region, name, other)
         return done
 
     async def _arriving(self, name: str, other: str) -> Progress | None:
