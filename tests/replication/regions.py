@@ -77,6 +77,21 @@ class Regions:
 
         self.run(settle())
 
+    def replicate_all(self) -> None:
+        """Read all changes everywhere, but run no other background work."""
+
+        async def settle() -> None:
+            while any([await replication.settle() for replication in self.replication.values()]):
+                pass
+
+        self.run(settle())
+
+    def tombstones(self, name: str, table: str = "Things") -> list[bytes]:
+        found = self.table(name, table)
+        assert found is not None and found.tombstone_space is not None
+        bounds = fmt.space_range(found.tombstone_space)
+        return [key for key, _ in self.run(self.regions[name].read(lambda snapshot: list(snapshot.scan(*bounds))))]
+
     def create(self, name: str, table: str = "Things") -> None:
         self.call(name, "CreateTable", TableName=table, BillingMode="PAY_PER_REQUEST", **KEYS)
 

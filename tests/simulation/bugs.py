@@ -62,19 +62,6 @@ def promise_too_much(patch: Patch) -> None:
     patch.setattr(source, "changes", generous)
 
 
-def join_without_a_floor(patch: Patch) -> None:
-    """A new replica with a slow clock assigns versions smaller than those of dropped tombstones."""
-    join = membership.join
-
-    def low(tx: Any, region: Any, *arguments: Any) -> Any:
-        table = join(tx, region, *arguments)
-        if table is not None and table.group is not None and table.group.floor and table.status == "CREATING":
-            table = membership._with_group(tx, table, replace(table.group, floor=0))
-        return table
-
-    patch.setattr(membership, "join", low)
-
-
 def store_the_position_first(patch: Patch) -> None:
     """The position is stored in a transaction of its own, before the changes: a crash between the two loses them."""
     take = steps.take
@@ -203,7 +190,7 @@ def number_members_alike(patch: Patch) -> None:
 
 
 BUGS: tuple[Callable[[Patch], None], ...] = (
-    keep_no_tombstones, drop_tombstones_early, forget_new_members_at_drops, promise_too_much, join_without_a_floor,
+    keep_no_tombstones, drop_tombstones_early, forget_new_members_at_drops, promise_too_much,
     store_the_position_first, copy_over_newer_items, apply_any_answer, prefer_a_region, skip_a_child,
     leave_at_once, take_the_last_state, inherit_nothing, overlook_missed_changes, believe_late_removals,
     copy_each_other_never, number_members_alike,

@@ -108,10 +108,13 @@ class Simulation:
         raise Violation("the regions never come to rest")
 
     def _forget_deletions(self) -> None:
-        """Let every replica drop its tombstones, as it does after some hours."""
-        for _ in range(3):
-            for place in self.world.places.values():
-                self.world.now(place, actions.drop(place))
+        """Let replicas drop their tombstones, as they do after some hours. One of them may be late."""
+        places = list(self.world.places.values())
+        late = self.world.random.choice((None, *places))
+        for number in range(3):
+            for place in places:
+                if place is not late or number == 0:
+                    self.world.now(place, actions.drop(place))
             self._rest()
 
     def _catch_up(self, place: Place, other: str) -> None:
