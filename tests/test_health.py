@@ -27,6 +27,7 @@ from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.migration import store as migration
 from atoll.node import Node
+from atoll.replication.follower import Replication
 from atoll.storage.engine import Corrupt, Full
 from atoll.storage.memory import MemoryEngine
 from atoll.testing.local import LocalServer
@@ -61,7 +62,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
     return [(record.message, record.__dict__.get("failures")) for record in records]
 
 
-async def nothing(region: Region) -> None:
+async def nothing(of: object) -> None:
     """In place of background work."""
 
 
@@ -69,6 +70,7 @@ async def nothing(region: Region) -> None:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
     """Without background work, which would meet the faults too."""
     monkeypatch.setattr(background, "run", nothing)
+    monkeypatch.setattr(Replication, "run", nothing)
     with testing.serve() as running:
         yield running
 
