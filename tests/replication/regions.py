@@ -13,7 +13,7 @@ from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.region import Region, Settings
 from atoll.database.schema import Table
-from atoll.replication import answers, membership
+from atoll.replication import answers, membership, steps
 from atoll.replication.exchange import Delivery, LocalExchange, Unreachable
 from atoll.replication.follower import Replication
 from atoll.replication.messages import Message
@@ -76,6 +76,17 @@ class Regions:
                     again = await self.replication[name].settle() or again
 
         self.run(settle())
+
+    def question(self, name: str, other: str) -> Message | None:
+        """What the replica of a region asks another one next."""
+        region = self.regions[name]
+        return self.run(region.read(lambda snapshot: steps.question(snapshot, region, "Things", other, 0)))
+
+    def learn(self, name: str, other: str) -> None:
+        """Ask another region once."""
+        question = self.question(name, other)
+        assert question is not None
+        self.run(steps.take(self.regions[name], "Things", other, self.run(self.ask(name, other, question))))
 
     def replicate_all(self) -> None:
         """Read all changes everywhere, but run no other background work."""

@@ -8,7 +8,7 @@ import pytest
 
 from atoll.database.group import SINGLE_MASTER
 from atoll.errors import ApiError
-from atoll.replication import conflicts, masters
+from atoll.replication import conflicts, masters, steps
 from tests.replication.regions import Regions
 
 A, B, C = "us-east-1", "eu-west-1", "ap-south-1"
@@ -155,3 +155,40 @@ def test_master_of_old_returns_the_role(world: Regions) -> None:
         assert world.rows(A) == world.rows(B) == world.rows(C)
     assert len(world.values(A)) == 5
     assert not any(reported(world, name) for name in (A, B, C))
+
+
+def test_late_answer_of_a_former_master_undoes_nothing(world: Regions) -> None:
+    """The question of an earlier promotion is answered when the asking replica has been the master since."""
+    world.isolate(A)
+    world.put(A, "unsent", "1")
+    promote(world, B)
+    world.heal()
+    world.learn(A, B)
+    question = world.question(A, B)
+    assert question is not None and question.name == "items"
+    late = world.run(world.ask(A, B, question))
+    world.settle()
+    promote(world, A)
+    world.put(A, "unsent", "2")
+    world.settle()
+    promote(world, B)
+    world.settle()
+    world.run(steps.take(world.regions[A], "Things", B, late))
+    assert world.rows(A) == world.rows(B) == world.rows(C)
+    assert world.values(A)["unsent"] == "2"
+
+
+def test_replica_that_undoes_changes_turns_to_the_next_master(world: Regions) -> None:
+    """What it has begun to ask of a master it does not ask any more when another one is promoted."""
+    world.isolate(A)
+    world.put(A, "unsent", "1")
+    promote(world, B)
+    world.settle()
+    world.heal()
+    world.learn(A, B)
+    promote(world, C)
+    world.settle()
+    question = world.question(A, B)
+    assert question is not None and question.name == "changes"
+    assert world.rows(A) == world.rows(B) == world.rows(C)
+    assert "unsent" not in world.values(A)

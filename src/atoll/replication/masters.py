@@ -18,6 +18,7 @@ from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.group import ACTIVE, SINGLE_MASTER, Group
 from atoll.database.links import Copy, Link
+from atoll.database.records import plain
 from atoll.database.schema import Table
 from atoll.errors import replication as errors
 from atoll.replication.messages import Message
@@ -47,13 +48,13 @@ def promote(tx: Transaction, stamp: Stamp, table: Table) -> Table:
     return table
 
 
-def follow(tx: Transaction, table: Table, group: Group) -> None:
+def follow(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> None:
     """The replica has learned of a new master: begin to undo the changes that the master lacks."""
     if group.kind != SINGLE_MASTER or group.master in (None, group.own):
         return
     assert group.master is not None
     link = links.find(tx, table, group.master) or Link()
-    links.save(tx, table, group.master, replace(link, revert=Copy()))
+    links.save(tx, table, group.master, replace(link, revert=Copy(began=stamp.time)))
 
 
 def version_of(part: str, stored: bytes) -> Version:
@@ -77,11 +78,12 @@ def question(snapshot: Snapshot, table: Table, master: str, progress: Copy, head
         if version.time > table.group.since and version.region != master:
             keys.append(fmt.in_space(key))
         last = fmt.in_space(key).hex()
-    return Message("items", head | {"part": progress.part, "after": progress.after, "last": last, "all": all_}, keys)
+    return Message("items", head | plain(progress) | {"last": last, "all": all_}, keys)
 
 
 def moved(link: Link, head: dict[str, Any]) -> Link:
     """The link after an answer to this question."""
     if not head["all"]:
-        return replace(link, revert=Copy(head["part"], head["last"]))
-    return replace(link, revert=Copy(links.TOMBSTONES) if head["part"] == links.ITEMS else None)
+        return replace(link, revert=Copy(head["part"], head["last"], head["began"]))
+    is_next = head["part"] == links.ITEMS
+    return replace(link, revert=Copy(links.TOMBSTONES, began=head["began"]) if is_next else None)

@@ -277,7 +277,7 @@ def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
     if own == REMOVED and table.status != CREATING:
         return disband(tx, replace(table, status=ACTIVE, due_ms=0), stamp.now_ms)
     if (group.term, group.master) != (table.group.term, table.group.master):
-        masters.follow(tx, table, group)
+        masters.follow(tx, stamp, table, group)
     group = _without_links(tx, table, group)
     if table.status == CREATING and not (own == CREATING and _is_copying(tx, stamp, table, group)):
         return _leaving(tx, stamp, table, group)

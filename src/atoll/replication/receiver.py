@@ -255,20 +255,18 @@ def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:
 
 def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
     """Apply a master's answer to `items`: replace what it lacks."""
-    table, head = membership.replica(tx, region, name), answer.head
+    table, head = _reader(tx, region, name, source, answer), answer.head
     if table is None or table.group is None or table.group.master != source:
         return Progress()
-    link = links.find(tx, table, source)
-    parts = answer.parts
-    undone = 0
-    for suffix, item, tombstone in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-        undone += _undo(tx, region, stamp, table, suffix, item, tombstone)
-    goes_on = False
-    if link is not None and link.revert == Copy(head["part"], head["after"]):
+    link, parts, progress = links.find(tx, table, source), answer.parts, Progress()
+    if link is not None and link.revert == Copy(head["part"], head["after"], head["began"]):
+        undone = 0
+        for suffix, item, tombstone in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+            undone += _undo(tx, region, stamp, table, suffix, item, tombstone)
         links.save(tx, table, source, masters.moved(link, head))
-        goes_on = True
-    membership.learn(tx, region, stamp, table, head["group"])
-    return Progress(undone, undone, goes_on=goes_on)
+        progress = Progress(undone, undone, goes_on=True)
+    learned = membership.learn(tx, region, stamp, table, head["group"]) is not table
+    return progress._replace(learned=learned)
 
 
 def _undo(

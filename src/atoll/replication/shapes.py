@@ -225,7 +225,7 @@ ABOUT = record(
 
 _PART = one_of(links.ITEMS, links.TOMBSTONES)
 _REPLICA = {"table": text, "group": text, "settings": _VERSION, "told": ABOUT}
-_WALK = {"part": _PART, "after": hexadecimal, "last": hexadecimal, "all": flag}
+_WALK = {"part": _PART, "after": hexadecimal, "began": time, "last": hexadecimal, "all": flag}
 
 QUESTIONS: Mapping[str, Shape] = {
     "table": record({"table": text}),

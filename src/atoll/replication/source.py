@@ -165,7 +165,7 @@ def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
         return gone(region, head)
     spaces = (table.space, table.tombstone_space)
     stored = snapshot.get_many([fmt.space_prefix(space) + key for key in keys for space in spaces])
-    answer = {part: head[part] for part in ("part", "after", "last", "all")}
+    answer = {part: head[part] for part in ("part", "after", "began", "last", "all")}
     answer["group"] = about(snapshot, table, shared.version_of(head))
     fitting = _fitting([len(stored[2 * n] or b"") for n in range(len(keys))])
     if fitting < len(keys):

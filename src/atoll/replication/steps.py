@@ -52,7 +52,7 @@ def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms:
     if table.status == CREATING and (link is None or link.copy is None):
         return None  # it copies another one first
     link = link or Link()
-    if link.revert is not None and table.status != DELETING:
+    if link.revert is not None and other == group.master and table.status != DELETING:
         return masters.question(snapshot, table, other, link.revert, head)
     if link.copy is not None and table.status != DELETING:
         return Message("rows", head | plain(link.copy))

@@ -116,7 +116,7 @@ def _rows(asked: Message, given: Message, table: Table, latest: int) -> None:
 
 
 def _items(asked: Message, given: Message, table: Table, latest: int) -> None:
-    if [given.head[name] for name in ("part", "after")] != [asked.head[name] for name in ("part", "after")]:
+    if any(given.head[name] != asked.head[name] for name in ("part", "after", "began")):
         raise Malformed("it is the answer to another question")
     found, wanted = list(given.parts[::3]), list(asked.parts)
     if len(given.parts) % 3 or found != wanted[: len(found)]:
