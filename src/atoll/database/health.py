@@ -47,6 +47,7 @@ FAILING = Problem("the store fails", "the store works again", store="failing", w
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
+REPLICATION = Problem("replication fails and is tried again", "replication goes on")
 
 Found = Mapping[Problem, str]
 """Problems with their details."""

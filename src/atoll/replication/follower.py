@@ -17,6 +17,7 @@ from typing import Any
 
 from atoll.clock import Stamp
 from atoll.database import catalog
+from atoll.database.health import REPLICATION
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
@@ -86,8 +87,9 @@ class Replication:
                     self._follow_all(set(_links(tables)))
                 else:
                     self._follow_all(set())
-            except Exception:
-                _log.exception("the replicas of %s were not looked at", self.region.name)
+                self.region.health.resolve(REPLICATION)
+            except Exception as error:
+                self.region.health.failing(REPLICATION, error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_S)
 
@@ -219,8 +221,7 @@ class Replication:
                 await self._unreachable(name, other)
                 pause_s, retry_s = retry_s, min(2 * retry_s, LONGEST_RETRY_S)
             except Exception as error:
-                _log.exception("the changes of %s in %s cannot be applied in %s", name, other, self.region.name)
-                self.failed(name, other, str(error) or type(error).__name__)
+                self._fault(name, other, error)
                 pause_s = LONGEST_RETRY_S
             if pause_s:
                 with suppress(TimeoutError):
@@ -229,8 +230,15 @@ class Replication:
     async def _unreachable(self, name: str, other: str) -> None:
         try:
             await steps.unreachable(self.region, name, other)
-        except Exception:
-            _log.exception("the membership of %s in %s was not ended", name, other)
+        except Exception as error:
+            self._fault(name, other, error)
+
+    def _fault(self, name: str, other: str, error: Exception) -> None:
+        """Show why changes cannot be applied. It is logged once: here, or by the store's health if that is to blame."""
+        reason, state = str(error) or type(error).__name__, self.states.setdefault((name, other), State())
+        if not self.region.health.failed(error, count=0) and state.last_error != reason:
+            _log.error("the changes of %s in %s cannot be applied in %s", name, other, self.region.name, exc_info=error)
+        state.last_error = reason
 
     def failed(self, name: str, other: str, reason: str) -> None:
         self.states.setdefault((name, other), State()).last_error = reason
