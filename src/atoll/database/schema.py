@@ -74,6 +74,11 @@ class KeySchema:
     def encode_sort(self) -> Callable[[Item], bytes]:
         return _encoder(self.sort)
 
+    def decode(self, row_key: bytes) -> Item:
+        """The key attributes of the item with this row key."""
+        contents = fmt.key_contents(row_key, "".join(a.type for a in self.attributes))
+        return {a.name: {a.type: content} for a, content in zip(self.attributes, contents, strict=True)}
+
     def encode(self, item: Item) -> bytes:
         return self.encode_partition(item) + self.encode_sort(item)
 

@@ -185,9 +185,7 @@ class _Expire:
     @classmethod
     def of(cls, table: Table, ttl: TimeToLive, entry: bytes, before: int) -> _Expire:
         second, row_key = fmt.parse_expiry(entry, table.space)
-        attributes = table.keys.attributes
-        contents = fmt.key_contents(row_key, "".join(a.type for a in attributes))
-        key = {a.name: {a.type: content} for a, content in zip(attributes, contents, strict=True)}
+        key = table.keys.decode(row_key)
         waits = table.group is not None and second + limits.EXPIRED_ELSEWHERE_SECONDS >= before
         elsewhere = frozenset(one.region for one in table.group.others) if table.group and waits else frozenset()
         return cls(table, key, row_key, ttl, second, entry, elsewhere)

@@ -218,15 +218,9 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
     row_key = table.prefix + suffix
     if part == links.TOMBSTONES:
-        return Replicate(table, _key_of(table, row_key), row_key, None, fmt.parse_tombstone(stored))
+        return Replicate(table, table.keys.decode(row_key), row_key, None, fmt.parse_tombstone(stored))
     row = Row(stored)
     return Replicate(table, table.keys.key_of(row.item), row_key, Image(row.item, row.size, row.json), row.version)
-
-
-def _key_of(table: Table, row_key: bytes) -> Item:
-    attributes = table.keys.attributes
-    contents = fmt.key_contents(row_key, "".join(a.type for a in attributes))
-    return {a.name: {a.type: content} for a, content in zip(attributes, contents, strict=True)}
 
 
 def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[str, Any]) -> Link:
@@ -280,7 +274,7 @@ def _undo(
     elif tombstone:
         theirs = _copied(table, links.TOMBSTONES, suffix, tombstone)
     else:
-        theirs = Replicate(table, _key_of(table, row_key), row_key, None, Version(0, ""))
+        theirs = Replicate(table, table.keys.decode(row_key), row_key, None, Version(0, ""))
     stored = tx.get(row_key)
     dead = tx.get(fmt.tombstone_key(table.tombstone_space, row_key)) if stored is None else None
     own = Row(stored).version if stored is not None else None if dead is None else fmt.parse_tombstone(dead)

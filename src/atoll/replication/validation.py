@@ -145,9 +145,7 @@ def _row(table: Table, part: str, suffix: bytes, stored: bytes, latest: int) -> 
     try:
         if part == links.TOMBSTONES:
             version = fmt.parse_tombstone(stored)
-            contents = fmt.key_contents(row_key, "".join(a.type for a in table.keys.attributes))
-            pairs = zip(table.keys.name_types, contents, strict=True)
-            key: Item = {name: {type_: content} for (name, type_), content in pairs}
+            key = table.keys.decode(row_key)
         else:
             row = Row(stored)
             version, key = row.version, _item(table, row.json, row.size)
