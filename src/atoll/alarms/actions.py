@@ -1,7 +1,7 @@
 """What an alarm does when its state changes: each action is an ARN, and the ARN's service decides who carries it out.
 
-    autoscaling   a scaling policy: the callable that `SERVICES` of the node has for it. It runs again every period while
-                  the state lasts
+    autoscaling   a scaling policy: the callable that the node has for the service. It runs again every period while the
+                  state lasts
     lambda        a function of the functions file, with the event that CloudWatch sends
     sns           the destination of the functions file whose name is the topic's: a webhook or a directory
     others        only logged
