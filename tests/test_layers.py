@@ -28,10 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "triggers": {"triggers", *DATABASE},
     "alarms": {"alarms", "metrics", "triggers", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
-    "check": {"check", "migration", "storage", "triggers", *DATABASE},
+    "recovery": {"recovery", *DATABASE},
+    "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "security", *DATABASE},
-    "api": {"api", "replication", "security", *SERVICES, *DATABASE},
+    "api": {"api", "recovery", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "replicate": {"replicate", "options", "clock", "limits"},
 }

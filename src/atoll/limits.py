@@ -138,3 +138,10 @@ MATH_EXPRESSION_CHARS = 2_048
 MATH_DEPTH = 50
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""
+
+# Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
+RECOVERY_DAYS = 35
+RECOVERY_LAG_MS = 300_000
+BACKUPS_LISTED = 100
+SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
+RESTORES = 50

@@ -17,6 +17,7 @@ from atoll.database import catalog, deletion, streams
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, Index, Table
+from atoll.errors import backups as backup_errors
 from atoll.errors import changes as change_errors
 from atoll.errors import tables as table_errors
 from atoll.replication import shared
@@ -36,6 +37,8 @@ async def create_table(region: Region, body: Body) -> Answer:
 
     def create(tx: Transaction) -> Answer:
         existing = region.catalog.find(tx, name)
+        if existing is not None and existing.origin is not None:
+            raise backup_errors.table_restoring(name)
         if existing is not None and not existing.gone_at(now_ms):
             creating = existing.status_at(now_ms) == "CREATING"
             raise table_errors.table_being_created(name) if creating else table_errors.table_exists(name)

@@ -48,6 +48,7 @@ LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", leve
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 REPLICATION = Problem("replication fails and is tried again", "replication goes on")
+JOBS = Problem("copying or restoring a table fails and is tried again", "copying and restoring tables goes on")
 
 Found = Mapping[Problem, str]
 """Problems with their details."""

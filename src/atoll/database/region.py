@@ -105,6 +105,8 @@ class Region:
     committed: Signal = field(default_factory=Signal)
     neighbours: Neighbours | None = None
     """None if tables cannot have replicas."""
+    sibling: Callable[[str], Region] | None = None
+    """Another region of this node; None if there is none. Raises for one that this node does not serve."""
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
