@@ -149,7 +149,7 @@ def test_the_older_layer_judges_an_exponent_by_its_length(things: Any, place: st
 
 
 LARGE, SMALL = {"N": "1e50"}, {"N": "1"}
-SUMS = {
+SUMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a sum of values": ({}, {"UpdateExpression": "SET b = :x + :y"}),
     "a difference of values": ({}, {"UpdateExpression": "SET b = :x - :y"}),
     "a sum with an attribute": ({"b": LARGE}, {"UpdateExpression": "SET b = b + :y"}),
