@@ -90,7 +90,7 @@ def test_an_update_that_is_too_long_is_told_without_its_size(things: Any) -> Non
     assert refused.message == f"Invalid UpdateExpression: {LONG}"
 
 
-OTHERS = {
+OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a projection": ("GetItem", {"Key": KEY, "ProjectionExpression": f"a{BLANKS}"}, "Projection"),
     "a key condition": ("Query", {"KeyConditionExpression": f"a{BLANKS}"}, "KeyCondition"),
 }

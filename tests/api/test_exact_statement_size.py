@@ -122,7 +122,11 @@ def test_legacy_updates_are_judged_by_the_item(service: Any) -> None:
     service.table()
     largest = {"S": "v" * (MOST - len("pk" + "a" + "abc"))}
     assert refusal(service, "SET abc = :v", largest) == REFUSED
-    body = {"TableName": "Things", "Key": KEY, "AttributeUpdates": {"abc": {"Action": "PUT", "Value": largest}}}
+    body: dict[str, Any] = {
+        "TableName": "Things",
+        "Key": KEY,
+        "AttributeUpdates": {"abc": {"Action": "PUT", "Value": largest}},
+    }
     service.update_item(**body)
     body["AttributeUpdates"]["abc"]["Value"] = {"S": largest["S"] + "v"}
     assert service.refused("UpdateItem", **body).message == REFUSED
