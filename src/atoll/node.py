@@ -32,6 +32,9 @@ from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.peering import Peering
+from atoll.recovery import jobs
+from atoll.recovery.copies import STEPS
+from atoll.recovery.jobs import Runner
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -75,6 +78,7 @@ class Node:
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
         self.triggers: dict[str, Triggers] = {}
+        self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
         self.health: dict[str, Health] = {}
@@ -159,6 +163,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
         await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
@@ -192,6 +197,9 @@ class Node:
         open_ = list(self.regions.values())
         wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
+        for region in open_:
+            if await region.engine.lease():
+                await self.runners[region.name].settle()
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         evaluated = await self._evaluate()  # again, since all of this is measured
         wakes += evaluated if not uncounted else ()
@@ -250,7 +258,9 @@ class Node:
             raise replication_errors.served_by_peer(name, self.config.peers[name])
         if not self.config.serves(name):
             raise replication_errors.not_served(name)
-        return Region(name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address))
+        return Region(
+            name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address), sibling=self.region
+        )
 
     def start_region(self, region: Region) -> None:
         name, woken = region.name, asyncio.Event()
@@ -260,7 +270,8 @@ class Node:
         evaluation = self.evaluations[name] = Evaluation(
             region, self._works(region), alone=self._data is None or self.config.workers == 1
         )
-        region.wake = partial(_wake_all, woken.set, evaluation.wake)
+        runner = self.runners[name] = Runner(region, self.region, STEPS)
+        region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
             region.wake = partial(_wake_all, region.wake, replication.wake)
@@ -269,6 +280,7 @@ class Node:
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
         self._run(evaluation.run())
+        self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -280,11 +292,14 @@ class Node:
             return False
         if region.name not in self._resting or self.triggers[region.name].is_busy:
             return False
+        if await region.read(jobs.listed):
+            return False
         keeps_tables = self.config.data is None or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
         self._loops.pop(region.name).set()
+        await self.runners.pop(region.name).stop()
         await self.evaluations.pop(region.name).stop()
         triggers = self.triggers.pop(region.name)
         if self.config.functions.functions:

@@ -25,7 +25,7 @@ async def back_up(world: World, name: str = "nightly") -> str:
 
 async def restore(world: World, arn: str, target: str = "Restored", **overrides: Any) -> Any:
     answer = await world.call("RestoreTableFromBackup", BackupArn=arn, TargetTableName=target, **overrides)
-    await world.jobs.settle()
+    await world.runner.settle()
     return answer["TableDescription"]
 
 
@@ -75,7 +75,7 @@ def test_backup_that_is_deleted_gives_its_room_back() -> None:
         await world.create()
         await world.change()
         arn = await back_up(world)
-        await world.jobs.settle()
+        await world.runner.settle()
         deleted = (await world.call("DeleteBackup", BackupArn=arn))["BackupDescription"]
         assert deleted["BackupDetails"]["BackupStatus"] == "DELETED"
         for operation in ("DescribeBackup", "DeleteBackup"):
@@ -99,7 +99,7 @@ def test_description_is_frozen() -> None:
         details = created["BackupDetails"]
         assert details["BackupStatus"] == "CREATING" and details["BackupSizeBytes"] == 7
         assert details["BackupCreationDateTime"] == START_MS / 1000
-        await world.jobs.settle()
+        await world.runner.settle()
         await world.call("DeleteTable", TableName="Things")
         described = (await world.call("DescribeBackup", BackupArn=details["BackupArn"]))["BackupDescription"]
         assert described["BackupDetails"] == details | {"BackupStatus": "AVAILABLE"}
@@ -124,7 +124,7 @@ def test_pages_of_the_list_and_its_filters() -> None:
             arns.append(await back_up(world))
             await world.pass_time(1000)
         await world.call("CreateBackup", TableName="Other", BackupName="nightly")
-        await world.jobs.settle()
+        await world.runner.settle()
 
         async def listed(**body: Any) -> list[str]:
             answer = await world.call("ListBackups", **body)
@@ -185,7 +185,7 @@ def test_restored_table_drops_and_keeps_what_the_service_does() -> None:
         )
         await world.recover()
         arn = await back_up(world)
-        await world.jobs.settle()
+        await world.runner.settle()
         during = await world.call("RestoreTableFromBackup", BackupArn=arn, TargetTableName="Restored")
         summary = during["TableDescription"]["RestoreSummary"]
         table_arn = "arn:aws:dynamodb:us-east-1:000000000000:table/Things"
@@ -194,7 +194,7 @@ def test_restored_table_drops_and_keeps_what_the_service_does() -> None:
             "RestoreInProgress": True,
         }  # fmt: skip
         assert "IndexStatus" not in during["TableDescription"]["GlobalSecondaryIndexes"][0]
-        await world.jobs.settle()
+        await world.runner.settle()
         table = (await world.call("DescribeTable", TableName="Restored"))["Table"]
         assert not table.keys() & {"RestoreSummary", "StreamSpecification", "TableClassSummary", "LatestStreamArn"}
         assert table["DeletionProtectionEnabled"] is False
@@ -215,7 +215,7 @@ def test_overrides_of_a_restore() -> None:
         for _ in range(20):
             await world.change()
         arn = await back_up(world)
-        await world.jobs.settle()
+        await world.runner.settle()
         units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
         renamed = {
             "IndexName": "renamed",
@@ -247,7 +247,7 @@ def test_table_that_is_being_restored_is_found_by_few_operations() -> None:
         world = World()
         await world.create()
         arn = await back_up(world)
-        await world.jobs.settle()
+        await world.runner.settle()
         await world.call("RestoreTableFromBackup", BackupArn=arn, TargetTableName="Restored")
         name = {"TableName": "Restored"}
         assert await world.status("Restored") == "CREATING"
@@ -265,7 +265,7 @@ def test_table_that_is_being_restored_is_found_by_few_operations() -> None:
             assert refused.value.code == code, operation
         with pytest.raises(ApiError, match="Table is being used: Restored"):
             await world.create("Restored")
-        await world.jobs.settle()
+        await world.runner.settle()
         await world.call("UpdateTable", TableName="Restored", DeletionProtectionEnabled=True)
 
     asyncio.run(scenario())
@@ -292,6 +292,6 @@ def test_unknown_backup_is_refused(operation: str, arn: str, code: str, text: st
         target = {"TargetTableName": "Restored"} if operation.startswith("Restore") else {}
         with pytest.raises(ApiError) as refused:
             await world.call(operation, BackupArn=arn, **target)
-        assert refused.value.code == code and refused.value.message.startswith(text)
+        assert refused.value.code == code and str(refused.value.message).startswith(text)
 
     asyncio.run(scenario())

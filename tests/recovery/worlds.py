@@ -11,7 +11,7 @@ from atoll.clock import ManualClock
 from atoll.database import background
 from atoll.database.region import Region, Settings
 from atoll.recovery.copies import STEPS
-from atoll.recovery.jobs import Jobs
+from atoll.recovery.jobs import Runner
 from tests import desk
 from tests.engines import fresh_engine
 
@@ -51,7 +51,7 @@ class World:
         self.rng = random.Random(seed)
         self.clock = ManualClock(START_MS)
         self.region = Region(REGION, fresh_engine(), self.clock, settings or Settings())
-        self.jobs = Jobs(self.region, lambda name: self.region, STEPS)
+        self.runner = Runner(self.region, lambda name: self.region, STEPS)
         self.items: State = {}
         self.states: list[tuple[int, State]] = []
         """After each change: its time, and the state since."""

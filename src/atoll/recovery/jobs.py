@@ -50,7 +50,7 @@ def listed(snapshot: Snapshot) -> list[Document]:
     return list(documents.listed(snapshot, KIND))
 
 
-class Jobs:
+class Runner:
     """Runs the jobs of one region."""
 
     def __init__(self, region: Region, find_region: FindRegion, steps: Mapping[str, Step]) -> None:
