@@ -31,6 +31,8 @@ CHANGES, ITEMS = "alarm-changes", "alarm-items"
 
 CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
 
+LATEST_MS = 10**15 - 1
+
 TRIMMED = 3
 """How many expired items of the history each new one deletes at most."""
 
@@ -57,10 +59,22 @@ def find(snapshot: Snapshot, name: str) -> Alarm | None:
     return None if stored is None else alarms.parse(stored)
 
 
-def listed(snapshot: Snapshot, after: str | None = None) -> Iterator[Alarm]:
-    """All alarms by their names; only those behind the name `after`, if given."""
-    for stored in documents.listed(snapshot, ALARM, after=None if after is None else (after,)):
-        yield alarms.parse(stored)
+def listed(snapshot: Snapshot, prefix: str = "", after: str | None = None) -> Iterator[Alarm]:
+    """The alarms whose names have this prefix, by their names; only those behind the name `after`, if given."""
+    start, end = fmt.documents_of(ALARM)
+    if prefix:
+        start = max(start, fmt.document_key(ALARM, prefix)[:-1])
+    if after is not None:
+        start = max(start, fmt.documents_of(ALARM, after)[1])
+    for _, stored in snapshot.scan(start, end):
+        alarm = alarms.parse(orjson.loads(stored))
+        if not alarm.name.startswith(prefix):
+            return
+        yield alarm
+
+
+def count(snapshot: Snapshot) -> int:
+    return sum(1 for _ in snapshot.scan(*fmt.documents_of(ALARM)))
 
 
 def put(tx: Transaction, configuration: Mapping[str, Any], now_ms: int) -> Alarm:
@@ -143,16 +157,13 @@ def history(
     """The items with from <= time < until, each with its key: (alarm, time, kind, summary, data). Only those behind the
     key `after`, if given."""
     start, _ = fmt.documents_of(HISTORY, _time(max(from_ms, 0)))
-    end, _ = fmt.documents_of(HISTORY, _time(min(until_ms, _LATEST_MS)))
+    end, _ = fmt.documents_of(HISTORY, _time(min(until_ms, LATEST_MS)))
     if after is not None:
         first, last = fmt.documents_of(HISTORY, *after)
         start, end = (start, min(end, first)) if reverse else (max(start, last), end)
     for key, stored in snapshot.scan(start, end, reverse=reverse) if start < end else ():
         _, time, number = fmt.parse_document_key(key)
         yield (time, number), orjson.loads(stored)
-
-
-_LATEST_MS = 10**15 - 1
 
 
 def _time(ms: int) -> str:

@@ -4,7 +4,6 @@ A path of a list's member is written as the query protocol writes it (`AlarmActi
 
 from __future__ import annotations
 
-
 from atoll import limits
 from atoll.errors import VALIDATE, ApiError
 
@@ -34,6 +33,18 @@ def unknown_alarm() -> ApiError:
 
 def unknown_resource(arn: str) -> ApiError:
     return ApiError("ResourceNotFoundException", f"Unknown: {arn}", status=404, prefix=CLOUDWATCH)
+
+
+def invalid_resource(arn: str) -> ApiError:
+    return invalid_value(f"Invalid Resource ARN: {arn}")
+
+
+def too_many_tags() -> ApiError:
+    return invalid_value(f"A resource may have at most {limits.TAGS} tags.")
+
+
+def reserved_tag() -> ApiError:
+    return invalid_value("aws: prefixed tag key names are not allowed for external use.")
 
 
 def too_many_alarms() -> ApiError:
