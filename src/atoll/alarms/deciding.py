@@ -70,4 +70,4 @@ def samples_needed(statistic: str) -> float:
         return 0
     share = float(statistic[1:]) / 100
     rest = 1 - share if share >= 0.5 else share
-    return 10 / rest if rest > 1e-9 else 0
+    return round(10 / rest, 6) if rest > 1e-9 else 0

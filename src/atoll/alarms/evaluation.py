@@ -88,7 +88,7 @@ def judge(alarm: Alarm, grains: Sequence[Grains], until_ms: int) -> Verdict:
     decision = decide(breaches, alarm.periods, alarm.to_alarm, alarm.missing)
     if alarm.configuration.get("EvaluateLowSampleCountPercentile") == "ignore":
         needed = samples_needed(alarm.statistic)
-        if any((point := points[place]) is not None and (point.count or 0) < needed for place in decision.used):
+        if any((point := points[place]) is not None and (point.samples or 0) < needed for place in decision.used):
             decision = Decision(None)
     return Verdict(alarm, decision, points, breaches, inputs.times(alarm, until_ms))
 
@@ -124,6 +124,9 @@ class Alarms:
             wakes.append(retry_ms)
         return min(wakes, default=None)
 
+    async def stop(self) -> None:
+        await self._actions.stop()
+
     async def _learn(self, watch: Watch, now_ms: int) -> None:
         """Read the alarms. Those that changed are evaluated at the next full minute."""
         changes, alarms = await self._region.read(lambda snapshot: (store.changes(snapshot), [*store.listed(snapshot)]))
@@ -148,8 +151,7 @@ class Alarms:
 
     async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
         await self._region.state(Metrics).learn()
-        changed, repeated = [], []
-        stale = []
+        changed, repeated, stale = [], [], []
         for one in due:
             if self._is_quiet(one):
                 one.evaluated_ms = _floor(now_ms, one.interval_ms)

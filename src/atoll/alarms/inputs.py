@@ -98,8 +98,8 @@ def _computed(
         return [None] * len(starts)
     if len(series) != 1:
         return [None] * len(starts)
-    points = series[0].points
-    return [Point(time, points[time]) if time in points else None for time in starts]
+    computed = series[0].points
+    return [Point(time, computed[time]) if time in computed else None for time in starts]
 
 
 @lru_cache(1_000)

@@ -23,7 +23,7 @@ _COMPARED = {
 class Point(NamedTuple):
     time_ms: int
     value: float
-    count: float | None = None
+    samples: float | None = None
     """The number of samples; None for metric math."""
 
 
@@ -122,8 +122,8 @@ def data(
         point = points[place]
         shown: dict[str, Any] = {"timestamp": instant(times[place])}
         if point is not None:
-            if point.count is not None:
-                shown["sampleCount"] = point.count
+            if point.samples is not None:
+                shown["sampleCount"] = point.samples
             shown["value"] = point.value
         evaluated.append(shown)
     found["evaluatedDatapoints"] = evaluated
