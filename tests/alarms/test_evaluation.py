@@ -6,12 +6,12 @@ import asyncio
 
 import orjson
 import pytest
-from alarms.conftest import FUNCTION, MINUTE_MS, POLICY, START_MS, TOPIC, UNKNOWN, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.alarms import store
 from atoll.alarms.deciding import decide, evaluation_range
+from tests.alarms.conftest import FUNCTION, MINUTE_MS, POLICY, START_MS, TOPIC, UNKNOWN, World
 
 NONE, A, OK = "INSUFFICIENT_DATA", "ALARM", "OK"
 
