@@ -88,7 +88,7 @@ class Buckets(Protocol):
         """Make all buckets full again."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Region:
     name: str
     engine: Engine
