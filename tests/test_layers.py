@@ -38,6 +38,7 @@ EVERYTHING = {
     "node",
     "config",
     "data_directory",
+    "front",
     "options",
     "peering",
     "regions",

@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from atoll import errors, limits
+from atoll import errors, front, limits
 from atoll.api import services
-from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
@@ -33,17 +32,11 @@ from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.peering import Peering
 from atoll.regions import Regions
-from atoll.replication.peer import PREFIX as PEERS_PREFIX
-from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
-from atoll.wire.admin import Admin
-from atoll.wire.codec import Encoder
-from atoll.wire.gateway import Gateway
-from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
@@ -96,42 +89,13 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-        credentials = None
-        if config.auth == "sigv4":
-            assert config.credentials_file is not None
-            credentials = Credentials(config.credentials_file)
-        peers = self.peering.start()
-        encoder = Encoder()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
             services.SERVER: lambda _: self,
         }
-        call: Call = Desk(subjects, next_id=encoder.next_id).call
-        if config.slow_ms is not None:
-            call = logging_slow(call, config.slow_ms, encoder.next_id)
-        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
-        gateway = Gateway(
-            call,
-            services.TARGETS,
-            clock=self.signature_clock,
-            region=config.region,
-            account=config.settings.account,
-            credentials=credentials,
-            routes={
-                services.ADMIN.prefix: admin.answer,
-                PEERS_PREFIX: peers.answer,
-                services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
-            },
-            route_clock=SystemClock(),
-            examine=self.examine,
-            encoder=encoder,
-            signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
-            bearer_routes=[services.ADMIN.prefix],
-            unverified_routes=[PEERS_PREFIX],
-            browsers=config.browsers,
-            memory_limit=config.memory_limit,
-        )
+        peers = self.peering.start().answer
+        gateway = front.gateway(config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine)
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
