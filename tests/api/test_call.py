@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 

@@ -118,7 +118,7 @@ class Directory:
         return found if found is not None and found.arn == arn else None
 
     def exists(self, principal: str) -> bool:
-        """Whether a policy may name this principal of an account: all names of accounts that are not declared may be."""
+        """Whether a policy may name this principal. All names of accounts that are not declared may be named."""
         parts = principal.split(":")
         if len(parts) != 6 or parts[4] not in self.accounts:
             return True
@@ -222,7 +222,11 @@ class _Reader:
         return self.policies(row.get("policies", []), place)
 
     def user(
-        self, name: str, given: Any, groups: Mapping[str, tuple[Attached, ...]], control: tuple[tuple[Attached, ...], ...]
+        self,
+        name: str,
+        given: Any,
+        groups: Mapping[str, tuple[Attached, ...]],
+        control: tuple[tuple[Attached, ...], ...],
     ) -> User:
         place = f"users.{name}"
         row = _table(given, place)

@@ -95,7 +95,7 @@ def load(path: Path) -> Mapping[str, Any]:
     try:
         text = path.read_bytes()
         found = orjson.loads(text) if path.suffix == ".json" else tomllib.loads(text.decode())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise BadDirectory(texts.unreadable(path, error)) from None

@@ -15,8 +15,9 @@ import os
 import secrets
 import string
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ _VERSION = b"\1"
 _TAG_BYTES = 32
 _SESSION_BYTES = 64 * 1024
 _ID_CHARS = string.ascii_uppercase + "234567"
+
+
+class BadKey(Exception):
+    """The file holds no key."""
 
 
 class BadToken(Exception):
@@ -71,10 +76,14 @@ def new_access_key() -> str:
 
 
 class Tokens:
-    """Makes and reads the tokens of one key."""
+    """Makes and reads the tokens of one key, which is loaded at first use: a server without sessions needs none."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, load: Callable[[], bytes]) -> None:
+        self._load = load
+
+    @cached_property
+    def _key(self) -> bytes:
+        return self._load()
 
     def token(self, session: Session) -> str:
         packed = zlib.compress(orjson.dumps(asdict(session)), 9)
@@ -104,7 +113,7 @@ class Tokens:
 
 def load_key(path: Path | None) -> bytes:
     """The key in the file, which is made if there is none; a new one without a file. Of processes that start together,
-    all get the same."""
+    all get the same. Raises `BadKey`."""
     if path is None:
         return secrets.token_bytes(KEY_BYTES)
     try:
@@ -128,12 +137,11 @@ def load_key(path: Path | None) -> bytes:
 
 
 def _read_key(path: Path) -> bytes:
-    """Raises ValueError if the file holds no key."""
     text = path.read_text().strip()
     try:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) < KEY_BYTES:
-        raise ValueError(f"{path} must hold a key of at least {KEY_BYTES} bytes, in hexadecimal")
+        raise BadKey(f"{path} must hold a key of at least {KEY_BYTES} bytes, in hexadecimal")
     return key

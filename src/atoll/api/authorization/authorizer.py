@@ -198,9 +198,7 @@ def _context(
                 if not asked:
                     tags = {} if table is None else dict(table.tags)
                     region = "" if target.region is None else target.region.name
-                    asked.append(
-                        Asked(given, caller.origin, clock_ms, region, target.owner, tags, check.part.whole)
-                    )
+                    asked.append(Asked(given, caller.origin, clock_ms, region, target.owner, tags, check.part.whole))
                 found = global_keys.value(key, asked[0])
             keys[key] = found
         return found

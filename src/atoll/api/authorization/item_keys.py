@@ -119,7 +119,7 @@ def _equalities(where: tree.ConditionNode | None, name: str) -> list[str] | None
                 return [given]
             case tree.In(tree.PathOperand(path), choices) if path == (name,):
                 return [one.name for one in choices if isinstance(one, tree.ValueOperand)]
-            case tree.Or() if where is not term:
+            case tree.Or():
                 found = _equalities(term, name)
                 if found is not None:
                     return found

@@ -32,6 +32,7 @@ class Policy:
     until_ms: int | None = None
     """When another one is in force."""
 
+
 NONE = Policy(None)
 
 

@@ -112,9 +112,7 @@ def _equals_ignoring_case(values: Sequence[str], variables: bool) -> Matches:
 
     def matches(value: str, context: Context) -> bool:
         resolved = (resolve(pattern, context) for pattern in patterns)
-        return any(
-            glob is not None and "".join(map(str, glob)).casefold() == value.casefold() for glob in resolved
-        )
+        return any(glob is not None and "".join(map(str, glob)).casefold() == value.casefold() for glob in resolved)
 
     return matches
 
@@ -155,7 +153,10 @@ def _required(read: Callable[[str], Decimal | None], value: str) -> Decimal:
 
 
 def number(text: str) -> Decimal | None:
-    if len(text) > _NUMBER_CHARS or re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", text, re.ASCII) is None:
+    if (
+        len(text) > _NUMBER_CHARS
+        or re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", text, re.ASCII) is None
+    ):
         return None
     try:
         return Decimal(text)

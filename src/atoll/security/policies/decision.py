@@ -162,9 +162,11 @@ def _candidates(policies: Iterable[Attached], question: Question, *, allow: bool
             if statement.allow is allow and statement.has_action(question.action):
                 candidate = _candidate(source, name, statement, question)
                 found += [] if candidate is None else [candidate]
-    # Once a statement applies in any case, no other matters.
+    # Once a statement applies in any case, those behind it do not matter. Of denials, the first one is reported.
     unconditional = [one for one in found if not one.tests and (one.grant is None or one.grant is Grant.DIRECT)]
-    return unconditional[:1] or sorted(found, key=lambda one: one.grant or 0)
+    if not unconditional:
+        return sorted(found, key=lambda one: one.grant or 0)
+    return unconditional[:1] if allow else found[: found.index(unconditional[0]) + 1]
 
 
 def _candidate(source: Source, name: str, statement: Statement, question: Question) -> Candidate | None:
@@ -218,7 +220,7 @@ def narrow(question: Question, policies: Policies, resource_policy: Attached | N
 def _constant(plan: Plan) -> Decision | None:
     """The decision if no test can change it: the same whether all tests hold or none does."""
     groups = (plan.denies, *plan.control, plan.resource, plan.identity, plan.boundary or (), plan.session or ())
-    if any(not one.tests for one in plan.denies) or not any(one.tests for group in groups for one in group):
+    if (plan.denies and not plan.denies[0].tests) or not any(one.tests for group in groups for one in group):
         return plan.decide(_nothing)
     return None
 

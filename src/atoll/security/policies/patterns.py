@@ -142,9 +142,7 @@ class Arns:
         pattern = parse(text, variables=variables)
         parts = split(pattern, _COLONS)
         self._last = parts.pop() if len(parts) > _COLONS else None
-        self._heads = [
-            (matcher(tuple(map(_as_text, part))), bool(part) and part[-1] is Wild.ANY) for part in parts
-        ]
+        self._heads = [(matcher(tuple(map(_as_text, part))), bool(part) and part[-1] is Wild.ANY) for part in parts]
         self.is_static = self._last is None or is_static(self._last)
         self._literal = text if all(isinstance(token, str) for token in pattern) else None
 
