@@ -31,6 +31,7 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
+from atoll.evaluation import Evaluation, Work, earliest
 from atoll.peering import Peering
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
@@ -51,7 +52,8 @@ REST_MS = 60_000
 
 ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM, fmt.DROP_TOMBSTONES})
 """Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
-`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later."""
+`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later. Nor
+does it stop for `evaluation` before."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 
@@ -75,6 +77,8 @@ class Node:
         self.links = self.peering.links
         self.callers = front.identities(config)
         self.triggers: dict[str, Triggers] = {}
+        self.evaluations: dict[str, Evaluation] = {}
+        """Of the open regions."""
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
@@ -159,6 +163,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
 
@@ -187,12 +192,18 @@ class Node:
     async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
         """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
         could not run does not count either."""
+        await self._evaluate()
         open_ = list(self.regions.values())
-        wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
+        wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
+        evaluated = await self._evaluate()  # again, since all of this is measured
+        wakes += evaluated if not uncounted else ()
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
+
+    async def _evaluate(self) -> list[int | None]:
+        return [await evaluation.settle() for evaluation in list(self.evaluations.values())]
 
     async def examine(self) -> dict[str, StoreHealth]:
         """The health of each region's store."""
@@ -254,14 +265,18 @@ class Node:
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
-        region.wake = woken.set
+        evaluation = self.evaluations[name] = Evaluation(
+            region, self._works(region), alone=self._data is None or self.config.workers == 1
+        )
+        region.wake = partial(_wake_all, woken.set, evaluation.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
-            region.wake = partial(_wake_all, woken.set, replication.wake)
+            region.wake = partial(_wake_all, region.wake, replication.wake)
             self._run(replication.run())
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
+        self._run(evaluation.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -278,10 +293,15 @@ class Node:
 
     async def end_region(self, region: Region) -> Engine:
         self._loops.pop(region.key).set()
+        await self.evaluations.pop(region.key).stop()
         triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
+
+    def _works(self, region: Region) -> list[Work]:
+        """The work of the services beside the tables, in the order in which it runs."""
+        return []
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
@@ -365,7 +385,8 @@ class Node:
             if region.health.suspicious:
                 await region.health.examine(region.engine)
             self._resting.add(region.key)
-            if not await self._regions.looked(region, wake_ms):
+            evaluated_ms = self.evaluations[region.key].wake_ms if region.key in self.evaluations else None
+            if not await self._regions.looked(region, earliest([wake_ms, evaluated_ms])):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(woken.wait(), wait_ms / 1000)
             if self._loops.get(region.key) in (woken, None):
