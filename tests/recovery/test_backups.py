@@ -35,7 +35,7 @@ async def step_while_writing(world: World) -> None:
             for _ in range(4):
                 await world.change()
             await world.pass_time(10)
-            await STEPS[job["kind"]](world.region, lambda name: world.region, job)
+            await STEPS[job["kind"]](world.region, job)
 
 
 @pytest.mark.parametrize("seed", range(4))

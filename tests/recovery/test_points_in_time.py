@@ -35,7 +35,7 @@ async def step_while_writing(world: World) -> None:
             for _ in range(world.rng.randrange(3)):
                 await world.change()
             await world.pass_time(world.rng.randrange(500))
-            await STEPS[job["kind"]](world.region, lambda name: world.region, job)
+            await STEPS[job["kind"]](world.region, job)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -141,7 +141,7 @@ def test_a_source_that_is_deleted_meanwhile_is_still_restored(monkeypatch: pytes
         )  # fmt: skip
         (job,) = await world.region.read(jobs.listed)
         for _ in range(3):
-            await STEPS[job["kind"]](world.region, lambda name: world.region, job)
+            await STEPS[job["kind"]](world.region, job)
             (job,) = await world.region.read(jobs.listed)
         await world.call("DeleteTable", TableName="Things")
         await world.pass_time(26 * HOUR_MS)

@@ -51,7 +51,7 @@ class World:
         self.rng = random.Random(seed)
         self.clock = ManualClock(START_MS)
         self.region = Region(REGION, fresh_engine(), self.clock, settings or Settings())
-        self.runner = Runner(self.region, lambda name: self.region, STEPS)
+        self.runner = Runner(self.region, STEPS)
         self.items: State = {}
         self.states: list[tuple[int, State]] = []
         """After each change: its time, and the state since."""

@@ -35,7 +35,7 @@ Answer = dict[str, Any]
 async def restore_table_from_backup(region: Region, body: Body) -> Answer:
     text, target = body["BackupArn"], body["TargetTableName"]
     arn = arns.parse(text)
-    source = region if arn is None else _region(region, arn.region)
+    source = region if arn is None else region.named(arn.region)
     backup = await source.read(lambda snapshot: backup_operations.find(source, snapshot, text))
     _check_available(source, backup, text)
     _check_encryption(region, source, body)
@@ -95,10 +95,6 @@ async def restore_table_to_point_in_time(region: Region, body: Body) -> Answer:
     return answer
 
 
-def _region(region: Region, name: str) -> Region:
-    return region if name == region.name or region.sibling is None else region.sibling(name)
-
-
 def _source(region: Region, body: Body) -> tuple[Region, str]:
     """The source table, with its region."""
     name, text = body.get("SourceTableName"), body.get("SourceTableArn")
@@ -113,7 +109,7 @@ def _source(region: Region, body: Body) -> tuple[Region, str]:
         raise backup_errors.source_arn_invalid()
     if arn.account != region.settings.account:
         raise backup_errors.source_foreign()
-    return _region(region, arn.region), arn.table
+    return region.named(arn.region), arn.table
 
 
 def _moment_ms(source: Region, table: Table, asked: float | None, now_ms: int) -> int:

@@ -88,7 +88,7 @@ class Buckets(Protocol):
         """Make all buckets full again."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Region:
     name: str
     engine: Engine
@@ -111,10 +111,13 @@ class Region:
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
     """Table, index and kind of operation, whose throttling has been logged."""
+    key: str = ""
+    """By which the node knows it: its name, after its account and a slash unless it is the default account's."""
     versions: HybridClock = field(init=False)
     _states: dict[Callable[[Region], Any], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.key = self.key or self.name
         self.health.locate = self.locate
         self.versions = HybridClock(self.clock, self.name)
         self._has_greatest_time = False
@@ -126,6 +129,10 @@ class Region:
         if found is None:
             found = self._states[kind] = kind(self)
         return found
+
+    def named(self, name: str) -> Region:
+        """This region, or another one of its account and node. Raises for one that the node does not serve."""
+        return self if name == self.name or self.sibling is None else self.sibling(name)
 
     @property
     def charges_statements(self) -> bool:

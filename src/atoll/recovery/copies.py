@@ -24,7 +24,7 @@ from atoll.database.schema import Table
 from atoll.database.writes import Decision, Image
 from atoll.model.values import Item
 from atoll.recovery import jobs
-from atoll.recovery.jobs import Document, FindRegion, Step
+from atoll.recovery.jobs import Document, Step
 from atoll.storage.engine import Snapshot, Transaction
 
 _log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def begin_restore_from_backup(tx: Transaction, target: Table, backup: Backup, re
 # Steps
 
 
-async def back_up(region: Region, find: FindRegion, job: Document) -> None:
+async def back_up(region: Region, job: Document) -> None:
     copy = _load(job)
     assert copy.position is not None
     piece = await region.read(lambda snapshot: _read(snapshot, copy))
@@ -176,8 +176,8 @@ def _count(tx: Transaction, space: int, state: State) -> None:
     tx.add_tally(fmt.bytes_counter(space), sum(row.size for _, row in state.rows))
 
 
-async def restore(region: Region, find: FindRegion, job: Document) -> None:
-    copy, source = _load(job), find(job["region"])
+async def restore(region: Region, job: Document) -> None:
+    copy, source = _load(job), region.named(job["region"])
     if copy.is_copied:
         await source.write(lambda tx, stamp: _release(tx, source, copy, stamp.now_ms))
         await region.write(lambda tx, stamp: _finish(tx, region, copy, stamp.now_ms))

@@ -26,10 +26,7 @@ RETRY_MS = 5_000
 Document = dict[str, Any]
 """Has the members `id` and `kind`, and those of its kind."""
 
-FindRegion = Callable[[str], Region]
-"""A region of this node by its name."""
-
-Step = Callable[[Region, FindRegion, Document], Awaitable[None]]
+Step = Callable[[Region, Document], Awaitable[None]]
 """Does one step of a job and stores its progress, or deletes the job. It runs again if the process ends before."""
 
 
@@ -53,9 +50,8 @@ def listed(snapshot: Snapshot) -> list[Document]:
 class Runner:
     """Runs the jobs of one region."""
 
-    def __init__(self, region: Region, find_region: FindRegion, steps: Mapping[str, Step]) -> None:
+    def __init__(self, region: Region, steps: Mapping[str, Step]) -> None:
         self._region = region
-        self._find_region = find_region
         self._steps = steps
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
@@ -88,7 +84,7 @@ class Runner:
                     break
                 for job in waiting:
                     try:
-                        await self._steps[job["kind"]](self._region, self._find_region, job)
+                        await self._steps[job["kind"]](self._region, job)
                     except Exception as error:
                         failed[job["id"]] = error
                     await asyncio.sleep(0)
