@@ -30,6 +30,15 @@ def listed(snapshot: Snapshot, kind: str, *names: str, after: tuple[str, ...] | 
         yield orjson.loads(stored)
 
 
+def unreadable(snapshot: Snapshot) -> Iterator[bytes]:
+    """The keys of all documents that are no JSON."""
+    for key, stored in snapshot.scan(*fmt.DOCUMENTS):
+        try:
+            orjson.loads(stored)
+        except orjson.JSONDecodeError:
+            yield key
+
+
 def put(tx: Transaction, document: Any, kind: str, *names: str) -> None:
     tx.put(fmt.document_key(kind, *names), orjson.dumps(document))
 

@@ -227,6 +227,9 @@ def documents_of(kind: str, *names: str) -> tuple[bytes, bytes]:
     return start, start + b"\xff"
 
 
+DOCUMENTS = (CATALOG + b"J", CATALOG + b"K")
+
+
 def parse_document_key(key: bytes) -> tuple[str, ...]:
     """The kind and the names."""
     parts = key[len(CATALOG) + 1 : -1].split(b"\0")
