@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
     "alarms": {"alarms", "metrics", "triggers", *DATABASE},
+    "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},

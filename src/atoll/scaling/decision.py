@@ -28,6 +28,10 @@ class Bounds:
     least: int
     most: int
 
+    @property
+    def is_valid(self) -> bool:
+        return 1 <= self.least <= self.most
+
     def clamped(self, units: int) -> int:
         return min(max(units, self.least), self.most)
 
