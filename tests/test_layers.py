@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "security", *DATABASE},
-    "api": {"api", "replication", "security", *SERVICES, *DATABASE},
+    "api": {"alarms", "api", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "replicate": {"replicate", "options", "clock", "limits"},
 }

@@ -80,11 +80,13 @@ def test_a_local_time_that_the_zone_repeats_runs_once() -> None:
 @pytest.mark.parametrize(
     "expression",
     [
-        "", "10 minutes", "rate()", "rate(0 minutes)", "rate(5)", "rate(5 seconds)", "rate(-1 minutes)", "rate(1.5 hours)",
+        "", "10 minutes", "rate()", "rate(0 minutes)", "rate(5)", "rate(5 seconds)", "rate(-1 minutes)",
+        "rate(1.5 hours)",
         "at(2026-11-30)", "at(2026-13-30T00:00:00)", "at(now)", "at(2026-11-30T08:00:00Z)",
         "cron()", "cron(* * * * *)", "cron(0 0 1 1 1 *)", "cron(60 0 * * ? *)", "cron(0 24 * * ? *)",
         "cron(0 0 0 * ? *)", "cron(0 0 32 * ? *)", "cron(0 0 ? * 8 *)", "cron(0 0 ? * ? *)", "cron(0 0 * 13 ? *)",
-        "cron(0 0 * * ? 1969)", "cron(0 0 * FOO ? *)", "cron(0/0 0 * * ? *)", "cron(, 0 * * ? *)", "cron(0 0 ? * MON#6 *)",
+        "cron(0 0 * * ? 1969)", "cron(0 0 * FOO ? *)", "cron(0/0 0 * * ? *)", "cron(, 0 * * ? *)",
+        "cron(0 0 ? * MON#6 *)",
         "cron(0 0 32W * ? *)", "every(1 day)", "cron(0 0 * * ? * * *)", "CRON(0 0 * * ? *)",
     ],
 )  # fmt: skip

@@ -21,7 +21,7 @@ from atoll.alarms import store as alarm_store
 from atoll.alarms.actions import Event
 from atoll.alarms.alarm import ALARM
 from atoll.database.region import Region
-from atoll.database.schema import Table
+from atoll.database.schema import Index, Table
 from atoll.errors import ApiError
 from atoll.scaling import activities, decision, policies, runs, store, targets, tracking
 from atoll.scaling.decision import Decision
@@ -182,7 +182,8 @@ class Scaling:
 def _busy_until(table: Table, now_ms: int) -> int:
     """When the changes of a table that are under way end; 0 if there are none."""
     dues = [change.due_ms for change in table.under_way(now_ms)]
-    dues += [one.due_ms for one in (table, *table.indexes) if one.status_at(now_ms) in ("CREATING", "UPDATING")]
+    parts: list[Table | Index] = [table, *table.indexes]
+    dues += [part.due_ms for part in parts if part.status_at(now_ms) in ("CREATING", "UPDATING")]
     return max((due_ms if due_ms > now_ms else now_ms + AGAIN_MS for due_ms in dues), default=0)
 
 

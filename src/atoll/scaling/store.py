@@ -164,8 +164,11 @@ _SEQUENCE = "activities-added"
 def latest(snapshot: Snapshot, id_: Id) -> tuple[Key, Activity] | None:
     """The target's newest activity, with its key."""
     stored = documents.get(snapshot, LATEST, *id_)
-    found = None if stored is None else activity(snapshot, (stored[0], stored[1]))
-    return None if found is None else ((stored[0], stored[1]), found)
+    if stored is None:
+        return None
+    key = stored[0], stored[1]
+    found = activity(snapshot, key)
+    return None if found is None else (key, found)
 
 
 def save_activity(tx: Transaction, key: Key, new: Activity) -> None:

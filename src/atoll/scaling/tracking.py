@@ -1,8 +1,8 @@
 """The alarms of a target-tracking policy, and what its policy wants when one of them is in breach.
 
-A policy with a predefined metric has two pairs of alarms. AlarmHigh and AlarmLow watch the consumption of a minute: High
-is in breach above the target for two minutes, Low below it by twenty percentage points for fifteen. The thresholds are
-units, so they follow the capacity. ProvisionedCapacityHigh and -Low watch for changes that somebody else makes.
+A policy with a predefined metric has two pairs of alarms. AlarmHigh and AlarmLow watch the consumption of a minute:
+High is in breach above the target for two minutes, Low twenty percentage points below it for fifteen. The thresholds
+are units, so they follow the capacity. ProvisionedCapacityHigh and -Low watch for changes that somebody else makes.
 
 A policy with a metric of the user has AlarmHigh above the target for three minutes, and AlarmLow below nine tenths of
 it for fifteen. These numbers, and that a policy goes by the greatest datapoint of its alarm, are not published.

@@ -130,5 +130,3 @@ def _described(region: Region, action: ScheduledAction) -> Body:
         if time is not None:
             described[member] = time / 1000
     return described
-
-

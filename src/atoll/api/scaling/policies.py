@@ -67,7 +67,8 @@ def _check(body: Body, id_: Id, *, is_new: bool) -> None:
 
 
 def check_configuration(given: Body, id_: Id) -> None:
-    predefined, customized = given.get("PredefinedMetricSpecification"), given.get("CustomizedMetricSpecification")
+    predefined: Body | None = given.get("PredefinedMetricSpecification")
+    customized: Body | None = given.get("CustomizedMetricSpecification")
     if (predefined is None) == (customized is None):
         raise errors.one_metric_required()
     value = float(given["TargetValue"])
@@ -76,6 +77,7 @@ def check_configuration(given: Body, id_: Id) -> None:
     if customized is not None:
         _check_customized(customized)
         return
+    assert predefined is not None
     metric = predefined["PredefinedMetricType"]
     if metric != id_.metric:
         raise errors.metric_unfit(metric, id_.dimension)
@@ -97,7 +99,9 @@ def _check_customized(metric: Body) -> None:
         texts += [one["Name"], one["Value"]]
         if not one["Name"] or not one["Value"]:
             raise errors.customized_metric_incomplete()
-    if len(dimensions) > limits.CUSTOMIZED_METRIC_DIMENSIONS or any(len(text) > limits.CUSTOMIZED_METRIC_CHARS for text in texts):
+    if len(dimensions) > limits.CUSTOMIZED_METRIC_DIMENSIONS or any(
+        len(text) > limits.CUSTOMIZED_METRIC_CHARS for text in texts
+    ):
         raise errors.customized_metric_too_long()
 
 
@@ -137,7 +141,11 @@ async def describe_scaling_policies(region: Region, body: Body) -> Body:
         limit = body.get("MaxResults") or limits.SCALING_POLICIES_PAGE
         found = iter(()) if wanted is None else _found(snapshot, wanted, only, after)
         return requests.page(
-            "ScalingPolicies", found, limit, lambda one: _described(region, snapshot, one), lambda one: (*one.id, one.name)
+            "ScalingPolicies",
+            found,
+            limit,
+            lambda one: _described(region, snapshot, one),
+            lambda one: (*one.id, one.name),
         )
 
     return await region.read(read)
