@@ -191,6 +191,8 @@ class Region:
         time of the last version assigned."""
         self.catalog.forget()
         self.readers = StreamReaderLimit()
+        self._states.clear()
+        self.meter.take()
         if self.buckets is not None:
             self.buckets.forget()
         self.versions = HybridClock(self.clock, self.name, last)
