@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "migration": {"migration", "database", "storage", *DATABASE},
     "check": {"check", "migration", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
-    "replication": {"replication", "capacity", "security", *DATABASE},
+    "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {"alarms", "api", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "replicate": {"replicate", "options", "clock", "limits"},

@@ -20,6 +20,7 @@ from typing import Any
 from atoll.alarms import store as alarm_store
 from atoll.alarms.actions import Event
 from atoll.alarms.alarm import ALARM
+from atoll.database.group import MULTI_MASTER
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
 from atoll.errors import ApiError
@@ -191,6 +192,8 @@ def _request(table: Table, id_: Id, units: int) -> dict[str, Any]:
     """The request that gives a table or index these units."""
     part = targets.part(table, id_)
     assert part is not None and part.throughput is not None
+    if id_.kind == targets.READ and table.group is not None and table.group.kind == MULTI_MASTER:
+        return _override(table, table.group.own, id_, units)
     read, write = part.throughput.read, part.throughput.write
     read, write = (units, write) if id_.kind == targets.READ else (read, units)
     throughput = {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
@@ -198,6 +201,14 @@ def _request(table: Table, id_: Id, units: int) -> dict[str, Any]:
         return {"TableName": table.name, "ProvisionedThroughput": throughput}
     update = {"IndexName": id_.index_name, "ProvisionedThroughput": throughput}
     return {"TableName": table.name, "GlobalSecondaryIndexUpdates": [{"Update": update}]}
+
+
+def _override(table: Table, region: str, id_: Id, units: int) -> dict[str, Any]:
+    """A replica scales its reads alone."""
+    override: dict[str, Any] = {"ProvisionedThroughputOverride": {"ReadCapacityUnits": units}}
+    if id_.index_name is not None:
+        override = {"GlobalSecondaryIndexes": [{"IndexName": id_.index_name, **override}]}
+    return {"TableName": table.name, "ReplicaUpdates": [{"Update": {"RegionName": region, **override}}]}
 
 
 # Decisions

@@ -12,16 +12,11 @@ from atoll.api.scaling import requests
 from atoll.api.scaling.requests import AAS, acting
 from atoll.database.region import Region
 from atoll.errors import scaling as errors
-from atoll.scaling import policies, store
+from atoll.scaling import policies, replicas, store
 from atoll.scaling.targets import Id, Suspended, Target
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
-
-ROLE = (
-    "role/aws-service-role/dynamodb.application-autoscaling.amazonaws.com/"
-    "AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
-)
 
 
 async def register_scalable_target(region: Region, body: Body) -> Body:
@@ -134,12 +129,11 @@ def _found(
 
 def _described(region: Region, target: Target) -> Body:
     suspended = target.suspended
-    account = region.settings.account
     return {
         **store.members(target),
         "MinCapacity": target.least,
         "MaxCapacity": target.most,
-        "RoleARN": f"arn:aws:iam::{account}:{ROLE}",
+        "RoleARN": replicas.role_arn(region),
         "CreationTime": target.created_ms / 1000,
         "SuspendedState": {
             "DynamicScalingInSuspended": suspended.falls,
