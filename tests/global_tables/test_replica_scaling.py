@@ -197,7 +197,7 @@ def test_a_new_index_scales_its_writes_everywhere_by_itself(table: World) -> Non
 
 
 IN_EU = "ReplicaProvisionedReadCapacityAutoScalingUpdate"
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a part of what is required": ({"ProvisionedWriteCapacityAutoScalingUpdate": {"MinimumUnits": 5}}, REQUIRED),
     "a flag alone": ({"ProvisionedWriteCapacityAutoScalingUpdate": {"AutoScalingDisabled": False}}, REQUIRED),
     "a region alone": (
@@ -265,13 +265,13 @@ def test_errors_of_auto_scaling_pass_through(table: World, given: Any, message: 
 
 def test_settings_of_an_on_demand_table_are_refused(world: World) -> None:
     world.global_table(US, EU)
-    writes = {"TableName": "Things", "ProvisionedWriteCapacityAutoScalingUpdate": scale()}
+    writes: dict[str, Any] = {"TableName": "Things", "ProvisionedWriteCapacityAutoScalingUpdate": scale()}
     assert world.refused(US, "UpdateTableReplicaAutoScaling", **writes).message == (
         "Failed to update global table with name ‘Things‘. Replicas 'EU-WEST-1', 'US-EAST-1' BillingMode is "
         "PayPerRequest. You must convert table's BillingMode to PROVISIONED to set parameters: "
         "'GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate'."
     )
-    reads = {"TableName": "Things", "ReplicaUpdates": [{"RegionName": EU, IN_EU: scale()}]}
+    reads: dict[str, Any] = {"TableName": "Things", "ReplicaUpdates": [{"RegionName": EU, IN_EU: scale()}]}
     assert "'ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate'" in str(
         world.refused(US, "UpdateTableReplicaAutoScaling", **reads).message
     )

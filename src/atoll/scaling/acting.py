@@ -71,9 +71,9 @@ class Scaling:
 
     # Alarms
 
-    async def act(self, region: Region, event: Event, arn: str) -> None:
+    async def act(self, event: Event, arn: str) -> None:
         """The action of an alarm whose ARN is that of a policy."""
-        now_ms = event.now_ms
+        region, now_ms = self._region, event.now_ms
         async with self._changing:
             policy = await region.read(partial(policies.by_arn, region, arn))
             if policy is None or event.alarm.state.value != ALARM:

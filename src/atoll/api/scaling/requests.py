@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from atoll.alarms.actions import Event
 from atoll.api import tables
 from atoll.database.region import Region
 from atoll.errors import scaling as errors
@@ -27,6 +28,22 @@ AAS = "application-autoscaling"
 def acting(region: Region) -> Scaling:
     """What acts for the region's targets: `region.state(acting)`."""
     return Scaling(region, tables.update_table)
+
+
+class ScalingWork:
+    """The `Work` of auto scaling, and what alarms call."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+
+    async def settle(self, now_ms: int) -> int | None:
+        return await self._region.state(acting).settle(now_ms)
+
+    async def act(self, region: Region, event: Event, arn: str) -> None:
+        await region.state(acting).act(event, arn)
+
+    async def stop(self) -> None:
+        """Nothing runs on its own."""
 
 
 def target_id(body: Body) -> Id:
