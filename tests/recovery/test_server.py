@@ -43,7 +43,7 @@ def items_of(page: Any) -> list[Any]:
 
 def test_restores_into_another_region() -> None:
     async def scenario() -> None:
-        node = Node(Config(port=0, more_regions=("eu-west-1",)), ManualClock(START_MS))
+        node = Node(Config(data=None, port=0, more_regions=("eu-west-1",)), ManualClock(START_MS))
         await node.start()
         try:
             arn = await filled(node)
