@@ -35,14 +35,14 @@ async def get_item(region: Region, body: Body) -> Answer:
     key, projection = asked
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> tuple[Table, Row | None]:
+    def read(snapshot: Snapshot) -> tuple[Table, bytes, Row | None]:
         table = region.catalog.usable(snapshot, name, now_ms)
         row_key = keys.row_key(table, key)
         if projection is not None:
             keys.check_scalars(table, projection.entered)
-        return table, reads.get(snapshot, row_key)
+        return table, row_key, reads.get(snapshot, row_key)
 
-    table, row = await region.read(read)
+    table, row_key, row = await region.read(read)
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else await projected(row, projection)
@@ -51,9 +51,11 @@ async def get_item(region: Region, body: Body) -> Answer:
     mode = capacity_mode(body)
     if mode is not None or table.limited:
         consumed = Consumed(table, "Read", body["TableName"], units)
-        reading.settle(region, consumed)
+        reading.settle(region, consumed, row_key)
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
+    elif region.key_ranges is not None:
+        reading.settle_at(region, table, row_key, units)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
     tally.read_units += units
     if row is not None:
