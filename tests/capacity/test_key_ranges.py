@@ -175,8 +175,8 @@ def test_a_table_doubles_each_half_hour_up_to_the_account_s_maximum() -> None:
 def test_warm_throughput_counts_at_once() -> None:
     ranges, things = KeyRanges(ManualClock(START_MS)), table(mode=schema.ON_DEMAND)
     take(ranges, things, 100)
+    assert admits(ranges, things, name="b")
     warmed = table(mode=schema.ON_DEMAND, warm=(12_000, 10_000))
-    ranges.changed(warmed)
     take(ranges, warmed, 9_000, name="b")
     assert admits(ranges, warmed, name="c")
 

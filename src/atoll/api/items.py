@@ -13,7 +13,7 @@ from atoll.api.binding import GET, Expressions
 from atoll.api.large import LargeBody, aside, of_row, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
-from atoll.capacity import reading, writing
+from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads, writes
 from atoll.database.format import Row
@@ -55,7 +55,9 @@ async def get_item(region: Region, body: Body) -> Answer:
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     elif region.key_ranges is not None:
-        reading.settle_at(region, table, row_key, units)
+        limit = region.key_ranges.read(table, row_key, units, now_ms)
+        if limit is not None:
+            raise throttling.refused(region, table, [(None, limit)], "Read")
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
     tally.read_units += units
     if row is not None:

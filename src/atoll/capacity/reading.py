@@ -53,16 +53,6 @@ def defer(
         add_costs(pending, ranges.costs([(table, None, "Read", key, units)], region.clock.now_ms()))
 
 
-def settle_at(region: Region, table: Table, key: bytes, units: float) -> None:
-    """Charge the read of an item in a table without limits of its own; raise if it is throttled."""
-    ranges, now_ms = region.key_ranges, region.clock.now_ms()
-    if ranges is not None:
-        limit = ranges.exhausted(table, None, "Read", key, now_ms)
-        if limit is not None:
-            raise refused(region, table, [(None, limit)], "Read")
-        ranges.take(table, None, "Read", key, units, now_ms)
-
-
 def settle(region: Region, consumed: Consumed, key: bytes) -> None:
     """Charge the reads of a table or of one of its indexes; raise if it is throttled. They began at this key."""
     table = consumed.of

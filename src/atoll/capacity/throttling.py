@@ -129,8 +129,6 @@ def charge(region: Region, consumed: Iterable[Consumed]) -> None:
 def change(region: Region, before: Table, after: Table) -> None:
     """Switch a table's buckets to new limits: refill them at the old rate until now. Removing a limit clears its
     debt."""
-    if region.key_ranges is not None:
-        region.key_ranges.changed(after)
     for part in (None, *before.global_indexes):
         for kind in KINDS:
             _take(region, before, part, kind, 0)

@@ -136,8 +136,13 @@ def _draws(write: Write, result: Outcome | ConditionFailed, factor: int = 1) -> 
 def _draw(region: Region, write: Write, result: Outcome | ConditionFailed, factor: int = 1) -> None:
     """Charge a write at its key ranges."""
     ranges = region.key_ranges
-    if ranges is not None:
-        now_ms = region.clock.now_ms()
+    if ranges is None:
+        return
+    now_ms = region.clock.now_ms()
+    if isinstance(result, Outcome) and not result.index_writes:
+        units = factor * row_units(write, result.table_bytes)
+        ranges.take(write.table, None, "Write", write.row_key, units, now_ms)
+    else:
         for table, index, kind, key, units in _draws(write, result, factor):
             ranges.take(table, index, kind, key, units, now_ms)
 
@@ -159,13 +164,20 @@ def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coro
     except a failed condition, which is part of the result."""
     known = region.catalog.known.tables.get(name)
     levels = write_levels(region, (name,)) if known is not None and known.limited else None
-    ranges = region.key_ranges
+    ranges, now_ms = region.key_ranges, region.clock.now_ms()
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)
         try:
-            if not write.table.limited and ranges is None:
-                return write, writes.commit_single(tx, write, stamp)
+            table = write.table
+            if not table.limited:
+                if ranges is None:
+                    return write, writes.commit_single(tx, write, stamp)
+                limit = ranges.exhausted(table, None, "Write", write.row_key, now_ms)
+                if limit is not None:
+                    raise refused(region, table, [(None, limit)], "Write")
+                if not table.global_indexes or not ranges.index_writes_wait(now_ms):
+                    return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
             admission.admit(write)
             return write, writes.commit_single(tx, write, stamp, admission.decide)
