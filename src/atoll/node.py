@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from atoll import errors, limits
+from atoll import errors, front, limits
 from atoll.api import services
-from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
 from atoll.capacity.key_ranges import KeyRanges
@@ -33,19 +32,14 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
+from atoll.evaluation import Evaluation, Work, earliest
 from atoll.peering import Peering
 from atoll.regions import Regions
-from atoll.replication.peer import PREFIX as PEERS_PREFIX
-from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
-from atoll.wire.admin import Admin
-from atoll.wire.codec import Encoder
-from atoll.wire.gateway import Gateway
-from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
@@ -59,7 +53,8 @@ REST_MS = 60_000
 
 ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM, fmt.DROP_TOMBSTONES})
 """Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
-`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later."""
+`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later. Nor
+does it stop for `evaluation` before."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 
@@ -82,6 +77,8 @@ class Node:
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
         self.triggers: dict[str, Triggers] = {}
+        self.evaluations: dict[str, Evaluation] = {}
+        """Of the open regions."""
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
@@ -99,42 +96,13 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-        credentials = None
-        if config.auth == "sigv4":
-            assert config.credentials_file is not None
-            credentials = Credentials(config.credentials_file)
-        peers = self.peering.start()
-        encoder = Encoder()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
             services.SERVER: lambda _: self,
         }
-        call: Call = Desk(subjects, next_id=encoder.next_id).call
-        if config.slow_ms is not None:
-            call = logging_slow(call, config.slow_ms, encoder.next_id)
-        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
-        gateway = Gateway(
-            call,
-            services.TARGETS,
-            clock=self.signature_clock,
-            region=config.region,
-            account=config.settings.account,
-            credentials=credentials,
-            routes={
-                services.ADMIN.prefix: admin.answer,
-                PEERS_PREFIX: peers.answer,
-                services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
-            },
-            route_clock=SystemClock(),
-            examine=self.examine,
-            encoder=encoder,
-            signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
-            bearer_routes=[services.ADMIN.prefix],
-            unverified_routes=[PEERS_PREFIX],
-            browsers=config.browsers,
-            memory_limit=config.memory_limit,
-        )
+        peers = self.peering.start().answer
+        gateway = front.gateway(config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine)
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
@@ -194,6 +162,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
 
@@ -222,12 +191,18 @@ class Node:
     async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
         """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
         could not run does not count either."""
+        await self._evaluate()
         open_ = list(self.regions.values())
-        wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
+        wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
+        evaluated = await self._evaluate()  # again, since all of this is measured
+        wakes += evaluated if not uncounted else ()
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
+
+    async def _evaluate(self) -> list[int | None]:
+        return [await evaluation.settle() for evaluation in list(self.evaluations.values())]
 
     async def examine(self) -> dict[str, StoreHealth]:
         """The health of each region's store."""
@@ -286,14 +261,18 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
         region.key_ranges = self._open_key_ranges(name)
-        region.wake = woken.set
+        evaluation = self.evaluations[name] = Evaluation(
+            region, self._works(region), alone=self._data is None or self.config.workers == 1
+        )
+        region.wake = partial(_wake_all, woken.set, evaluation.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
-            region.wake = partial(_wake_all, woken.set, replication.wake)
+            region.wake = partial(_wake_all, region.wake, replication.wake)
             self._run(replication.run())
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
+        self._run(evaluation.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -310,10 +289,15 @@ class Node:
 
     async def end_region(self, region: Region) -> Engine:
         self._loops.pop(region.name).set()
+        await self.evaluations.pop(region.name).stop()
         triggers = self.triggers.pop(region.name)
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
+
+    def _works(self, region: Region) -> list[Work]:
+        """The work of the services beside the tables, in the order in which it runs."""
+        return []
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
@@ -406,7 +390,8 @@ class Node:
             if region.health.suspicious:
                 await region.health.examine(region.engine)
             self._resting.add(region.name)
-            if not await self._regions.looked(region, wake_ms):
+            evaluated_ms = self.evaluations[region.name].wake_ms if region.name in self.evaluations else None
+            if not await self._regions.looked(region, earliest([wake_ms, evaluated_ms])):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(woken.wait(), wait_ms / 1000)
             if self._loops.get(region.name) in (woken, None):

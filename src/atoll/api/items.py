@@ -59,7 +59,7 @@ async def get_item(region: Region, body: Body) -> Answer:
         if limit is not None:
             raise throttling.refused(region, table, [(None, limit)], "Read")
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
-    tally.read_units += units
+    tally.read(units)
     if row is not None:
         tally.items += 1
     return answer
