@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
-from atoll.alarms.actions import Act, Actions
+from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
+from atoll.api.scaling.requests import ScalingWork
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
 from atoll.capacity.key_ranges import KeyRanges
@@ -307,8 +308,11 @@ class Node:
 
     def _works(self, region: Region) -> list[Work]:
         """The work of the services beside the tables, in the order in which it runs."""
-        acts: dict[str, Act] = {}
-        return [Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))]
+        scaling = ScalingWork(region)
+        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
+        alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
+        # What is due by a schedule comes first; what the alarms have begun may be due at once.
+        return [scaling, alarms, scaling]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
