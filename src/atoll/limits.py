@@ -73,6 +73,8 @@ WARM_READ_UNITS = 12_000
 WARM_WRITE_UNITS = 4_000
 # Unused units that a table or index can use later ("Burst capacity").
 BURST_SECONDS = 300
+# An on-demand table may double its previous peak within this time.
+GROWTH_INTERVAL_MS = 30 * 60 * 1000
 UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000

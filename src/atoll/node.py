@@ -21,6 +21,8 @@ from atoll.alarms.evaluation import Alarms
 from atoll.api import services
 from atoll.api.scaling.requests import ScalingWork
 from atoll.capacity.buckets import LocalBuckets
+from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
+from atoll.capacity.key_ranges import KeyRanges
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.check.online import Checks
@@ -91,6 +93,7 @@ class Node:
         self.address: tuple[str, int] = (config.host, config.port)
         self._checks = Checks()
         self._buckets: dict[str, Buckets] = {}
+        self._key_ranges: dict[str, KeyRanges] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
         """By which the background work of an open region is woken."""
@@ -279,6 +282,7 @@ class Node:
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
+        region.key_ranges = self._open_key_ranges(name)
         evaluation = self.evaluations[name] = Evaluation(
             region, self._works(region), alone=self._data is None or self.config.workers == 1
         )
@@ -380,7 +384,7 @@ class Node:
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
-        if not config.settings.throttling:
+        if config.settings.throttling == "off":
             return None
         if region not in self._buckets:
             self._buckets[region] = (
@@ -389,6 +393,15 @@ class Node:
                 else SharedBuckets(self._data.store(region) / BUCKETS_FILE, self.clock)
             )
         return self._buckets[region]
+
+    def _open_key_ranges(self, region: str) -> KeyRanges | None:
+        settings = self.config.settings
+        if settings.throttling != "full":
+            return None
+        if region not in self._key_ranges:
+            path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
+            self._key_ranges[region] = KeyRanges(self.clock, path, quotas=settings.quotas)
+        return self._key_ranges[region]
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""
