@@ -31,6 +31,7 @@ from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
+from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
@@ -293,7 +294,7 @@ class Node:
 
     def _works(self, region: Region) -> list[Work]:
         """The work of the services beside the tables, in the order in which it runs."""
-        return []
+        return [Upkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -29,7 +30,7 @@ UNITLESS = "None"
 
 def metric(namespace: str, name: str, dimensions: Sequence[Mapping[str, str]] | None) -> Metric:
     found = sorted((one["Name"], one["Value"]) for one in dimensions or ())
-    for (first, _), (second, _) in zip(found, found[1:], strict=False):
+    for (first, _), (second, _) in pairwise(found):
         if first == second:
             raise errors.duplicate_dimension(first)
     return Metric(namespace, name, tuple(found))

@@ -24,6 +24,8 @@ from atoll.api import (
     items,
     links,
     masters,
+    metric_data,
+    metrics,
     multi,
     queries,
     replication,
@@ -64,6 +66,7 @@ from atoll.api.resources import (
     Touches,
 )
 from atoll.errors import ApiError
+from atoll.errors import metrics as metric_errors
 from atoll.errors import triggers as trigger_errors
 
 Body = dict[str, Any]
@@ -107,6 +110,10 @@ STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION
 LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
+)  # fmt: skip
+CLOUDWATCH = Service(
+    "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
+    target="GraniteServiceVersion20100801", internal=metric_errors.internal,
 )  # fmt: skip
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
@@ -152,7 +159,7 @@ class Operation:
         self.name = name
         self.function = function
         self.touches = touches
-        self.metered = service.subject == REGION
+        self.metered = service in (DYNAMODB, STREAMS)
         self.http = http
         self.encode = encode
         """The body of an answer."""
@@ -269,6 +276,11 @@ OPERATIONS: tuple[Operation, ...] = (
         headers={"InvocationType": "X-Amz-Invocation-Type"},
         answer_headers={"ExecutedVersion": "X-Amz-Executed-Version", "FunctionError": "X-Amz-Function-Error"},
     )),
+    #
+    Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
+    Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
+    Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
+    Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
     #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),

@@ -43,8 +43,8 @@ def time_out_of_range(name: str) -> ApiError:
 
 def too_many_datapoints(asked: int, most: int) -> ApiError:
     return invalid_combination(
-        f"You have requested up to {asked} datapoints, which exceeds the limit of {most}. You may reduce the datapoints "
-        "requested by increasing Period, or decreasing the time range."
+        f"You have requested up to {asked} datapoints, which exceeds the limit of {most}. You may reduce the "
+        "datapoints requested by increasing Period, or decreasing the time range."
     )
 
 

@@ -77,10 +77,10 @@ class Gateway:
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
 
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
-    calls; a function says it for each request. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
-    So are all requests to the routes in `unverified_routes`, which authenticate them themselves.
-    `browsers` decides which browsers' requests are served. `memory_limit` bounds the values of large bodies. `refuse`
-    returns the answer to an error in a protocol of its own, if the request is in one.
+    calls; a function says it for each request. Requests with a bearer token to the routes in `bearer_routes` are passed
+    on unverified, without any rights. So are all requests to the routes in `unverified_routes`, which authenticate them
+    themselves. `browsers` decides which browsers' requests are served. `memory_limit` bounds values of large bodies.
+    `refuse` returns the answer to an error in the protocol of the request, if it has one of its own.
     """
 
     def __init__(
