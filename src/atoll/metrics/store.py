@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 DAY_MS = 24 * HOUR_MS
 
+TABLES = "AWS/DynamoDB"
+"""The namespace of metrics that the state of a table has, too (`metrics.steps`)."""
+
 READ_BLOCKS = 400
 """How many blocks one read takes, more or less."""
 INLINE_BLOCKS = 20
@@ -99,6 +102,8 @@ class Metrics:
         self._read = 0
         """The number of the last batch read."""
         self._through = 0
+        self._versions: dict[Metric, int] = {}
+        self._generation = 0
 
     async def append(self, batch: Batch) -> None:
         if batch:
@@ -122,10 +127,21 @@ class Metrics:
         while True:
             read = await self._region.read(partial(_read, self._read, chunk))
             if read.moved.through >= self._through:  # otherwise it is older than what is known
-                self.learn(read.moved, read.batches)
+                self.take_in(read.moved, read.batches)
                 return read
 
-    def learn(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
+    async def learn(self) -> None:
+        """Read the batches that are new."""
+        self._generation, moved, batches = await self._region.read(partial(_new, self._read))
+        self.take_in(moved, batches)
+
+    def version(self, metric: Metric) -> int:
+        """Changes whenever this process learns new datapoints of the metric, or of a change of any table."""
+        of_tables = self._generation if metric.namespace == TABLES else 0
+        return self._versions.get(metric, 0) + (of_tables << 48)
+
+    def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
+        """Remember these batches, and forget those that are in blocks."""
         if moved.through > self._through:
             self._through = moved.through
             self._read = max(self._read, moved.through)
@@ -142,6 +158,7 @@ class Metrics:
                     key = fmt.series_key(*parts(series))
                     known = self.recent.setdefault(series.metric, [])
                     known += [Known(number, key, series.unit, point) for point in points]
+                    self._versions[series.metric] = number
 
     def _known(self, wanted: Wanted, moved: Moved) -> Points:
         return [
@@ -155,7 +172,7 @@ class Metrics:
     async def listed(self, since_ms: int) -> set[Metric]:
         """The metrics with a datapoint since then."""
         moved, batches, stored = await self._region.read(partial(_list, self._read, since_ms))
-        self.learn(moved, batches)
+        self.take_in(moved, batches)
         return stored | {
             metric for metric, known in self.recent.items() if any(one.point.time_ms >= since_ms for one in known)
         }
@@ -175,6 +192,11 @@ def moved(snapshot: Snapshot) -> Moved:
 
 def batches_after(snapshot: Snapshot, number: int) -> list[tuple[int, bytes]]:
     return [(fmt.parse_batch_key(key), stored) for key, stored in snapshot.scan(*fmt.batches_after(number))]
+
+
+def _new(after: int, snapshot: Snapshot) -> tuple[int, Moved, list[tuple[int, bytes]]]:
+    state = moved(snapshot)
+    return snapshot.number(fmt.GENERATION), state, batches_after(snapshot, max(after, state.through))
 
 
 def _append(stored: bytes, tx: Transaction) -> None:

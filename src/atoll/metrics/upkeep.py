@@ -54,7 +54,7 @@ class Upkeep:
     async def _move(self) -> None:
         metrics = self._region.state(Metrics)
         state, batches = await self._region.read(_left)
-        metrics.learn(state, batches)
+        metrics.take_in(state, batches)
         until = state.until if state.until > state.through else max([state.through, *[number for number, _ in batches]])
         moving: Moving = {}
         for known in metrics.recent.values():
