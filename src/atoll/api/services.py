@@ -65,8 +65,13 @@ from atoll.api.resources import (
     WRITE_TRANSACTION,
     Touches,
 )
+from atoll.api.scaling import actions as scaling_actions
+from atoll.api.scaling import activities as scaling_activities
+from atoll.api.scaling import policies as scaling_policies
+from atoll.api.scaling import targets as scaling_targets
 from atoll.errors import ApiError
 from atoll.errors import metrics as metric_errors
+from atoll.errors import scaling as scaling_errors
 from atoll.errors import triggers as trigger_errors
 
 Body = dict[str, Any]
@@ -114,6 +119,10 @@ LAMBDA = Service(
 CLOUDWATCH = Service(
     "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
     target="GraniteServiceVersion20100801", internal=metric_errors.internal,
+)  # fmt: skip
+SCALING = Service(
+    "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
+    target="AnyScaleFrontendService", bare_codes=True, internal=scaling_errors.internal,
 )  # fmt: skip
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
@@ -281,6 +290,21 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
     Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
     Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
+    #
+    Operation(SCALING, "RegisterScalableTarget", scaling_targets.register_scalable_target),
+    Operation(SCALING, "DeregisterScalableTarget", scaling_targets.deregister_scalable_target),
+    Operation(SCALING, "DescribeScalableTargets", scaling_targets.describe_scalable_targets),
+    Operation(SCALING, "PutScalingPolicy", scaling_policies.put_scaling_policy),
+    Operation(SCALING, "DeleteScalingPolicy", scaling_policies.delete_scaling_policy),
+    Operation(SCALING, "DescribeScalingPolicies", scaling_policies.describe_scaling_policies),
+    Operation(SCALING, "GetPredictiveScalingForecast", scaling_policies.get_predictive_scaling_forecast),
+    Operation(SCALING, "PutScheduledAction", scaling_actions.put_scheduled_action),
+    Operation(SCALING, "DeleteScheduledAction", scaling_actions.delete_scheduled_action),
+    Operation(SCALING, "DescribeScheduledActions", scaling_actions.describe_scheduled_actions),
+    Operation(SCALING, "DescribeScalingActivities", scaling_activities.describe_scaling_activities),
+    Operation(SCALING, "TagResource", scaling_targets.tag_resource),
+    Operation(SCALING, "UntagResource", scaling_targets.untag_resource),
+    Operation(SCALING, "ListTagsForResource", scaling_targets.list_tags_for_resource),
     #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),
