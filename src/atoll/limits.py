@@ -73,6 +73,8 @@ WARM_READ_UNITS = 12_000
 WARM_WRITE_UNITS = 4_000
 # Unused units that a table or index can use later ("Burst capacity").
 BURST_SECONDS = 300
+# An on-demand table may double its previous peak within this time.
+GROWTH_INTERVAL_MS = 30 * 60 * 1000
 UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000
@@ -138,6 +140,13 @@ MATH_EXPRESSION_CHARS = 2_048
 MATH_DEPTH = 40
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""
+
+# Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
+RECOVERY_DAYS = 35
+RECOVERY_LAG_MS = 300_000
+BACKUPS_LISTED = 100
+SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
+RESTORES = 50
 
 # Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
 METRICS_PAGE = 500
