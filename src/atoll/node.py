@@ -37,6 +37,7 @@ from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
+from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
 from atoll.recovery import jobs
 from atoll.recovery.copies import STEPS
@@ -44,6 +45,8 @@ from atoll.recovery.jobs import Runner
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.transfer import exports
+from atoll.transfer.exports import Exporter
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
@@ -85,6 +88,7 @@ class Node:
         self.links = self.peering.links
         self.callers = front.identities(config)
         self.triggers: dict[str, Triggers] = {}
+        self._steps = {**STEPS, exports.JOB: Exporter(config.kept_buckets).step}
         self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
@@ -286,7 +290,7 @@ class Node:
         evaluation = self.evaluations[name] = Evaluation(
             region, self._works(region), alone=self._data is None or self.config.workers == 1
         )
-        runner = self.runners[name] = Runner(region, STEPS)
+        runner = self.runners[name] = Runner(region, self._steps)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
@@ -328,7 +332,7 @@ class Node:
         acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
         # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [scaling, alarms, scaling]
+        return [Upkeep(region), scaling, alarms, scaling]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

@@ -16,6 +16,7 @@ from atoll.database import moment
 from atoll.errors import ApiError
 from atoll.recovery import jobs
 from atoll.transfer import changes, exports
+from atoll.transfer.buckets import NoSuchBucket, Unreachable
 from tests.engines import findings
 from tests.recovery.worlds import START_MS, State, World
 
@@ -248,8 +249,8 @@ class Failing:
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
-        (exports.NoSuchBucket(), "S3NoSuchBucket", "The specified bucket does not exist (Service: Amazon S3;"),
-        (exports.Unreachable("no rights"), "S3AccessDenied", "no rights"),
+        (NoSuchBucket(), "S3NoSuchBucket", "The specified bucket does not exist (Service: Amazon S3;"),
+        (Unreachable("no rights"), "S3AccessDenied", "no rights"),
     ],
 )
 def test_an_export_that_cannot_write_fails(error: Exception, code: str, text: str) -> None:

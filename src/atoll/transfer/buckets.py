@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+DIRECTORY = "s3"
+"""In the data directory, unless the buckets are elsewhere."""
 READ_BYTES = 256 * 1024
 
 
