@@ -69,7 +69,7 @@ def gateway(
             found: Region = subjects[services.REGION](account_region(config, callers, account, region))
             return found
 
-        authorizer = Authorizer(region_of, enforces=config.auth == "iam")
+        authorizer = Authorizer(region_of, directory=lambda: callers.directory, enforces=config.auth == "iam")
     encoder = Encoder()
     call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
     if config.slow_ms is not None:

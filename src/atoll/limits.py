@@ -138,3 +138,7 @@ MATH_EXPRESSION_CHARS = 2_048
 MATH_DEPTH = 50
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""
+
+RESOURCE_POLICY_BYTES = 20_480
+RESOURCE_POLICY_INTERVAL_MS = 15_000
+"""Between changes of the policy of one resource."""

@@ -27,6 +27,7 @@ from atoll.api import (
     multi,
     queries,
     replication,
+    resource_policies,
     resources,
     shapes,
     streams,
@@ -244,7 +245,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DescribeContributorInsights", features.describe_contributor_insights, TABLE),
     Operation(DYNAMODB, "ListContributorInsights", features.list_contributor_insights, TABLE),
     Operation(DYNAMODB, "DescribeKinesisStreamingDestination", features.describe_kinesis_streaming_destination, TABLE),
-    Operation(DYNAMODB, "GetResourcePolicy", features.get_resource_policy, TAGGED),
+    Operation(DYNAMODB, "PutResourcePolicy", resource_policies.put_resource_policy, TAGGED),
+    Operation(DYNAMODB, "GetResourcePolicy", resource_policies.get_resource_policy, TAGGED),
+    Operation(DYNAMODB, "DeleteResourcePolicy", resource_policies.delete_resource_policy, TAGGED),
     #
     Operation(STREAMS, "ListStreams", streams.list_streams, TABLE),
     Operation(STREAMS, "DescribeStream", streams.describe_stream, STREAM),

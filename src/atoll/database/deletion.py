@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from atoll.clock import Stamp
-from atoll.database import due, expiry, streams
+from atoll.database import due, expiry, resource_policies, streams
 from atoll.database import format as fmt
 from atoll.database.log import retention
 from atoll.database.records import dump, load
@@ -32,6 +32,7 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     """Remove the table from the catalog. Its log stays as long as its readers need it."""
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
+    resource_policies.drop(tx, table.name)
     tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
     discard(tx, table.space, now_ms, table.keys.partition[0].type if table.local_indexes else "")

@@ -39,6 +39,8 @@ class Settings:
     """Whether a third reader of a shard is throttled, as the service does."""
     quotas: bool = True
     """Whether the account's quotas, and the budgets and cooldowns of changes of tables, are enforced."""
+    evaluates_policies: bool = False
+    """Whether callers are authorized by policies."""
     throttling: bool = True
     """Whether tables and indexes are throttled at their throughput."""
 
