@@ -32,6 +32,9 @@ class Work(Protocol):
         at least once a second, so it must cost little when nothing is due. Requests that cause work wake the region
         (`Region.wake`)."""
 
+    async def stop(self) -> None:
+        """End what runs in the background. No `settle` follows."""
+
 
 class Evaluation:
     """Runs the work of one region. `run` works in the background, `settle` returns when all due work is done."""
@@ -93,6 +96,8 @@ class Evaluation:
         self._stopping = True
         self.wake()
         async with self._passing:
+            for work in self._works:
+                await work.stop()
             try:
                 await self._region.state(Collection).flush()
             except Exception as error:

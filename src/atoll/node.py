@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
+from atoll.alarms.actions import Act, Actions
+from atoll.alarms.evaluation import Alarms
 from atoll.api import services
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
@@ -305,7 +307,8 @@ class Node:
 
     def _works(self, region: Region) -> list[Work]:
         """The work of the services beside the tables, in the order in which it runs."""
-        return []
+        acts: dict[str, Act] = {}
+        return [Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

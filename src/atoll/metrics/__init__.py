@@ -5,4 +5,5 @@ batches     the encodings of datapoints in rows                                 
 store       stores datapoints and reads them
 collection  turns the meter of a process into datapoints of `AWS/DynamoDB`, minute by minute
 reading     the datapoints of a metric, aligned to periods
+math        metric math: expressions over series of datapoints                                     (pure)
 """

@@ -35,6 +35,7 @@ class Metrics:
         """The datapoints of the batches read, with their units."""
         self._read = 0
         """The number of the last batch read."""
+        self._versions: dict[Metric, int] = {}
 
     async def append(self, batch: Batch) -> None:
         if batch:
@@ -43,9 +44,7 @@ class Metrics:
 
     async def points(self, wanted: Sequence[Wanted]) -> list[list[tuple[str, Datapoint]]]:
         """For each, its datapoints with their units, in no order. Several of one time add up."""
-        for number, stored in await self._region.read(partial(_batches, self._read)):
-            if number > self._read:
-                self._learn(number, stored)
+        await self.learn()
         return [
             [
                 (unit, point)
@@ -55,10 +54,21 @@ class Metrics:
             for one in wanted
         ]
 
+    async def learn(self) -> None:
+        """Read the batches that are new."""
+        for number, stored in await self._region.read(partial(_batches, self._read)):
+            if number > self._read:
+                self._learn(number, stored)
+
+    def version(self, metric: Metric) -> int:
+        """Changes whenever this process learns new datapoints of the metric."""
+        return self._versions.get(metric, 0)
+
     def _learn(self, number: int, stored: bytes) -> None:
         self._read = number
         for (metric, unit), points in load_batch(stored).items():
             self._recent.setdefault(metric, []).extend([(unit, point) for point in points])
+            self._versions[metric] = number
 
 
 def _append(stored: bytes, tx: Transaction) -> None:
