@@ -163,4 +163,3 @@ async def list_contributor_insights(region: Region, body: Body) -> Body:
 async def describe_kinesis_streaming_destination(region: Region, body: Body) -> Body:
     table = await _table(region, body)
     return {"TableName": table.name, "KinesisDataStreamDestinations": []}
-

@@ -173,4 +173,3 @@ def _principals(section: str, names: Any) -> Any:
 def _single(value: Any) -> Any:
     """A list of one is shown as its element."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
-

@@ -31,6 +31,7 @@ from atoll.api import (
     resources,
     shapes,
     streams,
+    sts,
     tables,
     tags,
     ttl,
@@ -73,7 +74,9 @@ Function = Callable[[Any, Body], Awaitable[Any]]
 REGION: Final = "region"
 TRIGGERS: Final = "triggers"
 SERVER: Final = "server"
-"""The first argument of an operation's function: the request's region, its triggers, or the whole server."""
+IDENTITIES: Final = "identities"
+"""The first argument of an operation's function: the request's region, its triggers, the whole server, or its caller
+(`sts.Request`)."""
 
 
 class Protocol(Enum):
@@ -98,6 +101,8 @@ class Service:
     """The path prefix of a REST service."""
     bare_codes: bool = False
     """Whether the codes of shape errors have no prefix."""
+    shape_code: str = "ValidationException"
+    """The code of shape errors."""
     internal: Callable[[], ApiError] = errors.internal
     """The answer to an internal failure."""
 
@@ -109,6 +114,7 @@ LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
 )  # fmt: skip
+STS = Service("STS", "sts", (Protocol.QUERY,), "sts", IDENTITIES, bare_codes=True, shape_code="ValidationError")
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
 
@@ -182,7 +188,8 @@ class Operation:
                 # A raw payload has no shape to check.
                 validate(body if payload is None else {name: body[name] for name in body if name != payload})
             except ApiError as error:
-                raise ApiError(error.code, error.message, status=error.status, prefix="") from None
+                code = self.service.shape_code if error.code == "ValidationException" else error.code
+                raise ApiError(code, error.message, status=error.status, prefix="") from None
 
         return check
 
@@ -272,6 +279,11 @@ OPERATIONS: tuple[Operation, ...] = (
         headers={"InvocationType": "X-Amz-Invocation-Type"},
         answer_headers={"ExecutedVersion": "X-Amz-Executed-Version", "FunctionError": "X-Amz-Function-Error"},
     )),
+    #
+    Operation(STS, "GetCallerIdentity", sts.get_caller_identity),
+    Operation(STS, "GetSessionToken", sts.get_session_token),
+    Operation(STS, "AssumeRole", sts.assume_role),
+    Operation(STS, "AssumeRoleWithWebIdentity", sts.assume_role_with_web_identity),
     #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),

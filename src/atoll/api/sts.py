@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from atoll.api.authorization import global_keys
 from atoll.api.authorization.global_keys import Asked
-from atoll.api.call import Caller
 from atoll.errors import sts as errors
 from atoll.security import web_identity
 from atoll.security.directory import MAX_SESSION_SECONDS, Role, unique_id
@@ -28,6 +27,16 @@ Body = dict[str, Any]
 SESSION_SECONDS = 43_200
 ROOT_SECONDS = CHAINED_SECONDS = 3_600
 POLICY_CHARS = 2_048
+
+
+class Caller(Protocol):
+    """See `call.Caller`."""
+
+    @property
+    def access(self) -> Access | None: ...
+
+    @property
+    def origin(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,7 @@ async def get_session_token(on: Request, body: Body) -> Body:
     seconds = body.get("DurationSeconds", longest)
     if principal.is_root and seconds > ROOT_SECONDS:
         raise errors.longer_than_root_may()
-    session = Session(
-        new_access_key(), principal.account, principal.name, None, on.now_s, on.now_s + seconds
-    )
+    session = Session(new_access_key(), principal.account, principal.name, None, on.now_s, on.now_s + seconds)
     return {"Credentials": _credentials(on, session)[0]}
 
 
@@ -182,9 +189,7 @@ def _trusts(on: Request, role: Role, action: str, keys: Mapping[str, tuple[str, 
     return plan.decide(context).allowed and plan.is_granted(context)
 
 
-def _holds(
-    caller: Principal, role: Role, action: str, keys: Callable[[str], tuple[str, ...] | None]
-) -> bool:
+def _holds(caller: Principal, role: Role, action: str, keys: Callable[[str], tuple[str, ...] | None]) -> bool:
     plan = narrow(
         Question(caller, action, role.arn), Policies(), Attached(Source.TRUST, role.arn, role.trust), role.account
     )
@@ -278,4 +283,3 @@ def _credentials(on: Request, session: Session) -> tuple[Body, int]:
         "SessionToken": token,
         "Expiration": session.expires_s,
     }, percent
-

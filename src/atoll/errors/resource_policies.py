@@ -60,9 +60,7 @@ def other_revision(expected: str, what: str, revision: int) -> ApiError:
 
 
 def no_revision(expected: str, what: str) -> ApiError:
-    return no_policy(
-        f"Requested update for policy with revision id {expected}, but {what} has no associated policy."
-    )
+    return no_policy(f"Requested update for policy with revision id {expected}, but {what} has no associated policy.")
 
 
 def update_pending(table: str) -> ApiError:

@@ -83,7 +83,9 @@ def wrong_audience() -> ApiError:
 
 
 def not_a_token() -> ApiError:
-    return _invalid_token("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+    return _invalid_token(
+        "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
+    )
 
 
 def unverified_token() -> ApiError:

@@ -67,7 +67,9 @@ def _checked(provider: Provider, claims: dict[str, Any], now_s: int) -> WebIdent
 
 def _key(provider: Provider, key_id: object) -> Any:
     """The provider's key of this id; its only one if the token names none."""
-    keys = _from_file(provider.jwks, _modified(provider.jwks)) if isinstance(provider.jwks, str) else _read(provider.jwks)
+    keys = (
+        _from_file(provider.jwks, _modified(provider.jwks)) if isinstance(provider.jwks, str) else _read(provider.jwks)
+    )
     if key_id is None and len(keys) == 1:
         return next(iter(keys.values()))
     return keys.get(key_id)

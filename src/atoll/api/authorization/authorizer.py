@@ -61,7 +61,8 @@ class Target:
 
 class Authorizer:
     """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
-    `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every decision that is not kept."""
+    `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every
+    decision; without it, decisions that no condition can change are kept."""
 
     def __init__(
         self,

@@ -227,4 +227,3 @@ def _constant(plan: Plan) -> Decision | None:
     if (plan.denies and not plan.denies[0].tests) or not any(one.tests for group in groups for one in group):
         return plan.decide(_nothing)
     return None
-
