@@ -25,6 +25,8 @@ from atoll.api import (
     items,
     links,
     masters,
+    metric_data,
+    metrics,
     multi,
     queries,
     recovery,
@@ -74,6 +76,7 @@ from atoll.api.scaling import activities as scaling_activities
 from atoll.api.scaling import policies as scaling_policies
 from atoll.api.scaling import targets as scaling_targets
 from atoll.errors import ApiError
+from atoll.errors import metrics as metric_errors
 from atoll.errors import scaling as scaling_errors
 from atoll.errors import triggers as trigger_errors
 
@@ -124,6 +127,10 @@ LAMBDA = Service(
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
 )  # fmt: skip
 STS = Service("STS", "sts", (Protocol.QUERY,), "sts", IDENTITIES, bare_codes=True, shape_code="ValidationError")
+CLOUDWATCH = Service(
+    "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
+    target="GraniteServiceVersion20100801", internal=metric_errors.internal,
+)  # fmt: skip
 SCALING = Service(
     "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
     target="AnyScaleFrontendService", bare_codes=True, internal=scaling_errors.internal,
@@ -302,6 +309,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(STS, "GetSessionToken", sts.get_session_token),
     Operation(STS, "AssumeRole", sts.assume_role),
     Operation(STS, "AssumeRoleWithWebIdentity", sts.assume_role_with_web_identity),
+    #
+    Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
+    Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
+    Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
+    Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
     #
     Operation(SCALING, "RegisterScalableTarget", scaling_targets.register_scalable_target),
     Operation(SCALING, "DeregisterScalableTarget", scaling_targets.deregister_scalable_target),
