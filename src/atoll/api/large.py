@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from atoll.errors import ApiError
 from atoll.expressions.projection import PathProjection
@@ -75,21 +75,16 @@ def _run(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise
 
 
-class Stored(Protocol):
-    @property
-    def json(self) -> bytes: ...
-
-
-async def of_row(row: Stored, work: Callable[[], T], times: int = 1) -> T:
-    """The result of work that goes over a stored item so many times; in the thread if that takes long."""
-    if pieces.takes_long(row.json, times):
+async def of_json(json: bytes, work: Callable[[], T], times: int = 1) -> T:
+    """The result of work that goes over an item's JSON so many times; in the thread if that takes long."""
+    if pieces.takes_long(json, times):
         return await aside(work)
     return work()
 
 
-async def projected(row: Stored, projection: PathProjection) -> Item:
-    """The projection of a stored item. The parsed item is not kept: freeing many of them together takes long."""
-    return await of_row(row, lambda: projection.apply(pieces.load(row.json)), len(projection.paths))
+async def projected(json: bytes, projection: PathProjection) -> Item:
+    """The projection of an item. The parsed item is not kept: freeing many of them together takes long."""
+    return await of_json(json, lambda: projection.apply(pieces.load(json)), len(projection.paths))
 
 
 def drop_tracebacks(error: BaseException) -> None:

@@ -117,7 +117,7 @@ async def _batch_answer(
             units.table += read_units(reads.size_of(row), consistent=one.consistent)
             if row is not None:
                 projection = one.projection
-                answered.append(row.fragment if projection is None else await large.projected(row, projection))
+                answered.append(row.fragment if projection is None else await large.projected(row.json, projection))
             if slices.over:
                 await slices.pause()
         consumed.append(units)
@@ -336,7 +336,7 @@ async def _transact_response(row: Row | None, projection: PathProjection | None)
         return {}
     if projection is None:
         return {"Item": row.fragment}
-    part = await large.projected(row, projection)
+    part = await large.projected(row.json, projection)
     return {"Item": part} if part else {}
 
 
