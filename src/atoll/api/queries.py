@@ -92,6 +92,8 @@ def target_of(
 
 def check_select(body: Body, *, of_query: bool = False) -> None:
     """Refuse members that contradict Select; needs no table."""
+    if body.get("Select") is None:
+        return
     try:
         _check_select(body)
     except ApiError as error:

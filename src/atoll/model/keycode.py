@@ -85,7 +85,7 @@ def encoder(kind: str) -> Callable[[str], bytes]:
 
 
 def encode_s(text: str) -> bytes:
-    return _escape(text.encode()) + _END
+    return text.encode().replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01") + _END
 
 
 def encode_n(text: str) -> bytes:

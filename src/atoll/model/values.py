@@ -155,7 +155,8 @@ def _measure_list(members: list[AttributeValue], value: AttributeValue, level: i
         raise errors.TooDeep()
     size = _DOCUMENT_BYTES + _MEMBER_BYTES * len(members)
     for member in members:
-        size += _measure_value(member, level + 1)
+        (kind,) = member
+        size += _MEASURES[kind](member[kind], member, level + 1)
     return size
 
 

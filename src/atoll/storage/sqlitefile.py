@@ -66,9 +66,14 @@ def fault(error: apsw.Error) -> Exception:
     """Translate an SQLite error into the exception that the engine's contract names."""
     if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError):
         return Full(str(error))
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError) or _is_of_schema(error):
         return Corrupt(str(error))
     return error
+
+
+def _is_of_schema(error: apsw.Error) -> bool:
+    """Whether the schema lacks what a statement names. The statements never change, so the file is damaged."""
+    return isinstance(error, apsw.SQLError) and "transaction" not in str(error)
 
 
 def is_failed_sync(error: BaseException) -> bool:
