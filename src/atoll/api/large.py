@@ -25,6 +25,8 @@ T = TypeVar("T")
 VALUES = 20_000
 BYTES = 2 * 1024**2
 """A body with more commas or bytes than this is large."""
+LEAST_BYTES = 2 * VALUES
+"""No body with fewer bytes is: a value has two at least, with its comma."""
 
 # The loop asks for its turn several times a request: whenever SQLite or the network returns.
 TURN_SECONDS = 0.000_5
@@ -40,7 +42,7 @@ _thread = ThreadPoolExecutor(1, "atoll-large", initializer=sys.setswitchinterval
 def is_large(body: bytes) -> bool:
     """Whether the body has so many values or bytes that it takes long to parse and check."""
     size = len(body)
-    return size > VALUES and (size > BYTES or pieces.has_many(body, VALUES))
+    return size > LEAST_BYTES and (size > BYTES or pieces.has_many(body, VALUES))
 
 
 def has_many(body: bytes) -> bool:
@@ -59,8 +61,13 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
     """Whether checking the body with these parts takes long."""
     if type(body) is LargeBody:
         return True
-    texts = (part.get(name) for part in parts for name in _TEXTS)
-    return sum(len(text) for text in texts if type(text) is str) > TEXT_CHARS
+    chars = 0
+    for part in parts:
+        for name in _TEXTS:
+            text = part.get(name)
+            if type(text) is str:
+                chars += len(text)
+    return chars > TEXT_CHARS
 
 
 async def aside(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -18,7 +18,7 @@ Row = tuple[bytes, bytes]
 class Buffer:
     __slots__ = ("_base", "_in_loop", "cleared", "is_remote", "numbers", "rows", "size", "tallies")
 
-    def __init__(self, base: Snapshot, *, in_loop: bool = False) -> None:
+    def __init__(self, base: Snapshot, in_loop: bool = False) -> None:
         """`in_loop`: the function runs on the event loop, so it may not take long."""
         self._base = base
         self._in_loop = in_loop
