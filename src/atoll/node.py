@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import Callable, Coroutine, Iterable, Set
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from atoll import errors, limits
+from atoll import errors, front, limits
+from atoll.alarms.actions import AUTO_SCALING, Act, Actions
+from atoll.alarms.evaluation import Alarms
 from atoll.api import services
-from atoll.api.call import Call, Desk, logging_slow
+from atoll.api.scaling.requests import ScalingWork
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
@@ -31,19 +34,14 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
+from atoll.evaluation import Evaluation, Work, earliest
 from atoll.peering import Peering
 from atoll.regions import Regions
-from atoll.replication.peer import PREFIX as PEERS_PREFIX
-from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
-from atoll.wire.admin import Admin
-from atoll.wire.codec import Encoder
-from atoll.wire.gateway import Gateway
-from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
@@ -57,7 +55,8 @@ REST_MS = 60_000
 
 ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM, fmt.DROP_TOMBSTONES})
 """Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
-`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later."""
+`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later. Nor
+does it stop for `evaluation` before."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 
@@ -79,7 +78,10 @@ class Node:
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
+        self.callers = front.identities(config)
         self.triggers: dict[str, Triggers] = {}
+        self.evaluations: dict[str, Evaluation] = {}
+        """Of the open regions."""
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
@@ -96,46 +98,19 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-        credentials = None
-        if config.auth == "sigv4":
-            assert config.credentials_file is not None
-            credentials = Credentials(config.credentials_file)
-        peers = self.peering.start()
-        encoder = Encoder()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
             services.SERVER: lambda _: self,
         }
-        call: Call = Desk(subjects, next_id=encoder.next_id).call
-        if config.slow_ms is not None:
-            call = logging_slow(call, config.slow_ms, encoder.next_id)
-        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
-        gateway = Gateway(
-            call,
-            services.TARGETS,
-            clock=self.signature_clock,
-            region=config.region,
-            account=config.settings.account,
-            credentials=credentials,
-            routes={
-                services.ADMIN.prefix: admin.answer,
-                PEERS_PREFIX: peers.answer,
-                services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
-            },
-            route_clock=SystemClock(),
-            examine=self.examine,
-            encoder=encoder,
-            signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
-            bearer_routes=[services.ADMIN.prefix],
-            unverified_routes=[PEERS_PREFIX],
-            browsers=config.browsers,
-            memory_limit=config.memory_limit,
+        peers = self.peering.start().answer
+        gateway = front.gateway(
+            config, self.callers, subjects, clock=self.signature_clock, peers=peers, examine=self.examine
         )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
-        stored = self._stored()
+        stored = self._stored(self.callers.directory.accounts)
         addresses = await self.server.listen(
             config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1, accepts=False
         )
@@ -152,11 +127,11 @@ class Node:
         if config.functions.functions and await self.region().engine.lease():
             self.triggers[config.region].functions.load()
 
-    def _stored(self) -> set[str]:
-        """The named regions and those with a store. None answers before it is migrated."""
+    def _stored(self, accounts: Iterable[str]) -> set[str]:
+        """The named regions and those with a store, of these accounts. None answers before it is migrated."""
         names = set(self.config.regions)
-        for name in self._data.stored_regions() if self._data is not None else ():
-            if self.config.serves(name):
+        for name in self._data.stored_regions(accounts) if self._data is not None else ():
+            if self.config.serves(name.rpartition("/")[2]):
                 names.add(name)
             else:
                 _log.warning("the store of %s is not opened: this server does not serve the region", name)
@@ -191,6 +166,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
 
@@ -219,12 +195,18 @@ class Node:
     async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
         """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
         could not run does not count either."""
+        await self._evaluate()
         open_ = list(self.regions.values())
-        wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
+        wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
+        evaluated = await self._evaluate()  # again, since all of this is measured
+        wakes += evaluated if not uncounted else ()
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
+
+    async def _evaluate(self) -> list[int | None]:
+        return [await evaluation.settle() for evaluation in list(self.evaluations.values())]
 
     async def examine(self) -> dict[str, StoreHealth]:
         """The health of each region's store."""
@@ -235,7 +217,7 @@ class Node:
             for name, health in self.health.items()
             if health.progress is not None or self._is_stored(name)
         }
-        return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
+        return unopened | {region.key: one for region, one in zip(open_, found, strict=True)}
 
     async def start_check(self, region: str | None) -> None:
         regions = list(self.regions.values()) if region is None else [self.regions[region]]
@@ -269,27 +251,35 @@ class Node:
         return self._data is not None and self._data.has_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
-        if REGION_NAME.fullmatch(name) is None:
+        account, slash, plain = name.rpartition("/")
+        if slash and account not in self.callers.directory.accounts:
             raise request_errors.invalid_region(name)
-        if name in self.config.peers:
-            raise replication_errors.served_by_peer(name, self.config.peers[name])
-        if not self.config.serves(name):
-            raise replication_errors.not_served(name)
-        return Region(name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address))
+        settings = replace(self.config.settings, account=account) if account else self.config.settings
+        if REGION_NAME.fullmatch(plain) is None:
+            raise request_errors.invalid_region(name)
+        if plain in self.config.peers:
+            raise replication_errors.served_by_peer(plain, self.config.peers[plain])
+        if not self.config.serves(plain):
+            raise replication_errors.not_served(plain)
+        return Region(plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name)
 
     def start_region(self, region: Region) -> None:
-        name, woken = region.name, asyncio.Event()
+        name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
-        region.wake = woken.set
+        evaluation = self.evaluations[name] = Evaluation(
+            region, self._works(region), alone=self._data is None or self.config.workers == 1
+        )
+        region.wake = partial(_wake_all, woken.set, evaluation.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
-            region.wake = partial(_wake_all, woken.set, replication.wake)
+            region.wake = partial(_wake_all, region.wake, replication.wake)
             self._run(replication.run())
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
+        self._run(evaluation.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -299,27 +289,36 @@ class Node:
             return False
         if wake_ms is not None and (wake_ms <= self.clock.now_ms() or isinstance(self.clock, ManualClock)):
             return False
-        if region.name not in self._resting or self.triggers[region.name].is_busy:
+        if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
         keeps_tables = self.config.data is None or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
-        self._loops.pop(region.name).set()
-        triggers = self.triggers.pop(region.name)
+        self._loops.pop(region.key).set()
+        await self.evaluations.pop(region.key).stop()
+        triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
 
+    def _works(self, region: Region) -> list[Work]:
+        """The work of the services beside the tables, in the order in which it runs."""
+        scaling = ScalingWork(region)
+        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
+        alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
+        # What is due by a schedule comes first; what the alarms have begun may be due at once.
+        return [scaling, alarms, scaling]
+
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
-        found = self.triggers.get(region.name)
+        found = self.triggers.get(region.key)
         if found is None:  # nothing to follow, but functions can be invoked there
             found = self._new_triggers(region)
             if self.config.functions.functions:
                 if len(self.triggers) >= 2 * self.config.max_regions:
                     raise request_errors.too_many_regions(self.config.max_regions)
-                self.triggers[region.name] = found
+                self.triggers[region.key] = found
         return found
 
     def _new_triggers(self, region: Region) -> Triggers:
@@ -377,7 +376,7 @@ class Node:
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""
-        while not self._stopping and self._loops.get(region.name) is woken:
+        while not self._stopping and self._loops.get(region.key) is woken:
             woken.clear()
             wait_ms, wake_ms = LOOK_AGAIN_MS, None
             try:
@@ -392,12 +391,13 @@ class Node:
             region.health.look_at_files()
             if region.health.suspicious:
                 await region.health.examine(region.engine)
-            self._resting.add(region.name)
-            if not await self._regions.looked(region, wake_ms):
+            self._resting.add(region.key)
+            evaluated_ms = self.evaluations[region.key].wake_ms if region.key in self.evaluations else None
+            if not await self._regions.looked(region, earliest([wake_ms, evaluated_ms])):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(woken.wait(), wait_ms / 1000)
-            if self._loops.get(region.name) in (woken, None):
-                self._resting.discard(region.name)
+            if self._loops.get(region.key) in (woken, None):
+                self._resting.discard(region.key)
 
     async def _tend(self) -> None:
         """Run the background work of closed regions when it is due."""

@@ -307,7 +307,7 @@ async def _answer(
         answer["Items"] = spliced(found) if projection is None else found
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.last_key(page.last)
-    charge_page(region, target, page, 0 if counts_only else len(found), body, answer, operation)
+    charge_page(region, target, page, None if counts_only else len(found), body, answer, operation)
     return answer
 
 
@@ -344,9 +344,9 @@ async def _choose_long(json: bytes, matches: Test | None, show: Show | None, tim
 
 
 def charge_page(
-    region: Region, target: Target, page: Page, returned: int, body: Body, answer: Answer, operation: str
+    region: Region, target: Target, page: Page, returned: int | None, body: Body, answer: Answer, operation: str
 ) -> None:
-    """Charge a page of which so many items are returned; add ConsumedCapacity to the answer if the request wants it.
+    """Charge a page of which so many items are returned, None if it is only counted; add ConsumedCapacity to the answer if the request wants it.
     Raises if the table or index is throttled."""
     table, index, mode = target.table, target.index, capacity_mode(body)
     of_table, of_index = _page_units(target, page, body)
@@ -358,11 +358,12 @@ def charge_page(
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, operation)
-    tally.read_units += of_table
+    tally.read(of_table)
     if index is not None:
         tally = region.meter.tally(table.name, index.name, operation)
-        tally.read_units += of_index
-    tally.items += returned
+        tally.read(of_index)
+    if returned is not None:
+        tally.returned(returned)
 
 
 def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:

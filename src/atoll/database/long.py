@@ -15,8 +15,9 @@ LEAST_BYTES = 8 * 1024
 
 BATCH_BYTES = 1024**2
 BATCH_VALUES = 20_000
+"""A batch of more bytes, or one that goes over more values, takes long."""
 _VALUE_BYTES = 2
-"""A batch of more bytes, or one that goes over more values, takes long. A value has two bytes at least, with its comma."""
+"""The least bytes of a value with its comma."""
 
 
 class Write(Protocol):
