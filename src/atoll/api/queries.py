@@ -346,8 +346,8 @@ async def _choose_long(json: bytes, matches: Test | None, show: Show | None, tim
 def charge_page(
     region: Region, target: Target, page: Page, returned: int | None, body: Body, answer: Answer, operation: str
 ) -> None:
-    """Charge a page of which so many items are returned, None if it is only counted; add ConsumedCapacity to the answer if the request wants it.
-    Raises if the table or index is throttled."""
+    """Charge a page of which so many items are returned, None if they are only counted. Add ConsumedCapacity to the
+    answer if the request wants it. Raises if the table or index is throttled."""
     table, index, mode = target.table, target.index, capacity_mode(body)
     of_table, of_index = _page_units(target, page, body)
     if mode is not None or table.limited:
