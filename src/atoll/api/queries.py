@@ -144,7 +144,7 @@ async def query(region: Region, body: Body) -> Answer:
         if start is not None:
             range_ = _restart(target, range_, start, condition, reverse)
         fetch = _must_fetch(target, select, projection, filter_, body)
-        reading = _Reading(target, limit, fetch, reverse)
+        reading = _Reading(target, limit, fetch, reverse, start=range_.start)
         page = reading.piece(snapshot, range_)
         if target.index is None and not schema.sort:
             page.last = None  # a single row has no next page
@@ -215,7 +215,8 @@ async def scan(region: Region, body: Body) -> Answer:
             if row_key not in range_:
                 raise key_errors.start_key_outside_segment(segment, total)
             range_ = range_.after(row_key, reverse=False)
-        reading = _Reading(target, limit, fetch, False, target.table.partition_ends(target.space))
+        partitions = target.table.partition_ends(target.space)
+        reading = _Reading(target, limit, fetch, False, partitions, range_.start)
         return reading, reading.piece(snapshot, range_)
 
     reading, page = await region.read(read)
@@ -267,6 +268,8 @@ class _Reading(NamedTuple):
     reverse: bool
     partitions: Sequence[bytes] | None = None
     """For a scan, where the partitions end."""
+    start: bytes = b""
+    """The start of the page's range."""
 
     def piece(self, snapshot: Snapshot, range_: Range, before: Page | None = None) -> Page:
         return reads.page(
@@ -293,6 +296,7 @@ async def _answer(
 ) -> Answer:
     """Read the rest of a page; filter and answer it."""
     target = reading.target
+    start = reading.start
     while page.rest is not None:
         await asyncio.sleep(0)
         page.add(await region.read(partial(reading.piece, range_=page.rest, before=page)))
@@ -307,7 +311,7 @@ async def _answer(
         answer["Items"] = spliced(found) if projection is None else found
     if page.last is not None:
         answer["LastEvaluatedKey"] = target.last_key(page.last)
-    charge_page(region, target, page, None if counts_only else len(found), body, answer, operation)
+    charge_page(region, target, page, None if counts_only else len(found), body, answer, operation, start)
     return answer
 
 
@@ -344,17 +348,25 @@ async def _choose_long(json: bytes, matches: Test | None, show: Show | None, tim
 
 
 def charge_page(
-    region: Region, target: Target, page: Page, returned: int | None, body: Body, answer: Answer, operation: str
+    region: Region,
+    target: Target,
+    page: Page,
+    returned: int | None,
+    body: Body,
+    answer: Answer,
+    operation: str,
+    start: bytes,
 ) -> None:
-    """Charge a page of which so many items are returned, None if they are only counted. Add ConsumedCapacity to the
-    answer if the request wants it. Raises if the table or index is throttled."""
+    """Charge a page that began at the key `start`, of which so many items are returned, None if they are only counted.
+    Add ConsumedCapacity to the answer if the request wants it. Raises if the table or index is throttled."""
     table, index, mode = target.table, target.index, capacity_mode(body)
     of_table, of_index = _page_units(target, page, body)
-    if mode is not None or table.limited:
+    if mode is not None or table.limited or region.key_ranges is not None:
         consumed = Consumed(table, "Read", body.get("TableName") or table.name, of_table)
         if index is not None:
             consumed.add_index(index, of_index)
-        reading.settle(region, consumed)
+        # A local index draws from the partitions of its table.
+        reading.settle(region, consumed, start if index is None or not index.local else table.prefix + start[4:])
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, operation)

@@ -63,5 +63,6 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     answer: Answer = {"Items": items}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
-    queries.charge_page(region, found.target, found.page, len(items), source, answer, _NAME)
+    start = found.ranges[0].start if found.ranges else found.target.table.prefix
+    queries.charge_page(region, found.target, found.page, len(items), source, answer, _NAME, start)
     return answer
