@@ -42,7 +42,7 @@ from atoll.peering import Peering
 from atoll.recovery import jobs
 from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
-from atoll.regions import Regions
+from atoll.regions import Regions, ended
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
@@ -130,6 +130,7 @@ class Node:
         await self.server.accept()
         unclosed += await self._open_stores(old)
         await log_quick_checks([self.region(name) for name in unclosed])
+        await self.peering.log_lost(list(self.regions.values()))
         self._run(self._tend())
         # Only one of several processes reports it.
         if config.functions.functions and await self.region().engine.lease():
@@ -152,7 +153,8 @@ class Node:
         unclosed: list[str] = []
         for name in names:
             if self._data is not None:
-                if not is_closed(self._data.store(name)):
+                store, known = self._data.store(name), self.config.unclosed
+                if store in known if known is not None else not is_closed(store):
                     unclosed.append(name)
                 await self._data.migrate(name, self.health[name])
             self.health[name].migrating(1)
@@ -165,19 +167,19 @@ class Node:
         if self.server is not None:
             self.server.stop_accepting()
         self._stop_asked.set()
-        await self.peering.stop()
-        await self._checks.stop()
-        await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
+        await ended("replication", self.peering.stop())
+        await ended("a check", self._checks.stop())
+        await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
             await self.server.drain()
             # The last requests may have opened more regions.
-            await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
+            await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
-        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
-        await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
-        await asyncio.gather(*self._background)
-        await self._regions.close()
+        await ended("global table work", *(runner.stop() for runner in self.runners.values()))
+        await ended("alarms", *(evaluation.stop() for evaluation in self.evaluations.values()))
+        await ended("background work", *self._background)
+        await ended("the stores", self._regions.close())
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a

@@ -32,11 +32,17 @@ def is_closed(directory: Path) -> bool:
         return True
 
 
+def unclosed(data: Path) -> frozenset[Path]:
+    """The stores in a data directory that were not closed. A server of several workers looks before it starts them:
+    the first one that opens a store makes a log, too."""
+    logs = (path for depth in ("*", "*/*") for path in data.glob(f"{depth}/{FILE_NAME}-wal"))
+    return frozenset(path.parent for path in logs if not is_closed(path.parent))
+
+
 async def log_quick_checks(regions: Iterable[Region]) -> None:
     """Check the definitions of stores that were not closed."""
     for region in regions:
-        if await region.engine.lease():  # only one of several workers checks it
-            await log_quick_check(region)
+        await log_quick_check(region)
 
 
 async def log_quick_check(region: Region) -> None:
