@@ -153,8 +153,7 @@ class Node:
         unclosed: list[str] = []
         for name in names:
             if self._data is not None:
-                store, known = self._data.store(name), self.config.unclosed
-                if store in known if known is not None else not is_closed(store):
+                if not is_closed(self._data.store(name), self.config.unclosed):
                     unclosed.append(name)
                 await self._data.migrate(name, self.health[name])
             self.health[name].migrating(1)
@@ -167,12 +166,10 @@ class Node:
         if self.server is not None:
             self.server.stop_accepting()
         self._stop_asked.set()
-        await ended("replication", self.peering.stop())
-        await ended("a check", self._checks.stop())
+        await ended("replication or a check", self.peering.stop(), self._checks.stop())
         await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
-            await self.server.drain()
-            # The last requests may have opened more regions.
+            await self.server.drain()  # the last requests may open more regions
             await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()

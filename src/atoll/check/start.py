@@ -7,7 +7,7 @@ left by a process that was killed. Its rows are intact, but the machine may have
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -24,8 +24,11 @@ LOGGED = 20
 _log = logging.getLogger(__name__)
 
 
-def is_closed(directory: Path) -> bool:
-    """Whether the store was closed by the process that had it open last. Call it before opening the store."""
+def is_closed(directory: Path, unclosed: Collection[Path] | None = None) -> bool:
+    """Whether the store was closed by the process that had it open last. Call it before opening the store, unless the
+    `unclosed` stores are known."""
+    if unclosed is not None:
+        return directory not in unclosed
     try:
         return (directory / f"{FILE_NAME}-wal").stat().st_size == 0
     except FileNotFoundError:
