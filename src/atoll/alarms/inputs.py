@@ -59,16 +59,13 @@ def times(alarm: Alarm, until_ms: int) -> list[int]:
     return [until_ms - step * (place + 1) for place in range(evaluation_range(alarm.periods))]
 
 
-def seen(alarm: Alarm, grains: Sequence[Grains], until_ms: int) -> list[Point | None]:
-    """The points of the evaluation range, newest first. `grains` are those of the alarm's inputs, in their order."""
-    starts = times(alarm, until_ms)
-    read = [
-        _periods(one.statistic, points, starts, alarm.period_s * 1000, alarm.interval_ms)
-        for one, points in zip(inputs(alarm), grains, strict=True)
+def seen(alarm: Alarm, read: Sequence[Input], grains: Sequence[Grains], starts: Sequence[int]) -> list[Point | None]:
+    """The points of the evaluation range, newest first. `read` are the alarm's inputs, and `grains` theirs."""
+    period_ms, grain_ms = alarm.period_s * 1000, alarm.interval_ms
+    found = [
+        _periods(one.statistic, points, starts, period_ms, grain_ms) for one, points in zip(read, grains, strict=True)
     ]
-    if not alarm.metrics:
-        return read[0]
-    return _computed(alarm, read, starts, until_ms)
+    return _computed(alarm, read, found, starts) if alarm.metrics else found[0]
 
 
 def _periods(name: str, grains: Grains, starts: Sequence[int], period_ms: int, grain_ms: int) -> list[Point | None]:
@@ -84,14 +81,14 @@ def _periods(name: str, grains: Grains, starts: Sequence[int], period_ms: int, g
 
 
 def _computed(
-    alarm: Alarm, read: Sequence[Sequence[Point | None]], starts: Sequence[int], until_ms: int
+    alarm: Alarm, read: Sequence[Input], found: Sequence[Sequence[Point | None]], starts: Sequence[int]
 ) -> list[Point | None]:
     metrics = {}
-    for one, points in zip(inputs(alarm), read, strict=True):
+    for one, points in zip(read, found, strict=True):
         known = {point.time_ms: point.value for point in reversed(points) if point is not None}
         metrics[one.id] = Series(known, alarm.period_s, one.metric.name)
     returned, expressions = _queries(orjson.dumps(alarm.metrics))
-    queries = Queries(Grid(starts[-1], until_ms, alarm.period_s), metrics, dict(expressions))
+    queries = Queries(Grid(starts[-1], starts[0] + alarm.period_s * 1000, alarm.period_s), metrics, dict(expressions))
     try:
         series = queries.series(returned)
     except Fault:

@@ -26,16 +26,24 @@ class Wanted(NamedTuple):
     unit: str | None = None
 
 
+class Known(NamedTuple):
+    """A datapoint of a batch."""
+
+    number: int
+    unit: str
+    point: Datapoint
+
+
 class Metrics:
     """What this process knows of the datapoints of a region: `region.state(Metrics)`."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
-        self._recent: dict[Metric, list[tuple[str, Datapoint]]] = {}
-        """The datapoints of the batches read, with their units."""
+        self.recent: dict[Metric, list[Known]] = {}
+        """The datapoints of the batches that are left."""
         self._read = 0
         """The number of the last batch read."""
-        self._versions: dict[Metric, int] = {}
+        self._through = 0
 
     async def append(self, batch: Batch) -> None:
         if batch:
@@ -44,31 +52,31 @@ class Metrics:
 
     async def points(self, wanted: Sequence[Wanted]) -> list[list[tuple[str, Datapoint]]]:
         """For each, its datapoints with their units, in no order. Several of one time add up."""
-        await self.learn()
+        await self.catch_up()
         return [
             [
-                (unit, point)
-                for unit, point in self._recent.get(one.metric, ())
-                if one.start_ms <= point.time_ms < one.end_ms and one.unit in (None, unit)
+                (known.unit, known.point)
+                for known in self.recent.get(one.metric, ())
+                if one.start_ms <= known.point.time_ms < one.end_ms and one.unit in (None, known.unit)
             ]
             for one in wanted
         ]
 
-    async def learn(self) -> None:
-        """Read the batches that are new."""
+    async def catch_up(self) -> None:
+        """Learn the batches that are new."""
         for number, stored in await self._region.read(partial(_batches, self._read)):
             if number > self._read:
                 self._learn(number, stored)
 
-    def version(self, metric: Metric) -> int:
-        """Changes whenever this process learns new datapoints of the metric."""
-        return self._versions.get(metric, 0)
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The batches that `recent` has: those after the first number, up to the second."""
+        return self._through, self._read
 
     def _learn(self, number: int, stored: bytes) -> None:
         self._read = number
         for (metric, unit), points in load_batch(stored).items():
-            self._recent.setdefault(metric, []).extend([(unit, point) for point in points])
-            self._versions[metric] = number
+            self.recent.setdefault(metric, []).extend([Known(number, unit, point) for point in points])
 
 
 def _append(stored: bytes, tx: Transaction) -> None:
