@@ -23,7 +23,7 @@ from atoll.alarms import inputs, reasons, store
 from atoll.alarms.actions import Actions, Event, repeats
 from atoll.alarms.alarm import Alarm
 from atoll.alarms.deciding import COMPARISONS, Decision, decide, samples_needed
-from atoll.alarms.inputs import Grains, Input
+from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
 from atoll.alarms.windows import Window
 from atoll.database.region import Region
@@ -80,10 +80,11 @@ class Verdict(NamedTuple):
         return reasons.data(self.alarm, self.decision, self.points, self.times, now_ms)
 
 
-def judge(alarm: Alarm, read: Sequence[Input], grains: Sequence[Grains], until_ms: int) -> Verdict:
-    """Evaluate an alarm on the datapoints of its inputs. Pure."""
+def judge(one: Watched, until_ms: int) -> Verdict:
+    """Evaluate an alarm on what its windows have."""
+    alarm = one.alarm
     times = inputs.times(alarm, until_ms)
-    points = inputs.seen(alarm, read, grains, times)
+    points = inputs.seen(alarm, one.inputs, [window.points(times) for window in one.windows], times)
     breached = COMPARISONS[alarm.configuration["ComparisonOperator"]]
     threshold = alarm.configuration["Threshold"]
     breaches = [None if point is None else breached(point.value, threshold) for point in points]
@@ -158,9 +159,7 @@ class Alarms:
             news = [window.take(metrics) for window in one.windows]
             if one.is_uniform and not one.repeats and not any(news):
                 continue
-            verdict = one.verdict = judge(one.alarm, one.inputs, [window.grains for window in one.windows], until_ms)
-            for window in one.windows:
-                window.forget(verdict.times[-1])
+            verdict = one.verdict = judge(one, until_ms)
             one.is_uniform = len({None if point is None else point.value for point in verdict.points}) == 1
             if verdict.decision.state not in (None, one.alarm.state.value):
                 changed.append(one)
@@ -215,7 +214,7 @@ class Alarms:
 
 def _watched(alarm: Alarm, now_ms: int) -> Watched:
     read = inputs.inputs(alarm)
-    windows = tuple([Window(one, alarm.interval_ms) for one in read])
+    windows = tuple([Window(one, alarm.period_s * 1000, alarm.interval_ms) for one in read])
     watched = Watched(alarm, read, 0, now_ms, windows)
     watched.evaluated_ms = _floor(now_ms, watched.interval_ms)
     return watched
