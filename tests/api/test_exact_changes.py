@@ -214,6 +214,21 @@ def test_a_new_index_needs_definitions(service: Any, given: Body) -> None:
     )
 
 
+@pytest.mark.parametrize("types", ["SS", "SN", "NS"])
+def test_a_key_of_a_new_index_is_defined_once(service: Any, types: str) -> None:
+    table(service)
+    twice = [{"AttributeName": "g", "AttributeType": type_} for type_ in types]
+    body = updates({"Create": index("new")}, AttributeDefinitions=twice)
+    refused = service.refused("UpdateTable", TableName="Things", **body)
+    assert (refused.code, refused.message) == ("ValidationException", "Attribute Name is duplicated: g")
+
+
+def test_definitions_that_nothing_uses_may_be_repeated(service: Any) -> None:
+    table(service)
+    unused = [{"AttributeName": "unused", "AttributeType": type_} for type_ in "SNS"]
+    change(service, **{**CREATION, "AttributeDefinitions": [*unused, *DEFINED]})
+
+
 @pytest.mark.parametrize("fault", [
     ({}, "2 validation errors detected: Value null at 'attributeDefinitions.1.member.attributeName' failed to satisfy "
      "constraint: Member must not be null; Value null at 'attributeDefinitions.1.member.attributeType' failed to "
