@@ -13,6 +13,7 @@ from atoll.database.health import StoreHealth
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials
 from atoll.wire.admin import Admin
+from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
 from atoll.wire.rest import Rest
@@ -35,6 +36,7 @@ def gateway(
     call: Call = Desk(subjects, next_id=encoder.next_id).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
+    calls = Calls(call, services.OPERATIONS, encoder.next_id)
     admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
     return Gateway(
         call,
@@ -47,13 +49,20 @@ def gateway(
             services.ADMIN.prefix: admin.answer,
             PEERS_PREFIX: peers,
             services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
+            "/": calls.answer,
+            CBOR_PREFIX: calls.answer,
         },
         route_clock=SystemClock(),
         examine=examine,
         encoder=encoder,
-        signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
+        signed_for={
+            services.LAMBDA.prefix: services.LAMBDA.signing_name,
+            "/": calls.signed_for,
+            CBOR_PREFIX: calls.signed_for,
+        },
         bearer_routes=[services.ADMIN.prefix],
         unverified_routes=[PEERS_PREFIX],
         browsers=config.browsers,
         memory_limit=config.memory_limit,
+        refuse=calls.refusal,
     )

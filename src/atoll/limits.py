@@ -138,3 +138,21 @@ MATH_EXPRESSION_CHARS = 2_048
 MATH_DEPTH = 40
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""
+
+# Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
+METRICS_PAGE = 500
+METRICS_LISTED_MS = 14 * 24 * 3600 * 1000
+"""A metric without a datapoint for so long is not listed; nor are older datapoints taken."""
+METRICS_RECENT_MS = 4 * 3600 * 1000
+"""RecentlyActive PT3H: three hours, give or take 50 minutes."""
+METRIC_DATA = 1_000
+METRIC_VALUES = 150
+METRIC_VALUE = 2.0**360
+METRIC_AHEAD_MS = 2 * 3600 * 1000
+METRIC_QUERIES = 500
+METRIC_DATAPOINTS = 100_800
+STATISTICS_POINTS = 1_440
+LATEST_SECOND = 1 << 35
+"""The times that requests may name lie within a thousand years of 1970."""
+METRIC_SEARCHED_MS = 14 * 24 * 3600 * 1000
+"""SEARCH finds metrics with a datapoint in the last two weeks."""

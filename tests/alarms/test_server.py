@@ -62,9 +62,12 @@ def state(cloudwatch: Any) -> str:
 
 def test_an_alarm_on_throttling_calls_a_webhook_and_a_function(tmp_path: Path, listener: Listener) -> None:
     functions = tmp_path / "functions.toml"
-    functions.write_text(
-        f'[functions.scale]\nwebhook = "{listener.url}/function"\n[destinations.ops]\nwebhook = "{listener.url}/topic"\n'
-    )
+    functions.write_text(f"""
+        [functions.scale]
+        webhook = "{listener.url}/function"
+        [destinations.ops]
+        webhook = "{listener.url}/topic"
+    """)
     server = Server(tmp_path, functions, "--clock", "manual")
     server.start()
     try:

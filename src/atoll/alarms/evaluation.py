@@ -151,7 +151,7 @@ class Alarms:
 
     async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
         metrics = self._region.state(Metrics)
-        await metrics.catch_up()
+        await metrics.learn()
         await self._load(due, metrics, now_ms)
         changed, repeated = [], []
         for one in due:

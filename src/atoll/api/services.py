@@ -18,12 +18,15 @@ from atoll import errors
 from atoll.api import (
     account,
     admin,
+    alarms,
     features,
     functions,
     global_tables,
     items,
     links,
     masters,
+    metric_data,
+    metrics,
     multi,
     queries,
     replication,
@@ -64,6 +67,7 @@ from atoll.api.resources import (
     Touches,
 )
 from atoll.errors import ApiError
+from atoll.errors import metrics as metric_errors
 from atoll.errors import triggers as trigger_errors
 
 Body = dict[str, Any]
@@ -107,6 +111,10 @@ STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION
 LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
+)  # fmt: skip
+CLOUDWATCH = Service(
+    "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
+    target="GraniteServiceVersion20100801", internal=metric_errors.internal,
 )  # fmt: skip
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
@@ -152,7 +160,7 @@ class Operation:
         self.name = name
         self.function = function
         self.touches = touches
-        self.metered = service.subject == REGION
+        self.metered = service in (DYNAMODB, STREAMS)
         self.http = http
         self.encode = encode
         """The body of an answer."""
@@ -269,6 +277,23 @@ OPERATIONS: tuple[Operation, ...] = (
         headers={"InvocationType": "X-Amz-Invocation-Type"},
         answer_headers={"ExecutedVersion": "X-Amz-Executed-Version", "FunctionError": "X-Amz-Function-Error"},
     )),
+    #
+    Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
+    Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
+    Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
+    Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
+    Operation(CLOUDWATCH, "PutMetricAlarm", alarms.put_metric_alarm, encode=_without_body),
+    Operation(CLOUDWATCH, "PutCompositeAlarm", alarms.put_composite_alarm, encode=_without_body),
+    Operation(CLOUDWATCH, "DescribeAlarms", alarms.describe_alarms),
+    Operation(CLOUDWATCH, "DescribeAlarmsForMetric", alarms.describe_alarms_for_metric),
+    Operation(CLOUDWATCH, "DescribeAlarmHistory", alarms.describe_alarm_history),
+    Operation(CLOUDWATCH, "DeleteAlarms", alarms.delete_alarms, encode=_without_body),
+    Operation(CLOUDWATCH, "SetAlarmState", alarms.set_alarm_state, encode=_without_body),
+    Operation(CLOUDWATCH, "EnableAlarmActions", alarms.enable_alarm_actions, encode=_without_body),
+    Operation(CLOUDWATCH, "DisableAlarmActions", alarms.disable_alarm_actions, encode=_without_body),
+    Operation(CLOUDWATCH, "TagResource", alarms.tag_resource),
+    Operation(CLOUDWATCH, "UntagResource", alarms.untag_resource),
+    Operation(CLOUDWATCH, "ListTagsForResource", alarms.list_tags_for_resource),
     #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),

@@ -22,7 +22,7 @@ Matcher = Callable[[Metric], bool]
 
 _SCHEMA = re.compile(r'\s*\{((?:"[^"]*"|[^"{}])*)\}')
 _NAME = re.compile(r'\s*(?:"([^"]*)"|([^",{}]+?))\s*(?:,|$)')
-_TOKEN = re.compile(r'\s*(?:(?P<symbol>[()])|(?P<term>(?:[^\s()="]+=)?(?:"[^"]*"|[^\s()="]+)))')
+_TOKEN = re.compile(r'\s*(?:(?P<symbol>[()])|(?P<term>(?:[^\s()="{}]+=)?(?:"[^"]*"|[^\s()="{}]+)))')
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W0-9A-Za-z_]+")
 
 
