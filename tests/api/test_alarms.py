@@ -262,7 +262,8 @@ def test_filters(alarms):
 def test_pages(alarms):
     for i in range(7):
         alarms.put(f"a{i}")
-    found, token = [], {}
+    found: list[str] = []
+    token: dict[str, str] = {}
     while True:
         page = alarms.describe_alarms(MaxRecords=3, AlarmNamePrefix="a", **token)
         found += [alarm["AlarmName"] for alarm in page["MetricAlarms"]]
@@ -377,7 +378,8 @@ def test_pages_of_the_history(alarms, order):
     for i in range(7):
         alarms.put(f"a{i}")
         alarms.service.clock.advance(i % 2)
-    found, token = [], {}
+    found: list[str] = []
+    token: dict[str, str] = {}
     while True:
         page = alarms.describe_alarm_history(MaxRecords=3, ScanBy=order, **token)
         found += [item["AlarmName"] for item in page["AlarmHistoryItems"]]

@@ -160,7 +160,7 @@ class Alarms:
             if one.is_uniform and not one.repeats and not any(news):
                 continue
             verdict = one.verdict = judge(one, until_ms)
-            one.is_uniform = len({None if point is None else point.value for point in verdict.points}) == 1
+            one.is_uniform = not any(verdict.points)
             if verdict.decision.state not in (None, one.alarm.state.value):
                 changed.append(one)
             elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:

@@ -47,7 +47,8 @@ def matcher(text: str) -> Matcher:
 
 
 def _names(text: str) -> list[str]:
-    found, place = [], 0
+    found: list[str] = []
+    place = 0
     while place < len(text) or not found:
         name = _NAME.match(text, place)
         if name is None:
@@ -58,7 +59,8 @@ def _names(text: str) -> list[str]:
 
 
 def _tokens(text: str) -> Sequence[str]:
-    found, place = [], 0
+    found: list[str] = []
+    place = 0
     text = text.rstrip()
     while place < len(text):
         token = _TOKEN.match(text, place)
