@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import Callable, Coroutine, Iterable, Set
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
-from atoll.alarms.actions import Act, Actions
+from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
+from atoll.api.scaling.requests import ScalingWork
 from atoll.capacity.buckets import LocalBuckets
+from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
+from atoll.capacity.key_ranges import KeyRanges
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.check.online import Checks
@@ -35,6 +39,9 @@ from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
+from atoll.recovery import jobs
+from atoll.recovery.copies import STEPS
+from atoll.recovery.jobs import Runner
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -77,7 +84,9 @@ class Node:
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
+        self.callers = front.identities(config)
         self.triggers: dict[str, Triggers] = {}
+        self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
         self.health: dict[str, Health] = {}
@@ -85,6 +94,7 @@ class Node:
         self.address: tuple[str, int] = (config.host, config.port)
         self._checks = Checks()
         self._buckets: dict[str, Buckets] = {}
+        self._key_ranges: dict[str, KeyRanges] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
         """By which the background work of an open region is woken."""
@@ -102,11 +112,13 @@ class Node:
             services.SERVER: lambda _: self,
         }
         peers = self.peering.start().answer
-        gateway = front.gateway(config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine)
+        gateway = front.gateway(
+            config, self.callers, subjects, clock=self.signature_clock, peers=peers, examine=self.examine
+        )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
-        stored = self._stored()
+        stored = self._stored(self.callers.directory.accounts)
         addresses = await self.server.listen(
             config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1, accepts=False
         )
@@ -123,11 +135,11 @@ class Node:
         if config.functions.functions and await self.region().engine.lease():
             self.triggers[config.region].functions.load()
 
-    def _stored(self) -> set[str]:
-        """The named regions and those with a store. None answers before it is migrated."""
+    def _stored(self, accounts: Iterable[str]) -> set[str]:
+        """The named regions and those with a store, of these accounts. None answers before it is migrated."""
         names = set(self.config.regions)
-        for name in self._data.stored_regions() if self._data is not None else ():
-            if self.config.serves(name):
+        for name in self._data.stored_regions(accounts) if self._data is not None else ():
+            if self.config.serves(name.rpartition("/")[2]):
                 names.add(name)
             else:
                 _log.warning("the store of %s is not opened: this server does not serve the region", name)
@@ -162,6 +174,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
         await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
@@ -195,6 +208,9 @@ class Node:
         open_ = list(self.regions.values())
         wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
+        for region in open_:
+            if await region.engine.lease():
+                await self.runners[region.key].settle()
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         evaluated = await self._evaluate()  # again, since all of this is measured
         wakes += evaluated if not uncounted else ()
@@ -213,7 +229,7 @@ class Node:
             for name, health in self.health.items()
             if health.progress is not None or self._is_stored(name)
         }
-        return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
+        return unopened | {region.key: one for region, one in zip(open_, found, strict=True)}
 
     async def start_check(self, region: str | None) -> None:
         regions = list(self.regions.values()) if region is None else [self.regions[region]]
@@ -247,23 +263,32 @@ class Node:
         return self._data is not None and self._data.has_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
-        if REGION_NAME.fullmatch(name) is None:
+        account, slash, plain = name.rpartition("/")
+        if slash and account not in self.callers.directory.accounts:
             raise request_errors.invalid_region(name)
-        if name in self.config.peers:
-            raise replication_errors.served_by_peer(name, self.config.peers[name])
-        if not self.config.serves(name):
-            raise replication_errors.not_served(name)
-        return Region(name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address))
+        settings = replace(self.config.settings, account=account) if account else self.config.settings
+        if REGION_NAME.fullmatch(plain) is None:
+            raise request_errors.invalid_region(name)
+        if plain in self.config.peers:
+            raise replication_errors.served_by_peer(plain, self.config.peers[plain])
+        if not self.config.serves(plain):
+            raise replication_errors.not_served(plain)
+        return Region(
+            plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
+            sibling=lambda other: self.region(f"{account}{slash}{other}"),
+        )  # fmt: skip
 
     def start_region(self, region: Region) -> None:
-        name, woken = region.name, asyncio.Event()
+        name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
+        region.key_ranges = self._open_key_ranges(name)
         evaluation = self.evaluations[name] = Evaluation(
             region, self._works(region), alone=self._data is None or self.config.workers == 1
         )
-        region.wake = partial(_wake_all, woken.set, evaluation.wake)
+        runner = self.runners[name] = Runner(region, STEPS)
+        region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
             region.wake = partial(_wake_all, region.wake, replication.wake)
@@ -272,6 +297,7 @@ class Node:
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
         self._run(evaluation.run())
+        self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -281,34 +307,39 @@ class Node:
             return False
         if wake_ms is not None and (wake_ms <= self.clock.now_ms() or isinstance(self.clock, ManualClock)):
             return False
-        if region.name not in self._resting or self.triggers[region.name].is_busy:
+        if region.key not in self._resting or self.triggers[region.key].is_busy:
+            return False
+        if await region.read(jobs.listed):
             return False
         keeps_tables = self.config.data is None or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
-        self._loops.pop(region.name).set()
-        await self.evaluations.pop(region.name).stop()
-        triggers = self.triggers.pop(region.name)
+        self._loops.pop(region.key).set()
+        await self.runners.pop(region.key).stop()
+        await self.evaluations.pop(region.key).stop()
+        triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
 
     def _works(self, region: Region) -> list[Work]:
         """The work of the services beside the tables, in the order in which it runs."""
-        acts: dict[str, Act] = {}
+        scaling = ScalingWork(region)
+        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
-        return [alarms, Upkeep(region)]
+        # What is due by a schedule comes first; what the alarms have begun may be due at once.
+        return [scaling, alarms, scaling, Upkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
-        found = self.triggers.get(region.name)
+        found = self.triggers.get(region.key)
         if found is None:  # nothing to follow, but functions can be invoked there
             found = self._new_triggers(region)
             if self.config.functions.functions:
                 if len(self.triggers) >= 2 * self.config.max_regions:
                     raise request_errors.too_many_regions(self.config.max_regions)
-                self.triggers[region.name] = found
+                self.triggers[region.key] = found
         return found
 
     def _new_triggers(self, region: Region) -> Triggers:
@@ -354,7 +385,7 @@ class Node:
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
-        if not config.settings.throttling:
+        if config.settings.throttling == "off":
             return None
         if region not in self._buckets:
             self._buckets[region] = (
@@ -364,9 +395,18 @@ class Node:
             )
         return self._buckets[region]
 
+    def _open_key_ranges(self, region: str) -> KeyRanges | None:
+        settings = self.config.settings
+        if settings.throttling != "full":
+            return None
+        if region not in self._key_ranges:
+            path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
+            self._key_ranges[region] = KeyRanges(self.clock, path, quotas=settings.quotas)
+        return self._key_ranges[region]
+
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""
-        while not self._stopping and self._loops.get(region.name) is woken:
+        while not self._stopping and self._loops.get(region.key) is woken:
             woken.clear()
             wait_ms, wake_ms = LOOK_AGAIN_MS, None
             try:
@@ -381,13 +421,13 @@ class Node:
             region.health.look_at_files()
             if region.health.suspicious:
                 await region.health.examine(region.engine)
-            self._resting.add(region.name)
-            evaluated_ms = self.evaluations[region.name].wake_ms if region.name in self.evaluations else None
+            self._resting.add(region.key)
+            evaluated_ms = self.evaluations[region.key].wake_ms if region.key in self.evaluations else None
             if not await self._regions.looked(region, earliest([wake_ms, evaluated_ms])):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(woken.wait(), wait_ms / 1000)
-            if self._loops.get(region.name) in (woken, None):
-                self._resting.discard(region.name)
+            if self._loops.get(region.key) in (woken, None):
+                self._resting.discard(region.key)
 
     async def _tend(self) -> None:
         """Run the background work of closed regions when it is due."""

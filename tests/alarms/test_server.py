@@ -60,7 +60,7 @@ def state(cloudwatch: Any) -> str:
     return str(alarm["StateValue"])
 
 
-def test_an_alarm_on_throttling_calls_a_webhook_and_a_function(tmp_path: Path, listener: Listener) -> None:
+def test_an_alarm_on_a_table_calls_a_webhook_and_a_function(tmp_path: Path, listener: Listener) -> None:
     functions = tmp_path / "functions.toml"
     functions.write_text(f"""
         [functions.scale]
@@ -81,12 +81,12 @@ def test_an_alarm_on_throttling_calls_a_webhook_and_a_function(tmp_path: Path, l
         cloudwatch.put_metric_alarm(
             AlarmName="throttled",
             Namespace="AWS/DynamoDB",
-            MetricName="WriteThrottleEvents",
+            MetricName="ConsumedWriteCapacityUnits",
             Dimensions=[{"Name": "TableName", "Value": "orders"}],
             Statistic="Sum",
             Period=60,
             EvaluationPeriods=1,
-            Threshold=0,
+            Threshold=300,
             ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="notBreaching",
             AlarmActions=[ACTION.format("sns", "ops"), ACTION.format("lambda", "function:scale")],

@@ -2,8 +2,7 @@
 
 Only the process that holds the region's lease does. It keeps in memory the alarms, which it reads again after a change
 of one (`store.changes`), and the datapoints that they look at (`windows`). An alarm is *quiet* once nothing but new
-data can change its state: all its periods look the same, and no datapoint has arrived since. Quiet alarms cost a
-comparison, and no wake.
+data can change its state: it has no datapoint, and none has arrived since. Quiet alarms cost a comparison, and no wake.
 
 A change of state is stored with an event in one transaction. Then the actions of the event run, and it is forgotten: an
 action may run twice after a crash, but is not lost.
@@ -48,8 +47,8 @@ class Watched:
     acted_ms: int
     """When its scaling policies were last told of its state."""
     windows: tuple[Window, ...]
-    is_uniform: bool = False
-    """At the last evaluation all its periods looked the same."""
+    is_empty: bool = False
+    """At the last evaluation it had no datapoint. Expressions may have some without data: they are evaluated always."""
     verdict: Verdict | None = None
 
     @property
@@ -121,6 +120,8 @@ class Alarms:
         due = [one for one in watch.alarms.values() if _floor(now_ms, one.interval_ms) > one.evaluated_ms]
         if due:
             await self._evaluate(watch, due, now_ms)
+            if await self._region.read(store.changes) != watch.seen:  # an action has changed alarms
+                await self._learn(watch, now_ms)
         retry_ms = await self._actions.settle(now_ms)
         metrics = self._region.state(Metrics)
         wakes = [
@@ -147,7 +148,7 @@ class Alarms:
         watch.seen = changes
 
     def _is_quiet(self, one: Watched, metrics: Metrics) -> bool:
-        return one.is_uniform and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
+        return one.is_empty and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
 
     async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
         metrics = self._region.state(Metrics)
@@ -157,10 +158,10 @@ class Alarms:
         for one in due:
             until_ms = one.evaluated_ms = _floor(now_ms, one.interval_ms)
             news = [window.take(metrics) for window in one.windows]
-            if one.is_uniform and not one.repeats and not any(news):
+            if one.is_empty and not one.repeats and not any(news):
                 continue
             verdict = one.verdict = judge(one, until_ms)
-            one.is_uniform = not any(verdict.points)
+            one.is_empty = not (one.alarm.metrics or any(verdict.points))
             if verdict.decision.state not in (None, one.alarm.state.value):
                 changed.append(one)
             elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:
@@ -196,7 +197,7 @@ class Alarms:
             if metrics.numbers[1] == number:  # otherwise it is not known which batches they include
                 for (one, window), points in zip(behind, found, strict=True):
                     window.load(points, number)
-                    one.is_uniform = False
+                    one.is_empty = False
                 return
 
     async def _act(self, watch: Watch) -> None:

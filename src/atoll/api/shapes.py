@@ -50,8 +50,6 @@ REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
     ),
 }
 
-_NOTHING_REQUIRED: tuple[str, Callable[[], errors.ApiError]] = ("", errors.internal)
-
 # Members whose first violation is reported alone, before the violations of other members.
 ALONE = "TableName"
 
@@ -117,10 +115,10 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
         json_types.settle(shape, body)
     if operation == "UpdateItem" and body.get("Key") is None:
         raise request_errors.violations(_violations_without_key(shape, body))
-    member, error = REQUIRED.get(operation, _NOTHING_REQUIRED)
-    # Other services have operations of the same name.
-    if member in shape.members and not body.get(member) and body.get(member) != "":
-        raise _reworded(error(), operation, None if body.get(member) is None else _empty(member))
+    if operation in REQUIRED and REQUIRED[operation][0] in shape.members:
+        member, error = REQUIRED[operation]
+        if not body.get(member) and body.get(member) != "":
+            raise _reworded(error(), operation, None if body.get(member) is None else _empty(member))
     if ALONE in shape.members:
         _check_arn(body.get(ALONE))
         found = list(islice(_of_member(shape, ALONE, body, ""), None if operation in ALL_OF_NAME else 1))

@@ -80,7 +80,7 @@ class Calls:
             return self._refusal(request, error, service)
 
     def signed_for(self, request: Request) -> str | None:
-        """The service for which a request must be signed; None if any will do, as for one that Atoll lacks."""
+        """The service for which a request must be signed; None for one that Atoll lacks, which gets an error anyway."""
         if _is_cbor(request):
             found = _PATH(request.path)
             operation = None if found is None else self._paths.get((found[1].decode(), found[2].decode()))
