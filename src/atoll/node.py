@@ -332,7 +332,7 @@ class Node:
         acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
         # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [Upkeep(region), scaling, alarms, scaling]
+        return [scaling, alarms, scaling, Upkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
