@@ -24,11 +24,13 @@ class Missing(BaseException):
 class Scanned:
     """The first rows of a range, in the direction of the scan."""
 
-    __slots__ = ("complete", "rows")
+    __slots__ = ("complete", "resume", "rows")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.complete = False
+        self.resume: bytes | None = None
+        """Where the next page begins (ends, in reverse), as a stored key. None: nothing was read."""
 
 
 Span = tuple[bytes, bytes, bool]

@@ -21,6 +21,7 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import sha256
 
+from atoll.storage.postgresql.longkeys import PREFIX_BYTES, STORED_BYTES
 from atoll.storage.sqlitefile import FORMAT_VERSION as ROWS_VERSION
 
 SCHEMA_VERSION = 1
@@ -33,13 +34,16 @@ PAGE_BYTES = 1_500_000
 ROW, NUMBER, COMMITS, TALLY, SCAN = 0, 1, 2, 3, 10
 """The kinds of fetched rows: `SCAN + i` is a row of the scan i."""
 
-MOST_KEY_BYTES = 2_600
-"""PostgreSQL's index refuses entries of a third of a page."""
-
 # Small hot rows are updated in place, if their pages have room, and cleaned often.
 _HOT = (
     "fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_cost_delay=0,"
     " vacuum_truncate=off"
+)
+
+# See `longkeys`.
+_FULL_KEY = (
+    f"(case when octet_length(r.key) = {STORED_BYTES}"
+    " then substr(r.value, 5, ('x' || encode(substr(r.value, 1, 4), 'hex'))::bit(32)::int4) else r.key end)"
 )
 
 SHARED = f"""
@@ -109,7 +113,11 @@ begin
     select number into current from {s}.commits;
     if current <> expected then return -1; end if;
     if cardinality(starts) > 0 then
-        delete from {s}.rows r using unnest(starts, ends) u(a, b) where r.key >= u.a and r.key < u.b;
+        delete from {s}.rows r using unnest(starts, ends) u(a, b)
+        where r.key >= substr(u.a, 1, {PREFIX_BYTES})
+            and r.key < case when octet_length(u.b) > {PREFIX_BYTES}
+                then substr(u.b, 1, {PREFIX_BYTES}) || decode(repeat('ff', 33), 'hex') else u.b end
+            and {_FULL_KEY} >= u.a and {_FULL_KEY} < u.b;
     end if;
     if cardinality(deleted) > 0 then delete from {s}.rows where key = any(deleted); end if;
     if cardinality(keys) > 0 then
@@ -164,6 +172,15 @@ def fetch(schema: str, tallies: bool, forward: bool, backward: bool) -> str:
             parts.append(_scan(s, argument, direction))
             argument += 3
     return " union all ".join(parts)
+
+
+@lru_cache(maxsize=256)
+def rows_between(schema: str) -> str:
+    s = quoted(schema)
+    return (
+        f"select {ROW}, key, value from {s}.rows where key >= $1::bytea and key < $2::bytea"
+        f" union all select {COMMITS}, null, int8send(number) from {s}.commits"
+    )
 
 
 def _scan(s: str, argument: int, direction: int) -> str:

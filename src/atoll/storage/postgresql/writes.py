@@ -26,7 +26,7 @@ import asyncpg
 
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Conflict, Long, Unavailable
-from atoll.storage.postgresql import statements
+from atoll.storage.postgresql import longkeys, statements
 from atoll.storage.postgresql.cluster import PATIENCE_S, Cluster
 from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.fetched import Fetched, Missing
@@ -286,11 +286,11 @@ class Batch:
     def arguments(self) -> tuple[list[Any], ...]:
         """Of `commit_batch`. The keys are sorted: neighbours of the index are written together."""
         writes = self._writes
-        put = sorted([row for row in writes.rows.items() if row[1] is not None])
+        put = sorted([longkeys.stored_row(key, value) for key, value in writes.rows.items() if value is not None])
         return (
             [start for start, _ in writes.cleared],
             [end for _, end in writes.cleared],
-            [key for key, value in writes.rows.items() if value is None],
+            [longkeys.stored_key(key) for key, value in writes.rows.items() if value is None],
             [key for key, _ in put],
             [value for _, value in put],
             [*writes.numbers],
