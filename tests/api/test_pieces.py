@@ -11,8 +11,7 @@ import pytest
 from atoll.api import slices
 from atoll.api.partiql import select
 from atoll.database import reads
-from tests import desk
-from tests import engines
+from tests import desk, engines
 
 
 @pytest.fixture

@@ -30,9 +30,7 @@ DEADLINE_S = 10.0
 class Reads:
     """`know` is called with each snapshot that was fetched."""
 
-    def __init__(
-        self, cluster: Cluster, schema: str, known: dict[bytes, int], know: Callable[[Fetched], None]
-    ) -> None:
+    def __init__(self, cluster: Cluster, schema: str, known: dict[bytes, int], know: Callable[[Fetched], None]) -> None:
         self._cluster = cluster
         self._schema = schema
         self._known = known
