@@ -121,3 +121,20 @@ FILTER_DEPTH = 100
 RECORD_AGE_SECONDS = 60
 MAPPINGS_LISTED = 100
 FUNCTIONS_LISTED = 50
+
+# Alarms ("CloudWatch service quotas"; API Reference, PutMetricAlarm)
+ALARMS = 5_000
+ALARM_HISTORY_MS = 30 * 24 * 3600 * 1000
+ALARM_HISTORY_DATA_CHARS = 4_095
+ALARM_SPAN_SECONDS = 24 * 3600
+ALARM_LONG_SPAN_SECONDS = 7 * 24 * 3600
+"""For periods of an hour or more."""
+ALARM_METRICS = 10
+ALARM_PAGE = 100
+
+# Metric math (User Guide, "Using math expressions with CloudWatch metrics")
+MATH_EXPRESSION_CHARS = 2_048
+# Atoll's own
+MATH_DEPTH = 50
+MATH_POINTS = 2_000_000
+"""The points that one expression may compute."""

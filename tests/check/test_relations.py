@@ -200,6 +200,8 @@ DERIVABLE: list[tuple[str, str, str, Damage]] = [
 ]  # fmt: skip
 
 LOSSES: list[tuple[str, str, str, Damage]] = [
+    ("unreadable document", "catalog", "the document is unreadable",
+     lambda tx, t: tx.put(fmt.document_key("alarm", "a"), b"{")),
     ("item unreadable", "item", "the item is unreadable",
      lambda tx, t: tx.put(first(tx, t.space)[0], b"\0" * 13 + b"{")),
     ("item cut off", "item", "the item is unreadable", lambda tx, t: tx.put(first(tx, t.space)[0], b"\0")),

@@ -252,7 +252,7 @@ def test_store_of_another_account_moves_to_its_own_directory(data: Path) -> None
 def test_older_version_refuses_a_newer_store(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.migrate(data / REGION)
     monkeypatch.setattr(sqlitefile, "FORMAT_VERSION", 1)
-    with pytest.raises(Corrupt, match="has format version 3; this Atoll reads version 1"):
+    with pytest.raises(Corrupt, match="has format version 4; this Atoll reads version 1"):
         sqlitefile.connect(data / REGION / "atoll.db", synced=True)
 
 

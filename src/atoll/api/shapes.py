@@ -148,11 +148,14 @@ def is_in_older_form(body: Body) -> bool:
     """Whether a value of the request is nested so deeply that errors about its members have the form of before 2026."""
     parts = [body.get(name) for name in ("Item", "Key", "ExpressionAttributeValues")]
     for name in ("Expected", "AttributeUpdates"):
-        parts += [{"": member.get("Value")} for member in (body.get(name) or _NOTHING).values()]
-    return any(values.levels(part, _OLDER_LEVELS) > _OLDER_LEVELS for part in parts if part)
+        named = body.get(name)
+        parts += [{"": member.get("Value")} for member in _members(named) if type(member) is dict]
+    # A member that the operation does not have is ignored, so it may be of any type.
+    return any(values.levels(part, _OLDER_LEVELS) > _OLDER_LEVELS for part in parts if type(part) is dict)
 
 
-_NOTHING: Body = {}
+def _members(value: Any) -> Iterable[Any]:
+    return value.values() if type(value) is dict else ()
 
 
 def _reworded(error: errors.ApiError, operation: str, newer: str | None) -> errors.ApiError:

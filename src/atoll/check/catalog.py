@@ -14,6 +14,7 @@ from atoll.check import findings as on
 from atoll.check import log
 from atoll.check.findings import Context, Finding, Fix
 from atoll.check.spaces import ITEMS, TOMBSTONES, Owner, Spaces, parsed, read, shards_of
+from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database.deletion import Garbage
 from atoll.database.links import Link
@@ -38,7 +39,7 @@ _OTHERS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
     (b"P", Lane, lambda lane, key: len(key) == 5 + 36 + 5),
     (b"L", Link, lambda link, key: len(key) > 9),
 )
-_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"B", b"C", b"D"])
+_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"B", b"C", b"D", b"J"])
 
 _IRREPLACEABLE = frozenset([b"T"])
 """A table's definition cannot be derived, and without it all items of the table are lost: a repair keeps the row."""
@@ -52,6 +53,9 @@ def check(snapshot: Snapshot, context: Context) -> Iterator[Finding]:
     yield from _check_progress(snapshot, spaces)
     yield from _check_lanes(snapshot)
     yield from _check_links(snapshot, spaces)
+    for key in documents.unreadable(snapshot):
+        names = "/".join(fmt.parse_document_key(key))
+        yield Finding(on.CATALOG, None, names, "the document is unreadable", (on.delete(key),), is_loss=True)
 
 
 def check_quickly(snapshot: Snapshot) -> Iterator[Finding]:
@@ -208,7 +212,7 @@ def _check_lanes(snapshot: Snapshot) -> Iterator[Finding]:
 def _check_links(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
     """Links of tables that are no replicas."""
     for key, _ in snapshot.scan(fmt.CATALOG + b"L", fmt.CATALOG + b"M"):
-        owner = spaces.owners.get(int.from_bytes(key[5:9], "big"))
+        owner = spaces.owners.get(fmt.parse_link_key(key)[0])
         table = None if owner is None else owner.table
         if owner is None or table is None or table.group is None or owner.role != ITEMS:
             text = "a link to another region belongs to no replica"

@@ -1,4 +1,4 @@
-"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 3.
+"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 4.
 
 A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
 
@@ -16,6 +16,8 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                 0 'L' space region                             -> Link (JSON): the changes of another region's replica
                                                                   that a table has read, see `links`
                 0 'C' number8                                  -> Conflict (JSON), see `replication.conflicts`
+                0 'J' kind NUL (name NUL)...                   -> document (JSON) of a service beside the tables, see
+                                                                  `documents`
     items       space hash8 partition sort                     -> item row
     tombstones  space hash8 partition sort                     -> tombstone row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
@@ -213,6 +215,30 @@ def conflict_key(number: int) -> bytes:
 
 
 CONFLICTS = (CATALOG + b"C", CATALOG + b"D")
+
+
+def document_key(kind: str, *names: str) -> bytes:
+    return CATALOG + b"J" + b"".join([_terminated(name) for name in (kind, *names)])
+
+
+def documents_of(kind: str, *names: str) -> tuple[bytes, bytes]:
+    """The documents of this kind whose names begin with these."""
+    start = document_key(kind, *names)
+    return start, start + b"\xff"
+
+
+DOCUMENTS = (CATALOG + b"J", CATALOG + b"K")
+
+
+def parse_document_key(key: bytes) -> tuple[str, ...]:
+    """The kind and the names."""
+    parts = key[len(CATALOG) + 1 : -1].split(b"\0")
+    return tuple([part.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1").decode() for part in parts])
+
+
+def _terminated(name: str) -> bytes:
+    """Names sort as their bytes do; the two lowest bytes are escaped, so that a NUL can end the name."""
+    return name.encode().replace(b"\1", b"\1\2").replace(b"\0", b"\1\1") + b"\0"
 
 
 def count_counter(space: int) -> bytes:

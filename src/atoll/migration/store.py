@@ -5,7 +5,7 @@
     atoll-format-1.db  the old file, kept until `atoll store upgrade --finish`
     migrate.lock       held by the process that migrates
 
-Format 3 can hold all rows of format 2 as they are, so a store of format 2 only gets the new version. The rest is about
+Format 4 can hold all rows of formats 2 and 3 as they are, so their stores only get the new version. The rest is about
 format 1. Each transaction writes some rows with the progress, so a migration that was interrupted goes on where it was.
 The new file gets its format's version with its last rows. Only then is it put in the place of the old one, which is
 renamed first; a start that finds no `atoll.db`, but a new file, renames that.
@@ -29,8 +29,8 @@ from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, Row
 
 NEW_NAME = f"{FILE_NAME}.new"
 OLD_FORMAT = 1
-SAME_ROWS_FORMAT = 2
-"""Its rows are rows of the current format."""
+SAME_ROWS_FORMATS = (2, 3)
+"""Their rows are rows of the current format."""
 KEPT_NAME = f"atoll-format-{OLD_FORMAT}.db"
 BATCH_ROWS = 2_000
 ROOM = 1.5
@@ -54,7 +54,10 @@ def has_old_rows(directory: Path) -> bool:
 
 def _has_same_rows(directory: Path) -> bool:
     path = directory / FILE_NAME
-    return path.exists() and format_of(path) == (APPLICATION_ID, SAME_ROWS_FORMAT)
+    if not path.exists():
+        return False
+    application, version = format_of(path)
+    return application == APPLICATION_ID and version in SAME_ROWS_FORMATS
 
 
 def migrate(directory: Path, target: Path | None = None, *, report: Report = lambda done, total: None) -> None:

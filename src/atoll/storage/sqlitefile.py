@@ -28,7 +28,7 @@ from atoll.storage.buffer import Buffer, Row
 from atoll.storage.engine import Corrupt, Damaged, Full
 
 APPLICATION_ID = 0x41746F6C
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 PAGE_BYTES = 4096
 
 # Pages are read through a memory map, so a point read costs the same at any file size. The page cache holds pages that

@@ -1,0 +1,1 @@
+"""CloudWatch's alarms: their configuration, how they decide, and the actions that they run."""

@@ -1,0 +1,113 @@
+"""An alarm: its configuration, as PutMetricAlarm gave it, and its state.
+
+The configuration keeps the members of the request, because DescribeAlarms returns those that were set and no others.
+Properties give the defaults that apply where a member is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+OK = "OK"
+ALARM = "ALARM"
+INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+ACTIONS = {OK: "OKActions", ALARM: "AlarmActions", INSUFFICIENT_DATA: "InsufficientDataActions"}
+"""The member with the actions to run when an alarm enters a state."""
+
+DYNAMODB = "AWS/DynamoDB"
+SHORT_PERIODS_S = (10, 20, 30)
+
+
+@dataclass(frozen=True)
+class State:
+    value: str
+    reason: str
+    data: str | None
+    """StateReasonData: JSON."""
+    updated_ms: int
+    transitioned_ms: int
+
+
+@dataclass(frozen=True)
+class Alarm:
+    configuration: Mapping[str, Any]
+    configured_ms: int
+    state: State
+
+    @property
+    def name(self) -> str:
+        return str(self.configuration["AlarmName"])
+
+    @property
+    def resource(self) -> str:
+        """The resource part of its ARN."""
+        return f"alarm:{self.name}"
+
+    @property
+    def periods(self) -> int:
+        """N: the number of periods that decide."""
+        return int(self.configuration["EvaluationPeriods"])
+
+    @property
+    def to_alarm(self) -> int:
+        """M: the number of breaching periods among them that raise the alarm."""
+        return int(self.configuration.get("DatapointsToAlarm") or self.periods)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The queries of an alarm on metric math; empty for an alarm on one metric."""
+        return list(self.configuration.get("Metrics") or ())
+
+    @property
+    def period_s(self) -> int:
+        for query in self.metrics:
+            period = query.get("Period") or (query.get("MetricStat") or {}).get("Period")
+            if period:
+                return int(period)
+        return int(self.configuration.get("Period") or 60)
+
+    @property
+    def statistic(self) -> str:
+        """Sum, p99, ...; empty for metric math."""
+        return str(self.configuration.get("Statistic") or self.configuration.get("ExtendedStatistic") or "")
+
+    @property
+    def missing(self) -> str:
+        """How missing data is treated. An alarm on DynamoDB's metrics ignores it unless it says otherwise."""
+        chosen = self.configuration.get("TreatMissingData")
+        if chosen:
+            return str(chosen)
+        return "ignore" if self.configuration.get("Namespace") == DYNAMODB else "missing"
+
+    @property
+    def interval_ms(self) -> int:
+        """How often it is evaluated."""
+        return 10_000 if self.period_s in SHORT_PERIODS_S else 60_000
+
+    def actions(self, state: str) -> list[str]:
+        return list(self.configuration.get(ACTIONS[state]) or ()) if self.configuration["ActionsEnabled"] else []
+
+    def in_state(self, value: str, reason: str, data: str | None, now_ms: int) -> Alarm:
+        transitioned = now_ms if value != self.state.value else self.state.transitioned_ms
+        return replace(self, state=State(value, reason, data, now_ms, transitioned))
+
+
+def created(configuration: Mapping[str, Any], now_ms: int) -> Alarm:
+    state = State(INSUFFICIENT_DATA, "Unchecked: Initial alarm creation", None, now_ms, now_ms)
+    return Alarm(configuration, now_ms, state)
+
+
+def document(alarm: Alarm) -> dict[str, Any]:
+    state = alarm.state
+    return {
+        "configuration": dict(alarm.configuration),
+        "configured_ms": alarm.configured_ms,
+        "state": [state.value, state.reason, state.data, state.updated_ms, state.transitioned_ms],
+    }
+
+
+def parse(stored: Mapping[str, Any]) -> Alarm:
+    return Alarm(stored["configuration"], stored["configured_ms"], State(*stored["state"]))

@@ -1,0 +1,193 @@
+"""What is stored of alarms: the alarms, their tags, their history, and the events whose actions have yet to run.
+
+    alarm          name           -> the alarm (`alarm.document`)
+    alarm-tags     name           -> its tags
+    alarm-history  time number    -> an item of the history, of any alarm
+    alarm-event    time number    -> a change of state whose actions have yet to run
+    alarm-changes                 -> the number of changes so far
+
+A change of state stores its history and its event in the same transaction, so that a crash loses no action. The process
+that evaluates alarms compares `alarm-changes` with the number that it has seen: an API call may have run elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import orjson
+
+from atoll import limits
+from atoll.alarms import alarm as alarms
+from atoll.alarms.alarm import Alarm
+from atoll.database import documents
+from atoll.database import format as fmt
+from atoll.storage.engine import Snapshot, Transaction
+
+ALARM, TAGS, HISTORY, EVENT, CHANGES = "alarm", "alarm-tags", "alarm-history", "alarm-event", "alarm-changes"
+
+CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
+
+TRIMMED = 3
+"""How many expired items of the history each new one deletes at most."""
+
+
+class StoredEvent(NamedTuple):
+    key: tuple[str, str]
+    old: Alarm
+    new: Alarm
+    data: Mapping[str, Any]
+
+
+def changes(snapshot: Snapshot) -> int:
+    return documents.get(snapshot, CHANGES) or 0
+
+
+def _changed(tx: Transaction) -> int:
+    number = changes(tx) + 1
+    documents.put(tx, number, CHANGES)
+    return number
+
+
+def find(snapshot: Snapshot, name: str) -> Alarm | None:
+    stored = documents.get(snapshot, ALARM, name)
+    return None if stored is None else alarms.parse(stored)
+
+
+def listed(snapshot: Snapshot, after: str | None = None) -> Iterator[Alarm]:
+    """All alarms by their names; only those behind the name `after`, if given."""
+    for stored in documents.listed(snapshot, ALARM, after=None if after is None else (after,)):
+        yield alarms.parse(stored)
+
+
+def put(tx: Transaction, configuration: Mapping[str, Any], now_ms: int) -> Alarm:
+    """Create an alarm, or replace the configuration of an existing one, which keeps its state. The members are those of
+    PutMetricAlarm, already checked."""
+    old = find(tx, configuration["AlarmName"])
+    if old is None:
+        new = alarms.created(configuration, now_ms)
+    else:
+        new = replace(old, configuration=configuration, configured_ms=now_ms)
+    _save(tx, new)
+    _record_configuration(tx, new, "Create" if old is None else "Update", now_ms)
+    return new
+
+
+def delete(tx: Transaction, names: Sequence[str], now_ms: int) -> None:
+    """Unknown names are ignored."""
+    for name in names:
+        old = find(tx, name)
+        if old is not None:
+            documents.delete(tx, ALARM, name)
+            documents.delete(tx, TAGS, name)
+            _record_configuration(tx, old, "Delete", now_ms)
+
+
+def enable_actions(tx: Transaction, names: Sequence[str], enabled: bool, now_ms: int) -> None:
+    for name in names:
+        old = find(tx, name)
+        if old is not None and old.configuration["ActionsEnabled"] != enabled:
+            new = replace(old, configuration={**old.configuration, "ActionsEnabled": enabled}, configured_ms=now_ms)
+            _save(tx, new)
+            _record_configuration(tx, new, "Update", now_ms)
+
+
+def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int) -> int:
+    """Store the alarm's new state. If its value is another one, add it to the history and remember to run the actions.
+    Returns the number of changes."""
+    _save(tx, new)
+    if new.state.value == old.state.value:
+        return _changed(tx)
+    history = {"version": "1.0", "oldState": _shown(old), "newState": _shown(new)}
+    summary = f"Alarm updated from {old.state.value} to {new.state.value}"
+    number = record(tx, new, STATE_UPDATE, summary, history, now_ms)
+    if new.actions(new.state.value):
+        event = {"old": alarms.document(old), "new": alarms.document(new), "data": dict(data)}
+        documents.put(tx, event, EVENT, *_at(now_ms, number))
+    return number
+
+
+def events(snapshot: Snapshot) -> list[StoredEvent]:
+    """The changes of state whose actions have yet to run, in their order."""
+    found = []
+    start, end = fmt.documents_of(EVENT)
+    for key, stored in snapshot.scan(start, end):
+        _, time, number = fmt.parse_document_key(key)
+        event = orjson.loads(stored)
+        found.append(StoredEvent((time, number), alarms.parse(event["old"]), alarms.parse(event["new"]), event["data"]))
+    return found
+
+
+def forget_event(tx: Transaction, event: StoredEvent) -> None:
+    documents.delete(tx, EVENT, *event.key)
+
+
+def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, data: Mapping[str, Any], now_ms: int) -> int:
+    """Add an item to the history; returns the number of changes."""
+    number = _changed(tx)
+    item = [alarm.name, now_ms, kind, summary, orjson.dumps(data).decode()[: limits.ALARM_HISTORY_DATA_CHARS]]
+    documents.put(tx, item, HISTORY, *_at(now_ms, number))
+    oldest, _ = fmt.documents_of(HISTORY, _time(0))
+    end, _ = fmt.documents_of(HISTORY, _time(now_ms - limits.ALARM_HISTORY_MS))
+    for key, _ in list(tx.scan(oldest, end, limit=TRIMMED)):
+        tx.delete(key)
+    return number
+
+
+def history(
+    snapshot: Snapshot, from_ms: int, until_ms: int, *, reverse: bool, after: tuple[str, str] | None
+) -> Iterator[tuple[tuple[str, str], list[Any]]]:
+    """The items with from <= time < until, each with its key: (alarm, time, kind, summary, data). Only those behind the
+    key `after`, if given."""
+    start, _ = fmt.documents_of(HISTORY, _time(max(from_ms, 0)))
+    end, _ = fmt.documents_of(HISTORY, _time(min(until_ms, _LATEST_MS)))
+    if after is not None:
+        first, last = fmt.documents_of(HISTORY, *after)
+        start, end = (start, min(end, first)) if reverse else (max(start, last), end)
+    for key, stored in snapshot.scan(start, end, reverse=reverse) if start < end else ():
+        _, time, number = fmt.parse_document_key(key)
+        yield (time, number), orjson.loads(stored)
+
+
+_LATEST_MS = 10**15 - 1
+
+
+def _time(ms: int) -> str:
+    return f"{ms:015}"
+
+
+def _at(ms: int, number: int) -> tuple[str, str]:
+    return _time(ms), f"{number:012}"
+
+
+def tags(snapshot: Snapshot, name: str) -> dict[str, str]:
+    return documents.get(snapshot, TAGS, name) or {}
+
+
+def put_tags(tx: Transaction, name: str, new: Mapping[str, str]) -> None:
+    if new:
+        documents.put(tx, dict(new), TAGS, name)
+    else:
+        documents.delete(tx, TAGS, name)
+
+
+def _save(tx: Transaction, alarm: Alarm) -> None:
+    documents.put(tx, alarms.document(alarm), ALARM, alarm.name)
+
+
+def _record_configuration(tx: Transaction, alarm: Alarm, kind: str, now_ms: int) -> None:
+    member = {"Create": "createdAlarm", "Update": "updatedAlarm", "Delete": "deletedAlarm"}[kind]
+    data = {"version": "1.0", "type": kind, member: dict(alarm.configuration)}
+    record(tx, alarm, CONFIGURATION_UPDATE, f'Alarm "{alarm.name}" {_DONE[kind]}', data, now_ms)
+
+
+_DONE = {"Create": "created", "Update": "updated", "Delete": "deleted"}
+
+
+def _shown(alarm: Alarm) -> dict[str, Any]:
+    state = alarm.state
+    shown: dict[str, Any] = {"stateValue": state.value, "stateReason": state.reason}
+    if state.data:
+        shown["stateReasonData"] = orjson.loads(state.data)
+    return shown

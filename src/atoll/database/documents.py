@@ -1,0 +1,47 @@
+"""Documents: what services beside the tables store, as JSON, each under a kind and some names.
+
+A kind belongs to one module, which alone reads and writes its documents. A document is small and seldom written (an
+alarm, a scaling policy, the description of a backup): what grows with the traffic has rows of its own in `format`. A
+read of documents counts as reads of their rows do: ask for several together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from atoll.database import format as fmt
+from atoll.storage.engine import Snapshot, Transaction
+
+
+def get(snapshot: Snapshot, kind: str, *names: str) -> Any | None:
+    stored = snapshot.get(fmt.document_key(kind, *names))
+    return None if stored is None else orjson.loads(stored)
+
+
+def listed(snapshot: Snapshot, kind: str, *names: str, after: tuple[str, ...] | None = None) -> Iterator[Any]:
+    """The documents whose names begin with `names`, by their names; only those behind the names `after`, if given."""
+    start, end = fmt.documents_of(kind, *names)
+    if after is not None:
+        _, start = fmt.documents_of(kind, *after)
+    for _, stored in snapshot.scan(start, end):
+        yield orjson.loads(stored)
+
+
+def unreadable(snapshot: Snapshot) -> Iterator[bytes]:
+    """The keys of all documents that are no JSON."""
+    for key, stored in snapshot.scan(*fmt.DOCUMENTS):
+        try:
+            orjson.loads(stored)
+        except orjson.JSONDecodeError:
+            yield key
+
+
+def put(tx: Transaction, document: Any, kind: str, *names: str) -> None:
+    tx.put(fmt.document_key(kind, *names), orjson.dumps(document))
+
+
+def delete(tx: Transaction, kind: str, *names: str) -> None:
+    tx.delete(fmt.document_key(kind, *names))
