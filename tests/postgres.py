@@ -62,7 +62,7 @@ class Schema:
 
     def __init__(self) -> None:
         self.is_used = bool(_free)
-        self.name = _free.pop() if _free else f"test-{os.getpid()}-{next(_numbers)}"
+        self.name = _free.pop() if _free else f"test_{os.getpid()}_{next(_numbers)}"
         weakref.finalize(self, _free.append, self.name)
 
     async def empty(self) -> None:

@@ -39,6 +39,7 @@ EVERYTHING = {
     "node",
     "config",
     "data_directory",
+    "shared_store",
     "options",
     "peering",
     "regions",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Set
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atoll import errors, limits
 from atoll.api import services
@@ -34,7 +34,7 @@ from atoll.errors import requests as request_errors
 from atoll.peering import Peering
 from atoll.regions import Regions
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
-from atoll.security.credentials import Credentials
+from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
@@ -45,6 +45,9 @@ from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway
 from atoll.wire.rest import Rest
 from atoll.wire.server import Server
+
+if TYPE_CHECKING:
+    from atoll.shared_store import SharedStore
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +78,7 @@ class Node:
         self._data: DataDirectory | None = None
         if config.data is not None:
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
+        self.shared = _shared_store(config) if config.store else None
         self.regions = self._regions.open
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
@@ -96,11 +100,13 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-        credentials = None
-        if config.auth == "sigv4":
-            assert config.credentials_file is not None
-            credentials = Credentials(config.credentials_file)
-        peers = self.peering.start()
+        if self.shared is not None:
+            await self.shared.start()
+        shared = None if self.shared is None else self.shared.credentials
+        path = config.credentials_file
+        own: CredentialsSource | None = Credentials(path) if path is not None and config.auth == "sigv4" else shared
+        credentials = own if config.auth == "sigv4" else None
+        peers = self.peering.start(shared)
         encoder = Encoder()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
@@ -155,7 +161,8 @@ class Node:
     def _stored(self) -> set[str]:
         """The named regions and those with a store. None answers before it is migrated."""
         names = set(self.config.regions)
-        for name in self._data.stored_regions() if self._data is not None else ():
+        stores = self._data or self.shared
+        for name in stores.stored_regions() if stores is not None else ():
             if self.config.serves(name):
                 names.add(name)
             else:
@@ -193,6 +200,8 @@ class Node:
             region.wake()
         await asyncio.gather(*self._background)
         await self._regions.close()
+        if self.shared is not None:
+            await self.shared.close()
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
@@ -266,7 +275,15 @@ class Node:
         return self._is_stored(name)
 
     def _is_stored(self, name: str) -> bool:
-        return self._data is not None and self._data.has_store(name)
+        stores = self._data or self.shared
+        return stores is not None and stores.has_store(name)
+
+    @property
+    def finds_stores(self) -> bool:
+        return self.shared is not None
+
+    async def find_store(self, name: str) -> bool:
+        return self.shared is not None and await self.shared.find_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
         if REGION_NAME.fullmatch(name) is None:
@@ -301,7 +318,7 @@ class Node:
             return False
         if region.name not in self._resting or self.triggers[region.name].is_busy:
             return False
-        keeps_tables = self.config.data is None or bool(self.config.functions.functions)
+        keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
@@ -359,6 +376,8 @@ class Node:
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config
+        if self.shared is not None:
+            return self.shared.open(self._regions.find(region))
         if self._data is None:
             return MemoryEngine()
         return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
@@ -367,6 +386,8 @@ class Node:
         config = self.config
         if not config.settings.throttling:
             return None
+        if region not in self._buckets and self.shared is not None:
+            self._buckets[region] = self.shared.open_buckets(region, self.clock)
         if region not in self._buckets:
             self._buckets[region] = (
                 LocalBuckets(self.clock)
@@ -402,9 +423,18 @@ class Node:
     async def _tend(self) -> None:
         """Run the background work of closed regions when it is due."""
         while not self._stopping:
+            if self.shared is not None:
+                self._regions.start_found(filter(self.config.serves, self.shared.stored_regions()))
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
+
+
+def _shared_store(config: Config) -> SharedStore:
+    from atoll.shared_store import SharedStore  # its driver is an extra
+
+    account, clock = config.settings.account, config.clock
+    return SharedStore(config.store, account=account, clock=clock, durability=config.durability)
 
 
 def _wake_all(*wakes: Callable[[], None]) -> None:

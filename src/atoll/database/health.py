@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atoll.database import format as fmt
-from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone, NoFiles
+from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone, NoFiles, Unavailable
 
 ANSWER_S = 5.0
 """Seconds within which the store has to answer."""
@@ -44,6 +44,10 @@ GONE = Problem(
 )  # fmt: skip
 SILENT = Problem("the store does not answer", "the store answers again", store="failing", writable=False)
 FAILING = Problem("the store fails", "the store works again", store="failing", writable=False)
+UNREACHABLE = Problem(
+    "the store cannot be reached, or a commit was lost on the way", "the store is reached again", store="failing",
+    writable=False,
+)  # fmt: skip
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
@@ -52,9 +56,9 @@ REPLICATION = Problem("replication fails and is tried again", "replication goes 
 Found = Mapping[Problem, str]
 """Problems with their details."""
 
-_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (NoFiles, NO_FILES), (Full, FULL))
+_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (NoFiles, NO_FILES), (Full, FULL), (Unavailable, UNREACHABLE))
 _LOOKED_FOR = (GONE, LITTLE_ROOM)
-_PROVE_WRITES = (FULL, NO_FILES, LITTLE_ROOM)
+_PROVE_WRITES = (FULL, NO_FILES, LITTLE_ROOM, UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ class Health:
     @property
     def suspicious(self) -> bool:
         """Whether an examination may find that a problem is over."""
-        return not self._counts.keys().isdisjoint((FULL, NO_FILES, SILENT, FAILING))
+        return not self._counts.keys().isdisjoint((FULL, NO_FILES, SILENT, FAILING, UNREACHABLE))
 
     def status(self) -> StoreHealth:
         stores = [problem.store for problem in self._counts if problem.store != "ok"]
@@ -172,6 +176,7 @@ class Health:
                 await engine.transact(lambda tx: tx.add_number(fmt.GREATEST_TIME, 1))
                 self.resolve(FULL)
                 self.resolve(NO_FILES)
+                self.resolve(UNREACHABLE)
         except Exception as error:
             self.failing(FAILING, error)
         else:

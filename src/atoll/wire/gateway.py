@@ -22,7 +22,7 @@ from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError
 from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
-from atoll.security.credentials import Credentials
+from atoll.security.credentials import CredentialsSource
 from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
 from atoll.wire.codec import (
@@ -83,7 +83,7 @@ class Gateway:
         clock: Clock,
         region: str,
         account: str = "000000000000",
-        credentials: Credentials | None = None,
+        credentials: CredentialsSource | None = None,
         routes: Mapping[str, Route] | None = None,
         route_clock: Clock | None = None,
         examine: Examine = _no_stores,

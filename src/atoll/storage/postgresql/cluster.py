@@ -172,7 +172,9 @@ class Cluster:
 
     async def _hold_election(self) -> None:
         try:
-            while not await self._choose(await self._ask_all()):
+            while True:
+                if await self._choose(await self._ask_all()):
+                    break
                 await asyncio.sleep(PAUSE_S * (1 + random.random()))
         except asyncio.CancelledError:
             raise

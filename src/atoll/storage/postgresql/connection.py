@@ -85,7 +85,7 @@ class Connection:
 
     @property
     def is_closed(self) -> bool:
-        return self._raw.is_closed()
+        return bool(self._raw.is_closed())
 
     def terminate(self) -> None:
         self._raw.terminate()
@@ -106,7 +106,8 @@ class Connection:
             prepared = self._prepared.get(statement)
             if prepared is None:
                 prepared = self._prepared[statement] = await self._raw.prepare(statement)
-            return await prepared.fetch(*arguments)
+            rows: list[Any] = await prepared.fetch(*arguments)
+            return rows
         except Exception as error:
             raise self._translated(error) from error
         finally:
@@ -127,10 +128,9 @@ class Connection:
             late.cancel()
 
     def _translated(self, error: Exception) -> Exception:
-        if isinstance(error, asyncpg.DataError) or (
-            isinstance(error, asyncpg.exceptions.DataError | ValueError) and not self._raw.is_closed()
-        ):
-            return error
+        known = error
+        if isinstance(error, asyncpg.exceptions.DataError):  # an argument that the driver cannot send
+            return known
         if isinstance(error, asyncpg.PostgresError):
             state = error.sqlstate or ""
             if state.startswith(("57P", "08")):
@@ -142,7 +142,7 @@ class Connection:
                 return Full(f"{self.server}: {error}")
             if state in _GONE:
                 return Corrupt(f"{self.server}: {error}")
-            return error
+            return known
         self._raw.terminate()
         return Lost(f"{self.server}: {error or type(error).__name__}")
 

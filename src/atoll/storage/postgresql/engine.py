@@ -45,13 +45,16 @@ class PostgreSQLEngine:
         *,
         ride_along: Sequence[bytes] = (),
         on_foreign_commit: Callable[[], None] | None = None,
+        is_followed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_followed`: whether anybody waits for commits of other front ends."""
         self._cluster = cluster
         self._schema = schema
         self._known = dict.fromkeys(ride_along, 0)
         self._commits = 0
         """Of this region, as far as this front end knows."""
-        self.on_foreign_commit = on_foreign_commit
+        self._on_foreign_commit = on_foreign_commit
+        self._is_followed = is_followed
         self._reads = Reads(cluster, schema, self._known, self._know)
         self._writes = Writes(cluster, schema, self._known, self._know, self._committed)
         self._loop = asyncio.get_running_loop()
@@ -118,6 +121,8 @@ class PostgreSQLEngine:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(FOLLOW_S)
+            if not self._is_followed():
+                continue
             try:
                 await self._open()
                 connection = await self._cluster.acquire(self._loop.time() + 10)
@@ -147,8 +152,8 @@ class PostgreSQLEngine:
     def _saw(self, number: int) -> None:
         if number > self._commits:
             self._commits = number
-            if self.on_foreign_commit is not None:
-                self.on_foreign_commit()
+            if self._on_foreign_commit is not None:
+                self._on_foreign_commit()
 
     # The schema
 

@@ -144,7 +144,7 @@ class Fetched:
             (tallies, self.tallies, self.wants_tallies),
         ):
             for key in wanted:
-                if key not in found:  # type: ignore[operator]
+                if key not in found:
                     wants.add(key)
                     lacks = True
         if lacks:

@@ -114,7 +114,7 @@ def _add_page(scanned: Scanned, page: list[Row], is_cut: bool, span: Span) -> No
         scanned.resume = last + (b"\0" if reverse else b"\xff" * 33)
     else:
         scanned.resume = last if reverse else last + b"\0"
-    if any([len(key) == longkeys.STORED_BYTES for key, _ in page]) or longkeys.is_long(start) or longkeys.is_long(end):
+    if any(len(key) == longkeys.STORED_BYTES for key, _ in page) or longkeys.is_long(start) or longkeys.is_long(end):
         page = sorted([row for row in (longkeys.full_row(*row) for row in page) if start <= row[0] < end])
         if reverse:
             page.reverse()

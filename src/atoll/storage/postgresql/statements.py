@@ -55,6 +55,7 @@ insert into atoll.store (format) select '{FORMAT}' where not exists (select from
 """
 """Creates what all regions share. Run under `SETUP_LOCK`."""
 
+MAY_CREATE = "select has_database_privilege(current_database(), 'CREATE')"
 READ_FORMAT = "select format from atoll.store"
 HAS_STORE = "select to_regclass('atoll.store') is not null"
 SCHEMAS = "select nspname from pg_namespace where to_regclass(quote_ident(nspname) || '.commits') is not null"
@@ -135,7 +136,31 @@ begin
     update {s}.commits set number = current + 1;
     return current + 1;
 end $body$;
+create or replace function {s}.take_units(chosen int8[], full_units float8[], rates float8[], taken float8[])
+returns table (number_ int8, units_ float8) language plpgsql as $body$
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    insert into {s}.buckets select u.n, u.f, now() from unnest(chosen, full_units) u(n, f) on conflict do nothing;
+    perform from {s}.buckets where number = any(chosen) order by number for update;
+    return query update {s}.buckets b
+        set units = least(u.f, b.units + u.r * greatest(0, extract(epoch from clock_timestamp() - b.at))) - u.t,
+            at = greatest(b.at, clock_timestamp())
+        from unnest(chosen, full_units, rates, taken) u(n, f, r, t) where b.number = u.n returning b.number, b.units;
+end $body$;
 """
+
+
+def take_units(schema: str) -> str:
+    """Arguments, for each bucket: number, its units when full, units a second, units taken. Returns what they hold."""
+    return f"select * from {quoted(schema)}.take_units($1, $2, $3, $4)"
+
+
+def fill_buckets(schema: str) -> str:
+    return f"delete from {quoted(schema)}.buckets where number = any($1::int8[])"
+
+
+def forget_buckets(schema: str) -> str:
+    return f"delete from {quoted(schema)}.buckets"
 
 
 def lock(schema: str) -> str:

@@ -27,6 +27,10 @@ class BadURL(ValueError):
     """Its text has no password."""
 
 
+class BadStore(Exception):
+    """The store cannot be used. Its text has no password."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     host: str
