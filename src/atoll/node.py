@@ -433,8 +433,8 @@ class Node:
 def _shared_store(config: Config) -> SharedStore:
     from atoll.shared_store import SharedStore  # its driver is an extra
 
-    account, clock = config.settings.account, config.clock
-    return SharedStore(config.store, account=account, clock=clock, durability=config.durability)
+    account, clock, replicas = config.settings.account, config.clock, config.read_store
+    return SharedStore(config.store, replicas=replicas, account=account, clock=clock, durability=config.durability)
 
 
 def _wake_all(*wakes: Callable[[], None]) -> None:

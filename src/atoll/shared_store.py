@@ -26,7 +26,7 @@ from atoll.storage.postgresql import statements
 from atoll.storage.postgresql import url as urls
 from atoll.storage.postgresql.cluster import CannotOpen, Cluster
 from atoll.storage.postgresql.connection import Connection, Lost, Undone
-from atoll.storage.postgresql.engine import PostgreSQLEngine
+from atoll.storage.postgresql.engine import PostgreSQLEngine, Replica
 from atoll.storage.postgresql.url import BadStore
 
 CREDENTIALS = "credentials"
@@ -42,11 +42,18 @@ _log = logging.getLogger(__name__)
 class SharedStore:
     """Use it from one event loop."""
 
-    def __init__(self, url: str, *, account: str = DEFAULT_ACCOUNT, clock: str = "system", durability: str = "full"):
-        try:
-            self._url = urls.parse(url)
-        except urls.BadURL as error:
-            raise BadStore(f"--store: {error}") from error
+    def __init__(
+        self,
+        url: str,
+        *,
+        replicas: str = "",
+        account: str = DEFAULT_ACCOUNT,
+        clock: str = "system",
+        durability: str = "full",
+    ) -> None:
+        """`replicas` is the URL of servers that replicate the store. An empty `clock` is no front end's."""
+        self._url = urls.parse(url)
+        self._replicas = Cluster(urls.parse(replicas), replicas=True) if replicas else None
         self._prefix = "" if account == DEFAULT_ACCOUNT else f"{account}/"
         self._clock = clock
         self._cluster = Cluster(self._url, durability=durability)
@@ -63,8 +70,11 @@ class SharedStore:
         try:
             await self._cluster.start()
             await self.run(self._prepare)
-            await self._claim_clock()
+            if self._clock:
+                await self._claim_clock()
             await self._look()
+            if self._replicas is not None:
+                await self._replicas.start()
         except (CannotOpen, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await self._cluster.close()
             raise BadStore(f"{self}: {' '.join(str(error).split())}") from error
@@ -81,6 +91,8 @@ class SharedStore:
         if self._claim is not None:
             await self._claim.close()
         await self._cluster.close()
+        if self._replicas is not None:
+            await self._replicas.close()
 
     async def run(self, use: Callable[[Connection], Awaitable[T]], patience_s: float = 10) -> T:
         """Use a connection once. Raises `Unavailable` if it is lost."""
@@ -130,6 +142,8 @@ class SharedStore:
             is_followed=lambda: not region.committed.is_unused,
         )
         engine.follow()
+        if self._replicas is not None:
+            region.replicas = Replica(self._replicas, schema, ride_along=[fmt.GENERATION])
         return engine
 
     def open_buckets(self, region: str, clock: Clock) -> SharedBuckets:
@@ -172,7 +186,7 @@ class SharedStore:
             await asyncio.sleep(REFRESH_S)
             try:
                 await self._look()
-                if self._claim is None or self._claim.is_closed:
+                if self._clock and (self._claim is None or self._claim.is_closed):
                     await self._claim_clock()
             except Unavailable:
                 continue

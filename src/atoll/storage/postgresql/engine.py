@@ -35,6 +35,22 @@ FOLLOW_S = 0.1
 _log = logging.getLogger(__name__)
 
 
+class Replica:
+    """A region on servers that replicate the store. Nothing is written there."""
+
+    def __init__(self, cluster: Cluster, schema: str, *, ride_along: Sequence[bytes] = ()) -> None:
+        self._known = dict.fromkeys(ride_along, 0)
+        self._reads = Reads(cluster, schema, self._known, self._know)
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        result: T = await self._reads.add(fn).outcome()
+        return result
+
+    def _know(self, fetched: Fetched) -> None:
+        for key in self._known:
+            self._known[key] = fetched.numbers[key]
+
+
 class PostgreSQLEngine:
     """Use it from one event loop. `on_foreign_commit` is called after a commit of another front end was noticed."""
 

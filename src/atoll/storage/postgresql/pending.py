@@ -22,9 +22,12 @@ class Pending:
         if not self.future.done():
             self.future.set_result(None)
 
-    def fail(self, error: BaseException) -> None:
-        # Each caller gets an exception of its own: raising one adds to its traceback.
-        self.error = error
+    def fail(self, error: Exception) -> None:
+        """Each caller gets an exception of its own: raising one adds to its traceback."""
+        try:
+            self.error = type(error)(*error.args)
+        except TypeError:
+            self.error = error
         self.answer()
 
     async def outcome(self) -> Any:

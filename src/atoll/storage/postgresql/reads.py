@@ -93,13 +93,17 @@ class Reads:
             except (Lost, Undone) as error:
                 self._cluster.lose(connection, error)
                 raise
+            except BaseException:
+                connection.terminate()
+                self._cluster.release(connection)
+                raise
             self._cluster.release(connection)
         except (Lost, Undone):
             self._again(waiting)
             return
         except Exception as error:
             for pending in waiting:
-                pending.fail(type(error)(*error.args) if isinstance(error, Unavailable) else error)
+                pending.fail(error)
             return
         self._bytes_each += (fetched.size / len(batch) - self._bytes_each) / 8
         self._know(fetched)

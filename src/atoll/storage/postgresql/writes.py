@@ -307,7 +307,7 @@ class Batch:
     def fail(self, error: Exception) -> None:
         waiting, self.waiting = self.waiting, []
         for pending in waiting:
-            pending.fail(type(error)(*error.args))
+            pending.fail(error)
 
     def halves(self) -> tuple[Batch, Batch]:
         middle = len(self.waiting) // 2

@@ -13,8 +13,6 @@ from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.engine import PostgreSQLEngine
 from tests import postgres
 
-pytestmark = pytest.mark.skipif(not postgres.URL, reason="make test-postgresql runs these")
-
 GENERATION = b"g"
 
 Scenario = Callable[[PostgreSQLEngine, PostgreSQLEngine], Awaitable[None]]
@@ -110,7 +108,9 @@ def test_rows_that_appear_in_a_scanned_range_are_a_conflict(run):
 def test_money_moved_by_two_front_ends_is_neither_made_nor_lost(run):
     accounts = [b"account%d" % number for number in range(6)]
 
-    def move(source, target, amount):
+    def move(pair, amount):
+        source, target = pair
+
         def fn(tx):
             has, gets = (int(value) for value in tx.get_many([source, target]))
             if has >= amount:
@@ -136,7 +136,7 @@ def test_money_moved_by_two_front_ends_is_neither_made_nor_lost(run):
 
         watching = [asyncio.ensure_future(watch(engine, look)) for engine in (one, other)
                     for look in (total, total_in_two_trips)]  # fmt: skip
-        moves = [move(*rng.sample(accounts, 2), rng.randint(1, 80)) for _ in range(400)]
+        moves = [move(rng.sample(accounts, 2), rng.randint(1, 80)) for _ in range(400)]
         await asyncio.gather(*(rng.choice((one, other)).transact(fn) for fn in moves))
         done = True
         await asyncio.gather(*watching)
