@@ -135,6 +135,6 @@ ALARM_PAGE = 100
 # Metric math (User Guide, "Using math expressions with CloudWatch metrics")
 MATH_EXPRESSION_CHARS = 2_048
 # Atoll's own
-MATH_DEPTH = 50
+MATH_DEPTH = 40
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atoll import errors, limits
+from atoll import errors, front, limits
+from atoll.alarms.actions import Act, Actions
+from atoll.alarms.evaluation import Alarms
 from atoll.api import services
-from atoll.api.call import Call, Desk, logging_slow
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
@@ -31,19 +32,19 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
+from atoll.evaluation import Evaluation, Work, earliest
 from atoll.peering import Peering
 from atoll.regions import Regions
+<<<<<<< HEAD
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials, CredentialsSource
+=======
+>>>>>>> main
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
-from atoll.wire.admin import Admin
-from atoll.wire.codec import Encoder
-from atoll.wire.gateway import Gateway
-from atoll.wire.rest import Rest
 from atoll.wire.server import Server
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ REST_MS = 60_000
 
 ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM, fmt.DROP_TOMBSTONES})
 """Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
-`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later."""
+`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later. Nor
+does it stop for `evaluation` before."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 
@@ -84,6 +86,8 @@ class Node:
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
         self.triggers: dict[str, Triggers] = {}
+        self.evaluations: dict[str, Evaluation] = {}
+        """Of the open regions."""
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
@@ -100,6 +104,7 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
+<<<<<<< HEAD
         if self.shared is not None:
             await self.shared.start()
         shared = None if self.shared is None else self.shared.credentials
@@ -108,36 +113,15 @@ class Node:
         credentials = own if config.auth == "sigv4" else None
         peers = self.peering.start(shared)
         encoder = Encoder()
+=======
+>>>>>>> main
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
             services.SERVER: lambda _: self,
         }
-        call: Call = Desk(subjects, next_id=encoder.next_id).call
-        if config.slow_ms is not None:
-            call = logging_slow(call, config.slow_ms, encoder.next_id)
-        admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
-        gateway = Gateway(
-            call,
-            services.TARGETS,
-            clock=self.signature_clock,
-            region=config.region,
-            account=config.settings.account,
-            credentials=credentials,
-            routes={
-                services.ADMIN.prefix: admin.answer,
-                PEERS_PREFIX: peers.answer,
-                services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
-            },
-            route_clock=SystemClock(),
-            examine=self.examine,
-            encoder=encoder,
-            signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
-            bearer_routes=[services.ADMIN.prefix],
-            unverified_routes=[PEERS_PREFIX],
-            browsers=config.browsers,
-            memory_limit=config.memory_limit,
-        )
+        peers = self.peering.start().answer
+        gateway = front.gateway(config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine)
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
@@ -198,6 +182,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
         if self.shared is not None:
@@ -228,12 +213,18 @@ class Node:
     async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
         """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
         could not run does not count either."""
+        await self._evaluate()
         open_ = list(self.regions.values())
-        wakes = [await background.run(region, uncounted=uncounted) for region in open_ if await region.engine.lease()]
+        wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
+        evaluated = await self._evaluate()  # again, since all of this is measured
+        wakes += evaluated if not uncounted else ()
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
+
+    async def _evaluate(self) -> list[int | None]:
+        return [await evaluation.settle() for evaluation in list(self.evaluations.values())]
 
     async def examine(self) -> dict[str, StoreHealth]:
         """The health of each region's store."""
@@ -299,14 +290,18 @@ class Node:
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
-        region.wake = woken.set
+        evaluation = self.evaluations[name] = Evaluation(
+            region, self._works(region), alone=self._data is None or self.config.workers == 1
+        )
+        region.wake = partial(_wake_all, woken.set, evaluation.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
-            region.wake = partial(_wake_all, woken.set, replication.wake)
+            region.wake = partial(_wake_all, region.wake, replication.wake)
             self._run(replication.run())
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
+        self._run(evaluation.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -323,10 +318,16 @@ class Node:
 
     async def end_region(self, region: Region) -> Engine:
         self._loops.pop(region.name).set()
+        await self.evaluations.pop(region.name).stop()
         triggers = self.triggers.pop(region.name)
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
+
+    def _works(self, region: Region) -> list[Work]:
+        """The work of the services beside the tables, in the order in which it runs."""
+        acts: dict[str, Act] = {}
+        return [Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
@@ -414,7 +415,8 @@ class Node:
             if region.health.suspicious:
                 await region.health.examine(region.engine)
             self._resting.add(region.name)
-            if not await self._regions.looked(region, wake_ms):
+            evaluated_ms = self.evaluations[region.name].wake_ms if region.name in self.evaluations else None
+            if not await self._regions.looked(region, earliest([wake_ms, evaluated_ms])):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(woken.wait(), wait_ms / 1000)
             if self._loops.get(region.name) in (woken, None):

@@ -329,7 +329,7 @@ TABLE_QUOTA = (
     "maximum: 40000. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
 )
 INDEX_QUOTA = TABLE_QUOTA.replace("ReadCapacityUnits,", "ReadCapacityUnits for index by-g,").replace(
-    "er table", "er index"
+    "the per table", "the per index"
 )
 WARM_QUOTA = (
     "Subscriber limit exceeded: Requested ReadUnitsPerSecond for WarmThroughput for {} exceeds "

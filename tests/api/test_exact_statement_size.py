@@ -118,10 +118,36 @@ def test_legacy_updates_statements_and_transactions_are_judged_by_the_item(thing
     things.execute_statement(Statement=statement, Parameters=[large])
 
 
-@pytest.mark.parametrize("region", ["us-east-2", "eu-west-1", "ca-central-1"])
+def test_legacy_updates_are_judged_by_the_item(service: Any) -> None:
+    service.table()
+    largest = {"S": "v" * (MOST - len("pk" + "a" + "abc"))}
+    assert refusal(service, "SET abc = :v", largest) == REFUSED
+    body: dict[str, Any] = {
+        "TableName": "Things",
+        "Key": KEY,
+        "AttributeUpdates": {"abc": {"Action": "PUT", "Value": largest}},
+    }
+    service.update_item(**body)
+    body["AttributeUpdates"]["abc"]["Value"] = {"S": largest["S"] + "v"}
+    assert service.refused("UpdateItem", **body).message == REFUSED
+
+
+FLAT = [
+    "ap-south-2", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "eu-central-2", "eu-south-1", "eu-south-2",
+    "eu-west-1", "me-central-1", "us-east-2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("region", FLAT)
 def test_some_regions_judge_the_item_alone(things: Service, region: str) -> None:
     things.region.name = region
     update(things, "SET abc = if_not_exists(ab, :v)", {"S": "v" * MOST})
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1", "sa-east-1"])
+def test_most_regions_judge_the_statement(things: Service, region: str) -> None:
+    things.region.name = region
+    assert refusal(things, "SET abc = if_not_exists(ab, :v)", {"S": "v" * MOST}) == REFUSED
 
 
 def test_the_classic_style_judges_the_item_alone() -> None:

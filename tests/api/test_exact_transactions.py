@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -82,6 +83,29 @@ def test_a_large_transaction_is_refused_for_its_payload(things: Any) -> None:
     refused = things.refused("TransactWriteItems", TransactItems=actions)
     assert refused.code == "ValidationException"
     assert "size cannot exceed" in refused.message
+
+
+FAULTS = {
+    "an item": ({"Put": {"TableName": "Things", "Item": {"pk": {"S": "i"}, "sk": {"B": "YQ=="}, "x": {"SS": []}}}},
+                "One or more parameter values were invalid: An string set  may not be empty"),
+    "an expression": ({"Delete": {"TableName": "Things", "Key": {"pk": {"S": "e"}, "sk": {"B": "YQ=="}},
+                                  "ConditionExpression": "((a = b))"}},
+                      "Invalid ConditionExpression: The expression has redundant parentheses;"),
+    "a value": ({"Update": {"TableName": "Things", "Key": {"pk": {"S": "v"}, "sk": {"B": "YQ=="}},
+                            "UpdateExpression": "SET x = :v", "ExpressionAttributeValues": {":v": {"N": "x"}}}},
+                "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric "
+                "value: x for key :v"),
+    "a number": ({"ConditionCheck": {"TableName": "Things", "Key": {"pk": {"N": "y"}, "sk": {"B": "YQ=="}},
+                                     "ConditionExpression": "attribute_exists(pk)"}},
+                 "The parameter cannot be converted to a numeric value: y"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), [*permutations(FAULTS, 2)])
+def test_actions_are_checked_one_at_a_time_in_their_order(things: Any, first: str, second: str) -> None:
+    actions = [SOUND, FAULTS[first][0], FAULTS[second][0]]
+    refused = things.refused("TransactWriteItems", TransactItems=actions)
+    assert (refused.code, refused.message) == ("ValidationException", FAULTS[first][1])
 
 
 SHORT = "The provided starting key is invalid"

@@ -88,6 +88,14 @@ class TestRequests:
         assert record.levelno == logging.WARNING
         assert "internal error" in record.getMessage()
 
+    @pytest.mark.parametrize(("coding", "pack"), [(b"gzip", gzip.compress), (b"deflate", zlib.compress)])
+    def test_so_is_one_to_the_streams(self, coding: bytes, pack: Callable[[bytes], bytes]) -> None:
+        front = Front()
+        streams = call(pack(b"{}"), target=b"DynamoDBStreams_20120810.ListStreams", content_encoding=coding)
+        assert front.ask(streams)[0] == 200
+        [asked] = front.calls
+        assert (asked.operation.name, asked.body) == ("ListStreams", {})
+
     def test_an_unknown_target_is_refused_before_the_body_is_read(self) -> None:
         request = call(BODY, target=b"DynamoDB_20120810.Nothing", content_encoding=b"gzip")
         assert Front().ask(request)[0] == 400

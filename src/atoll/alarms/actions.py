@@ -7,19 +7,27 @@
     others        only logged
 
 A scaling policy is awaited: it changes tables and settings of this server, and must see its alarms in order. Calls of
-functions and webhooks leave the server, so `deliveries` makes them in the background.
+functions and webhooks leave the server, so they run in the background (`deliveries`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from atoll import arns
+from atoll.alarms import messages
 from atoll.alarms.alarm import Alarm
+from atoll.alarms.deliveries import Deliveries, Delivery
 from atoll.database.region import Region
+from atoll.triggers.functions import Functions
+from atoll.triggers.registry import Function
 
 AUTO_SCALING = "autoscaling"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,3 +47,69 @@ class Event:
 
 Act = Callable[[Region, Event, str], Awaitable[None]]
 """Carries out one action, whose ARN is the last argument. It may run twice for the same event, after a crash."""
+
+
+def repeats(arn: str) -> bool:
+    """Whether an action runs again while the alarm's state lasts."""
+    parsed = arns.parse(arn)
+    return parsed is not None and parsed.service == AUTO_SCALING
+
+
+class Actions:
+    """The actions of the alarms of one region."""
+
+    def __init__(self, region: Region, functions: Callable[[], Functions], acts: Mapping[str, Act]) -> None:
+        """`acts`: those that are awaited, by the service of their ARNs."""
+        self._region = region
+        self._functions = functions
+        self._acts = acts
+        self._deliveries = Deliveries(region, functions)
+
+    async def run(self, event: Event) -> None:
+        """Begin all actions of the alarm's new state, and carry out those that are awaited."""
+        for arn in event.alarm.actions(event.alarm.state.value):
+            await self._begin(event, arn)
+
+    async def repeat(self, event: Event) -> None:
+        for arn in event.alarm.actions(event.alarm.state.value):
+            if repeats(arn):
+                await self._carry_out(event, arn)
+
+    async def settle(self, now_ms: int) -> int | None:
+        """Try deliveries again that are due; return when the next one is."""
+        return await self._deliveries.settle(now_ms)
+
+    async def stop(self) -> None:
+        await self._deliveries.stop()
+
+    async def _begin(self, event: Event, arn: str) -> None:
+        parsed = arns.parse(arn)
+        service = "" if parsed is None else parsed.service
+        functions = self._functions()
+        if service in self._acts:
+            error = await self._carry_out(event, arn)
+            await self._deliveries.record(event.alarm, arn, error, event.now_ms)
+        elif service == "lambda" and isinstance(functions.destination(arn), Function):
+            body = messages.function_event(event.alarm, event.old, self._region)
+            self._deliveries.add(Delivery(event.alarm, arn, body, event.now_ms))
+        elif service == "sns" and functions.destination(arn) is not None:
+            body = messages.notification(event.alarm, event.old, self._region)
+            self._deliveries.add(Delivery(event.alarm, arn, body, event.now_ms))
+        else:
+            _log.warning("alarm %s is in state %s, but nothing is known of its action %s", event.alarm.name,
+                         event.alarm.state.value, arn, extra={"region": self._region.name})  # fmt: skip
+
+    async def _carry_out(self, event: Event, arn: str) -> str | None:
+        """Returns the error, if the action fails."""
+        parsed = arns.parse(arn)
+        act = None if parsed is None else self._acts.get(parsed.service)
+        if act is None:
+            return None
+        try:
+            await act(self._region, event, arn)
+        except Exception as error:
+            if not self._region.health.failed(error, count=0):
+                _log.exception("an action of the alarm %s failed: %s", event.alarm.name, arn,
+                               extra={"region": self._region.name})  # fmt: skip
+            return str(error) or type(error).__name__
+        return None

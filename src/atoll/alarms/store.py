@@ -4,7 +4,8 @@
     alarm-tags     name           -> its tags
     alarm-history  time number    -> an item of the history, of any alarm
     alarm-event    time number    -> a change of state whose actions have yet to run
-    alarm-changes                 -> the number of changes so far
+    alarm-changes                 -> the number of changes of alarms so far
+    alarm-items                   -> the number of items of the history so far
 
 A change of state stores its history and its event in the same transaction, so that a crash loses no action. The process
 that evaluates alarms compares `alarm-changes` with the number that it has seen: an API call may have run elsewhere.
@@ -25,9 +26,12 @@ from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.storage.engine import Snapshot, Transaction
 
-ALARM, TAGS, HISTORY, EVENT, CHANGES = "alarm", "alarm-tags", "alarm-history", "alarm-event", "alarm-changes"
+ALARM, TAGS, HISTORY, EVENT = "alarm", "alarm-tags", "alarm-history", "alarm-event"
+CHANGES, ITEMS = "alarm-changes", "alarm-items"
 
 CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
+
+LATEST_MS = 10**15 - 1
 
 TRIMMED = 3
 """How many expired items of the history each new one deletes at most."""
@@ -44,9 +48,9 @@ def changes(snapshot: Snapshot) -> int:
     return documents.get(snapshot, CHANGES) or 0
 
 
-def _changed(tx: Transaction) -> int:
-    number = changes(tx) + 1
-    documents.put(tx, number, CHANGES)
+def _count(tx: Transaction, kind: str) -> int:
+    number = int(documents.get(tx, kind) or 0) + 1
+    documents.put(tx, number, kind)
     return number
 
 
@@ -55,10 +59,22 @@ def find(snapshot: Snapshot, name: str) -> Alarm | None:
     return None if stored is None else alarms.parse(stored)
 
 
-def listed(snapshot: Snapshot, after: str | None = None) -> Iterator[Alarm]:
-    """All alarms by their names; only those behind the name `after`, if given."""
-    for stored in documents.listed(snapshot, ALARM, after=None if after is None else (after,)):
-        yield alarms.parse(stored)
+def listed(snapshot: Snapshot, prefix: str = "", after: str | None = None) -> Iterator[Alarm]:
+    """The alarms whose names have this prefix, by their names; only those behind the name `after`, if given."""
+    start, end = fmt.documents_of(ALARM)
+    if prefix:
+        start = max(start, fmt.document_key(ALARM, prefix)[:-1])
+    if after is not None:
+        start = max(start, fmt.documents_of(ALARM, after)[1])
+    for _, stored in snapshot.scan(start, end):
+        alarm = alarms.parse(orjson.loads(stored))
+        if not alarm.name.startswith(prefix):
+            return
+        yield alarm
+
+
+def count(snapshot: Snapshot) -> int:
+    return sum(1 for _ in snapshot.scan(*fmt.documents_of(ALARM)))
 
 
 def put(tx: Transaction, configuration: Mapping[str, Any], now_ms: int) -> Alarm:
@@ -80,6 +96,7 @@ def delete(tx: Transaction, names: Sequence[str], now_ms: int) -> None:
         old = find(tx, name)
         if old is not None:
             documents.delete(tx, ALARM, name)
+            _count(tx, CHANGES)
             documents.delete(tx, TAGS, name)
             _record_configuration(tx, old, "Delete", now_ms)
 
@@ -93,19 +110,18 @@ def enable_actions(tx: Transaction, names: Sequence[str], enabled: bool, now_ms:
             _record_configuration(tx, new, "Update", now_ms)
 
 
-def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int) -> int:
-    """Store the alarm's new state. If its value is another one, add it to the history and remember to run the actions.
-    Returns the number of changes."""
+def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int) -> None:
+    """Store the alarm's new state. If its value is another one, add it to the history and remember to run the
+    actions."""
     _save(tx, new)
     if new.state.value == old.state.value:
-        return _changed(tx)
+        return
     history = {"version": "1.0", "oldState": _shown(old), "newState": _shown(new)}
     summary = f"Alarm updated from {old.state.value} to {new.state.value}"
     number = record(tx, new, STATE_UPDATE, summary, history, now_ms)
     if new.actions(new.state.value):
         event = {"old": alarms.document(old), "new": alarms.document(new), "data": dict(data)}
         documents.put(tx, event, EVENT, *_at(now_ms, number))
-    return number
 
 
 def events(snapshot: Snapshot) -> list[StoredEvent]:
@@ -124,8 +140,8 @@ def forget_event(tx: Transaction, event: StoredEvent) -> None:
 
 
 def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, data: Mapping[str, Any], now_ms: int) -> int:
-    """Add an item to the history; returns the number of changes."""
-    number = _changed(tx)
+    """Add an item to the history; returns its number."""
+    number = _count(tx, ITEMS)
     item = [alarm.name, now_ms, kind, summary, orjson.dumps(data).decode()[: limits.ALARM_HISTORY_DATA_CHARS]]
     documents.put(tx, item, HISTORY, *_at(now_ms, number))
     oldest, _ = fmt.documents_of(HISTORY, _time(0))
@@ -141,16 +157,13 @@ def history(
     """The items with from <= time < until, each with its key: (alarm, time, kind, summary, data). Only those behind the
     key `after`, if given."""
     start, _ = fmt.documents_of(HISTORY, _time(max(from_ms, 0)))
-    end, _ = fmt.documents_of(HISTORY, _time(min(until_ms, _LATEST_MS)))
+    end, _ = fmt.documents_of(HISTORY, _time(min(until_ms, LATEST_MS)))
     if after is not None:
         first, last = fmt.documents_of(HISTORY, *after)
         start, end = (start, min(end, first)) if reverse else (max(start, last), end)
     for key, stored in snapshot.scan(start, end, reverse=reverse) if start < end else ():
         _, time, number = fmt.parse_document_key(key)
         yield (time, number), orjson.loads(stored)
-
-
-_LATEST_MS = 10**15 - 1
 
 
 def _time(ms: int) -> str:
@@ -174,6 +187,7 @@ def put_tags(tx: Transaction, name: str, new: Mapping[str, str]) -> None:
 
 def _save(tx: Transaction, alarm: Alarm) -> None:
     documents.put(tx, alarms.document(alarm), ALARM, alarm.name)
+    _count(tx, CHANGES)
 
 
 def _record_configuration(tx: Transaction, alarm: Alarm, kind: str, now_ms: int) -> None:

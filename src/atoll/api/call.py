@@ -94,8 +94,7 @@ class Desk:
             tally = meter.current
             if tally is not None:
                 meter.current = None
-                tally.calls += 1
-                tally.latency_ns += meter.now_ns() - started_ns
+                tally.succeeded(meter.now_ns() - started_ns)
             else:
                 meter.succeeded(operation.name, _tables(operation, body), started_ns)
         return answer

@@ -157,13 +157,13 @@ def check_quotas(region: str, tables: Callable[[], Iterable[Table]], old: Table 
             if wanted > most:
                 raise table_errors.units_above_maximum(member, wanted, name, region)
     if grown:
+        # The units of a table and of its indexes are requested together.
         reserved = [sum(amounts) for amounts in zip(*map(_reserved, tables()), (0, 0), strict=True)]
-        for _, before, units in grown:
-            for kind, most in enumerate(_ACCOUNT_MOST):
-                increase = units[kind] - before[kind]
-                if increase > 0 and reserved[kind] + increase > most:
-                    raise table_errors.account_units_exceeded(UNITS[kind], reserved[kind], units[kind], region)
-                reserved[kind] += increase
+        for kind, most in enumerate(_ACCOUNT_MOST):
+            requested = sum(units[kind] for _, _, units in grown)
+            increase = requested - sum(before[kind] for _, before, _ in grown)
+            if increase > 0 and reserved[kind] + increase > most:
+                raise table_errors.account_units_exceeded(UNITS[kind], reserved[kind], requested, region)
 
 
 _TABLE_MOST = (limits.TABLE_READ_UNITS, limits.TABLE_WRITE_UNITS)

@@ -56,7 +56,7 @@ async def get_item(region: Region, body: Body) -> Answer:
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
-    tally.read_units += units
+    tally.read(units)
     if row is not None:
         tally.items += 1
     return answer

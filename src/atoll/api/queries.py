@@ -360,12 +360,12 @@ def charge_page(region: Region, target: Target, page: Page, body: Body, mode: st
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, operation)
-    tally.read_units += of_table
+    tally.read(of_table)
     if index is not None:
         tally = region.meter.tally(table.name, index.name, operation)
-        tally.read_units += of_index
+        tally.read(of_index)
     if body.get("Select") != "COUNT":
-        tally.items += len(page.rows)
+        tally.returned(len(page.rows))
     return answer
 
 

@@ -173,10 +173,14 @@ def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_
 def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
     """The request must define all key attributes of the new index, even existing ones, with their existing types. Its
     other definitions do not matter."""
-    declared = {a["AttributeName"]: a["AttributeType"] for a in body.get("AttributeDefinitions") or ()}
-    if not declared:
+    definitions = [(a["AttributeName"], a["AttributeType"]) for a in body.get("AttributeDefinitions") or ()]
+    if not definitions:
         raise change_errors.definitions_required(created["IndexName"])
+    declared = dict(definitions)
     table_rules.check_global_index(created, mode, declared)
+    for key in created["KeySchema"]:
+        if [name for name, _ in definitions].count(key["AttributeName"]) > 1:
+            raise table_errors.definition_repeated(key["AttributeName"])
     new = [(key["AttributeName"], declared[key["AttributeName"]], key["KeyType"]) for key in created["KeySchema"]]
     for keys in (table.keys, *(index.keys for index in table.indexes)):
         if any(keys.types.get(name, type_) != type_ for name, type_, _ in new):

@@ -1,9 +1,11 @@
-"""Counts the calls and the consumed units of a region, by table, index and operation, in memory since process start.
+"""Counts the calls and the consumed units of a region, by table, index and operation, in memory.
 
 A request counts on each table that it names: the call, its duration and its result. Units and returned items count on
 the table or index that consumed them. A request without a table counts on the empty table name. So does a user error
 on a table that has no tally yet: otherwise requests with invented names would fill the memory. When there is no room
 for another tally, the meter drops the oldest one.
+
+Metrics `take` the tallies once a minute. The meter keeps the totals since the start of the process.
 
 A replica's region also counts the changes that it has applied, by table and the region that made them.
 
@@ -13,8 +15,10 @@ This module knows names and numbers only, so that `database.region` may import i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
+from typing import TypeVar
 
 from atoll import arns
 from atoll.clock import monotonic_ns
@@ -27,19 +31,82 @@ Key = tuple[str, str | None, str]
 
 TALLIES = 10_000
 
+T = TypeVar("T")
+
 _FAILED_CONDITION = "ConditionalCheckFailedException"
+_CONFLICT, _CONFLICT_REASON = "TransactionConflictException", "TransactionConflict"
+
+_EXACT_BITS = 4
+"""Latencies are counted by their first four bits, so in eight classes an octave."""
 
 
 class Tally:
+    """Of units there are also the number of requests that consumed some, and the most and the fewest of one."""
+
     __slots__ = (
-        "calls", "failed_conditions", "items", "latency_ns", "read_units", "system_errors", "throttled", "user_errors",
-        "write_units",
+        "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "items", "latencies", "latency_ns",
+        "least_read", "least_written", "most_read", "most_written", "pages", "read_units", "reads", "reasons",
+        "system_errors", "throttled", "user_errors", "write_units", "writes",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.calls = self.items = self.latency_ns = 0
+        self.calls = self.items = self.pages = self.bytes = self.latency_ns = self.reads = self.writes = 0
         self.failed_conditions = self.throttled = self.user_errors = self.system_errors = 0
-        self.read_units = self.write_units = 0.0
+        self.conflicts = self.conflicted = 0
+        self.read_units = self.write_units = self.most_read = self.most_written = 0.0
+        self.least_read = self.least_written = inf
+        self.latencies: dict[int, int] = {}
+        """How many successful calls took so many nanoseconds, or a little longer (see `_EXACT_BITS`)."""
+        self.reasons: dict[str, int] = {}
+        """How many events of throttling had each reason."""
+
+    def read(self, units: float) -> None:
+        """A request consumed read units."""
+        self.reads += 1
+        self.read_units += units
+        if units > self.most_read:
+            self.most_read = units
+        if units < self.least_read:
+            self.least_read = units
+
+    def wrote(self, units: float) -> None:
+        self.writes += 1
+        self.write_units += units
+        if units > self.most_written:
+            self.most_written = units
+        if units < self.least_written:
+            self.least_written = units
+
+    def returned(self, items: int) -> None:
+        """A request returned a page of items."""
+        self.pages += 1
+        self.items += items
+
+    def succeeded(self, latency_ns: int) -> None:
+        self.calls += 1
+        self.latency_ns += latency_ns
+        dropped = latency_ns.bit_length() - _EXACT_BITS
+        class_ns = latency_ns >> dropped << dropped if dropped > 0 else latency_ns
+        latencies = self.latencies
+        latencies[class_ns] = latencies.get(class_ns, 0) + 1
+
+    def add(self, other: Tally) -> None:
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.most_read, self.most_written = (
+            max(self.most_read, other.most_read),
+            max(self.most_written, other.most_written),
+        )
+        self.least_read = min(self.least_read, other.least_read)
+        self.least_written = min(self.least_written, other.least_written)
+        _add_counts(self.latencies, other.latencies)
+        _add_counts(self.reasons, other.reasons)
+
+
+_SUMS = (
+    "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "items", "latency_ns", "pages", "read_units",
+    "reads", "system_errors", "throttled", "user_errors", "write_units", "writes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +129,8 @@ class Measured:
     system_errors: int
     latency_ms: float
     """The total duration of successful calls."""
+    latencies: Mapping[int, int]
+    """See `Tally`."""
 
 
 @dataclass(slots=True)
@@ -94,6 +163,8 @@ class Meter:
         after the operation's last `await`; its caller takes it in the same turn of the event loop."""
         self._most = most
         self._tallies: dict[Key, Tally] = {}
+        self._totals: dict[Key, Tally] = {}
+        """What was taken."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
 
     def tally(self, table: str, index: str | None, operation: str) -> Tally:
@@ -113,16 +184,16 @@ class Meter:
         latency_ns = self.now_ns() - started_ns
         for table in tables:
             tally = self.tally(table, None, operation)
-            tally.calls += 1
-            tally.latency_ns += latency_ns
+            tally.succeeded(latency_ns)
 
     def failed(self, operation: str, tables: Iterable[str], error: ApiError) -> None:
         """Count a request that ended with an error."""
         self.current = None
         codes = _codes(error)
-        throttled = not codes.isdisjoint(THROTTLED)
+        throttled = not codes.keys().isdisjoint(THROTTLED)
         for table in tables:
-            known = (table, None, operation) in self._tallies
+            key = table, None, operation
+            known = key in self._tallies or key in self._totals
             tally = self.tally(table if known or throttled else "", None, operation)
             tally.calls += 1
             if error.status >= 500:
@@ -133,8 +204,38 @@ class Meter:
                 tally.failed_conditions += 1
             else:
                 tally.user_errors += 1
-        for table, index in _throttled_indexes(error):
-            self.tally(table, index, operation).throttled += 1
+            conflicts = codes.get(_CONFLICT)
+            if conflicts:
+                tally.conflicts += conflicts
+                tally.conflicted += 1
+        self.throttled(operation, error, once=True)
+
+    def throttled(self, operation: str, error: ApiError, *, once: bool = False) -> None:
+        """Count the events of throttling in a refusal, of a request or of a part of one. `once`: the request itself
+        was refused, which the indexes named by it count too."""
+        for table, index, reason in _throttling(error):
+            tally = self.tally(table, index, operation)
+            tally.reasons[reason] = tally.reasons.get(reason, 0) + 1
+            if once and index is not None:
+                tally.throttled += 1
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is anything to take."""
+        return bool(self._tallies)
+
+    def take(self) -> dict[Key, Tally]:
+        """The tallies since the last call, which the caller may keep."""
+        taken, self._tallies = self._tallies, {}
+        for key, tally in taken.items():
+            total = self._totals.pop(key, None)
+            if total is None:
+                total = Tally()
+                if len(self._totals) >= self._most:
+                    del self._totals[next(iter(self._totals))]
+            total.add(tally)
+            self._totals[key] = total  # behind those that were used less recently
+        return taken
 
     def replicated(self, table: str, source: str) -> Replicated:
         """The tally of a table's changes from another region, to add to at once, as `tally`."""
@@ -150,25 +251,46 @@ class Meter:
         return tuple(replace(one) for one in self._replicated.values())
 
     def snapshot(self) -> tuple[Measured, ...]:
-        return tuple(
-            Measured(
-                *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
-                one.user_errors, one.system_errors, one.latency_ns / 1_000_000,
-            )
-            for key, one in self._tallies.items()
-        )  # fmt: skip
+        """All tallies since the process started."""
+        found = []
+        for key in {**self._totals, **self._tallies}:
+            one = Tally()
+            for part in (self._totals.get(key), self._tallies.get(key)):
+                if part is not None:
+                    one.add(part)
+            found.append(
+                Measured(
+                    *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
+                    one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.latencies,
+                )
+            )  # fmt: skip
+        return tuple(found)
 
 
-def _codes(error: ApiError) -> set[str]:
-    """The error's code; for a cancelled transaction, the codes of its reasons."""
-    reasons = (error.fields or {}).get("CancellationReasons", ())
-    told = {reason["Code"] for reason in reasons}
-    return {error.code, *(code for code, short in CODES.items() if short in told)}
+def _add_counts(into: dict[T, int], counts: Mapping[T, int]) -> None:
+    for key, count in counts.items():
+        into[key] = into.get(key, 0) + count
 
 
-def _throttled_indexes(error: ApiError) -> Iterator[tuple[str, str]]:
+def _codes(error: ApiError) -> dict[str, int]:
+    """The error's code; for a cancelled transaction, also how many of its reasons have each code."""
+    found = {error.code: 1}
+    if error.fields:
+        for reason in error.fields.get("CancellationReasons", ()):
+            code = _LONG_CODES.get(reason["Code"])
+            if code is not None:
+                found[code] = found.get(code, 0) + 1
+    return found
+
+
+_LONG_CODES = {short: code for code, short in CODES.items()} | {_CONFLICT_REASON: _CONFLICT}
+
+
+def _throttling(error: ApiError) -> Iterator[tuple[str, str | None, str]]:
+    """The table, the index if it was one, and the reason of each event."""
     fields = error.fields or {}
-    for reason in fields.get("ThrottlingReasons") or fields.get("throttlingReasons") or ():
-        arn = arns.parse(reason["resource"])
-        if arn is not None and "/index/" in arn.resource:
-            yield arn.table, arn.resource.partition("/index/")[2]
+    for part in (fields, *fields.get("CancellationReasons", ())):
+        for reason in part.get("ThrottlingReasons") or part.get("throttlingReasons") or ():
+            arn = arns.parse(reason["resource"])
+            if arn is not None and arn.table:
+                yield arn.table, arn.resource.partition("/index/")[2] or None, reason["reason"]

@@ -84,9 +84,9 @@ class Consumed:
         for index, units in ((None, self.table), *self.local.items(), *self.global_.items()):
             tally = meter.tally(self.of.name, index, operation)
             if self.kind == "Read":
-                tally.read_units += units
+                tally.read(units)
             else:
-                tally.write_units += units
+                tally.wrote(units)
         meter.tally(self.of.name, None, operation).items += items
 
     def answer(self, mode: str, *, typed: bool = False) -> dict[str, Any]:

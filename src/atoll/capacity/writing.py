@@ -113,11 +113,11 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W], o
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
-        tally.write_units += write_units(result.size)
+        tally.wrote(write_units(result.size))
         raise result
-    tally.write_units += write_units(result.table_bytes)
+    tally.wrote(write_units(result.table_bytes))
     for index_write in result.index_writes:
-        meter.tally(name, index_write.index.name, operation).write_units += index_write_units(index_write)
+        meter.tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
     meter.current = tally
     return write, result
 
@@ -125,9 +125,9 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W], o
 def _measure(region: Region, write: Write, outcome: Outcome, operation: str, factor: int = 1) -> None:
     """Add the units of a write to the meter; for `factor` see `Consumed.add_row`."""
     name, tally = write.table.name, region.meter.tally
-    tally(name, None, operation).write_units += factor * row_units(write, outcome.table_bytes)
+    tally(name, None, operation).wrote(factor * row_units(write, outcome.table_bytes))
     for index_write in outcome.index_writes:
-        tally(name, index_write.index.name, operation).write_units += index_write_units(index_write)
+        tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:

@@ -59,6 +59,14 @@ async def run(region: Region, jobs: Mapping[bytes, Job] = JOBS, *, uncounted: Se
     return await region.read(partial(_next_ms, uncounted=uncounted)) if uncounted else next_ms
 
 
+async def settle(region: Region, *, uncounted: Set[bytes] = frozenset()) -> int | None:
+    """As `run`, without a transaction if nothing is due. Changes that are being committed may not count yet."""
+    next_ms = await region.read(partial(_next_ms, uncounted=frozenset()))
+    if next_ms is not None and next_ms <= region.clock.now_ms():
+        return await run(region, uncounted=uncounted)
+    return await region.read(partial(_next_ms, uncounted=uncounted)) if uncounted else next_ms
+
+
 def _next_ms(snapshot: Snapshot, uncounted: Set[bytes]) -> int | None:
     for row, _ in snapshot.scan(*fmt.DUE):
         due_ms, kind, _ = fmt.parse_due(row)

@@ -18,6 +18,8 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                 0 'C' number8                                  -> Conflict (JSON), see `replication.conflicts`
                 0 'J' kind NUL (name NUL)...                   -> document (JSON) of a service beside the tables, see
                                                                   `documents`
+                0 'A' number8                                  -> batch: datapoints of metrics, as they arrived, see
+                                                                  `metrics.batches`
     items       space hash8 partition sort                     -> item row
     tombstones  space hash8 partition sort                     -> tombstone row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
@@ -46,10 +48,10 @@ other values, and lie in buckets of their own.
 Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JSON is spliced into answers unchanged.
 Its sets are sorted: strings and binaries by their bytes, numbers by value. The engine adds a checksum to every row.
 
-Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `spaces`
-gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no version exceeds, 's' log-space
-shard4 numbers the changes of an open shard, 'd' expiry-space is one more than the second for which a look at the expiry
-index is due (0: none is).
+Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `batches`
+batches of datapoints, `spaces` gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no
+version exceeds, 's' log-space shard4 numbers the changes of an open shard, 'd' expiry-space is one more than the second
+for which a look at the expiry index is due (0: none is).
 
 Tallies: 'n' space and 'b' space are a space's rows and their sizes, 'e' space the items of a table that time to live
 has deleted, 'c' space hash8 partition the size of an item collection (only tables with local indexes).
@@ -71,6 +73,7 @@ GENERATION = b"generation"
 SPACES = b"spaces"
 GREATEST_TIME = b"greatest time"
 CONFLICT_COUNT = b"conflicts"
+BATCHES = b"batches"
 
 # Causes of a change
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
@@ -239,6 +242,18 @@ def parse_document_key(key: bytes) -> tuple[str, ...]:
 def _terminated(name: str) -> bytes:
     """Names sort as their bytes do; the two lowest bytes are escaped, so that a NUL can end the name."""
     return name.encode().replace(b"\1", b"\1\2").replace(b"\0", b"\1\1") + b"\0"
+
+
+def batch_key(number: int) -> bytes:
+    return CATALOG + b"A" + number.to_bytes(8, "big")
+
+
+def batches_after(number: int) -> tuple[bytes, bytes]:
+    return batch_key(number + 1), CATALOG + b"B"
+
+
+def parse_batch_key(key: bytes) -> int:
+    return int.from_bytes(key[len(CATALOG) + 1 :], "big")
 
 
 def count_counter(space: int) -> bytes:

@@ -51,6 +51,7 @@ UNREACHABLE = Problem(
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
+EVALUATION = Problem("metrics and alarms fail and are tried again", "metrics and alarms are evaluated again")
 REPLICATION = Problem("replication fails and is tried again", "replication goes on")
 
 Found = Mapping[Problem, str]

@@ -120,11 +120,20 @@ class Region:
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
     """Table, index and kind of operation, whose throttling has been logged."""
     versions: HybridClock = field(init=False)
+    _states: dict[Callable[[Region], Any], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.health.locate = self.locate
         self.versions = HybridClock(self.clock, self.name)
         self._has_greatest_time = False
+
+    def state(self, kind: Callable[[Region], T]) -> T:
+        """What a service beside the tables keeps in memory of this region: made by `kind` at its first use, and again
+        when the store has changed behind it (`rewind`)."""
+        found: T | None = self._states.get(kind)
+        if found is None:
+            found = self._states[kind] = kind(self)
+        return found
 
     @property
     def charges_statements(self) -> bool:
@@ -203,6 +212,8 @@ class Region:
         time of the last version assigned."""
         self.catalog.forget()
         self.readers = StreamReaderLimit()
+        self._states.clear()
+        self.meter.take()
         if self.buckets is not None:
             self.buckets.forget()
         self.versions = HybridClock(self.clock, self.name, last)

@@ -318,9 +318,10 @@ def not_served(member: str) -> ApiError:
 
 
 def units_above_maximum(member: str, units: int, index: str | None, region: str) -> ApiError:
+    """The service calls the number the maximum of a table even where the units are those of an index."""
     of, part = ("", "table") if index is None else (f" for index {index}", "index")
     return limit_exceeded(
-        f"The requested {member}{of}, {units}, is above the per {part} maximum for the account in {region}. Per {part} "
+        f"The requested {member}{of}, {units}, is above the per {part} maximum for the account in {region}. Per table "
         f"maximum: {limits.TABLE_READ_UNITS if member.startswith('Read') else limits.TABLE_WRITE_UNITS}. Refer to the "
         "Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
     )

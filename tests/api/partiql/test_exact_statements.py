@@ -78,6 +78,22 @@ class TestIndexes:
     def test_an_index_of_several_partition_attributes_is_not_read(self, wide: Partiql, where: str) -> None:
         assert wide.refused(wide.execute, f"""SELECT * FROM Things."wide"{where}""").message == SEVERAL
 
+    @pytest.mark.parametrize(
+        "statement",
+        ["SELECT COUNT(*) FROM {}", "SELECT a, a FROM {}", "SELECT m.* FROM {}", "SELECT * FROM {} ORDER BY 'a'"],
+    )
+    def test_it_is_refused_before_what_cannot_be_selected(self, wide: Partiql, statement: str) -> None:
+        named = statement.format('Things."wide"')
+        assert wide.refused(wide.execute, named).message == SEVERAL
+        [answer] = wide.batch(named)["Responses"]
+        assert answer["Error"]["Message"] == SEVERAL
+        assert wide.refused(wide.execute, statement.format("Things")).message not in (None, SEVERAL)
+
+    def test_it_is_refused_after_syntax_and_parameters(self, wide: Partiql) -> None:
+        assert wide.refused(wide.execute, 'SELECT COUNT(*) FROM Things."wide" WHERE').message == f"{NWF}Unexpected term"
+        bad = wide.refused(wide.execute, 'SELECT COUNT(*) FROM Things."wide" WHERE h1 = ?', {"N": "x"})
+        assert bad.message == "The parameter cannot be converted to a numeric value: x"
+
     def test_a_batch_refuses_its_statement_only(self, wide: Partiql) -> None:
         answer = wide.batch("""SELECT * FROM Things."wide" WHERE h1='a'""", "SELECT pk FROM Things WHERE pk = 'a'")
         assert [response.get("Error", {}).get("Message") for response in answer["Responses"]] == [SEVERAL, None]

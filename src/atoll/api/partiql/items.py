@@ -69,6 +69,8 @@ def read_key(bound: Bound, table: Table, refusal: errors.ApiError) -> Keyed:
     assert isinstance(statement, Selecting)
     if statement.index is not None:
         check_index(table.index(statement.index))
+    if statement.fault is not None:
+        raise errors.validation(statement.fault)
     try:
         one = keyed(bound, table)
     except partiql_errors.KeyNotGiven:

@@ -25,7 +25,7 @@ from atoll.database.format import Entry, Row
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index
-from atoll.errors import ApiError
+from atoll.errors import ApiError, validation
 from atoll.errors import partiql as partiql_errors
 from atoll.errors import queries as query_errors
 from atoll.expressions import condition, tree
@@ -134,6 +134,8 @@ def select(
 ) -> Selected:
     """Find the ranges of a SELECT, and read the first piece of its page."""
     check_index(target.index)
+    if selecting.fault is not None:
+        raise validation(selecting.fault)
     access = partiql_keys.access(
         selecting.where,
         key_attributes(target.keys.partition),

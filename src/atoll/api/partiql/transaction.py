@@ -56,6 +56,8 @@ def _bound_in_transaction(index: int, body: Body) -> Bound:
         if isinstance(statement, Updating | Deleting) and statement.returning is not None:
             raise partiql_errors.transaction_returning()
         if isinstance(statement, Selecting) and statement.index is not None:
+            if statement.fault is not None:
+                raise errors.validation(statement.fault)
             raise partiql_errors.transaction_index()
     except errors.ApiError as refusal:
         if refusal.code != "ValidationException" or refusal.bare:

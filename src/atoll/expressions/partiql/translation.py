@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import cast
 
-from atoll.errors import ApiError
+from atoll.errors import ApiError, validation
 from atoll.errors import expressions as expression_errors
 from atoll.errors import partiql as errors
 from atoll.expressions import tree
@@ -50,7 +50,10 @@ class _Translation:
             case written.Select():
                 return self.selecting(found)
             case written.Exists(select):
-                return Checking(self.selecting(select))
+                selecting = self.selecting(select)
+                if selecting.fault is not None:
+                    raise validation(selecting.fault)
+                return Checking(selecting)
             case written.Insert(source, item):
                 table, index = _source(source)
                 if index is not None:
@@ -68,9 +71,16 @@ class _Translation:
         table, index = _source(select.source)
         if not _is_table_name(table):
             raise errors.table_name()
-        columns = None if select.columns is None else _columns(select.columns)
+        columns, order, fault = None, tuple[tuple[str, bool], ...](), None
+        try:
+            columns = None if select.columns is None else _columns(select.columns)
+            order = tuple((_ordering(node), descending) for node, descending in select.order)
+        except ApiError as error:
+            if index is None:
+                raise
+            fault = error.message
         where = None if select.where is None else self.condition(select.where)
-        return Selecting(table, index, columns, where, tuple((_ordering(node), desc) for node, desc in select.order))
+        return Selecting(table, index, columns, where, order, fault)
 
     # Values
 

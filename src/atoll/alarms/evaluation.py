@@ -1,0 +1,222 @@
+"""Evaluate the alarms of a region: every minute, those of short periods every 10 seconds.
+
+Only the process that holds the region's lease does. It keeps the alarms in memory and reads them again after a change
+of one (`store.changes`). An alarm is *quiet* once nothing but new data can change its state: all its periods look the
+same, and no datapoint has arrived since. Quiet alarms cost a comparison, and no wake.
+
+A change of state is stored with an event in one transaction. Then the actions of the event run, and it is forgotten: an
+action may run twice after a crash, but is not lost.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import orjson
+
+from atoll.alarms import inputs, reasons, store
+from atoll.alarms.actions import Actions, Event, repeats
+from atoll.alarms.alarm import Alarm
+from atoll.alarms.deciding import COMPARISONS, Decision, decide, samples_needed
+from atoll.alarms.inputs import Grains, Input
+from atoll.alarms.reasons import Point
+from atoll.database.region import Region
+from atoll.metrics.reading import Query, datapoints_of
+from atoll.metrics.store import Metrics
+from atoll.storage.engine import Transaction
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Watched:
+    """An alarm and what is known of its last evaluation."""
+
+    alarm: Alarm
+    inputs: tuple[Input, ...]
+    evaluated_ms: int
+    """The end of the newest period that was looked at."""
+    acted_ms: int
+    """When its scaling policies were last told of its state."""
+    versions: tuple[int, ...] = ()
+    """Of its metrics, at the last evaluation."""
+    is_uniform: bool = False
+    """At the last evaluation all its periods looked the same."""
+    verdict: Verdict | None = None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an action runs again while the state lasts."""
+        return any(map(repeats, self.alarm.actions(self.alarm.state.value)))
+
+    @property
+    def interval_ms(self) -> int:
+        span_ms = self.alarm.period_s * self.alarm.periods * 1000
+        return HOUR_MS if span_ms > DAY_MS else self.alarm.interval_ms
+
+
+class Verdict(NamedTuple):
+    """One evaluation: the decision and what it was based on."""
+
+    alarm: Alarm
+    decision: Decision
+    points: Sequence[Point | None]
+    breaches: Sequence[bool | None]
+    times: Sequence[int]
+
+    @property
+    def reason(self) -> str:
+        return reasons.reason(self.alarm, self.decision, self.points, self.breaches)
+
+    def data(self, now_ms: int) -> dict[str, Any]:
+        return reasons.data(self.alarm, self.decision, self.points, self.times, now_ms)
+
+
+def judge(alarm: Alarm, grains: Sequence[Grains], until_ms: int) -> Verdict:
+    """Evaluate an alarm on the datapoints of its inputs. Pure."""
+    points = inputs.seen(alarm, grains, until_ms)
+    breached = COMPARISONS[alarm.configuration["ComparisonOperator"]]
+    threshold = alarm.configuration["Threshold"]
+    breaches = [None if point is None else breached(point.value, threshold) for point in points]
+    decision = decide(breaches, alarm.periods, alarm.to_alarm, alarm.missing)
+    if alarm.configuration.get("EvaluateLowSampleCountPercentile") == "ignore":
+        needed = samples_needed(alarm.statistic)
+        if any((point := points[place]) is not None and (point.samples or 0) < needed for place in decision.used):
+            decision = Decision(None)
+    return Verdict(alarm, decision, points, breaches, inputs.times(alarm, until_ms))
+
+
+class Watch:
+    """What this process knows of the region's alarms: `region.state(Watch)`."""
+
+    def __init__(self, region: Region) -> None:
+        self.seen = -1
+        """The number of changes up to which the alarms are known."""
+        self.alarms: dict[str, Watched] = {}
+
+
+class Alarms:
+    """The `Work` of alarms; see `evaluation`."""
+
+    def __init__(self, region: Region, actions: Actions) -> None:
+        self._region = region
+        self._actions = actions
+
+    async def settle(self, now_ms: int) -> int | None:
+        watch = self._region.state(Watch)
+        changes = await self._region.read(store.changes)
+        if changes != watch.seen:
+            await self._learn(watch, now_ms)
+            await self._act(watch)
+        due = [one for one in watch.alarms.values() if _floor(now_ms, one.interval_ms) > one.evaluated_ms]
+        if due:
+            await self._evaluate(watch, due, now_ms)
+        retry_ms = await self._actions.settle(now_ms)
+        wakes = [one.evaluated_ms + one.interval_ms for one in watch.alarms.values() if not self._is_quiet(one)]
+        if retry_ms is not None:
+            wakes.append(retry_ms)
+        return min(wakes, default=None)
+
+    async def stop(self) -> None:
+        await self._actions.stop()
+
+    async def _learn(self, watch: Watch, now_ms: int) -> None:
+        """Read the alarms. Those that changed are evaluated at the next full minute."""
+        changes, alarms = await self._region.read(lambda snapshot: (store.changes(snapshot), [*store.listed(snapshot)]))
+        known = watch.alarms
+        watch.alarms = {}
+        for alarm in alarms:
+            old = known.get(alarm.name)
+            if old is not None and old.alarm == alarm:
+                watch.alarms[alarm.name] = old
+            else:
+                watched = Watched(alarm, inputs.inputs(alarm), 0, now_ms)
+                watched.evaluated_ms = _floor(now_ms, watched.interval_ms)
+                watch.alarms[alarm.name] = watched
+        watch.seen = changes
+
+    def _is_quiet(self, one: Watched) -> bool:
+        return one.is_uniform and not one.repeats and one.versions == self._versions(one)
+
+    def _versions(self, one: Watched) -> tuple[int, ...]:
+        metrics = self._region.state(Metrics)
+        return tuple([metrics.version(wanted.metric) for wanted in one.inputs])
+
+    async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
+        await self._region.state(Metrics).learn()
+        changed, repeated, stale = [], [], []
+        for one in due:
+            if self._is_quiet(one):
+                one.evaluated_ms = _floor(now_ms, one.interval_ms)
+            else:
+                stale.append(one)
+        for one, grains in zip(stale, await self._grains(stale, now_ms), strict=True):
+            until_ms = one.evaluated_ms = _floor(now_ms, one.interval_ms)
+            verdict = one.verdict = judge(one.alarm, grains, until_ms)
+            one.is_uniform = len({None if point is None else point.value for point in verdict.points}) == 1
+            if verdict.decision.state not in (None, one.alarm.state.value):
+                changed.append(one)
+            elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:
+                repeated.append(one)
+        if changed:
+            current, new = await self._region.transact(partial(_change_states, changed, now_ms, watch.seen))
+            watch.seen = current
+            for one, alarm in zip(changed, new, strict=True):
+                one.alarm = alarm
+            await self._act(watch)
+        for one in repeated:
+            one.acted_ms = now_ms
+            assert one.verdict is not None
+            event = Event(one.alarm, one.alarm, now_ms, one.verdict.data(now_ms), repeats=True)
+            await self._actions.repeat(event)
+
+    async def _grains(self, due: Sequence[Watched], now_ms: int) -> list[list[Grains]]:
+        queries = []
+        for one in due:
+            end_ms = _floor(now_ms, one.interval_ms)
+            start_ms = inputs.times(one.alarm, end_ms)[-1]
+            grain_s = one.alarm.interval_ms // 1000
+            one.versions = self._versions(one)
+            queries += [Query(wanted.metric, grain_s, start_ms, end_ms, wanted.unit) for wanted in one.inputs]
+        found = iter(await datapoints_of(self._region, queries) if queries else ())
+        return [[{point.time_ms: point for point in next(found)} for _ in one.inputs] for one in due]
+
+    async def _act(self, watch: Watch) -> None:
+        """Run the actions of all stored events. If one fails, all are read again at the next look."""
+        seen, watch.seen = watch.seen, -1
+        for stored in await self._region.read(store.events):
+            event = Event(stored.new, stored.old, stored.new.state.updated_ms, stored.data)
+            await self._actions.run(event)
+            await self._region.transact(partial(store.forget_event, event=stored))
+            watched = watch.alarms.get(event.alarm.name)
+            if watched is not None:
+                watched.acted_ms = event.now_ms
+        watch.seen = seen
+
+
+def _floor(time_ms: int, interval_ms: int) -> int:
+    return time_ms - time_ms % interval_ms
+
+
+def _change_states(changed: Sequence[Watched], now_ms: int, seen: int, tx: Transaction) -> tuple[int, list[Alarm]]:
+    """Store the new states of alarms, except of those that somebody has changed meanwhile. Returns the alarms and the
+    number of changes that the watch knows then: none if somebody changed one, so that it reads all again."""
+    is_current = store.changes(tx) == seen
+    alarms = []
+    for one in changed:
+        alarm, verdict = one.alarm, one.verdict
+        assert verdict is not None and verdict.decision.state is not None
+        if store.find(tx, alarm.name) == alarm:
+            data = verdict.data(now_ms)
+            new = alarm.in_state(verdict.decision.state, verdict.reason, orjson.dumps(data).decode(), now_ms)
+            store.change_state(tx, alarm, new, data, now_ms)
+            alarm = new
+        alarms.append(alarm)
+    return store.changes(tx) if is_current else -1, alarms

@@ -1,0 +1,110 @@
+"""What an alarm sees: the datapoints of its metrics in the periods of its evaluation range.
+
+The range slides: its newest period ends at the time of the evaluation, whatever the clock says then. So datapoints are
+read in *grains*, the interval between two evaluations, and united into periods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from atoll.alarms.alarm import Alarm
+from atoll.alarms.deciding import evaluation_range
+from atoll.alarms.reasons import Point
+from atoll.errors.metric_math import Fault
+from atoll.metrics.math.evaluation import Queries
+from atoll.metrics.math.series import Grid, Series
+from atoll.metrics.series import Datapoint, Metric, united
+from atoll.metrics.statistics import statistic
+
+Grains = Mapping[int, Datapoint]
+"""Datapoints by their times."""
+
+
+class Input(NamedTuple):
+    """A metric that an alarm reads."""
+
+    id: str
+    """Of its query; empty for an alarm on one metric."""
+    metric: Metric
+    unit: str | None
+    statistic: str
+
+
+def inputs(alarm: Alarm) -> tuple[Input, ...]:
+    configuration = alarm.configuration
+    if not alarm.metrics:
+        return (_input("", configuration, configuration.get("Unit"), alarm.statistic),)
+    stats = [(query["Id"], query["MetricStat"]) for query in alarm.metrics if "MetricStat" in query]
+    return tuple([_input(id, one["Metric"], one.get("Unit"), one["Stat"]) for id, one in stats])
+
+
+def _input(id: str, named: Mapping[str, Any], unit: str | None, statistic: str) -> Input:
+    return Input(id, metric(named), unit, statistic)
+
+
+def metric(named: Mapping[str, Any]) -> Metric:
+    """The metric that the members Namespace, MetricName and Dimensions name."""
+    dimensions = sorted((one["Name"], one["Value"]) for one in named.get("Dimensions") or ())
+    return Metric(named["Namespace"], named["MetricName"], tuple(dimensions))
+
+
+def times(alarm: Alarm, until_ms: int) -> list[int]:
+    """The starts of the periods of the evaluation range, newest first."""
+    step = alarm.period_s * 1000
+    return [until_ms - step * (place + 1) for place in range(evaluation_range(alarm.periods))]
+
+
+def seen(alarm: Alarm, grains: Sequence[Grains], until_ms: int) -> list[Point | None]:
+    """The points of the evaluation range, newest first. `grains` are those of the alarm's inputs, in their order."""
+    starts = times(alarm, until_ms)
+    read = [
+        _periods(one.statistic, points, starts, alarm.period_s * 1000, alarm.interval_ms)
+        for one, points in zip(inputs(alarm), grains, strict=True)
+    ]
+    if not alarm.metrics:
+        return read[0]
+    return _computed(alarm, read, starts, until_ms)
+
+
+def _periods(name: str, grains: Grains, starts: Sequence[int], period_ms: int, grain_ms: int) -> list[Point | None]:
+    found: list[Point | None] = []
+    for start_ms in starts:
+        point = grains.get(start_ms)
+        if period_ms > grain_ms:
+            inside = [grains[time] for time in range(start_ms, start_ms + period_ms, grain_ms) if time in grains]
+            point = united(start_ms, inside) if inside else None
+        value = None if point is None else statistic(point, name)
+        found.append(None if point is None or value is None else Point(start_ms, value, point.count))
+    return found
+
+
+def _computed(
+    alarm: Alarm, read: Sequence[Sequence[Point | None]], starts: Sequence[int], until_ms: int
+) -> list[Point | None]:
+    metrics = {}
+    for one, points in zip(inputs(alarm), read, strict=True):
+        known = {point.time_ms: point.value for point in reversed(points) if point is not None}
+        metrics[one.id] = Series(known, alarm.period_s, one.metric.name)
+    returned, expressions = _queries(orjson.dumps(alarm.metrics))
+    queries = Queries(Grid(starts[-1], until_ms, alarm.period_s), metrics, dict(expressions))
+    try:
+        series = queries.series(returned)
+    except Fault:
+        return [None] * len(starts)
+    if len(series) != 1:
+        return [None] * len(starts)
+    computed = series[0].points
+    return [Point(time, computed[time]) if time in computed else None for time in starts]
+
+
+@lru_cache(1_000)
+def _queries(metrics: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The id of the query that the alarm is about, and all expressions by their ids."""
+    queries = orjson.loads(metrics)
+    returned = next(query["Id"] for query in queries if query.get("ReturnData", True))
+    return returned, tuple([(query["Id"], query["Expression"]) for query in queries if "Expression" in query])

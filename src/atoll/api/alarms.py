@@ -1,0 +1,301 @@
+"""CloudWatch's operations on alarms. The evaluation of alarms and their actions are background work (`atoll.alarms`).
+
+A change wakes the region, so that its actions run at once: SetAlarmState stores the new state with its event, as an
+evaluation does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from atoll import limits
+from atoll.alarms import configuration, inputs, store
+from atoll.alarms.alarm import Alarm
+from atoll.database.region import Region
+from atoll.errors import alarms as errors
+from atoll.storage.engine import Snapshot, Transaction
+
+Body = dict[str, Any]
+
+PAGE = 50
+METRIC_ALARM = "MetricAlarm"
+HISTORY_READ = 5_000
+"""The items of the history that one request looks at, most of which may be of other alarms."""
+
+
+async def put_metric_alarm(region: Region, body: Body) -> Body:
+    new = configuration.checked(body, region.name)
+    tags = _new_tags(body.get("Tags") or [])
+
+    def put(tx: Transaction) -> None:
+        is_new = store.find(tx, new["AlarmName"]) is None
+        if is_new and store.count(tx) >= limits.ALARMS:
+            raise errors.too_many_alarms()
+        store.put(tx, new, region.clock.now_ms())
+        if is_new and tags:
+            store.put_tags(tx, new["AlarmName"], tags)
+
+    await region.transact(put)
+    region.wake()
+    return {}
+
+
+async def put_composite_alarm(region: Region, body: Body) -> Body:
+    raise errors.unsupported("composite alarms")
+
+
+async def delete_alarms(region: Region, body: Body) -> Body:
+    now_ms = region.clock.now_ms()
+    await region.transact(lambda tx: store.delete(tx, body["AlarmNames"], now_ms))
+    return {}
+
+
+async def enable_alarm_actions(region: Region, body: Body) -> Body:
+    return await _enable(region, body, True)
+
+
+async def disable_alarm_actions(region: Region, body: Body) -> Body:
+    return await _enable(region, body, False)
+
+
+async def _enable(region: Region, body: Body, enabled: bool) -> Body:
+    now_ms = region.clock.now_ms()
+    await region.transact(lambda tx: store.enable_actions(tx, body["AlarmNames"], enabled, now_ms))
+    region.wake()
+    return {}
+
+
+async def set_alarm_state(region: Region, body: Body) -> Body:
+    data = _parsed(body.get("StateReasonData"))
+
+    def change(tx: Transaction) -> None:
+        old = store.find(tx, body["AlarmName"])
+        if old is None:
+            raise errors.unknown_alarm()
+        now_ms = region.clock.now_ms()
+        new = old.in_state(body["StateValue"], body["StateReason"], body.get("StateReasonData"), now_ms)
+        store.change_state(tx, old, new, data, now_ms)
+
+    await region.transact(change)
+    region.wake()
+    return {}
+
+
+def _parsed(data: str | None) -> Body:
+    if not data:
+        return {}
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise errors.reason_data_not_json() from None
+    return found if isinstance(found, dict) else {}
+
+
+# Reading
+
+
+async def describe_alarms(region: Region, body: Body) -> Body:
+    if body.get("AlarmNames") and body.get("AlarmNamePrefix"):
+        raise errors.exclusive("AlarmNames", "AlarmNamePrefix")
+    after = _token(body.get("NextToken"), 1)
+    most = body.get("MaxRecords") or PAGE
+    types = body.get("AlarmTypes") or [METRIC_ALARM]
+    is_empty = METRIC_ALARM not in types or body.get("ChildrenOfAlarmName") or body.get("ParentsOfAlarmName")
+
+    def read(snapshot: Snapshot) -> list[Alarm]:
+        chosen = _chosen(snapshot, body, None if after is None else after[0])
+        return list(islice(filter(_filter(body), chosen), most + 1))
+
+    found = [] if is_empty else await region.read(read)
+    answer: Body = {
+        "MetricAlarms": [_shown(alarm, region) for alarm in found[:most]],
+        "CompositeAlarms": [],
+        "LogAlarms": [],
+    }
+    if len(found) > most:
+        answer["NextToken"] = _as_token(found[most - 1].name)
+    return answer
+
+
+def _chosen(snapshot: Snapshot, body: Body, after: str | None) -> Iterator[Alarm]:
+    """The alarms with one of the names, or those with the prefix; behind the name `after`, by name."""
+    if body.get("AlarmNames"):
+        for name in sorted(set(body["AlarmNames"])):
+            alarm = store.find(snapshot, name) if after is None or name.encode() > after.encode() else None
+            if alarm is not None:
+                yield alarm
+        return
+    yield from store.listed(snapshot, body.get("AlarmNamePrefix") or "", after)
+
+
+def _filter(body: Body) -> Callable[[Alarm], bool]:
+    state, prefix = body.get("StateValue"), body.get("ActionPrefix")
+
+    def passes(alarm: Alarm) -> bool:
+        if state and alarm.state.value != state:
+            return False
+        return not prefix or any(
+            action.startswith(prefix)
+            for member in ("OKActions", "AlarmActions", "InsufficientDataActions")
+            for action in alarm.configuration[member]
+        )
+
+    return passes
+
+
+async def describe_alarms_for_metric(region: Region, body: Body) -> Body:
+    """The alarms on one metric; those on metric math are none of them."""
+    wanted = inputs.metric(body)
+
+    def concerns(alarm: Alarm) -> bool:
+        configured = alarm.configuration
+        return (
+            not alarm.metrics
+            and inputs.metric(configured) == wanted
+            and all(
+                body.get(name) is None or configured.get(name) == body[name]
+                for name in ("Statistic", "ExtendedStatistic", "Period", "Unit")
+            )
+        )
+
+    found = await region.read(lambda snapshot: [alarm for alarm in store.listed(snapshot) if concerns(alarm)])
+    return {"MetricAlarms": [_shown(alarm, region) for alarm in found]}
+
+
+def _shown(alarm: Alarm, region: Region) -> Body:
+    state = alarm.state
+    shown = {
+        "AlarmArn": region.arn(alarm.resource, "cloudwatch"),
+        **alarm.configuration,
+        "AlarmConfigurationUpdatedTimestamp": alarm.configured_ms / 1000,
+        "StateValue": state.value,
+        "StateReason": state.reason,
+        "StateUpdatedTimestamp": state.updated_ms / 1000,
+        "StateTransitionedTimestamp": state.transitioned_ms / 1000,
+    }
+    shown.setdefault("Dimensions", [])
+    if state.data is not None:
+        shown["StateReasonData"] = state.data
+    return shown
+
+
+async def describe_alarm_history(region: Region, body: Body) -> Body:
+    after = _token(body.get("NextToken"), 2)
+    most = body.get("MaxRecords") or limits.ALARM_PAGE
+    from_ms, until_ms = _ms(body.get("StartDate"), 0), _ms(body.get("EndDate"), store.LATEST_MS)
+    reverse = body.get("ScanBy") != "TimestampAscending"
+    name, kind, types = body.get("AlarmName"), body.get("HistoryItemType"), body.get("AlarmTypes")
+    if types and METRIC_ALARM not in types:
+        return {"AlarmHistoryItems": []}
+
+    def read(snapshot: Snapshot) -> tuple[list[Body], tuple[str, str] | None]:
+        found: list[Body] = []
+        key = None
+        looked_at = store.history(
+            snapshot, from_ms, until_ms, reverse=reverse, after=None if after is None else (after[0], after[1])
+        )
+        for looked, (next_key, item) in enumerate(looked_at):
+            if len(found) == most or looked == HISTORY_READ:
+                return found, key
+            key = next_key
+            if name in (None, item[0]) and kind in (None, item[2]):
+                found.append(_item(*item))
+        return found, None
+
+    items, last = await region.read(read)
+    answer: Body = {"AlarmHistoryItems": items}
+    if last is not None:
+        answer["NextToken"] = _as_token(*last)
+    return answer
+
+
+def _item(name: str, time_ms: int, kind: str, summary: str, data: str) -> Body:
+    return {
+        "AlarmName": name,
+        "AlarmType": METRIC_ALARM,
+        "Timestamp": time_ms / 1000,
+        "HistoryItemType": kind,
+        "HistorySummary": summary,
+        "HistoryData": data,
+    }
+
+
+def _ms(seconds: float | None, default: int) -> int:
+    return default if seconds is None else round(seconds * 1000)
+
+
+def _as_token(*names: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(names)).decode()
+
+
+def _token(token: str | None, length: int) -> list[str] | None:
+    if token is None:
+        return None
+    try:
+        names = orjson.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, binascii.Error):
+        raise errors.invalid_token() from None
+    if not isinstance(names, list) or len(names) != length or not all(isinstance(name, str) for name in names):
+        raise errors.invalid_token()
+    return names
+
+
+# Tags
+
+
+async def tag_resource(region: Region, body: Body) -> Body:
+    new = _new_tags(body["Tags"])
+    name = _named(region, body["ResourceARN"])
+
+    def tag(tx: Transaction) -> None:
+        if store.find(tx, name) is None:
+            raise errors.unknown_resource(body["ResourceARN"])
+        tags = store.tags(tx, name) | new
+        if len(tags) > limits.TAGS:
+            raise errors.too_many_tags()
+        store.put_tags(tx, name, tags)
+
+    await region.transact(tag)
+    return {}
+
+
+async def untag_resource(region: Region, body: Body) -> Body:
+    name = _named(region, body["ResourceARN"])
+
+    def untag(tx: Transaction) -> None:
+        if store.find(tx, name) is None:
+            raise errors.unknown_resource(body["ResourceARN"])
+        gone = frozenset(body["TagKeys"])
+        store.put_tags(tx, name, {key: value for key, value in store.tags(tx, name).items() if key not in gone})
+
+    await region.transact(untag)
+    return {}
+
+
+async def list_tags_for_resource(region: Region, body: Body) -> Body:
+    name = _named(region, body["ResourceARN"])
+    tags = await region.read(lambda snapshot: store.tags(snapshot, name))
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def _named(region: Region, arn: str) -> str:
+    """The name of the alarm whose ARN this is."""
+    kind, _, name = (region.resource(arn, "cloudwatch") or "").partition(":")
+    if kind != "alarm" or not name:
+        raise errors.invalid_resource(arn)
+    return name
+
+
+def _new_tags(tags: list[Body]) -> dict[str, str]:
+    found = {tag["Key"]: tag["Value"] for tag in tags}
+    if len(found) > limits.TAGS:
+        raise errors.too_many_tags()
+    if any(key.lower().startswith("aws:") for key in found):
+        raise errors.reserved_tag()
+    return found

@@ -1,0 +1,177 @@
+"""Errors of CloudWatch's alarms.
+
+A path of a list's member is written as the query protocol writes it (`AlarmActions.member.1`), in every protocol."""
+
+from __future__ import annotations
+
+from atoll import limits
+from atoll.errors import VALIDATE, ApiError
+
+CLOUDWATCH = "com.amazonaws.cloudwatch.v2010_08_01#"
+
+
+def invalid(message: str) -> ApiError:
+    return ApiError("ValidationException", message, prefix=VALIDATE)
+
+
+def invalid_value(message: str) -> ApiError:
+    return ApiError("InvalidParameterValueException", message, prefix=CLOUDWATCH)
+
+
+def invalid_combination(message: str) -> ApiError:
+    return ApiError("InvalidParameterCombinationException", message, prefix=CLOUDWATCH)
+
+
+def missing(message: str) -> ApiError:
+    return ApiError("MissingRequiredParameterException", message, prefix=CLOUDWATCH)
+
+
+def unknown_alarm() -> ApiError:
+    """SetAlarmState has no message for it."""
+    return ApiError("ResourceNotFound", None, status=404, prefix=CLOUDWATCH)
+
+
+def unknown_resource(arn: str) -> ApiError:
+    return ApiError("ResourceNotFoundException", f"Unknown: {arn}", status=404, prefix=CLOUDWATCH)
+
+
+def invalid_resource(arn: str) -> ApiError:
+    return invalid_value(f"Invalid Resource ARN: {arn}")
+
+
+def too_many_tags() -> ApiError:
+    return invalid_value(f"A resource may have at most {limits.TAGS} tags.")
+
+
+def reserved_tag() -> ApiError:
+    return invalid_value("aws: prefixed tag key names are not allowed for external use.")
+
+
+def too_many_alarms() -> ApiError:
+    return ApiError("LimitExceededFault", f"The maximum number of alarms is {limits.ALARMS}.", prefix=CLOUDWATCH)
+
+
+def invalid_token() -> ApiError:
+    return ApiError("InvalidNextToken", "The provided token is invalid.", prefix=CLOUDWATCH)
+
+
+def invalid_arn(text: str) -> ApiError:
+    return invalid(f"Invalid arn syntax: {text}")
+
+
+def foreign_region(region: str, own: str) -> ApiError:
+    return invalid(f"Invalid region {region} specified. Only {own} is supported.")
+
+
+def reason_data_not_json() -> ApiError:
+    return ApiError("InvalidFormatFault", "stateReasonData is not valid JSON", prefix=CLOUDWATCH)
+
+
+# PutMetricAlarm
+
+
+def period_invalid() -> ApiError:
+    return invalid_value("Period must be 10, 20, 30 or a multiple of 60")
+
+
+def span_too_long(period_s: int) -> ApiError:
+    if period_s < 3600:
+        return invalid(
+            "Metrics cannot be checked across more than a day "
+            f"(EvaluationPeriods * Period must be <= {limits.ALARM_SPAN_SECONDS})."
+        )
+    return invalid(
+        "Metrics cannot be checked across more than a week "
+        f"(EvaluationPeriods * Period must be <= {limits.ALARM_LONG_SPAN_SECONDS})."
+    )
+
+
+def too_many_datapoints_to_alarm() -> ApiError:
+    return invalid("DatapointsToAlarm must be less than or equal to EvaluationPeriods")
+
+
+def missing_data_treatment(value: str) -> ApiError:
+    return invalid_value(
+        f"The value {value} is not supported for TreatMissingData parameter. "
+        "Supported values are [breaching, notBreaching, ignore, missing]."
+    )
+
+
+def low_sample_count_option(value: str) -> ApiError:
+    return invalid_value(
+        f"Option {value} is not supported. Supported options for parameter EvaluateLowSampleCountPercentile are "
+        "evaluate and ignore."
+    )
+
+
+def low_sample_count_without_percentile() -> ApiError:
+    return invalid_combination(
+        "The parameter EvaluateLowSampleCountPercentile is only supported with a percentile as ExtendedStatistic"
+    )
+
+
+def statistic_unsupported(name: str, parameter: str = "ExtendedStatistic") -> ApiError:
+    return invalid_value(f"The value {name} for parameter {parameter} is not supported.")
+
+
+def required(name: str) -> ApiError:
+    return missing(f"The parameter {name} is required.")
+
+
+def exclusive(first: str, second: str) -> ApiError:
+    return invalid_combination(
+        f"The parameters {first} and {second} are mutually exclusive and you have specified both."
+    )
+
+
+def threshold_not_finite() -> ApiError:
+    return invalid_value("The value NaN or Infinity for parameter Threshold is invalid.")
+
+
+def duplicate_dimension(name: str) -> ApiError:
+    return invalid_value(f"The dimension {name} is given more than once.")
+
+
+# Metric math
+
+
+def metrics_invalid(detail: str) -> ApiError:
+    return invalid(detail)
+
+
+def not_one_returned() -> ApiError:
+    return invalid("Exactly one element of the metrics list should return data.")
+
+
+def too_many_metrics() -> ApiError:
+    return invalid(f"The metrics list may contain at most {limits.ALARM_METRICS} metrics.")
+
+
+def search_unsupported() -> ApiError:
+    return invalid("SEARCH is not supported on Metric Alarms.")
+
+
+def different_periods() -> ApiError:
+    return invalid("All metrics of the metrics list must have the same period.")
+
+
+def id_invalid(id: str) -> ApiError:
+    return invalid(
+        f"The value {id} for parameter Metrics.member.Id is invalid: an id begins with a lower-case letter and has "
+        "only letters, digits and underscores."
+    )
+
+
+def id_repeated(id: str) -> ApiError:
+    return invalid(f"The id {id} is given more than once in the metrics list.")
+
+
+def neither_metric_nor_expression(id: str) -> ApiError:
+    return invalid(f"The element {id} of the metrics list must have exactly one of MetricStat and Expression.")
+
+
+# What Atoll does not have
+
+
+def unsupported(what: str) -> ApiError:
+    return invalid(f"Atoll does not support {what}")

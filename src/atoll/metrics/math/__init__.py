@@ -1,0 +1,1 @@
+"""CloudWatch's metric math: expressions over series of data points. Pure."""
