@@ -11,7 +11,7 @@ from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.database.health import StoreHealth
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
-from atoll.security.credentials import Credentials
+from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.wire.admin import Admin
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
@@ -25,12 +25,15 @@ def gateway(
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
+    shared: CredentialsSource | None = None,
 ) -> Gateway:
-    """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
+    """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions. `shared`
+    are the credentials of a store that front ends share, if no file is named."""
     credentials = None
     if config.auth == "sigv4":
-        assert config.credentials_file is not None
-        credentials = Credentials(config.credentials_file)
+        path = config.credentials_file
+        credentials = shared if path is None else Credentials(path)
+        assert credentials is not None
     encoder = Encoder()
     call: Call = Desk(subjects, next_id=encoder.next_id).call
     if config.slow_ms is not None:

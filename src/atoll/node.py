@@ -35,11 +35,6 @@ from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.peering import Peering
 from atoll.regions import Regions
-<<<<<<< HEAD
-from atoll.replication.peer import PREFIX as PEERS_PREFIX
-from atoll.security.credentials import Credentials, CredentialsSource
-=======
->>>>>>> main
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
@@ -104,24 +99,16 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
-<<<<<<< HEAD
         if self.shared is not None:
             await self.shared.start()
-        shared = None if self.shared is None else self.shared.credentials
-        path = config.credentials_file
-        own: CredentialsSource | None = Credentials(path) if path is not None and config.auth == "sigv4" else shared
-        credentials = own if config.auth == "sigv4" else None
-        peers = self.peering.start(shared)
-        encoder = Encoder()
-=======
->>>>>>> main
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
             services.SERVER: lambda _: self,
         }
-        peers = self.peering.start().answer
-        gateway = front.gateway(config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine)
+        shared = None if self.shared is None else self.shared.credentials
+        peers, clock = self.peering.start(shared).answer, self.signature_clock
+        gateway = front.gateway(config, subjects, clock=clock, peers=peers, examine=self.examine, shared=shared)
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
@@ -290,9 +277,8 @@ class Node:
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
-        evaluation = self.evaluations[name] = Evaluation(
-            region, self._works(region), alone=self._data is None or self.config.workers == 1
-        )
+        alone = self.shared is None and (self._data is None or self.config.workers == 1)
+        evaluation = self.evaluations[name] = Evaluation(region, self._works(region), alone=alone)
         region.wake = partial(_wake_all, woken.set, evaluation.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)

@@ -18,7 +18,6 @@ from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.engine import PostgreSQLEngine
 from tests.postgresql.server import Server, temporary
 
-
 CANCEL_COMMITS = """
 select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'atoll'
 """
