@@ -3,49 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from atoll.api import services
+from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.database.health import StoreHealth
+from atoll.database.region import Region
+from atoll.errors import requests
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials, CredentialsSource
+from atoll.security.directory import ACCOUNT
+from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
+from atoll.security.identities import FILE_NAME as POLICIES_FILE
+from atoll.security.sessions import KEY_FILE, Tokens, load_key
 from atoll.wire.admin import Admin
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
 from atoll.wire.rest import Rest
 
 
+def account_region(config: Config, callers: Identities, account: str, region: str) -> str:
+    """The name by which the node knows a region of an account. Raises for an account that is not declared."""
+    if account == config.settings.account:
+        return region
+    if account not in callers.directory.accounts or ACCOUNT.fullmatch(account) is None:
+        raise requests.foreign_table(f"arn:aws:dynamodb:{region}:{account}:table/*")
+    return f"{account}/{region}"
+
+
+class Shared(Protocol):
+    """What front ends share that use one store."""
+
+    @property
+    def credentials(self) -> CredentialsSource: ...
+
+    def session_key(self) -> bytes: ...
+
+
+def identities(config: Config, shared: Shared | None = None) -> Identities:
+    """Who may sign requests, by the files of the node, or by what is `shared`. Raises `BadCredentials` and
+    `BadDirectory`."""
+    account = config.settings.account
+    path = config.credentials_file if config.auth != "none" else None
+    credentials: CredentialsSource | None = None if path is None else Credentials(path)
+    if shared is not None and path is None and config.auth != "none":
+        credentials = shared.credentials
+    found = []
+    if config.policies is not None or config.data is not None:
+        found.append(config.policies or config.data / POLICIES_FILE)  # type: ignore[operator]
+    if config.data is not None:
+        found.append(config.data / COMMANDS_FILE_NAME)
+    if config.session_key is not None:
+        load_key(config.session_key)  # report a faulty one now
+    key = config.session_key or (None if config.data is None else config.data / KEY_FILE)
+    load = partial(load_key, key) if key is not None or shared is None else shared.session_key
+    return Identities(credentials, Declared(found, account, config.declared), Tokens(load), account)
+
+
 def gateway(
     config: Config,
+    callers: Identities,
     subjects: Mapping[str, Callable[[str], Any]],
     *,
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
-    shared: CredentialsSource | None = None,
 ) -> Gateway:
-    """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions. `shared`
-    are the credentials of a store that front ends share, if no file is named."""
-    credentials = None
-    if config.auth == "sigv4":
-        path = config.credentials_file
-        credentials = shared if path is None else Credentials(path)
-        assert credentials is not None
+    """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
+    signs = config.auth != "none"
+    authorizer = None
+    if config.evaluates:
+
+        def region_of(account: str, region: str) -> Region:
+            found: Region = subjects[services.REGION](account_region(config, callers, account, region))
+            return found
+
+        authorizer = Authorizer(region_of, enforces=config.auth == "iam")
     encoder = Encoder()
-    call: Call = Desk(subjects, next_id=encoder.next_id).call
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
-    admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
+    admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
     return Gateway(
         call,
         services.TARGETS,
         clock=clock,
         region=config.region,
         account=config.settings.account,
-        credentials=credentials,
+        identities=callers if signs else None,
+        evaluates=config.evaluates,
         routes={
             services.ADMIN.prefix: admin.answer,
             PEERS_PREFIX: peers,

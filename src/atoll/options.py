@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from atoll.data_directory import REGION_NAME
 from atoll.security.browsers import ANY
 from atoll.security.credentials import BadCredentials, Credentials
+from atoll.security.directory import BadDirectory
+from atoll.security.identities import load
 from atoll.storage.postgresql import url
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
@@ -171,7 +173,7 @@ def origins(name: str, given: Sequence[str]) -> tuple[str, ...]:
 def credentials_file(name: str, path: str, auth: str) -> Path | None:
     if not path:
         return None
-    if auth != "sigv4":
+    if auth == "none":
         raise Refused(f"{name} holds the keys that sign requests: use --auth sigv4 too")
     try:
         Path(path).read_bytes()  # a missing file of the data directory holds no credentials; here it is an error
@@ -197,6 +199,17 @@ def check_store(store: str, read_store: str, *, in_memory: bool, data_named: boo
                 url.parse(text)
         except url.BadURL as error:
             raise Refused(f"{name}: {error}") from error
+
+
+def policies_file(name: str, path: str) -> Path | None:
+    if not path:
+        return None
+    try:
+        Path(path).read_bytes()  # a missing file of the data directory declares nothing; here it is an error
+        load(Path(path))
+    except (OSError, BadDirectory) as error:
+        raise Refused(f"{name}: {error}") from error
+    return Path(path)
 
 
 def raise_file_limit(needed: int) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from atoll.database import format as fmt
 from atoll.database.region import DEFAULT_ACCOUNT, Region
 from atoll.limits import BURST_SECONDS
 from atoll.security.credentials import BadCredentials, Credential, dump, parse
+from atoll.security.sessions import KEY_BYTES
 from atoll.storage.engine import Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql import url as urls
@@ -29,7 +31,8 @@ from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.engine import PostgreSQLEngine, Replica
 from atoll.storage.postgresql.url import BadStore
 
-CREDENTIALS = "credentials"
+CREDENTIALS, SESSION_KEY = "credentials", "session.key"
+"""Names of documents."""
 REFRESH_S = 1.0
 SLICE_S = 0.1
 """How often front ends tell each other what they took from token buckets."""
@@ -54,7 +57,8 @@ class SharedStore:
         """`replicas` is the URL of servers that replicate the store. An empty `clock` is no front end's."""
         self._url = urls.parse(url)
         self._replicas = Cluster(urls.parse(replicas), replicas=True) if replicas else None
-        self._prefix = "" if account == DEFAULT_ACCOUNT else f"{account}/"
+        self._account = account
+        self._session_key = b""
         self._clock = clock
         self._cluster = Cluster(self._url, durability=durability)
         self._schemas: set[str] = set()
@@ -112,7 +116,10 @@ class SharedStore:
     # Regions
 
     def schema(self, region: str) -> str:
-        return self._prefix + region
+        """A region of another account than the node's is named `<account>/<region>`."""
+        account, _, name = region.rpartition("/")
+        account = account or self._account
+        return name if account == DEFAULT_ACCOUNT else f"{account}/{name}"
 
     def has_store(self, region: str) -> bool:
         """As far as this front end knows."""
@@ -127,12 +134,22 @@ class SharedStore:
             self._schemas.add(schema)
         return found
 
-    def stored_regions(self) -> set[str]:
-        regions = {name.removeprefix(self._prefix) for name in self._schemas if name.startswith(self._prefix)}
-        return {name for name in regions if REGION_NAME.fullmatch(name)}
+    def stored_regions(self, accounts: Iterable[str] = ()) -> set[str]:
+        """Those of the node's account and of these that have a store, as far as this front end knows."""
+        found = set()
+        for schema in self._schemas:
+            account, _, name = schema.rpartition("/")
+            account = account or DEFAULT_ACCOUNT
+            if REGION_NAME.fullmatch(name) and (account == self._account or account in accounts):
+                found.add(name if account == self._account else f"{account}/{name}")
+        return found
+
+    def session_key(self) -> bytes:
+        """Signs the tokens of temporary credentials."""
+        return self._session_key
 
     def open(self, region: Region) -> PostgreSQLEngine:
-        schema = self.schema(region.name)
+        schema = self.schema(region.key)
         self._schemas.add(schema)
         engine = PostgreSQLEngine(
             self._cluster,
@@ -180,6 +197,8 @@ class SharedStore:
         schemas, document = await self.run(look)
         self._schemas |= set(schemas)
         self.credentials.use(*document[0] if document else (0, None))
+        if not self._session_key:
+            self._session_key = await self.run(_session_key)
 
     async def _refresh(self) -> None:
         while True:
@@ -194,18 +213,27 @@ class SharedStore:
                 _log.warning("the shared settings of the store were not read: %s", error)
 
 
+async def _session_key(connection: Connection) -> bytes:
+    """The one that the first front end made."""
+    arguments = (SESSION_KEY, 0, os.urandom(KEY_BYTES))
+    await connection.fetch(statements.WRITE_DOCUMENT, arguments)
+    return bytes((await connection.fetch(statements.READ_DOCUMENT, (SESSION_KEY,)))[0][1])
+
+
 class SharedCredentials:
     """As `Credentials`, of a store. They are read once a second."""
 
     def __init__(self, store: SharedStore) -> None:
         self._store = store
         self._version = -1
+        self._has_changed = False
         self._by_key: dict[str, Credential] = {}
 
     def use(self, version: int, content: bytes | None) -> None:
         if version == self._version:
             return
         self._version = version
+        self._has_changed = True
         try:
             self._by_key = {} if content is None else parse(content, self._store)
         except BadCredentials as error:
@@ -225,11 +253,13 @@ class SharedCredentials:
     def peers(self) -> Sequence[Credential]:
         return [one for one in self.list() if one.peer]
 
-    def refresh(self, now_ms: int) -> None:
+    def refresh(self, now_ms: int) -> bool:
         """The store is read in the background."""
+        changed, self._has_changed = self._has_changed, False
+        return changed
 
-    def reload(self) -> None:
-        """The store is read in the background."""
+    def reload(self) -> bool:
+        return self.refresh(0)
 
     async def add(self, credential: Credential) -> None:
         await self._change(lambda by_key: by_key.update({credential.access_key: credential}))
@@ -251,6 +281,7 @@ class SharedCredentials:
             written = await connection.fetch(statements.WRITE_DOCUMENT, arguments)
             if written:
                 self._version, self._by_key = written[0][0], by_key
+                self._has_changed = True
             return bool(written)
 
         while not await self._store.run(attempt):
