@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll import errors, front, limits
+from atoll.admission import Admission
 from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
 from atoll.api.scaling.requests import ScalingWork
-from atoll.capacity.buckets import LocalBuckets
-from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
-from atoll.capacity.shared import SharedBuckets
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
@@ -31,11 +29,15 @@ from atoll.data_directory import REGION_NAME, DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
-from atoll.database.region import Buckets, Region
+from atoll.database.region import Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
+from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
+from atoll.recovery import jobs
+from atoll.recovery.copies import STEPS
+from atoll.recovery.jobs import Runner
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -84,13 +86,14 @@ class Node:
         self.links = self.peering.links
         self.callers = front.identities(config, self.shared)
         self.triggers: dict[str, Triggers] = {}
+        self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._checks = Checks()
-        self._buckets: dict[str, Buckets] = {}
+        self._admission = Admission(config, self.clock, self._data, self.shared)
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
         """By which the background work of an open region is woken."""
@@ -172,6 +175,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
         await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
@@ -207,6 +211,9 @@ class Node:
         open_ = list(self.regions.values())
         wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
+        for region in open_:
+            if await region.engine.lease():
+                await self.runners[region.key].settle()
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         evaluated = await self._evaluate()  # again, since all of this is measured
         wakes += evaluated if not uncounted else ()
@@ -277,16 +284,21 @@ class Node:
             raise replication_errors.served_by_peer(plain, self.config.peers[plain])
         if not self.config.serves(plain):
             raise replication_errors.not_served(plain)
-        return Region(plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name)
+        return Region(
+            plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
+            sibling=lambda other: self.region(f"{account}{slash}{other}"),
+        )  # fmt: skip
 
     def start_region(self, region: Region) -> None:
         name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
-        region.buckets = self._open_buckets(name)
+        region.buckets = self._admission.buckets(name)
+        region.key_ranges = self._admission.key_ranges(name)
         alone = self.shared is None and (self._data is None or self.config.workers == 1)
         evaluation = self.evaluations[name] = Evaluation(region, self._works(region), alone=alone)
-        region.wake = partial(_wake_all, woken.set, evaluation.wake)
+        runner = self.runners[name] = Runner(region, STEPS)
+        region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
             region.wake = partial(_wake_all, region.wake, replication.wake)
@@ -295,6 +307,7 @@ class Node:
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
         self._run(evaluation.run())
+        self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -306,11 +319,14 @@ class Node:
             return False
         if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
+        if await region.read(jobs.listed):
+            return False
         keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
         self._loops.pop(region.key).set()
+        await self.runners.pop(region.key).stop()
         await self.evaluations.pop(region.key).stop()
         triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
@@ -323,7 +339,7 @@ class Node:
         acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
         # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [scaling, alarms, scaling]
+        return [Upkeep(region), scaling, alarms, scaling]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
@@ -378,20 +394,6 @@ class Node:
         if self._data is None:
             return MemoryEngine()
         return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
-
-    def _open_buckets(self, region: str) -> Buckets | None:
-        config = self.config
-        if not config.settings.throttling:
-            return None
-        if region not in self._buckets and self.shared is not None:
-            self._buckets[region] = self.shared.open_buckets(region, self.clock)
-        if region not in self._buckets:
-            self._buckets[region] = (
-                LocalBuckets(self.clock)
-                if self._data is None or config.workers == 1
-                else SharedBuckets(self._data.store(region) / BUCKETS_FILE, self.clock)
-            )
-        return self._buckets[region]
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""
