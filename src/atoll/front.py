@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from atoll.api import services, sts
 from atoll.api.authorization.authorizer import Authorizer
@@ -26,6 +26,9 @@ from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
 from atoll.wire.rest import Rest
 
+if TYPE_CHECKING:
+    from atoll.shared_store import SharedStore
+
 
 def account_region(config: Config, callers: Identities, account: str, region: str) -> str:
     """The name by which the node knows a region of an account. Raises for an account that is not declared."""
@@ -43,6 +46,16 @@ class Shared(Protocol):
     def credentials(self) -> CredentialsSource: ...
 
     def session_key(self) -> bytes: ...
+
+
+def shared_store(config: Config) -> SharedStore | None:
+    """The store of a node that shares one."""
+    if not config.store:
+        return None
+    from atoll.shared_store import SharedStore  # its driver is an extra
+
+    account, clock, replicas = config.settings.account, config.clock, config.read_store
+    return SharedStore(config.store, replicas=replicas, account=account, clock=clock, durability=config.durability)
 
 
 def identities(config: Config, shared: Shared | None = None) -> Identities:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from atoll import errors, front, limits
 from atoll.admission import Admission
@@ -46,9 +46,6 @@ from atoll.triggers.poller import Triggers
 from atoll.wire import memory
 from atoll.wire.server import Server
 
-if TYPE_CHECKING:
-    from atoll.shared_store import SharedStore
-
 _log = logging.getLogger(__name__)
 
 # The longest interval between checks for background work left by another process of this node.
@@ -79,7 +76,7 @@ class Node:
         self._data: DataDirectory | None = None
         if config.data is not None:
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
-        self.shared = _shared_store(config) if config.store else None
+        self.shared = front.shared_store(config)
         self.regions = self._regions.open
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
@@ -433,13 +430,6 @@ class Node:
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
-
-
-def _shared_store(config: Config) -> SharedStore:
-    from atoll.shared_store import SharedStore  # its driver is an extra
-
-    account, clock, replicas = config.settings.account, config.clock, config.read_store
-    return SharedStore(config.store, replicas=replicas, account=account, clock=clock, durability=config.durability)
 
 
 def _wake_all(*wakes: Callable[[], None]) -> None:
