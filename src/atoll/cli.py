@@ -28,6 +28,7 @@ import uvloop
 
 from atoll import __version__, credential_commands, logs, replica_commands, store_commands
 from atoll.api.functions import check_registry
+from atoll.check.start import unclosed
 from atoll.config import Config
 from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
@@ -379,9 +380,11 @@ def _serve_with_workers(config: Config) -> int:
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
         raise _start_failure(config, error) from error
-    with reserved, nullcontext() if config.data is None else closing(_claimed(config.data)):
-        config = replace(config, port=reserved.getsockname()[1])
-        return supervise(config.workers, partial(_run, config))
+    data = config.data
+    with reserved, nullcontext() if data is None else closing(_claimed(data)):
+        config = replace(config, port=reserved.getsockname()[1], unclosed=())
+        first = config if data is None else replace(config, unclosed=unclosed(data))
+        return supervise(config.workers, partial(_run, config), partial(_run, first))
 
 
 def _claimed(data: Path) -> FileLock:
