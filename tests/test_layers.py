@@ -43,6 +43,8 @@ EVERYTHING = {
     "node",
     "config",
     "data_directory",
+    "shared_store",
+    "admission",
     "evaluation",
     "front",
     "options",
