@@ -367,7 +367,7 @@ class TestRefusals:
         assert main(["serve", "--auth", "maybe"]) == 2
         monkeypatch.setenv("ATOLL_AUTH", "maybe")
         assert main(["serve"]) == 2
-        assert capsys.readouterr().err == 2 * "atoll: --auth must be none or sigv4, not 'maybe'\n"
+        assert capsys.readouterr().err == 2 * "atoll: --auth must be none or sigv4 or iam or iam-log, not 'maybe'\n"
 
     def test_a_typing_error_in_the_environment_does_not_turn_signatures_off(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -376,7 +376,7 @@ class TestRefusals:
         served to everybody without signatures."""
         monkeypatch.setenv("ATOLL_AUTH", "SigV4")
         assert main(["serve", "--host", "0.0.0.0"]) == 2
-        assert "--auth must be none or sigv4, not 'SigV4'" in capsys.readouterr().err
+        assert "--auth must be none or sigv4 or iam or iam-log, not 'SigV4'" in capsys.readouterr().err
 
     @pytest.mark.parametrize("workers", ["1", "2"])
     def test_a_port_that_is_taken(self, workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,12 +42,15 @@ from atoll.options import (
     peer_credentials,
     peer_tls,
     peers,
+    policies_file,
     raise_file_limit,
     regions,
     size,
 )
 from atoll.replicate import command as replicate
 from atoll.security.credentials import BadCredentials
+from atoll.security.directory import BadDirectory
+from atoll.security.sessions import BadKey
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.locks import FileLock
 from atoll.supervisor import CANNOT_START, supervise
@@ -115,7 +118,12 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--peer-credentials", "", "the file of the peering credentials; none: that of the access keys")
     option("--peer-ca", "", "a PEM file of the certificate authorities of peers; none: those of the system")
     option("--workers", "1", "the number of worker processes")
-    option("--auth", "none", "sigv4: require signed requests", ["none", "sigv4"])
+    option("--auth", "none", "sigv4: require signed requests; iam: authorize each by policies; iam-log: log refusals",
+           ["none", "sigv4", "iam", "iam-log"])  # fmt: skip
+    option(
+        "--policies", "", "a TOML or JSON file of users, groups and roles; none: policies.toml in the data directory"
+    )
+    option("--session-key", "", "a file of the key of session tokens; none: session.key in the data directory")
     option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
@@ -200,6 +208,8 @@ def _config(options: argparse.Namespace) -> Config:
         tls=_tls(options.tls_cert, options.tls_key),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         credentials=credentials_file("--credentials", options.credentials, options.auth),
+        policies=policies_file("--policies", options.policies),
+        session_key=Path(options.session_key) if options.session_key else None,
         admin_token=options.admin_token,
         memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
         max_connections=_number("--max-connections", options.max_connections, 1),
@@ -220,9 +230,9 @@ def _check(config: Config) -> None:
                       "or name their file with --peer-credentials")  # fmt: skip
     if config.max_regions < len(config.regions):
         raise Refused(f"--max-regions must be at least the number of regions named by --region, {len(config.regions)}")
-    if config.auth == "sigv4" and config.credentials_file is None:
-        raise Refused("--auth sigv4 needs the credentials in the data directory: remove --in-memory, "
-                      "or name their file with --credentials")  # fmt: skip
+    if config.auth != "none" and config.credentials_file is None and config.policies is None:
+        raise Refused(f"--auth {config.auth} needs the credentials in the data directory: remove --in-memory, "
+                      "or name their file with --credentials or --policies")  # fmt: skip
     if config.workers > 1 and config.data is None:
         raise Refused("--workers greater than 1 needs --data: several workers cannot share memory")
     if config.workers > 1 and config.clock == "manual":
@@ -317,14 +327,14 @@ async def _serve_until_signal(config: Config, parent: int | None) -> None:
         loop.add_reader(parent, end)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    node = Node(config)
     try:
+        node = Node(config)
         await node.start()
     except Locked as error:
         raise Refused(f"{error}: choose another data directory with --data") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
         raise _start_failure(config, error) from error
-    except (Corrupt, Full, BadCredentials) as error:
+    except (Corrupt, Full, BadCredentials, BadDirectory, BadKey) as error:
         raise Refused(str(error)) from error
     # Exclude the objects that exist now from garbage collection: scanning them would delay requests by milliseconds.
     # Objects of requests are freed by reference counting, so collect cycles rarely.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
+from typing import Any
 
 from atoll.database.region import Settings
 from atoll.security.browsers import Browsers
@@ -35,6 +36,7 @@ class Config:
     """How to verify the certificates of peers; None trusts the certificate authorities of the system."""
     workers: int = 1
     auth: str = "none"
+    """none, sigv4, iam or iam-log"""
     clock: str = "system"
     """system, or manual: starts at the real time and moves only on request."""
     durability: str = "full"
@@ -48,6 +50,12 @@ class Config:
     """Log requests that take at least this long; None logs none."""
     credentials: Path | None = None
     """The credentials file; None is the one in the data directory."""
+    policies: Path | None = None
+    """The file that declares users, groups and roles; None is the one in the data directory."""
+    declared: Mapping[str, Any] | None = None
+    """More such declarations."""
+    session_key: Path | None = None
+    """The file of the key of session tokens; None is the one in the data directory."""
     admin_token: str = ""
     memory_limit: int = memory.LIMIT_BYTES
     """Bytes of requests and answers in flight, for each process."""
@@ -88,6 +96,11 @@ class Config:
     def peer_credentials_file(self) -> Path | None:
         """None if the node has no peers."""
         return self.peer_credentials or (self.credentials_file if self.peers else None)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether policies are evaluated."""
+        return self.auth in ("iam", "iam-log")
 
     @property
     def browsers(self) -> Browsers:

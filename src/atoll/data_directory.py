@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import stat
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -39,20 +40,34 @@ _log = logging.getLogger(__name__)
 class DataDirectory:
     def __init__(self, path: Path, account: str, *, reserves: bool = False) -> None:
         self._path = path
+        self._account = account
         self._stores = path if account == DEFAULT_ACCOUNT else path / account
         self._reserves = reserves
         self._reserve: Reserve | None = None
 
     def store(self, region: str) -> Path:
-        """The directory of a region's store."""
-        return self._stores / region
+        """The directory of a region's store. A region of another account is named `<account>/<region>`."""
+        account, _, name = region.rpartition("/")
+        return self._directory(account) / name if account else self._stores / name
+
+    def _directory(self, account: str) -> Path:
+        return self._path if account == DEFAULT_ACCOUNT else self._path / account
 
     def has_store(self, region: str) -> bool:
         return (self.store(region) / FILE_NAME).is_file()
 
-    def stored_regions(self) -> set[str]:
-        """Regions that already have a store; their background work goes on even without requests. Ignores directories
-        without a region's name, such as copies."""
+    def stored_regions(self, accounts: Iterable[str] = ()) -> set[str]:
+        """Regions of the default account and of these that already have a store; their background work goes on even
+        without requests. Ignores directories without a region's name, such as copies."""
+        others = {
+            f"{account}/{path.parent.name}"
+            for account in accounts
+            for path in self._directory(account).glob(f"*/{FILE_NAME}")
+            if account != self._account and REGION_NAME.fullmatch(path.parent.name)
+        }
+        return others | self._own_stored_regions()
+
+    def _own_stored_regions(self) -> set[str]:
         stores = {path for name in (FILE_NAME, migration.NEW_NAME) for path in self._stores.glob(f"*/{name}")}
         if self._stores != self._path:  # format 1 knew no accounts
             stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.has_old_rows(path.parent)}

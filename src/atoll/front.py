@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from atoll.api import services
+from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.database.health import StoreHealth
+from atoll.database.region import Region
+from atoll.errors import requests
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials
+from atoll.security.directory import ACCOUNT
+from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
+from atoll.security.identities import FILE_NAME as POLICIES_FILE
+from atoll.security.sessions import KEY_FILE, Tokens, load_key
 from atoll.wire.admin import Admin
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
 from atoll.wire.rest import Rest
 
 
+def account_region(config: Config, callers: Identities, account: str, region: str) -> str:
+    """The name by which the node knows a region of an account. Raises for an account that is not declared."""
+    if account == config.settings.account:
+        return region
+    if account not in callers.directory.accounts or ACCOUNT.fullmatch(account) is None:
+        raise requests.foreign_table(f"arn:aws:dynamodb:{region}:{account}:table/*")
+    return f"{account}/{region}"
+
+
+def identities(config: Config) -> Identities:
+    """Who may sign requests, by the files of the node. Raises `BadCredentials` and `BadDirectory`."""
+    account = config.settings.account
+    path = config.credentials_file if config.auth != "none" else None
+    credentials = None if path is None else Credentials(path)
+    found = []
+    if config.policies is not None or config.data is not None:
+        found.append(config.policies or config.data / POLICIES_FILE)  # type: ignore[operator]
+    if config.data is not None:
+        found.append(config.data / COMMANDS_FILE_NAME)
+    if config.session_key is not None:
+        load_key(config.session_key)  # report a faulty one now
+    key = config.session_key or (None if config.data is None else config.data / KEY_FILE)
+    return Identities(credentials, Declared(found, account, config.declared), Tokens(partial(load_key, key)), account)
+
+
 def gateway(
     config: Config,
+    callers: Identities,
     subjects: Mapping[str, Callable[[str], Any]],
     *,
     clock: Clock,
@@ -27,22 +61,28 @@ def gateway(
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
 ) -> Gateway:
     """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
-    credentials = None
-    if config.auth == "sigv4":
-        assert config.credentials_file is not None
-        credentials = Credentials(config.credentials_file)
+    signs = config.auth != "none"
+    authorizer = None
+    if config.evaluates:
+
+        def region_of(account: str, region: str) -> Region:
+            found: Region = subjects[services.REGION](account_region(config, callers, account, region))
+            return found
+
+        authorizer = Authorizer(region_of, enforces=config.auth == "iam")
     encoder = Encoder()
-    call: Call = Desk(subjects, next_id=encoder.next_id).call
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
-    admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)
+    admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
     return Gateway(
         call,
         services.TARGETS,
         clock=clock,
         region=config.region,
         account=config.settings.account,
-        credentials=credentials,
+        identities=callers if signs else None,
+        evaluates=config.evaluates,
         routes={
             services.ADMIN.prefix: admin.answer,
             PEERS_PREFIX: peers,

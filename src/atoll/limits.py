@@ -138,3 +138,27 @@ MATH_EXPRESSION_CHARS = 2_048
 MATH_DEPTH = 40
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""
+
+# Application Auto Scaling: its quotas and API reference
+SCALABLE_TARGETS = 5_000
+SCALING_POLICIES = 50
+"""Of a target."""
+SCHEDULED_ACTIONS = 200
+"""Of a target."""
+SCALING_ACTIVITIES_MS = 42 * 24 * 3600 * 1000
+SCALING_ACTIVITIES = 20_000
+"""Of a region. Atoll's own."""
+SCALING_PAGE = 50
+SCALING_POLICIES_PAGE = 10
+PREDEFINED_TARGET_PERCENT = (10.0, 90.0)
+CUSTOMIZED_TARGET = (8.51592e-109, 1.174271e108)
+SCALE_IN_MARGIN_PERCENT = 20.0
+"""So many percentage points lies the threshold of scaling in below the target."""
+FIRST_SCHEDULED_YEAR = 1970
+LAST_SCHEDULED_YEAR = 2199
+"""Of cron expressions."""
+SCALABLE_TARGET_TAGS = 50
+CUSTOMIZED_METRIC_DIMENSIONS = 30
+CUSTOMIZED_METRIC_CHARS = 255
+LAST_TIME_MS = 253_402_300_799_999
+"""The end of the year 9999, to which the times of scheduled actions are bounded."""

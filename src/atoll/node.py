@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import Callable, Coroutine, Iterable, Set
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
-from atoll.alarms.actions import Act, Actions
+from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
+from atoll.api.scaling.requests import ScalingWork
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
@@ -76,6 +78,7 @@ class Node:
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
+        self.callers = front.identities(config)
         self.triggers: dict[str, Triggers] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
@@ -101,11 +104,13 @@ class Node:
             services.SERVER: lambda _: self,
         }
         peers = self.peering.start().answer
-        gateway = front.gateway(config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine)
+        gateway = front.gateway(
+            config, self.callers, subjects, clock=self.signature_clock, peers=peers, examine=self.examine
+        )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
-        stored = self._stored()
+        stored = self._stored(self.callers.directory.accounts)
         addresses = await self.server.listen(
             config.host, config.port, ssl=config.tls, reuse_port=config.workers > 1, accepts=False
         )
@@ -122,11 +127,11 @@ class Node:
         if config.functions.functions and await self.region().engine.lease():
             self.triggers[config.region].functions.load()
 
-    def _stored(self) -> set[str]:
-        """The named regions and those with a store. None answers before it is migrated."""
+    def _stored(self, accounts: Iterable[str]) -> set[str]:
+        """The named regions and those with a store, of these accounts. None answers before it is migrated."""
         names = set(self.config.regions)
-        for name in self._data.stored_regions() if self._data is not None else ():
-            if self.config.serves(name):
+        for name in self._data.stored_regions(accounts) if self._data is not None else ():
+            if self.config.serves(name.rpartition("/")[2]):
                 names.add(name)
             else:
                 _log.warning("the store of %s is not opened: this server does not serve the region", name)
@@ -212,7 +217,7 @@ class Node:
             for name, health in self.health.items()
             if health.progress is not None or self._is_stored(name)
         }
-        return unopened | {region.name: one for region, one in zip(open_, found, strict=True)}
+        return unopened | {region.key: one for region, one in zip(open_, found, strict=True)}
 
     async def start_check(self, region: str | None) -> None:
         regions = list(self.regions.values()) if region is None else [self.regions[region]]
@@ -246,16 +251,20 @@ class Node:
         return self._data is not None and self._data.has_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
-        if REGION_NAME.fullmatch(name) is None:
+        account, slash, plain = name.rpartition("/")
+        if slash and account not in self.callers.directory.accounts:
             raise request_errors.invalid_region(name)
-        if name in self.config.peers:
-            raise replication_errors.served_by_peer(name, self.config.peers[name])
-        if not self.config.serves(name):
-            raise replication_errors.not_served(name)
-        return Region(name, engine, self.clock, self.config.settings, endpoint="{}:{}".format(*self.address))
+        settings = replace(self.config.settings, account=account) if account else self.config.settings
+        if REGION_NAME.fullmatch(plain) is None:
+            raise request_errors.invalid_region(name)
+        if plain in self.config.peers:
+            raise replication_errors.served_by_peer(plain, self.config.peers[plain])
+        if not self.config.serves(plain):
+            raise replication_errors.not_served(plain)
+        return Region(plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name)
 
     def start_region(self, region: Region) -> None:
-        name, woken = region.name, asyncio.Event()
+        name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
@@ -280,33 +289,36 @@ class Node:
             return False
         if wake_ms is not None and (wake_ms <= self.clock.now_ms() or isinstance(self.clock, ManualClock)):
             return False
-        if region.name not in self._resting or self.triggers[region.name].is_busy:
+        if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
         keeps_tables = self.config.data is None or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
-        self._loops.pop(region.name).set()
-        await self.evaluations.pop(region.name).stop()
-        triggers = self.triggers.pop(region.name)
+        self._loops.pop(region.key).set()
+        await self.evaluations.pop(region.key).stop()
+        triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
 
     def _works(self, region: Region) -> list[Work]:
         """The work of the services beside the tables, in the order in which it runs."""
-        acts: dict[str, Act] = {}
-        return [Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))]
+        scaling = ScalingWork(region)
+        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
+        alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
+        # What is due by a schedule comes first; what the alarms have begun may be due at once.
+        return [scaling, alarms, scaling]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
-        found = self.triggers.get(region.name)
+        found = self.triggers.get(region.key)
         if found is None:  # nothing to follow, but functions can be invoked there
             found = self._new_triggers(region)
             if self.config.functions.functions:
                 if len(self.triggers) >= 2 * self.config.max_regions:
                     raise request_errors.too_many_regions(self.config.max_regions)
-                self.triggers[region.name] = found
+                self.triggers[region.key] = found
         return found
 
     def _new_triggers(self, region: Region) -> Triggers:
@@ -364,7 +376,7 @@ class Node:
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""
-        while not self._stopping and self._loops.get(region.name) is woken:
+        while not self._stopping and self._loops.get(region.key) is woken:
             woken.clear()
             wait_ms, wake_ms = LOOK_AGAIN_MS, None
             try:
@@ -379,13 +391,13 @@ class Node:
             region.health.look_at_files()
             if region.health.suspicious:
                 await region.health.examine(region.engine)
-            self._resting.add(region.name)
-            evaluated_ms = self.evaluations[region.name].wake_ms if region.name in self.evaluations else None
+            self._resting.add(region.key)
+            evaluated_ms = self.evaluations[region.key].wake_ms if region.key in self.evaluations else None
             if not await self._regions.looked(region, earliest([wake_ms, evaluated_ms])):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(woken.wait(), wait_ms / 1000)
-            if self._loops.get(region.name) in (woken, None):
-                self._resting.discard(region.name)
+            if self._loops.get(region.key) in (woken, None):
+                self._resting.discard(region.key)
 
     async def _tend(self) -> None:
         """Run the background work of closed regions when it is due."""

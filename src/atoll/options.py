@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from atoll.data_directory import REGION_NAME
 from atoll.security.browsers import ANY
 from atoll.security.credentials import BadCredentials, Credentials
+from atoll.security.directory import BadDirectory
+from atoll.security.identities import load
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)I?(B?)", re.IGNORECASE | re.ASCII)
@@ -169,12 +171,23 @@ def origins(name: str, given: Sequence[str]) -> tuple[str, ...]:
 def credentials_file(name: str, path: str, auth: str) -> Path | None:
     if not path:
         return None
-    if auth != "sigv4":
+    if auth == "none":
         raise Refused(f"{name} holds the keys that sign requests: use --auth sigv4 too")
     try:
         Path(path).read_bytes()  # a missing file of the data directory holds no credentials; here it is an error
         Credentials(Path(path))
     except (OSError, BadCredentials) as error:
+        raise Refused(f"{name}: {error}") from error
+    return Path(path)
+
+
+def policies_file(name: str, path: str) -> Path | None:
+    if not path:
+        return None
+    try:
+        Path(path).read_bytes()  # a missing file of the data directory declares nothing; here it is an error
+        load(Path(path))
+    except (OSError, BadDirectory) as error:
         raise Refused(f"{name}: {error}") from error
     return Path(path)
 

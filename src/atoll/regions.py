@@ -2,7 +2,7 @@
 
 The regions that the options name are always open. Another one is opened by its first table, or by the first request if
 it has a store. It is closed when it is neither used nor has work due soon. The background work of a closed region goes
-on: it is opened when its next job is due.
+on: it is opened when its next job is due. A region of another account than the default one is named `<account>/<name>`.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ class Regions:
 
     def _open(self, region: Region) -> None:
         self._stores.start_region(region)
-        self.open[region.name] = region
-        self._idle_since_ns[region.name] = monotonic_ns()
-        self._wakes[region.name] = 0  # unknown
+        self.open[region.key] = region
+        self._idle_since_ns[region.key] = monotonic_ns()
+        self._wakes[region.key] = 0  # unknown
 
     async def _make_room(self) -> None:
         """Close the region that was not used for longest, of those that nothing needs."""
@@ -116,7 +116,7 @@ class Regions:
 
     async def looked(self, region: Region, wake_ms: int | None) -> bool:
         """The background work has run and is due next at `wake_ms`. Returns whether the region was closed then."""
-        name, now_ns = region.name, monotonic_ns()
+        name, now_ns = region.key, monotonic_ns()
         self._wakes[name] = wake_ms
         if name in self.used:
             self.used.discard(name)
@@ -127,7 +127,7 @@ class Regions:
 
     async def _rest(self, region: Region, *, crowded: bool = False) -> bool:
         """Close a region if nothing needs it; returns whether it is closed."""
-        name, wake_ms = region.name, self._wakes[region.name]
+        name, wake_ms = region.key, self._wakes[region.key]
         if name in self._named or name in self._closing:
             return False
         if not await self._stores.may_rest(region, wake_ms, crowded) or name in self._closing:
@@ -157,7 +157,7 @@ class Regions:
             try:
                 if self._is_crowded:
                     await self._make_room()
-                await self.opened(region.name, visit=True)
+                await self.opened(region.key, visit=True)
             except ApiError:
                 return  # all others are in use
             except Exception:

@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +92,8 @@ def test_authorize_is_told_who_does_what_to_which_resources(
 ) -> None:
     one = row(service, operation)
 
-    def deny(caller: Caller, asked: Operation, resources: Sequence[str], now_ms: int) -> None:
-        assert (caller, asked, list(resources), now_ms) == (CALLER, one, touched, NOW_MS)
+    def deny(caller: Caller, asked: Operation, given: dict[str, Any], on: object, now_ms: int) -> None:
+        assert (caller, asked, list(asked.touches(given)), now_ms) == (CALLER, one, touched, NOW_MS)
         raise errors.access_denied("no")
 
     with pytest.raises(errors.ApiError, match="AccessDeniedException: no"):

@@ -27,6 +27,7 @@ from atoll.clock import ManualClock
 from atoll.config import Config
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import Credentials
+from atoll.security.identities import Identities
 from atoll.wire.codec import Request, Response
 from atoll.wire.gateway import Gateway, Route
 from tests.wire.conftest import read_answers
@@ -53,6 +54,9 @@ class Front:
         self.calls: list[Asked] = []
         self.result = {} if result is None else result
         self.clock = ManualClock(NOW_MS)
+        credentials = options.pop("credentials", None)
+        if credentials is not None:
+            options["identities"] = Identities(credentials)
         self.gateway = Gateway(self._call, services.TARGETS, clock=self.clock, region="us-east-1", **options)
 
     async def _call(self, *asked: Any) -> Any:

@@ -8,7 +8,7 @@ region's health, which logs when it begins and ends; other errors are logged, th
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from atoll import errors
@@ -20,6 +20,7 @@ from atoll.database.health import Health
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.logs import Repeats
+from atoll.security.identities import Access
 from atoll.storage.engine import Conflict
 from atoll.triggers.poller import Triggers
 
@@ -33,11 +34,15 @@ class Caller(NamedTuple):
     """None if the request is not signed."""
     account: str
     admin: bool
+    access: Access | None = None
+    """The caller's principal and policies; None where nobody is authorized."""
+    origin: Any = None
+    """The HTTP request, for conditions of policies (`authorization.global_keys.Origin`)."""
 
 
-Authorize = Callable[[Caller, Operation, Sequence[str], int], None]
-"""Raises if the caller may not run the operation on these resources (`api.resources`) at this time, in milliseconds
-since 1970."""
+Authorize = Callable[[Caller, Operation, Body, Any, int], Awaitable[Any] | None]
+"""Raises if the caller may not run the operation with this body on its subject, at this time in milliseconds since
+1970; or returns what to wait for. The latter gives the subject of another account, if its resources are meant."""
 
 
 Call = Callable[[Operation, str, Caller, Body, int], Awaitable[Any]]
@@ -76,7 +81,11 @@ class Desk:
                 await aside(operation.check, body)
             checked = True
             if self._authorize is not None:
-                self._authorize(caller, operation, operation.touches(body), now_ms)
+                pending = self._authorize(caller, operation, body, on, now_ms)
+                if pending is not None:
+                    other = await pending
+                    if other is not None:
+                        on, meter = other, other.meter
             answer = await operation.function(on, body)
         except ApiError as error:
             if meter is not None:

@@ -63,7 +63,12 @@ from atoll.api.resources import (
     WRITE_TRANSACTION,
     Touches,
 )
+from atoll.api.scaling import actions as scaling_actions
+from atoll.api.scaling import activities as scaling_activities
+from atoll.api.scaling import policies as scaling_policies
+from atoll.api.scaling import targets as scaling_targets
 from atoll.errors import ApiError
+from atoll.errors import scaling as scaling_errors
 from atoll.errors import triggers as trigger_errors
 
 Body = dict[str, Any]
@@ -107,6 +112,10 @@ STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION
 LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
+)  # fmt: skip
+SCALING = Service(
+    "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
+    target="AnyScaleFrontendService", bare_codes=True, internal=scaling_errors.internal,
 )  # fmt: skip
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
@@ -152,7 +161,7 @@ class Operation:
         self.name = name
         self.function = function
         self.touches = touches
-        self.metered = service.subject == REGION
+        self.metered = service in (DYNAMODB, STREAMS)
         self.http = http
         self.encode = encode
         """The body of an answer."""
@@ -269,6 +278,21 @@ OPERATIONS: tuple[Operation, ...] = (
         headers={"InvocationType": "X-Amz-Invocation-Type"},
         answer_headers={"ExecutedVersion": "X-Amz-Executed-Version", "FunctionError": "X-Amz-Function-Error"},
     )),
+    #
+    Operation(SCALING, "RegisterScalableTarget", scaling_targets.register_scalable_target),
+    Operation(SCALING, "DeregisterScalableTarget", scaling_targets.deregister_scalable_target),
+    Operation(SCALING, "DescribeScalableTargets", scaling_targets.describe_scalable_targets),
+    Operation(SCALING, "PutScalingPolicy", scaling_policies.put_scaling_policy),
+    Operation(SCALING, "DeleteScalingPolicy", scaling_policies.delete_scaling_policy),
+    Operation(SCALING, "DescribeScalingPolicies", scaling_policies.describe_scaling_policies),
+    Operation(SCALING, "GetPredictiveScalingForecast", scaling_policies.get_predictive_scaling_forecast),
+    Operation(SCALING, "PutScheduledAction", scaling_actions.put_scheduled_action),
+    Operation(SCALING, "DeleteScheduledAction", scaling_actions.delete_scheduled_action),
+    Operation(SCALING, "DescribeScheduledActions", scaling_actions.describe_scheduled_actions),
+    Operation(SCALING, "DescribeScalingActivities", scaling_activities.describe_scaling_activities),
+    Operation(SCALING, "TagResource", scaling_targets.tag_resource),
+    Operation(SCALING, "UntagResource", scaling_targets.untag_resource),
+    Operation(SCALING, "ListTagsForResource", scaling_targets.list_tags_for_resource),
     #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),

@@ -88,7 +88,7 @@ class Buckets(Protocol):
         """Make all buckets full again."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Region:
     name: str
     engine: Engine
@@ -109,10 +109,13 @@ class Region:
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
     """Table, index and kind of operation, whose throttling has been logged."""
+    key: str = ""
+    """By which the node knows it: its name, after its account and a slash unless it is the default account's."""
     versions: HybridClock = field(init=False)
     _states: dict[Callable[[Region], Any], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.key = self.key or self.name
         self.health.locate = self.locate
         self.versions = HybridClock(self.clock, self.name)
         self._has_greatest_time = False

@@ -156,3 +156,12 @@ def wrong_signature(canonical: str, string_to_sign: str) -> ApiError:
 
 def wrong_session_token() -> ApiError:
     return _unrecognized("The security token included in the request is invalid")
+
+
+def expired_token() -> ApiError:
+    return ApiError("ExpiredTokenException", "The security token included in the request is expired", prefix=CORAL)
+
+
+def user_is_gone() -> ApiError:
+    """The key's user or role is no longer declared."""
+    return unknown_access_key()

@@ -1,7 +1,7 @@
 """The credentials for signing requests: a JSON file that only its owner can read.
 
     {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "peer": false,
-                      "created_ms": 0}]}
+                      "created_ms": 0, "user": null, "account": null}]}
 
 A *peering credential* (`peer`) signs the requests of other nodes, and nothing else; the others sign those of clients.
 The workers and the command line share this file. A writer takes a lock and replaces the whole file. Readers check its
@@ -39,6 +39,10 @@ class Credential:
     admin: bool = False
     created_ms: int = 0
     peer: bool = False
+    user: str | None = None
+    """The user that the key belongs to; None is the root of its account."""
+    account: str | None = None
+    """None is the default account."""
 
 
 class BadCredentials(Exception):
@@ -76,27 +80,35 @@ class Credentials:
         """The credentials of peers, the oldest first."""
         return [credential for credential in self.list() if credential.peer]
 
-    def refresh(self, now_ms: int) -> None:
-        """Reload the file if it has changed. Keep the old credentials if it is invalid, so that a typo does not lock
-        all clients out."""
+    def refresh(self, now_ms: int) -> bool:
+        """Reload the file if it has changed, and return whether it has. Keep the old credentials if it is invalid, so
+        that a typo does not lock all clients out."""
         if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
-            return
+            return False
         self._checked_ms = now_ms
-        self.reload()
+        return self.reload()
 
-    def reload(self) -> None:
+    def reload(self) -> bool:
         """As `refresh`, even if the file was checked just now."""
         stamp = _stamp(self._path)
         if stamp == self._stamp:
-            return
+            return False
         self._stamp = stamp
         try:
             self._use(_read(self._path))
         except BadCredentials as error:
             _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
+        return True
 
     def create(
-        self, now_ms: int, *, admin: bool = False, peer: bool = False, session_token: str | None = None
+        self,
+        now_ms: int,
+        *,
+        admin: bool = False,
+        peer: bool = False,
+        session_token: str | None = None,
+        user: str | None = None,
+        account: str | None = None,
     ) -> Credential:
         credential = Credential(
             access_key="AKIA" + "".join(secrets.choice(_ACCESS_KEY_CHARS) for _ in range(16)),
@@ -105,6 +117,8 @@ class Credentials:
             admin=admin,
             created_ms=now_ms,
             peer=peer,
+            user=user,
+            account=account,
         )
         self.add(credential)
         return credential

@@ -19,6 +19,7 @@ from calendar import timegm
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from hashlib import sha256
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeVar
@@ -110,8 +111,16 @@ def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
 
 
 class Verifier:
-    def __init__(self, lookup: Callable[[str], Credential | None]) -> None:
+    """`lookup` finds the credential of an access key, `temporary` that of an access key with a session token that this
+    server made, at a time in milliseconds."""
+
+    def __init__(
+        self,
+        lookup: Callable[[str], Credential | None],
+        temporary: Callable[[str, bytes, int], Credential | None] | None = None,
+    ) -> None:
         self._lookup = lookup
+        self._temporary = temporary
         self._claims: dict[bytes, _Claim] = {}
         self._times: dict[bytes, int] = {}
 
@@ -130,19 +139,26 @@ class Verifier:
         stamp = headers.get(b"x-amz-date", b"")
         claim = self._claims.get(stated)
         time_ms = self._times.get(stamp)
+        token = headers.get(b"x-amz-security-token")
         if (
             claim is None
             or time_ms is None
             or abs(time_ms - now_ms) > limits.SIGNATURE_SKEW_MS
             or not stamp.startswith(claim.day)
             or (service is not None and service != claim.signer.service)
-            or self._lookup(claim.signer.access_key) is not claim.credential
+            or self._find(claim.signer.access_key, token, now_ms) is not claim.credential
         ):
             claim, signature, stamp = self._claim_of_header(request, authorization, now_ms, service)
-        self._check(request, claim, stamp, signature, request.query, headers.get(b"x-amz-security-token"))
+        self._check(request, claim, stamp, signature, request.query, token)
         if stated not in self._claims and authorization == stated + b"Signature=" + signature:
             _keep(self._claims, stated, claim)
         return claim.signer
+
+    def _find(self, access_key: str, token: bytes | None, now_ms: int) -> Credential | None:
+        found = self._lookup(access_key)
+        if found is None and token is not None and self._temporary is not None:
+            return self._temporary(access_key, token, now_ms)
+        return found
 
     def _check(
         self, request: HttpRequest, claim: _Claim, stamp: bytes, signature: bytes, query: bytes, token: bytes | None
@@ -192,7 +208,8 @@ class Verifier:
             raise auth.header_lacks(lacking, date is None, text)
         stamp, time_ms = self._time(date)
         _check_age(stamp, time_ms, now_ms, limits.SIGNATURE_SKEW_MS)
-        claim = self._claim(algorithm, parameters["SignedHeaders"], parameters["Credential"], stamp, service)
+        find = partial(self._find, token=request.headers.get(b"x-amz-security-token"), now_ms=now_ms)
+        claim = self._claim(algorithm, parameters["SignedHeaders"], parameters["Credential"], stamp, service, find)
         return claim, parameters["Signature"].encode("latin-1"), stamp.encode()
 
     def _verify_query(self, request: HttpRequest, now_ms: int, service: str | None) -> Signer:
@@ -205,14 +222,21 @@ class Verifier:
         algorithm, credential, signature, names, date = (given[name].decode("latin-1") for name in required)
         stamp, time_ms = self._time(given["X-Amz-Date"])
         _check_age(stamp, time_ms, now_ms, _lifetime_ms(given.get("X-Amz-Expires")))
-        claim = self._claim(algorithm, names, credential, stamp, service)
-        signed = b"&".join(name + equals + value for name, equals, value in pairs if name != b"X-Amz-Signature")
         token = given.get("X-Amz-Security-Token")
+        find = partial(self._find, token=token, now_ms=now_ms)
+        claim = self._claim(algorithm, names, credential, stamp, service, find)
+        signed = b"&".join(name + equals + value for name, equals, value in pairs if name != b"X-Amz-Signature")
         self._check(request, claim, date.encode("latin-1"), signature.encode("latin-1"), signed, token)
         return claim.signer
 
     def _claim(
-        self, algorithm: str, signed_headers: str, credential_text: str, stamp: str, service: str | None
+        self,
+        algorithm: str,
+        signed_headers: str,
+        credential_text: str,
+        stamp: str,
+        service: str | None,
+        find: Callable[[str], Credential | None],
     ) -> _Claim:
         if "host" not in signed_headers.lower().split(";"):
             raise auth.header_not_signed("Host")
@@ -230,7 +254,7 @@ class Verifier:
             raise auth.bad_scope(
                 region=bad_region, service=bad_service, terminator=bad_terminator, date=bad_day, stamp=stamp
             )
-        credential = self._lookup(access_key)
+        credential = find(access_key)
         if credential is None:
             raise auth.unknown_access_key()
         return _Claim(credential, day, region, given_service, signed_headers)

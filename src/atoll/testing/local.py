@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import uvloop
@@ -46,6 +47,8 @@ def serve(
     clock: str = "manual",
     throttling: bool = False,
     quotas: bool = False,
+    auth: str | None = None,
+    policies: Mapping[str, Any] | str | None = None,
     **settings: Any,
 ) -> LocalServer:
     """A server that runs inside `with`, or from `start()` to `stop()`. A "manual" clock starts at the real time and
@@ -53,6 +56,9 @@ def serve(
     default region; with one region, `region` says the same. Throttling is off by default, since tables get no
     new units while the clock stands still. So are quotas, since tests change tables often. `settings` are those of
     `atoll.database.region.Settings`.
+
+    `policies` declares users, groups and roles, as a policies file does: a mapping, or the path of such a file. With
+    them `auth` is "iam": requests are signed, and authorized by policies. `LocalServer.user` has a user's clients.
     """
     settings = {"throttling": throttling, "quotas": quotas, **settings}
     names = list(regions) or [region or "us-east-1"]
@@ -61,9 +67,13 @@ def serve(
     if len(set(names)) < len(names):
         raise ValueError(f"a region is named twice: {', '.join(names)}")
     _check(names, clock, settings)
+    auth = auth or ("none" if policies is None else "iam")
+    if auth not in ("none", "sigv4", "iam", "iam-log"):
+        raise ValueError(f"auth must be 'none', 'sigv4', 'iam' or 'iam-log', not {auth!r}")
     config = Config(
         port=0, data=None, region=names[0], more_regions=names[1:], max_regions=max(64, len(names)), clock=clock,
-        settings=Settings(**settings),
+        auth=auth, policies=Path(policies) if isinstance(policies, str) else None,
+        declared=policies if isinstance(policies, Mapping) else None, settings=Settings(**settings),
     )  # fmt: skip
     return LocalServer(config)
 
@@ -170,6 +180,14 @@ class LocalServer:
     def client(self, service: str = "dynamodb", **options: Any) -> Any:
         """A boto3 client for this server; `options` are those of boto3."""
         return _session().client(service, **self._options(options))
+
+    def user(self, name: str, service: str = "dynamodb", *, account: str = "", **options: Any) -> Any:
+        """A boto3 client that signs with the first access key of a declared user."""
+        users = self._node.callers.directory.account(account or self._node.config.settings.account).users
+        if name not in users or not users[name].access_keys:
+            raise ValueError(f"no user {name!r} with access keys is declared")
+        access_key, secret = next(iter(users[name].access_keys.items()))
+        return self.client(service, aws_access_key_id=access_key, aws_secret_access_key=secret, **options)
 
     def resource(self, service: str = "dynamodb", **options: Any) -> Any:
         """A boto3 resource for this server; `options` are those of boto3."""

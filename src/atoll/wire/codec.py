@@ -55,6 +55,10 @@ class Request:
     headers: dict[bytes, bytes]
     body: bytes = b""
     connection: bytes = b""
+    peer: str = ""
+    """The address of the client."""
+    secure: bool = False
+    """Whether it came over TLS."""
 
 
 class Joined(bytes):

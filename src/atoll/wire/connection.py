@@ -85,6 +85,9 @@ class Connection(Incoming):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._secure = transport.get_extra_info("sslcontext") is not None
         if not self._server.opened(self):
             self._refuse(throttled(capacity_errors.too_many_connections()))
             self.flush()

@@ -19,10 +19,10 @@ from atoll.api.health import Examine
 from atoll.api.large import aside
 from atoll.api.services import Operation
 from atoll.clock import Clock, monotonic_ns
-from atoll.errors import ApiError
+from atoll.errors import ApiError, auth
 from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
-from atoll.security.credentials import Credentials
+from atoll.security.identities import Identities
 from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
 from atoll.wire.codec import (
@@ -50,6 +50,9 @@ async def _no_stores() -> Mapping[str, Any]:
 Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
 """Answers a request. Arguments: request, caller, region, and the time in milliseconds since 1970."""
 
+Signed = Callable[[Request], str | None]
+"""The service for which a request must be signed; None if it needs no signature."""
+
 _CLAIMS = 1_024
 """Maximum number of cached claims."""
 
@@ -64,15 +67,16 @@ class Gateway:
     """Answers every request of the server.
 
     `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps path prefixes (`/_atoll/`)
-    to other protocols; the route `/` gets requests to the root that are not calls. Without `credentials` every caller
-    is an admin, and region and access key are taken from the request unverified. All callers belong to `account`.
+    to other protocols; the route `/` gets requests to the root that are not calls. Without `identities` every caller
+    is an admin of `account`, and region and access key are taken from the request unverified. A caller of another
+    account has regions of its own, `<account>/<region>`. `evaluates`: whether callers are authorized by policies.
     `examine` returns the health of the stores. Pass an `encoder` to know the ids of requests elsewhere.
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
 
     A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
-    calls. Requests with a bearer token to the routes in `bearer_routes` are passed on unverified, without any rights.
-    So are all requests to the routes in `unverified_routes`, which authenticate them themselves.
-    `browsers` decides which browsers' requests are served. `memory_limit` bounds the values of large bodies.
+    calls; a function says it for each request. Requests with a bearer token to the routes in `bearer_routes` are passed
+    on unverified, without any rights. So are all requests to the routes in `unverified_routes`, which authenticate them
+    themselves. `browsers` decides which browsers' requests are served. `memory_limit` bounds values of large bodies.
     """
 
     def __init__(
@@ -83,12 +87,13 @@ class Gateway:
         clock: Clock,
         region: str,
         account: str = "000000000000",
-        credentials: Credentials | None = None,
+        identities: Identities | None = None,
+        evaluates: bool = False,
         routes: Mapping[str, Route] | None = None,
         route_clock: Clock | None = None,
         examine: Examine = _no_stores,
         encoder: Encoder | None = None,
-        signed_for: Mapping[str, str] | None = None,
+        signed_for: Mapping[str, str | Signed] | None = None,
         bearer_routes: Collection[str] = (),
         unverified_routes: Collection[str] = (),
         browsers: Browsers | None = None,
@@ -103,8 +108,9 @@ class Gateway:
         self._unsigned = Caller(None, account, admin=True), region
         self._identity = lru_cache(_CLAIMS)(self._identity_of)
         self._claims: dict[bytes, tuple[Caller, str]] = {}
-        self._credentials = credentials
-        self._verifier = None if credentials is None else Verifier(credentials.get)
+        self._identities = identities
+        self._evaluates = evaluates
+        self._verifier = None if identities is None else Verifier(identities.get, identities.temporary)
         # Longest prefix first, so that the most specific route wins.
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
         self._signed_for = {path.encode(): service for path, service in (signed_for or {}).items()}
@@ -200,9 +206,11 @@ class Gateway:
 
     def _caller(self, request: Request, now_ms: int, service: str | None) -> tuple[Caller, str]:
         """The caller, and the region of the request."""
-        if self._verifier is not None and self._credentials is not None:
-            self._credentials.refresh(now_ms)
-            return self._identity(self._verifier.verify(request, now_ms, service))
+        if self._verifier is not None and self._identities is not None:
+            if self._identities.refresh(now_ms):
+                self._identity.cache_clear()
+            found = self._identity(self._verifier.verify(request, now_ms, service))
+            return found if not self._evaluates else (found[0]._replace(origin=request), found[1])
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._unsigned
@@ -222,7 +230,14 @@ class Gateway:
         return claim
 
     def _identity_of(self, signer: Signer) -> tuple[Caller, str]:
-        return Caller(signer.access_key, self._account, signer.admin), signer.region
+        if self._identities is None:
+            return Caller(signer.access_key, self._account, signer.admin), signer.region
+        access = self._identities.access(signer.access_key)
+        if access is None:
+            raise auth.unknown_access_key()
+        account = access.principal.account
+        region = signer.region if account == self._account else f"{account}/{signer.region}"
+        return Caller(signer.access_key, account, signer.admin, access), region
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
@@ -235,9 +250,14 @@ class Gateway:
             elif route is None:
                 response = not_found()
             else:
-                service = self._signed_for.get(prefix)
-                route_ms = now_ms if service is not None else self._route_clock.now_ms()
-                if prefix in self._unverified_routes or (prefix in self._bearer_routes and _has_bearer_token(request)):
+                signed_for = self._signed_for.get(prefix)
+                service = signed_for(request) if callable(signed_for) else signed_for
+                route_ms = now_ms if signed_for is not None else self._route_clock.now_ms()
+                if (
+                    prefix in self._unverified_routes
+                    or (prefix in self._bearer_routes and _has_bearer_token(request))
+                    or (callable(signed_for) and service is None)
+                ):
                     caller, region = self._stranger
                 else:
                     caller, region = self._caller(request, route_ms, service)

@@ -63,8 +63,8 @@ class Incoming(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body", "_continue_due", "_ending", "_head_bytes", "_headers", "_large", "_limits", "_parser", "_refused",
-        "_request", "_tick", "_upgrade", "_url", "_window",
+        "_body", "_continue_due", "_ending", "_head_bytes", "_headers", "_large", "_limits", "_parser", "_peer",
+        "_refused", "_request", "_secure", "_tick", "_upgrade", "_url", "_window",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -81,6 +81,7 @@ class Incoming(asyncio.Protocol):
         """Whether the bytes that just arrived may hold a long head."""
         self._tick = limits.tick
         self._window = Window(limits)
+        self._peer, self._secure = "", False
         self._ending = False
         self._refused: bytes | None = None
         """The answer to a refused request; empty once it is written."""
@@ -144,6 +145,7 @@ class Incoming(asyncio.Protocol):
             url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
         path, _, query = url.partition(b"?")
         self._request = request = Request(parser.get_method(), path, query, headers)
+        request.peer, request.secure = self._peer, self._secure
         self._body = b""
         is_long = (self._large or self._head_bytes > 0) and self._head_size(headers) > HEAD_BYTES
         self._head_bytes = 0

@@ -1,0 +1,206 @@
+"""Decides whether a caller may run an operation, and raises the service's AccessDeniedException if not.
+
+A decision that no condition can change is kept for its caller, action and resource, as long as the definitions of the
+region's tables are the same: the usual request costs one look-up. Otherwise the statements that concern the request are
+kept, and their conditions are tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from atoll import arns
+from atoll.api.authorization import global_keys, item_keys
+from atoll.api.authorization.checks import ACROSS_ACCOUNTS, ALL, Body, Check, checks_of
+from atoll.api.authorization.global_keys import Asked
+from atoll.api.authorization.resource_policies import Policy, ResourcePolicies
+from atoll.api.call import Caller
+from atoll.api.services import ADMIN, REGION, Operation
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import access, requests
+from atoll.security.identities import Access
+from atoll.security.policies.decision import Decision, Plan, Question, narrow
+
+_KEPT = 4_096
+"""Decisions, of each caller."""
+
+_KEEPS = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
+"""Operations whose table and index say all that an unconditional decision depends on."""
+
+
+class Verdict(NamedTuple):
+    """A decision, as the audit log shows it."""
+
+    caller: Caller
+    operation: str
+    action: str
+    resource: str
+    decision: Decision
+    now_ms: int
+    keys: Mapping[str, tuple[str, ...]]
+    """The condition keys that were looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A resource, and the region that has it."""
+
+    arn: str
+    owner: str
+    region: Region | None
+    table: str
+    stream: str | None
+
+
+class Authorizer:
+    """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
+    `enforces`: whether refusals are raised. `record` gets every decision that is not kept."""
+
+    def __init__(
+        self,
+        region_of: Callable[[str, str], Region],
+        *,
+        enforces: bool = True,
+        record: Callable[[Verdict], None] | None = None,
+    ) -> None:
+        self._region_of = region_of
+        self._enforces = enforces
+        self._record = record
+        self._policies = ResourcePolicies()
+
+    def __call__(
+        self, caller: Caller, operation: Operation, body: Body, on: Any, now_ms: int
+    ) -> Awaitable[Region | None] | None:
+        """Raises if the caller may not. Returns None, or what to wait for: it gives the region of the account that owns
+        the resources, if that is another."""
+        given = caller.access
+        if given is None or operation.service is ADMIN:
+            return None
+        if operation.name in _KEEPS and self._record is None:
+            kept = given.allowed.get((operation.name, body["TableName"], body.get("IndexName"), on))
+            if kept is not None and kept == on.catalog.known.generation:
+                return None
+        return self._decide(given, caller, operation, body, on, now_ms)
+
+    async def _decide(
+        self, given: Access, caller: Caller, operation: Operation, body: Body, on: Any, now_ms: int
+    ) -> Region | None:
+        region: Region | None = on if operation.subject == REGION else None
+        other: Region | None = None
+        keep = region is not None
+        generation = -1 if region is None else region.catalog.known.generation
+        targets: dict[str, Target] = {}
+        checks = checks_of(operation, body)
+        for check in checks:
+            target = targets.get(check.resource)
+            if target is None:
+                target = targets[check.resource] = self._target(check, region, on, given)
+                if target.region is not region:
+                    if len(targets) > 1 or other is not None:
+                        raise requests.foreign_table(target.arn)
+                    other = target.region
+            constant = await self._check(given, caller, operation, check, target, now_ms)
+            keep = keep and constant and target.region is region
+        if keep and region is not None and operation.name in _KEEPS:
+            if len(given.allowed) >= _KEPT:
+                given.allowed.clear()
+            given.allowed[operation.name, body["TableName"], body.get("IndexName"), region] = generation
+        return other
+
+    async def _check(
+        self, given: Access, caller: Caller, operation: Operation, check: Check, target: Target, now_ms: int
+    ) -> bool:
+        """Whether the decision is the same for all such requests."""
+        policy = await self._policies.of(target.region, target.table, target.stream)
+        plan = self._plan(given, check, target, policy)
+        keys: dict[str, tuple[str, ...]] = {}
+        if plan.constant is not None:
+            decision = plan.constant
+        else:
+            table = await _table(target)
+            decision = plan.decide(_context(keys, given, caller, check, target, table, now_ms))
+        if self._record is not None:
+            self._record(Verdict(caller, operation.name, check.action, target.arn, decision, now_ms, keys))
+        if not decision.allowed and self._enforces:
+            raise access.denied(given.principal.arn, check.action, target.arn, decision)
+        return plan.constant is not None and policy.until_ms is None
+
+    def _plan(self, given: Access, check: Check, target: Target, policy: Policy) -> Plan:
+        found = given.plans.get((check.action, target.arn))
+        if found is not None and found[0] is policy.attached:
+            return found[1]
+        attached = policy.attached
+        if target.owner != given.principal.account and check.action not in ACROSS_ACCOUNTS:
+            attached = None
+        plan = narrow(Question(given.principal, check.action, target.arn), given.policies, attached, target.owner)
+        if len(given.plans) >= _KEPT:
+            given.plans.clear()
+        given.plans[check.action, target.arn] = policy.attached, plan
+        return plan
+
+    def _target(self, check: Check, region: Region | None, on: Any, given: Access) -> Target:
+        account = given.principal.account
+        resource, name = check.resource, region.name if region is not None else _region_name(on)
+        if resource == ALL:
+            return Target(ALL, account, region, "", None)
+        arn = arns.parse(resource.replace("{region}", name).replace("{account}", account))
+        if arn is None:
+            arn = arns.Arn("dynamodb", name, account, f"table/{resource}")
+        if arn.service != "dynamodb" or not arn.table:
+            return Target(str(arn), arn.account or account, region, "", None)
+        owner = region
+        if region is not None and arn.account != account and arn.region == name:
+            owner = self._region_of(arn.account, name)
+        part = arn.resource.removeprefix(f"table/{arn.table}").removeprefix("/")
+        kind, _, label = part.partition("/")
+        if kind not in ("", "index", "stream"):
+            return Target(str(arn), arn.account, owner, "", None)
+        return Target(str(arn), arn.account, owner, arn.table, label if kind == "stream" else None)
+
+
+def _region_name(on: Any) -> str:
+    region = getattr(on, "region", None)
+    return region.name if isinstance(region, Region) else "us-east-1"
+
+
+async def _table(target: Target) -> Table | None:
+    """The definition of the target's table, for its key schema and tags."""
+    region, name = target.region, target.table
+    if region is None or not name:
+        return None
+    known = region.catalog.known.tables.get(name)
+    if known is not None:
+        return known
+    return await region.read(lambda snapshot: region.catalog.find(snapshot, name))
+
+
+def _context(
+    keys: dict[str, tuple[str, ...]],
+    given: Access,
+    caller: Caller,
+    check: Check,
+    target: Target,
+    table: Table | None,
+    now_ms: int,
+) -> Callable[[str], tuple[str, ...]]:
+    asked: list[Asked] = []
+    clock_ms = now_ms if target.region is None else target.region.clock.now_ms()
+
+    def find(key: str) -> tuple[str, ...]:
+        found = keys.get(key)
+        if found is None:
+            if key.startswith(item_keys.PREFIX):
+                found = item_keys.value(key[len(item_keys.PREFIX) :], check.part, table)
+            else:
+                if not asked:
+                    tags = {} if table is None else dict(table.tags)
+                    region = "" if target.region is None else target.region.name
+                    asked.append(Asked(given, caller.origin, clock_ms, region, target.owner, tags, check.part.whole))
+                found = global_keys.value(key, asked[0])
+            keys[key] = found
+        return found
+
+    return find

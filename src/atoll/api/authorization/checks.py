@@ -1,0 +1,214 @@
+"""What a request needs permission for: actions on resources, each with the part of the request that it concerns.
+
+Most operations need the action of their name on each resource that they touch. Batches are checked once a table,
+transactions once an item, PartiQL once a statement. Some operations need several actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from atoll.api.services import DYNAMODB, LAMBDA, STREAMS, Operation
+from atoll.errors import ApiError
+from atoll.expressions.partiql.prepared import prepare
+from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Statement, Updating
+
+Body = Mapping[str, Any]
+
+ALL = "*"
+PREFIXES = {"monitoring": "cloudwatch"}
+"""The prefix of actions, of services whose signing name is another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a request that one action concerns."""
+
+    action: str
+    body: Body
+    """The members that apply to it: a request's, or an entry's of a batch or transaction."""
+    keys: Sequence[Body] = ()
+    """The items and keys that it names."""
+    whole: Body = field(default_factory=dict)
+    """The request."""
+    enclosing: str | None = None
+    """The transaction that it is in."""
+    statement: Statement | None = None
+    index: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    action: str
+    """service:Name"""
+    resource: str
+    """As the request names it, or `*`."""
+    part: Part
+
+
+_ONLY_ALL = frozenset(
+    {
+        "ListTables", "ListStreams", "ListBackups", "ListGlobalTables", "ListContributorInsights", "DescribeLimits",
+        "DescribeEndpoints",
+    }
+)  # fmt: skip
+_KEY_MEMBERS = {"GetItem": "Key", "UpdateItem": "Key", "DeleteItem": "Key", "PutItem": "Item"}
+_TRANSACTED = {"ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
+_REPLICA_DATA = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchWriteItem")
+
+
+def checks_of(operation: Operation, body: Body) -> list[Check]:
+    """The body has the operation's shape."""
+    service = operation.service
+    if service is DYNAMODB:
+        find = _SPECIAL.get(operation.name, _plain)
+        return list(find(operation, body))
+    if service is LAMBDA:
+        return [_of_lambda(operation, body)]
+    return list(_plain(operation, body))
+
+
+def _plain(operation: Operation, body: Body) -> Iterator[Check]:
+    prefix = PREFIXES.get(operation.service.signing_name, operation.service.signing_name)
+    action = f"{prefix}:{operation.name}"
+    member = _KEY_MEMBERS.get(operation.name)
+    part = Part(operation.name, body, (body[member],) if member else (), body, index=_index(operation, body))
+    touched: Sequence[str] = ()
+    if operation.name not in _ONLY_ALL and operation.service in (DYNAMODB, STREAMS):
+        touched = operation.touches(dict(body) if not isinstance(body, dict) else body)
+    for resource in touched or (ALL,):
+        yield Check(action, resource, part)
+
+
+def _index(operation: Operation, body: Body) -> str | None:
+    return body.get("IndexName") if operation.name in ("Query", "Scan") else None
+
+
+def _of_lambda(operation: Operation, body: Body) -> Check:
+    name, action = body.get("FunctionName") or body.get("UUID"), operation.name
+    if action == "Invoke":
+        action = "InvokeFunction"
+    kind = "function" if "FunctionName" in body else "event-source-mapping"
+    if not isinstance(name, str):
+        resource = ALL
+    elif name.startswith("arn:"):
+        resource = name
+    else:
+        resource = f"arn:aws:lambda:{{region}}:{{account}}:{kind}:{name.replace('{', '').replace('}', '')}"
+    return Check(f"lambda:{action}", resource, Part(action, body, (), body))
+
+
+def _create_table(operation: Operation, body: Body) -> Iterator[Check]:
+    yield from _plain(operation, body)
+    part = Part("CreateTable", body, (), body)
+    if body.get("Tags"):
+        yield Check("dynamodb:TagResource", body["TableName"], part)
+    if body.get("ResourcePolicy") is not None:
+        yield Check("dynamodb:PutResourcePolicy", body["TableName"], part)
+
+
+def _update_table(operation: Operation, body: Body) -> Iterator[Check]:
+    yield from _plain(operation, body)
+    table = body["TableName"]
+    part = Part("UpdateTable", body, (), body)
+    for update in body.get("ReplicaUpdates") or ():
+        if update.get("Create") is not None:
+            for name in ("CreateTableReplica", "CreateTable", *_REPLICA_DATA):
+                yield Check(f"dynamodb:{name}", table, part)
+        if update.get("Delete") is not None:
+            yield Check("dynamodb:DeleteTableReplica", table, part)
+            yield Check("dynamodb:DeleteTable", table, part)
+
+
+def _global_table(operation: Operation, body: Body) -> Iterator[Check]:
+    resource = f"arn:aws:dynamodb::{{account}}:global-table/{body['GlobalTableName']}"
+    yield Check(f"dynamodb:{operation.name}", resource, Part(operation.name, body, (), body))
+
+
+def _batch_get(operation: Operation, body: Body) -> Iterator[Check]:
+    for table, request in body["RequestItems"].items():
+        yield Check("dynamodb:BatchGetItem", table, Part("BatchGetItem", request, request["Keys"], body))
+
+
+def _batch_write(operation: Operation, body: Body) -> Iterator[Check]:
+    for table, requests in body["RequestItems"].items():
+        keys = []
+        for request in requests:
+            put, delete = request.get("PutRequest"), request.get("DeleteRequest")
+            keys += [put["Item"]] if put is not None else []
+            keys += [delete["Key"]] if delete is not None else []
+        yield Check("dynamodb:BatchWriteItem", table, Part("BatchWriteItem", {}, keys, body))
+
+
+def _transact_get(operation: Operation, body: Body) -> Iterator[Check]:
+    for entry in body["TransactItems"]:
+        get = entry["Get"]
+        part = Part("GetItem", get, (get["Key"],), body, enclosing=operation.name)
+        yield Check("dynamodb:GetItem", get["TableName"], part)
+
+
+def _transact_write(operation: Operation, body: Body) -> Iterator[Check]:
+    for entry in body["TransactItems"]:
+        for kind, action in _TRANSACTED.items():
+            write = entry.get(kind)
+            if write is not None:
+                key = write["Item" if kind == "Put" else "Key"]
+                part = Part(action, write, (key,), body, enclosing=operation.name)
+                yield Check(f"dynamodb:{action}", write["TableName"], part)
+
+
+def _statements(operation: Operation, body: Body) -> Iterator[Check]:
+    if operation.name == "ExecuteStatement":
+        given: Sequence[Body] = (body,)
+    else:
+        given = body["Statements" if operation.name == "BatchExecuteStatement" else "TransactStatements"]
+    enclosing = operation.name if operation.name == "ExecuteTransaction" else None
+    for one in given:
+        try:
+            statement = prepare(one["Statement"]).statement
+        except ApiError:
+            continue  # the operation refuses it
+        read = statement.select if isinstance(statement, Checking) else statement
+        index = read.index if isinstance(read, Selecting) else None
+        action = _ACTIONS[type(statement)]
+        resource = read.table if index is None else f"{read.table}/index/{index}"
+        part = Part(action, one, (), body, enclosing, read, index)
+        yield Check(f"dynamodb:{action}", resource, part)
+
+
+_ACTIONS: Mapping[type, str] = {
+    Selecting: "PartiQLSelect",
+    Checking: "PartiQLSelect",
+    Inserting: "PartiQLInsert",
+    Updating: "PartiQLUpdate",
+    Deleting: "PartiQLDelete",
+}
+
+_SPECIAL: Mapping[str, Callable[[Operation, Body], Iterator[Check]]] = {
+    "CreateTable": _create_table,
+    "UpdateTable": _update_table,
+    "BatchGetItem": _batch_get,
+    "BatchWriteItem": _batch_write,
+    "TransactGetItems": _transact_get,
+    "TransactWriteItems": _transact_write,
+    "ExecuteStatement": _statements,
+    "BatchExecuteStatement": _statements,
+    "ExecuteTransaction": _statements,
+    "CreateGlobalTable": _global_table,
+    "UpdateGlobalTable": _global_table,
+    "DescribeGlobalTable": _global_table,
+    "DescribeGlobalTableSettings": _global_table,
+    "UpdateGlobalTableSettings": _global_table,
+}
+
+ACROSS_ACCOUNTS = frozenset(
+    f"dynamodb:{name}"
+    for name in (
+        "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem",
+        "ConditionCheckItem", "DeleteTable", "DescribeTable", "UpdateTable", "TagResource", "UntagResource",
+        "ListTagsOfResource", "DescribeStream", "GetRecords", "GetShardIterator",
+    )
+)  # fmt: skip
+"""Actions that a resource policy may allow to other accounts."""

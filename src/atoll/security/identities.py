@@ -1,0 +1,225 @@
+"""Who signs requests: the keys of the credentials file, those of declared users, and temporary credentials.
+
+`get` and `temporary` find the credential of an access key, by which a signature is verified; `access` says whom it
+stands for, with the policies of that caller. A key of the credentials file belongs to the user that it names, or to the
+root of the default account.
+"""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from atoll.errors import auth
+from atoll.errors import identities as texts
+from atoll.security import directory as directories
+from atoll.security.credentials import Credential, Credentials
+from atoll.security.directory import BadDirectory, Directory
+from atoll.security.policies import document
+from atoll.security.policies.decision import Attached, Plan, Policies, Source
+from atoll.security.policies.document import Kind
+from atoll.security.policies.principals import Principal, root
+from atoll.security.sessions import BadToken, Session, Tokens
+
+FILE_NAME = "policies.toml"
+COMMANDS_FILE_NAME = "principals.json"
+"""What the commands have declared."""
+RECHECK_MS = 1_000
+_SESSIONS = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Access:
+    """A caller with its policies. `plans` and `allowed` are caches of decisions about it."""
+
+    principal: Principal
+    policies: Policies
+    session: Session | None = None
+    plans: dict[tuple[str, str], tuple[object, Plan]] = field(default_factory=dict)
+    allowed: dict[tuple[str, str, str | None, Any], int] = field(default_factory=dict)
+
+
+class Declared:
+    """The directory that files declare, which are read again when they change. A missing file declares nothing."""
+
+    def __init__(self, paths: Sequence[Path], account: str, document: Mapping[str, Any] | None = None) -> None:
+        """`document` declares more. Raises `BadDirectory`."""
+        self._paths = paths
+        self._account = account
+        self._fixed = [] if document is None else [document]
+        self._checked_ms: int | None = None
+        self._stamps = [_stamp(path) for path in paths]
+        self.directory = self._read()
+
+    def _read(self) -> Directory:
+        return directories.read([*self._fixed, *(load(path) for path in self._paths)], self._account)
+
+    def refresh(self, now_ms: int) -> bool:
+        """Whether the directory was replaced. A faulty file changes nothing, so that a typo locks nobody out."""
+        if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
+            return False
+        self._checked_ms = now_ms
+        return self.reload()
+
+    def reload(self) -> bool:
+        stamps = [_stamp(path) for path in self._paths]
+        if stamps == self._stamps:
+            return False
+        self._stamps = stamps
+        try:
+            self.directory = self._read()
+        except BadDirectory as fault:
+            _log.warning("policies were not reloaded; those read before stay in force: %s", fault)
+            return False
+        return True
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def load(path: Path) -> Mapping[str, Any]:
+    """What a TOML or JSON file declares. Raises `BadDirectory`."""
+    try:
+        text = path.read_bytes()
+        found = orjson.loads(text) if path.suffix == ".json" else tomllib.loads(text.decode())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise BadDirectory(texts.unreadable(path, error)) from None
+    if not isinstance(found, Mapping):
+        raise BadDirectory(texts.not_a_table(str(path)))
+    return found
+
+
+class Identities:
+    def __init__(
+        self,
+        credentials: Credentials | None,
+        declared: Declared | None = None,
+        tokens: Tokens | None = None,
+        account: str = "000000000000",
+    ) -> None:
+        self._credentials = credentials
+        self._declared = declared or Declared((), account)
+        self._tokens = tokens
+        self._account = account
+        self._declared_keys: dict[str, Credential] = {}
+        self._sessions: dict[bytes, tuple[Session, Credential]] = {}
+        self._by_key: dict[str, Session] = {}
+        self._read_keys()
+
+    @property
+    def directory(self) -> Directory:
+        return self._declared.directory
+
+    def _read_keys(self) -> None:
+        self._declared_keys = {
+            access_key: Credential(
+                access_key, user.access_keys[access_key], admin=user.admin, user=user.principal.name,
+                account=user.principal.account,
+            )
+            for access_key, user in self.directory.users.items()
+        }  # fmt: skip
+        self._sessions.clear()
+
+    def refresh(self, now_ms: int) -> bool:
+        """Whether callers may have changed."""
+        changed = self._credentials is not None and self._credentials.refresh(now_ms)
+        if self._declared.refresh(now_ms):
+            self._read_keys()
+            return True
+        return changed
+
+    def get(self, access_key: str) -> Credential | None:
+        """The credential of a client."""
+        found = self._credentials.get(access_key) if self._credentials is not None else None
+        return found or self._declared_keys.get(access_key)
+
+    def temporary(self, access_key: str, token: bytes, now_ms: int) -> Credential | None:
+        """The temporary credential of a session token; None if this server did not make it. Raises if it expired."""
+        known = self._sessions.get(token)
+        if known is None:
+            session = self.session(token)
+            if session is None or self._tokens is None or self._access(session) is None:
+                return None
+            secret = self._tokens.secret(session.access_key)
+            known = session, Credential(session.access_key, secret, token.decode("ascii"), account=session.account)
+            if len(self._sessions) >= _SESSIONS:
+                self._sessions.clear()
+                self._by_key.clear()
+            self._sessions[token] = known
+            self._by_key[session.access_key] = session
+        session, credential = known
+        if access_key != session.access_key:
+            return None
+        if now_ms >= session.expires_s * 1000:
+            raise auth.expired_token()
+        return credential
+
+    def session(self, token: bytes) -> Session | None:
+        """The session of a token, expired or not."""
+        if self._tokens is None:
+            return None
+        try:
+            return self._tokens.read(token)
+        except BadToken:
+            return None
+
+    def access(self, access_key: str | None) -> Access | None:
+        """Whom a verified access key stands for; None if its user is no longer declared."""
+        if access_key is None:
+            return self.root(self._account)
+        session = self._by_key.get(access_key)
+        if session is not None:
+            return self._access(session)
+        credential = self.get(access_key)
+        if credential is None:
+            return None
+        account = credential.account or self._account
+        return self.root(account) if credential.user is None else self._user(account, credential.user)
+
+    def root(self, account: str) -> Access:
+        return Access(root(account), Policies(control=self.directory.account(account).control))
+
+    def _user(self, account: str, name: str) -> Access | None:
+        user = self.directory.account(account).users.get(name)
+        return None if user is None else Access(user.principal, user.policies)
+
+    def access_of(self, session: Session) -> Access | None:
+        return self._access(session)
+
+    def _access(self, session: Session) -> Access | None:
+        account = self.directory.account(session.account)
+        if not session.is_role:
+            found = self._user(session.account, session.name) if session.name else self.root(session.account)
+            return None if found is None else Access(found.principal, found.policies, session)
+        role = account.roles.get(session.name)
+        if role is None:
+            return None
+        principal = role.session(session.session_name or "", session.tags)
+        policies = role.policies
+        if session.has_policies:
+            limits = tuple(self._session_policy(one, session.account) for one in session.policies)
+            policies = Policies(
+                policies.identity, policies.boundary, tuple(one for one in limits if one is not None), policies.control
+            )
+        return Access(principal, policies, session)
+
+    def _session_policy(self, given: str, account: str) -> Attached | None:
+        if given.startswith("{"):
+            return Attached(Source.SESSION, "session policy", document.parse(document.loads(given), Kind.IDENTITY))
+        found = self.directory.account(account).policies.get(given)
+        return None if found is None else found._replace(source=Source.SESSION)

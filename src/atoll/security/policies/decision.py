@@ -1,0 +1,241 @@
+"""Decisions: the policies that concern one request, combined.
+
+`narrow` keeps the statements whose principal, action and resource fit, which makes a `Plan`; `Plan.decide` tests their
+conditions. A plan without conditions has one decision for all requests.
+
+In one account: a Deny anywhere refuses. Each level of service control policies must allow. A resource policy that names
+the user, the session or everybody allows alone. Otherwise an identity policy must allow (not for the root, nor where a
+resource policy names the session's role), and so must the boundary and the session policies, if there are any. In two
+accounts both must allow: the caller's by identity policy, boundary and session policies, the owner's by the resource
+policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import NamedTuple
+
+from atoll.security.policies.conditions import Test
+from atoll.security.policies.document import Policy, Statement
+from atoll.security.policies.patterns import Context
+from atoll.security.policies.principals import Grant, Principal
+
+
+class Source(Enum):
+    """As messages name it."""
+
+    IDENTITY = "identity-based policy"
+    RESOURCE = "resource-based policy"
+    BOUNDARY = "permissions boundary"
+    SESSION = "session policy"
+    CONTROL = "service control policy"
+    TRUST = "role trust policy"
+
+
+class Attached(NamedTuple):
+    """A policy with its name, as explanations show it."""
+
+    source: Source
+    name: str
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policies of a caller."""
+
+    identity: tuple[Attached, ...] = ()
+    boundary: tuple[Attached, ...] | None = None
+    """None: there is none, and so it limits nothing."""
+    session: tuple[Attached, ...] | None = None
+    control: tuple[tuple[Attached, ...], ...] = ()
+    """By level: of the root of the organisation, of its units, of the account."""
+
+
+class Because(NamedTuple):
+    """The statement that decided."""
+
+    source: Source
+    policy: str
+    number: int
+    sid: str | None
+
+
+class Decision(NamedTuple):
+    allowed: bool
+    explicit: bool
+    """Whether a Deny refused it."""
+    source: Source | None
+    """Of the refusal: which kind of policy denies, or does not allow."""
+    because: Because | None
+
+
+class Candidate(NamedTuple):
+    """A statement that applies if its tests hold."""
+
+    tests: tuple[Test, ...]
+    because: Because
+    grant: Grant | None
+
+
+Candidates = Sequence[Candidate]
+
+
+def _first(candidates: Candidates, context: Context) -> Candidate | None:
+    for one in candidates:
+        if all(test(context) for test in one.tests):
+            return one
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is left to test of a request: its conditions."""
+
+    is_root: bool
+    is_own: bool
+    """Whether the resource is of the caller's account."""
+    denies: Candidates
+    control: Sequence[Candidates]
+    resource: Candidates
+    """The most direct grants first."""
+    identity: Candidates
+    boundary: Candidates | None
+    session: Candidates | None
+    constant: Decision | None = None
+    """The decision, if no request can change it."""
+
+    def decide(self, context: Context) -> Decision:
+        return self.constant or self._decide(context)
+
+    def _decide(self, context: Context) -> Decision:
+        denied = _first(self.denies, context)
+        if denied is not None:
+            return Decision(False, True, denied.because.source, denied.because)
+        for level in self.control:
+            if _first(level, context) is None:
+                return _implicit(Source.CONTROL)
+        granted = _first(self.resource, context)
+        if self.is_own:
+            if granted is not None and granted.grant is Grant.DIRECT:
+                return _allowed(granted)
+            spared = granted is not None and granted.grant is Grant.ROLE
+            return self._of_caller(context, granted if spared else None)
+        own = self._of_caller(context, None)
+        if not own.allowed:
+            return own
+        return _implicit(Source.RESOURCE) if granted is None else _allowed(granted)
+
+    def _of_caller(self, context: Context, granted: Candidate | None) -> Decision:
+        """What the caller's own policies say; `granted` stands for an identity policy."""
+        allowed = granted or _first(self.identity, context)
+        if allowed is None and not self.is_root:
+            return _implicit(Source.IDENTITY)
+        for source, limits in ((Source.BOUNDARY, self.boundary), (Source.SESSION, self.session)):
+            if limits is not None and _first(limits, context) is None:
+                return _implicit(source)
+        return Decision(True, False, None, None) if allowed is None else _allowed(allowed)
+
+
+def _implicit(source: Source) -> Decision:
+    return Decision(False, False, source, None)
+
+
+def _allowed(candidate: Candidate) -> Decision:
+    return Decision(True, False, None, candidate.because)
+
+
+class Question(NamedTuple):
+    caller: Principal
+    action: str
+    """service:Name"""
+    resource: str
+    """An ARN, or `*`."""
+
+
+def _candidates(policies: Iterable[Attached], question: Question, *, allow: bool) -> list[Candidate]:
+    found: list[Candidate] = []
+    for source, name, policy in policies:
+        for statement in policy.statements:
+            if statement.allow is allow and statement.has_action(question.action):
+                candidate = _candidate(source, name, statement, question)
+                found += [] if candidate is None else [candidate]
+    # Once a statement applies in any case, those behind it do not matter. Of denials, the first one is reported.
+    unconditional = [one for one in found if not one.tests and (one.grant is None or one.grant is Grant.DIRECT)]
+    if not unconditional:
+        return sorted(found, key=lambda one: one.grant or 0)
+    return unconditional[:1] if allow else found[: found.index(unconditional[0]) + 1]
+
+
+def _candidate(source: Source, name: str, statement: Statement, question: Question) -> Candidate | None:
+    grant = None
+    if statement.principals is not None:
+        grant = statement.principals.grant(question.caller, statement.allow)
+        if grant is None:
+            return None
+        if not statement.allow:
+            grant = Grant.DIRECT
+    tests = statement.tests
+    if statement.is_static:
+        if not statement.has_resource(question.resource, _nothing):
+            return None
+    else:
+        tests = (_resource_test(statement, question.resource), *tests)
+    return Candidate(tests, Because(source, name, statement.number, statement.sid), grant)
+
+
+def _resource_test(statement: Statement, resource: str) -> Test:
+    return lambda context: statement.has_resource(resource, context)
+
+
+def _nothing(key: str) -> tuple[str, ...]:
+    return ()
+
+
+def narrow(question: Question, policies: Policies, resource_policy: Attached | None, owner: str) -> Plan:
+    """`owner` is the account of the resource."""
+    caller = question.caller
+    of_resource = () if resource_policy is None else (resource_policy,)
+    limits = [policies.boundary or (), policies.session or (), *policies.control]
+    everything = (*policies.identity, *of_resource, *(one for some in limits for one in some))
+
+    def allows(some: tuple[Attached, ...] | None) -> list[Candidate] | None:
+        return None if some is None else _candidates(some, question, allow=True)
+
+    plan = Plan(
+        is_root=caller.is_root,
+        is_own=caller.account == owner,
+        denies=_candidates(everything, question, allow=False),
+        control=[_candidates(level, question, allow=True) for level in policies.control],
+        resource=_candidates(of_resource, question, allow=True),
+        identity=_candidates(policies.identity, question, allow=True),
+        boundary=allows(policies.boundary),
+        session=allows(policies.session),
+    )
+    return replace(plan, constant=_constant(plan))
+
+
+def _constant(plan: Plan) -> Decision | None:
+    """The decision if no test can change it: the same whether all tests hold or none does."""
+    groups = (plan.denies, *plan.control, plan.resource, plan.identity, plan.boundary or (), plan.session or ())
+    if (plan.denies and not plan.denies[0].tests) or not any(one.tests for group in groups for one in group):
+        return plan.decide(_nothing)
+    return None
+
+
+def narrow_trust(caller: Principal, action: str, role: str, trust: Policy) -> Plan:
+    """The plan of a role's trust policy alone: its `resource` allows what it allows."""
+    attached = (Attached(Source.TRUST, role, trust),)
+    question = Question(caller, action, role)
+    return Plan(
+        is_root=False,
+        is_own=True,
+        denies=_candidates(attached, question, allow=False),
+        control=(),
+        resource=_candidates(attached, question, allow=True),
+        identity=(),
+        boundary=None,
+        session=None,
+    )

@@ -1,0 +1,190 @@
+"""Patterns of names and ARNs, with wildcards and policy variables.
+
+A pattern is a tuple of tokens: literal text, `*`, `?` and variables. Matching takes time linear in the text for each
+token, whatever the pattern is: each part between two `*` is matched at its first possible place, and never again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+Values = tuple[str, ...]
+Context = Callable[[str], Values]
+"""The values of a condition key, whose name is in lower case, in a request; none if the request has no such key."""
+
+
+class Wild(Enum):
+    ANY = "*"
+    ONE = "?"
+
+
+class Variable(NamedTuple):
+    """A policy variable: `${key}`, or `${key, 'default'}`."""
+
+    key: str
+    default: str | None
+
+
+Token = str | Wild | Variable
+Glob = tuple[str | Wild, ...]
+Pattern = tuple[Token, ...]
+
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_DEFAULT = re.compile(r"\s*([^\s,']+)\s*,\s*'([^']*)'\s*")
+_WILD = {"*": Wild.ANY, "?": Wild.ONE}
+_MATCHERS = 8_192
+
+
+def parse(text: str, *, variables: bool, wildcards: bool = True) -> Pattern:
+    """The pattern of a text. `variables`: whether its policy's version has them; `wildcards`: whether `*` and `?` are
+    any."""
+    tokens: list[Token] = []
+    end = 0
+    for found in _VARIABLE.finditer(text) if variables else ():
+        _add_text(tokens, text[end : found.start()], wildcards)
+        end = found.end()
+        name = found[1]
+        default = _DEFAULT.fullmatch(name)
+        if name in ("*", "?", "$"):
+            tokens.append(name)
+        elif default is not None:
+            tokens.append(Variable(default[1].lower(), default[2]))
+        else:
+            tokens.append(Variable(name.strip().lower(), None))
+    _add_text(tokens, text[end:], wildcards)
+    return tuple(tokens)
+
+
+def _add_text(tokens: list[Token], text: str, wildcards: bool) -> None:
+    if not wildcards:
+        tokens += [text] if text else []
+        return
+    for part in re.split(r"([*?])", text):
+        if part:
+            tokens.append(_WILD.get(part, part))
+
+
+def is_static(pattern: Sequence[Token]) -> bool:
+    return not any(isinstance(token, Variable) for token in pattern)
+
+
+def resolve(pattern: Sequence[Token], context: Context) -> Glob | None:
+    """The pattern with the values of its variables, in which `*` is a character; None if a variable has not exactly one
+    value, nor a default."""
+    tokens: list[str | Wild] = []
+    for token in pattern:
+        if isinstance(token, Variable):
+            values = context(token.key)
+            if len(values) == 1:
+                tokens.append(values[0])
+            elif not values and token.default is not None:
+                tokens.append(token.default)
+            else:
+                return None
+        else:
+            tokens.append(token)
+    return tuple(tokens)
+
+
+@lru_cache(_MATCHERS)
+def matcher(glob: Glob) -> Callable[[str], object]:
+    """A function that is true for the texts that the glob matches."""
+    if Wild.ANY not in glob and Wild.ONE not in glob:
+        return "".join(map(str, glob)).__eq__
+    if all(token is Wild.ANY for token in glob):
+        return _anything
+    pieces = [""]
+    for token in glob:
+        if token is Wild.ANY:
+            pieces.append("")
+        else:
+            pieces[-1] += "." if token is Wild.ONE else re.escape(str(token))
+    first, *rest = pieces
+    if rest:
+        *middle, last = rest
+        first += "".join(f"(?>.*?{piece})" for piece in middle if piece) + ".*" + last
+    return re.compile(first, re.DOTALL).fullmatch
+
+
+def _anything(text: str) -> bool:
+    return True
+
+
+def split(pattern: Pattern, most: int) -> list[Pattern]:
+    """The parts of a pattern between the colons of its text, at most `most` of them split."""
+    parts: list[list[Token]] = [[]]
+    for token in pattern:
+        if not isinstance(token, str):
+            parts[-1].append(token)
+            continue
+        first, *more = token.split(":", most - (len(parts) - 1))
+        parts[-1] += [first] if first else []
+        parts += [[text] if text else [] for text in more]
+    return [tuple(part) for part in parts]
+
+
+_COLONS = 5
+
+
+class Arns:
+    """The Resource of a statement: matches ARNs. In the first five parts, a `*` stays in its part; only one that ends
+    the part may run on past colons. In the last part colons are plain characters."""
+
+    __slots__ = ("_heads", "_last", "_literal", "is_all", "is_static", "text")
+
+    def __init__(self, text: str, *, variables: bool) -> None:
+        self.text = text
+        self.is_all = text == "*"
+        pattern = parse(text, variables=variables)
+        parts = split(pattern, _COLONS)
+        self._last = parts.pop() if len(parts) > _COLONS else None
+        self._heads = [(matcher(tuple(map(_as_text, part))), bool(part) and part[-1] is Wild.ANY) for part in parts]
+        self.is_static = self._last is None or is_static(self._last)
+        self._literal = text if all(isinstance(token, str) for token in pattern) else None
+
+    def matches(self, arn: str, context: Context) -> bool:
+        if self.is_all:
+            return True
+        if self._literal is not None:
+            return arn == "".join(self._literal)
+        texts = arn.split(":")
+        places = {0}
+        for fits, runs_on in self._heads:
+            after = {place + 1 for place in places if place < len(texts) and fits(texts[place])}
+            if runs_on and after:
+                after = set(range(min(after), len(texts) + 1))
+            places = after
+            if not places:
+                return False
+        if self._last is None:
+            return len(texts) in places
+        last = resolve(self._last, context)
+        if last is None:
+            return False
+        fits = matcher(last)
+        return any(fits(":".join(texts[place:])) for place in places if place < len(texts))
+
+
+def _as_text(token: Token) -> str | Wild:
+    """Variables stand in the last part of a Resource only: elsewhere they match nothing."""
+    return "${" + token.key + "}" if isinstance(token, Variable) else token
+
+
+def arn_like(pattern: Pattern, context: Context) -> Callable[[str], bool]:
+    """ArnLike: the six parts are compared one by one."""
+    fits = []
+    for part in split(pattern, _COLONS):
+        glob = resolve(part, context)
+        if glob is None:
+            return lambda _: False
+        fits.append(matcher(glob))
+
+    def matches(text: str) -> bool:
+        texts = text.split(":", _COLONS)
+        return len(texts) == len(fits) and all(fit(part) for fit, part in zip(fits, texts, strict=True))
+
+    return matches
