@@ -135,7 +135,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])
-    option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
+    option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
@@ -187,7 +187,7 @@ def _config(options: argparse.Namespace) -> Config:
         ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
         strict_stream_readers=options.strict_stream_readers,
         quotas=options.quotas == "on",
-        throttling=options.throttling == "on",
+        throttling=options.throttling,
     )
     config = Config(
         host=options.host,
