@@ -282,6 +282,7 @@ def test_a_region_that_cannot_be_asked_changes_nothing(table: World) -> None:
     table.wires.down = {EU}
     writes = {"TableName": "Things", "ProvisionedWriteCapacityAutoScalingUpdate": scale(3, 9)}
     table.refused(US, "UpdateTableReplicaAutoScaling", **writes)
+    assert "ReplicaProvisionedWriteCapacityAutoScalingSettings" not in describe(table)[EU]
     table.wires.down = set()
     assert describe(table) == before
 

@@ -39,7 +39,7 @@ async def describe_global_table_settings(region: Region, body: Body) -> Answer:
         facts = own if member.region == region.name else await _facts(region, table, member.region)
         if facts is not None:
             described |= _described(facts)
-            scaled = await replica_scales.ask(region, member.region, table.name, [])
+            scaled = await replica_scales.shown(region, member.region, table.name) or {}
             _add_scaling(described, "Replica", "", scaled)
             for index in described.get("ReplicaGlobalSecondaryIndexSettings", ()):
                 _add_scaling(index, "", f" {index['IndexName']}", scaled)

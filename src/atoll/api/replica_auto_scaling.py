@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from atoll.api import concerns
-from atoll.api.replica_scales import OFF, Wanted, ask, check, scale
+from atoll.api.replica_scales import OFF, Wanted, ask, check, scale, shown
 from atoll.api.table_names import table_name
 from atoll.database.group import ACTIVE, MULTI_MASTER
 from atoll.database.region import Region
@@ -37,38 +37,25 @@ async def _table(region: Region, body: Body) -> Table:
 
 
 async def describe_table_replica_auto_scaling(region: Region, body: Body) -> Body:
-    """Every replica, this region's included."""
+    """Every replica, this region's included. Those whose region cannot be asked have no settings."""
     table = await _table(region, body)
     assert table.group is not None
-    found = {member.region: await ask(region, member.region, table.name, []) for member in table.group.present}
+    found = {member.region: await shown(region, member.region, table.name) for member in table.group.present}
     return {"TableAutoScalingDescription": _described(region, table, found)}
 
 
-def _described(region: Region, table: Table, found: Mapping[str, Mapping[str, Body]]) -> Body:
+def _described(region: Region, table: Table, found: Mapping[str, Mapping[str, Body] | None]) -> Body:
     assert table.group is not None
     now_ms = region.clock.now_ms()
-    replicas_ = []
+    replicas = []
     for member in table.group.present:
-        settings = found[member.region]
-        indexes = [
-            {
-                "IndexName": index.name,
-                "IndexStatus": index.status_at(now_ms),
-                "ProvisionedReadCapacityAutoScalingSettings": settings.get(f"{READ} {index.name}", OFF),
-                "ProvisionedWriteCapacityAutoScalingSettings": settings.get(f"{WRITE} {index.name}", OFF),
-            }
-            for index in table.global_indexes
-        ]
-        replicas_.append(
-            {
-                "RegionName": member.region,
-                "GlobalSecondaryIndexes": indexes,
-                "ReplicaProvisionedReadCapacityAutoScalingSettings": settings.get(READ, OFF),
-                "ReplicaProvisionedWriteCapacityAutoScalingSettings": settings.get(WRITE, OFF),
-                "ReplicaStatus": member.state,
-            }
-        )
-    return {"TableName": table.name, "TableStatus": concerns.status(table, now_ms), "Replicas": replicas_}
+        settings, described = found[member.region], {"RegionName": member.region, "ReplicaStatus": member.state}
+        indexes = [{"IndexName": one.name, "IndexStatus": one.status_at(now_ms)} for one in table.global_indexes]
+        for prefix, of, part in (("Replica", "", described), *(("", f" {i['IndexName']}", i) for i in indexes)):
+            for kind in (READ, WRITE) if settings is not None else ():
+                part[f"{prefix}Provisioned{kind}CapacityAutoScalingSettings"] = settings.get(f"{kind}{of}", OFF)
+        replicas.append({**described, "GlobalSecondaryIndexes": indexes})
+    return {"TableName": table.name, "TableStatus": concerns.status(table, now_ms), "Replicas": replicas}
 
 
 async def update_table_replica_auto_scaling(region: Region, body: Body) -> Body:

@@ -82,3 +82,13 @@ async def ask(region: Region, target: str, table: str, changes: Sequence[Scale])
         return await enquiries.ask_scaling(region, target, table, changes)
     except Unreachable as error:
         raise replication_errors.unreachable(target, error.reason) from None
+
+
+async def shown(region: Region, target: str, table: str) -> Mapping[str, Body] | None:
+    """How a region scales its replica; None if it cannot be asked now."""
+    if target == region.name:
+        return await enquiries.scale(region, table, [])
+    try:
+        return await enquiries.ask_scaling(region, target, table, [])
+    except Unreachable:
+        return None
