@@ -49,13 +49,22 @@ def _described(region: Region, table: Table, found: Mapping[str, Mapping[str, Bo
     now_ms = region.clock.now_ms()
     replicas = []
     for member in table.group.present:
-        settings, described = found[member.region], {"RegionName": member.region, "ReplicaStatus": member.state}
-        indexes = [{"IndexName": one.name, "IndexStatus": one.status_at(now_ms)} for one in table.global_indexes]
-        for prefix, of, part in (("Replica", "", described), *(("", f" {i['IndexName']}", i) for i in indexes)):
-            for kind in (READ, WRITE) if settings is not None else ():
-                part[f"{prefix}Provisioned{kind}CapacityAutoScalingSettings"] = settings.get(f"{kind}{of}", OFF)
+        described: Body = {"RegionName": member.region, "ReplicaStatus": member.state}
+        indexes: list[Body] = [
+            {"IndexName": one.name, "IndexStatus": one.status_at(now_ms)} for one in table.global_indexes
+        ]
+        settings = found[member.region]
+        if settings is not None:
+            _add(described, "Replica", "", settings)
+            for index in indexes:
+                _add(index, "", f" {index['IndexName']}", settings)
         replicas.append({**described, "GlobalSecondaryIndexes": indexes})
     return {"TableName": table.name, "TableStatus": concerns.status(table, now_ms), "Replicas": replicas}
+
+
+def _add(described: Body, prefix: str, index: str, settings: Mapping[str, Body]) -> None:
+    for kind in (READ, WRITE):
+        described[f"{prefix}Provisioned{kind}CapacityAutoScalingSettings"] = settings.get(f"{kind}{index}", OFF)
 
 
 async def update_table_replica_auto_scaling(region: Region, body: Body) -> Body:
