@@ -1,6 +1,6 @@
 """A simulated week of varied traffic against the documented rules (`rules`): the same units, minute by minute.
 
-`make test` runs two days of several seeds; `make scaling` runs weeks.
+`make test` runs a day of each of two seeds; `make scaling` runs weeks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from atoll.testing.local import LocalServer
 from tests.scaling.rules import DAY, Rules
 from tests.scaling.test_operations import READ, WRITE, of, tracking
 
-DAYS = int(os.environ.get("SCALING_DAYS", "2"))
+DAYS = int(os.environ.get("SCALING_DAYS", "1"))
 SEEDS = [int(seed) for seed in os.environ.get("SCALING_SEEDS", "1,2").split(",")]
 
 INDEX = "dynamodb:index:WriteCapacityUnits"
