@@ -22,7 +22,7 @@ urlopen = build_opener(ProxyHandler({})).open
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 
-OPTION_ROW = re.compile(r"^\| `(--[a-z-]+)` \| `([A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+OPTION_ROW = re.compile(r"^\| `(--[a-z0-9-]+)` \| `([A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
 
 
 def blocks(page: str, language: str) -> list[str]:
