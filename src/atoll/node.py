@@ -35,12 +35,11 @@ from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
-from atoll.recovery import jobs
-from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
@@ -83,6 +82,7 @@ class Node:
         self.links = self.peering.links
         self.callers = front.identities(config, self.shared)
         self.triggers: dict[str, Triggers] = {}
+        self._buckets_of_files = config.kept_buckets
         self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
@@ -297,7 +297,7 @@ class Node:
         region.key_ranges = self._admission.key_ranges(name)
         alone = self.shared is None and (self._data is None or self.config.workers == 1)
         evaluation = self.evaluations[name] = Evaluation(region, self._works(region), alone=alone)
-        runner = self.runners[name] = Runner(region, STEPS)
+        runner = self.runners[name] = runner_of(region, self._buckets_of_files)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
@@ -319,7 +319,7 @@ class Node:
             return False
         if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
-        if await region.read(jobs.listed):
+        if await self.runners[region.key].is_busy():
             return False
         keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
