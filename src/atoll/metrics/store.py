@@ -20,15 +20,10 @@ from atoll.database import format as fmt
 from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
-from atoll.metrics.series import HOUR_MS, MINUTE_MS, Datapoint, Metric, Series
+from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, Datapoint, Metric, Series
 from atoll.storage.engine import Snapshot, Transaction
 
 T = TypeVar("T")
-
-DAY_MS = 24 * HOUR_MS
-
-TABLES = "AWS/DynamoDB"
-"""The namespace of metrics that the state of a table has, too (`metrics.steps`)."""
 
 READ_BLOCKS = 400
 """How many blocks one read takes, more or less."""

@@ -14,8 +14,8 @@ from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics import store
 from atoll.metrics.batches import dump_block, load_block
-from atoll.metrics.series import MINUTE_MS, Datapoint, aligned
-from atoll.metrics.store import DAY_MS, GRAINS, Grain, Metrics, Moved
+from atoll.metrics.series import DAY_MS, MINUTE_MS, Datapoint, aligned
+from atoll.metrics.store import GRAINS, Grain, Metrics, Moved
 from atoll.storage.engine import Snapshot, Transaction
 
 MOVE_MS = 15 * MINUTE_MS
