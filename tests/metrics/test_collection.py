@@ -119,6 +119,33 @@ def test_throttling_counts_by_its_reason() -> None:
         assert statistics(own, "ReadThrottleEvents", TableName="Things") == []
 
 
+def test_throttled_parts_of_a_batch_are_events_but_no_throttled_request() -> None:
+    with serve(throttling=True) as server:
+        server.clock.set(START_S)
+        own, calls = client(server), server.client()
+        table(
+            server, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+        )
+        puts = [{"PutRequest": {"Item": {"pk": {"S": str(n)}, "b": {"S": "x" * 50_000}}}} for n in range(25)]
+        refused = len(calls.batch_write_item(RequestItems={"Things": puts})["UnprocessedItems"]["Things"])
+        assert 0 < refused < 25
+        assert statistics(own, "WriteThrottleEvents", TableName="Things") == [(0, refused)]
+        assert statistics(own, "ThrottledRequests", TableName="Things", Operation="BatchWriteItem") == []
+        keys = [{"pk": {"S": str(n)}} for n in range(25)]
+        calls.get_item(TableName="Things", Key=keys[0], ConsistentRead=True)
+        asked = {"Things": {"Keys": keys, "ConsistentRead": True}}
+        refused = 0
+        for _ in range(40):
+            try:
+                refused += len(
+                    calls.batch_get_item(RequestItems=asked)["UnprocessedKeys"].get("Things", {"Keys": ()})["Keys"]
+                )
+            except ClientError:
+                refused += 25
+                break
+        assert statistics(own, "ReadThrottleEvents", TableName="Things") == [(0, refused)]
+
+
 def test_latency_has_percentiles(server: LocalServer, metrics: Any) -> None:
     things = table(server)
     for _ in range(20):
