@@ -17,6 +17,10 @@ UNITS = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 7}
 PROVISIONED: dict[str, Any] = {"BillingMode": "PROVISIONED", "ProvisionedThroughput": UNITS}
 
 
+LEAST = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+ONCE = Config(retries={"total_max_attempts": 1})
+
+
 def index(**more: Any) -> dict[str, Any]:
     keys = [{"AttributeName": "g", "KeyType": "HASH"}]
     return {
@@ -103,9 +107,8 @@ def test_throttling_counts_by_its_reason() -> None:
     with serve(throttling=True) as server:
         server.clock.set(START_S)
         own = client(server)
-        least = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
-        table(server, BillingMode="PROVISIONED", ProvisionedThroughput=least)
-        calls = server.client(config=Config(retries={"total_max_attempts": 1}))
+        table(server, BillingMode="PROVISIONED", ProvisionedThroughput=LEAST)
+        calls = server.client(config=ONCE)
         throttled = 0
         for _ in range(400):
             try:
@@ -122,10 +125,8 @@ def test_throttling_counts_by_its_reason() -> None:
 def test_throttled_parts_of_a_batch_are_events_but_no_throttled_request() -> None:
     with serve(throttling=True) as server:
         server.clock.set(START_S)
-        own, calls = client(server), server.client()
-        table(
-            server, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
-        )
+        own, calls = client(server), server.client(config=ONCE)
+        table(server, BillingMode="PROVISIONED", ProvisionedThroughput=LEAST)
         puts = [{"PutRequest": {"Item": {"pk": {"S": str(n)}, "b": {"S": "x" * 50_000}}}} for n in range(25)]
         refused = len(calls.batch_write_item(RequestItems={"Things": puts})["UnprocessedItems"]["Things"])
         assert 0 < refused < 25
@@ -137,9 +138,8 @@ def test_throttled_parts_of_a_batch_are_events_but_no_throttled_request() -> Non
         refused = 0
         for _ in range(40):
             try:
-                refused += len(
-                    calls.batch_get_item(RequestItems=asked)["UnprocessedKeys"].get("Things", {"Keys": ()})["Keys"]
-                )
+                left = calls.batch_get_item(RequestItems=asked)["UnprocessedKeys"]
+                refused += len(left["Things"]["Keys"]) if left else 0
             except ClientError:
                 refused += 25
                 break
