@@ -6,7 +6,7 @@ steps say at the end of each minute. The quotas of the account are constants.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from atoll import limits
@@ -14,7 +14,7 @@ from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, Table
 from atoll.metrics import steps
 from atoll.metrics.measured import COUNT, PERCENT, READ_UNITS, WRITE_UNITS, dynamodb
-from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, united
+from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, single, united
 from atoll.metrics.steps import ACCOUNT, MAXIMUM, PROVISIONED, Part, Step
 from atoll.storage.engine import Snapshot
 
@@ -136,6 +136,20 @@ def _pieces(line: Line, end_ms: int) -> Iterator[tuple[int, int, float | None]]:
         since, until = since_ms - since_ms % MINUTE_MS, until_ms - until_ms % MINUTE_MS
         if since < until:
             yield since, until, value
+
+
+def current(tables: Iterable[Table], minute_ms: int) -> Iterator[tuple[Metric, Datapoint]]:
+    """What the metrics that follow from these tables are now."""
+    known = {table.name: table for table in tables}
+    values = dict(steps.current(known))
+    for metric in listed(known):
+        part = _part(metric)
+        rule = RULES.get(metric.name)
+        value: float | None = QUOTAS.get(metric.name, 0.0)
+        if rule is not None and part is not None:
+            value = _value(rule, Step(0, *values[part])) if part in values else None
+        if value is not None:
+            yield metric, single(minute_ms, value)
 
 
 def listed(tables: Mapping[str, Table]) -> Iterator[Metric]:

@@ -6,6 +6,7 @@ minute.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from atoll.metrics import implied
 from atoll.metrics.collection import Collection
 from atoll.metrics.implied import Line, lines
 from atoll.metrics.implied import points as points_of
-from atoll.metrics.series import MINUTE_MS, Datapoint, Metric, aligned
+from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, aligned
 from atoll.metrics.store import GRAINS, Metrics, Wanted
 
 
@@ -67,6 +68,17 @@ async def by_unit(
         return found if line is None else {unit: known for unit, known in found.items() if known}
 
     return await region.state(Metrics).points(wanted, fold)
+
+
+async def last_minute(region: Region, namespace: str, lag_ms: int) -> list[tuple[Metric, Datapoint]]:
+    """All datapoints of a namespace in the last minute that ended at least `lag_ms` ago."""
+    await region.state(Collection).flush()
+    end_ms = region.clock.now_ms() - lag_ms
+    minute_ms = end_ms - end_ms % MINUTE_MS - MINUTE_MS
+    found = await region.state(Metrics).minute(namespace, minute_ms)
+    tables = await region.read(region.catalog.tables) if namespace == TABLES else []
+    more = await asyncio.to_thread(lambda: list(implied.current(tables, minute_ms)))
+    return [*found.items(), *((metric, point) for metric, point in more if metric not in found)]
 
 
 def _together(measured: list[Datapoint], more: list[Datapoint], line: Line) -> list[Datapoint]:

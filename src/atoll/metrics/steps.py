@@ -16,8 +16,10 @@ import orjson
 from atoll.database import catalog, documents
 from atoll.database import format as fmt
 from atoll.database.region import Region
-from atoll.database.schema import ON_DEMAND, Table
-from atoll.metrics.series import DAY_MS
+from atoll.database.schema import HASHES, ON_DEMAND, Table
+from atoll.metrics.measured import PERCENT, dynamodb
+from atoll.metrics.series import DAY_MS, MINUTE_MS, Series, single
+from atoll.metrics.store import Metrics
 from atoll.storage.engine import Snapshot, Transaction
 
 KIND = "metric-steps"
@@ -50,24 +52,53 @@ class Steps:
         self._region = region
         self._generation = -1
         self._known: dict[Part, tuple[str, tuple[int | None, ...]]] | None = None
+        self._filling: list[tuple[str, str, int]] = []
+        """The indexes that are being built: table, index and space."""
+        self._minute_ms = 0
 
     async def settle(self, now_ms: int) -> int | None:
         generation = await self._region.read(lambda snapshot: snapshot.number(fmt.GENERATION))
-        if generation == self._generation:
-            return None
+        if generation != self._generation:
+            await self._learn(now_ms)
+        if self._filling:
+            return await self._measure_progress(now_ms)
+        return None
+
+    async def _learn(self, now_ms: int) -> None:
         if self._known is None:
             self._known = await self._region.read(_stored)
         definitions = await self._region.read(catalog.read_definitions)
-        current = dict(_current(definitions.tables))
-        changed = {part: Step(now_ms, *value) for part, value in current.items() if self._known.get(part) != value}
-        gone = [part for part, (kind, _) in self._known.items() if part not in current and kind != NOTHING]
+        now = dict(current(definitions.tables))
+        changed = {part: Step(now_ms, *value) for part, value in now.items() if self._known.get(part) != value}
+        gone = [part for part, (kind, _) in self._known.items() if part not in now and kind != NOTHING]
         changed |= {part: Step(now_ms, NOTHING) for part in gone}
         parts = list(changed)
         for start in range(0, len(parts), TOGETHER):
             some = {part: changed[part] for part in parts[start : start + TOGETHER]}
             await self._region.transact(partial(_store, some))
-        self._known, self._generation = current, definitions.generation
-        return None
+        self._known, self._generation = now, definitions.generation
+        self._filling = [
+            (table.name, index.name, index.space)
+            for table in definitions.tables.values()
+            if table.is_filling
+            for index in table.global_indexes
+            if index.backfilling
+        ]
+
+    async def _measure_progress(self, now_ms: int) -> int:
+        """Store once a minute how much of each index is built; returns when to do so again."""
+        minute_ms = now_ms - now_ms % MINUTE_MS
+        if minute_ms != self._minute_ms:
+            self._minute_ms = minute_ms
+            spaces = [space for _, _, space in self._filling]
+            done = await self._region.read(lambda snapshot: [_percent(snapshot, space) for space in spaces])
+            batch = {}
+            for (table, index, _), percent in zip(self._filling, done, strict=True):
+                dimensions = {"TableName": table, "GlobalSecondaryIndexName": index}
+                series = Series(dynamodb("OnlineIndexPercentageProgress", **dimensions), PERCENT)
+                batch[series] = [single(minute_ms, percent)]
+            await self._region.state(Metrics).append(batch)
+        return minute_ms + MINUTE_MS
 
     async def stop(self) -> None:
         """Nothing is under way between two looks."""
@@ -80,7 +111,7 @@ def steps(snapshot: Snapshot, part: Part) -> list[Step]:
     ]
 
 
-def _current(tables: Mapping[str, Table]) -> Iterator[tuple[Part, tuple[str, tuple[int | None, ...]]]]:
+def current(tables: Mapping[str, Table]) -> Iterator[tuple[Part, tuple[str, tuple[int | None, ...]]]]:
     reads, writes = [0], [0]
     for table in tables.values():
         if table.billing_mode == ON_DEMAND:
@@ -95,6 +126,12 @@ def _current(tables: Mapping[str, Table]) -> Iterator[tuple[Part, tuple[str, tup
             writes.append(throughput.write)
     if len(reads) > 1:
         yield ("", ""), (ACCOUNT, (sum(reads), sum(writes), max(reads), max(writes)))
+
+
+def _percent(snapshot: Snapshot, space: int) -> float:
+    """How much of a backfill is done, by the hash of the last item: items are visited in the order of hashes."""
+    last = snapshot.get(fmt.backfill_key(space))
+    return 0.0 if last is None else 100 * int.from_bytes(fmt.hash_of(last), "big") / HASHES
 
 
 def _limit(maximum: int | None) -> int | None:
