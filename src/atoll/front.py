@@ -81,12 +81,7 @@ def gateway(
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     calls = Calls(call, services.OPERATIONS, encoder.next_id)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
-    lag_ms = 0 if config.workers == 1 else LAG_MS
-
-    def show() -> Awaitable[bytes]:
-        return exposition(list(subjects[services.SERVER]("").regions.values()), lag_ms)
-
-    scraped = Prometheus(show, signed=signs, token=config.admin_token)
+    scraped = _scraped(config, subjects)
     return Gateway(
         call,
         services.TARGETS,
@@ -117,3 +112,12 @@ def gateway(
         memory_limit=config.memory_limit,
         refuse=calls.refusal,
     )
+
+
+def _scraped(config: Config, subjects: Mapping[str, Callable[[str], Any]]) -> Prometheus:
+    lag_ms = 0 if config.workers == 1 else LAG_MS
+
+    def show() -> Awaitable[bytes]:
+        return exposition(list(subjects[services.SERVER]("").regions.values()), lag_ms)
+
+    return Prometheus(show, signed=config.auth != "none", token=config.admin_token)
