@@ -70,7 +70,7 @@ def test_a_table_and_its_indexes_count_apart(server: LocalServer, metrics: Any) 
     things = table(server, **index())
     things.put_item(Item={"pk": "a", "g": "g"})
     things.scan(IndexName="by-g")
-    part = {"TableName": "Things", "GlobalSecondaryIndexName": "by-g"}
+    part: Any = {"TableName": "Things", "GlobalSecondaryIndexName": "by-g"}
     assert statistics(metrics, "ConsumedWriteCapacityUnits", TableName="Things") == [(0, 1)]
     assert statistics(metrics, "ConsumedWriteCapacityUnits", **part) == [(0, 1)]
     assert statistics(metrics, "ConsumedReadCapacityUnits", **part) == [(0, 2)]
@@ -169,7 +169,8 @@ def test_capacity_is_known_for_each_minute_from_its_changes(server: LocalServer,
     server.clock.advance("2m")
     things.update(BillingMode="PAY_PER_REQUEST")
     server.clock.advance("2m")
-    name, part = "ProvisionedReadCapacityUnits", {"TableName": "Things", "GlobalSecondaryIndexName": "by-g"}
+    name = "ProvisionedReadCapacityUnits"
+    part: Any = {"TableName": "Things", "GlobalSecondaryIndexName": "by-g"}
     assert statistics(metrics, name, "Average", TableName="Things") == [(0, 5), (1, 5), (2, 9), (3, 9)]
     assert statistics(metrics, name, "Average", **part) == [(n, 5) for n in range(4)]
     assert statistics(metrics, name, "SampleCount", period=300, TableName="Things") == [(0, 4)]
@@ -219,7 +220,7 @@ def test_streams_have_metrics_by_their_label(server: LocalServer, metrics: Any) 
         place = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
         iterator = streams.get_shard_iterator(StreamArn=arn, **place)["ShardIterator"]
         streams.get_records(ShardIterator=iterator)
-    of = {"TableName": "Things", "Operation": "GetRecords", "StreamLabel": things.latest_stream_label}
+    of: Any = {"TableName": "Things", "Operation": "GetRecords", "StreamLabel": things.latest_stream_label}
     assert statistics(metrics, "ReturnedRecordsCount", **of) == [(0, 1)]
     assert statistics(metrics, "ReturnedBytes", **of) == [(0, 3)]
 
