@@ -116,7 +116,7 @@ def works(region: Region, functions: Callable[[], Functions]) -> list[Work]:
     acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
     alarms = Alarms(region, Actions(region, functions, acts))
     # What is due by a schedule comes first; what the alarms have begun may be due at once.
-    return [Steps(region), Upkeep(region), scaling, alarms, scaling]
+    return [Steps(region), scaling, alarms, scaling, Upkeep(region)]
 
 
 def earliest(wakes: Iterable[int | None]) -> int | None:
