@@ -16,10 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
-from atoll.alarms.actions import AUTO_SCALING, Act, Actions
-from atoll.alarms.evaluation import Alarms
 from atoll.api import services
-from atoll.api.scaling.requests import ScalingWork
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
 from atoll.capacity.key_ranges import KeyRanges
@@ -36,8 +33,7 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
-from atoll.evaluation import Evaluation, Work, earliest
-from atoll.metrics.upkeep import Upkeep
+from atoll.evaluation import Evaluation, earliest, works
 from atoll.peering import Peering
 from atoll.recovery import jobs
 from atoll.recovery.copies import STEPS
@@ -289,7 +285,9 @@ class Node:
         region.buckets = self._open_buckets(name)
         region.key_ranges = self._open_key_ranges(name)
         evaluation = self.evaluations[name] = Evaluation(
-            region, self._works(region), alone=self._data is None or self.config.workers == 1
+            region,
+            works(region, lambda: self._triggers_of(region.name).functions),
+            alone=self._data is None or self.config.workers == 1,
         )
         runner = self.runners[name] = Runner(region, STEPS)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
@@ -326,14 +324,6 @@ class Node:
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
-
-    def _works(self, region: Region) -> list[Work]:
-        """The work of the services beside the tables, in the order in which it runs."""
-        scaling = ScalingWork(region)
-        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
-        alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
-        # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [scaling, alarms, scaling, Upkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

@@ -20,15 +20,10 @@ from atoll.database import format as fmt
 from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
-from atoll.metrics.series import HOUR_MS, MINUTE_MS, Datapoint, Metric, Series
+from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, Datapoint, Metric, Series, united
 from atoll.storage.engine import Snapshot, Transaction
 
 T = TypeVar("T")
-
-DAY_MS = 24 * HOUR_MS
-
-TABLES = "AWS/DynamoDB"
-"""The namespace of metrics that the state of a table has, too (`metrics.steps`)."""
 
 READ_BLOCKS = 400
 """How many blocks one read takes, more or less."""
@@ -174,6 +169,16 @@ class Metrics:
             and wanted.unit in (None, one.unit)
             and one.number > moved.first(one.key)
         ]
+
+    async def minute(self, namespace: str, minute_ms: int) -> dict[Metric, Datapoint]:
+        """The datapoints of a minute that are not in blocks yet: those of the last minutes."""
+        await self.learn()
+        found = {
+            metric: [one.point for one in known if one.point.time_ms == minute_ms]
+            for metric, known in self.recent.items()
+            if metric.namespace == namespace
+        }
+        return {metric: united(minute_ms, points) for metric, points in found.items() if points}
 
     async def listed(self, since_ms: int) -> set[Metric]:
         """The metrics with a datapoint since then."""
