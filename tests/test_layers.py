@@ -42,6 +42,8 @@ EVERYTHING = {
     "node",
     "config",
     "data_directory",
+    "shared_store",
+    "admission",
     "evaluation",
     "front",
     "options",
