@@ -31,12 +31,11 @@ from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, earliest, works
 from atoll.peering import Peering
-from atoll.recovery import jobs
-from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
@@ -79,6 +78,7 @@ class Node:
         self.links = self.peering.links
         self.callers = front.identities(config, self.shared)
         self.triggers: dict[str, Triggers] = {}
+        self._buckets_of_files = config.kept_buckets
         self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
@@ -296,7 +296,7 @@ class Node:
             works(region, lambda: self._triggers_of(region.key).functions),
             alone=self.shared is None and (self._data is None or self.config.workers == 1),
         )
-        runner = self.runners[name] = Runner(region, STEPS)
+        runner = self.runners[name] = runner_of(region, self._buckets_of_files)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
@@ -318,7 +318,7 @@ class Node:
             return False
         if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
-        if await region.read(jobs.listed):
+        if await self.runners[region.key].is_busy():
             return False
         keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
