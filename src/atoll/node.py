@@ -17,10 +17,7 @@ from typing import Any
 
 from atoll import errors, front, limits
 from atoll.admission import Admission
-from atoll.alarms.actions import AUTO_SCALING, Act, Actions
-from atoll.alarms.evaluation import Alarms
 from atoll.api import services
-from atoll.api.scaling.requests import ScalingWork
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
@@ -32,8 +29,7 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
-from atoll.evaluation import Evaluation, Work, earliest
-from atoll.metrics.upkeep import Upkeep
+from atoll.evaluation import Evaluation, earliest, works
 from atoll.peering import Peering
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
@@ -295,8 +291,11 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._admission.buckets(name)
         region.key_ranges = self._admission.key_ranges(name)
-        alone = self.shared is None and (self._data is None or self.config.workers == 1)
-        evaluation = self.evaluations[name] = Evaluation(region, self._works(region), alone=alone)
+        evaluation = self.evaluations[name] = Evaluation(
+            region,
+            works(region, lambda: self._triggers_of(region.key).functions),
+            alone=self.shared is None and (self._data is None or self.config.workers == 1),
+        )
         runner = self.runners[name] = runner_of(region, self._buckets_of_files)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
@@ -332,14 +331,6 @@ class Node:
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
-
-    def _works(self, region: Region) -> list[Work]:
-        """The work of the services beside the tables, in the order in which it runs."""
-        scaling = ScalingWork(region)
-        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
-        alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
-        # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [scaling, alarms, scaling, Upkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
