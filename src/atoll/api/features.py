@@ -1,4 +1,4 @@
-"""Answers about features that no table has yet: imports, contributor insights, Kinesis destinations.
+"""Answers about features that no table has yet: contributor insights, Kinesis destinations.
 
 Each operation finds nothing, with the service's own errors for unknown tables and bad input, so tools that read
 everything about a table can read one.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.api import exports, phases
+from atoll.api import phases
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import backups as backup_errors
 from atoll.errors import features as feature_errors
 from atoll.errors import tables as table_errors
 
@@ -31,20 +30,6 @@ async def _table_with_insights(region: Region, body: Body) -> Table:
     if phases.creating_before(region, table, region.clock.now_ms(), phases.UNKNOWN):
         raise table_errors.table_not_found(table.name)
     return table
-
-
-# Imports
-
-
-async def list_imports(region: Region, body: Body) -> Body:
-    exports.check_list(region, body)
-    if body.get("NextToken") is not None:
-        raise backup_errors.next_token_invalid(body["NextToken"])
-    return {"ImportSummaryList": []}
-
-
-async def describe_import(region: Region, body: Body) -> Body:
-    raise exports.no_job(region, "Import", body["ImportArn"])
 
 
 # Global tables

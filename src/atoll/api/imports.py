@@ -43,9 +43,9 @@ async def import_table(region: Region, body: Body) -> Answer:
 
     def begin(tx: Transaction, stamp: Stamp) -> Import:
         existing = region.catalog.find(tx, name)
-        if existing is not None and not existing.gone_at(stamp.now_ms):
-            if existing.status_at(stamp.now_ms) != "CREATING":
-                raise errors.table_exists(name)
+        is_there = existing is not None and not existing.gone_at(stamp.now_ms)
+        if is_there and existing.status_at(stamp.now_ms) != "CREATING":
+            raise errors.table_exists(name)
         known = None if token is None else _repeated(tx, token, name, stamp.now_ms)
         if known is not None:
             return known

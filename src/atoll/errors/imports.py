@@ -1,4 +1,4 @@
-"""Errors of imports. Those of items are in the messages about single records; the texts of the last four are assumed."""
+"""Errors of imports. The texts of the last four are assumed; the last three are of single records."""
 
 from __future__ import annotations
 
