@@ -37,6 +37,8 @@ class Rules:
     """The units to which the thresholds of the alarms belong."""
     changed: int = 0
     """When these last changed."""
+    acted: dict[str, int] = field(default_factory=dict)
+    """The alarms on the capacity that are in breach, and when they last acted."""
 
     def __post_init__(self) -> None:
         self.watched = self.units
@@ -80,12 +82,19 @@ class Rules:
         if len(self.capacity) < 15 or self.changed == now:
             return
         sums = [sum(self.capacity[start : start + 5 or None]) for start in (-15, -10, -5)]
-        if all(total > 5 * self.watched for total in sums) or all(total < 5 * self.watched for total in sums):
-            self._watch(now)
+        for name, in_alarm in (
+            ("high", all(total > 5 * self.watched for total in sums)),
+            ("low", all(total < 5 * self.watched for total in sums)),
+        ):
+            if not in_alarm:
+                self.acted.pop(name, None)
+            elif now >= self.acted.get(name, now - 5) + 5:  # an alarm acts again every period while its state lasts
+                self.acted[name] = now
+                self._watch(now)
 
     def _watch(self, now: int) -> None:
         if self.watched != self.units:
-            self.watched, self.changed = self.units, now
+            self.watched, self.changed, self.acted = self.units, now, {}
 
     def _needed(self, consumed: int) -> int:
         """The units of which the consumption of a minute is the target."""
