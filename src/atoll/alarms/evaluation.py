@@ -30,7 +30,7 @@ from atoll.alarms.windows import Window
 from atoll.database.region import Region
 from atoll.metrics.implied import lines
 from atoll.metrics.store import Metrics, Wanted
-from atoll.storage.engine import Transaction
+from atoll.storage.engine import Snapshot, Transaction
 
 TOGETHER = 200
 """The alarms that one read takes."""
@@ -160,9 +160,7 @@ class Alarms:
         """All alarms, in pages."""
         after: str | None = None
         while True:
-            page = await self._region.read(
-                lambda snapshot, after=after: list(islice(store.listed(snapshot, after=after), TOGETHER))
-            )
+            page = await self._region.read(partial(_page, after))
             for alarm in page:
                 yield alarm
             if len(page) < TOGETHER:
@@ -260,6 +258,10 @@ def _watched(alarm: Alarm, now_ms: int) -> Watched:
 
 def _floor(time_ms: int, interval_ms: int) -> int:
     return time_ms - time_ms % interval_ms
+
+
+def _page(after: str | None, snapshot: Snapshot) -> list[Alarm]:
+    return list(islice(store.listed(snapshot, after=after), TOGETHER))
 
 
 def _change_states(changed: Sequence[Watched], now_ms: int, seen: int, tx: Transaction) -> tuple[int, list[Alarm]]:
