@@ -2,7 +2,8 @@
 
 Only the process that holds the region's lease does. It keeps in memory the alarms, which it reads again after a change
 of one (`store.changes`), and the datapoints that they look at (`windows`). An alarm is *quiet* once nothing but new
-data can change its state: it has no datapoint, and none has arrived since. Quiet alarms cost a comparison, and no wake.
+data can change its state: nothing was measured in its range, and nothing has arrived since. Quiet alarms cost a
+comparison, and no wake.
 
 A change of state is stored with an event in one transaction. Then the actions of the event run, and it is forgotten: an
 action may run twice after a crash, but is not lost.
@@ -26,6 +27,7 @@ from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
 from atoll.alarms.windows import Window
 from atoll.database.region import Region
+from atoll.metrics.implied import Lines
 from atoll.metrics.reading import Query, datapoints_of
 from atoll.metrics.store import Metrics
 from atoll.storage.engine import Transaction
@@ -48,7 +50,10 @@ class Watched:
     """When its scaling policies were last told of its state."""
     windows: tuple[Window, ...]
     is_empty: bool = False
-    """At the last evaluation it had no datapoint. Expressions may have some without data: they are evaluated always."""
+    """At the last evaluation nothing was measured. Expressions may have points without data: they are evaluated
+    always."""
+    generation: tuple[int, int] = (-1, -1)
+    """Of the lines at the last evaluation."""
     verdict: Verdict | None = None
 
     @property
@@ -148,20 +153,28 @@ class Alarms:
         watch.seen = changes
 
     def _is_quiet(self, one: Watched, metrics: Metrics) -> bool:
-        return one.is_empty and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
+        generation = self._region.state(Lines).generation
+        is_same = one.is_empty and one.generation == generation and not one.repeats
+        return is_same and not any(window.has_news(metrics) for window in one.windows)
 
     async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
         metrics = self._region.state(Metrics)
         await metrics.learn()
         await self._load(due, metrics, now_ms)
+        lines = self._region.state(Lines)
+        followed = await lines.of({window.wanted.metric for one in due for window in one.windows})
         changed, repeated = [], []
         for one in due:
             until_ms = one.evaluated_ms = _floor(now_ms, one.interval_ms)
             news = [window.take(metrics) for window in one.windows]
-            if one.is_empty and not one.repeats and not any(news):
+            if one.is_empty and one.generation == lines.generation and not one.repeats and not any(news):
                 continue
+            for window in one.windows:
+                window.line = followed.get(window.wanted.metric)
+            one.generation = lines.generation
             verdict = one.verdict = judge(one, until_ms)
-            one.is_empty = not (one.alarm.metrics or any(verdict.points))
+            start_ms = verdict.times[-1]
+            one.is_empty = not one.alarm.metrics and all(window.is_flat(start_ms) for window in one.windows)
             if verdict.decision.state not in (None, one.alarm.state.value):
                 changed.append(one)
             elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:
@@ -193,7 +206,7 @@ class Alarms:
         ]
         while queries:
             number = metrics.numbers[1]
-            found = await datapoints_of(self._region, queries)
+            found = await datapoints_of(self._region, queries, implies=False)
             if metrics.numbers[1] == number:  # otherwise it is not known which batches they include
                 for (one, window), points in zip(behind, found, strict=True):
                     window.load(points, number)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
-from atoll.metrics.series import Datapoint, united
+from atoll.metrics.implied import Line, at
+from atoll.metrics.series import MINUTE_MS, Datapoint, single, united
 from atoll.metrics.statistics import statistic
 from atoll.metrics.store import Metrics
 
@@ -26,6 +27,8 @@ class Window:
         """Of the grains, as far as they have been computed."""
         self._period_ms = period_ms
         self._grain_ms = grain_ms
+        self.line: Line | None = None
+        """What the metric has in minutes in which nothing was measured."""
         self._number = -1
         """The last batch whose datapoints are here."""
 
@@ -70,11 +73,25 @@ class Window:
         point = self._points.get(start_ms)
         if point is None and start_ms in self._grains:
             point = self._points[start_ms] = self._point(self._grains[start_ms])
+        elif point is None and self.line is not None:
+            datapoint = self._implied(self.line, start_ms)
+            point = None if datapoint is None else self._point(datapoint)
         return point
+
+    def _implied(self, line: Line, start_ms: int) -> Datapoint | None:
+        value = at(line, start_ms) if self._grain_ms == MINUTE_MS else None
+        return None if value is None else single(start_ms, value)
+
+    def is_flat(self, start_ms: int) -> bool:
+        """Whether nothing was measured, and what the metric has instead is the same since then."""
+        return not self._grains and (self.line is None or self.line.values[-1][0] <= start_ms)
 
     def _of_period(self, start_ms: int) -> Point | None:
         times = range(start_ms, start_ms + self._period_ms, self._grain_ms)
         inside = [self._grains[time_ms] for time_ms in times if time_ms in self._grains]
+        if not inside and self.line is not None:
+            implied = [self._implied(self.line, time_ms) for time_ms in times]
+            inside = [datapoint for datapoint in implied if datapoint is not None]
         return self._point(united(start_ms, inside)) if inside else None
 
     def _point(self, datapoint: Datapoint) -> Point | None:
