@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
@@ -12,6 +12,8 @@ from typing import Any
 from atoll.database.region import Settings
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.transfer.buckets import DIRECTORY as BUCKETS_DIRECTORY
+from atoll.transfer.buckets import Buckets, Directories, Memory
 from atoll.triggers.registry import Registry
 from atoll.wire import memory
 
@@ -21,7 +23,11 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 8000
     data: Path | None = Path("data")
-    """The data directory; None keeps everything in memory."""
+    """The data directory; None keeps everything in memory, or in the store."""
+    store: str = field(default="", repr=False)
+    """The URL of a PostgreSQL database that several front ends share; it may have a password."""
+    read_store: str = field(default="", repr=False)
+    """The URL of replicas for eventually consistent reads."""
     region: str = "us-east-1"
     """The default region: that of requests that name none."""
     more_regions: Sequence[str] = ()
@@ -42,6 +48,8 @@ class Config:
     durability: str = "full"
     on_damage: str = "stop"
     """stop or serve: whether a damaged store takes writes."""
+    unclosed: Collection[Path] | None = None
+    """The directories of the stores that were not closed; None looks when a store is opened."""
     reserves: bool = False
     """Whether to hold disk space back, so that data can be deleted from a full disk."""
     tls: SSLContext | None = None
@@ -65,6 +73,8 @@ class Config:
     """Regions that are open at a time."""
     cors_origins: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
+    buckets: Buckets | None = None
+    """Where exports and imports find their files; None is a directory of the data directory, or memory."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -93,9 +103,19 @@ class Config:
         return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
 
     @property
+    def keeps_in_memory(self) -> bool:
+        return self.data is None and not self.store
+
+    @property
     def peer_credentials_file(self) -> Path | None:
         """None if the node has no peers."""
         return self.peer_credentials or (self.credentials_file if self.peers else None)
+
+    @property
+    def kept_buckets(self) -> Buckets:
+        if self.buckets is not None:
+            return self.buckets
+        return Memory() if self.data is None else Directories(self.data / BUCKETS_DIRECTORY)
 
     @property
     def evaluates(self) -> bool:
@@ -109,4 +129,6 @@ class Config:
 
     @property
     def engine(self) -> str:
+        if self.store:
+            return "postgresql"
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"
