@@ -291,9 +291,11 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._admission.buckets(name)
         region.key_ranges = self._admission.key_ranges(name)
-        alone = self.shared is None and (self._data is None or self.config.workers == 1)
-        work = works(region, lambda: self._triggers_of(region.name).functions)
-        evaluation = self.evaluations[name] = Evaluation(region, work, alone=alone)
+        evaluation = self.evaluations[name] = Evaluation(
+            region,
+            works(region, lambda: self._triggers_of(region.key).functions),
+            alone=self.shared is None and (self._data is None or self.config.workers == 1),
+        )
         runner = self.runners[name] = runner_of(region, self._buckets_of_files)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:

@@ -53,9 +53,9 @@ Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JS
 Its sets are sorted: strings and binaries by their bytes, numbers by value. The engine adds a checksum to every row.
 
 Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `batches`
-batches of datapoints and `steps` changes of capacity, `series` gives the numbers of series and `spaces` those of
-spaces, `greatest time` is a hybrid logical clock time that no version exceeds, 's' log-space shard4 numbers the changes
-of an open shard, 'd' expiry-space is one more than the second for which a look at the expiry index is due (0: none is).
+batches of datapoints, `series` gives the numbers of series and `spaces` those of spaces, `greatest time` is a hybrid
+logical clock time that no version exceeds, 's' log-space shard4 numbers the changes of an open shard, 'd' expiry-space
+is one more than the second for which a look at the expiry index is due (0: none is).
 
 Tallies: 'n' space and 'b' space are a space's rows and their sizes, 'e' space the items of a table that time to live
 has deleted, 'c' space hash8 partition the size of an item collection (only tables with local indexes).

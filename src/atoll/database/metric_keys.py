@@ -6,7 +6,6 @@ from atoll.database import format as fmt
 
 BATCHES = b"batches"
 SERIES_COUNT = b"series"
-STEPS = b"steps"
 
 
 def batch_key(number: int) -> bytes:

@@ -6,14 +6,10 @@ steps say at the end of each minute. The quotas of the account are constants.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from atoll import limits
-from atoll.database import format as fmt
-from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, Table
 from atoll.metrics import steps
@@ -66,36 +62,11 @@ class Line(NamedTuple):
     """It has a value only in periods in which nothing was measured."""
 
 
-class Lines:
-    """The lines of metrics, as they follow from the present definitions: `region.state(Lines)`."""
-
-    def __init__(self, region: Region) -> None:
-        self.generation = -1, -1
-        """Changes whenever a line may have changed."""
-        self._region = region
-        self._known: dict[Metric, Line | None] = {}
-
-    async def of(self, metrics: Iterable[Metric]) -> dict[Metric, Line]:
-        """The lines of those metrics that have one."""
-        wanted = [metric for metric in metrics if metric.namespace == TABLES]
-        if not wanted:
-            return {}
-        generation, found = await self._region.read(partial(self._read, wanted))
-        if generation != self.generation:
-            self.generation, self._known = generation, {}
-        self._known.update(found)
-        return {metric: line for metric in wanted if (line := self._known[metric]) is not None}
-
-    def _read(self, wanted: Sequence[Metric], snapshot: Snapshot) -> tuple[tuple[int, int], dict[Metric, Line | None]]:
-        generation = snapshot.number(fmt.GENERATION), snapshot.number(keys.STEPS)
-        known = self._known if generation == self.generation else {}
-        return generation, {metric: _line(self._region, snapshot, metric) for metric in wanted if metric not in known}
-
-
-def at(line: Line, minute_ms: int) -> float | None:
-    """The value in a minute: the one that holds at its end."""
-    place = bisect_left(line.values, minute_ms + MINUTE_MS, key=lambda one: one[0])
-    return line.values[place - 1][1] if place else None
+async def lines(region: Region, metrics: Sequence[Metric]) -> list[Line | None]:
+    """For each metric, what it has besides what was measured."""
+    if not any(metric.namespace == TABLES for metric in metrics):
+        return [None] * len(metrics)
+    return await region.read(lambda snapshot: [_line(region, snapshot, metric) for metric in metrics])
 
 
 def _line(region: Region, snapshot: Snapshot, metric: Metric) -> Line | None:
@@ -114,8 +85,7 @@ def _line(region: Region, snapshot: Snapshot, metric: Metric) -> Line | None:
     rule = RULES.get(metric.name)
     if rule is None or (rule.kind == ACCOUNT) != (part == ("", "")):
         return None
-    values = [(step.since_ms, _value(rule, step)) for step in steps.steps(snapshot, part)]
-    return Line(rule.unit, values) if values else None
+    return Line(rule.unit, [(step.since_ms, _value(rule, step)) for step in steps.steps(snapshot, part)])
 
 
 def _part(metric: Metric) -> Part | None:

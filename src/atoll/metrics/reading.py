@@ -13,7 +13,7 @@ from typing import NamedTuple
 from atoll.database.region import Region
 from atoll.metrics import implied
 from atoll.metrics.collection import Collection
-from atoll.metrics.implied import Line, Lines
+from atoll.metrics.implied import Line, lines
 from atoll.metrics.implied import points as points_of
 from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, aligned
 from atoll.metrics.store import GRAINS, Metrics, Wanted
@@ -36,9 +36,8 @@ async def datapoints(
     return (await datapoints_of(region, [Query(metric, period_s, start_ms, end_ms, unit)]))[0]
 
 
-async def datapoints_of(region: Region, queries: Sequence[Query], *, implies: bool = True) -> list[list[Datapoint]]:
-    """`implies`: with the datapoints that are not measured but follow from something else (`implied`)."""
-    found = await by_unit(region, queries, implies=implies)
+async def datapoints_of(region: Region, queries: Sequence[Query]) -> list[list[Datapoint]]:
+    found = await by_unit(region, queries)
     return [
         aligned([point for points in units.values() for point in points], query.period_s * 1_000)
         for query, units in zip(queries, found, strict=True)
@@ -46,21 +45,21 @@ async def datapoints_of(region: Region, queries: Sequence[Query], *, implies: bo
 
 
 async def by_unit(
-    region: Region, queries: Sequence[Query], *, from_start: bool = False, implies: bool = True
+    region: Region, queries: Sequence[Query], *, from_start: bool = False
 ) -> list[dict[str, list[Datapoint]]]:
     """As `datapoints_of`, for each unit of which there are any. `from_start`: the first period begins at the start of
     the query, as periods of CloudWatch's operations do; otherwise periods begin at multiples of their length."""
     await region.state(Collection).flush()
     now_ms = region.clock.now_ms()
     until_ms = now_ms - now_ms % MINUTE_MS
-    followed = await region.state(Lines).of([one.metric for one in queries] if implies else [])
+    followed = await lines(region, [one.metric for one in queries])
     wanted = [Wanted(one.metric, _start(one, now_ms, from_start), one.end_ms, one.unit) for one in queries]
 
     def fold(place: int, points: Sequence[tuple[str, Datapoint]]) -> dict[str, list[Datapoint]]:
         units: dict[str, list[Datapoint]] = {}
         for unit, point in points:
             units.setdefault(unit, []).append(point)
-        query, line = queries[place], followed.get(queries[place].metric)
+        query, line = queries[place], followed[place]
         period_ms, origin_ms = query.period_s * 1_000, query.start_ms if from_start else 0
         found = {unit: aligned(units[unit], period_ms, origin_ms) for unit in sorted(units)}
         if line is not None and query.unit in (None, line.unit):

@@ -15,7 +15,6 @@ import orjson
 
 from atoll.database import catalog, documents
 from atoll.database import format as fmt
-from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.database.schema import HASHES, ON_DEMAND, Table
 from atoll.metrics.measured import PERCENT, dynamodb
@@ -149,7 +148,6 @@ def _stored(snapshot: Snapshot) -> dict[Part, tuple[str, tuple[int | None, ...]]
 
 
 def _store(changed: Mapping[Part, Step], tx: Transaction) -> None:
-    tx.add_number(keys.STEPS, 1)
     for part, step in changed.items():
         old: Sequence[Step] = steps(tx, part)[-KEPT + 1 :]
         # The last step before the oldest datapoint says what held then.

@@ -98,7 +98,6 @@ class Metrics:
         self._read = 0
         """The number of the last batch read."""
         self._through = 0
-        self._versions: dict[Metric, int] = {}
         self._generation = 0
 
     async def append(self, batch: Batch) -> None:
@@ -136,10 +135,9 @@ class Metrics:
         """The batches that `recent` has: those after the first number, up to the second."""
         return self._through, self._read
 
-    def version(self, metric: Metric) -> int:
-        """Changes whenever this process learns new datapoints of the metric, or of a change of any table."""
-        of_tables = self._generation if metric.namespace == TABLES else 0
-        return self._versions.get(metric, 0) + (of_tables << 48)
+    def generation(self, metric: Metric) -> int:
+        """Changes when this process learns of a change of a table from which datapoints of the metric may follow."""
+        return self._generation if metric.namespace == TABLES else 0
 
     def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
         """Remember these batches, and forget those that are in blocks."""
@@ -159,7 +157,6 @@ class Metrics:
                     key = keys.series_key(*parts(series))
                     known = self.recent.setdefault(series.metric, [])
                     known += [Known(number, key, series.unit, point) for point in points]
-                    self._versions[series.metric] = number
 
     def _known(self, wanted: Wanted, moved: Moved) -> Points:
         return [
