@@ -10,6 +10,7 @@ from atoll.api.call import Call, Desk, logging_slow
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.database.health import StoreHealth
+from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials
 from atoll.wire.admin import Admin
@@ -25,6 +26,7 @@ def gateway(
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
+    faults: Faults,
 ) -> Gateway:
     """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
     credentials = None
@@ -32,7 +34,9 @@ def gateway(
         assert config.credentials_file is not None
         credentials = Credentials(config.credentials_file)
     encoder = Encoder()
-    call: Call = Desk(subjects, next_id=encoder.next_id).call
+    desk = Desk(subjects, next_id=encoder.next_id)
+    faults.watchers.append(lambda any_: setattr(desk, "faults", faults if any_ else None))
+    call: Call = desk.call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     admin = Admin(call, signed=credentials is not None, guarded=not config.loopback, token=config.admin_token)

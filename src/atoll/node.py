@@ -35,6 +35,7 @@ from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
+from atoll.faults.injection import Faults
 from atoll.peering import Peering
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
@@ -78,6 +79,9 @@ class Node:
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
+        self.faults = Faults(shared=config.workers > 1)
+        self.faults.watchers.append(lambda _: self.faults.watch(list(self.regions.values())))
+        self.operations = [one.name for one in services.of(services.DYNAMODB)]
         self.triggers: dict[str, Triggers] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
@@ -104,7 +108,9 @@ class Node:
             services.SERVER: lambda _: self,
         }
         peers = self.peering.start().answer
-        gateway = front.gateway(config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine)
+        gateway = front.gateway(
+            config, subjects, clock=self.signature_clock, peers=peers, examine=self.examine, faults=self.faults
+        )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
