@@ -378,7 +378,9 @@ class Node:
             return None
         if region not in self._key_ranges:
             path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
-            self._key_ranges[region] = KeyRanges(self.clock, path, quotas=settings.quotas)
+            self._key_ranges[region] = KeyRanges(
+                self.clock, path, alone=self.config.workers == 1, quotas=settings.quotas
+            )
         return self._key_ranges[region]
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
