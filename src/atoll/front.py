@@ -14,6 +14,7 @@ from atoll.config import Config
 from atoll.database.health import StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests
+from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials
 from atoll.security.directory import ACCOUNT
@@ -59,6 +60,7 @@ def gateway(
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
+    faults: Faults,
 ) -> Gateway:
     """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
     signs = config.auth != "none"
@@ -71,7 +73,9 @@ def gateway(
 
         authorizer = Authorizer(region_of, enforces=config.auth == "iam")
     encoder = Encoder()
-    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
+    desk = Desk(subjects, authorizer, next_id=encoder.next_id)
+    faults.watchers.append(lambda any_: setattr(desk, "faults", faults if any_ else None))
+    call: Call = desk.call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)

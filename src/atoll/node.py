@@ -37,6 +37,7 @@ from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
+from atoll.faults.injection import Faults
 from atoll.peering import Peering
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
@@ -81,6 +82,9 @@ class Node:
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
         self.callers = front.identities(config)
+        self.faults = Faults(shared=config.workers > 1)
+        self.faults.watchers.append(lambda _: self.faults.watch(list(self.regions.values())))
+        self.operations = [one.name for one in services.of(services.DYNAMODB)]
         self.triggers: dict[str, Triggers] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
@@ -108,7 +112,13 @@ class Node:
         }
         peers = self.peering.start().answer
         gateway = front.gateway(
-            config, self.callers, subjects, clock=self.signature_clock, peers=peers, examine=self.examine
+            config,
+            self.callers,
+            subjects,
+            clock=self.signature_clock,
+            peers=peers,
+            examine=self.examine,
+            faults=self.faults,
         )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
@@ -384,7 +394,9 @@ class Node:
             return None
         if region not in self._key_ranges:
             path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
-            self._key_ranges[region] = KeyRanges(self.clock, path, quotas=settings.quotas)
+            self._key_ranges[region] = KeyRanges(
+                self.clock, path, alone=self.config.workers == 1, quotas=settings.quotas
+            )
         return self._key_ranges[region]
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:

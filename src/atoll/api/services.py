@@ -18,6 +18,7 @@ from atoll import errors
 from atoll.api import (
     account,
     admin,
+    faults,
     features,
     functions,
     global_tables,
@@ -303,6 +304,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(ADMIN, "ShowStoreChecks", admin.show_checks, NOTHING, Http("GET", "store/check")),
     Operation(ADMIN, "ShowLinks", links.show_links, NOTHING, Http("GET", "replication/links")),
     Operation(ADMIN, "ChangeLink", links.change_link, NOTHING, Http("POST", "replication/links")),
+    Operation(ADMIN, "ShowFaults", faults.show_faults, NOTHING, Http("GET", "faults")),
+    Operation(ADMIN, "ChangeFaults", faults.change_faults, NOTHING, Http("POST", "faults")),
     Operation(ADMIN, "ShowReplicas", masters.show_replicas, NOTHING, Http("GET", "replication/replicas")),
     Operation(ADMIN, "AddReplica", masters.add_replica, resources.ADMINISTERED_TABLE,
               Http("POST", "replication/replicas/add")),

@@ -141,7 +141,7 @@ def _draw(region: Region, write: Write, result: Outcome | ConditionFailed, facto
     now_ms = region.clock.now_ms()
     if isinstance(result, Outcome) and not result.index_writes:
         units = factor * row_units(write, result.table_bytes)
-        ranges.take(write.table, None, "Write", write.row_key, units, now_ms)
+        ranges.wrote(write.table, write.row_key, units, now_ms)
     else:
         for table, index, kind, key, units in _draws(write, result, factor):
             ranges.take(table, index, kind, key, units, now_ms)
@@ -159,12 +159,14 @@ Result = Outcome | ConditionFailed
 W = TypeVar("W", bound=Write)
 
 
-def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coroutine[Any, Any, tuple[W, Result]]:
+def attempt(
+    region: Region, name: str, make: Callable[[Transaction], W], now_ms: int
+) -> Coroutine[Any, Any, tuple[W, Result]]:
     """Run a single write to the table `name`, if it is admitted. Pass the result to `charged`. Raises every refusal
     except a failed condition, which is part of the result."""
     known = region.catalog.known.tables.get(name)
     levels = write_levels(region, (name,)) if known is not None and known.limited else None
-    ranges, now_ms = region.key_ranges, region.clock.now_ms()
+    ranges = region.key_ranges
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)
@@ -173,7 +175,7 @@ def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coro
             if not table.limited:
                 if ranges is None:
                     return write, writes.commit_single(tx, write, stamp)
-                limit = ranges.exhausted(table, None, "Write", write.row_key, now_ms)
+                limit = ranges.write_waits(table, write.row_key, now_ms)
                 if limit is not None:
                     raise refused(region, table, [(None, limit)], "Write")
                 if not table.global_indexes or not ranges.index_writes_wait(now_ms):
@@ -189,11 +191,16 @@ def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coro
 
 async def execute(region: Region, name: str, make: Callable[[Transaction], W], operation: str) -> tuple[W, Outcome]:
     """Run a single write, charge it and measure it; raises if it is refused."""
-    write, result = await attempt(region, name, make)
+    ranges = region.key_ranges
+    now_ms = 0 if ranges is None else region.clock.now_ms()
+    write, result = await attempt(region, name, make, now_ms)
     if write.table.limited:
         charged(region, write, result)
-    elif region.key_ranges is not None:
-        _draw(region, write, result)
+    elif ranges is not None:
+        if isinstance(result, ConditionFailed) or result.index_writes:
+            _draw(region, write, result)
+        else:
+            ranges.wrote(write.table, write.row_key, write_units(result.table_bytes), now_ms)
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
