@@ -106,7 +106,7 @@ class KeyRanges:
 
     def forget(self) -> None:
         """Make all buckets full again, and forget the peaks."""
-        self._numbers[:] = memoryview(bytes(8 * _NUMBERS)).cast("d")
+        self._map[:] = bytes(8 * _NUMBERS)
         self._numbers[_MARK] = _MARKED
         for buckets in (self._reads, self._writes):
             if isinstance(buckets, list):
