@@ -31,10 +31,11 @@ ALLOWED: dict[str, set[str]] = {
     "alarms": {"alarms", "metrics", "triggers", *DATABASE},
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
-    "check": {"check", "migration", "storage", "triggers", *DATABASE},
+    "recovery": {"recovery", *DATABASE},
+    "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
-    "api": {"alarms", "api", "scaling", "replication", "security", *SERVICES, *DATABASE},
+    "api": {"alarms", "api", "recovery", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "replicate": {"replicate", "options", "clock", "limits"},
 }

@@ -141,6 +141,29 @@ MATH_DEPTH = 40
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""
 
+# Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
+RECOVERY_DAYS = 35
+RECOVERY_LAG_MS = 300_000
+BACKUPS_LISTED = 100
+SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
+RESTORES = 50
+
+# Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
+METRICS_PAGE = 500
+METRICS_LISTED_MS = 14 * 24 * 3600 * 1000
+"""A metric without a datapoint for so long is not listed; nor are older datapoints taken."""
+METRICS_RECENT_MS = 4 * 3600 * 1000
+"""RecentlyActive PT3H: three hours, give or take 50 minutes."""
+METRIC_DATA = 1_000
+METRIC_VALUES = 150
+METRIC_VALUE = 2.0**360
+METRIC_AHEAD_MS = 2 * 3600 * 1000
+METRIC_QUERIES = 500
+METRIC_DATAPOINTS = 100_800
+STATISTICS_POINTS = 1_440
+LATEST_SECOND = 1 << 35
+"""The times that requests may name lie within a thousand years of 1970."""
+
 # Application Auto Scaling: its quotas and API reference
 SCALABLE_TARGETS = 5_000
 SCALING_POLICIES = 50

@@ -38,7 +38,11 @@ from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.faults.injection import Faults
+from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
+from atoll.recovery import jobs
+from atoll.recovery.copies import STEPS
+from atoll.recovery.jobs import Runner
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -86,6 +90,7 @@ class Node:
         self.faults.watchers.append(lambda _: self.faults.watch(list(self.regions.values())))
         self.operations = [one.name for one in services.of(services.DYNAMODB)]
         self.triggers: dict[str, Triggers] = {}
+        self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
         self.health: dict[str, Health] = {}
@@ -179,6 +184,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
         await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
@@ -212,6 +218,9 @@ class Node:
         open_ = list(self.regions.values())
         wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
+        for region in open_:
+            if await region.engine.lease():
+                await self.runners[region.key].settle()
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         evaluated = await self._evaluate()  # again, since all of this is measured
         wakes += evaluated if not uncounted else ()
@@ -274,7 +283,10 @@ class Node:
             raise replication_errors.served_by_peer(plain, self.config.peers[plain])
         if not self.config.serves(plain):
             raise replication_errors.not_served(plain)
-        return Region(plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name)
+        return Region(
+            plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
+            sibling=lambda other: self.region(f"{account}{slash}{other}"),
+        )  # fmt: skip
 
     def start_region(self, region: Region) -> None:
         name, woken = region.key, asyncio.Event()
@@ -285,7 +297,8 @@ class Node:
         evaluation = self.evaluations[name] = Evaluation(
             region, self._works(region), alone=self._data is None or self.config.workers == 1
         )
-        region.wake = partial(_wake_all, woken.set, evaluation.wake)
+        runner = self.runners[name] = Runner(region, STEPS)
+        region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
             region.wake = partial(_wake_all, region.wake, replication.wake)
@@ -294,6 +307,7 @@ class Node:
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
         self._run(evaluation.run())
+        self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -305,11 +319,14 @@ class Node:
             return False
         if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
+        if await region.read(jobs.listed):
+            return False
         keeps_tables = self.config.data is None or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
         self._loops.pop(region.key).set()
+        await self.runners.pop(region.key).stop()
         await self.evaluations.pop(region.key).stop()
         triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
@@ -322,7 +339,7 @@ class Node:
         acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
         # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [scaling, alarms, scaling]
+        return [Upkeep(region), scaling, alarms, scaling]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

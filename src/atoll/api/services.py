@@ -18,6 +18,7 @@ from atoll import errors
 from atoll.api import (
     account,
     admin,
+    backups,
     faults,
     features,
     functions,
@@ -25,10 +26,14 @@ from atoll.api import (
     items,
     links,
     masters,
+    metric_data,
+    metrics,
     multi,
     queries,
+    recovery,
     replication,
     resources,
+    restores,
     shapes,
     streams,
     tables,
@@ -54,6 +59,7 @@ from atoll.api.resources import (
     MAPPING,
     NEW_MAPPING,
     NOTHING,
+    RESTORE,
     STATEMENT,
     STATEMENT_BATCH,
     STATEMENT_TRANSACTION,
@@ -69,6 +75,7 @@ from atoll.api.scaling import activities as scaling_activities
 from atoll.api.scaling import policies as scaling_policies
 from atoll.api.scaling import targets as scaling_targets
 from atoll.errors import ApiError
+from atoll.errors import metrics as metric_errors
 from atoll.errors import scaling as scaling_errors
 from atoll.errors import triggers as trigger_errors
 
@@ -113,6 +120,10 @@ STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION
 LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
+)  # fmt: skip
+CLOUDWATCH = Service(
+    "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
+    target="GraniteServiceVersion20100801", internal=metric_errors.internal,
 )  # fmt: skip
 SCALING = Service(
     "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
@@ -236,9 +247,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DescribeTimeToLive", ttl.describe_time_to_live, TABLE),
     Operation(DYNAMODB, "DescribeLimits", account.describe_limits),
     Operation(DYNAMODB, "DescribeEndpoints", account.describe_endpoints),
-    Operation(DYNAMODB, "DescribeContinuousBackups", features.describe_continuous_backups, TABLE),
-    Operation(DYNAMODB, "ListBackups", features.list_backups, TABLE),
-    Operation(DYNAMODB, "DescribeBackup", features.describe_backup, JOB),
+    Operation(DYNAMODB, "DescribeContinuousBackups", recovery.describe_continuous_backups, TABLE),
+    Operation(DYNAMODB, "UpdateContinuousBackups", recovery.update_continuous_backups, TABLE),
+    Operation(DYNAMODB, "CreateBackup", backups.create_backup, TABLE),
+    Operation(DYNAMODB, "ListBackups", backups.list_backups, TABLE),
+    Operation(DYNAMODB, "DescribeBackup", backups.describe_backup, JOB),
+    Operation(DYNAMODB, "DeleteBackup", backups.delete_backup, JOB),
+    Operation(DYNAMODB, "RestoreTableFromBackup", restores.restore_table_from_backup, RESTORE),
+    Operation(DYNAMODB, "RestoreTableToPointInTime", restores.restore_table_to_point_in_time, RESTORE),
     Operation(DYNAMODB, "ListExports", features.list_exports, TABLE_ARN),
     Operation(DYNAMODB, "DescribeExport", features.describe_export, JOB),
     Operation(DYNAMODB, "ListImports", features.list_imports, TABLE_ARN),
@@ -279,6 +295,11 @@ OPERATIONS: tuple[Operation, ...] = (
         headers={"InvocationType": "X-Amz-Invocation-Type"},
         answer_headers={"ExecutedVersion": "X-Amz-Executed-Version", "FunctionError": "X-Amz-Function-Error"},
     )),
+    #
+    Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
+    Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
+    Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
+    Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
     #
     Operation(SCALING, "RegisterScalableTarget", scaling_targets.register_scalable_target),
     Operation(SCALING, "DeregisterScalableTarget", scaling_targets.deregister_scalable_target),

@@ -19,6 +19,7 @@ from atoll.database.group import MULTI_MASTER
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, Index, Table
+from atoll.errors import backups as backup_errors
 from atoll.errors import changes as change_errors
 from atoll.errors import tables as table_errors
 from atoll.replication import shared
@@ -39,6 +40,8 @@ async def create_table(region: Region, body: Body) -> Answer:
 
     def create(tx: Transaction) -> Answer:
         existing = region.catalog.find(tx, name)
+        if existing is not None and existing.origin is not None:
+            raise backup_errors.table_restoring(name)
         if existing is not None and not existing.gone_at(now_ms):
             creating = existing.status_at(now_ms) == "CREATING"
             raise table_errors.table_being_created(name) if creating else table_errors.table_exists(name)

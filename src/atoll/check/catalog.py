@@ -16,7 +16,7 @@ from atoll.check.findings import Context, Finding, Fix
 from atoll.check.spaces import ITEMS, TOMBSTONES, Owner, Spaces, parsed, read, shards_of
 from atoll.database import documents
 from atoll.database import format as fmt
-from atoll.database.deletion import Garbage
+from atoll.database.garbage import Garbage
 from atoll.database.links import Link
 from atoll.database.records import dump
 from atoll.database.schema import Shard, Table
@@ -39,7 +39,7 @@ _OTHERS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
     (b"P", Lane, lambda lane, key: len(key) == 5 + 36 + 5),
     (b"L", Link, lambda link, key: len(key) > 9),
 )
-_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"A", b"B", b"C", b"D", b"J"])
+_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"A", b"B", b"C", b"D", b"J", b"N", b"V"])
 
 _IRREPLACEABLE = frozenset([b"T"])
 """A table's definition cannot be derived, and without it all items of the table are lost: a repair keeps the row."""

@@ -1,4 +1,4 @@
-"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 4.
+"""Every row that Atoll stores. With `metric_keys`, the only module that builds or parses a key. This is format 4.
 
 A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
 
@@ -20,6 +20,10 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                                                                   `documents`
                 0 'A' number8                                  -> batch: datapoints of metrics, as they arrived, see
                                                                   `metrics.batches`
+                0 'N' namespace NUL name NUL count NUL (dimension NUL value NUL)... unit NUL
+                                                               -> series: its number 8, and the millisecond 8 of its
+                                                                  last datapoint
+                0 'V' grain1 series8 minute4                   -> block: datapoints of one series since that minute
     items       space hash8 partition sort                     -> item row
     tombstones  space hash8 partition sort                     -> tombstone row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
@@ -49,9 +53,9 @@ Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JS
 Its sets are sorted: strings and binaries by their bytes, numbers by value. The engine adds a checksum to every row.
 
 Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `batches`
-batches of datapoints, `spaces` gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no
-version exceeds, 's' log-space shard4 numbers the changes of an open shard, 'd' expiry-space is one more than the second
-for which a look at the expiry index is due (0: none is).
+batches of datapoints, `series` gives the numbers of series and `spaces` those of spaces, `greatest time` is a hybrid
+logical clock time that no version exceeds, 's' log-space shard4 numbers the changes of an open shard, 'd' expiry-space
+is one more than the second for which a look at the expiry index is due (0: none is).
 
 Tallies: 'n' space and 'b' space are a space's rows and their sizes, 'e' space the items of a table that time to live
 has deleted, 'c' space hash8 partition the size of an item collection (only tables with local indexes).
@@ -73,7 +77,6 @@ GENERATION = b"generation"
 SPACES = b"spaces"
 GREATEST_TIME = b"greatest time"
 CONFLICT_COUNT = b"conflicts"
-BATCHES = b"batches"
 
 # Causes of a change
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
@@ -87,9 +90,9 @@ _PARTITION = 12
 # Kinds of background work in the due index. The subject of each is given in brackets.
 ROTATE, SPLIT, DELETE, INDEX, BUILD_EXPIRY, EXPIRE, DROP_TOMBSTONES = b"R", b"P", b"T", b"I", b"L", b"E", b"Z"
 """[a table's name]"""
-TRIM, END_STREAM, SWEEP, FORGET = b"H", b"S", b"G", b"X"
-"""[the catalog key of a shard, a stream, garbage or a token, without its space and letter]"""
-_LETTERS = {TRIM: b"H", END_STREAM: b"S", SWEEP: b"G", FORGET: b"X"}
+TRIM, END_STREAM, SWEEP, FORGET, EXPIRE_BACKUP = b"H", b"S", b"G", b"X", b"B"
+"""[the catalog key of a shard, a stream, garbage, a token or a backup, without its space and letter]"""
+_LETTERS = {TRIM: b"H", END_STREAM: b"S", SWEEP: b"G", FORGET: b"X", EXPIRE_BACKUP: b"J"}
 
 
 def space_prefix(space: int) -> bytes:
@@ -221,7 +224,7 @@ CONFLICTS = (CATALOG + b"C", CATALOG + b"D")
 
 
 def document_key(kind: str, *names: str) -> bytes:
-    return CATALOG + b"J" + b"".join([_terminated(name) for name in (kind, *names)])
+    return CATALOG + b"J" + b"".join([terminated(name) for name in (kind, *names)])
 
 
 def documents_of(kind: str, *names: str) -> tuple[bytes, bytes]:
@@ -235,25 +238,17 @@ DOCUMENTS = (CATALOG + b"J", CATALOG + b"K")
 
 def parse_document_key(key: bytes) -> tuple[str, ...]:
     """The kind and the names."""
-    parts = key[len(CATALOG) + 1 : -1].split(b"\0")
+    return names_of(key[len(CATALOG) + 1 : -1])
+
+
+def names_of(joined: bytes) -> tuple[str, ...]:
+    parts = joined.split(b"\0")
     return tuple([part.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1").decode() for part in parts])
 
 
-def _terminated(name: str) -> bytes:
+def terminated(name: str) -> bytes:
     """Names sort as their bytes do; the two lowest bytes are escaped, so that a NUL can end the name."""
     return name.encode().replace(b"\1", b"\1\2").replace(b"\0", b"\1\1") + b"\0"
-
-
-def batch_key(number: int) -> bytes:
-    return CATALOG + b"A" + number.to_bytes(8, "big")
-
-
-def batches_after(number: int) -> tuple[bytes, bytes]:
-    return batch_key(number + 1), CATALOG + b"B"
-
-
-def parse_batch_key(key: bytes) -> int:
-    return int.from_bytes(key[len(CATALOG) + 1 :], "big")
 
 
 def count_counter(space: int) -> bytes:
@@ -350,6 +345,11 @@ class Row:
         self._offset = _ITEM_HEADER.size + region_length
         self._json: bytes | None = None
         self._item: Item | None = None
+
+    @property
+    def stored(self) -> bytes:
+        """The row as it is stored."""
+        return self._stored
 
     @property
     def version(self) -> Version:

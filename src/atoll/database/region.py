@@ -139,6 +139,8 @@ class Region:
     committed: Signal = field(default_factory=Signal)
     neighbours: Neighbours | None = None
     """None if tables cannot have replicas."""
+    sibling: Callable[[str], Region] | None = None
+    """Another region of this node; None if there is none. Raises for one that this node does not serve."""
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
@@ -161,6 +163,10 @@ class Region:
         if found is None:
             found = self._states[kind] = kind(self)
         return found
+
+    def named(self, name: str) -> Region:
+        """This region, or another one of its account and node. Raises for one that the node does not serve."""
+        return self if name == self.name or self.sibling is None else self.sibling(name)
 
     @property
     def charges_statements(self) -> bool:
