@@ -20,11 +20,7 @@ from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
 from atoll.api.scaling.requests import ScalingWork
-from atoll.capacity.buckets import LocalBuckets
-from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
-from atoll.capacity.key_ranges import KeyRanges
-from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
-from atoll.capacity.shared import SharedBuckets
+from atoll.capacity.opening import Throttles
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
@@ -33,7 +29,7 @@ from atoll.data_directory import REGION_NAME, DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
-from atoll.database.region import Buckets, Region
+from atoll.database.region import Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
@@ -97,8 +93,7 @@ class Node:
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._checks = Checks()
-        self._buckets: dict[str, Buckets] = {}
-        self._key_ranges: dict[str, KeyRanges] = {}
+        self._throttles = Throttles(self.clock, alone=self._data is None or config.workers == 1)
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
         """By which the background work of an open region is woken."""
@@ -292,8 +287,7 @@ class Node:
         name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
-        region.buckets = self._open_buckets(name)
-        region.key_ranges = self._open_key_ranges(name)
+        self._throttles.apply(region, None if self._data is None else self._data.store(name))
         evaluation = self.evaluations[name] = Evaluation(
             region, self._works(region), alone=self._data is None or self.config.workers == 1
         )
@@ -392,29 +386,6 @@ class Node:
         if self._data is None:
             return MemoryEngine()
         return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
-
-    def _open_buckets(self, region: str) -> Buckets | None:
-        config = self.config
-        if config.settings.throttling == "off":
-            return None
-        if region not in self._buckets:
-            self._buckets[region] = (
-                LocalBuckets(self.clock)
-                if self._data is None or config.workers == 1
-                else SharedBuckets(self._data.store(region) / BUCKETS_FILE, self.clock)
-            )
-        return self._buckets[region]
-
-    def _open_key_ranges(self, region: str) -> KeyRanges | None:
-        settings = self.config.settings
-        if settings.throttling != "full":
-            return None
-        if region not in self._key_ranges:
-            path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
-            self._key_ranges[region] = KeyRanges(
-                self.clock, path, alone=self.config.workers == 1, quotas=settings.quotas
-            )
-        return self._key_ranges[region]
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""
