@@ -18,6 +18,7 @@ from typing import Protocol
 
 from atoll.database.health import EVALUATION
 from atoll.database.region import Region
+from atoll.insights.observing import Insights
 from atoll.metrics.collection import Collection
 
 LOOK_AGAIN_MS = 1_000
@@ -74,7 +75,7 @@ class Evaluation:
         raised at the end."""
         region = self._region
         async with self._passing:
-            collected_ms = await region.state(Collection).settle()
+            collected_ms = earliest([await region.state(Collection).settle(), await region.state(Insights).settle()])
             wakes: list[int | None] = []
             failed = []
             if await region.engine.lease():
@@ -100,6 +101,7 @@ class Evaluation:
                 await work.stop()
             try:
                 await self._region.state(Collection).flush()
+                await self._region.state(Insights).flush()
             except Exception as error:
                 self._region.health.failing(EVALUATION, error)
 

@@ -34,6 +34,7 @@ from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.faults.injection import Faults
+from atoll.insights.upkeep import InsightsUpkeep
 from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
 from atoll.recovery import jobs
@@ -333,7 +334,7 @@ class Node:
         acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
         # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [Upkeep(region), scaling, alarms, scaling]
+        return [Upkeep(region), InsightsUpkeep(region), scaling, alarms, scaling]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

@@ -57,7 +57,7 @@ async def get_item(region: Region, body: Body) -> Answer:
     elif region.key_ranges is not None:
         limit = region.key_ranges.read(table, row_key, units, now_ms)
         if limit is not None:
-            raise throttling.refused(region, table, [(None, limit)], "Read")
+            raise throttling.refused(region, table, [(None, limit)], "Read", row_key)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
     tally.read(units)
     if row is not None:

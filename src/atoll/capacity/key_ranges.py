@@ -201,7 +201,9 @@ class KeyRanges:
         numbers[place] = (until if full < until < now_ms + _NONSENSE_MS else full) + units * _WRITE_MS
         lane.spare -= units
 
-    def take(self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int) -> None:
+    def take(
+        self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int, whole: bool = True
+    ) -> None:
         if kind == "Write":
             numbers, cost, lanes, write = self._writes, units * _WRITE_MS, self._writing, True
         else:

@@ -26,7 +26,7 @@ from atoll.capacity.units import Consumed, index_write_units, row_units, write_u
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
 from atoll.database.format import Row
-from atoll.database.region import Region
+from atoll.database.region import Observer, Region
 from atoll.database.schema import Index, Table
 from atoll.database.writes import Decision, Image, Outcome, Refused, Write
 from atoll.errors import ApiError, ConditionFailed
@@ -78,11 +78,11 @@ class _Admission:
         """Raises if the table, or the item's partition, admits no writes."""
         table, region = write.table, self._region
         if exhausted(region, table, [None], "Write", used, self._levels):
-            raise refusal(region, table, [None], "Write")
+            raise refusal(region, table, [None], "Write", write.row_key)
         if self._ranges is not None:
             limit = self._ranges.exhausted(table, None, "Write", write.row_key, self._now_ms, self._pending)
             if limit is not None:
-                raise refused(region, table, [(None, limit)], "Write")
+                raise refused(region, table, [(None, limit)], "Write", write.row_key)
 
     def _admit_entries(self, write: Write, old: Row | None, new: Decision, used: Consumed | None = None) -> None:
         """Raises if the write changes an entry of a throttled global index, or at a throttled key of one."""
@@ -106,7 +106,7 @@ class _Admission:
             if limit is not None:
                 exceeded.append((index, limit))
         if exceeded:
-            raise refused(self._region, table, exceeded, "Write")
+            raise refused(self._region, table, exceeded, "Write", write.row_key)
 
 
 # Key ranges
@@ -138,6 +138,8 @@ def _draw(region: Region, write: Write, result: Outcome | ConditionFailed, facto
     ranges = region.key_ranges
     if ranges is None:
         return
+    if region.observer is not None:
+        _observe(region.observer, write, failed=isinstance(result, ConditionFailed))
     now_ms = region.clock.now_ms()
     if isinstance(result, Outcome) and not result.index_writes:
         units = factor * row_units(write, result.table_bytes)
@@ -145,6 +147,11 @@ def _draw(region: Region, write: Write, result: Outcome | ConditionFailed, facto
     else:
         for table, index, kind, key, units in _draws(write, result, factor):
             ranges.take(table, index, kind, key, units, now_ms)
+
+
+def _observe(observer: Observer, write: Write, *, failed: bool) -> None:
+    if getattr(write, "condition", None) is not None:
+        observer.conditional(write.table, write.row_key, failed=failed)
 
 
 def draw(region: Region, table: Table, row_key: bytes, units: float) -> None:
@@ -177,7 +184,7 @@ def attempt(
                     return write, writes.commit_single(tx, write, stamp)
                 limit = ranges.write_waits(table, write.row_key, now_ms)
                 if limit is not None:
-                    raise refused(region, table, [(None, limit)], "Write")
+                    raise refused(region, table, [(None, limit)], "Write", write.row_key)
                 if not table.global_indexes or not ranges.index_writes_wait(now_ms):
                     return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
@@ -197,7 +204,7 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W], o
     if write.table.limited:
         charged(region, write, result)
     elif ranges is not None:
-        if isinstance(result, ConditionFailed) or result.index_writes:
+        if isinstance(result, ConditionFailed) or result.index_writes or region.observer is not None:
             _draw(region, write, result)
         else:
             ranges.wrote(write.table, write.row_key, write_units(result.table_bytes), now_ms)
@@ -259,7 +266,9 @@ async def execute_all(
         lost = _lost(cancelled, factor)
         charge(region, lost)
         if lost and region.key_ranges is not None:
-            for write, size in zip(cancelled.writes, cancelled.sizes, strict=True):
+            for write, size, reason in zip(cancelled.writes, cancelled.sizes, cancelled.refusals, strict=True):
+                if region.observer is not None:
+                    _observe(region.observer, write, failed=isinstance(reason, ConditionFailed))
                 draw(region, write.table, write.row_key, factor * row_units(write, size))
         for consumed in lost:
             consumed.measure(region.meter, operation)
