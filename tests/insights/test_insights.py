@@ -185,7 +185,8 @@ class TestStates:
         for name in ("aaa", "bbb", "ccc"):
             create(client, name)
             enable(client, TableName=name)
-        found, token = [], {}
+        found: list[str] = []
+        token: dict[str, str] = {}
         while True:
             answer = client.list_contributor_insights(MaxResults=2, **token)
             found += [one["TableName"] for one in answer["ContributorInsightsSummaries"]]

@@ -9,18 +9,7 @@ All answer with the rules, as they are then; the addition with the id of the new
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from atoll.faults.injection import Faults
-
-Body = dict[str, Any]
-
-
-class Server(Protocol):
-    faults: Faults
-
-    operations: list[str]
-    """The names of DynamoDB's operations."""
+from atoll.api.admin import Body, Server
 
 
 async def show_faults(server: Server, body: Body) -> Body:

@@ -55,7 +55,7 @@ class Past:
             return self._region.read(lambda snapshot: fn(_Before(snapshot, rows, ordered)))
 
         view = copy.copy(self._region)
-        view.read = read  # type: ignore[assignment,method-assign]
+        view.read = read  # type: ignore[method-assign]
         return view
 
     def forget(self, before_ms: int) -> None:

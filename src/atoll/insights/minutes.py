@@ -85,7 +85,7 @@ def _sum(one: Seen, other: Seen) -> Seen:
 
 def drop(tx: Transaction, setting: Setting, before_ms: float) -> bool:
     """Drop the minutes before this time; returns whether there are more."""
-    old = []
+    old: list[int] = []
     for document in documents.listed(tx, KIND, settings.name(setting.table), settings.name(setting.part)):
         if document["minute_ms"] >= before_ms:
             break
