@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from atoll.api import services
+from atoll.api import services, sts
 from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.clock import Clock, SystemClock
@@ -72,7 +72,9 @@ def gateway(
             found: Region = subjects[services.REGION](account_region(config, callers, account, region))
             return found
 
-        authorizer = Authorizer(region_of, enforces=config.auth == "iam")
+        authorizer = Authorizer(region_of, directory=lambda: callers.directory, enforces=config.auth == "iam")
+    service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
+    subjects = {**subjects, services.IDENTITIES: lambda region: service}
     encoder = Encoder()
     desk = Desk(subjects, authorizer, next_id=encoder.next_id)
     faults.watchers.append(lambda any_: setattr(desk, "faults", faults if any_ else None))

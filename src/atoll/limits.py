@@ -146,6 +146,9 @@ MATH_DEPTH = 40
 MATH_POINTS = 2_000_000
 """The points that one expression may compute."""
 
+RESOURCE_POLICY_BYTES = 20_480
+RESOURCE_POLICY_INTERVAL_MS = 15_000
+"""Between changes of the policy of one resource."""
 # Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
 RECOVERY_DAYS = 35
 RECOVERY_LAG_MS = 300_000

@@ -272,7 +272,11 @@ class Node:
         account, slash, plain = name.rpartition("/")
         if slash and account not in self.callers.directory.accounts:
             raise request_errors.invalid_region(name)
-        settings = replace(self.config.settings, account=account) if account else self.config.settings
+        settings = replace(
+            self.config.settings,
+            account=account or self.config.settings.account,
+            evaluates_policies=self.config.evaluates,
+        )
         if REGION_NAME.fullmatch(plain) is None:
             raise request_errors.invalid_region(name)
         if plain in self.config.peers:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from atoll import errors
 from atoll.api.large import aside
 from atoll.api.resources import FUNCTION, MAPPING, table_of
-from atoll.api.services import LAMBDA, Body, Operation
+from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
 from atoll.clock import monotonic_ns
 from atoll.database.health import Health
 from atoll.database.region import Region
@@ -79,6 +79,8 @@ class Desk:
             if operation.metered:
                 meter = on.meter
                 started_ns = meter.now_ns()
+            elif operation.subject == IDENTITIES:
+                on = on.asked(caller, now_ms)
             if type(body) is dict:
                 operation.check(body)
             else:

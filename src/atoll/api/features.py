@@ -1,4 +1,4 @@
-"""Answers about features that no table has yet: exports, imports, Kinesis destinations, resource policies.
+"""Answers about features that no table has yet: exports, imports, Kinesis destinations.
 
 Each operation finds nothing, with the service's own errors for unknown tables and bad input, so tools that read
 everything about a table can read one.
@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from atoll import arns
-from atoll.api import resource_arns
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
 from atoll.errors import backups as backup_errors
 from atoll.errors import features as feature_errors
-from atoll.errors import tables as table_errors
-from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
 
@@ -89,23 +86,3 @@ def global_table_name(body: Body) -> str:
 async def describe_kinesis_streaming_destination(region: Region, body: Body) -> Body:
     table = await _table(region, body)
     return {"TableName": table.name, "KinesisDataStreamDestinations": []}
-
-
-# Resource policies
-
-
-async def get_resource_policy(region: Region, body: Body) -> Body:
-    text, now_ms = body["ResourceArn"], region.clock.now_ms()
-    target = resource_arns.target(
-        region, text, feature_errors.foreign_account, lambda: feature_errors.resource_elsewhere(text)
-    )
-
-    def find(snapshot: Snapshot) -> None:
-        table, label = region.catalog.find(snapshot, target.table), target.stream
-        if label is None and (table is None or table.gone_at(now_ms)):
-            raise table_errors.table_not_found(target.table)
-        if label is not None and resource_arns.find_stream(snapshot, target.table, label, now_ms) is None:
-            raise feature_errors.stream_not_found(label, target.table)
-
-    await region.read(find)
-    raise feature_errors.no_policy(text)

@@ -33,10 +33,12 @@ from atoll.api import (
     queries,
     recovery,
     replication,
+    resource_policies,
     resources,
     restores,
     shapes,
     streams,
+    sts,
     tables,
     tags,
     ttl,
@@ -86,7 +88,9 @@ Function = Callable[[Any, Body], Awaitable[Any]]
 REGION: Final = "region"
 TRIGGERS: Final = "triggers"
 SERVER: Final = "server"
-"""The first argument of an operation's function: the request's region, its triggers, or the whole server."""
+IDENTITIES: Final = "identities"
+"""The first argument of an operation's function: the request's region, its triggers, the whole server, or its caller
+(`sts.Request`)."""
 
 
 class Protocol(Enum):
@@ -111,6 +115,8 @@ class Service:
     """The path prefix of a REST service."""
     bare_codes: bool = False
     """Whether the codes of shape errors have no prefix."""
+    shape_code: str = "ValidationException"
+    """The code of shape errors."""
     internal: Callable[[], ApiError] = errors.internal
     """The answer to an internal failure."""
 
@@ -122,6 +128,7 @@ LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
 )  # fmt: skip
+STS = Service("STS", "sts", (Protocol.QUERY,), "sts", IDENTITIES, bare_codes=True, shape_code="ValidationError")
 CLOUDWATCH = Service(
     "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
     target="GraniteServiceVersion20100801", internal=metric_errors.internal,
@@ -203,7 +210,8 @@ class Operation:
                 # A raw payload has no shape to check.
                 validate(body if payload is None else {name: body[name] for name in body if name != payload})
             except ApiError as error:
-                raise ApiError(error.code, error.message, status=error.status, prefix="") from None
+                code = self.service.shape_code if error.code == "ValidationException" else error.code
+                raise ApiError(code, error.message, status=error.status, prefix="") from None
 
         return check
 
@@ -272,7 +280,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "UpdateContributorInsights", insights.update_contributor_insights, TABLE),
     Operation(DYNAMODB, "ListContributorInsights", insights.list_contributor_insights, TABLE),
     Operation(DYNAMODB, "DescribeKinesisStreamingDestination", features.describe_kinesis_streaming_destination, TABLE),
-    Operation(DYNAMODB, "GetResourcePolicy", features.get_resource_policy, TAGGED),
+    Operation(DYNAMODB, "PutResourcePolicy", resource_policies.put_resource_policy, TAGGED),
+    Operation(DYNAMODB, "GetResourcePolicy", resource_policies.get_resource_policy, TAGGED),
+    Operation(DYNAMODB, "DeleteResourcePolicy", resource_policies.delete_resource_policy, TAGGED),
     #
     Operation(STREAMS, "ListStreams", streams.list_streams, TABLE),
     Operation(STREAMS, "DescribeStream", streams.describe_stream, STREAM),
@@ -297,6 +307,11 @@ OPERATIONS: tuple[Operation, ...] = (
         headers={"InvocationType": "X-Amz-Invocation-Type"},
         answer_headers={"ExecutedVersion": "X-Amz-Executed-Version", "FunctionError": "X-Amz-Function-Error"},
     )),
+    #
+    Operation(STS, "GetCallerIdentity", sts.get_caller_identity),
+    Operation(STS, "GetSessionToken", sts.get_session_token),
+    Operation(STS, "AssumeRole", sts.assume_role),
+    Operation(STS, "AssumeRoleWithWebIdentity", sts.assume_role_with_web_identity),
     #
     Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
     Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),

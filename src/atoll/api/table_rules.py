@@ -23,7 +23,6 @@ TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 # Table features that Atoll lacks. Requests for them are refused, so that no client believes it has them.
 NOT_SERVED = (
     "GlobalTableSourceArn",
-    "ResourcePolicy",
     "VectorIndexes",
     "VectorIndexUpdates",
 )

@@ -8,7 +8,16 @@ from functools import partial
 from typing import Any
 
 from atoll import limits
-from atoll.api import capacity_rules, concerns, definitions, replica_rules, replicas, table_rules, update_rules
+from atoll.api import (
+    capacity_rules,
+    concerns,
+    definitions,
+    replica_rules,
+    replicas,
+    resource_policies,
+    table_rules,
+    update_rules,
+)
 from atoll.api.description import describe
 from atoll.api.large import LargeBody, aside
 from atoll.api.table_names import table_name
@@ -35,7 +44,7 @@ async def create_table(region: Region, body: Body) -> Answer:
         table_rules.check_create(body)
     else:
         await aside(table_rules.check_create, body)
-    name = table_name(region, body)
+    name, policy = table_name(region, body), resource_policies.of_new_table(body)
     now_ms, id_ = region.clock.now_ms(), str(uuid.uuid4())
 
     def create(tx: Transaction) -> Answer:
@@ -66,6 +75,7 @@ async def create_table(region: Region, body: Body) -> Answer:
         stream = body.get("StreamSpecification")
         if stream is not None and stream.get("StreamEnabled"):
             table = streams.enable(tx, region, table, stream["StreamViewType"], now_ms)
+        resource_policies.begin(tx, name, policy, now_ms)
         catalog.save(tx, table)
         created = describe(region, tx, replace(table, status="CREATING", due_ms=now_ms + 1), now_ms)
         return {"TableDescription": _of_creation(created, body)}
@@ -119,6 +129,7 @@ async def delete_table(region: Region, body: Body) -> Answer:
     def delete(tx: Transaction, stamp: Stamp) -> Answer:
         table = region.catalog.described(tx, name, now_ms)
         _check_deletable(table, now_ms)
+        resource_policies.check_not_pending(tx, region, name, now_ms)
         if table.group is not None:
             table = replicas.leave(region, tx, stamp, table)
             return {"TableDescription": _leaving(describe(region, tx, table, now_ms))}

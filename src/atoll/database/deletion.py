@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atoll.clock import Stamp
-from atoll.database import backups, expiry, streams
+from atoll.database import backups, expiry, resource_policies, streams
 from atoll.database import format as fmt
 from atoll.database.garbage import collections_of, discard
 from atoll.database.log import retention
@@ -17,6 +17,7 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     being copied; with point-in-time recovery they become a backup."""
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
+    resource_policies.drop(tx, table.name)
     tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
     if table.recovery is not None and table.origin is None:

@@ -40,6 +40,8 @@ class Settings:
     """Whether a third reader of a shard is throttled, as the service does."""
     quotas: bool = True
     """Whether the account's quotas, and the budgets and cooldowns of changes of tables, are enforced."""
+    evaluates_policies: bool = False
+    """Whether callers are authorized by policies."""
     throttling: str = "on"
     """off; on: at the throughput of tables and indexes; full: at partitions, growth and account maxima, too."""
 

@@ -240,7 +240,7 @@ class _Reader:
         keys = _strings(row.get("access_keys", {}), f"{place}.access_keys")
         arn = f"arn:aws:iam::{self.account}:user{_path(row, place)}{name}"
         tags = _strings(row.get("tags", {}), f"{place}.tags")
-        principal = Principal(arn, self.account, "User", _id("AIDA", arn), name, tags=tags)
+        principal = Principal(arn, self.account, "User", unique_id("AIDA", arn), name, tags=tags)
         return User(principal, keys, Policies(own, self.boundary(row, place), None, control), row.get("admin") is True)
 
     def role(self, name: str, given: Any, control: tuple[tuple[Attached, ...], ...]) -> Role:
@@ -258,7 +258,7 @@ class _Reader:
             arn,
             self.account,
             name,
-            _id("AROA", arn),
+            unique_id("AROA", arn),
             _parsed(row["trust"], f"{place}.trust", Kind.TRUST),
             Policies(self.policies(row.get("policies", []), place), self.boundary(row, place), None, control),
             _strings(row.get("tags", {}), f"{place}.tags"),
@@ -317,6 +317,6 @@ def _path(row: Mapping[str, Any], place: str) -> str:
     return path
 
 
-def _id(prefix: str, arn: str) -> str:
+def unique_id(prefix: str, arn: str) -> str:
     """The unique id of a user or role. It is the same wherever the same user is declared."""
     return prefix + base64.b32encode(sha256(arn.encode()).digest())[:17].decode()

@@ -11,6 +11,7 @@ import logging
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from atoll.security.policies import document
 from atoll.security.policies.decision import Attached, Plan, Policies, Source
 from atoll.security.policies.document import Kind
 from atoll.security.policies.principals import Principal, root
-from atoll.security.sessions import BadToken, Session, Tokens
+from atoll.security.sessions import BadToken, Session, Tokens, load_key
 
 FILE_NAME = "policies.toml"
 COMMANDS_FILE_NAME = "principals.json"
@@ -114,7 +115,7 @@ class Identities:
     ) -> None:
         self._credentials = credentials
         self._declared = declared or Declared((), account)
-        self._tokens = tokens
+        self.tokens = tokens or Tokens(partial(load_key, None))
         self._account = account
         self._declared_keys: dict[str, Credential] = {}
         self._sessions: dict[bytes, tuple[Session, Credential]] = {}
@@ -153,9 +154,9 @@ class Identities:
         known = self._sessions.get(token)
         if known is None:
             session = self.session(token)
-            if session is None or self._tokens is None or self._access(session) is None:
+            if session is None or self._access(session) is None:
                 return None
-            secret = self._tokens.secret(session.access_key)
+            secret = self.tokens.secret(session.access_key)
             known = session, Credential(session.access_key, secret, token.decode("ascii"), account=session.account)
             if len(self._sessions) >= _SESSIONS:
                 self._sessions.clear()
@@ -171,10 +172,8 @@ class Identities:
 
     def session(self, token: bytes) -> Session | None:
         """The session of a token, expired or not."""
-        if self._tokens is None:
-            return None
         try:
-            return self._tokens.read(token)
+            return self.tokens.read(token)
         except BadToken:
             return None
 
@@ -197,9 +196,6 @@ class Identities:
     def _user(self, account: str, name: str) -> Access | None:
         user = self.directory.account(account).users.get(name)
         return None if user is None else Access(user.principal, user.policies)
-
-    def access_of(self, session: Session) -> Access | None:
-        return self._access(session)
 
     def _access(self, session: Session) -> Access | None:
         account = self.directory.account(session.account)

@@ -15,12 +15,16 @@ from atoll import arns
 from atoll.api.authorization import global_keys, item_keys
 from atoll.api.authorization.checks import ACROSS_ACCOUNTS, ALL, Body, Check, checks_of
 from atoll.api.authorization.global_keys import Asked
+from atoll.api.authorization.new_policies import locks_out, names_unknown
 from atoll.api.authorization.resource_policies import Policy, ResourcePolicies
 from atoll.api.call import Caller
-from atoll.api.services import ADMIN, REGION, Operation
+from atoll.api.resource_policy_rules import checked
+from atoll.api.services import ADMIN, REGION, STS, Operation
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import access, requests
+from atoll.errors import ApiError, access, requests
+from atoll.errors import resource_policies as policy_errors
+from atoll.security.directory import Directory
 from atoll.security.identities import Access
 from atoll.security.policies.decision import Decision, Plan, Question, narrow
 
@@ -57,16 +61,19 @@ class Target:
 
 class Authorizer:
     """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
-    `enforces`: whether refusals are raised. `record` gets every decision that is not kept."""
+    `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every
+    decision; without it, decisions that no condition can change are kept."""
 
     def __init__(
         self,
         region_of: Callable[[str, str], Region],
         *,
+        directory: Callable[[], Directory] | None = None,
         enforces: bool = True,
         record: Callable[[Verdict], None] | None = None,
     ) -> None:
         self._region_of = region_of
+        self._directory = directory
         self._enforces = enforces
         self._record = record
         self._policies = ResourcePolicies()
@@ -77,7 +84,7 @@ class Authorizer:
         """Raises if the caller may not. Returns None, or what to wait for: it gives the region of the account that owns
         the resources, if that is another."""
         given = caller.access
-        if given is None or operation.service is ADMIN:
+        if given is None or operation.service in (ADMIN, STS):
             return None
         if operation.name in _KEEPS and self._record is None:
             kept = given.allowed.get((operation.name, body["TableName"], body.get("IndexName"), on))
@@ -103,6 +110,8 @@ class Authorizer:
                         raise requests.foreign_table(target.arn)
                     other = target.region
             constant = await self._check(given, caller, operation, check, target, now_ms)
+            if check.action == "dynamodb:PutResourcePolicy":
+                self._check_policy(given, caller, check, target, now_ms)
             keep = keep and constant and target.region is region
         if keep and region is not None and operation.name in _KEEPS:
             if len(given.allowed) >= _KEPT:
@@ -127,6 +136,21 @@ class Authorizer:
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, check.action, target.arn, decision)
         return plan.constant is not None and policy.until_ms is None
+
+    def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
+        """Refuse a new policy that names nobody, or that locks its caller out. The operation refuses faulty ones."""
+        body = check.part.body
+        try:
+            text = checked(body.get("Policy", body.get("ResourcePolicy")), stream=target.stream is not None).text
+        except ApiError:
+            return
+        if self._directory is not None and names_unknown(text, self._directory()):
+            raise policy_errors.unknown_principal()
+        if "Policy" not in body or body.get("ConfirmRemoveSelfResourceAccess") is True:
+            return
+        context = _context({}, given, caller, check, target, None, now_ms)
+        if locks_out(given.principal, given.policies, text, target.arn, target.owner, context):
+            raise policy_errors.locks_out()
 
     def _plan(self, given: Access, check: Check, target: Target, policy: Policy) -> Plan:
         found = given.plans.get((check.action, target.arn))

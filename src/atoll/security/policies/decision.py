@@ -110,6 +110,10 @@ class Plan:
     def decide(self, context: Context) -> Decision:
         return self.constant or self._decide(context)
 
+    def is_granted(self, context: Context) -> bool:
+        """Whether the resource policy allows, however directly."""
+        return _first(self.resource, context) is not None
+
     def _decide(self, context: Context) -> Decision:
         denied = _first(self.denies, context)
         if denied is not None:
@@ -223,19 +227,3 @@ def _constant(plan: Plan) -> Decision | None:
     if (plan.denies and not plan.denies[0].tests) or not any(one.tests for group in groups for one in group):
         return plan.decide(_nothing)
     return None
-
-
-def narrow_trust(caller: Principal, action: str, role: str, trust: Policy) -> Plan:
-    """The plan of a role's trust policy alone: its `resource` allows what it allows."""
-    attached = (Attached(Source.TRUST, role, trust),)
-    question = Question(caller, action, role)
-    return Plan(
-        is_root=False,
-        is_own=True,
-        denies=_candidates(attached, question, allow=False),
-        control=(),
-        resource=_candidates(attached, question, allow=True),
-        identity=(),
-        boundary=None,
-        session=None,
-    )

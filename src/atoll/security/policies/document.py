@@ -85,6 +85,9 @@ class Policy:
     """As given."""
 
 
+EMPTY = Policy((), {})
+
+
 def loads(text: str) -> Any:
     """The JSON of a policy, without members that appear twice."""
     try:
