@@ -73,7 +73,8 @@ def test_another_process_learns_of_it_and_adds_to_the_same_minute() -> None:
     assert world.stored(minutes.KIND) == 1
     world.switch("DISABLE")
     world.settle()
-    assert world.regions[1].observer is world.regions[1].key_ranges is None
+    assert world.regions[1].observer is None
+    assert world.regions[1].key_ranges is None
 
 
 def test_a_restart_keeps_settings_and_minutes() -> None:
