@@ -28,6 +28,7 @@ import uvloop
 
 from atoll import __version__, credential_commands, logs, replica_commands, store_commands
 from atoll.api.functions import check_registry
+from atoll.check.start import unclosed
 from atoll.config import Config
 from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
@@ -372,10 +373,12 @@ def _serve_with_workers(config: Config) -> int:
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
         raise _start_failure(config, error) from error
-    assert config.data is not None
-    with reserved, closing(_claimed(config.data)):
-        config = replace(config, port=reserved.getsockname()[1])
-        return supervise(config.workers, partial(_run, config))
+    data = config.data
+    assert data is not None
+    with reserved, closing(_claimed(data)):
+        config = replace(config, port=reserved.getsockname()[1], unclosed=())
+        first = replace(config, unclosed=unclosed(data))
+        return supervise(config.workers, partial(_run, config), partial(_run, first))
 
 
 def _claimed(data: Path) -> FileLock:

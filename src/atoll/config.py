@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
@@ -42,6 +42,8 @@ class Config:
     durability: str = "full"
     on_damage: str = "stop"
     """stop or serve: whether a damaged store takes writes."""
+    unclosed: Collection[Path] | None = None
+    """The directories of the stores that were not closed; None looks when a store is opened."""
     reserves: bool = False
     """Whether to hold disk space back, so that data can be deleted from a full disk."""
     tls: SSLContext | None = None

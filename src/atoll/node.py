@@ -40,7 +40,7 @@ from atoll.peering import Peering
 from atoll.recovery import jobs
 from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
-from atoll.regions import Regions
+from atoll.regions import Regions, ended
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.functions import Functions
@@ -136,6 +136,7 @@ class Node:
         await self.server.accept()
         unclosed += await self._open_stores(old)
         await log_quick_checks([self.region(name) for name in unclosed])
+        await self.peering.log_lost(list(self.regions.values()))
         self._run(self._tend())
         # Only one of several processes reports it.
         if config.functions.functions and await self.region().engine.lease():
@@ -158,7 +159,7 @@ class Node:
         unclosed: list[str] = []
         for name in names:
             if self._data is not None:
-                if not is_closed(self._data.store(name)):
+                if not is_closed(self._data.store(name), self.config.unclosed):
                     unclosed.append(name)
                 await self._data.migrate(name, self.health[name])
             self.health[name].migrating(1)
@@ -171,19 +172,17 @@ class Node:
         if self.server is not None:
             self.server.stop_accepting()
         self._stop_asked.set()
-        await self.peering.stop()
-        await self._checks.stop()
-        await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
+        await ended("replication or a check", self.peering.stop(), self._checks.stop())
+        await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
-            await self.server.drain()
-            # The last requests may have opened more regions.
-            await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
+            await self.server.drain()  # the last requests may open more regions
+            await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
-        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
-        await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
-        await asyncio.gather(*self._background)
-        await self._regions.close()
+        await ended("global table work", *(runner.stop() for runner in self.runners.values()))
+        await ended("alarms", *(evaluation.stop() for evaluation in self.evaluations.values()))
+        await ended("background work", *self._background)
+        await ended("the stores", self._regions.close())
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
@@ -338,7 +337,7 @@ class Node:
         acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
         # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [Upkeep(region), InsightsUpkeep(region), scaling, alarms, scaling]
+        return [scaling, alarms, scaling, Upkeep(region), InsightsUpkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

@@ -7,7 +7,8 @@ faults that were asked for. `replication` has the replicas of each open region o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,8 @@ from atoll.replication.peer import PeerExchange
 from atoll.replication.waits import Waits
 from atoll.security.credentials import BadCredentials, Credential, Credentials
 from atoll.wire.peers import Peers
+
+_log = logging.getLogger(__name__)
 
 
 class Peering:
@@ -79,6 +82,20 @@ class Peering:
         paced = partial(self._is_paced, region.name)
         self.replication[region.name] = replication = Replication(region, self.exchange, paced)
         return replication
+
+    async def log_lost(self, regions: Iterable[Region]) -> None:
+        """Log which tables have replicas in regions that this server neither serves nor has as peers."""
+        for region in regions:
+            lost: dict[str, list[str]] = {}
+            for table in await region.read(region.catalog.tables):
+                for member in table.group.others if table.group is not None else ():
+                    if not self._config.replicable(member.region):
+                        lost.setdefault(member.region, []).append(table.name)
+            for other, names in lost.items() if await region.engine.lease() else ():
+                _log.warning(
+                    "writes in %s are not replicated to %s: the server was started without that region, and without "
+                    "a peer for it; tables: %s", region.name, other, ", ".join(names),
+                )  # fmt: skip
 
     async def settle(self) -> int | None:
         """Read all changes that can be read now. With a manual clock, links that delay hold theirs, and those that are

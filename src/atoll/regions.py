@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -26,6 +26,21 @@ IDLE_MS = 300_000
 RETRY_MS = 60_000
 
 _log = logging.getLogger(__name__)
+
+
+STOP_S = 30.0
+"""How long to wait for work to end. A store whose disk hangs may never answer."""
+
+
+async def ended(what: str, *work: Awaitable[object]) -> None:
+    """Wait for work to end, but not for ever."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    done, late = await asyncio.wait(tasks, timeout=STOP_S) if tasks else ((), ())
+    for task in late:
+        _log.error("%s did not end in %.0f s; going on without", what, STOP_S)
+        task.cancel()
+    for task in done:
+        await task
 
 
 class Stores(Protocol):

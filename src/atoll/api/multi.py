@@ -124,7 +124,7 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
             reading.defer(region, table, row_key, cost, pending, draws)
             if row is not None:
                 projection = one.projection
-                answered.append(row.fragment if projection is None else await large.projected(row, projection))
+                answered.append(row.fragment if projection is None else await large.projected(row.json, projection))
             if slices.over:
                 await slices.pause()
         consumed.append(units)
@@ -345,7 +345,7 @@ async def _transact_response(row: Row | None, projection: PathProjection | None)
         return {}
     if projection is None:
         return {"Item": row.fragment}
-    part = await large.projected(row, projection)
+    part = await large.projected(row.json, projection)
     return {"Item": part} if part else {}
 
 
