@@ -44,6 +44,8 @@ EVERYTHING = {
     "node",
     "config",
     "data_directory",
+    "shared_store",
+    "admission",
     "evaluation",
     "front",
     "options",

@@ -21,7 +21,11 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 8000
     data: Path | None = Path("data")
-    """The data directory; None keeps everything in memory."""
+    """The data directory; None keeps everything in memory, or in the store."""
+    store: str = field(default="", repr=False)
+    """The URL of a PostgreSQL database that several front ends share; it may have a password."""
+    read_store: str = field(default="", repr=False)
+    """The URL of replicas for eventually consistent reads."""
     region: str = "us-east-1"
     """The default region: that of requests that name none."""
     more_regions: Sequence[str] = ()
@@ -95,6 +99,10 @@ class Config:
         return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
 
     @property
+    def keeps_in_memory(self) -> bool:
+        return self.data is None and not self.store
+
+    @property
     def peer_credentials_file(self) -> Path | None:
         """None if the node has no peers."""
         return self.peer_credentials or (self.credentials_file if self.peers else None)
@@ -111,4 +119,6 @@ class Config:
 
     @property
     def engine(self) -> str:
+        if self.store:
+            return "postgresql"
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"

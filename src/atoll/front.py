@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from atoll.api import services, sts
 from atoll.api.authorization.authorizer import Authorizer
@@ -16,7 +16,7 @@ from atoll.database.region import Region
 from atoll.errors import requests
 from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
-from atoll.security.credentials import Credentials
+from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.security.directory import ACCOUNT
 from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
 from atoll.security.identities import FILE_NAME as POLICIES_FILE
@@ -26,6 +26,9 @@ from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
 from atoll.wire.rest import Rest
+
+if TYPE_CHECKING:
+    from atoll.shared_store import SharedStore
 
 
 def account_region(config: Config, callers: Identities, account: str, region: str) -> str:
@@ -37,11 +40,33 @@ def account_region(config: Config, callers: Identities, account: str, region: st
     return f"{account}/{region}"
 
 
-def identities(config: Config) -> Identities:
-    """Who may sign requests, by the files of the node. Raises `BadCredentials` and `BadDirectory`."""
+class Shared(Protocol):
+    """What front ends share that use one store."""
+
+    @property
+    def credentials(self) -> CredentialsSource: ...
+
+    def session_key(self) -> bytes: ...
+
+
+def shared_store(config: Config) -> SharedStore | None:
+    """The store of a node that shares one."""
+    if not config.store:
+        return None
+    from atoll.shared_store import SharedStore  # its driver is an extra
+
+    account, clock, replicas = config.settings.account, config.clock, config.read_store
+    return SharedStore(config.store, replicas=replicas, account=account, clock=clock, durability=config.durability)
+
+
+def identities(config: Config, shared: Shared | None = None) -> Identities:
+    """Who may sign requests, by the files of the node, or by what is `shared`. Raises `BadCredentials` and
+    `BadDirectory`."""
     account = config.settings.account
     path = config.credentials_file if config.auth != "none" else None
-    credentials = None if path is None else Credentials(path)
+    credentials: CredentialsSource | None = None if path is None else Credentials(path)
+    if shared is not None and path is None and config.auth != "none":
+        credentials = shared.credentials
     found = []
     if config.policies is not None or config.data is not None:
         found.append(config.policies or config.data / POLICIES_FILE)  # type: ignore[operator]
@@ -50,7 +75,8 @@ def identities(config: Config) -> Identities:
     if config.session_key is not None:
         load_key(config.session_key)  # report a faulty one now
     key = config.session_key or (None if config.data is None else config.data / KEY_FILE)
-    return Identities(credentials, Declared(found, account, config.declared), Tokens(partial(load_key, key)), account)
+    load = partial(load_key, key) if key is not None or shared is None else shared.session_key
+    return Identities(credentials, Declared(found, account, config.declared), Tokens(load), account)
 
 
 def gateway(

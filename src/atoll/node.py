@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
+from atoll.admission import Admission
 from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
 from atoll.api.scaling.requests import ScalingWork
-from atoll.capacity.opening import Throttles
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
@@ -78,12 +78,13 @@ class Node:
         self._data: DataDirectory | None = None
         if config.data is not None:
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
+        self.shared = front.shared_store(config)
         self.regions = self._regions.open
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
-        self.callers = front.identities(config)
-        self.faults = Faults(shared=config.workers > 1)
+        self.callers = front.identities(config, self.shared)
+        self.faults = Faults(shared=config.workers > 1 or self.shared is not None)
         self.faults.watchers.append(lambda _: self.faults.watch(list(self.regions.values())))
         self.operations = [one.name for one in services.of(services.DYNAMODB)]
         self.triggers: dict[str, Triggers] = {}
@@ -94,7 +95,7 @@ class Node:
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._checks = Checks()
-        self._throttles = Throttles(self.clock, alone=self._data is None or config.workers == 1)
+        self._admission = Admission(config, self.clock, self._data, self.shared)
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
         """By which the background work of an open region is woken."""
@@ -106,20 +107,17 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
+        if self.shared is not None:
+            await self.shared.start()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
             services.SERVER: lambda _: self,
         }
-        peers = self.peering.start().answer
+        shared = None if self.shared is None else self.shared.credentials
+        peers, clock = self.peering.start(shared).answer, self.signature_clock
         gateway = front.gateway(
-            config,
-            self.callers,
-            subjects,
-            clock=self.signature_clock,
-            peers=peers,
-            examine=self.examine,
-            faults=self.faults,
+            config, self.callers, subjects, clock=clock, peers=peers, examine=self.examine, faults=self.faults
         )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
@@ -145,7 +143,8 @@ class Node:
     def _stored(self, accounts: Iterable[str]) -> set[str]:
         """The named regions and those with a store, of these accounts. None answers before it is migrated."""
         names = set(self.config.regions)
-        for name in self._data.stored_regions(accounts) if self._data is not None else ():
+        stores = self._data or self.shared
+        for name in stores.stored_regions(accounts) if stores is not None else ():
             if self.config.serves(name.rpartition("/")[2]):
                 names.add(name)
             else:
@@ -183,6 +182,8 @@ class Node:
         await ended("alarms", *(evaluation.stop() for evaluation in self.evaluations.values()))
         await ended("background work", *self._background)
         await ended("the stores", self._regions.close())
+        if self.shared is not None:
+            await ended("the shared store", self.shared.close())
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
@@ -265,7 +266,15 @@ class Node:
         return self._is_stored(name)
 
     def _is_stored(self, name: str) -> bool:
-        return self._data is not None and self._data.has_store(name)
+        stores = self._data or self.shared
+        return stores is not None and stores.has_store(name)
+
+    @property
+    def finds_stores(self) -> bool:
+        return self.shared is not None
+
+    async def find_store(self, name: str) -> bool:
+        return self.shared is not None and await self.shared.find_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
         account, slash, plain = name.rpartition("/")
@@ -291,10 +300,10 @@ class Node:
         name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
-        self._throttles.apply(region, None if self._data is None else self._data.store(name))
-        evaluation = self.evaluations[name] = Evaluation(
-            region, self._works(region), alone=self._data is None or self.config.workers == 1
-        )
+        region.buckets = self._admission.buckets(name)
+        region.key_ranges = self._admission.key_ranges(name)
+        alone = self.shared is None and (self._data is None or self.config.workers == 1)
+        evaluation = self.evaluations[name] = Evaluation(region, self._works(region), alone=alone)
         runner = self.runners[name] = Runner(region, STEPS)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
@@ -319,7 +328,7 @@ class Node:
             return False
         if await region.read(jobs.listed):
             return False
-        keeps_tables = self.config.data is None or bool(self.config.functions.functions)
+        keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
@@ -387,6 +396,8 @@ class Node:
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config
+        if self.shared is not None:
+            return self.shared.open(self._regions.find(region))
         if self._data is None:
             return MemoryEngine()
         return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
@@ -419,6 +430,9 @@ class Node:
     async def _tend(self) -> None:
         """Run the background work of closed regions when it is due."""
         while not self._stopping:
+            if self.shared is not None:
+                stored = self.shared.stored_regions(self.callers.directory.accounts)
+                self._regions.start_found([name for name in stored if self.config.serves(name.rpartition("/")[2])])
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)

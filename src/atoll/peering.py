@@ -25,7 +25,7 @@ from atoll.replication.links import Links
 from atoll.replication.pacing import Pacing
 from atoll.replication.peer import PeerExchange
 from atoll.replication.waits import Waits
-from atoll.security.credentials import BadCredentials, Credential, Credentials
+from atoll.security.credentials import BadCredentials, Credential, Credentials, CredentialsSource
 from atoll.wire.peers import Peers
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Peering:
         self.faults = Faults()
         self.waits = Waits(clock)
         self._config = config
-        self._credentials: Credentials | None = None
+        self._credentials: CredentialsSource | None = None
         self._signature_clock = SystemClock()
         self._local = LocalExchange(self.handlers, region, config.regions)
         self._peers = {
@@ -61,11 +61,11 @@ class Peering:
         self.handlers |= answers.HANDLERS
         self._route: Peers | None = None
 
-    def start(self) -> Peers:
-        """Read the credentials; returns the route for the requests of peers. Raises `BadCredentials`."""
+    def start(self, shared: CredentialsSource | None = None) -> Peers:
+        """Read the credentials, or use the `shared` ones; returns the route for the requests of peers. Raises
+        `BadCredentials`."""
         path = self._config.peer_credentials_file
-        if path is not None:
-            self._credentials = Credentials(path)
+        self._credentials = Credentials(path) if path is not None else shared
         if self._config.peers and not self._peer_credentials():
             raise BadCredentials(
                 f"--peer needs a peering credential in {path or 'the file of --peer-credentials'}: "

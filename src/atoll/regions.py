@@ -48,6 +48,13 @@ class Stores(Protocol):
 
     def has_store(self, name: str) -> bool: ...
 
+    @property
+    def finds_stores(self) -> bool:
+        """Whether other processes may create stores."""
+
+    async def find_store(self, name: str) -> bool:
+        """As `has_store`, if other processes may have created it."""
+
     def make_region(self, name: str, engine: Engine) -> Region:
         """A region that is not open. Raises for an invalid name."""
 
@@ -87,7 +94,8 @@ class Regions:
         return found
 
     def _engine_of(self, name: str) -> Engine:
-        return Unopened(partial(self._stores.has_store, name), partial(self.opened, name))
+        find = partial(self._stores.find_store, name) if self._stores.finds_stores else None
+        return Unopened(partial(self._stores.has_store, name), partial(self.opened, name), find)
 
     def start(self, stored: Iterable[str]) -> None:
         """Open the named regions and as many of those with a store as leave room for others."""
@@ -96,6 +104,10 @@ class Regions:
                 self._wakes[name] = 0
             else:
                 self._open(self.find(name))
+
+    def start_found(self, stored: Iterable[str]) -> None:
+        """Open regions that other processes have created: their background work goes on if those end."""
+        self.start([name for name in stored if name not in self.open and name not in self._wakes])
 
     @property
     def _is_crowded(self) -> bool:

@@ -42,12 +42,13 @@ async def get_item(region: Region, body: Body) -> Answer:
             keys.check_scalars(table, projection.entered)
         return table, row_key, reads.get(snapshot, row_key)
 
-    table, row_key, row = await region.read(read)
+    consistent = body.get("ConsistentRead") is True
+    table, row_key, row = await (region.read(read) if consistent else region.read_eventually(read))
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else await projected(row.json, projection)
     size = row.size if row is not None else 0
-    units = read_units(size, consistent=body.get("ConsistentRead") is True)
+    units = read_units(size, consistent=consistent)
     mode = capacity_mode(body)
     if mode is not None or table.limited:
         consumed = Consumed(table, "Read", body["TableName"], units)

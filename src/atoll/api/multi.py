@@ -73,7 +73,9 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
         rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
         return [(table, own, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
-    return await _batch_answer(region, wanted, await region.read(read), capacity_mode(body))
+    consistent = any(one.consistent for one in wanted)
+    found = await (region.read(read) if consistent else region.read_eventually(read))
+    return await _batch_answer(region, wanted, found, capacity_mode(body))
 
 
 def _all_wanted(region: Region, body: Body) -> list[_Wanted]:

@@ -151,7 +151,8 @@ async def query(region: Region, body: Body) -> Answer:
             page.last = None  # a single row has no next page
         return reading, page
 
-    reading, page = await region.read(read)
+    consistent = body.get("ConsistentRead") is True
+    reading, page = await (region.read(read) if consistent else region.read_eventually(read))
     return await _answer(region, reading, page, filter_, projection, body, "Query")
 
 
@@ -220,7 +221,8 @@ async def scan(region: Region, body: Body) -> Answer:
         reading = _Reading(target, limit, fetch, False, partitions, range_.start)
         return reading, reading.piece(snapshot, range_)
 
-    reading, page = await region.read(read)
+    consistent = body.get("ConsistentRead") is True
+    reading, page = await (region.read(read) if consistent else region.read_eventually(read))
     return await _answer(region, reading, page, filter_, projection, body, "Scan")
 
 

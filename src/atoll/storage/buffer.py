@@ -50,12 +50,16 @@ class Buffer:
         cleared = [span for span in self.cleared if span[0] < end and start < span[1]]
         if not own and not cleared:
             return self._base.scan(start, end, reverse=reverse, limit=limit)
-        base = self._base.scan(start, end, reverse=reverse)
+        # Each row of our own hides at most one of the base.
+        most = None if limit is None or cleared else limit + len(own)
+        base = self._base.scan(start, end, reverse=reverse, limit=most)
         if cleared:
             base = (row for row in base if not _within(row[0], cleared))
         return islice(_merge(base, own, reverse), limit)
 
     def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
+        if self.is_remote:
+            self._base.first(ranges)  # together, in one round trip
         return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
 
     def number(self, key: bytes) -> int:
