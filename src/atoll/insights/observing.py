@@ -178,6 +178,10 @@ class Observed:
         self.limits = limits
         self.insights = insights
 
+    @property
+    def waits_until(self) -> float:
+        return 0.0 if self.limits is None else self.limits.waits_until
+
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None:
         limit = None if self.limits is None else self.limits.read(table, key, units, now_ms)
         if limit is None:
@@ -195,9 +199,6 @@ class Observed:
     ) -> str | None:
         return None if self.limits is None else self.limits.exhausted(table, index, kind, key, now_ms, pending)
 
-    def index_writes_wait(self, now_ms: int) -> bool:
-        return self.limits is not None and self.limits.index_writes_wait(now_ms)
-
     def costs(self, draws: Iterable[Draw], now_ms: int) -> dict[int, float]:
         return {} if self.limits is None else self.limits.costs(draws, now_ms)
 
@@ -207,9 +208,6 @@ class Observed:
         if self.limits is not None:
             self.limits.take(table, index, kind, key, units, now_ms)
         self.insights.accessed(table, index, kind, key, units, whole)
-
-    def write_waits(self, table: Table, key: bytes, now_ms: int) -> str | None:
-        return None if self.limits is None else self.limits.write_waits(table, key, now_ms)
 
     def wrote(self, table: Table, key: bytes, units: float, now_ms: int) -> None:
         if self.limits is not None:
