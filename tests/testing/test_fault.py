@@ -341,7 +341,9 @@ class TestAdministration:
     @pytest.mark.parametrize(
         "rule",
         [
-            {"fault": "fire"}, {}, {"fault": "throttling", "tabel": "Things"}, {"fault": "throttling", "table": 7},
+            {"fault": "fire"}, {}, {"fault": ["throttling"]}, {"fault": None},
+            {"fault": "throttling", "operation": {"a": 1}},
+            {"fault": "throttling", "tabel": "Things"}, {"fault": "throttling", "table": 7},
             {"fault": "throttling", "operation": "GetThing"}, {"fault": "throttling", "operation": [7]},
             {"fault": "throttling", "probability": 0}, {"fault": "throttling", "probability": "half"},
             {"fault": "throttling", "count": 0}, {"fault": "throttling", "count": True},

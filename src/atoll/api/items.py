@@ -119,8 +119,10 @@ def _write(
             tx.announce_long()
             return make_write(region.catalog.usable(tx, name, now_ms))
 
-        return writing.execute(region, name, make, operation)
-    return writing.execute(region, name, lambda tx: make_write(region.catalog.usable(tx, name, now_ms)), operation)
+        return writing.execute(region, name, make, operation, now_ms)
+    return writing.execute(
+        region, name, lambda tx: make_write(region.catalog.usable(tx, name, now_ms)), operation, now_ms
+    )
 
 
 def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> None:

@@ -88,6 +88,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     # Of these names the operations check the length themselves, with their own texts.
     "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
     "UpdateContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
+    "ListContributorInsightsLimit": {"min": 1},
     "ContributorInsightsMode": {"enum": ["THROTTLED_KEYS", "ACCESSED_AND_THROTTLED_KEYS"]},
     **{
         f"{operation}Input.GlobalTableName": {"min": None, "max": None}

@@ -90,7 +90,7 @@ class _Admission:
         if not table.global_indexes:
             return
         slow = exhausted(self._region, table, table.global_indexes, "Write", used, self._levels)
-        hot = ranges is not None and (bool(self._pending) or ranges.index_writes_wait(self._now_ms))
+        hot = ranges is not None and (bool(self._pending) or self._now_ms <= ranges.waits_until)
         if not (slow or hot) or not isinstance(new, Image | None) or writes.same(old, new):
             return
         exceeded: list[tuple[Index | None, str]] = []
@@ -182,10 +182,7 @@ def attempt(
             if not table.limited:
                 if ranges is None:
                     return write, writes.commit_single(tx, write, stamp)
-                limit = ranges.write_waits(table, write.row_key, now_ms)
-                if limit is not None:
-                    raise refused(region, table, [(None, limit)], "Write", write.row_key)
-                if not table.global_indexes or not ranges.index_writes_wait(now_ms):
+                if now_ms > ranges.waits_until:
                     return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
             admission.admit(write)
@@ -196,11 +193,12 @@ def attempt(
     return region.write(run)
 
 
-async def execute(region: Region, name: str, make: Callable[[Transaction], W], operation: str) -> tuple[W, Outcome]:
+async def execute(
+    region: Region, name: str, make: Callable[[Transaction], W], operation: str, now_ms: int
+) -> tuple[W, Outcome]:
     """Run a single write, charge it and measure it; raises if it is refused."""
-    ranges = region.key_ranges
-    now_ms = 0 if ranges is None else region.clock.now_ms()
     write, result = await attempt(region, name, make, now_ms)
+    ranges = region.key_ranges
     if write.table.limited:
         charged(region, write, result)
     elif ranges is not None:

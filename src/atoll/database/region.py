@@ -103,6 +103,10 @@ class KeyRanges(Protocol):
     """The limits of `--throttling full`; see `capacity.key_ranges`. A draw is a table, a global index or None, Read or
     Write, the key of a row, and units."""
 
+    @property
+    def waits_until(self) -> float:
+        """Until then a write may have to wait for units."""
+
     def exhausted(
         self,
         table: Table,
@@ -112,8 +116,6 @@ class KeyRanges(Protocol):
         now_ms: int,
         pending: Mapping[int, float] | None = None,
     ) -> str | None: ...
-
-    def index_writes_wait(self, now_ms: int) -> bool: ...
 
     def costs(
         self, draws: Iterable[tuple[Table, Index | None, str, bytes, float]], now_ms: int
@@ -125,8 +127,6 @@ class KeyRanges(Protocol):
         """`whole`: the key is that of a row, and not only its beginning."""
 
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None: ...
-
-    def write_waits(self, table: Table, key: bytes, now_ms: int) -> str | None: ...
 
     def wrote(self, table: Table, key: bytes, units: float, now_ms: int) -> None: ...
 

@@ -125,7 +125,7 @@ def parse(body: Body, id_: str, operations: Sequence[str]) -> Rule:
     if unknown:
         raise fault_errors.unknown_member(unknown, _MEMBERS)
     fault = body.get("fault")
-    if fault not in STRIKES:
+    if not isinstance(fault, str) or fault not in STRIKES:
         raise fault_errors.bad_rule("fault", f"one of: {', '.join(STRIKES)}")
     seed = _whole(body, "seed", 0)
     rule = Rule(

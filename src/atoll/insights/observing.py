@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from atoll.capacity.key_ranges import Draw
 from atoll.database import format as fmt
@@ -76,6 +77,8 @@ class Insights:
         self._minute_ms = _minute(region.clock.now_ms())
         """The sketches belong to this minute."""
         self._refusals: deque[tuple[int, bytes]] = deque(maxlen=_EVENTS)
+        self._learned: tuple[list[Setting], int] = [], -1
+        """The settings and the generation of the catalog that the parts were made of."""
         self._flushing = asyncio.Lock()
         self._install(False)
 
@@ -83,21 +86,25 @@ class Insights:
 
     async def refresh(self) -> None:
         """Learn which parts have insights: another process may have changed it."""
-        region, now_ms = self._region, self._region.clock.now_ms()
+        region, now_ms, learned = self._region, self._region.clock.now_ms(), self._learned
 
-        def read(snapshot: Snapshot) -> list[tuple[Setting, Table, Index | None]]:
+        def read(snapshot: Snapshot) -> tuple[tuple[list[Setting], int], list[tuple[Setting, Table, Index | None]]]:
             found = [one for one in settings.all_of(snapshot) if one.observes]
-            if not found:
-                return []
+            new = found, snapshot.number(fmt.GENERATION)
+            if new == learned:
+                return new, []
             by_space = {one.part: one for one in found}
             known = settings.parts(region.catalog.tables(snapshot))
-            return [
+            return new, [
                 (by_space[space], table, index)
                 for table, index in known
                 if (space := settings.space_of(table, index)) in by_space and not table.gone_at(now_ms)
             ]
 
-        found = await region.read(read)
+        new, found = await region.read(read)
+        if new == learned:
+            return
+        self._learned = new
         parts = {}
         for setting, table, index in found:
             part = self._parts.get(setting.part)
@@ -158,18 +165,10 @@ class Insights:
                 if space in self._parts:
                     self._parts[space].count("T", key, 1, whole=True)
             minute_ms, self._minute_ms = self._minute_ms, _minute(self._region.clock.now_ms())
-            used = [part for part in self._parts.values() if part.is_used]
-            seen = [(part, minutes.seen(part.sketches, part.examples, part.table, part.index)) for part in used]
-            for part in used:
+            for part in [one for one in self._parts.values() if one.is_used]:
+                minute = minutes.seen(part.sketches, part.examples, part.table, part.index)
                 part.reset()
-            if not seen:
-                return
-
-            def store(tx: Transaction) -> None:
-                for part, minute in seen:
-                    minutes.add(tx, part.setting, minute_ms, minute)
-
-            await self._region.transact(store)
+                await self._region.transact(partial(_store, setting=part.setting, minute_ms=minute_ms, minute=minute))
 
 
 class Observed:
@@ -178,6 +177,10 @@ class Observed:
     def __init__(self, limits: KeyRanges | None, insights: Insights) -> None:
         self.limits = limits
         self.insights = insights
+
+    @property
+    def waits_until(self) -> float:
+        return 0.0 if self.limits is None else self.limits.waits_until
 
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None:
         limit = None if self.limits is None else self.limits.read(table, key, units, now_ms)
@@ -196,9 +199,6 @@ class Observed:
     ) -> str | None:
         return None if self.limits is None else self.limits.exhausted(table, index, kind, key, now_ms, pending)
 
-    def index_writes_wait(self, now_ms: int) -> bool:
-        return self.limits is not None and self.limits.index_writes_wait(now_ms)
-
     def costs(self, draws: Iterable[Draw], now_ms: int) -> dict[int, float]:
         return {} if self.limits is None else self.limits.costs(draws, now_ms)
 
@@ -209,9 +209,6 @@ class Observed:
             self.limits.take(table, index, kind, key, units, now_ms)
         self.insights.accessed(table, index, kind, key, units, whole)
 
-    def write_waits(self, table: Table, key: bytes, now_ms: int) -> str | None:
-        return None if self.limits is None else self.limits.write_waits(table, key, now_ms)
-
     def wrote(self, table: Table, key: bytes, units: float, now_ms: int) -> None:
         if self.limits is not None:
             self.limits.wrote(table, key, units, now_ms)
@@ -220,6 +217,10 @@ class Observed:
     def forget(self) -> None:
         if self.limits is not None:
             self.limits.forget()
+
+
+def _store(tx: Transaction, setting: Setting, minute_ms: int, minute: Mapping[str, minutes.Seen]) -> None:
+    minutes.add(tx, setting, minute_ms, minute)
 
 
 def _minute(now_ms: int) -> int:

@@ -6,6 +6,7 @@ the minutes in which it was not among them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,11 +91,17 @@ async def overview(region: Region, table: str | None, start_ms: int, end_ms: int
     """What was seen of each observed table and index, or only of one table and its indexes."""
     await region.state(Insights).flush()
 
-    def read(snapshot: Snapshot) -> list[Body]:
-        chosen = [one for one in observations(region, snapshot) if table in (None, one.table.name)]
-        return [_shown(one, list(minutes.between(snapshot, one.setting, start_ms, end_ms)), most) for one in chosen]
+    found = await region.read(lambda snapshot: observations(region, snapshot))
+    shown = []
+    for one in found:
+        if table in (None, one.table.name):
+            documents = await _documents(region, one.setting, start_ms, end_ms)
+            shown.append(await asyncio.to_thread(_shown, one, documents, most))
+    return shown
 
-    return await region.read(read)
+
+async def _documents(region: Region, setting: Setting, start_ms: int, end_ms: int) -> list[Body]:
+    return await region.read(lambda snapshot: list(minutes.between(snapshot, setting, start_ms, end_ms)))
 
 
 def _shown(one: Observation, documents: list[Body], most: int) -> Body:
@@ -169,10 +176,21 @@ async def report(
 ) -> Body:  # fmt: skip
     """The answer of GetInsightRuleReport, with times in milliseconds."""
     await region.state(Insights).flush()
-    setting = rule.of.setting
-    documents = await region.read(lambda snapshot: list(minutes.between(snapshot, setting, start_ms, end_ms)))
+    documents = await _documents(region, rule.of.setting, start_ms, end_ms)
+    return await asyncio.to_thread(_report, rule, documents, (start_ms, end_ms, period_ms), most, metrics, by_maximum)
+
+
+def _report(
+    rule: Rule, documents: list[Body], time: tuple[int, int, int], most: int, metrics: Sequence[str], by_maximum: bool
+) -> Body:
+    """`time`: start, end and period."""
+    start_ms, end_ms, period_ms = time
+    by_period: dict[int, list[Seen]] = {}
+    for document in documents:
+        if rule.kind in document:
+            by_period.setdefault(int(document["minute_ms"]) // period_ms, []).append(document[rule.kind])
     periods = [
-        (first_ms, [one[rule.kind] for one in documents if rule.kind in one and _in(one, first_ms, period_ms)])
+        (first_ms, by_period.get(first_ms // period_ms, []))
         for first_ms in range(start_ms - start_ms % period_ms, end_ms, period_ms)
     ]
     sums = [(first_ms, dict(merged([one["top"] for one in seen], minutes.TOP))) for first_ms, seen in periods]
@@ -203,10 +221,6 @@ async def report(
     if metrics:
         answer["MetricDatapoints"] = list(_datapoints(periods, metrics))
     return answer
-
-
-def _in(document: Body, first_ms: int, period_ms: int) -> bool:
-    return first_ms <= int(document["minute_ms"]) < first_ms + period_ms
 
 
 def _datapoints(periods: Sequence[tuple[int, list[Seen]]], metrics: Sequence[str]) -> Iterator[Body]:
