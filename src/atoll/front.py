@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from atoll.api import services, sts
 from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
+from atoll.api.prometheus import exposition
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.database.health import StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests
+from atoll.evaluation import LAG_MS
 from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials, CredentialsSource
@@ -25,6 +27,8 @@ from atoll.wire.admin import Admin
 from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
+from atoll.wire.prometheus import PATH as PROMETHEUS_PATH
+from atoll.wire.prometheus import Prometheus
 from atoll.wire.rest import Rest
 
 if TYPE_CHECKING:
@@ -109,6 +113,7 @@ def gateway(
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     calls = Calls(call, services.OPERATIONS, encoder.next_id)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
+    scraped = _scraped(config, subjects)
     return Gateway(
         call,
         services.TARGETS,
@@ -123,6 +128,7 @@ def gateway(
             services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             "/": calls.answer,
             CBOR_PREFIX: calls.answer,
+            PROMETHEUS_PATH: scraped.answer,
         },
         route_clock=SystemClock(),
         examine=examine,
@@ -132,9 +138,18 @@ def gateway(
             "/": calls.signed_for,
             CBOR_PREFIX: calls.signed_for,
         },
-        bearer_routes=[services.ADMIN.prefix],
+        bearer_routes=[services.ADMIN.prefix, PROMETHEUS_PATH],
         unverified_routes=[PEERS_PREFIX],
         browsers=config.browsers,
         memory_limit=config.memory_limit,
         refuse=calls.refusal,
     )
+
+
+def _scraped(config: Config, subjects: Mapping[str, Callable[[str], Any]]) -> Prometheus:
+    lag_ms = 0 if config.workers == 1 else LAG_MS
+
+    def show() -> Awaitable[bytes]:
+        return exposition(list(subjects[services.SERVER]("").regions.values()), lag_ms)
+
+    return Prometheus(show, signed=config.auth != "none", token=config.admin_token)
