@@ -106,9 +106,7 @@ def gateway(
     service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
     subjects = {**subjects, services.IDENTITIES: lambda region: service}
     encoder = Encoder()
-    desk = Desk(subjects, authorizer, next_id=encoder.next_id)
-    faults.watchers.append(lambda any_: setattr(desk, "faults", faults if any_ else None))
-    call: Call = desk.call
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id, faults=faults).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     calls = Calls(call, services.OPERATIONS, encoder.next_id)

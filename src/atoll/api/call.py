@@ -63,13 +63,16 @@ class Desk:
         *,
         next_id: Callable[[], str | None] = lambda: None,
         now_ns: Callable[[], int] = monotonic_ns,
+        faults: Faults | None = None,
     ) -> None:
         self._subjects = subjects
         self._authorize = authorize
         self._next_id = next_id
         self._repeats = Repeats(_log, now_ns)
-        self.faults: Faults | None = None
+        self._faults: Faults | None = None
         """None unless there are rules."""
+        if faults is not None:
+            faults.watchers.append(lambda has_rules: setattr(self, "_faults", faults if has_rules else None))
 
     async def call(self, operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
         on = meter = None
@@ -92,10 +95,10 @@ class Desk:
                     other = await pending
                     if other is not None:
                         on, meter = other, other.meter
-            if self.faults is None:
+            if self._faults is None:
                 answer = await operation.function(on, body)
             else:
-                answer = await self._call_faulty(self.faults, operation, on, body)
+                answer = await self._call_faulty(self._faults, operation, on, body)
         except ApiError as error:
             if meter is not None:
                 meter.failed(operation.name, _tables(operation, body) if checked else _NONE, error)
