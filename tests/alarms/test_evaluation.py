@@ -377,3 +377,23 @@ def test_minute_by_minute_it_decides_as_stated(tmp_path_factory, values, periods
         state = decide(window, n, m, treatment).state or state
         expected.append(state)
     assert world.minutes(*values) == expected
+
+
+def test_a_week_of_many_alarms(world):
+    """Errors come in bursts of three minutes, every three hours, at one of 30 hosts. Each alarm knows only its own."""
+    hosts, bursts = 30, 7 * 8
+    for host in range(hosts):
+        world.put(f"a{host}", MetricName=f"Errors{host}", EvaluationPeriods=2, TreatMissingData="notBreaching")
+    for burst in range(bursts):
+        for _ in range(3):
+            world.datapoint(5, f"Errors{burst % hosts}")
+            world.clock.advance(MINUTE_MS)
+            world.settle()
+        until = START_MS + (burst + 1) * 180 * MINUTE_MS
+        while (wake := world.settle()) is not None and wake < until:
+            world.clock.set(wake)
+        world.clock.set(until)
+        world.settle()
+    raised = [line for line in world.history("StateUpdate") if line.endswith("to ALARM")]
+    assert len(raised) == bursts
+    assert all(world.state(f"a{host}") == OK for host in range(hosts))

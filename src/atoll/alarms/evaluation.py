@@ -34,6 +34,8 @@ from atoll.storage.engine import Snapshot, Transaction
 
 TOGETHER = 200
 """The alarms that one read takes."""
+CHANGED_TOGETHER = 100
+"""The alarms whose states one transaction changes."""
 TOGETHER_PERIODS = 5_000
 """After so many periods, the evaluation lets others run."""
 
@@ -193,11 +195,12 @@ class Alarms:
                 changed.append(one)
             elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:
                 repeated.append(one)
-        if changed:
-            current, new = await self._region.transact(partial(_change_states, changed, now_ms, watch.seen))
-            watch.seen = current
-            for one, alarm in zip(changed, new, strict=True):
+        for start in range(0, len(changed), CHANGED_TOGETHER):
+            group = changed[start : start + CHANGED_TOGETHER]
+            watch.seen, alarms = await self._region.transact(partial(_change_states, group, now_ms, watch.seen))
+            for one, alarm in zip(group, alarms, strict=True):
                 one.alarm = alarm
+        if changed:
             await self._act(watch)
         for one in repeated:
             one.acted_ms = now_ms
