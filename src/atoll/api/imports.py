@@ -43,8 +43,7 @@ async def import_table(region: Region, body: Body) -> Answer:
 
     def begin(tx: Transaction, stamp: Stamp) -> Import:
         existing = region.catalog.find(tx, name)
-        is_there = existing is not None and not existing.gone_at(stamp.now_ms)
-        if is_there and existing.status_at(stamp.now_ms) != "CREATING":
+        if existing is not None and not existing.gone_at(now := stamp.now_ms) and existing.status_at(now) != "CREATING":
             raise errors.table_exists(name)
         known = None if token is None else _repeated(tx, token, name, stamp.now_ms)
         if known is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
+from isal import igzip_lib, isal_zlib
 
 OUTPUT_BYTES = 256 * 1024
+_FAULT: type[Exception] = igzip_lib.IsalError
 _ZSTD_INPUT_BYTES = 512
 """A block has 4 bytes at least and becomes 128 KiB at most: so much input becomes 16 MiB at most."""
 
@@ -53,7 +53,7 @@ class Gzip:
                 while found:
                     yield found
                     found = self._member.decompress(self._member.unconsumed_tail, OUTPUT_BYTES)
-            except IsalError:
+            except _FAULT:
                 raise Unreadable("The object is not in GZIP format") from None
             if not self._member.eof:
                 return

@@ -145,7 +145,7 @@ class Importer:
     async def _begin(self, region: Region, one: Import) -> Reading | None:
         objects = await self._buckets.objects(one.bucket, one.prefix)
         if not one.has_table and not await region.write(lambda tx, stamp: _make_table(tx, region, one, stamp.now_ms)):
-            await _end(region, one, "TableAlreadyExists", errors.table_exists(one.table.name).message)
+            await _end(region, one, "TableAlreadyExists", errors.table_exists(one.table.name).message or "")
             return None
         return Reading(self._buckets, one.bucket, objects, one.position, one.format)
 

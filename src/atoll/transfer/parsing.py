@@ -143,7 +143,7 @@ class IonParser:
         model = simpleion.IonPyValueModel.MAY_BE_BARE
         self._load: Any = partial(simpleion.load, single_value=False, parse_eagerly=True, value_model=model)
         self._faults = (IonException, ValueError, ArithmeticError, RecursionError)
-        self._annotated_list: type = IonPyList
+        self._annotated_list: Any = IonPyList
         self._unknown = (IonType.CLOB, IonType.SEXP)
 
     def parse(self, line: bytes) -> Any | None:

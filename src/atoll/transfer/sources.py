@@ -207,14 +207,14 @@ class _Object:
 
     async def record(self, line: bytes | None, table: Table) -> Record | None:
         if line is None:
-            return Record(self.key, self.records, b"", None, value_errors.item_too_large().message)
+            return Record(self.key, self.records, b"", None, value_errors.item_too_large().message or "")
         try:
             if len(line) > ASIDE_BYTES:
                 checked = await asyncio.to_thread(self._checked, line, table)
             else:
                 checked = self._checked(line, table)
         except ApiError as error:
-            return Record(self.key, self.records, b"", None, error.message)
+            return Record(self.key, self.records, b"", None, error.message or error.code)
         except Unparsable as reason:
             return self._failed(str(reason))
         return None if checked is None else Record(self.key, self.records, *checked)
