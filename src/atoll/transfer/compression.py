@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from isal import igzip_lib, isal_zlib
 
 OUTPUT_BYTES = 256 * 1024
-_FAULT: type[Exception] = igzip_lib.IsalError
+_FAULT: Any = igzip_lib.IsalError
 _ZSTD_INPUT_BYTES = 512
 """A block has 4 bytes at least and becomes 128 KiB at most: so much input becomes 16 MiB at most."""
 
