@@ -16,6 +16,7 @@ from atoll.database.health import StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests
 from atoll.evaluation import LAG_MS
+from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.security.directory import ACCOUNT
@@ -90,6 +91,7 @@ def gateway(
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
+    faults: Faults,
 ) -> Gateway:
     """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
     signs = config.auth != "none"
@@ -104,7 +106,7 @@ def gateway(
     service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
     subjects = {**subjects, services.IDENTITIES: lambda region: service}
     encoder = Encoder()
-    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id, faults=faults).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     calls = Calls(call, services.OPERATIONS, encoder.next_id)

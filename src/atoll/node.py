@@ -30,6 +30,7 @@ from atoll.database.region import Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, earliest, works
+from atoll.faults.injection import Faults
 from atoll.peering import Peering
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
@@ -77,6 +78,9 @@ class Node:
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
         self.callers = front.identities(config, self.shared)
+        self.faults = Faults(shared=config.workers > 1 or self.shared is not None)
+        self.faults.watchers.append(lambda _: self.faults.watch(list(self.regions.values())))
+        self.operations = [one.name for one in services.of(services.DYNAMODB)]
         self.triggers: dict[str, Triggers] = {}
         self._buckets_of_files = config.kept_buckets
         self.runners: dict[str, Runner] = {}
@@ -107,7 +111,9 @@ class Node:
         }
         shared = None if self.shared is None else self.shared.credentials
         peers, clock = self.peering.start(shared).answer, self.signature_clock
-        gateway = front.gateway(config, self.callers, subjects, clock=clock, peers=peers, examine=self.examine)
+        gateway = front.gateway(
+            config, self.callers, subjects, clock=clock, peers=peers, examine=self.examine, faults=self.faults
+        )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
