@@ -9,5 +9,5 @@ from atoll.transfer import exports
 from atoll.transfer.buckets import Buckets
 
 
-def runner_of(region: Region, buckets: Buckets) -> Runner:
-    return Runner(region, {**STEPS, exports.JOB: exports.Exporter(buckets).step})
+def runner_of(region: Region, buckets: Buckets, *, alone: bool = True) -> Runner:
+    return Runner(region, {**STEPS, exports.JOB: exports.Exporter(buckets).step}, alone=alone)
