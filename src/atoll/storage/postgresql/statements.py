@@ -58,7 +58,10 @@ insert into atoll.store (format) select '{FORMAT}' where not exists (select from
 MAY_CREATE = "select has_database_privilege(current_database(), 'CREATE')"
 READ_FORMAT = "select format from atoll.store"
 HAS_STORE = "select to_regclass('atoll.store') is not null"
-SCHEMAS = "select nspname from pg_namespace where to_regclass(quote_ident(nspname) || '.commits') is not null"
+# By the catalog: `to_regclass` fails for schemas that the user may not look into.
+SCHEMAS = """
+select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where relname = 'commits' and relkind = 'r'
+"""
 HAS_SCHEMA = "select to_regclass($1) is not null"
 
 READ_DOCUMENT = "select version, content from atoll.documents where name = $1"
