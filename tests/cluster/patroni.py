@@ -63,6 +63,9 @@ class Machine:
     def __init__(self, name: str, directory: Path, etcd: list[int], network: Network | None = None) -> None:
         self.name = name
         self._directory = directory
+        # A cut does not stop this machine from asking the others' Patronis, and with the failsafe mode it would stay the
+        # primary as long as they answer.
+        self._settings = SETTINGS | {"failsafe_mode": network is None}
         self._port, self._rest = programs.free_ports(2)
         self._proxies: list[Proxy] = []
         self.port = self._before(self._port, network)
@@ -94,7 +97,7 @@ class Machine:
             # As proxies: Patroni does not ask etcd for other addresses.
             "etcd3": {"hosts": [f"127.0.0.1:{port}" for port in self._etcd], "use_proxies": True},
             "bootstrap": {
-                "dcs": SETTINGS,
+                "dcs": self._settings,
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"],
                 "post_bootstrap": str(script),
             },
