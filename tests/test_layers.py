@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
+    "copying": {"check", "copying", "logs", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {"alarms", "api", "recovery", "scaling", "replication", "security", *SERVICES, *DATABASE},

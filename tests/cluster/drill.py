@@ -1,9 +1,9 @@
 """`make drill`: faults of a cluster under load. Nothing acknowledged may be lost, and clients wait for a bounded time.
 
-    ROUNDS     how many faults (10); the kinds take turns
-    DURATION   no fault begins after so many seconds
-    KINDS      only these kinds, as in KINDS="postgres machine"
-    PROCESSES  of the load (4), SEED of its choices
+ROUNDS     how many faults (10); the kinds take turns
+DURATION   no fault begins after so many seconds
+KINDS      only these kinds, as in KINDS="postgres machine"
+PROCESSES  of the load (4), SEED of its choices
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 
 from benchmarks.servers import Server
 from tests.cluster import world
@@ -46,12 +47,14 @@ def main() -> int:
             kind = kinds[number % len(kinds)]
             faults.append((kind, time.monotonic_ns()))
             gap = _disturb(cluster, load, kind, number)
-            _say(f"{number + 1:3} {kind:10} {gap:5.1f} s until writes went on; whole again after {_since(faults):.0f} s")
+            _say(
+                f"{number + 1:3} {kind:10} {gap:5.1f} s until writes went on; whole again after {_since(faults):.0f} s"
+            )
         end_ns = time.monotonic_ns()
         results = load.stop()
+        _report(results, faults, end_ns)
         for right in verify(cluster, results):
             _say(right)
-        _report(results, faults, end_ns)
     return 0
 
 
@@ -75,7 +78,10 @@ def _create(cluster: World) -> None:
         GlobalSecondaryIndexes=[
             {
                 "IndexName": INDEX,
-                "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"}, {"AttributeName": "pk", "KeyType": "RANGE"}],
+                "KeySchema": [
+                    {"AttributeName": "owner", "KeyType": "HASH"},
+                    {"AttributeName": "pk", "KeyType": "RANGE"},
+                ],
                 "Projection": {"ProjectionType": "ALL"},
             }
         ],
@@ -140,7 +146,7 @@ def _report(results: list[Result], faults: list[tuple[str, int]], end_ns: int) -
     ends = [*[ns for _, ns in faults[1:]], end_ns]
     for (kind, begin), end in zip(faults, ends, strict=True):
         inside = [begin, *[ns for ns in times if begin <= ns <= end], end]
-        gaps[kind].append(max(later - earlier for earlier, later in zip(inside, inside[1:], strict=False)) / 1e9)
+        gaps[kind].append(max(later - earlier for earlier, later in pairwise(inside)) / 1e9)
     for kind, found in gaps.items():
         shown = ", ".join(f"{gap:.2f}" for gap in found)
         _say(f"  {kind:10} {max(found):6.2f} s (goal {GOALS_S[kind]} s): {shown}")

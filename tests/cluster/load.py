@@ -1,9 +1,9 @@
 """The load of the drill: processes with several clients each, which use the other front end when one fails.
 
-    chains    items whose history must be serializable, as in `tests.processes.load`: conditional puts, updates, deletions,
-              reads and transactions
-    puts      new items, each sent again until it is acknowledged: none may be missing
-    counters  conditional additions: their sum is that of the acknowledged ones, and of some of the unknown ones
+chains    items whose history must be serializable, as in `tests.processes.load`: conditional puts, updates, deletions,
+          reads and transactions
+puts      new items, each sent again until it is acknowledged: none may be missing
+counters  conditional additions: their sum is that of the acknowledged ones, and of some of the unknown ones
 """
 
 from __future__ import annotations

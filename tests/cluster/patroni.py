@@ -40,6 +40,7 @@ SETTINGS: dict[str, Any] = {
             "max_replication_slots": 8,
             "wal_keep_size": "256MB",
             "wal_log_hints": "on",
+            "wal_retrieve_retry_interval": "200ms",  # a standby looks for the new primary so often
             "wal_compression": "lz4",
             "max_connections": 100,
             "max_pred_locks_per_transaction": 256,
@@ -63,8 +64,8 @@ class Machine:
     def __init__(self, name: str, directory: Path, etcd: list[int], network: Network | None = None) -> None:
         self.name = name
         self._directory = directory
-        # A cut does not stop this machine from asking the others' Patronis, and with the failsafe mode it would stay the
-        # primary as long as they answer.
+        # A cut does not stop this machine from asking the others' Patronis, and with the failsafe mode it would stay
+        # the primary as long as they answer.
         self._settings = SETTINGS | {"failsafe_mode": network is None}
         self._port, self._rest = programs.free_ports(2)
         self._proxies: list[Proxy] = []

@@ -1,5 +1,5 @@
-"""TCP proxies that can be cut off: then they take bytes and connections, and pass nothing on, as a network that loses all
-packets. When a cut ends, the bytes go on.
+"""TCP proxies that can be cut off: then they take bytes and connections, and pass nothing on, as a network that loses
+all packets. When a cut ends, the bytes go on.
 
 All of them run in a thread of this process.
 """

@@ -73,7 +73,9 @@ def _check_stream(world: World, items: dict[str, Item]) -> int:
             pk = change["Keys"]["pk"]["S"]
             assert change.get("OldImage") == images.get(pk), f"the stream misses a change of {pk}"
             images[pk] = change.get("NewImage")
-    assert {pk: image for pk, image in images.items() if image is not None} == items, "the stream misses the last changes"
+    assert {pk: image for pk, image in images.items() if image is not None} == items, (
+        "the stream misses the last changes"
+    )
     return len(seen)
 
 

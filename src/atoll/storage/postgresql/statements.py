@@ -28,6 +28,10 @@ SCHEMA_VERSION = 1
 FORMAT = f"{SCHEMA_VERSION}.{ROWS_VERSION}"
 """Of the tables, and of the rows in them."""
 
+COPYING = "copying"
+"""The format of a store while a copy into it is incomplete."""
+INCOMPLETE_COPY = "a copy into this store is not complete: run the same `atoll store copy` again"
+
 PAGE_BYTES = 1_500_000
 """A scan fetches no further rows after so many bytes."""
 
