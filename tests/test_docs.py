@@ -22,7 +22,7 @@ urlopen = build_opener(ProxyHandler({})).open
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 
-OPTION_ROW = re.compile(r"^\| `(--[a-z-]+)` \| `([A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+OPTION_ROW = re.compile(r"^\| `(--[a-z0-9-]+)` \| `([A-Z0-9_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -71,8 +71,8 @@ class TestConfiguration:
         pages = self.PAGE + "".join(
             (ROOT / "docs" / page).read_text() for page in ("upgrading.md", "checking.md", "replicate.md")
         )
-        named = set(re.findall(r"--[a-z][a-z-]*", pages))
-        regions = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "docs" / "regions.md").read_text()))
+        named = set(re.findall(r"--[a-z][a-z0-9-]*", pages))
+        regions = set(re.findall(r"--[a-z][a-z0-9-]*", (ROOT / "docs" / "regions.md").read_text()))
         assert there - {"--version"} <= named | regions
         assert named <= there, "these options are not there any more"
 
@@ -126,7 +126,7 @@ class TestExamples:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
-        assert len(examples) == 7
+        assert len(examples) == 8
 
     def test_the_clock_and_streams_of_a_server_of_its_own_are_moved_as_shown(self) -> None:
         shown = "".join(blocks("docs/testing.md", "sh"))

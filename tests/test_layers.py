@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
 BASE = {"errors", "limits", "clock", "arns", "durations", "logs"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
-SERVICES = {"alarms", "capacity", "metrics", "triggers"}
+SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": {"errors", "limits", "arns"},
@@ -26,16 +26,19 @@ ALLOWED: dict[str, set[str]] = {
     "database": {"capacity.meter", *DATABASE},
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
+    "insights": {"insights", "capacity", *DATABASE},
+    "faults": {"faults", *DATABASE},
     "metrics": {"metrics", "capacity.meter", *DATABASE},
     "alarms": {"alarms", "metrics", "triggers", *DATABASE},
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
+    "transfer": {"transfer", "recovery", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
     "copying": {"check", "copying", "logs", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
-    "api": {"alarms", "api", "recovery", "scaling", "replication", "security", *SERVICES, *DATABASE},
+    "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "replicate": {"replicate", "options", "clock", "limits"},
 }

@@ -12,13 +12,21 @@ clock is slow.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from atoll.alarms.actions import AUTO_SCALING, Act, Actions
+from atoll.alarms.evaluation import Alarms
+from atoll.api.scaling.requests import ScalingWork
 from atoll.database.health import EVALUATION
 from atoll.database.region import Region
+from atoll.insights.observing import Insights
+from atoll.insights.upkeep import InsightsUpkeep
 from atoll.metrics.collection import Collection
+from atoll.metrics.steps import Steps
+from atoll.metrics.upkeep import Upkeep
+from atoll.triggers.functions import Functions
 
 LOOK_AGAIN_MS = 1_000
 """The longest interval between two looks for work: a minute may have ended, or another process left some."""
@@ -74,7 +82,7 @@ class Evaluation:
         raised at the end."""
         region = self._region
         async with self._passing:
-            collected_ms = await region.state(Collection).settle()
+            collected_ms = earliest([await region.state(Collection).settle(), await region.state(Insights).settle()])
             wakes: list[int | None] = []
             failed = []
             if await region.engine.lease():
@@ -100,8 +108,18 @@ class Evaluation:
                 await work.stop()
             try:
                 await self._region.state(Collection).flush()
+                await self._region.state(Insights).flush()
             except Exception as error:
                 self._region.health.failing(EVALUATION, error)
+
+
+def works(region: Region, functions: Callable[[], Functions]) -> list[Work]:
+    """The work of the services, in the order in which it runs. `functions` are those that alarms may call."""
+    scaling = ScalingWork(region)
+    acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
+    alarms = Alarms(region, Actions(region, functions, acts))
+    # What is due by a schedule comes first; what the alarms have begun may be due at once.
+    return [Steps(region), scaling, alarms, scaling, Upkeep(region), InsightsUpkeep(region)]
 
 
 def earliest(wakes: Iterable[int | None]) -> int | None:

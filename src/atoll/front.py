@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from atoll.api import services, sts
 from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
+from atoll.api.prometheus import exposition
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.database.health import StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests
+from atoll.evaluation import LAG_MS
+from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.security.directory import ACCOUNT
@@ -24,6 +27,8 @@ from atoll.wire.admin import Admin
 from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
+from atoll.wire.prometheus import PATH as PROMETHEUS_PATH
+from atoll.wire.prometheus import Prometheus
 from atoll.wire.rest import Rest
 
 if TYPE_CHECKING:
@@ -86,6 +91,7 @@ def gateway(
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
+    faults: Faults,
 ) -> Gateway:
     """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
     signs = config.auth != "none"
@@ -100,11 +106,12 @@ def gateway(
     service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
     subjects = {**subjects, services.IDENTITIES: lambda region: service}
     encoder = Encoder()
-    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id, faults=faults).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     calls = Calls(call, services.OPERATIONS, encoder.next_id)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
+    scraped = _scraped(config, subjects)
     return Gateway(
         call,
         services.TARGETS,
@@ -119,6 +126,7 @@ def gateway(
             services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             "/": calls.answer,
             CBOR_PREFIX: calls.answer,
+            PROMETHEUS_PATH: scraped.answer,
         },
         route_clock=SystemClock(),
         examine=examine,
@@ -128,9 +136,18 @@ def gateway(
             "/": calls.signed_for,
             CBOR_PREFIX: calls.signed_for,
         },
-        bearer_routes=[services.ADMIN.prefix],
+        bearer_routes=[services.ADMIN.prefix, PROMETHEUS_PATH],
         unverified_routes=[PEERS_PREFIX],
         browsers=config.browsers,
         memory_limit=config.memory_limit,
         refuse=calls.refusal,
     )
+
+
+def _scraped(config: Config, subjects: Mapping[str, Callable[[str], Any]]) -> Prometheus:
+    lag_ms = 0 if config.workers == 1 else LAG_MS
+
+    def show() -> Awaitable[bytes]:
+        return exposition(list(subjects[services.SERVER]("").regions.values()), lag_ms)
+
+    return Prometheus(show, signed=config.auth != "none", token=config.admin_token)

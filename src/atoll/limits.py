@@ -75,6 +75,11 @@ WARM_WRITE_UNITS = 4_000
 BURST_SECONDS = 300
 # An on-demand table may double its previous peak within this time.
 GROWTH_INTERVAL_MS = 30 * 60 * 1000
+# Contributor insights: the rules of an account in a region; of a report its contributors and its time.
+INSIGHT_RULES = 100
+INSIGHT_RULES_PAGE = 500
+INSIGHT_CONTRIBUTORS = 100
+INSIGHT_REPORT_MS = 24 * 3600 * 1000
 UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000
@@ -128,6 +133,7 @@ FUNCTIONS_LISTED = 50
 ALARMS = 5_000
 ALARM_HISTORY_MS = 30 * 24 * 3600 * 1000
 ALARM_HISTORY_DATA_CHARS = 4_095
+ALARM_SUMMARY_CHARS = 255
 ALARM_SPAN_SECONDS = 24 * 3600
 ALARM_LONG_SPAN_SECONDS = 7 * 24 * 3600
 """For periods of an hour or more."""
@@ -150,6 +156,10 @@ RECOVERY_LAG_MS = 300_000
 BACKUPS_LISTED = 100
 SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
 RESTORES = 50
+EXPORTS_LISTED = 10
+EXPORTS_KEPT_MS = 90 * 24 * 3600 * 1000
+EXPORT_TOKEN_MS = 8 * 3600 * 1000
+
 
 # Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
 METRICS_PAGE = 500

@@ -20,6 +20,7 @@ from atoll.security.credentials import BadCredentials, Credentials
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import load
 from atoll.storage.postgresql import url
+from atoll.transfer.buckets import Buckets, opened
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)I?(B?)", re.IGNORECASE | re.ASCII)
@@ -210,6 +211,17 @@ def policies_file(name: str, path: str) -> Path | None:
     except (OSError, BadDirectory) as error:
         raise Refused(f"{name}: {error}") from error
     return Path(path)
+
+
+def buckets(name: str, url: str) -> Buckets | None:
+    if not url:
+        return None
+    try:
+        return opened(url)
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from None
+    except ImportError:
+        raise Refused(f"{name} {url} needs an extra: pip install 'atoll[s3]'") from None
 
 
 def raise_file_limit(needed: int) -> int:

@@ -4,7 +4,7 @@
     alarm-tags     name           -> its tags
     alarm-history  time number    -> an item of the history, of any alarm
     alarm-event    time number    -> a change of state whose actions have yet to run
-    alarm-changes                 -> the number of changes of alarms so far
+    alarm-changes                 -> the number of changes of alarms so far, and which alarms the last ones were of
     alarm-items                   -> the number of items of the history so far
 
 A change of state stores its history and its event in the same transaction, so that a crash loses no action. The process
@@ -31,6 +31,9 @@ CHANGES, ITEMS = "alarm-changes", "alarm-items"
 
 CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
 
+NAMED = 64
+"""The number of changes of which the alarms are known."""
+
 LATEST_MS = 10**15 - 1
 
 TRIMMED = 3
@@ -45,7 +48,22 @@ class StoredEvent(NamedTuple):
 
 
 def changes(snapshot: Snapshot) -> int:
-    return documents.get(snapshot, CHANGES) or 0
+    found = documents.get(snapshot, CHANGES)
+    return 0 if found is None else int(found[0])
+
+
+def changed_since(snapshot: Snapshot, number: int) -> tuple[int, dict[str, Alarm | None] | None]:
+    """The number of changes, and the alarms that have changed since it was `number`: None for those that were deleted.
+    All of it is None if so many have changed that all should be read."""
+    now, names = documents.get(snapshot, CHANGES) or (0, [])
+    if not 0 <= number <= now or now - number > len(names):
+        return now, None
+    return now, {name: find(snapshot, name) for name in names[len(names) - (now - number) :]}
+
+
+def _change(tx: Transaction, name: str) -> None:
+    number, names = documents.get(tx, CHANGES) or (0, [])
+    documents.put(tx, [number + 1, [*names, name][-NAMED:]], CHANGES)
 
 
 def _count(tx: Transaction, kind: str) -> int:
@@ -96,7 +114,7 @@ def delete(tx: Transaction, names: Sequence[str], now_ms: int) -> None:
         old = find(tx, name)
         if old is not None:
             documents.delete(tx, ALARM, name)
-            _count(tx, CHANGES)
+            _change(tx, name)
             documents.delete(tx, TAGS, name)
             _record_configuration(tx, old, "Delete", now_ms)
 
@@ -116,9 +134,12 @@ def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any
     _save(tx, new)
     if new.state.value == old.state.value:
         return
-    history = {"version": "1.0", "oldState": _shown(old), "newState": _shown(new)}
+    histories = [
+        {"version": "1.0", "oldState": _shown(old, whole=old_whole), "newState": _shown(new, whole=new_whole)}
+        for old_whole, new_whole in ((True, True), (False, True), (False, False))
+    ]
     summary = f"Alarm updated from {old.state.value} to {new.state.value}"
-    number = record(tx, new, STATE_UPDATE, summary, history, now_ms)
+    number = record(tx, new, STATE_UPDATE, summary, *histories, now_ms=now_ms)
     if new.actions(new.state.value):
         event = {"old": alarms.document(old), "new": alarms.document(new), "data": dict(data)}
         documents.put(tx, event, EVENT, *_at(now_ms, number))
@@ -139,10 +160,12 @@ def forget_event(tx: Transaction, event: StoredEvent) -> None:
     documents.delete(tx, EVENT, *event.key)
 
 
-def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, data: Mapping[str, Any], now_ms: int) -> int:
-    """Add an item to the history; returns its number."""
+def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mapping[str, Any], now_ms: int) -> int:
+    """Add an item to the history; returns its number. It has the first of `data` that is not too long."""
     number = _count(tx, ITEMS)
-    item = [alarm.name, now_ms, kind, summary, orjson.dumps(data).decode()[: limits.ALARM_HISTORY_DATA_CHARS]]
+    texts = [orjson.dumps(one).decode() for one in data]
+    text = next((one for one in texts if len(one) <= limits.ALARM_HISTORY_DATA_CHARS), '{"version":"1.0"}')
+    item = [alarm.name, now_ms, kind, summary[: limits.ALARM_SUMMARY_CHARS], text]
     documents.put(tx, item, HISTORY, *_at(now_ms, number))
     oldest, _ = fmt.documents_of(HISTORY, _time(0))
     end, _ = fmt.documents_of(HISTORY, _time(now_ms - limits.ALARM_HISTORY_MS))
@@ -187,21 +210,21 @@ def put_tags(tx: Transaction, name: str, new: Mapping[str, str]) -> None:
 
 def _save(tx: Transaction, alarm: Alarm) -> None:
     documents.put(tx, alarms.document(alarm), ALARM, alarm.name)
-    _count(tx, CHANGES)
+    _change(tx, alarm.name)
 
 
 def _record_configuration(tx: Transaction, alarm: Alarm, kind: str, now_ms: int) -> None:
     member = {"Create": "createdAlarm", "Update": "updatedAlarm", "Delete": "deletedAlarm"}[kind]
     data = {"version": "1.0", "type": kind, member: dict(alarm.configuration)}
-    record(tx, alarm, CONFIGURATION_UPDATE, f'Alarm "{alarm.name}" {_DONE[kind]}', data, now_ms)
+    record(tx, alarm, CONFIGURATION_UPDATE, f'Alarm "{alarm.name}" {_DONE[kind]}', data, now_ms=now_ms)
 
 
 _DONE = {"Create": "created", "Update": "updated", "Delete": "deleted"}
 
 
-def _shown(alarm: Alarm) -> dict[str, Any]:
+def _shown(alarm: Alarm, *, whole: bool) -> dict[str, Any]:
     state = alarm.state
     shown: dict[str, Any] = {"stateValue": state.value, "stateReason": state.reason}
-    if state.data:
+    if state.data and whole:
         shown["stateReasonData"] = orjson.loads(state.data)
     return shown

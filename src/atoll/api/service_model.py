@@ -41,6 +41,15 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     },
     # A table's name or its ARN; the model has only the ARN's length. An empty name has a text of its own.
     "TableArn": {"table": True, "min": 3, "empty": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
+    **{
+        member: {"table": False, "min": 1, "empty": False, "max": 1024, "pattern": None}
+        for member in (
+            "ExportTableToPointInTimeInput.TableArn",
+            "ListExportsInput.TableArn",
+            "ListImportsInput.TableArn",
+            "RestoreTableToPointInTimeInput.SourceTableArn",
+        )
+    },
     "CreateTableInput.TableName": {"min": 3},
     "AttributeNameList": {"max": 255},
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
@@ -59,7 +68,12 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
         f"{operation}Input.TableName": {"min": 3}
         for operation in (
             *("UpdateTimeToLive", "DescribeTimeToLive", "DescribeContinuousBackups", "ListBackups"),
-            *("DescribeContributorInsights", "ListContributorInsights", "DescribeKinesisStreamingDestination"),
+            *(
+                "DescribeContributorInsights",
+                "ListContributorInsights",
+                "UpdateContributorInsights",
+                "DescribeKinesisStreamingDestination",
+            ),
             "DescribeTableReplicaAutoScaling",
         )
     },
@@ -82,6 +96,9 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     },
     # Of these names the operations check the length themselves, with their own texts.
     "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
+    "UpdateContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
+    "ListContributorInsightsLimit": {"min": 1},
+    "ContributorInsightsMode": {"enum": ["THROTTLED_KEYS", "ACCESSED_AND_THROTTLED_KEYS"]},
     **{
         f"{operation}Input.GlobalTableName": {"min": None, "max": None}
         for operation in (

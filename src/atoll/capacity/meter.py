@@ -44,7 +44,8 @@ class Tally:
     """Of units there are also the number of requests that consumed some, and the most and the fewest of one."""
 
     __slots__ = (
-        "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "items", "latencies", "latency_ns",
+        "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "injected", "items", "latencies",
+        "latency_ns",
         "least_read", "least_written", "most_read", "most_written", "pages", "read_units", "reads", "reasons",
         "system_errors", "throttled", "user_errors", "write_units", "writes",
     )  # fmt: skip
@@ -52,7 +53,7 @@ class Tally:
     def __init__(self) -> None:
         self.calls = self.items = self.pages = self.bytes = self.latency_ns = self.reads = self.writes = 0
         self.failed_conditions = self.throttled = self.user_errors = self.system_errors = 0
-        self.conflicts = self.conflicted = 0
+        self.conflicts = self.conflicted = self.injected = 0
         self.read_units = self.write_units = self.most_read = self.most_written = 0.0
         self.least_read = self.least_written = inf
         self.latencies: dict[int, int] = {}
@@ -104,7 +105,8 @@ class Tally:
 
 
 _SUMS = (
-    "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "items", "latency_ns", "pages", "read_units",
+    "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "injected", "items", "latency_ns", "pages",
+    "read_units",
     "reads", "system_errors", "throttled", "user_errors", "write_units", "writes",
 )  # fmt: skip
 
@@ -129,6 +131,8 @@ class Measured:
     system_errors: int
     latency_ms: float
     """The total duration of successful calls."""
+    injected: int
+    """Faults on demand."""
     latencies: Mapping[int, int]
     """See `Tally`."""
 
@@ -166,6 +170,9 @@ class Meter:
         self._totals: dict[Key, Tally] = {}
         """What was taken."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
+        self._has_replicated = False
+        self._expired: dict[tuple[int, str], int] = {}
+        """The items that time to live has deleted, by transaction and table: a transaction may run again."""
 
     def tally(self, table: str, index: str | None, operation: str) -> Tally:
         """The tally to add to. Use it at once and do not keep it: the meter may drop it."""
@@ -222,11 +229,12 @@ class Meter:
     @property
     def is_used(self) -> bool:
         """Whether there is anything to take."""
-        return bool(self._tallies)
+        return bool(self._tallies or self._expired or self._has_replicated)
 
     def take(self) -> dict[Key, Tally]:
         """The tallies since the last call, which the caller may keep."""
         taken, self._tallies = self._tallies, {}
+        self._has_replicated = False
         for key, tally in taken.items():
             total = self._totals.pop(key, None)
             if total is None:
@@ -237,8 +245,21 @@ class Meter:
             self._totals[key] = total  # behind those that were used less recently
         return taken
 
+    def expired(self, table: str, deleted: int, commit: int) -> None:
+        """A transaction deletes expired items of a table."""
+        self._expired[commit, table] = deleted
+
+    def take_expired(self) -> dict[str, int]:
+        """The deletions since the last call, by table."""
+        taken, self._expired = self._expired, {}
+        found: dict[str, int] = {}
+        for (_, table), deleted in taken.items():
+            found[table] = found.get(table, 0) + deleted
+        return found
+
     def replicated(self, table: str, source: str) -> Replicated:
         """The tally of a table's changes from another region, to add to at once, as `tally`."""
+        self._has_replicated = True
         found = self._replicated.get((table, source))
         if found is None:
             if len(self._replicated) >= self._most:
@@ -261,7 +282,7 @@ class Meter:
             found.append(
                 Measured(
                     *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
-                    one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.latencies,
+                    one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.injected, one.latencies,
                 )
             )  # fmt: skip
         return tuple(found)

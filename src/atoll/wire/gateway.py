@@ -20,6 +20,7 @@ from atoll.api.large import aside
 from atoll.api.services import Operation
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError, auth
+from atoll.errors.faults import Dropped
 from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
 from atoll.security.identities import Identities
@@ -159,6 +160,8 @@ class Gateway:
             status, body = error.status, error_body(error)
             type_line = _with_query_error(type_line or JSON, operation, error)
             large.drop_tracebacks(error)
+        except Dropped:
+            raise
         except Exception:
             self._log_failure(request)
             internal = errors.internal()
@@ -255,10 +258,12 @@ class Gateway:
         if prefix == b"/" and not (request.method == b"POST" and is_form(request)):
             route = None
         try:
-            if Health.is_for(request) or Health.is_root(request):
+            if Health.is_for(request):
                 response = await self._health.answer(request)
             elif route is None:
-                response = unserved_response(request) or not_found()
+                response = unserved_response(request) or (
+                    await self._health.answer(request) if Health.is_root(request) else not_found()
+                )
             else:
                 signed_for = self._signed_for.get(prefix)
                 service = signed_for(request) if callable(signed_for) else signed_for
