@@ -20,7 +20,7 @@ from atoll.storage.engine import Snapshot, Transaction
 _log = logging.getLogger(__name__)
 
 KIND = "job"
-LOOK_AGAIN_MS = 1_000
+LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
 FOLLOW_MS = 250
 """Between two looks for commits of other processes."""
@@ -61,10 +61,14 @@ class Endless(Protocol):
 class Runner:
     """Runs the jobs of one region, and after them the work that never ends."""
 
-    def __init__(self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None) -> None:
+    def __init__(
+        self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
+    ) -> None:
+        """`alone`: no other process begins jobs, so it looks for them only when the region is woken."""
         self._endless = endless
         self._region = region
         self._steps = steps
+        self._alone = alone
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._stopping = False
@@ -75,7 +79,7 @@ class Runner:
     async def run(self) -> None:
         while not self._stopping:
             self._woken.clear()
-            wait_ms = LOOK_AGAIN_MS
+            wait_ms = None if self._alone else LOOK_AGAIN_MS
             try:
                 if await self._region.engine.lease():
                     await self.settle()
@@ -87,7 +91,7 @@ class Runner:
                 await self._region.committed.wait(FOLLOW_MS / 1000)
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
+                await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
 
     async def settle(self) -> None:
         """Run all jobs to their ends. If one fails, the others still run, and the errors are raised at the end."""

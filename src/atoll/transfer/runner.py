@@ -11,6 +11,6 @@ from atoll.transfer.destinations import Sender
 from atoll.transfer.kinesis import Streams
 
 
-def runner_of(region: Region, buckets: Buckets, streams: Streams | None = None) -> Runner:
+def runner_of(region: Region, buckets: Buckets, streams: Streams | None = None, *, alone: bool = True) -> Runner:
     steps = {exports.JOB: exports.Exporter(buckets).step, imports.JOB: imports.Importer(buckets).step}
-    return Runner(region, {**STEPS, **steps}, Sender(region, streams))
+    return Runner(region, {**STEPS, **steps}, Sender(region, streams), alone=alone)
