@@ -297,12 +297,13 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._admission.buckets(name)
         region.key_ranges = self._admission.key_ranges(name)
+        alone = self.shared is None and (self._data is None or self.config.workers == 1)
         evaluation = self.evaluations[name] = Evaluation(
             region,
             works(region, lambda: self._triggers_of(region.key).functions),
-            alone=self.shared is None and (self._data is None or self.config.workers == 1),
+            alone=alone,
         )
-        runner = self.runners[name] = runner_of(region, self._buckets_of_files)
+        runner = self.runners[name] = runner_of(region, self._buckets_of_files, alone=alone)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)

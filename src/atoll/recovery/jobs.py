@@ -20,7 +20,7 @@ from atoll.storage.engine import Snapshot, Transaction
 _log = logging.getLogger(__name__)
 
 KIND = "job"
-LOOK_AGAIN_MS = 1_000
+LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
 
 Document = dict[str, Any]
@@ -50,9 +50,11 @@ def listed(snapshot: Snapshot) -> list[Document]:
 class Runner:
     """Runs the jobs of one region."""
 
-    def __init__(self, region: Region, steps: Mapping[str, Step]) -> None:
+    def __init__(self, region: Region, steps: Mapping[str, Step], *, alone: bool = True) -> None:
+        """`alone`: no other process begins jobs, so it looks for them only when the region is woken."""
         self._region = region
         self._steps = steps
+        self._alone = alone
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._stopping = False
@@ -63,7 +65,7 @@ class Runner:
     async def run(self) -> None:
         while not self._stopping:
             self._woken.clear()
-            wait_ms = LOOK_AGAIN_MS
+            wait_ms = None if self._alone else LOOK_AGAIN_MS
             try:
                 if await self._region.engine.lease():
                     await self.settle()
@@ -72,7 +74,7 @@ class Runner:
                 self._region.health.failing(JOBS, error)
                 wait_ms = RETRY_MS
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
+                await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
 
     async def settle(self) -> None:
         """Run all jobs to their ends. If one fails, the others still run, and the errors are raised at the end."""

@@ -9,6 +9,6 @@ from atoll.transfer import exports, imports
 from atoll.transfer.buckets import Buckets
 
 
-def runner_of(region: Region, buckets: Buckets) -> Runner:
+def runner_of(region: Region, buckets: Buckets, *, alone: bool = True) -> Runner:
     steps = {exports.JOB: exports.Exporter(buckets).step, imports.JOB: imports.Importer(buckets).step}
-    return Runner(region, {**STEPS, **steps})
+    return Runner(region, {**STEPS, **steps}, alone=alone)
