@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `credentials`, `store`, `replicas`, `replicate`.
+"""The command line: `atoll serve`, `credentials`, `store`, `replicas`, `replicate`, `import`, `export`.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -34,6 +34,7 @@ from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
 from atoll.durations import duration_ms
 from atoll.errors import ApiError
+from atoll.files import command as files
 from atoll.node import Node
 from atoll.options import (
     Declared,
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     credential_commands.add(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
     replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
+    files.add(commands)
     replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
     return parser
 
