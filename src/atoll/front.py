@@ -21,6 +21,7 @@ from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
 from atoll.security.identities import FILE_NAME as POLICIES_FILE
 from atoll.security.sessions import KEY_FILE, Tokens, load_key
 from atoll.wire.admin import Admin
+from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
 from atoll.wire.rest import Rest
@@ -77,6 +78,7 @@ def gateway(
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
+    calls = Calls(call, services.OPERATIONS, encoder.next_id)
     return Gateway(
         call,
         services.TARGETS,
@@ -89,13 +91,20 @@ def gateway(
             services.ADMIN.prefix: admin.answer,
             PEERS_PREFIX: peers,
             services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
+            "/": calls.answer,
+            CBOR_PREFIX: calls.answer,
         },
         route_clock=SystemClock(),
         examine=examine,
         encoder=encoder,
-        signed_for={services.LAMBDA.prefix: services.LAMBDA.signing_name},
+        signed_for={
+            services.LAMBDA.prefix: services.LAMBDA.signing_name,
+            "/": calls.signed_for,
+            CBOR_PREFIX: calls.signed_for,
+        },
         bearer_routes=[services.ADMIN.prefix],
         unverified_routes=[PEERS_PREFIX],
         browsers=config.browsers,
         memory_limit=config.memory_limit,
+        refuse=calls.refusal,
     )

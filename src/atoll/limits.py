@@ -142,3 +142,18 @@ MATH_POINTS = 2_000_000
 RESOURCE_POLICY_BYTES = 20_480
 RESOURCE_POLICY_INTERVAL_MS = 15_000
 """Between changes of the policy of one resource."""
+# Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
+METRICS_PAGE = 500
+METRICS_LISTED_MS = 14 * 24 * 3600 * 1000
+"""A metric without a datapoint for so long is not listed; nor are older datapoints taken."""
+METRICS_RECENT_MS = 4 * 3600 * 1000
+"""RecentlyActive PT3H: three hours, give or take 50 minutes."""
+METRIC_DATA = 1_000
+METRIC_VALUES = 150
+METRIC_VALUE = 2.0**360
+METRIC_AHEAD_MS = 2 * 3600 * 1000
+METRIC_QUERIES = 500
+METRIC_DATAPOINTS = 100_800
+STATISTICS_POINTS = 1_440
+LATEST_SECOND = 1 << 35
+"""The times that requests may name lie within a thousand years of 1970."""

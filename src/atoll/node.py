@@ -34,6 +34,7 @@ from atoll.database.region import Buckets, Region
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
+from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
@@ -308,7 +309,8 @@ class Node:
     def _works(self, region: Region) -> list[Work]:
         """The work of the services beside the tables, in the order in which it runs."""
         acts: dict[str, Act] = {}
-        return [Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))]
+        alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
+        return [Upkeep(region), alarms]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

@@ -152,6 +152,12 @@ class Shape:
 
 class Model:
     def __init__(self, raw: dict[str, Any]) -> None:
+        self.version: str = raw["metadata"]["apiVersion"]
+        self.namespace: str = raw["metadata"].get("xmlNamespace", "")
+        self.errors: dict[str, str] = {
+            name: shape["error"]["code"] for name, shape in raw["shapes"].items() if shape.get("error", {}).get("code")
+        }
+        """The codes in the query protocol of errors that have another name there."""
         self._operations: dict[str, Any] = raw["operations"]
         self._raw: dict[str, dict[str, Any]] = raw["shapes"]
         self._shapes: dict[str, Shape] = {}
@@ -163,6 +169,11 @@ class Model:
     def input(self, operation: str) -> Shape:
         declared = self._operations[operation].get("input")
         return self._shape(declared["shape"]) if declared else Shape("Unit", "structure")
+
+    def output(self, operation: str) -> Shape | None:
+        """None if the operation's answers have no members."""
+        declared = self._operations[operation].get("output")
+        return self._shape(declared["shape"]) if declared else None
 
     def _shape(self, name: str, place: str = "") -> Shape:
         place = place if place in CORRECTIONS else name

@@ -24,6 +24,8 @@ from atoll.api import (
     items,
     links,
     masters,
+    metric_data,
+    metrics,
     multi,
     queries,
     replication,
@@ -66,6 +68,7 @@ from atoll.api.resources import (
     Touches,
 )
 from atoll.errors import ApiError
+from atoll.errors import metrics as metric_errors
 from atoll.errors import triggers as trigger_errors
 
 Body = dict[str, Any]
@@ -115,6 +118,10 @@ LAMBDA = Service(
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
 )  # fmt: skip
 STS = Service("STS", "sts", (Protocol.QUERY,), "sts", IDENTITIES, bare_codes=True, shape_code="ValidationError")
+CLOUDWATCH = Service(
+    "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
+    target="GraniteServiceVersion20100801", internal=metric_errors.internal,
+)  # fmt: skip
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
 
@@ -159,7 +166,7 @@ class Operation:
         self.name = name
         self.function = function
         self.touches = touches
-        self.metered = service.subject == REGION
+        self.metered = service in (DYNAMODB, STREAMS)
         self.http = http
         self.encode = encode
         """The body of an answer."""
@@ -284,6 +291,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(STS, "GetSessionToken", sts.get_session_token),
     Operation(STS, "AssumeRole", sts.assume_role),
     Operation(STS, "AssumeRoleWithWebIdentity", sts.assume_role_with_web_identity),
+    Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
+    Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
+    Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
+    Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
     #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),

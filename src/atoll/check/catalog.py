@@ -39,7 +39,7 @@ _OTHERS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
     (b"P", Lane, lambda lane, key: len(key) == 5 + 36 + 5),
     (b"L", Link, lambda link, key: len(key) > 9),
 )
-_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"A", b"B", b"C", b"D", b"J"])
+_LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"A", b"B", b"C", b"D", b"J", b"N", b"V"])
 
 _IRREPLACEABLE = frozenset([b"T"])
 """A table's definition cannot be derived, and without it all items of the table are lost: a repair keeps the row."""

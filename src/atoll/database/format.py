@@ -20,6 +20,10 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                                                                   `documents`
                 0 'A' number8                                  -> batch: datapoints of metrics, as they arrived, see
                                                                   `metrics.batches`
+                0 'N' namespace NUL name NUL count NUL (dimension NUL value NUL)... unit NUL
+                                                               -> series: its number 8, and the millisecond 8 of its
+                                                                  last datapoint
+                0 'V' grain1 series8 minute4                   -> block: datapoints of one series since that minute
     items       space hash8 partition sort                     -> item row
     tombstones  space hash8 partition sort                     -> tombstone row
     index       space hash8 index-partition index-sort table-partition table-sort   -> index row
@@ -49,9 +53,9 @@ Sizes follow DynamoDB's published formula; they are not bytes on disk. Stored JS
 Its sets are sorted: strings and binaries by their bytes, numbers by value. The engine adds a checksum to every row.
 
 Numbers: `generation` and `mappings` count changes of tables and of mappings, `conflicts` counts conflicts, `batches`
-batches of datapoints, `spaces` gives the numbers of spaces, `greatest time` is a hybrid logical clock time that no
-version exceeds, 's' log-space shard4 numbers the changes of an open shard, 'd' expiry-space is one more than the second
-for which a look at the expiry index is due (0: none is).
+batches of datapoints, `series` gives the numbers of series and `spaces` those of spaces, `greatest time` is a hybrid
+logical clock time that no version exceeds, 's' log-space shard4 numbers the changes of an open shard, 'd' expiry-space
+is one more than the second for which a look at the expiry index is due (0: none is).
 
 Tallies: 'n' space and 'b' space are a space's rows and their sizes, 'e' space the items of a table that time to live
 has deleted, 'c' space hash8 partition the size of an item collection (only tables with local indexes).
@@ -74,6 +78,7 @@ SPACES = b"spaces"
 GREATEST_TIME = b"greatest time"
 CONFLICT_COUNT = b"conflicts"
 BATCHES = b"batches"
+SERIES_COUNT = b"series"
 
 # Causes of a change
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
@@ -235,7 +240,11 @@ DOCUMENTS = (CATALOG + b"J", CATALOG + b"K")
 
 def parse_document_key(key: bytes) -> tuple[str, ...]:
     """The kind and the names."""
-    parts = key[len(CATALOG) + 1 : -1].split(b"\0")
+    return _names(key[len(CATALOG) + 1 : -1])
+
+
+def _names(joined: bytes) -> tuple[str, ...]:
+    parts = joined.split(b"\0")
     return tuple([part.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1").decode() for part in parts])
 
 
@@ -254,6 +263,43 @@ def batches_after(number: int) -> tuple[bytes, bytes]:
 
 def parse_batch_key(key: bytes) -> int:
     return int.from_bytes(key[len(CATALOG) + 1 :], "big")
+
+
+def series_key(*parts: str) -> bytes:
+    """`parts`: namespace, name, number of dimensions, their names and values, unit."""
+    return CATALOG + b"N" + b"".join([_terminated(part) for part in parts])
+
+
+def series_of(*parts: str) -> tuple[bytes, bytes]:
+    """The series whose parts begin with these."""
+    start = series_key(*parts)
+    return start, start + b"\xff"
+
+
+SERIES = (CATALOG + b"N", CATALOG + b"O")
+
+
+def parse_series_key(key: bytes) -> tuple[str, ...]:
+    return _names(key[len(CATALOG) + 1 : -1])
+
+
+def series(number: int, last_ms: int) -> bytes:
+    return number.to_bytes(8, "big") + last_ms.to_bytes(8, "big")
+
+
+def parse_series(stored: bytes) -> tuple[int, int]:
+    """The number, and the time of the last datapoint."""
+    return int.from_bytes(stored[:8], "big"), int.from_bytes(stored[8:], "big")
+
+
+def block_key(grain: int, series: int, start_ms: int) -> bytes:
+    minute = min(start_ms // 60_000, 0xFFFFFFFF)
+    return CATALOG + b"V" + grain.to_bytes(1, "big") + series.to_bytes(8, "big") + minute.to_bytes(4, "big")
+
+
+def blocks_of(grain: int, series: int, start_ms: int, end_ms: int) -> tuple[bytes, bytes]:
+    """The blocks of a series that begin in this time."""
+    return block_key(grain, series, -(-start_ms // 60_000) * 60_000), block_key(grain, series, end_ms + 59_999)
 
 
 def count_counter(space: int) -> bytes:

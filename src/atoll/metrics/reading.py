@@ -12,7 +12,7 @@ from typing import NamedTuple
 from atoll.database.region import Region
 from atoll.metrics.collection import Collection
 from atoll.metrics.series import Datapoint, Metric, aligned
-from atoll.metrics.store import Metrics, Wanted
+from atoll.metrics.store import GRAINS, Metrics, Wanted
 
 
 class Query(NamedTuple):
@@ -40,20 +40,43 @@ async def datapoints_of(region: Region, queries: Sequence[Query]) -> list[list[D
     ]
 
 
-async def by_unit(region: Region, queries: Sequence[Query]) -> list[dict[str, list[Datapoint]]]:
-    """As `datapoints_of`, for each unit of which there are any."""
+async def by_unit(
+    region: Region, queries: Sequence[Query], *, from_start: bool = False
+) -> list[dict[str, list[Datapoint]]]:
+    """As `datapoints_of`, for each unit of which there are any. `from_start`: the first period begins at the start of
+    the query, as periods of CloudWatch's operations do; otherwise periods begin at multiples of their length."""
     await region.state(Collection).flush()
-    wanted = [Wanted(one.metric, _start(one), one.end_ms, one.unit) for one in queries]
-    answer = []
-    for query, points in zip(queries, await region.state(Metrics).points(wanted), strict=True):
+    now_ms = region.clock.now_ms()
+    wanted = [Wanted(one.metric, _start(one, now_ms, from_start), one.end_ms, one.unit) for one in queries]
+
+    def fold(place: int, points: Sequence[tuple[str, Datapoint]]) -> dict[str, list[Datapoint]]:
         units: dict[str, list[Datapoint]] = {}
         for unit, point in points:
             units.setdefault(unit, []).append(point)
-        answer.append({unit: aligned(units[unit], query.period_s * 1_000) for unit in sorted(units)})
-    return answer
+        query = queries[place]
+        origin_ms = query.start_ms if from_start else 0
+        return {unit: aligned(units[unit], query.period_s * 1_000, origin_ms) for unit in sorted(units)}
+
+    return await region.state(Metrics).points(wanted, fold)
 
 
-def _start(query: Query) -> int:
-    """The start of the first period that begins at the start or later."""
+def _start(query: Query, now_ms: int, from_start: bool) -> int:
+    """The start of the first period that begins at the start or later, among the datapoints that are kept precisely
+    enough."""
     period_ms = query.period_s * 1_000
-    return -(-query.start_ms // period_ms) * period_ms
+    start_ms = query.start_ms if from_start else -(-query.start_ms // period_ms) * period_ms
+    for grain in reversed(GRAINS):
+        if period_ms % grain.step_ms == 0:
+            return max(start_ms, now_ms - grain.kept_ms)
+    return max(start_ms, now_ms - GRAINS[0].kept_ms)
+
+
+def grain_ms(age_ms: int) -> int:
+    """How precisely datapoints of this age are kept."""
+    return next((grain.step_ms for grain in GRAINS if age_ms < grain.kept_ms), GRAINS[-1].step_ms)
+
+
+async def listed(region: Region, since_ms: int) -> set[Metric]:
+    """The metrics with a datapoint since then."""
+    await region.state(Collection).flush()
+    return await region.state(Metrics).listed(since_ms)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 
 VALUES = 150
 STEPS = 8
@@ -82,11 +83,11 @@ def _contents(point: Datapoint) -> tuple[float, float, float, float, Mapping[flo
     return point.sum, point.count, point.minimum, point.maximum, point.values
 
 
-def aligned(points: Iterable[Datapoint], period_ms: int) -> list[Datapoint]:
-    """One datapoint for each period that has any, by time."""
+def aligned(points: Iterable[Datapoint], period_ms: int, origin_ms: int = 0) -> list[Datapoint]:
+    """One datapoint for each period that has any, by time. One of the periods begins at the origin."""
     periods: dict[int, list[Datapoint]] = {}
     for point in points:
-        periods.setdefault(point.time_ms - point.time_ms % period_ms, []).append(point)
+        periods.setdefault(point.time_ms - (point.time_ms - origin_ms) % period_ms, []).append(point)
     return [united(time_ms, periods[time_ms]) for time_ms in sorted(periods)]
 
 

@@ -1,20 +1,55 @@
 """Stores the datapoints of a region.
 
 Datapoints arrive in batches, one row each: a process writes one a minute at most, and each PutMetricData another. Rows
-are numbered in the order of their commits, so that a process reads each batch once and remembers it, decoded.
+are numbered in the order of their commits, so that a process reads each batch once and remembers it, decoded. A quarter
+of an hour later `upkeep` moves them into blocks, one row for an hour of a series (see `Grain`), and drops the batches.
+
+A move takes several transactions. `Moved`, a document, has its progress, so that a reader knows which datapoints to
+take from the batches: of each series, those that are not in its blocks yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database.region import Region
-from atoll.metrics.batches import Batch, dump_batch, load_batch
-from atoll.metrics.series import Datapoint, Metric
+from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
+from atoll.metrics.series import HOUR_MS, MINUTE_MS, Datapoint, Metric, Series
 from atoll.storage.engine import Snapshot, Transaction
+
+T = TypeVar("T")
+
+DAY_MS = 24 * HOUR_MS
+
+TABLES = "AWS/DynamoDB"
+"""The namespace of metrics that the state of a table has, too (`metrics.steps`)."""
+
+READ_BLOCKS = 400
+"""How many blocks one read takes, more or less."""
+INLINE_BLOCKS = 20
+"""More blocks are decoded in a thread."""
+
+
+class Grain(NamedTuple):
+    """How precisely datapoints of some age are kept."""
+
+    number: int
+    step_ms: int
+    span_ms: int
+    """Of one block."""
+    kept_ms: int
+
+
+GRAINS = (
+    Grain(0, MINUTE_MS, HOUR_MS, 15 * DAY_MS),
+    Grain(1, 5 * MINUTE_MS, DAY_MS, 63 * DAY_MS),
+    Grain(2, HOUR_MS, 30 * DAY_MS, 455 * DAY_MS),
+)
 
 
 class Wanted(NamedTuple):
@@ -26,54 +61,199 @@ class Wanted(NamedTuple):
     unit: str | None = None
 
 
+class Moved(NamedTuple):
+    """The batches up to `through` are in blocks, and those up to `until` for the series with keys up to `series`."""
+
+    through: int = 0
+    until: int = 0
+    series: str = ""
+
+    def first(self, key: bytes) -> int:
+        """The number of the last batch that is in the blocks of the series with this key."""
+        return self.until if self.series and key.hex() <= self.series else self.through
+
+
+class Known(NamedTuple):
+    """A datapoint of a batch."""
+
+    number: int
+    key: bytes
+    unit: str
+    point: Datapoint
+
+
+class _Read(NamedTuple):
+    moved: Moved
+    batches: list[tuple[int, bytes]]
+    blocks: list[list[tuple[str, bytes]]]
+    """For each wanted one, with their units."""
+
+
+Points = list[tuple[str, Datapoint]]
+
+
 class Metrics:
     """What this process knows of the datapoints of a region: `region.state(Metrics)`."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
-        self._recent: dict[Metric, list[tuple[str, Datapoint]]] = {}
-        """The datapoints of the batches read, with their units."""
+        self.recent: dict[Metric, list[Known]] = {}
+        """The datapoints of the batches that are left."""
         self._read = 0
         """The number of the last batch read."""
+        self._through = 0
         self._versions: dict[Metric, int] = {}
+        self._generation = 0
 
     async def append(self, batch: Batch) -> None:
         if batch:
             stored = dump_batch(batch)
             await self._region.transact(partial(_append, stored))
 
-    async def points(self, wanted: Sequence[Wanted]) -> list[list[tuple[str, Datapoint]]]:
-        """For each, its datapoints with their units, in no order. Several of one time add up."""
-        await self.learn()
-        return [
-            [
-                (unit, point)
-                for unit, point in self._recent.get(one.metric, ())
-                if one.start_ms <= point.time_ms < one.end_ms and one.unit in (None, unit)
-            ]
-            for one in wanted
-        ]
+    async def points(self, wanted: Sequence[Wanted], fold: Callable[[int, Points], T]) -> list[T]:
+        """For each, what `fold` makes of its place in `wanted` and its datapoints, in no order, with their units.
+        Several of one time add up. `fold` may run in a thread."""
+        found: list[T] = []
+        for chunk in _chunks(wanted):
+            read = await self._consistent(chunk)
+            blocks, first = sum(map(len, read.blocks)), len(found)
+            known = [self._known(one, read.moved) for one in chunk]
+            work = partial(_folded, chunk, read.blocks, known, fold, first)
+            found += await asyncio.to_thread(work) if blocks > INLINE_BLOCKS else work()
+        return found
+
+    async def _consistent(self, chunk: Sequence[Wanted]) -> _Read:
+        """Read the blocks, and learn the batches."""
+        while True:
+            read = await self._region.read(partial(_read, self._read, chunk))
+            if read.moved.through >= self._through:  # otherwise it is older than what is known
+                self.take_in(read.moved, read.batches)
+                return read
 
     async def learn(self) -> None:
         """Read the batches that are new."""
-        for number, stored in await self._region.read(partial(_batches, self._read)):
-            if number > self._read:
-                self._learn(number, stored)
+        self._generation, moved, batches = await self._region.read(partial(_new, self._read))
+        self.take_in(moved, batches)
 
     def version(self, metric: Metric) -> int:
-        """Changes whenever this process learns new datapoints of the metric."""
-        return self._versions.get(metric, 0)
+        """Changes whenever this process learns new datapoints of the metric, or of a change of any table."""
+        of_tables = self._generation if metric.namespace == TABLES else 0
+        return self._versions.get(metric, 0) + (of_tables << 48)
 
-    def _learn(self, number: int, stored: bytes) -> None:
-        self._read = number
-        for (metric, unit), points in load_batch(stored).items():
-            self._recent.setdefault(metric, []).extend([(unit, point) for point in points])
-            self._versions[metric] = number
+    def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
+        """Remember these batches, and forget those that are in blocks."""
+        if moved.through > self._through:
+            self._through = moved.through
+            self._read = max(self._read, moved.through)
+            for metric, known in list(self.recent.items()):
+                left = [one for one in known if one.number > moved.through]
+                if left:
+                    self.recent[metric] = left
+                else:
+                    del self.recent[metric]
+        for number, stored in batches:
+            if number > self._read:
+                self._read = number
+                for series, points in load_batch(stored).items():
+                    key = fmt.series_key(*parts(series))
+                    known = self.recent.setdefault(series.metric, [])
+                    known += [Known(number, key, series.unit, point) for point in points]
+                    self._versions[series.metric] = number
+
+    def _known(self, wanted: Wanted, moved: Moved) -> Points:
+        return [
+            (one.unit, one.point)
+            for one in self.recent.get(wanted.metric, ())
+            if wanted.start_ms <= one.point.time_ms < wanted.end_ms
+            and wanted.unit in (None, one.unit)
+            and one.number > moved.first(one.key)
+        ]
+
+    async def listed(self, since_ms: int) -> set[Metric]:
+        """The metrics with a datapoint since then."""
+        moved, batches, stored = await self._region.read(partial(_list, self._read, since_ms))
+        self.take_in(moved, batches)
+        return stored | {
+            metric for metric, known in self.recent.items() if any(one.point.time_ms >= since_ms for one in known)
+        }
+
+
+def parts(series: Series) -> list[str]:
+    """The parts of a series' name, of which its key is made."""
+    metric, unit = series
+    dimensions = [part for pair in metric.dimensions for part in pair]
+    return [metric.namespace, metric.name, str(len(metric.dimensions)), *dimensions, unit]
+
+
+def moved(snapshot: Snapshot) -> Moved:
+    stored = documents.get(snapshot, "metrics", "moved")
+    return Moved() if stored is None else Moved(*stored)
+
+
+def batches_after(snapshot: Snapshot, number: int) -> list[tuple[int, bytes]]:
+    return [(fmt.parse_batch_key(key), stored) for key, stored in snapshot.scan(*fmt.batches_after(number))]
+
+
+def _new(after: int, snapshot: Snapshot) -> tuple[int, Moved, list[tuple[int, bytes]]]:
+    state = moved(snapshot)
+    return snapshot.number(fmt.GENERATION), state, batches_after(snapshot, max(after, state.through))
 
 
 def _append(stored: bytes, tx: Transaction) -> None:
     tx.put(fmt.batch_key(tx.add_number(fmt.BATCHES, 1)), stored)
 
 
-def _batches(after: int, snapshot: Snapshot) -> list[tuple[int, bytes]]:
-    return [(fmt.parse_batch_key(key), stored) for key, stored in snapshot.scan(*fmt.batches_after(after))]
+def _chunks(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    chunk: list[Wanted] = []
+    blocks = 0
+    for one in wanted:
+        chunk.append(one)
+        blocks += min((one.end_ms - one.start_ms) // HOUR_MS + 2, READ_BLOCKS)
+        if blocks >= READ_BLOCKS:
+            yield chunk
+            chunk, blocks = [], 0
+    if chunk:
+        yield chunk
+
+
+def _read(after: int, chunk: Sequence[Wanted], snapshot: Snapshot) -> _Read:
+    now = moved(snapshot)
+    blocks = [list(_blocks(snapshot, one)) for one in chunk]
+    return _Read(now, batches_after(snapshot, max(after, now.through)), blocks)
+
+
+def _blocks(snapshot: Snapshot, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+    *name, _ = parts(Series(wanted.metric, ""))
+    for key, stored in snapshot.scan(*fmt.series_of(*name)):
+        unit = fmt.parse_series_key(key)[-1]
+        if wanted.unit in (None, unit):
+            number = fmt.parse_series(stored)[0]
+            for grain in GRAINS:
+                first_ms = wanted.start_ms - grain.span_ms + 1
+                for _, block in snapshot.scan(*fmt.blocks_of(grain.number, number, max(0, first_ms), wanted.end_ms)):
+                    yield unit, block
+
+
+def _folded(
+    chunk: Sequence[Wanted],
+    blocks: Sequence[Sequence[tuple[str, bytes]]],
+    known: Sequence[Points],
+    fold: Callable[[int, Points], T],
+    first: int,
+) -> list[T]:
+    found = []
+    for place, (one, stored, points) in enumerate(zip(chunk, blocks, known, strict=True), first):
+        for unit, block in stored:
+            points += [(unit, point) for point in load_block(block) if one.start_ms <= point.time_ms < one.end_ms]
+        found.append(fold(place, points))
+    return found
+
+
+def _list(after: int, since_ms: int, snapshot: Snapshot) -> tuple[Moved, list[tuple[int, bytes]], set[Metric]]:
+    now = moved(snapshot)
+    found = set()
+    for key, stored in snapshot.scan(*fmt.SERIES):
+        if fmt.parse_series(stored)[1] >= since_ms:
+            namespace, name, _, *dimensions, _ = fmt.parse_series_key(key)
+            found.add(Metric(namespace, name, tuple(zip(dimensions[::2], dimensions[1::2], strict=True))))
+    return now, batches_after(snapshot, max(after, now.through)), found

@@ -21,8 +21,9 @@ from isal.isal_zlib import crc32
 
 from atoll import errors
 from atoll.api import large
-from atoll.api.services import DYNAMODB, STREAMS
+from atoll.api.services import OPERATIONS
 from atoll.errors import ApiError, requests, values
+from atoll.errors import services as service_errors
 
 JSON = b"Content-Type: application/json\r\n"
 _TYPE_LINES = {
@@ -114,15 +115,18 @@ def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
     return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
 
 
-def unserved(target: bytes) -> str | None:
-    """The operation's name in the `X-Amz-Target` of a request that nothing serves, with its service if Atoll does not
-    know that; None if the header does not have the form of a target."""
+def unserved(target: bytes) -> ApiError:
+    """The error for the `X-Amz-Target` of a request that nothing serves. It names the operation, with its service if
+    Atoll does not know that, if the header has the form of a target."""
     if _TARGET(target) is None:
-        return None
+        return errors.unknown_operation()
     service, _, name = target.decode().rpartition(".")
-    return name if any(service == one.target for one in (DYNAMODB, STREAMS)) else target.decode()
+    if service in _SERVICES:
+        return errors.unknown_operation(name)
+    return service_errors.unserved(target.decode())
 
 
+_SERVICES = frozenset(one.service.target for one in OPERATIONS)
 _TARGET = re.compile(rb"[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){1,3}").fullmatch
 
 

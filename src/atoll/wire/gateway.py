@@ -25,6 +25,7 @@ from atoll.security.browsers import Browsers
 from atoll.security.identities import Identities
 from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
+from atoll.wire.calls import UNSIGNED, is_form, query_error, unserved_response
 from atoll.wire.codec import (
     JSON,
     Encoder,
@@ -51,7 +52,10 @@ Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
 """Answers a request. Arguments: request, caller, region, and the time in milliseconds since 1970."""
 
 Signed = Callable[[Request], str | None]
-"""The service for which a request must be signed; None if it needs no signature."""
+"""The service for which a request must be signed; None if any will do, `UNSIGNED` if it needs no signature."""
+
+Refuse = Callable[[Request, ApiError], Response | None]
+"""The answer to a request that got an error, if it is one of a protocol that answers errors in a way of its own."""
 
 _CLAIMS = 1_024
 """Maximum number of cached claims."""
@@ -77,6 +81,7 @@ class Gateway:
     calls; a function says it for each request. Requests with a bearer token to the routes in `bearer_routes` are passed
     on unverified, without any rights. So are all requests to the routes in `unverified_routes`, which authenticate them
     themselves. `browsers` decides which browsers' requests are served. `memory_limit` bounds values of large bodies.
+    `refuse` returns the answer to an error in the protocol of the request, if it has one of its own.
     """
 
     def __init__(
@@ -98,6 +103,7 @@ class Gateway:
         unverified_routes: Collection[str] = (),
         browsers: Browsers | None = None,
         memory_limit: int = LIMIT_BYTES,
+        refuse: Refuse = lambda request, error: None,
     ) -> None:
         self._call = call
         self._targets = targets
@@ -120,6 +126,7 @@ class Gateway:
         self._browsers = browsers or Browsers()
         self._checks_hosts, self._known_hosts = self._browsers.checks_hosts, self._browsers.known_hosts
         self._encoder = encoder or Encoder()
+        self._refuse = refuse
         self._inflations = asyncio.Semaphore(_INFLATIONS)
         self._values = Values(memory_limit)
         self._repeats = Repeats(_log, monotonic_ns)
@@ -135,11 +142,11 @@ class Gateway:
         type_line = json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
-        status = 200
+        status, operation = 200, None
         try:
             operation = self._targets.get(headers.get(b"x-amz-target", b""))
             if operation is None:
-                raise errors.unknown_operation(unserved(headers.get(b"x-amz-target", b"")))
+                raise unserved(headers.get(b"x-amz-target", b""))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
             if b"content-encoding" in headers:
                 body = await self._call_inflated(operation, region, caller, request, now_ms)
@@ -150,6 +157,7 @@ class Gateway:
                 body = operation.encode(result)
         except ApiError as error:
             status, body = error.status, error_body(error)
+            type_line = _with_query_error(type_line or JSON, operation, error)
             large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
@@ -244,11 +252,13 @@ class Gateway:
         if request.method == b"OPTIONS" and b"origin" in request.headers:
             return encode(request, preflight(request), now_ms)
         prefix, route = self._route(request.path)
+        if prefix == b"/" and not (request.method == b"POST" and is_form(request)):
+            route = None
         try:
-            if Health.is_for(request) or (route is None and Health.is_root(request)):
+            if Health.is_for(request) or Health.is_root(request):
                 response = await self._health.answer(request)
             elif route is None:
-                response = not_found()
+                response = unserved_response(request) or not_found()
             else:
                 signed_for = self._signed_for.get(prefix)
                 service = signed_for(request) if callable(signed_for) else signed_for
@@ -256,18 +266,18 @@ class Gateway:
                 if (
                     prefix in self._unverified_routes
                     or (prefix in self._bearer_routes and _has_bearer_token(request))
-                    or (callable(signed_for) and service is None)
+                    or service == UNSIGNED
                 ):
                     caller, region = self._stranger
                 else:
                     caller, region = self._caller(request, route_ms, service)
                 response = await route(request, caller, region, route_ms)
         except ApiError as error:
-            response = _response(error)
+            response = self._refuse(request, error) or _response(error)
             large.drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
-            response = Response(500, error_body(errors.internal()))
+            response = self._refuse(request, errors.internal()) or Response(500, error_body(errors.internal()))
         return encode(request, response, now_ms)
 
     def _log_failure(self, request: Request) -> None:
@@ -284,6 +294,13 @@ class Gateway:
                 if path == prefix or (prefix != b"/" and path.startswith(prefix)):
                     return prefix, route
         return b"", None
+
+
+def _with_query_error(lines: bytes, operation: Operation | None, error: ApiError) -> bytes:
+    if operation is None:
+        return lines
+    fields = query_error(operation.service, error)
+    return lines + "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()
 
 
 def _response(error: ApiError) -> Response:

@@ -1,0 +1,91 @@
+"""Smithy's RPC v2 protocol with CBOR: request and answer are CBOR maps. Pure, and driven by the service's shapes.
+
+Times have the tag 1 outside and are seconds since 1970 inside: clients that check types do not read untagged numbers as
+times. Nothing but the types of the protocol is read: not the dates, regular expressions and references that the
+library knows by other tags.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+import cbor2
+
+from atoll import errors
+from atoll.api.service_model import Shape
+
+_EPOCH = 1
+_DEPTH = 32
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    try:
+        found = _plain(cbor2.loads(body, **_STRICT), 0)
+    except (_Unreadable, ValueError, RecursionError, MemoryError, OverflowError, TypeError, EOFError):
+        raise errors.serialization() from None
+    except cbor2.CBORError:
+        raise errors.serialization() from None
+    if type(found) is not dict:
+        raise errors.serialization()
+    return found
+
+
+class _Unreadable(Exception):
+    pass
+
+
+def _refuse(*_: Any) -> Any:
+    raise _Unreadable
+
+
+_STRICT: Any = {
+    "max_depth": _DEPTH,
+    "strict_hashable_types": True,
+    # References to values, by which few bytes could mean many values, and regular expressions.
+    "semantic_decoders": dict.fromkeys((25, 28, 29, 35, 256), _refuse),
+}
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if depth > _DEPTH:
+        raise _Unreadable
+    if value is None or value is cbor2.undefined:
+        return None
+    kind = type(value)
+    if kind in (str, bool, int, float):
+        return value
+    if kind in (list, tuple):
+        return [_plain(one, depth + 1) for one in value]
+    if kind is datetime:
+        return value.timestamp()
+    if kind is dict:
+        if not all(type(name) is str for name in value):
+            raise _Unreadable
+        return {name: found for name, one in value.items() if (found := _plain(one, depth + 1)) is not None}
+    raise _Unreadable
+
+
+def encode(shape: Shape | None, value: Any) -> bytes:
+    return cbor2.dumps(_tagged(shape, value or {}))
+
+
+def _tagged(shape: Shape | None, value: Any) -> Any:
+    if shape is None:
+        return value
+    if shape.kind == "timestamp":
+        return cbor2.CBORTag(_EPOCH, float(value))
+    if shape.kind == "structure" and isinstance(value, dict):
+        return {name: _tagged(shape.members.get(name), one) for name, one in value.items() if one is not None}
+    if shape.kind == "map" and isinstance(value, dict):
+        return {name: _tagged(shape.item, one) for name, one in value.items()}
+    if shape.kind == "list" and isinstance(value, list | tuple):
+        if shape.item is not None and shape.item.kind in ("string", "double", "integer"):
+            return list(value)
+        return [_tagged(shape.item, one) for one in value]
+    if shape.kind == "double" and isinstance(value, int) and math.isfinite(value):
+        return float(value)
+    return value
