@@ -85,12 +85,12 @@ def serving(directory: Path, *arguments: str, processes: int = 1, **variables: s
         running.process.stderr.close()
 
 
-def make_limited_table(client: boto3.client) -> None:
+def make_limited_table(client: boto3.client, units: int = 1) -> None:
     client.create_table(
         TableName="Limited",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+        ProvisionedThroughput={"ReadCapacityUnits": units, "WriteCapacityUnits": units},
     )
 
 
@@ -222,6 +222,15 @@ class TestServing:
             # Before the last one was let in there was less gone than the burst of 300 units, and a unit each second.
             # Each worker alone would give as much again.
             assert 100 * (sum(written) - 1) < 300 + time.monotonic() - began_s
+
+    def test_two_workers_throttle_a_hot_key_together(self, tmp_path: Path) -> None:
+        with serving(tmp_path, "--workers", "2", "--throttling", "full", processes=2) as running:
+            make_limited_table(running.client(), 10_000)
+            began_s = time.monotonic()
+            written = [write_100_units(running.client()) for _ in range(40)]
+            assert all(written[:10])
+            # As above: a burst of 1,000 units, and 1,000 each second.
+            assert 100 * (sum(written) - 1) < 1_000 + 1_000 * (time.monotonic() - began_s)
 
     def test_nothing_is_throttled_where_that_is_switched_off(self, tmp_path: Path) -> None:
         with serving(tmp_path, "--throttling", "off") as running:

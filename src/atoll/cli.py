@@ -46,6 +46,7 @@ from atoll.options import (
     raise_file_limit,
     regions,
     size,
+    writable,
 )
 from atoll.replicate import command as replicate
 from atoll.security.credentials import BadCredentials
@@ -62,6 +63,7 @@ from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
 REGION_FILES = 16
 OTHER_FILES = 100
 LEAST_CONNECTIONS = 10
+AUDIT_BYTES = 64 * 1024
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -125,6 +127,8 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
     option("--session-key", "", "a file of the key of session tokens; none: session.key in the data directory")
     option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
+    option("--audit-log", "", "a file of JSON lines that say who did what, and which policy allowed or denied it")
+    option("--audit-log-size", "100MB", "the size at which the audit log is rotated; five older files are kept")
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
@@ -135,7 +139,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])
-    option("--throttling", "on", "throttle tables and indexes at their throughput", ["on", "off"])
+    option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
@@ -187,7 +191,7 @@ def _config(options: argparse.Namespace) -> Config:
         ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
         strict_stream_readers=options.strict_stream_readers,
         quotas=options.quotas == "on",
-        throttling=options.throttling == "on",
+        throttling=options.throttling,
     )
     config = Config(
         host=options.host,
@@ -210,6 +214,8 @@ def _config(options: argparse.Namespace) -> Config:
         credentials=credentials_file("--credentials", options.credentials, options.auth),
         policies=policies_file("--policies", options.policies),
         session_key=Path(options.session_key) if options.session_key else None,
+        audit_log=writable("--audit-log", options.audit_log),
+        audit_log_bytes=size("--audit-log-size", options.audit_log_size, AUDIT_BYTES),
         admin_token=options.admin_token,
         memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
         max_connections=_number("--max-connections", options.max_connections, 1),

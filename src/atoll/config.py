@@ -56,6 +56,9 @@ class Config:
     """More such declarations."""
     session_key: Path | None = None
     """The file of the key of session tokens; None is the one in the data directory."""
+    audit_log: Path | None = None
+    audit_log_bytes: int = 100 * 1024**2
+    """The audit log is rotated when it is larger."""
     admin_token: str = ""
     memory_limit: int = memory.LIMIT_BYTES
     """Bytes of requests and answers in flight, for each process."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from atoll.api import services, sts
+from atoll.api.authorization.auditing import Auditor, Observed, auditing
 from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.clock import Clock, SystemClock
@@ -15,6 +16,7 @@ from atoll.database.health import StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
+from atoll.security.audit import AuditLog
 from atoll.security.credentials import Credentials
 from atoll.security.directory import ACCOUNT
 from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
@@ -55,7 +57,9 @@ def identities(config: Config) -> Identities:
 def gateway(
     config: Config,
     callers: Identities,
+    observed: Observed,
     subjects: Mapping[str, Callable[[str], Any]],
+    region_of: Callable[[str, str], Region],
     *,
     clock: Clock,
     peers: Route,
@@ -63,21 +67,28 @@ def gateway(
 ) -> Gateway:
     """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
     signs = config.auth != "none"
+    encoder = Encoder()
+    audit_log = None if config.audit_log is None else AuditLog(config.audit_log, config.audit_log_bytes)
+    auditor = Auditor(
+        audit_log, observed if config.auth == "iam-log" else None, encoder.next_id, enforces=config.auth == "iam"
+    )
     authorizer = None
     if config.evaluates:
-
-        def region_of(account: str, region: str) -> Region:
-            found: Region = subjects[services.REGION](account_region(config, callers, account, region))
-            return found
-
-        authorizer = Authorizer(region_of, directory=lambda: callers.directory, enforces=config.auth == "iam")
+        authorizer = Authorizer(
+            region_of,
+            directory=lambda: callers.directory,
+            enforces=config.auth == "iam",
+            record=auditor.decided if audit_log is not None or config.auth == "iam-log" else None,
+        )
     service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
     subjects = {**subjects, services.IDENTITIES: lambda region: service}
-    encoder = Encoder()
     call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
+    if audit_log is not None:
+        call = auditing(call, auditor, lambda caller, one: caller.access is not None and config.evaluates
+                        and one.service not in (services.ADMIN, services.STS))  # fmt: skip
     calls = Calls(call, services.OPERATIONS, encoder.next_id)
     return Gateway(
         call,
@@ -86,7 +97,6 @@ def gateway(
         region=config.region,
         account=config.settings.account,
         identities=callers if signs else None,
-        evaluates=config.evaluates,
         routes={
             services.ADMIN.prefix: admin.answer,
             PEERS_PREFIX: peers,
@@ -107,4 +117,6 @@ def gateway(
         browsers=config.browsers,
         memory_limit=config.memory_limit,
         refuse=calls.refusal,
+        sees_origin=config.evaluates or audit_log is not None,
+        unverified=None if audit_log is None else auditor.unverified,
     )

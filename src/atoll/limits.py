@@ -73,6 +73,8 @@ WARM_READ_UNITS = 12_000
 WARM_WRITE_UNITS = 4_000
 # Unused units that a table or index can use later ("Burst capacity").
 BURST_SECONDS = 300
+# An on-demand table may double its previous peak within this time.
+GROWTH_INTERVAL_MS = 30 * 60 * 1000
 UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000
@@ -157,3 +159,32 @@ METRIC_DATAPOINTS = 100_800
 STATISTICS_POINTS = 1_440
 LATEST_SECOND = 1 << 35
 """The times that requests may name lie within a thousand years of 1970."""
+# Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
+RECOVERY_DAYS = 35
+RECOVERY_LAG_MS = 300_000
+BACKUPS_LISTED = 100
+SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
+RESTORES = 50
+# Application Auto Scaling: its quotas and API reference
+SCALABLE_TARGETS = 5_000
+SCALING_POLICIES = 50
+"""Of a target."""
+SCHEDULED_ACTIONS = 200
+"""Of a target."""
+SCALING_ACTIVITIES_MS = 42 * 24 * 3600 * 1000
+SCALING_ACTIVITIES = 20_000
+"""Of a region. Atoll's own."""
+SCALING_PAGE = 50
+SCALING_POLICIES_PAGE = 10
+PREDEFINED_TARGET_PERCENT = (10.0, 90.0)
+CUSTOMIZED_TARGET = (8.51592e-109, 1.174271e108)
+SCALE_IN_MARGIN_PERCENT = 20.0
+"""So many percentage points lies the threshold of scaling in below the target."""
+FIRST_SCHEDULED_YEAR = 1970
+LAST_SCHEDULED_YEAR = 2199
+"""Of cron expressions."""
+SCALABLE_TARGET_TAGS = 50
+CUSTOMIZED_METRIC_DIMENSIONS = 30
+CUSTOMIZED_METRIC_CHARS = 255
+LAST_TIME_MS = 253_402_300_799_999
+"""The end of the year 9999, to which the times of scheduled actions are bounded."""

@@ -16,10 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
-from atoll.alarms.actions import Act, Actions
+from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
+from atoll.api.authorization.auditing import Observed
+from atoll.api.authorization.explaining import Explanations
+from atoll.api.scaling.requests import ScalingWork
 from atoll.capacity.buckets import LocalBuckets
+from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
+from atoll.capacity.key_ranges import KeyRanges
 from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
 from atoll.capacity.shared import SharedBuckets
 from atoll.check.online import Checks
@@ -36,6 +41,9 @@ from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.metrics.upkeep import Upkeep
 from atoll.peering import Peering
+from atoll.recovery import jobs
+from atoll.recovery.copies import STEPS
+from atoll.recovery.jobs import Runner
 from atoll.regions import Regions
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -79,7 +87,10 @@ class Node:
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
         self.callers = front.identities(config)
+        self.observed = Observed()
+        self.explanations = Explanations(self.callers, self._region_of, self.clock)
         self.triggers: dict[str, Triggers] = {}
+        self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
         self.health: dict[str, Health] = {}
@@ -87,6 +98,7 @@ class Node:
         self.address: tuple[str, int] = (config.host, config.port)
         self._checks = Checks()
         self._buckets: dict[str, Buckets] = {}
+        self._key_ranges: dict[str, KeyRanges] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
         """By which the background work of an open region is woken."""
@@ -105,7 +117,14 @@ class Node:
         }
         peers = self.peering.start().answer
         gateway = front.gateway(
-            config, self.callers, subjects, clock=self.signature_clock, peers=peers, examine=self.examine
+            config,
+            self.callers,
+            self.observed,
+            subjects,
+            self._region_of,
+            clock=self.signature_clock,
+            peers=peers,
+            examine=self.examine,
         )
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
@@ -166,6 +185,7 @@ class Node:
             await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
+        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
         await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
         await asyncio.gather(*self._background)
         await self._regions.close()
@@ -199,6 +219,9 @@ class Node:
         open_ = list(self.regions.values())
         wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
         wakes.append(await self.peering.settle())
+        for region in open_:
+            if await region.engine.lease():
+                await self.runners[region.key].settle()
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         evaluated = await self._evaluate()  # again, since all of this is measured
         wakes += evaluated if not uncounted else ()
@@ -236,6 +259,10 @@ class Node:
             return found
         return self._regions.find(name)
 
+    def _region_of(self, account: str, name: str) -> Region:
+        """The region of an account; an empty name is the default one."""
+        return self.region(front.account_region(self.config, self.callers, account, name or self.config.region))
+
     async def open_region(self, name: str) -> Region:
         """The region, with its store open."""
         await self._regions.opened(name)
@@ -265,17 +292,22 @@ class Node:
             raise replication_errors.served_by_peer(plain, self.config.peers[plain])
         if not self.config.serves(plain):
             raise replication_errors.not_served(plain)
-        return Region(plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name)
+        return Region(
+            plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
+            sibling=lambda other: self.region(f"{account}{slash}{other}"),
+        )  # fmt: skip
 
     def start_region(self, region: Region) -> None:
         name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._open_buckets(name)
+        region.key_ranges = self._open_key_ranges(name)
         evaluation = self.evaluations[name] = Evaluation(
             region, self._works(region), alone=self._data is None or self.config.workers == 1
         )
-        region.wake = partial(_wake_all, woken.set, evaluation.wake)
+        runner = self.runners[name] = Runner(region, STEPS)
+        region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
             region.wake = partial(_wake_all, region.wake, replication.wake)
@@ -284,6 +316,7 @@ class Node:
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
         self._run(evaluation.run())
+        self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
         if self.config.functions.functions:
             self._run(triggers.run())
@@ -295,11 +328,14 @@ class Node:
             return False
         if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
+        if await region.read(jobs.listed):
+            return False
         keeps_tables = self.config.data is None or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
         self._loops.pop(region.key).set()
+        await self.runners.pop(region.key).stop()
         await self.evaluations.pop(region.key).stop()
         triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
@@ -308,9 +344,11 @@ class Node:
 
     def _works(self, region: Region) -> list[Work]:
         """The work of the services beside the tables, in the order in which it runs."""
-        acts: dict[str, Act] = {}
+        scaling = ScalingWork(region)
+        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
-        return [Upkeep(region), alarms]
+        # What is due by a schedule comes first; what the alarms have begun may be due at once.
+        return [Upkeep(region), scaling, alarms, scaling]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
@@ -366,7 +404,7 @@ class Node:
 
     def _open_buckets(self, region: str) -> Buckets | None:
         config = self.config
-        if not config.settings.throttling:
+        if config.settings.throttling == "off":
             return None
         if region not in self._buckets:
             self._buckets[region] = (
@@ -375,6 +413,15 @@ class Node:
                 else SharedBuckets(self._data.store(region) / BUCKETS_FILE, self.clock)
             )
         return self._buckets[region]
+
+    def _open_key_ranges(self, region: str) -> KeyRanges | None:
+        settings = self.config.settings
+        if settings.throttling != "full":
+            return None
+        if region not in self._key_ranges:
+            path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
+            self._key_ranges[region] = KeyRanges(self.clock, path, quotas=settings.quotas)
+        return self._key_ranges[region]
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""

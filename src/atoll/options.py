@@ -192,6 +192,16 @@ def policies_file(name: str, path: str) -> Path | None:
     return Path(path)
 
 
+def writable(name: str, path: str) -> Path | None:
+    """A file that this process may append to, in a directory that exists."""
+    if not path:
+        return None
+    found = Path(path)
+    if not os.access(found if found.exists() else found.parent, os.W_OK) or found.is_dir():
+        raise Refused(f"{name}: {path} cannot be written")
+    return found
+
+
 def raise_file_limit(needed: int) -> int:
     """Allow this process, and those that it forks, as many open files as the system permits. Returns how many of the
     needed ones that are."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from atoll import errors
 from atoll.database.region import Settings
 from tests.api.conftest import Service
 
@@ -409,3 +410,25 @@ def test_an_index_that_is_being_filled_may_be_deleted_but_its_table_may_not(serv
     )
     service.settle()
     service.delete_table(TableName="Things")
+
+
+def test_a_day_has_room_for_27_decreases_and_a_table_and_its_index_each_have_theirs(service: Any) -> None:
+    at_midnight(service)
+    provisioned(service, 100)
+    change(service, **of_index(ProvisionedThroughput=units(100)))
+    done = {"table": 0, "index": 0}
+    read = 100
+    for _ in range(24 * 4):
+        read -= 1
+        for of, body in {
+            "table": {"ProvisionedThroughput": units(max(1, read), 100)},
+            "index": of_index(ProvisionedThroughput=units(max(1, read), 100)),
+        }.items():
+            try:
+                change(service, **body)
+                done[of] += 1
+            except errors.ApiError as refused:
+                assert refused.code == LIMIT
+        service.clock.advance(HOUR_MS // 4 if done["table"] >= 4 else 0)
+    assert done == {"table": 27, "index": 27}
+    assert decreases(service) == 27

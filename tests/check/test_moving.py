@@ -16,7 +16,7 @@ from atoll.check import file
 from atoll.check import findings as on
 from atoll.check.findings import Context, Finding
 from atoll.check.sections import check
-from atoll.database import backfill, deletion, ttl
+from atoll.database import backfill, garbage, ttl
 from atoll.database import format as fmt
 from atoll.database.log import maintenance
 from atoll.errors import ApiError
@@ -97,7 +97,7 @@ class Life:
 def test_no_false_alarm_whatever_happens_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "ITEMS", 3)
     monkeypatch.setattr(ttl, "BUILT_ITEMS", 3)
-    monkeypatch.setattr(deletion, "SWEEP_ROWS", 4)
+    monkeypatch.setattr(garbage, "SWEEP_ROWS", 4)
     done: set[str] = set()
     for seed in range(40):
         monkeypatch.setattr(on, "SLICE_ROWS", 1 + seed % 3)

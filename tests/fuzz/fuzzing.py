@@ -62,7 +62,7 @@ async def fuzz(requests: int, seed: int, seconds: float = math.inf) -> Report:
     """Send so many requests, for so many seconds at most."""
     report, number, end = Report(), 0, time.monotonic() + seconds
     while report.requests < requests and time.monotonic() < end:
-        node = Node(Config(port=0, data=None, settings=Settings(throttling=False, quotas=False)))
+        node = Node(Config(port=0, data=None, settings=Settings(throttling="off", quotas=False)))
         await node.start()
         # As the server does: otherwise the collector looks at this whole process, and a request seems to take long.
         gc.collect()

@@ -455,7 +455,12 @@ def test_a_report_has_as_many_conflicts_as_asked_for(world: World) -> None:
 def test_replicas_have_no_scaling_policies(world: World) -> None:
     world.global_table(US, EU)
     described = world.request(US, "DescribeTableReplicaAutoScaling", TableName="Things")["TableAutoScalingDescription"]
-    replicas = [{"RegionName": region, "GlobalSecondaryIndexes": [], "ReplicaStatus": "ACTIVE"} for region in (EU, US)]
+    off = {"AutoScalingDisabled": True, "ScalingPolicies": []}
+    settings = {f"ReplicaProvisioned{kind}CapacityAutoScalingSettings": off for kind in ("Read", "Write")}
+    replicas = [
+        {"RegionName": region, "GlobalSecondaryIndexes": [], **settings, "ReplicaStatus": "ACTIVE"}
+        for region in (EU, US)
+    ]
     assert described == {"TableName": "Things", "TableStatus": "ACTIVE", "Replicas": replicas}
     assert world.refused(US, "UpdateTableReplicaAutoScaling", TableName="Things").code == "ValidationException"
 

@@ -429,7 +429,7 @@ class TestExamples:
 @pytest.mark.parametrize(
     "options",
     [
-        {"clock": "maunal"}, {"region": "Frankfurt"}, {"account": "1"}, {"error_style": "2025"}, {"throttling": "off"},
+        {"clock": "maunal"}, {"region": "Frankfurt"}, {"account": "1"}, {"error_style": "2025"}, {"throttling": "half"},
         {"quotas": None}, {"ttl_delay_ms": -1}, {"control_plane_delay_ms": "1s"}, {"ttl_rate": 0.5},
     ],
 )  # fmt: skip

@@ -118,6 +118,8 @@ class Alarms:
         due = [one for one in watch.alarms.values() if _floor(now_ms, one.interval_ms) > one.evaluated_ms]
         if due:
             await self._evaluate(watch, due, now_ms)
+            if await self._region.read(store.changes) != watch.seen:  # an action has changed alarms
+                await self._learn(watch, now_ms)
         retry_ms = await self._actions.settle(now_ms)
         wakes = [one.evaluated_ms + one.interval_ms for one in watch.alarms.values() if not self._is_quiet(one)]
         if retry_ms is not None:

@@ -35,6 +35,18 @@ from atoll.storage.engine import Transaction
 Body = dict[str, Any]
 
 
+class Explanations(Protocol):
+    """See `authorization.explaining`."""
+
+    async def explain(self, body: Body) -> Body: ...
+
+
+class Observed(Protocol):
+    """See `authorization.auditing`."""
+
+    def policies(self) -> Body: ...
+
+
 class Server(Protocol):
     """The server, as far as the administration uses it."""
 
@@ -43,6 +55,8 @@ class Server(Protocol):
     """The clock for checking signatures."""
     links: Links
     """Those between regions."""
+    explanations: Explanations
+    observed: Observed
 
     def region(self, name: str = "") -> Region:
         """The region of this name; without a name the default region."""

@@ -77,6 +77,11 @@ def _throughput(given: Body) -> Throughput:
     return Throughput(given["ReadCapacityUnits"], given["WriteCapacityUnits"])
 
 
+def maxima(given: Body | None) -> OnDemandThroughput | None:
+    """An OnDemandThroughput of a new table or index."""
+    return _on_demand({"OnDemandThroughput": given}, None)
+
+
 def _on_demand(entry: Body, current: OnDemandThroughput | None) -> OnDemandThroughput | None:
     """The maxima as they were sent; the ones that the request omits stay as they are."""
     given, old = entry.get("OnDemandThroughput"), current or OnDemandThroughput()

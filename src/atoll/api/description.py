@@ -7,6 +7,7 @@ from typing import Any
 from atoll.api import concerns
 from atoll.database import format as fmt
 from atoll.database.group import MULTI_MASTER, Group, Member
+from atoll.database.recovery import Origin
 from atoll.database.region import Region
 from atoll.database.schema import (
     Index,
@@ -58,6 +59,8 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
         description["BillingModeSummary"] = {"BillingMode": table.billing_mode}
         if table.billing_changed_ms is not None:
             description["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = seconds(table.billing_changed_ms)
+    if table.origin is not None:
+        description["RestoreSummary"] = _restore_summary(table.origin)
     indexes = [describe_index(snapshot, table, arn, index, now_ms) for index in table.indexes]
     for member, local in (("LocalSecondaryIndexes", True), ("GlobalSecondaryIndexes", False)):
         chosen = [d for index, d in zip(table.indexes, indexes, strict=True) if index.local is local]
@@ -65,6 +68,15 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
             description[member] = chosen
     description.update(_settings(table, arn, now_ms))
     return description
+
+
+def _restore_summary(origin: Origin) -> Description:
+    return {
+        **({} if origin.backup_arn is None else {"SourceBackupArn": origin.backup_arn}),
+        "SourceTableArn": origin.table_arn,
+        "RestoreDateTime": seconds(origin.moment_ms // 1000 * 1000),
+        "RestoreInProgress": True,
+    }
 
 
 def _settings(table: Table, arn: str, now_ms: int) -> Description:
@@ -156,7 +168,8 @@ def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Inde
         status = table.status_at(now_ms)
     elif concerns.running_on(table, index, now_ms) == concerns.INDEX:
         status = "UPDATING"
-    description["IndexStatus"] = status
+    if table.origin is None:
+        description["IndexStatus"] = status
     if status == "CREATING" and table.status_at(now_ms) != "CREATING":
         description["Backfilling"] = index.filling_at(now_ms)
     description["ProvisionedThroughput"] = throughput(index.throughput or Throughput(0, 0), now_ms)

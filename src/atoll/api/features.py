@@ -1,4 +1,4 @@
-"""Answers about features that no table has yet: backups, exports, imports, contributor insights, Kinesis destinations.
+"""Answers about features that no table has yet: exports, imports, contributor insights, Kinesis destinations.
 
 Each operation finds nothing, with the service's own errors for unknown tables and bad input, so tools that read
 everything about a table can read one.
@@ -6,7 +6,6 @@ everything about a table can read one.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from atoll import arns
@@ -15,12 +14,12 @@ from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import ApiError
+from atoll.errors import backups as backup_errors
 from atoll.errors import features as feature_errors
 from atoll.errors import tables as table_errors
 
 Body = dict[str, Any]
 
-REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 NAME_CHARS = (3, 255)
 
 
@@ -36,76 +35,29 @@ async def _table_with_insights(region: Region, body: Body) -> Table:
     return table
 
 
-# Backups
-
-
-async def describe_continuous_backups(region: Region, body: Body) -> Body:
-    """Backups of a table become possible some time after its creation, with a delay of the control plane only."""
-    name, now_ms = table_name(region, body), region.clock.now_ms()
-    table = await region.read(lambda snapshot: region.catalog.find(snapshot, name))
-    if (
-        table is None
-        or table.gone_at(now_ms)
-        or phases.creating_before(region, table, now_ms, phases.UNKNOWN)
-        or phases.deleting_after(region, table, now_ms)
-    ):
-        raise feature_errors.table_not_found(name)
-    delay_ms = region.settings.control_plane_delay_ms
-    ready = now_ms >= table.created_ms + delay_ms + delay_ms // 2
-    return {
-        "ContinuousBackupsDescription": {
-            "ContinuousBackupsStatus": "ENABLED" if ready else "DISABLED",
-            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-        }
-    }
-
-
-async def list_backups(region: Region, body: Body) -> Body:
-    if "TableName" in body:
-        table_name(region, body)
-    first, last = body.get("TimeRangeLowerBound"), body.get("TimeRangeUpperBound")
-    if first is not None and last is not None and first > last:
-        raise feature_errors.time_range_reversed()
-    return {"BackupSummaries": []}
-
-
-async def describe_backup(region: Region, body: Body) -> Body:
-    text = body["BackupArn"]
-    arn = arns.parse(text)
-    if arn is None:
-        raise feature_errors.job_arn_invalid("Backup")
-    if (arn.partition, arn.service) != ("aws", "dynamodb") or REGION_NAME.fullmatch(arn.region) is None:
-        raise feature_errors.backup_arn_foreign()
-    if "/backup/" not in arn.resource:
-        raise feature_errors.job_arn_invalid("Backup")
-    if arn.account != region.settings.account:
-        raise feature_errors.job_denied()
-    raise feature_errors.backup_not_found(text)
-
-
 # Exports and imports
 
 
 def _no_job(region: Region, kind: str, text: str) -> ApiError:
     arn = arns.parse(text)
     if arn is None or f"/{kind.lower()}/" not in arn.resource:
-        return feature_errors.job_arn_invalid(kind)
+        return backup_errors.job_arn_invalid(kind)
     if arn.account != region.settings.account:
-        return feature_errors.job_denied()
+        return backup_errors.job_denied()
     if arn.region != region.name:
-        return feature_errors.job_elsewhere(kind)
-    return feature_errors.job_not_found(kind, text)
+        return backup_errors.job_elsewhere(kind)
+    return backup_errors.job_not_found(kind, text)
 
 
 def _check_list(region: Region, body: Body) -> None:
     table, token = body.get("TableArn"), body.get("NextToken")
     arn = None if table is None else arns.parse(table)
     if table is not None and arn is None:
-        raise feature_errors.table_arn_invalid()
+        raise backup_errors.table_arn_invalid()
     if arn is not None and arn.account != region.settings.account:
-        raise feature_errors.job_denied()
+        raise backup_errors.job_denied()
     if token is not None:
-        raise feature_errors.next_token_invalid(token)
+        raise backup_errors.next_token_invalid(token)
 
 
 async def list_exports(region: Region, body: Body) -> Body:

@@ -13,7 +13,7 @@ from atoll.api.binding import GET, Expressions
 from atoll.api.large import LargeBody, aside, of_row, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
-from atoll.capacity import reading, writing
+from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads, writes
 from atoll.database.format import Row
@@ -35,14 +35,14 @@ async def get_item(region: Region, body: Body) -> Answer:
     key, projection = asked
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> tuple[Table, Row | None]:
+    def read(snapshot: Snapshot) -> tuple[Table, bytes, Row | None]:
         table = region.catalog.usable(snapshot, name, now_ms)
         row_key = keys.row_key(table, key)
         if projection is not None:
             keys.check_scalars(table, projection.entered)
-        return table, reads.get(snapshot, row_key)
+        return table, row_key, reads.get(snapshot, row_key)
 
-    table, row = await region.read(read)
+    table, row_key, row = await region.read(read)
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else await projected(row, projection)
@@ -51,9 +51,13 @@ async def get_item(region: Region, body: Body) -> Answer:
     mode = capacity_mode(body)
     if mode is not None or table.limited:
         consumed = Consumed(table, "Read", body["TableName"], units)
-        reading.settle(region, consumed)
+        reading.settle(region, consumed, row_key)
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
+    elif region.key_ranges is not None:
+        limit = region.key_ranges.read(table, row_key, units, now_ms)
+        if limit is not None:
+            raise throttling.refused(region, table, [(None, limit)], "Read")
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
     tally.read(units)
     if row is not None:

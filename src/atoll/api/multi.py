@@ -53,12 +53,16 @@ class _Wanted:
     consistent: bool
 
 
+_Found = tuple[Table, list[bytes], list[Row | None]]
+"""A table, the keys of the rows that are wanted of it, and the rows."""
+
+
 async def batch_get_item(region: Region, body: Body) -> Answer:
     is_long = large.is_long(body, body["RequestItems"].values())
     wanted = await large.aside(_all_wanted, region, body) if is_long else _all_wanted(region, body)
     now_ms = region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> list[tuple[Table, list[Row | None]]]:
+    def read(snapshot: Snapshot) -> list[_Found]:
         tables, row_keys = [], []
         for one in wanted:
             table = region.catalog.usable(snapshot, one.name, now_ms)
@@ -67,7 +71,7 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
             if one.projection is not None:
                 keys.check_scalars(table, one.projection.entered)
         rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
-        return [(table, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
+        return [(table, own, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
     return await _batch_answer(region, wanted, await region.read(read), capacity_mode(body))
 
@@ -94,9 +98,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
-async def _batch_answer(
-    region: Region, wanted: list[_Wanted], found: list[tuple[Table, list[Row | None]]], mode: str | None
-) -> Answer:
+async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Found], mode: str | None) -> Answer:
     """Return items up to 16 MB and the tables' throughput; return the other keys as unprocessed, with their options."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
@@ -104,17 +106,22 @@ async def _batch_answer(
     refusal = None
     size = 0
     slices = Slices()
-    for one, (table, rows) in zip(wanted, found, strict=True):
+    pending: dict[int, float] = {}
+    draws: list[tuple[Table, bytes, float]] = []
+    for one, (table, row_keys, rows) in zip(wanted, found, strict=True):
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
-        for key, row in zip(one.options["Keys"], rows, strict=True):
+        for key, row_key, row in zip(one.options["Keys"], row_keys, rows, strict=True):
             throttled = reading.unreadable(region, table, units)
+            throttled = throttled or reading.unreadable_at(region, table, None, row_key, pending)
             refusal = refusal or throttled
             size += reads.size_of(row)
             if throttled or size > limits.BATCH_GET_BYTES:
                 unprocessed.setdefault(one.given, {**one.options, "Keys": []})["Keys"].append(key)
                 continue
-            units.table += read_units(reads.size_of(row), consistent=one.consistent)
+            cost = read_units(reads.size_of(row), consistent=one.consistent)
+            units.table += cost
+            reading.defer(region, table, row_key, cost, pending, draws)
             if row is not None:
                 projection = one.projection
                 answered.append(row.fragment if projection is None else await large.projected(row, projection))
@@ -124,6 +131,8 @@ async def _batch_answer(
     if refusal is not None and not any(units.table for units in consumed):
         raise refusal
     throttling.charge(region, consumed)
+    for table, row_key, cost in draws:
+        reading.draw(region, table, None, row_key, cost)
     for used in consumed:
         used.measure(region.meter, "BatchGetItem", len(responses[used.table_name]))
     answer: Answer = {"Responses": responses, "UnprocessedKeys": unprocessed}
@@ -287,22 +296,22 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
     gets = await large.aside(_all_gets, region, body) if is_long else _all_gets(region, body)
     now_ms = region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> tuple[list[Table], list[Row | None]]:
+    def read(snapshot: Snapshot) -> tuple[list[Table], list[bytes], list[Row | None]]:
         tables = [region.catalog.usable(snapshot, name, now_ms) for name, _, _ in gets]
         pairs = zip(tables, gets, strict=True)
         row_keys = distinct((partial(keys.row_key, table, key) for table, (_, key, _) in pairs), bytes)
         for table, (_, _, projection) in zip(tables, gets, strict=True):
             if projection is not None:
                 keys.check_scalars(table, projection.entered)
-        return tables, reads.get_many(snapshot, row_keys)
+        return tables, row_keys, reads.get_many(snapshot, row_keys)
 
     given = [entry["Get"]["TableName"] for entry in body["TransactItems"]]
     try:
-        tables, rows = await region.read(read)
+        tables, row_keys, rows = await region.read(read)
         if sum(map(reads.size_of, rows)) > limits.TRANSACTION_BYTES:
             raise multi_errors.transaction_too_large()
         sizes = list(zip(given, tables, map(reads.size_of, rows), strict=True))
-        consumed = reading.settle_all(region, sizes, "TransactGetItems")
+        consumed = reading.settle_all(region, sizes, row_keys, "TransactGetItems")
     except multi_errors.Cancelled as cancelled:
         raise multi_errors.transaction_refused(cancelled.refusals) from None
     responses, slices = [], Slices()

@@ -141,7 +141,7 @@ async def query(region: Region, body: Body) -> Answer:
         if start is not None:
             range_ = _restart(target, range_, start, condition, reverse)
         fetch = _must_fetch(target, select, projection, filter_, body)
-        reading = _Reading(target, limit, fetch, reverse)
+        reading = _Reading(target, limit, fetch, reverse, start=range_.start)
         page = reading.piece(snapshot, range_)
         if target.index is None and not schema.sort:
             page.last = None  # a single row has no next page
@@ -212,7 +212,7 @@ async def scan(region: Region, body: Body) -> Answer:
             if row_key not in range_:
                 raise key_errors.start_key_outside_segment(segment, total)
             range_ = range_.after(row_key, reverse=False)
-        reading = _Reading(target, limit, fetch, reverse=False, partitions=partitions_of(target))
+        reading = _Reading(target, limit, fetch, reverse=False, partitions=partitions_of(target), start=range_.start)
         return reading, reading.piece(snapshot, range_)
 
     reading, page = await region.read(read)
@@ -265,6 +265,8 @@ class _Reading:
     reverse: bool
     partitions: list[bytes] | None = None
     """For a scan, where the partitions end."""
+    start: bytes = b""
+    """The start of the page's range."""
 
     def piece(self, snapshot: Snapshot, range_: Range, before: Page | None = None) -> Page:
         return reads.page(
@@ -291,6 +293,7 @@ async def _answer(
 ) -> Answer:
     """Read the rest of a page; filter and answer it."""
     target = reading.target
+    start = reading.start
     while page.rest is not None:
         await asyncio.sleep(0)
         page.add(await region.read(partial(reading.piece, range_=page.rest, before=page)))
@@ -304,7 +307,7 @@ async def _answer(
             answer["Items"] = await _projected(page.rows, projection, parsed=filter_ is not None)
     if page.last is not None:
         answer["LastEvaluatedKey"] = await last_key(target, page.last)
-    answer |= charge_page(region, target, page, body, capacity_mode(body), operation)
+    answer |= charge_page(region, target, page, body, capacity_mode(body), operation, start)
     return answer
 
 
@@ -345,16 +348,20 @@ async def _projected(rows: list[Row | Entry], projection: PathProjection, *, par
     return found
 
 
-def charge_page(region: Region, target: Target, page: Page, body: Body, mode: str | None, operation: str) -> Answer:
-    """Charge a page; return ConsumedCapacity if `mode` requests it. Raises if the table or index is throttled."""
+def charge_page(
+    region: Region, target: Target, page: Page, body: Body, mode: str | None, operation: str, start: bytes
+) -> Answer:
+    """Charge a page that began at this key; return ConsumedCapacity if `mode` requests it. Raises if the table or index
+    is throttled."""
     table, index = target.table, target.index
     of_table, of_index = _page_units(target, page, body)
     answer: Answer = {}
-    if mode is not None or table.limited:
+    if mode is not None or table.limited or region.key_ranges is not None:
         consumed = Consumed(table, "Read", body.get("TableName") or table.name, of_table)
         if index is not None:
             consumed.add_index(index, of_index)
-        reading.settle(region, consumed)
+        # A local index draws from the partitions of its table.
+        reading.settle(region, consumed, start if index is None or not index.local else table.prefix + start[4:])
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, operation)

@@ -6,6 +6,7 @@ consistency is served. A well-formed request for strong consistency is refused a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from atoll import limits
@@ -61,14 +62,15 @@ def _check_consistency(body: Body) -> None:
 # Against the table
 
 
-def check_replica_change(region: Region, table: Table, action: Action) -> None:
+def check_replica_change(region: Region, table: Table, action: Action, unscaled: str | None) -> None:
+    """`unscaled`: what of the table lacks the scaling of its writes, Table or GSI."""
     kind, given = action
     group, target = table.group, given["RegionName"]
     if group is not None and group.kind != MULTI_MASTER:
         raise replica_errors.is_global_table_of_2017() if group.is_legacy else replica_errors.has_one_master(table.name)
     present = set() if group is None else {member.region for member in group.present}
     if kind == "Create":
-        _check_creation(region, table, target)
+        _check_creation(region, table, target, unscaled)
     elif target not in present or (kind, target) == ("Delete", region.name):
         raise replica_errors.not_replicas([target])
     if kind != "Delete" and group is not None and group.is_changing:
@@ -79,13 +81,13 @@ def check_replica_change(region: Region, table: Table, action: Action) -> None:
         _check_overrides(table, given)
 
 
-def _check_creation(region: Region, table: Table, target: str) -> None:
+def _check_creation(region: Region, table: Table, target: str, unscaled: str | None) -> None:
     if target == region.name or (table.group is not None and table.group.state_of(target) in (ACTIVE, CREATING)):
         raise replica_errors.replica_exists(table.name)
     if region.neighbours is None or not region.neighbours.replicable(target):
         raise replica_errors.unsupported_region(target)
-    if table.billing_mode == PROVISIONED:
-        raise replica_errors.write_capacity_not_scaled()
+    if table.billing_mode == PROVISIONED and unscaled is not None:
+        raise replica_errors.write_capacity_not_scaled(unscaled)
     if table.stream is not None and table.stream.enabled and table.stream.view_type != BOTH_IMAGES:
         raise replica_errors.other_view_type()
 
@@ -116,8 +118,8 @@ def overrides(given: Body) -> Body:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def check_table_change(table: Table, body: Body) -> None:
-    """Another change than that of replicas."""
+def check_table_change(table: Table, body: Body, unscaled: Callable[[], str | None]) -> None:
+    """Another change than that of replicas. `unscaled` returns what of the table lacks the scaling of its writes."""
     group = table.group
     if group is None or group.kind == SINGLE_MASTER:
         return
@@ -128,7 +130,9 @@ def check_table_change(table: Table, body: Body) -> None:
     if group.is_legacy:
         return
     if body.get("BillingMode") == PROVISIONED and table.billing_mode == ON_DEMAND:
-        raise replica_errors.write_capacity_not_scaled()
+        lacks = unscaled()
+        if lacks is not None:
+            raise replica_errors.write_capacity_not_scaled(lacks)
     if body.get("GlobalTableSettingsReplicationMode") is not None:
         raise replica_errors.settings_replication_of_replica()
 

@@ -25,6 +25,7 @@ from atoll.errors import replication as replication_errors
 from atoll.replication import enquiries, membership, shared
 from atoll.replication.enquiries import Facts
 from atoll.replication.exchange import Unreachable
+from atoll.scaling import replicas as scaling_replicas
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -44,7 +45,7 @@ async def update(region: Region, name: str, body: Body) -> Answer:
 
 def _changeable(region: Region, name: str, now_ms: int, action: Action, snapshot: Snapshot) -> Table:
     table = region.catalog.changeable(snapshot, name, now_ms)
-    replica_rules.check_replica_change(region, table, action)
+    replica_rules.check_replica_change(region, table, action, scaling_replicas.unscaled(snapshot, table))
     return table
 
 
@@ -66,12 +67,15 @@ async def _change(region: Region, name: str, action: Action, change: Change) -> 
 async def _create(region: Region, table: Table, action: Action) -> Answer:
     given, group_id = action[1], str(uuid.uuid4())
     target: str = given["RegionName"]
+    scales = await region.read(partial(scaling_replicas.writes, table=table))
     try:
         facts = await enquiries.ask_facts(region, target, table.name)
+        if facts is not None:
+            raise replica_errors.replica_exists(table.name)
+        if scales:
+            await enquiries.ask_scaling(region, target, table.name, scales)
     except Unreachable as error:
         raise replication_errors.unreachable(target, error.reason) from None
-    if facts is not None:
-        raise replica_errors.replica_exists(table.name)
 
     def invite(tx: Transaction, stamp: Stamp, table: Table) -> Table:
         if table.group is None:

@@ -89,6 +89,7 @@ STATEMENT_TRANSACTION = _statements("TransactStatements")
 TAGGED = _member("ResourceArn")
 GLOBAL_TABLE = _member("GlobalTableName")
 JOB = _member("BackupArn", "ExportArn", "ImportArn")
+RESTORE = _member("SourceTableName", "SourceTableArn", "BackupArn", "TargetTableName")
 TABLE_ARN = _member("TableArn")
 STREAM = _member("StreamArn")
 GET_RECORDS: Touches = _of_iterator

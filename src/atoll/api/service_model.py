@@ -73,6 +73,13 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "TagResourceInput.ResourceArn": {"min": None, "max": None},
     "UntagResourceInput.ResourceArn": {"min": None, "max": None},
     "ListTagsOfResourceInput.ResourceArn": {"min": None, "max": None},
+    **{
+        f"Describe{what}Request.MaxResults": {"min": 1, "max": most}
+        for what, most in (
+            *(("ScalableTargets", limits.SCALING_PAGE), ("ScalingActivities", limits.SCALING_PAGE)),
+            *(("ScheduledActions", limits.SCALING_PAGE), ("ScalingPolicies", limits.SCALING_POLICIES_PAGE)),
+        )
+    },
     # Of these names the operations check the length themselves, with their own texts.
     "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
     **{

@@ -18,6 +18,7 @@ from atoll import errors
 from atoll.api import (
     account,
     admin,
+    backups,
     features,
     functions,
     global_tables,
@@ -27,10 +28,13 @@ from atoll.api import (
     metric_data,
     metrics,
     multi,
+    policies,
     queries,
+    recovery,
     replication,
     resource_policies,
     resources,
+    restores,
     shapes,
     streams,
     sts,
@@ -57,6 +61,7 @@ from atoll.api.resources import (
     MAPPING,
     NEW_MAPPING,
     NOTHING,
+    RESTORE,
     STATEMENT,
     STATEMENT_BATCH,
     STATEMENT_TRANSACTION,
@@ -67,8 +72,13 @@ from atoll.api.resources import (
     WRITE_TRANSACTION,
     Touches,
 )
+from atoll.api.scaling import actions as scaling_actions
+from atoll.api.scaling import activities as scaling_activities
+from atoll.api.scaling import policies as scaling_policies
+from atoll.api.scaling import targets as scaling_targets
 from atoll.errors import ApiError
 from atoll.errors import metrics as metric_errors
+from atoll.errors import scaling as scaling_errors
 from atoll.errors import triggers as trigger_errors
 
 Body = dict[str, Any]
@@ -121,6 +131,9 @@ STS = Service("STS", "sts", (Protocol.QUERY,), "sts", IDENTITIES, bare_codes=Tru
 CLOUDWATCH = Service(
     "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
     target="GraniteServiceVersion20100801", internal=metric_errors.internal,
+SCALING = Service(
+    "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
+    target="AnyScaleFrontendService", bare_codes=True, internal=scaling_errors.internal,
 )  # fmt: skip
 ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
 
@@ -241,9 +254,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DescribeTimeToLive", ttl.describe_time_to_live, TABLE),
     Operation(DYNAMODB, "DescribeLimits", account.describe_limits),
     Operation(DYNAMODB, "DescribeEndpoints", account.describe_endpoints),
-    Operation(DYNAMODB, "DescribeContinuousBackups", features.describe_continuous_backups, TABLE),
-    Operation(DYNAMODB, "ListBackups", features.list_backups, TABLE),
-    Operation(DYNAMODB, "DescribeBackup", features.describe_backup, JOB),
+    Operation(DYNAMODB, "DescribeContinuousBackups", recovery.describe_continuous_backups, TABLE),
+    Operation(DYNAMODB, "UpdateContinuousBackups", recovery.update_continuous_backups, TABLE),
+    Operation(DYNAMODB, "CreateBackup", backups.create_backup, TABLE),
+    Operation(DYNAMODB, "ListBackups", backups.list_backups, TABLE),
+    Operation(DYNAMODB, "DescribeBackup", backups.describe_backup, JOB),
+    Operation(DYNAMODB, "DeleteBackup", backups.delete_backup, JOB),
+    Operation(DYNAMODB, "RestoreTableFromBackup", restores.restore_table_from_backup, RESTORE),
+    Operation(DYNAMODB, "RestoreTableToPointInTime", restores.restore_table_to_point_in_time, RESTORE),
     Operation(DYNAMODB, "ListExports", features.list_exports, TABLE_ARN),
     Operation(DYNAMODB, "DescribeExport", features.describe_export, JOB),
     Operation(DYNAMODB, "ListImports", features.list_imports, TABLE_ARN),
@@ -296,6 +314,21 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
     Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
     #
+    Operation(SCALING, "RegisterScalableTarget", scaling_targets.register_scalable_target),
+    Operation(SCALING, "DeregisterScalableTarget", scaling_targets.deregister_scalable_target),
+    Operation(SCALING, "DescribeScalableTargets", scaling_targets.describe_scalable_targets),
+    Operation(SCALING, "PutScalingPolicy", scaling_policies.put_scaling_policy),
+    Operation(SCALING, "DeleteScalingPolicy", scaling_policies.delete_scaling_policy),
+    Operation(SCALING, "DescribeScalingPolicies", scaling_policies.describe_scaling_policies),
+    Operation(SCALING, "GetPredictiveScalingForecast", scaling_policies.get_predictive_scaling_forecast),
+    Operation(SCALING, "PutScheduledAction", scaling_actions.put_scheduled_action),
+    Operation(SCALING, "DeleteScheduledAction", scaling_actions.delete_scheduled_action),
+    Operation(SCALING, "DescribeScheduledActions", scaling_actions.describe_scheduled_actions),
+    Operation(SCALING, "DescribeScalingActivities", scaling_activities.describe_scaling_activities),
+    Operation(SCALING, "TagResource", scaling_targets.tag_resource),
+    Operation(SCALING, "UntagResource", scaling_targets.untag_resource),
+    Operation(SCALING, "ListTagsForResource", scaling_targets.list_tags_for_resource),
+    #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),
     Operation(ADMIN, "RotateStream", admin.rotate, resources.ADMINISTERED_STREAM, Http("POST", "streams/rotate")),
@@ -312,6 +345,8 @@ OPERATIONS: tuple[Operation, ...] = (
               Http("POST", "replication/replicas/remove")),
     Operation(ADMIN, "PromoteReplica", masters.promote_replica, resources.ADMINISTERED_TABLE,
               Http("POST", "replication/replicas/promote")),
+    Operation(ADMIN, "ExplainPolicies", policies.explain, NOTHING, Http("POST", "policies/explain")),
+    Operation(ADMIN, "ShowObservedPolicies", policies.observed, NOTHING, Http("GET", "policies/observed")),
     Operation(ADMIN, "ShowConflicts", replication.show_conflicts, NOTHING, Http("GET", "replication/conflicts")),
     Operation(ADMIN, "UpgradeGlobalTable", replication.upgrade, NOTHING, Http("POST", "replication/upgrade")),
 )  # fmt: skip

@@ -115,7 +115,7 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
         json_types.settle(shape, body)
     if operation == "UpdateItem" and body.get("Key") is None:
         raise request_errors.violations(_violations_without_key(shape, body))
-    if operation in REQUIRED:
+    if operation in REQUIRED and REQUIRED[operation][0] in shape.members:
         member, error = REQUIRED[operation]
         if not body.get(member) and body.get(member) != "":
             raise _reworded(error(), operation, None if body.get(member) is None else _empty(member))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from atoll import limits
@@ -23,12 +24,15 @@ from atoll.api.table_names import table_name
 from atoll.capacity import throttling
 from atoll.clock import Stamp
 from atoll.database import catalog, deletion, streams
+from atoll.database.group import MULTI_MASTER
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, Index, Table
+from atoll.errors import backups as backup_errors
 from atoll.errors import changes as change_errors
 from atoll.errors import tables as table_errors
 from atoll.replication import shared
+from atoll.scaling import replicas as scaling_replicas
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -45,6 +49,8 @@ async def create_table(region: Region, body: Body) -> Answer:
 
     def create(tx: Transaction) -> Answer:
         existing = region.catalog.find(tx, name)
+        if existing is not None and existing.origin is not None:
+            raise backup_errors.table_restoring(name)
         if existing is not None and not existing.gone_at(now_ms):
             creating = existing.status_at(now_ms) == "CREATING"
             raise table_errors.table_being_created(name) if creating else table_errors.table_exists(name)
@@ -185,7 +191,7 @@ async def update_table(region: Region, body: Body) -> Answer:
         if type(body) is LargeBody:
             tx.announce_long()
         table = region.catalog.changeable(tx, name, now_ms)
-        replica_rules.check_table_change(table, body)
+        replica_rules.check_table_change(table, body, partial(scaling_replicas.unscaled, tx, table))
         if concerns.is_forgotten(table, body, now_ms):
             return table, table, {"TableDescription": describe(region, tx, _as_if_on_demand(table), now_ms)}
         update_rules.check_of(table, body, now_ms, quotas=region.settings.quotas)
@@ -223,8 +229,7 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
     changed = definitions.with_capacity(table, body, now_ms)
     changed = definitions.with_settings(changed, body, region, now_ms)
     for entry in body.get("GlobalSecondaryIndexUpdates") or ():
-        due_ms = now_ms + region.settings.control_plane_delay_ms
-        changed = _with_index_change(tx, changed, entry, body, now_ms, due_ms)
+        changed = _with_index_change(tx, region, changed, entry, body, now_ms)
     stream = body.get("StreamSpecification")
     if stream is not None:
         if stream["StreamEnabled"]:
@@ -237,12 +242,16 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
     return changed
 
 
-def _with_index_change(tx: Transaction, table: Table, entry: Body, body: Body, now_ms: int, due_ms: int) -> Table:
+def _with_index_change(tx: Transaction, region: Region, table: Table, entry: Body, body: Body, now_ms: int) -> Table:
+    due_ms = now_ms + region.settings.control_plane_delay_ms
     if "Create" in entry:
         declared = definitions.types(body)
         index = definitions.global_index(entry["Create"], declared, catalog.new_space(tx), table.billing_mode)
         index = replace(index, status="CREATING", backfilling=True, due_ms=due_ms)
-        return replace(table, indexes=(*table.indexes, index))
+        table = replace(table, indexes=(*table.indexes, index))
+        if table.group is not None and table.group.kind == MULTI_MASTER:
+            scaling_replicas.scale_new_index(tx, region, table, index.name, now_ms)
+        return table
     if "Delete" in entry:
         return table.with_index(replace(_index(table, entry["Delete"]), status="DELETING", due_ms=due_ms))
     return table.with_index(

@@ -3,13 +3,13 @@ it has changed nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from atoll.capacity.throttling import charge, exhausted, refusal
-from atoll.capacity.units import Consumed, read_in_transaction
+from atoll.capacity.throttling import add_costs, charge, exhausted, refusal, refused
+from atoll.capacity.units import Consumed, read_in_transaction, read_units
 from atoll.database import reads
 from atoll.database.region import Region
-from atoll.database.schema import Table
+from atoll.database.schema import Index, Table
 from atoll.database.writes import Write
 from atoll.errors import ApiError
 from atoll.errors.multi import Cancelled
@@ -21,23 +21,67 @@ def unreadable(region: Region, table: Table, used: Consumed | None = None) -> Ap
     return refusal(region, table, empty, "Read") if empty else None
 
 
-def settle(region: Region, consumed: Consumed) -> None:
-    """Charge the reads of a table or of one of its indexes; raise if the table is throttled."""
+def unreadable_at(
+    region: Region, table: Table, index: Index | None, key: bytes, pending: Mapping[int, float] | None = None
+) -> ApiError | None:
+    """The throttling error, if no more reads are admitted now at the key of a row; see `KeyRanges`."""
+    ranges = region.key_ranges
+    if ranges is None:
+        return None
+    limit = ranges.exhausted(table, index, "Read", key, region.clock.now_ms(), pending)
+    return None if limit is None else refused(region, table, [(index, limit)], "Read")
+
+
+def draw(region: Region, table: Table, index: Index | None, key: bytes, units: float) -> None:
+    """Charge reads at the key of a row."""
+    if region.key_ranges is not None and units:
+        region.key_ranges.take(table, index, "Read", key, units, region.clock.now_ms())
+
+
+def defer(
+    region: Region,
+    table: Table,
+    key: bytes,
+    units: float,
+    pending: dict[int, float],
+    draws: list[tuple[Table, bytes, float]],
+) -> None:
+    """Note reads at the key of a row that the rest of a batch has to reckon with before they are charged."""
+    ranges = region.key_ranges
+    if ranges is not None:
+        draws.append((table, key, units))
+        add_costs(pending, ranges.costs([(table, None, "Read", key, units)], region.clock.now_ms()))
+
+
+def settle(region: Region, consumed: Consumed, key: bytes) -> None:
+    """Charge the reads of a table or of one of its indexes; raise if it is throttled. They began at this key."""
     table = consumed.of
     drawn = [part for part in (None, *table.global_indexes) if consumed.drawn(part)]
     empty = exhausted(region, table, drawn, "Read")
     if empty:
         raise refusal(region, table, empty, "Read")
+    for part in drawn:
+        throttled = unreadable_at(region, table, part, key)
+        if throttled is not None:
+            raise throttled
     charge(region, [consumed])
+    for part in drawn:
+        draw(region, table, part, key, consumed.drawn(part))
 
 
-def settle_all(region: Region, items: Sequence[tuple[str, Table, int]], operation: str) -> list[Consumed]:
+def settle_all(
+    region: Region, items: Sequence[tuple[str, Table, int]], row_keys: Sequence[bytes], operation: str
+) -> list[Consumed]:
     """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one is throttled."""
-    refusals = [unreadable(region, table) for _, table, _ in items]
+    refusals = [
+        unreadable(region, table) or unreadable_at(region, table, None, key)
+        for (_, table, _), key in zip(items, row_keys, strict=True)
+    ]
     if any(refusals):
         raise Cancelled(refusals)
     consumed = read_in_transaction(items)
     charge(region, consumed)
+    _draw_all(region, items, row_keys)
     for one in consumed:
         one.measure(region.meter, operation, sum(size > 0 for name, _, size in items if name == one.table_name))
     return consumed
@@ -48,8 +92,15 @@ async def find_done(region: Region, names: Sequence[str], batch: Sequence[Write]
     as the answer shows them."""
     rows = await region.read(lambda snapshot: reads.get_many(snapshot, [one.row_key for one in batch]))
     tables = [one.table for one in batch]
-    consumed = read_in_transaction(zip(names, tables, map(reads.size_of, rows), strict=True))
+    items = list(zip(names, tables, map(reads.size_of, rows), strict=True))
+    consumed = read_in_transaction(items)
     charge(region, consumed)
+    _draw_all(region, items, [one.row_key for one in batch])
     for one in consumed:
         one.measure(region.meter, operation)
     return consumed
+
+
+def _draw_all(region: Region, items: Sequence[tuple[str, Table, int]], row_keys: Sequence[bytes]) -> None:
+    for (_, table, size), key in zip(items, row_keys, strict=True):
+        draw(region, table, None, key, 2 * read_units(size, consistent=True))

@@ -1,12 +1,13 @@
 """The buckets of tables and global indexes: find exhausted ones, build the throttling error, charge units.
 
-Each limited table or global index has one bucket for reads and one for writes.
+Each limited table or global index has one bucket for reads and one for writes. `key_ranges` has what limits them
+further with `--throttling full`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from atoll.capacity.units import Consumed, Kind
@@ -70,31 +71,51 @@ def write_levels(region: Region, names: Iterable[str]) -> Levels | None:
 
 def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind) -> ApiError:
     """The error to raise when these parts are exhausted."""
+    return refused(region, table, [(part, own_limit(table)) for part in parts], kind)
+
+
+def own_limit(table: Table) -> str:
+    """What exceeds a table's or index's own throughput."""
+    return capacity_errors.PROVISIONED if table.billing_mode == PROVISIONED else capacity_errors.MAXIMUM
+
+
+def refused(region: Region, table: Table, exceeded: Sequence[tuple[Index | None, str]], kind: Kind) -> ApiError:
+    """The error to raise when these parts have exceeded these limits."""
     arn = region.arn(f"table/{table.name}")
-    arns = [arn if part is None else f"{arn}/index/{part.name}" for part in parts]
-    for part in parts:
-        _log_first(region, table, part, kind)
-    exceeded = (
-        capacity_errors.provisioned_exceeded if table.billing_mode == PROVISIONED else capacity_errors.maximum_exceeded
-    )
-    return exceeded(kind, arns, index=parts[0] is not None)
+    for part, limit in exceeded:
+        _log_first(region, table, part, kind, limit)
+    parts = [(arn if part is None else f"{arn}/index/{part.name}", part is not None, limit) for part, limit in exceeded]
+    return capacity_errors.exceeded(kind, parts, on_demand=table.billing_mode != PROVISIONED)
 
 
-def _log_first(region: Region, table: Table, part: Index | None, kind: Kind) -> None:
+def _log_first(region: Region, table: Table, part: Index | None, kind: Kind, limit: str) -> None:
     """A client that retries looks as if it hangs, so the log says why: once for each table or index."""
     key = table.name, None if part is None else part.name, kind
     if key in region.throttled:
         return
     region.throttled.add(key)
     what = f"table {table.name}" if part is None else f"index {part.name} of table {table.name}"
+    why = f"have used up its burst and exceed {_rate(table, part, kind)} units a second"
+    remedy = "Raise its throughput, or start the server with --throttling off."
+    if limit == capacity_errors.KEY_RANGE:
+        why = "exceed the throughput of a partition key, or twice the table's previous peak"
+        remedy = "Spread them over more partition keys, or start the server with --throttling on."
+    elif limit == capacity_errors.ACCOUNT:
+        why = "exceed the account's maximum for a table"
+        remedy = "Spread them over more tables, or start the server with --throttling on."
     message = (
-        "%s is throttled: its %ss have used up its burst and exceed %s units a second. Clients retry, which looks as "
-        "if they hang. Raise its throughput, or start the server with --throttling off. Later throttling of it is not "
+        "%s is throttled: its %ss %s. Clients retry, which looks as if they hang. %s Later throttling of it is not "
         "logged"
     )
     index = None if part is None else part.name
     extra = {"region": region.name, "table": table.name, "index": index}
-    _log.warning(message, what, kind.lower(), _rate(table, part, kind), extra=extra)
+    _log.warning(message, what, kind.lower(), why, remedy, extra=extra)
+
+
+def add_costs(pending: dict[int, float], costs: Mapping[int, float]) -> None:
+    """Add costs at key ranges to those that are not charged yet."""
+    for place, cost in costs.items():
+        pending[place] = pending.get(place, 0.0) + cost
 
 
 def charge(region: Region, consumed: Iterable[Consumed]) -> None:

@@ -11,13 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from atoll.capacity.throttling import Levels, charge, exhausted, refusal, write_levels
+from atoll.capacity.key_ranges import Draw
+from atoll.capacity.throttling import (
+    Levels,
+    add_costs,
+    charge,
+    exhausted,
+    own_limit,
+    refusal,
+    refused,
+    write_levels,
+)
 from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
-from atoll.database.schema import Table
+from atoll.database.schema import Index, Table
 from atoll.database.writes import Decision, Image, Outcome, Refused, Write
 from atoll.errors import ApiError, ConditionFailed
 from atoll.errors.capacity import THROTTLED
@@ -33,14 +43,18 @@ class _Admission:
     def __init__(self, region: Region, levels: Levels | None) -> None:
         self._region = region
         self._levels = levels
+        self._ranges = region.key_ranges
+        self._now_ms = region.clock.now_ms()
+        self._pending: dict[int, float] = {}
+        """In batches: the uncharged costs of applied writes at key ranges."""
         self.consumed: dict[str, Consumed] = {}
         """In batches: the uncharged units of applied writes, by table."""
 
     def decide(self, write: Write, old: Row | None) -> Decision:
         """The write's own decision, if the write is admitted; otherwise raises."""
-        if not write.table.limited:
+        if not write.table.limited and self._ranges is None:
             return write.decide(old)
-        self._admit(write.table)
+        self.admit(write)
         new = write.decide(old)
         self._admit_entries(write, old, new)
         return new
@@ -49,7 +63,7 @@ class _Admission:
         table = write.table
         used = self.consumed.setdefault(table.name, Consumed(table, "Write", table.name))
         try:
-            self._admit(table, used)
+            self.admit(write, used)
             self._admit_entries(write, old, new, used)
         except ApiError as refused:
             return refused.with_traceback(None)
@@ -57,26 +71,86 @@ class _Admission:
 
     def applied(self, write: Write, outcome: Outcome) -> None:
         self.consumed[write.table.name].add_write(write, outcome)
+        if self._ranges is not None:
+            add_costs(self._pending, self._ranges.costs(_draws(write, outcome), self._now_ms))
 
-    def admit_table(self, table: Table) -> None:
-        """Raises if the table admits no writes."""
-        if table.limited:
-            self._admit(table)
-
-    def _admit(self, table: Table, used: Consumed | None = None) -> None:
-        if exhausted(self._region, table, [None], "Write", used, self._levels):
-            raise refusal(self._region, table, [None], "Write")
+    def admit(self, write: Write, used: Consumed | None = None) -> None:
+        """Raises if the table, or the item's partition, admits no writes."""
+        table, region = write.table, self._region
+        if exhausted(region, table, [None], "Write", used, self._levels):
+            raise refusal(region, table, [None], "Write")
+        if self._ranges is not None:
+            limit = self._ranges.exhausted(table, None, "Write", write.row_key, self._now_ms, self._pending)
+            if limit is not None:
+                raise refused(region, table, [(None, limit)], "Write")
 
     def _admit_entries(self, write: Write, old: Row | None, new: Decision, used: Consumed | None = None) -> None:
-        """Raises if the write changes an entry of a throttled global index."""
-        table = write.table
-        slow = exhausted(self._region, table, table.global_indexes, "Write", used, self._levels)
-        if not slow or not isinstance(new, Image | None) or writes.same(old, new):
+        """Raises if the write changes an entry of a throttled global index, or at a throttled key of one."""
+        table, ranges = write.table, self._ranges
+        if not table.global_indexes:
             return
-        entries = [[indexes.entry(table, index, image, write.row_key) for image in (old, new)] for index in slow]
-        changed = [index for index, pair in zip(slow, entries, strict=True) if not indexes.same_entry(index, *pair)]
-        if changed:
-            raise refusal(self._region, table, changed, "Write")
+        slow = exhausted(self._region, table, table.global_indexes, "Write", used, self._levels)
+        hot = ranges is not None and (bool(self._pending) or ranges.index_writes_wait(self._now_ms))
+        if not (slow or hot) or not isinstance(new, Image | None) or writes.same(old, new):
+            return
+        exceeded: list[tuple[Index | None, str]] = []
+        for index in table.global_indexes if hot else slow:
+            entries = [indexes.entry(table, index, image, write.row_key) for image in (old, new)]
+            if indexes.same_entry(index, *entries):
+                continue
+            limit = own_limit(table) if index in slow else None
+            if limit is None and ranges is not None:
+                keys = [entry.key for entry in entries if entry is not None]
+                limits = (ranges.exhausted(table, index, "Write", k, self._now_ms, self._pending) for k in keys)
+                limit = next((one for one in limits if one is not None), None)
+            if limit is not None:
+                exceeded.append((index, limit))
+        if exceeded:
+            raise refused(self._region, table, exceeded, "Write")
+
+
+# Key ranges
+
+
+def _draws(write: Write, result: Outcome | ConditionFailed, factor: int = 1) -> list[Draw]:
+    """The units that a write takes at key ranges; for `factor` see `Consumed.add_row`. Local indexes draw from the
+    partition of the item."""
+    table = write.table
+    if isinstance(result, ConditionFailed):
+        return [(table, None, "Write", write.row_key, factor * row_units(write, result.size))]
+    units = factor * row_units(write, result.table_bytes)
+    found: list[Draw] = []
+    for index_write in result.index_writes:
+        index, moved_from = index_write.index, index_write.moved_from
+        if index.local:
+            units += index_write_units(index_write)
+        elif moved_from is None:
+            found.append((table, index, "Write", index_write.key, index_write_units(index_write)))
+        else:
+            found.append((table, index, "Write", moved_from, write_units(index_write.before or 0)))
+            found.append((table, index, "Write", index_write.key, write_units(index_write.after or 0)))
+    found.append((table, None, "Write", write.row_key, units))
+    return found
+
+
+def _draw(region: Region, write: Write, result: Outcome | ConditionFailed, factor: int = 1) -> None:
+    """Charge a write at its key ranges."""
+    ranges = region.key_ranges
+    if ranges is None:
+        return
+    now_ms = region.clock.now_ms()
+    if isinstance(result, Outcome) and not result.index_writes:
+        units = factor * row_units(write, result.table_bytes)
+        ranges.take(write.table, None, "Write", write.row_key, units, now_ms)
+    else:
+        for table, index, kind, key, units in _draws(write, result, factor):
+            ranges.take(table, index, kind, key, units, now_ms)
+
+
+def draw(region: Region, table: Table, row_key: bytes, units: float) -> None:
+    """Charge a write that failed at the key of its row."""
+    if region.key_ranges is not None:
+        region.key_ranges.take(table, None, "Write", row_key, units, region.clock.now_ms())
 
 
 # Single writes
@@ -90,14 +164,22 @@ def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coro
     except a failed condition, which is part of the result."""
     known = region.catalog.known.tables.get(name)
     levels = write_levels(region, (name,)) if known is not None and known.limited else None
+    ranges, now_ms = region.key_ranges, region.clock.now_ms()
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)
         try:
-            if not write.table.limited:
-                return write, writes.commit_single(tx, write, stamp)
+            table = write.table
+            if not table.limited:
+                if ranges is None:
+                    return write, writes.commit_single(tx, write, stamp)
+                limit = ranges.exhausted(table, None, "Write", write.row_key, now_ms)
+                if limit is not None:
+                    raise refused(region, table, [(None, limit)], "Write")
+                if not table.global_indexes or not ranges.index_writes_wait(now_ms):
+                    return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
-            admission.admit_table(write.table)
+            admission.admit(write)
             return write, writes.commit_single(tx, write, stamp, admission.decide)
         except ConditionFailed as failed:
             return write, failed.with_traceback(None)
@@ -110,6 +192,8 @@ async def execute(region: Region, name: str, make: Callable[[Transaction], W], o
     write, result = await attempt(region, name, make)
     if write.table.limited:
         charged(region, write, result)
+    elif region.key_ranges is not None:
+        _draw(region, write, result)
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
@@ -138,6 +222,7 @@ def charged(region: Region, write: Write, result: Result) -> Consumed:
     else:
         consumed.add_write(write, result)
     charge(region, [consumed])
+    _draw(region, write, result)
     return consumed
 
 
@@ -163,9 +248,12 @@ async def execute_all(
 
     try:
         batch, outcomes = await region.write(run)
-    except Refused as refused:
-        lost = _lost(refused, factor)
+    except Refused as cancelled:
+        lost = _lost(cancelled, factor)
         charge(region, lost)
+        if lost and region.key_ranges is not None:
+            for write, size in zip(cancelled.writes, cancelled.sizes, strict=True):
+                draw(region, write.table, write.row_key, factor * row_units(write, size))
         for consumed in lost:
             consumed.measure(region.meter, operation)
         raise
@@ -173,6 +261,7 @@ async def execute_all(
         done = list(zip(batch, outcomes, strict=True))
         for one, outcome in done:
             _measure(region, one, outcome, operation, factor)
+            _draw(region, one, outcome, factor)
         charge(region, written(((one.table.name, one, outcome) for one, outcome in done if one.table.limited), factor))
     return batch, outcomes
 
@@ -214,6 +303,9 @@ async def execute_each(
     if len(refusals) == len(done):
         raise refusals[0]
     charge(region, consumed)
+    for write, outcome in done:
+        if isinstance(outcome, Outcome):
+            _draw(region, write, outcome)
     for used in consumed:
         used.measure(region.meter, operation)
     return done

@@ -16,7 +16,7 @@ from atoll.check.findings import Context, Finding, Fix
 from atoll.check.spaces import ITEMS, TOMBSTONES, Owner, Spaces, parsed, read, shards_of
 from atoll.database import documents
 from atoll.database import format as fmt
-from atoll.database.deletion import Garbage
+from atoll.database.garbage import Garbage
 from atoll.database.links import Link
 from atoll.database.records import dump
 from atoll.database.schema import Shard, Table

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from atoll.check import findings as on
 from atoll.check.findings import Context, Finding
-from atoll.check.spaces import DISCARDED, ENTRIES, EXPIRY, ITEMS, Spaces
+from atoll.check.spaces import DISCARDED, ENTRIES, EXPIRY, ITEMS, KEPT, Spaces
 from atoll.database import format as fmt
-from atoll.database.deletion import Garbage
+from atoll.database.garbage import Garbage
 from atoll.database.records import dump
 from atoll.storage.engine import Snapshot
 
@@ -64,6 +64,6 @@ def _check_owners(
     for letter, owned_by in roles.items():
         for key, _ in on.counters(snapshot, letter, bytes([letter[0] + 1]), tallies=tallies):
             owner = spaces.owners.get(int.from_bytes(key[1:5], "big"))
-            if owner is None or owner.role not in (*owned_by, DISCARDED):
+            if owner is None or owner.role not in (*owned_by, DISCARDED, KEPT):
                 fix = on.set_tally(key, 0) if tallies else on.set_number(key, 0)
                 yield Finding(on.ORPHAN, None, key.hex(), "a counter belongs to nothing", spaces.if_complete(fix))

@@ -9,9 +9,9 @@ from atoll.check import findings as on
 from atoll.check.findings import Context, Finding
 from atoll.check.spaces import Spaces, parsed, readable_subject
 from atoll.clock import COUNTER_BITS
-from atoll.database import background, expiry
+from atoll.database import background, backups, expiry
 from atoll.database import format as fmt
-from atoll.database.deletion import Garbage
+from atoll.database.garbage import Garbage
 from atoll.database.schema import Table, TimeToLive
 from atoll.database.streams import StreamDescription
 from atoll.database.tokens import Token
@@ -27,6 +27,7 @@ _NAMES = {
     fmt.END_STREAM: "the end of a stream",
     fmt.SWEEP: "the deletion of a discarded space",
     fmt.FORGET: "the deletion of an idempotency token",
+    fmt.EXPIRE_BACKUP: "the deletion of a deleted table's backup",
     fmt.DROP_TOMBSTONES: "the deletion of the versions that deletions left",
 }
 
@@ -63,6 +64,10 @@ class _Schedule:
         for key, garbage in parsed(snapshot, fmt.GARBAGE, Garbage):
             if garbage is not None:
                 yield from self._check(garbage.due_ms, fmt.SWEEP, fmt.subject_of(key))
+        for backup in backups.listed(snapshot):
+            if backup.expires_ms is not None:
+                subject = fmt.subject_of(fmt.document_key(backups.KIND, backup.id))
+                yield from self._check(backup.expires_ms, fmt.EXPIRE_BACKUP, subject, backup.table.name)
         yield from self._check_tokens()
 
     def _check(self, due_ms: int, kind: bytes, subject: bytes, table: str | None = None) -> Iterator[Finding]:

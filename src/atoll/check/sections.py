@@ -14,7 +14,7 @@ from atoll.check import catalog, items, log, orphans, schedule
 from atoll.check.findings import Context, Finding
 from atoll.check.spaces import parsed, read
 from atoll.database import format as fmt
-from atoll.database.deletion import Garbage
+from atoll.database.garbage import Garbage
 from atoll.database.schema import Table
 from atoll.storage.engine import Snapshot
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.check.findings import Fix, Key
+from atoll.database import backups, documents
 from atoll.database import format as fmt
-from atoll.database.deletion import Garbage
+from atoll.database.garbage import Garbage
 from atoll.database.records import load
 from atoll.database.schema import Index, KeySchema, Shard, Table
 from atoll.database.streams import StreamDescription
 from atoll.errors import ApiError
 from atoll.model import keycode
+from atoll.recovery import jobs
 from atoll.storage.engine import Snapshot
 
 ITEMS, ENTRIES, LOG, EXPIRY, TOMBSTONES, DISCARDED = "items", "index", "log", "expiry", "tombstones", "discarded"
+KEPT = "kept"
+"""Items of a backup, or what a job keeps."""
 
 _CATALOG_ROWS = {
     b"T": "definition of table",
@@ -94,6 +98,8 @@ class Spaces:
         for _, garbage in parsed(snapshot, fmt.GARBAGE, Garbage):
             if garbage is not None:
                 self._own(garbage.space, Owner(DISCARDED, garbage=garbage))
+        for space in _kept(snapshot):
+            self._own(space, Owner(KEPT))
         self._deleted_logs = {
             stream.log_space: stream
             for _, stream in parsed(snapshot, fmt.STREAMS, StreamDescription)
@@ -139,6 +145,12 @@ class Spaces:
         if owner.role == EXPIRY:
             return table.name, readable_expiry(table, key), "expiry entry"
         return table.name, readable_item(table, key), "tombstone" if owner.role == TOMBSTONES else "item"
+
+
+def _kept(snapshot: Snapshot) -> Iterator[int]:
+    for kind in (backups.KIND, jobs.KIND):
+        for document in documents.listed(snapshot, kind):
+            yield document["space"]
 
 
 def _describe_catalog(key: bytes) -> tuple[str | None, Key, str]:

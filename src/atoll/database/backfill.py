@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from atoll.clock import Stamp
-from atoll.database import catalog, deletion, indexes
+from atoll.database import catalog, garbage, indexes
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -41,7 +41,7 @@ def change_indexes(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
 
 def _remove(tx: Transaction, table: Table, index: Index, now_ms: int) -> None:
     tx.delete(fmt.backfill_key(index.space))
-    deletion.discard(tx, index.space, now_ms)
+    garbage.discard(tx, index.space, now_ms)
     catalog.save(tx, replace(table, indexes=tuple(i for i in table.indexes if i.name != index.name)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Set
 from functools import partial
 
 from atoll.clock import Stamp
-from atoll.database import backfill, deletion, due, tokens, tombstones, ttl
+from atoll.database import backfill, backups, deletion, due, garbage, tokens, tombstones, ttl
 from atoll.database import format as fmt
 from atoll.database.log import maintenance
 from atoll.database.region import Region
@@ -20,7 +20,7 @@ Job = Callable[[Transaction, Region, Stamp, bytes], int | None]
 
 JOBS: Mapping[bytes, Job] = {
     fmt.DELETE: deletion.finish,
-    fmt.SWEEP: deletion.sweep,
+    fmt.SWEEP: garbage.sweep,
     fmt.INDEX: backfill.change_indexes,
     fmt.BUILD_EXPIRY: ttl.build,
     fmt.EXPIRE: ttl.delete_expired,
@@ -28,6 +28,7 @@ JOBS: Mapping[bytes, Job] = {
     fmt.SPLIT: maintenance.split,
     fmt.TRIM: maintenance.trim,
     fmt.END_STREAM: maintenance.end_stream,
+    fmt.EXPIRE_BACKUP: backups.expire,
     fmt.FORGET: tokens.forget,
     fmt.DROP_TOMBSTONES: tombstones.drop,
 }

@@ -87,6 +87,8 @@ class Catalog:
     def changeable(self, snapshot: Snapshot, name: str, now_ms: int) -> Table:
         """The table for a change of its definition: it must be neither CREATING nor DELETING."""
         table = self.described(snapshot, name, now_ms)
+        if table.origin is not None:
+            raise table_errors.table_not_found(name)
         status = table.status_at(now_ms)
         if status == "CREATING":
             raise table_errors.table_being_created(name)

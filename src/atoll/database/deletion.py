@@ -1,41 +1,29 @@
-"""Delete tables: the definition at once, then the rows, a few per transaction, since there may be many."""
+"""Delete tables: the definition at once, the rows later, as `garbage`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from atoll.clock import Stamp
-from atoll.database import due, expiry, resource_policies, streams
+from atoll.database import backups, expiry, resource_policies, streams
 from atoll.database import format as fmt
+from atoll.database.garbage import collections_of, discard
 from atoll.database.log import retention
-from atoll.database.records import dump, load
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.database.walk import piece
-from atoll.storage.engine import Snapshot, Transaction
-
-SWEEP_ROWS = 1_000
-
-
-@dataclass(frozen=True)
-class Garbage:
-    """A discarded space; its rows may be deleted from `due_ms` on."""
-
-    space: int
-    due_ms: int
-    collections: str = ""
-    """The type of the partition key, where item collections have counters."""
+from atoll.storage.engine import Transaction
 
 
 def drop(tx: Transaction, table: Table, now_ms: int) -> None:
-    """Remove the table from the catalog. Its log stays as long as its readers need it."""
+    """Remove the table from the catalog. Its log stays as long as its readers need it. So do the items if the table is
+    being copied; with point-in-time recovery they become a backup."""
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
     resource_policies.drop(tx, table.name)
     tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
-    discard(tx, table.space, now_ms, table.keys.partition[0].type if table.local_indexes else "")
+    if table.recovery is not None and table.origin is None:
+        backups.keep_deleted(tx, table, now_ms)
+    else:
+        discard(tx, table.space, now_ms + (retention.of(table).keep_ms if table.copies else 0), collections_of(table))
     tx.delete_range(*fmt.links_of(table.space))
     spaces = [index.space for index in table.indexes]
     if table.ttl is not None:
@@ -49,21 +37,6 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     discard(tx, table.log_space, now_ms + retention.of(table).keep_ms)
 
 
-def discard(tx: Transaction, space: int, due_ms: int, collections: str = "") -> None:
-    row = fmt.garbage_key(space)
-    tx.put(row, dump(Garbage(space, due_ms, collections)))
-    due.schedule(tx, due_ms, fmt.SWEEP, fmt.subject_of(row))
-
-
-def due_ms(snapshot: Snapshot, space: int) -> int:
-    """The time from which a discarded space may be deleted; 0 if it is deleted already."""
-    stored = snapshot.get(fmt.garbage_key(space))
-    if stored is None:
-        return 0
-    garbage: Garbage = load(Garbage, stored)
-    return garbage.due_ms
-
-
 def finish(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
     """Job: drop a table whose DELETING period is over."""
     table = region.catalog.find(tx, name.decode())
@@ -73,30 +46,3 @@ def finish(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | 
         return table.due_ms
     drop(tx, table, stamp.now_ms)
     return None
-
-
-def sweep(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
-    """Job: delete some rows of a discarded space."""
-    key = fmt.due_row(fmt.SWEEP, subject)
-    stored = tx.get(key)
-    if stored is None:
-        return None
-    garbage: Garbage = load(Garbage, stored)
-    if garbage.due_ms > stamp.now_ms:
-        return garbage.due_ms
-    rows, all_ = piece(tx.scan(*fmt.space_range(garbage.space)), SWEEP_ROWS)
-    for row, _ in rows:
-        tx.delete(row)
-    if garbage.collections:
-        prefixes = {fmt.collection_prefix(row, garbage.collections) for row, _ in rows}
-        _clear(tx, map(fmt.collection_counter, prefixes))
-    if not all_:
-        return stamp.now_ms
-    tx.delete(key)
-    _clear(tx, (counter(garbage.space) for counter in (fmt.count_counter, fmt.bytes_counter, fmt.expired_counter)))
-    return None
-
-
-def _clear(tx: Transaction, counters: Iterable[bytes]) -> None:
-    for counter in counters:
-        tx.add_tally(counter, -tx.tally(counter))

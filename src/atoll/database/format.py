@@ -92,9 +92,9 @@ _PARTITION = 12
 # Kinds of background work in the due index. The subject of each is given in brackets.
 ROTATE, SPLIT, DELETE, INDEX, BUILD_EXPIRY, EXPIRE, DROP_TOMBSTONES = b"R", b"P", b"T", b"I", b"L", b"E", b"Z"
 """[a table's name]"""
-TRIM, END_STREAM, SWEEP, FORGET = b"H", b"S", b"G", b"X"
-"""[the catalog key of a shard, a stream, garbage or a token, without its space and letter]"""
-_LETTERS = {TRIM: b"H", END_STREAM: b"S", SWEEP: b"G", FORGET: b"X"}
+TRIM, END_STREAM, SWEEP, FORGET, EXPIRE_BACKUP = b"H", b"S", b"G", b"X", b"B"
+"""[the catalog key of a shard, a stream, garbage, a token or a backup, without its space and letter]"""
+_LETTERS = {TRIM: b"H", END_STREAM: b"S", SWEEP: b"G", FORGET: b"X", EXPIRE_BACKUP: b"J"}
 
 
 def space_prefix(space: int) -> bytes:
@@ -396,6 +396,11 @@ class Row:
         self._offset = _ITEM_HEADER.size + region_length
         self._json: bytes | None = None
         self._item: Item | None = None
+
+    @property
+    def stored(self) -> bytes:
+        """The row as it is stored."""
+        return self._stored
 
     @property
     def version(self) -> Version:

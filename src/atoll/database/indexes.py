@@ -28,8 +28,14 @@ class IndexWrite:
     index: Index
     before: int | None
     after: int | None
-    moved: bool
-    """The entry's key changed: one entry was deleted and another written."""
+    key: bytes
+    """The entry's key."""
+    moved_from: bytes | None = None
+    """The entry's key before, if it changed: one entry was deleted and another written."""
+
+    @property
+    def moved(self) -> bool:
+        return self.moved_from is not None
 
 
 def check_keys(table: Table, item: Item) -> None:
@@ -130,13 +136,17 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
             before = None  # the backfill has not reached this item yet
         if same_entry(index, before, after):
             continue
-        moved = before is not None and after is not None and before.key != after.key
-        if before is not None and (after is None or moved):
+        moved_from = None
+        if before is not None and (after is None or before.key != after.key):
             tx.delete(before.key)
+            moved_from = None if after is None else before.key
         if after is not None:
             tx.put(after.key, after.row)
         _count(tx, index, before, after)
-        index_writes.append(IndexWrite(index, before.size if before else None, after.size if after else None, moved))
+        sizes = before.size if before else None, after.size if after else None
+        either = after or before
+        assert either is not None
+        index_writes.append(IndexWrite(index, *sizes, either.key, moved_from))
     return index_writes
 
 

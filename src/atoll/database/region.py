@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.catalog import Catalog
 from atoll.database.health import Health
+from atoll.database.schema import Index, Table
 from atoll.database.stream_readers import StreamReaderLimit
 from atoll.storage.engine import Damaged, Engine, Snapshot, T, Transaction
 
@@ -41,8 +42,8 @@ class Settings:
     """Whether the account's quotas, and the budgets and cooldowns of changes of tables, are enforced."""
     evaluates_policies: bool = False
     """Whether callers are authorized by policies."""
-    throttling: bool = True
-    """Whether tables and indexes are throttled at their throughput."""
+    throttling: str = "on"
+    """off; on: at the throughput of tables and indexes; full: at partitions, growth and account maxima, too."""
 
 
 class Signal:
@@ -90,6 +91,33 @@ class Buckets(Protocol):
         """Make all buckets full again."""
 
 
+class KeyRanges(Protocol):
+    """The limits of `--throttling full`; see `capacity.key_ranges`. A draw is a table, a global index or None, Read or
+    Write, the key of a row, and units."""
+
+    def exhausted(
+        self,
+        table: Table,
+        index: Index | None,
+        kind: str,
+        key: bytes,
+        now_ms: int,
+        pending: Mapping[int, float] | None = None,
+    ) -> str | None: ...
+
+    def index_writes_wait(self, now_ms: int) -> bool: ...
+
+    def costs(
+        self, draws: Iterable[tuple[Table, Index | None, str, bytes, float]], now_ms: int
+    ) -> dict[int, float]: ...
+
+    def take(self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int) -> None: ...
+
+    def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None: ...
+
+    def forget(self) -> None: ...
+
+
 @dataclass(eq=False)
 class Region:
     name: str
@@ -104,9 +132,13 @@ class Region:
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     buckets: Buckets | None = None
     """None disables throttling."""
+    key_ranges: KeyRanges | None = None
+    """None unless throttling is full."""
     committed: Signal = field(default_factory=Signal)
     neighbours: Neighbours | None = None
     """None if tables cannot have replicas."""
+    sibling: Callable[[str], Region] | None = None
+    """Another region of this node; None if there is none. Raises for one that this node does not serve."""
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
@@ -129,6 +161,10 @@ class Region:
         if found is None:
             found = self._states[kind] = kind(self)
         return found
+
+    def named(self, name: str) -> Region:
+        """This region, or another one of its account and node. Raises for one that the node does not serve."""
+        return self if name == self.name or self.sibling is None else self.sibling(name)
 
     @property
     def charges_statements(self) -> bool:
@@ -200,6 +236,8 @@ class Region:
         self.meter.take()
         if self.buckets is not None:
             self.buckets.forget()
+        if self.key_ranges is not None:
+            self.key_ranges.forget()
         self.versions = HybridClock(self.clock, self.name, last)
         self._has_greatest_time = False  # the store has it, as it is now
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from atoll import limits
 from atoll.database import format as fmt
 from atoll.database.group import Group
+from atoll.database.recovery import Origin, Recovery
 from atoll.model import keycode
 from atoll.model.values import Item
 
@@ -279,6 +280,12 @@ class Table:
     """Where deletions leave their versions; None if they leave nothing."""
     group: Group | None = None
     """Its replicas, if it has any. A table with replicas has a tombstone space."""
+    recovery: Recovery | None = None
+    """Point-in-time recovery, if it is on."""
+    copies: tuple[str, ...] = ()
+    """The jobs that copy the table as it was at a moment."""
+    origin: Origin | None = None
+    """Where it is being restored from. Until that ends it is CREATING."""
     shards: tuple[Shard, ...] = ()
     """Those that are open, by first_hash."""
 
@@ -347,7 +354,7 @@ class Table:
     def status_at(self, now_ms: int) -> str:
         """The stored status. CREATING and UPDATING end at `due_ms`; DELETING ends with the table. `description` adds
         the changes that are under way."""
-        if self.status in ("CREATING", "UPDATING") and now_ms >= self.due_ms:
+        if self.status in ("CREATING", "UPDATING") and now_ms >= self.due_ms and self.origin is None:
             return "ACTIVE"
         return self.status
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from atoll import limits
 from atoll.clock import Stamp
-from atoll.database import catalog, deletion, expiry, writes
+from atoll.database import catalog, expiry, garbage, writes
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -86,7 +86,7 @@ def _without(tx: Transaction, table: Table, now_ms: int) -> Table:
     assert table.ttl is not None
     tx.delete(fmt.backfill_key(table.ttl.space))
     expiry.unschedule(tx, table, table.ttl)
-    deletion.discard(tx, table.ttl.space, now_ms)
+    garbage.discard(tx, table.ttl.space, now_ms)
     return replace(table, ttl=None)
 
 

@@ -1,54 +1,8 @@
-"""Errors of backups, exports, imports, global tables, contributor insights and resource policies."""
+"""Errors of global tables, contributor insights and resource policies."""
 
 from __future__ import annotations
 
 from atoll.errors import ApiError, access_denied, invalid_parameter, resource_not_found, validation
-
-# Backups, exports, imports
-
-
-def table_not_found(name: str) -> ApiError:
-    """The backup operations have a code of their own for a missing table."""
-    return ApiError("TableNotFoundException", f"Table not found: {name}")
-
-
-def time_range_reversed() -> ApiError:
-    return invalid_parameter("Time range lower bound must be less than or equal to upper bound")
-
-
-def job_arn_invalid(kind: str) -> ApiError:
-    """`kind` is Backup, Export or Import."""
-    return validation(f"Invalid {kind} ARN")
-
-
-def backup_arn_foreign() -> ApiError:
-    """The service, partition or region does not exist."""
-    return validation("BackupArn is not valid")
-
-
-def job_denied() -> ApiError:
-    return access_denied("Access is denied")
-
-
-def backup_not_found(arn: str) -> ApiError:
-    return ApiError("BackupNotFoundException", f"Backup not found: {arn}")
-
-
-def job_not_found(kind: str, arn: str) -> ApiError:
-    return ApiError(f"{kind}NotFoundException", f"{kind} not found: {kind} not found: {arn}")
-
-
-def job_elsewhere(kind: str) -> ApiError:
-    return ApiError(f"{kind}NotFoundException", f"{kind} not found: Invalid {kind.lower()} arn")
-
-
-def table_arn_invalid() -> ApiError:
-    return invalid_parameter("tableArn is not a valid ARN")
-
-
-def next_token_invalid(token: str) -> ApiError:
-    return validation(f"Invalid Request: Provided nextToken is invalid: {token}")
-
 
 # Global tables
 

@@ -40,6 +40,7 @@ CODES = {
     "DuplicateItemException": "DuplicateItem",
     "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
     "ThrottlingException": "ThrottlingError",
+    "RequestLimitExceeded": "ThrottlingError",
 }
 
 

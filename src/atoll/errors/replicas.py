@@ -57,8 +57,9 @@ def unsupported_region(region: str) -> ApiError:
     return validation(f"Unsupported region: {region}")
 
 
-def write_capacity_not_scaled() -> ApiError:
-    return validation("Table write capacity should either be Pay-Per-Request or AutoScaled.")
+def write_capacity_not_scaled(of: str) -> ApiError:
+    """`of` is Table or GSI."""
+    return validation(f"{of} write capacity should either be Pay-Per-Request or AutoScaled.")
 
 
 def stream_required() -> ApiError:

@@ -22,7 +22,7 @@ import orjson
 
 from atoll.clock import Version
 from atoll.database import format as fmt
-from atoll.database.deletion import Garbage
+from atoll.database.garbage import Garbage
 from atoll.database.log import rows
 from atoll.database.records import load
 from atoll.database.schema import Shard, Table

@@ -2,6 +2,7 @@
 
     table     facts about a table of the region; see `enquiries`
     override  settings for the replica in the region; see `enquiries`
+    scaling   the replica's auto scaling; see `enquiries`
     join      create a replica in this region
     changes   the changes after a position; waits for some if there are none
     rows      some rows of a copy

@@ -2,11 +2,12 @@
 
 table      facts about a region's table of a name
 override   settings for the replica in the region that is asked
+scaling    the settings of auto scaling of the table there; the question may change some of them
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -14,12 +15,14 @@ from typing import Any
 from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.group import DELETING
-from atoll.database.records import build
+from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.database.schema import KeySchema, Table, Throughput
 from atoll.replication import legacy, membership, shared, source
 from atoll.replication.exchange import Handlers, Unreachable
 from atoll.replication.messages import Message
+from atoll.scaling import replicas as scaling_replicas
+from atoll.scaling.replicas import Scale
 from atoll.storage.engine import Snapshot, Transaction
 
 Keys = list[list[str]]
@@ -104,6 +107,13 @@ async def ask_override(region: Region, target: str, table: str, group: str, give
     return True
 
 
+async def ask_scaling(region: Region, target: str, table: str, changes: Sequence[Scale]) -> dict[str, Any]:
+    """Change how another region scales its replica; returns the settings then, see `scaling.replicas.settings`."""
+    answer = await _ask(region, target, Message("scaling", {"table": table, "changes": [plain(c) for c in changes]}))
+    found: dict[str, Any] = answer.head["settings"]
+    return found
+
+
 async def _ask(region: Region, target: str, message: Message) -> Message:
     if region.neighbours is None:
         raise Unreachable("this region has no others")
@@ -142,4 +152,29 @@ def _override(region: Region, head: dict[str, Any], tx: Transaction, stamp: Stam
     return Message("override", {"group": source.about(tx, changed, changed.group.settings)})
 
 
-HANDLERS: Handlers = {"table": table, "override": override}
+async def scaling(region: Region, asking: str, message: Message) -> Message:
+    changes = [build(Scale, change) for change in message.head["changes"]]
+    return Message("scaling", {"settings": await scale(region, message.head["table"], changes)})
+
+
+async def scale(region: Region, name: str, changes: Sequence[Scale]) -> dict[str, Any]:
+    """Change how this region scales its replica; returns the settings then. It may have no table of the name yet."""
+
+    def run(tx: Transaction) -> dict[str, Any]:
+        now_ms = region.clock.now_ms()
+        for change in changes:
+            scaling_replicas.apply(tx, region, name, change, now_ms)
+        return settings(tx)
+
+    def settings(snapshot: Snapshot) -> dict[str, Any]:
+        found = region.catalog.find(snapshot, name)
+        return {} if found is None else scaling_replicas.settings(region, snapshot, found)
+
+    if not changes:
+        return await region.read(settings)
+    answer = await region.transact(run)
+    region.wake()
+    return answer
+
+
+HANDLERS: Handlers = {"table": table, "override": override, "scaling": scaling}

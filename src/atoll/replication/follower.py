@@ -33,6 +33,8 @@ LOOK_S = 0.5
 """How often this region looks for new replicas."""
 RETRY_S = 0.1
 LONGEST_RETRY_S = 1.0
+REPLICATED = "Replication"
+"""The operation by which the meter counts the units of changes from other regions."""
 
 _log = logging.getLogger(__name__)
 
@@ -169,6 +171,8 @@ class Replication:
         """Count the changes that have arrived. Those of an answer that changed nothing have arrived before."""
         tally = self.region.meter.replicated(name, other)
         tally.pending = progress.pending
+        for consumed in progress.consumed:
+            consumed.measure(self.region.meter, REPLICATED)
         if answer.name == "changes" and progress.applied:
             now_ms = self.region.clock.now_ms()
             tally.arrived([max(0, now_ms - written_ms) for *_, written_ms in answer.head["rows"]])

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from atoll.clock import LATEST_MS, Stamp, Version
-from atoll.database import catalog, deletion, links, streams
+from atoll.database import catalog, deletion, garbage, links, streams
 from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, SINGLE_MASTER, Group, Member
 from atoll.database.links import Copy, Link
 from atoll.database.log import shards
@@ -222,7 +222,7 @@ def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
     for source in links.of(tx, table):
         links.remove(tx, table, source)
     if table.tombstone_space is not None:
-        deletion.discard(tx, table.tombstone_space, now_ms)
+        garbage.discard(tx, table.tombstone_space, now_ms)
     table = replace(table, group=None, tombstone_space=None)
     catalog.save(tx, table)
     return table

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from atoll.capacity.units import Consumed, written
 from atoll.clock import COUNTER_BITS, Stamp, Version
 from atoll.database import format as fmt
 from atoll.database import links, writes
@@ -59,6 +60,8 @@ class Progress(NamedTuple):
     """There is more to ask for at once."""
     learned: bool = False
     """The replica's table or its group has changed."""
+    consumed: tuple[Consumed, ...] = ()
+    """What the changes cost here, as they did in their region."""
 
     @property
     def did_something(self) -> bool:
@@ -95,7 +98,13 @@ def _apply(tx: Transaction, region: Region, stamp: Stamp, table: Table, source: 
         head["rows"][-1][5] if head["rows"] else None,
         head["pending"],
         goes_on=head["as_of"] is None or bool(head["missed"]),
+        consumed=_consumed(table, incoming, outcomes),
     )
+
+
+def _consumed(table: Table, incoming: list[Incoming], outcomes: list[Outcome]) -> tuple[Consumed, ...]:
+    pairs = zip(incoming, outcomes, strict=True)
+    return tuple(written((table.name, one.write, outcome) for one, outcome in pairs if not outcome.is_outdated))
 
 
 def _reader(tx: Transaction, region: Region, name: str, source: str, answer: Message) -> Table | None:

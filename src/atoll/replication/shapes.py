@@ -29,6 +29,7 @@ from atoll.database.schema import Table
 from atoll.replication.enquiries import Facts
 from atoll.replication.messages import Malformed
 from atoll.replication.source import GONE
+from atoll.scaling.replicas import Scale
 
 Shape = Callable[[Any, int], None]
 
@@ -230,6 +231,7 @@ _WALK = {"part": _PART, "after": hexadecimal, "began": time, "last": hexadecimal
 QUESTIONS: Mapping[str, Shape] = {
     "table": record({"table": text}),
     "override": record({"table": text, "group": text, "given": mapping(anything)}),
+    "scaling": record({"table": text, "changes": listed(dumped(Scale))}),
     "join": record({}),
     "changes": record(
         {**_REPLICA, "table_id": text, "positions": maybe(_POSITIONS), "wants_changes": flag,
@@ -242,6 +244,7 @@ QUESTIONS: Mapping[str, Shape] = {
 ANSWERS: Mapping[str, Shape] = {
     "table": record({"facts": maybe(dumped(Facts))}),
     "override": record({"group": ABOUT}),
+    "scaling": record({"settings": mapping(mapping(anything))}),
     "join": record({"joined": flag, "is_new": flag, "group": text, "number": number()}),
     "changes": record(
         {"table_id": text, "asked": record({"table_id": text, "positions": maybe(_POSITIONS)}), "as_of": maybe(time),

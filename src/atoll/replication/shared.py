@@ -24,7 +24,7 @@ import orjson
 from atoll.clock import Stamp, Version
 from atoll.database import catalog, ttl
 from atoll.database.encryption import MANAGED_KEY, key_arn
-from atoll.database.group import Group, Setting
+from atoll.database.group import MULTI_MASTER, Group, Setting
 from atoll.database.log import shards
 from atoll.database.region import Region
 from atoll.database.schema import (
@@ -39,6 +39,7 @@ from atoll.database.schema import (
     Throughput,
     WarmThroughput,
 )
+from atoll.scaling import replicas as scaling_replicas
 from atoll.storage.engine import Transaction
 
 OVERRIDABLE = frozenset({"read", "max_read", "table_class"})
@@ -212,6 +213,8 @@ def _with_index(
         for kind in ("read", "write", "max_read", "max_write", "warm"):
             if (value := wanted.get(f"{kind} {name}")) is not None:
                 table = _with(tx, region, table, f"{kind} {name}", value, now_ms)
+        if table.group is not None and table.group.kind == MULTI_MASTER:
+            scaling_replicas.scale_new_index(tx, region, table, name, now_ms)
     elif index is not None and index.status != "DELETING" and not index.local and definition != _definition(index):
         table = table.with_index(replace(index, status="DELETING", due_ms=due_ms))
     return table

@@ -45,7 +45,7 @@ def serve(
     region: str | None = None,
     regions: Sequence[str] = (),
     clock: str = "manual",
-    throttling: bool = False,
+    throttling: bool | str = False,
     quotas: bool = False,
     auth: str | None = None,
     policies: Mapping[str, Any] | str | None = None,
@@ -54,12 +54,14 @@ def serve(
     """A server that runs inside `with`, or from `start()` to `stop()`. A "manual" clock starts at the real time and
     moves only by `server.clock`; a "system" clock is the real time. The first of `regions` is the
     default region; with one region, `region` says the same. Throttling is off by default, since tables get no
-    new units while the clock stands still. So are quotas, since tests change tables often. `settings` are those of
-    `atoll.database.region.Settings`.
+    new units while the clock stands still; True is "on", and "full" adds partitions, growth and account maxima. Quotas
+    are off, since tests change tables often. `settings` are those of `atoll.database.region.Settings`.
 
     `policies` declares users, groups and roles, as a policies file does: a mapping, or the path of such a file. With
     them `auth` is "iam": requests are signed, and authorized by policies. `LocalServer.user` has a user's clients.
     """
+    if isinstance(throttling, bool):
+        throttling = "on" if throttling else "off"
     settings = {"throttling": throttling, "quotas": quotas, **settings}
     names = list(regions) or [region or "us-east-1"]
     if region not in (None, names[0]):
@@ -78,8 +80,8 @@ def serve(
     return LocalServer(config)
 
 
-_CHOICES = {"clock": ("manual", "system"), "error_style": ("2026", "classic")}
-_SWITCHES = ("throttling", "quotas", "strict_stream_readers")
+_CHOICES = {"clock": ("manual", "system"), "error_style": ("2026", "classic"), "throttling": ("off", "on", "full")}
+_SWITCHES = ("quotas", "strict_stream_readers")
 _AMOUNTS = {"control_plane_delay_ms": 0, "ttl_delay_ms": 0, "ttl_rate": 1}
 
 

@@ -73,7 +73,8 @@ class Gateway:
     `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps path prefixes (`/_atoll/`)
     to other protocols; the route `/` gets requests to the root that are not calls. Without `identities` every caller
     is an admin of `account`, and region and access key are taken from the request unverified. A caller of another
-    account has regions of its own, `<account>/<region>`. `evaluates`: whether callers are authorized by policies.
+    account has regions of its own, `<account>/<region>`. `sees_origin`: whether callers come with their requests.
+    `unverified` gets the requests whose signatures are refused, with the error and the time.
     `examine` returns the health of the stores. Pass an `encoder` to know the ids of requests elsewhere.
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
 
@@ -93,7 +94,8 @@ class Gateway:
         region: str,
         account: str = "000000000000",
         identities: Identities | None = None,
-        evaluates: bool = False,
+        sees_origin: bool = False,
+        unverified: Callable[[Request, ApiError, int], None] | None = None,
         routes: Mapping[str, Route] | None = None,
         route_clock: Clock | None = None,
         examine: Examine = _no_stores,
@@ -115,7 +117,8 @@ class Gateway:
         self._identity = lru_cache(_CLAIMS)(self._identity_of)
         self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._identities = identities
-        self._evaluates = evaluates
+        self._sees_origin = sees_origin
+        self._unverified = unverified
         self._verifier = None if identities is None else Verifier(identities.get, identities.temporary)
         # Longest prefix first, so that the most specific route wins.
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
@@ -217,8 +220,17 @@ class Gateway:
         if self._verifier is not None and self._identities is not None:
             if self._identities.refresh(now_ms):
                 self._identity.cache_clear()
-            found = self._identity(self._verifier.verify(request, now_ms, service))
-            return found if not self._evaluates else (found[0]._replace(origin=request), found[1])
+            try:
+                found = self._identity(self._verifier.verify(request, now_ms, service))
+            except ApiError as error:
+                if self._unverified is not None:
+                    self._unverified(request, error, now_ms)
+                raise
+            return found if not self._sees_origin else (found[0]._replace(origin=request), found[1])
+        found = self._unverified_caller(request)
+        return found if not self._sees_origin else (found[0]._replace(origin=request), found[1])
+
+    def _unverified_caller(self, request: Request) -> tuple[Caller, str]:
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._unsigned

@@ -62,7 +62,7 @@ class Target:
 class Authorizer:
     """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
     `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every
-    decision; without it, decisions that no condition can change are kept."""
+    decision; without it, decisions that no condition can change are kept. `context` replaces condition keys."""
 
     def __init__(
         self,
@@ -71,11 +71,13 @@ class Authorizer:
         directory: Callable[[], Directory] | None = None,
         enforces: bool = True,
         record: Callable[[Verdict], None] | None = None,
+        context: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._region_of = region_of
         self._directory = directory
         self._enforces = enforces
         self._record = record
+        self._given = context or {}
         self._policies = ResourcePolicies()
 
     def __call__(
@@ -90,49 +92,62 @@ class Authorizer:
             kept = given.allowed.get((operation.name, body["TableName"], body.get("IndexName"), on))
             if kept is not None and kept == on.catalog.known.generation:
                 return None
-        return self._decide(given, caller, operation, body, on, now_ms)
+        return self._authorize(given, caller, operation, body, on, now_ms)
 
-    async def _decide(
+    async def _authorize(
         self, given: Access, caller: Caller, operation: Operation, body: Body, on: Any, now_ms: int
     ) -> Region | None:
         region: Region | None = on if operation.subject == REGION else None
-        other: Region | None = None
-        keep = region is not None
         generation = -1 if region is None else region.catalog.known.generation
-        targets: dict[str, Target] = {}
         checks = checks_of(operation, body)
+        where = region if region is not None else _region_name(on)
+        other, constant = await self.decide(checks, given, caller, operation.name, where, now_ms)
+        if constant and other is None and operation.name in _KEEPS:
+            if len(given.allowed) >= _KEPT:
+                given.allowed.clear()
+            given.allowed[operation.name, body["TableName"], body.get("IndexName"), on] = generation
+        return other
+
+    async def decide(
+        self, checks: list[Check], given: Access, caller: Caller, operation: str, on: Region | str, now_ms: int
+    ) -> tuple[Region | None, bool]:
+        """Decide all checks; raises at the first refusal. Returns the region of the account that owns the resources, if
+        that is another, and whether the decisions are the same for all such requests. `on` is the caller's region, or
+        the name of one."""
+        region = on if isinstance(on, Region) else None
+        name = on.name if isinstance(on, Region) else on
+        other: Region | None = None
+        constant = True
+        targets: dict[str, Target] = {}
         for check in checks:
             target = targets.get(check.resource)
             if target is None:
-                target = targets[check.resource] = self._target(check, region, on, given)
+                target = targets[check.resource] = self._target(check, region, name, given)
                 if target.region is not region:
-                    if len(targets) > 1 or other is not None:
+                    if len(targets) > 1:
                         raise requests.foreign_table(target.arn)
                     other = target.region
-            constant = await self._check(given, caller, operation, check, target, now_ms)
+                elif other is not None:
+                    raise requests.foreign_table(target.arn)
+            constant = await self._check(given, caller, operation, check, target, now_ms) and constant
             if check.action == "dynamodb:PutResourcePolicy":
                 self._check_policy(given, caller, check, target, now_ms)
-            keep = keep and constant and target.region is region
-        if keep and region is not None and operation.name in _KEEPS:
-            if len(given.allowed) >= _KEPT:
-                given.allowed.clear()
-            given.allowed[operation.name, body["TableName"], body.get("IndexName"), region] = generation
-        return other
+        return other, constant
 
     async def _check(
-        self, given: Access, caller: Caller, operation: Operation, check: Check, target: Target, now_ms: int
+        self, given: Access, caller: Caller, operation: str, check: Check, target: Target, now_ms: int
     ) -> bool:
         """Whether the decision is the same for all such requests."""
         policy = await self._policies.of(target.region, target.table, target.stream)
         plan = self._plan(given, check, target, policy)
-        keys: dict[str, tuple[str, ...]] = {}
+        keys: dict[str, tuple[str, ...]] = dict(self._given)
         if plan.constant is not None:
             decision = plan.constant
         else:
             table = await _table(target)
             decision = plan.decide(_context(keys, given, caller, check, target, table, now_ms))
         if self._record is not None:
-            self._record(Verdict(caller, operation.name, check.action, target.arn, decision, now_ms, keys))
+            self._record(Verdict(caller, operation, check.action, target.arn, decision, now_ms, keys))
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, check.action, target.arn, decision)
         return plan.constant is not None and policy.until_ms is None
@@ -143,6 +158,8 @@ class Authorizer:
         try:
             text = checked(body.get("Policy", body.get("ResourcePolicy")), stream=target.stream is not None).text
         except ApiError:
+            return
+        if not self._enforces:
             return
         if self._directory is not None and names_unknown(text, self._directory()):
             raise policy_errors.unknown_principal()
@@ -165,9 +182,8 @@ class Authorizer:
         given.plans[check.action, target.arn] = policy.attached, plan
         return plan
 
-    def _target(self, check: Check, region: Region | None, on: Any, given: Access) -> Target:
-        account = given.principal.account
-        resource, name = check.resource, region.name if region is not None else _region_name(on)
+    def _target(self, check: Check, region: Region | None, name: str, given: Access) -> Target:
+        account, resource = given.principal.account, check.resource
         if resource == ALL:
             return Target(ALL, account, region, "", None)
         arn = arns.parse(resource.replace("{region}", name).replace("{account}", account))

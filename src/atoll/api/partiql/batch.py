@@ -11,7 +11,7 @@ from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
 from atoll.api.partiql.select import projected
 from atoll.api.returns import capacity_mode
-from atoll.capacity import reading, throttling
+from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads
 from atoll.database.format import Row
@@ -97,7 +97,7 @@ async def _batch_response(
         consistent = one.bound.body.get("ConsistentRead") is True
         consumed.table = read_units(reads.size_of(row), consistent=consistent)
         try:
-            reading.settle(region, consumed)
+            reading.settle(region, consumed, row_key)
         except errors.ApiError as refusal:
             return {"TableName": one.bound.table_name, "Error": partiql_errors.batch_error(refusal)}, None
         return response, consumed
@@ -111,6 +111,7 @@ async def _batch_response(
             return response, None
         consumed = Consumed(one.table, "Write", one.table.name, table=1.0)
         throttling.charge(region, [consumed])  # failed statements are charged too
+        writing.draw(region, one.table, row_key, 1.0)
         return response, consumed
     if isinstance(result, errors.ConditionFailed):
         return {**response, "Error": partiql_errors.batch_error(refused(one.bound, result))}, consumed

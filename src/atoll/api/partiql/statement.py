@@ -60,4 +60,5 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     answer: Answer = {"Items": await complete(region, found, type(body) is LargeBody)}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
-    return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME)
+    start = found.ranges[0].start if found.ranges else found.target.table.prefix
+    return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME, start)

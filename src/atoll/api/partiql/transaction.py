@@ -112,7 +112,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
             raise multi_errors.transaction_too_large()
         pairs = zip(found, rows, strict=True)
         sizes = [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs]
-        consumed = reading.settle_all(region, sizes, _NAME)
+        consumed = reading.settle_all(region, sizes, [one.row_key() for one in found], _NAME)
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_errors.Cancelled as cancelled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atoll import arns, limits
 from atoll.clock import Stamp
-from atoll.database import catalog, deletion
+from atoll.database import catalog, garbage
 from atoll.database import format as fmt
 from atoll.database.log import changes, retention, shards
 from atoll.database.region import Region
@@ -58,7 +58,7 @@ def trim(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int |
     now_ms = stamp.now_ms
     keep_ms = _keep_ms(tx, region, log_space)
     if keep_ms is None:
-        over_ms = deletion.due_ms(tx, log_space)
+        over_ms = garbage.due_ms(tx, log_space)
         if over_ms > now_ms:  # the table is deleted, but not yet its log
             return over_ms
         keep_ms = 0

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atoll import limits
+from atoll.database.recovery import DAY_MS, GRACE_MS
 from atoll.database.schema import NEW_VIEWS, OLD_VIEWS, Table
 
 
@@ -43,7 +44,16 @@ def _replicas(table: Table) -> Retention:
     return Retention() if table.group is None else Retention(new_image=True, keep_ms=limits.REPLICATION_RETENTION_MS)
 
 
-READERS: tuple[Callable[[Table], Retention], ...] = (_stream, _replicas)
+def _recovery(table: Table) -> Retention:
+    return Retention() if table.recovery is None else Retention(old_image=True, keep_ms=table.recovery.keep_ms)
+
+
+def _copies(table: Table) -> Retention:
+    """Copies of the table as it was at a moment, of which the earliest lies as far back as one can be restored."""
+    return Retention(old_image=True, keep_ms=limits.RECOVERY_DAYS * DAY_MS + GRACE_MS) if table.copies else Retention()
+
+
+READERS: tuple[Callable[[Table], Retention], ...] = (_stream, _replicas, _recovery, _copies)
 """The needs of each kind of reader."""
 
 

@@ -1,0 +1,262 @@
+"""What `--throttling full` limits beside the throughput of tables and indexes: partitions, and growth on demand.
+
+A request is admitted while everything that it draws from has units left, and its real cost is subtracted afterwards.
+Here it draws from its partition key, which gets 3,000 read and 1,000 write units a second, and from an on-demand
+table's or index's throughput of now (`growth`). Both hold one second of their rate. Any capacity that a table does not
+use is so available to any of its partition keys at once: a partition key is alone in its partition.
+
+The memory is a fixed array of numbers, however many keys there are. A number is the time at which a bucket will be, or
+was, at zero: it is full a second later. The hash of a key finds its bucket. Two keys rarely share one; they are limited
+together then. With a data directory the array is a file: several workers map it, and peaks outlive the process. A
+change reads and writes one aligned number without a lock, so a worker may overwrite the change of another one. That
+happens to far less than one change in a hundred.
+
+Of a throughput on demand each worker takes 10 milliseconds' worth in advance, a *lease*, and returns what is left of it
+after that time. So most requests look at a lease only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from mmap import mmap
+from pathlib import Path
+
+from atoll import limits
+from atoll.capacity.growth import MINUTE_MS, Growth, admitted, turned
+from atoll.clock import Clock
+from atoll.database.schema import PROVISIONED, Index, Table
+from atoll.errors.capacity import ACCOUNT, KEY_RANGE
+
+FILE_NAME = "key-ranges"
+
+# The array: a header, a number for the reads and one for the writes of each bucket, and the records of growth.
+_HEADER = 8
+_MARK, _DRY = 0, 1
+"""Of the header: the mark of this layout, and the latest time at which a bucket of an index gets units for writes."""
+_MARKED = 1_207_001.0
+PLACES = 65_521
+_RECORDS = 16_384
+_OWNER, _EMPTY, _GROWTH = 0, 1, 2
+_MINUTE = _GROWTH + Growth._fields.index("minute_ms")
+_UNITS = _GROWTH + Growth._fields.index("units")
+_RECORD = _GROWTH + len(Growth._fields)
+_GROWTHS = _HEADER + 2 * PLACES
+_NUMBERS = _GROWTHS + _RECORD * _RECORDS
+
+_FULL_MS = 1000
+"""How long an empty bucket takes to be full."""
+_LEASE_MS = 10
+_NONSENSE_MS = 3_600_000
+"""No debt is as long: the clock was set back."""
+_READ_MS, _WRITE_MS = 1000 / limits.PARTITION_READ_UNITS, 1000 / limits.PARTITION_WRITE_UNITS
+"""Milliseconds in which a unit flows into a partition."""
+_MOST = (limits.TABLE_READ_UNITS, limits.TABLE_WRITE_UNITS)
+_NEVER = float("inf")
+
+Draw = tuple[Table, Index | None, str, bytes, float]
+"""A table and one of its global indexes or None, Read or Write, the key of a row or its beginning up to the end of the
+hash, and units."""
+
+_int = int.from_bytes
+
+
+class _Lane:
+    """The reads or the writes of a table or index in this process: its lease."""
+
+    __slots__ = ("cost", "granted", "limit", "record", "renew_ms", "spare", "table", "until")
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.record = 0
+        """Where its record is; zero if it has no throughput on demand."""
+        self.spare = self.renew_ms = _NEVER
+        """The units left of the lease, and the time at which they are returned."""
+        self.granted = 0.0
+        self.cost = 0.0
+        """Milliseconds in which a unit flows in."""
+        self.until = 0.0
+        """When its bucket would be at zero without the lease."""
+        self.limit = KEY_RANGE
+        """What exceeds the throughput."""
+
+
+class KeyRanges:
+    """`path` is None in a single process without a data directory. Without `quotas` the account has no maximum."""
+
+    def __init__(self, clock: Clock, path: Path | None = None, *, quotas: bool = True) -> None:
+        self.clock = clock
+        self._quotas = quotas
+        self._map = _mapped(path)
+        self._numbers = memoryview(self._map).cast("d")
+        self._reads = self._numbers[_HEADER : _HEADER + PLACES]
+        self._writes = self._numbers[_HEADER + PLACES : _GROWTHS]
+        self._reading: dict[int, _Lane] = {}
+        self._writing: dict[int, _Lane] = {}
+        if self._numbers[_MARK] != _MARKED:
+            self.forget()
+
+    def forget(self) -> None:
+        """Make all buckets full again, and forget the peaks."""
+        self._numbers[:] = memoryview(bytes(8 * _NUMBERS)).cast("d")
+        self._numbers[_MARK] = _MARKED
+        self._reading.clear()
+        self._writing.clear()
+
+    # Admission
+
+    def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None:
+        """Charge the read of a row of the table; or return the limit by which nothing more is admitted."""
+        lane = self._reading.get(table.space)
+        if lane is None or lane.table is not table or now_ms >= lane.renew_ms or lane.spare <= 0:
+            lane = self._renewed(table, None, False, now_ms)
+            if lane.until >= now_ms:
+                return lane.limit
+        numbers = self._reads
+        place = _int(key[2:12], "big") % PLACES
+        until = numbers[place]
+        if until >= now_ms and until < now_ms + _NONSENSE_MS:
+            return KEY_RANGE
+        full = now_ms - _FULL_MS
+        numbers[place] = (until if full < until < now_ms else full) + units * _READ_MS
+        lane.spare -= units
+        return None
+
+    def exhausted(
+        self,
+        table: Table,
+        index: Index | None,
+        kind: str,
+        key: bytes,
+        now_ms: int,
+        pending: Mapping[int, float] | None = None,
+    ) -> str | None:
+        """The limit by which nothing more is admitted at this key. `pending` are costs that are not taken yet."""
+        write = kind == "Write"
+        place = _int(key[2:12], "big") % PLACES
+        until = (self._writes if write else self._reads)[place]
+        if pending:
+            until = max(until, now_ms - _FULL_MS) + pending.get(2 * place + write, 0.0)
+        if now_ms <= until < now_ms + _NONSENSE_MS:
+            return KEY_RANGE
+        space = table.space if index is None else index.space
+        lane = (self._writing if write else self._reading).get(space)
+        if lane is None or lane.table is not table or now_ms >= lane.renew_ms or lane.spare <= 0:
+            lane = self._renewed(table, index, write, now_ms)
+            if lane.until >= now_ms:
+                return lane.limit
+        if pending and lane.record:
+            until = lane.until + (lane.granted - lane.spare) * lane.cost
+            if until + pending.get(-lane.record, 0.0) >= now_ms:
+                return lane.limit
+        return None
+
+    def index_writes_wait(self, now_ms: int) -> bool:
+        """Whether any bucket of an index may have no units for writes."""
+        return now_ms <= self._numbers[_DRY] < now_ms + _NONSENSE_MS
+
+    def costs(self, draws: Iterable[Draw], now_ms: int) -> dict[int, float]:
+        """What the draws will cost, for `pending`."""
+        found: dict[int, float] = {}
+        for table, index, kind, key, units in draws:
+            write = kind == "Write"
+            place = 2 * (_int(key[2:12], "big") % PLACES) + write
+            found[place] = found.get(place, 0.0) + units * (_WRITE_MS if write else _READ_MS)
+            lane = self._lane(table, index, write, now_ms)
+            if lane.record:
+                found[-lane.record] = found.get(-lane.record, 0.0) + units * lane.cost
+        return found
+
+    # Charges
+
+    def take(self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int) -> None:
+        if kind == "Write":
+            numbers, cost, lanes, write = self._writes, units * _WRITE_MS, self._writing, True
+        else:
+            numbers, cost, lanes, write = self._reads, units * _READ_MS, self._reading, False
+        place = _int(key[2:12], "big") % PLACES
+        until, full = numbers[place], now_ms - _FULL_MS
+        if until < full or until >= now_ms + _NONSENSE_MS:
+            until = full
+        numbers[place] = until = until + cost
+        lane = lanes.get(table.space if index is None else index.space)
+        if lane is None or lane.table is not table or now_ms >= lane.renew_ms:
+            lane = self._renewed(table, index, write, now_ms)
+        lane.spare -= units
+        if index is not None and write and (until >= now_ms or lane.spare <= 0):
+            if lane.spare <= 0:
+                until = max(until, self._renewed(table, index, write, now_ms).until)
+            if until >= now_ms:
+                self._numbers[_DRY] = max(until, self._numbers[_DRY])
+
+    # Growth on demand
+
+    def _lane(self, table: Table, index: Index | None, write: bool, now_ms: int) -> _Lane:
+        lane = (self._writing if write else self._reading).get(table.space if index is None else index.space)
+        return lane if lane is not None and lane.table is table else self._renewed(table, index, write, now_ms)
+
+    def _renewed(self, table: Table, index: Index | None, write: bool, now_ms: int) -> _Lane:
+        """The lane after its lease was returned, and a new one taken if there are units."""
+        lanes, numbers = self._writing if write else self._reading, self._numbers
+        space = table.space if index is None else index.space
+        lane = lanes.get(space)
+        if lane is None and len(lanes) >= _RECORDS:
+            self._drop(lanes)
+        if lane is not None and lane.record:
+            self._return(lane)
+        if table.billing_mode == PROVISIONED:
+            lane = lanes[space] = _Lane(table)
+            return lane
+        if lane is None or lane.table is not table:
+            lane = lanes[space] = _Lane(table)
+        self._turn(lane, index, 2 * space + write, now_ms)
+        until = max(numbers[lane.record + _EMPTY], now_ms - _FULL_MS)
+        if until >= now_ms + _NONSENSE_MS:
+            until = now_ms - _FULL_MS
+        granted_ms = min(_LEASE_MS, max(0.0, now_ms - until))
+        numbers[lane.record + _EMPTY] = until + granted_ms
+        lane.granted = lane.spare = granted_ms / lane.cost
+        lane.until, lane.renew_ms = until, now_ms + _LEASE_MS
+        return lane
+
+    def _return(self, lane: _Lane) -> None:
+        """Return what is left of the lease, or charge what was taken beyond it."""
+        numbers, record = self._numbers, lane.record
+        numbers[record + _EMPTY] -= lane.spare * lane.cost
+        numbers[record + _UNITS] += lane.granted - lane.spare
+        lane.granted = lane.spare = 0.0
+
+    def _drop(self, lanes: dict[int, _Lane]) -> None:
+        """Make room: the oldest lane is most likely of a deleted table."""
+        oldest = lanes.pop(next(iter(lanes)))
+        if oldest.record:
+            self._return(oldest)
+
+    def _turn(self, lane: _Lane, index: Index | None, number: int, now_ms: int) -> None:
+        """Bring the lane's record up to date."""
+        numbers, write = self._numbers, number % 2
+        record = lane.record = _GROWTHS + _RECORD * (number % _RECORDS)
+        if numbers[record] != number:
+            numbers[record] = number
+            for position, value in enumerate((0.0, *Growth()), record + _EMPTY):
+                numbers[position] = value
+        growth = Growth(*numbers[record + _GROWTH : record + _RECORD])
+        if not 0 <= now_ms - growth.minute_ms < MINUTE_MS:
+            growth = turned(growth, now_ms)
+            for position, value in enumerate(growth, record + _GROWTH):
+                numbers[position] = value
+        warm, most = lane.table.warm_throughput(index), _MOST[write] if self._quotas else _NEVER
+        rate = admitted(growth, max(1, warm.write if write else warm.read), most)
+        lane.cost = 1000 / rate
+        lane.limit = ACCOUNT if rate >= most else KEY_RANGE
+
+
+def _mapped(path: Path | None) -> mmap:
+    if path is None:
+        return mmap(-1, 8 * _NUMBERS)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(fd, 0, 8 * _NUMBERS)  # a full disk must not end the process later
+        return mmap(fd, 8 * _NUMBERS)
+    finally:
+        os.close(fd)

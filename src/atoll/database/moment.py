@@ -1,0 +1,178 @@
+"""A table as it was at an earlier moment, read in pieces while writes go on.
+
+The state at the moment is the present one, with each item that changed after it taken back to the old image of its
+first change since. A reader first collects these images from the change log, into a space of its own. Then it walks
+over the items. Each piece of this walk is read from one snapshot, together with all changes up to that snapshot, so it
+does not matter when the piece is read. The position of the walk and what was collected are stored in one transaction.
+
+    read     from a snapshot of the table's store: the next changes and, if these are all, the next items
+    merge    in a transaction of the reader's store: keeps the images, and returns the items as they were
+
+The two stores are the same, or those of two regions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import orjson
+
+from atoll.clock import Version
+from atoll.database import format as fmt
+from atoll.database.format import Entry, Row
+from atoll.database.log import cursor
+from atoll.database.log.cursor import Cursor, Scope
+from atoll.database.schema import KeySchema, Table
+from atoll.database.walk import PIECE_BYTES, piece
+from atoll.storage.engine import Snapshot, Transaction
+
+CHANGES = 1_000
+ITEMS = 200
+"""The most changes and items of one piece."""
+
+UNKNOWN_VERSION = Version(0, "")
+"""Of items that were read from the log, which does not keep the version of an old image."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table, as far as reading its items and its log needs it, or a backup, which has no log. It stays valid when the
+    table is deleted, as long as its spaces are kept."""
+
+    space: int
+    log_space: int | None
+    keys: KeySchema
+
+    @property
+    def scope(self) -> Scope:
+        assert self.log_space is not None
+        return Scope(self.log_space)
+
+
+@dataclass(frozen=True)
+class Position:
+    log: tuple[tuple[int, int], ...]
+    """Where to read on in the log, as `Cursor.positions`."""
+    after: str = ""
+    """The key of the last item that was read, without its space, in hexadecimal."""
+
+    @property
+    def after_key(self) -> bytes:
+        return bytes.fromhex(self.after)
+
+
+class Undone(NamedTuple):
+    """An item whose change is to be undone: its key without its space, and how it was before."""
+
+    key: bytes
+    size: int
+    json: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    undone: list[Undone]
+    position: Position
+    """In the log it is the position after this piece, among the items the one before it."""
+    rows: list[tuple[bytes, bytes]] | None = None
+    """Items; None if there are more changes to be read first."""
+    is_last: bool = False
+
+
+class LogTrimmed(Exception):
+    """The log does not reach back to the moment, or lacks images."""
+
+
+def source_of(table: Table) -> Source:
+    return Source(table.space, table.log_space, table.keys)
+
+
+def at_end(snapshot: Snapshot, source: Source) -> Position:
+    """The position of a reader for which the moment is now."""
+    return Position(cursor.start_at_end(snapshot, source.scope).positions)
+
+
+def at(snapshot: Snapshot, source: Source, moment_ms: int) -> Position:
+    return Position(cursor.start_at(snapshot, source.scope, moment_ms + 1).positions)
+
+
+def read(snapshot: Snapshot, source: Source, position: Position) -> Piece:
+    """Raises `LogTrimmed`."""
+    undone: list[Undone] = []
+    if source.log_space is not None:
+        batch = cursor.read(snapshot, source.scope, Cursor(position.log), CHANGES, PIECE_BYTES)
+        if batch.missed:
+            raise LogTrimmed
+        for _, _, change in batch.changes:
+            if change.old_size and change.old is None:
+                raise LogTrimmed
+            undone.append(Undone(source.keys.encode(orjson.loads(change.keys)), change.old_size, change.old))
+        position = replace(position, log=batch.cursor.positions)
+        if not batch.caught_up:
+            return Piece(undone, position)
+    start, end = fmt.space_range(source.space)
+    if position.after:
+        start = fmt.space_prefix(source.space) + position.after_key + b"\0"
+    rows, is_last = piece(snapshot.scan(start, end), ITEMS)
+    return Piece(undone, position, rows, is_last)
+
+
+class State(NamedTuple):
+    """Items as they were at the moment."""
+
+    rows: list[tuple[bytes, Row]]
+    """By their keys without the space."""
+    position: Position
+    is_last: bool
+
+
+def merge(tx: Transaction, space: int, given: Piece) -> State:
+    """`space` is the reader's own, for the images of the log."""
+    _keep(tx, space, given)
+    if given.rows is None:
+        return State([], given.position, False)
+    after = given.position.after_key
+    bound = None if given.is_last else fmt.in_space(given.rows[-1][0])
+    undone, all_ = _undone(tx, space, after, bound)
+    if not all_:  # images of many items that are gone now: first those that were read
+        bound = undone[-1][0]
+    present = {fmt.in_space(key): stored for key, stored in given.rows if bound is None or fmt.in_space(key) <= bound}
+    before = dict(undone)
+    rows: list[tuple[bytes, Row]] = []
+    for key in sorted(present.keys() | before.keys()):
+        stored = before[key] if key in before else present[key]
+        if stored is not None:
+            rows.append((key, Row(stored)))
+    position = given.position if bound is None else replace(given.position, after=bound.hex())
+    return State(rows, position, bound is None)
+
+
+def _keep(tx: Transaction, space: int, given: Piece) -> None:
+    """Keep the image before the first change of each item that is still to be read."""
+    after, first = given.position.after_key, dict[bytes, bytes]()
+    for undone in given.undone:
+        if undone.key > after and undone.key not in first:
+            first[undone.key] = fmt.entry_row(undone.size, undone.json or b"")
+    keys = [fmt.space_prefix(space) + key for key in first]
+    for key, kept, image in zip(keys, tx.get_many(keys), first.values(), strict=True):
+        if kept is None:
+            tx.put(key, image)
+
+
+def _undone(
+    tx: Transaction, space: int, after: bytes, bound: bytes | None
+) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+    """The kept images after one key, up to another, as item rows; and whether these are all."""
+    start, end = fmt.space_range(space)
+    if after:
+        start += after + b"\0"
+    if bound is not None:
+        end = fmt.space_prefix(space) + bound + b"\0"
+    rows, all_ = piece(tx.scan(start, end), ITEMS)
+    return [(fmt.in_space(key), _item_row(stored)) for key, stored in rows], all_
+
+
+def _item_row(kept: bytes) -> bytes | None:
+    entry = Entry(kept)
+    return fmt.item_row(UNKNOWN_VERSION, entry.size, entry.json) if entry.json else None

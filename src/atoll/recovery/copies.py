@@ -1,0 +1,299 @@
+"""Jobs that copy a table as it was at a moment: into a backup, or into a new table. And restores from backups.
+
+A job of the first two kinds begins by adding itself to the `copies` of its source, whose log then keeps old images, and
+ends by removing itself. `begin_*` create jobs; the others are their steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from atoll.clock import Stamp
+from atoll.database import backups, catalog, deletion, documents, garbage, moment, writes
+from atoll.database import format as fmt
+from atoll.database.backups import Backup
+from atoll.database.format import Row
+from atoll.database.moment import LogTrimmed, Piece, Position, Source, State
+from atoll.database.records import build, plain
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.database.writes import Decision, Image
+from atoll.model.values import Item
+from atoll.recovery import jobs
+from atoll.recovery.jobs import Document, Step
+from atoll.storage.engine import Snapshot, Transaction
+
+_log = logging.getLogger(__name__)
+
+BACK_UP, RESTORE = "backup", "restore"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The document of a job."""
+
+    id: str
+    kind: str
+    region: str
+    """Of the source."""
+    source: Source
+    space: int
+    """For the images of the log that are undone."""
+    target: str
+    """The id of the backup, or the name of the table."""
+    target_id: str = ""
+    """The id of the table."""
+    table: str = ""
+    """The name of the source; empty if it is a backup."""
+    moment_ms: int | None = None
+    """None: the moment when the job began."""
+    position: Position | None = None
+    """None: the job has not begun yet."""
+    backup: str | None = None
+    """The id of the backup that is being restored."""
+    is_copied: bool = False
+
+
+def _saved(tx: Transaction, copy: Copy) -> None:
+    jobs.put(tx, plain(copy))
+
+
+def _load(job: Document) -> Copy:
+    copy: Copy = build(Copy, job)
+    return copy
+
+
+# Beginning
+
+
+def begin_backup(tx: Transaction, region: Region, table: Table, name: str, now_ms: int) -> Backup:
+    """Create a backup of the table as it is now, which a job fills."""
+    tx.prefetch(tallies=[fmt.count_counter(table.space), fmt.bytes_counter(table.space)])
+    backup = Backup(
+        id=backups.new_id(now_ms),
+        name=name,
+        table=table,
+        type=backups.USER,
+        status=backups.CREATING,
+        created_ms=now_ms,
+        space=catalog.new_space(tx),
+        items=tx.tally(fmt.count_counter(table.space)),
+        size=tx.tally(fmt.bytes_counter(table.space)),
+    )
+    source = moment.source_of(table)
+    copy = Copy(
+        id=str(uuid.uuid4()),
+        kind=BACK_UP,
+        region=region.name,
+        source=source,
+        space=catalog.new_space(tx),
+        target=backup.id,
+        table=table.name,
+        position=moment.at_end(tx, source),
+    )
+    backups.put(tx, backup)
+    _saved(tx, copy)
+    catalog.save(tx, replace(table, copies=(*table.copies, copy.id)))
+    return backup
+
+
+def begin_restore(tx: Transaction, target: Table, source: Table, region: str, moment_ms: int) -> None:
+    """Begin to fill the new table `target` with the items of another one, of this or another region, at a moment."""
+    _saved(
+        tx,
+        Copy(
+            id=str(uuid.uuid4()),
+            kind=RESTORE,
+            region=region,
+            source=moment.source_of(source),
+            space=catalog.new_space(tx),
+            target=target.name,
+            target_id=target.id,
+            table=source.name,
+            moment_ms=moment_ms,
+        ),
+    )
+
+
+def begin_restore_from_backup(tx: Transaction, target: Table, backup: Backup, region: str) -> None:
+    _saved(
+        tx,
+        Copy(
+            id=str(uuid.uuid4()),
+            kind=RESTORE,
+            region=region,
+            source=Source(backup.space, None, backup.table.keys),
+            space=catalog.new_space(tx),
+            target=target.name,
+            target_id=target.id,
+            position=Position(()),
+            backup=backup.id,
+        ),
+    )
+
+
+# Steps
+
+
+async def back_up(region: Region, job: Document) -> None:
+    copy = _load(job)
+    assert copy.position is not None
+    piece = await region.read(lambda snapshot: _read(snapshot, copy))
+
+    def store(tx: Transaction, stamp: Stamp) -> None:
+        backup = backups.find(tx, copy.target)
+        if _is_elsewhere(tx, copy) or backup is None:
+            return
+        if piece is None:
+            _log.error("a backup was given up: the log of its table was trimmed", extra={"table": copy.table})
+            backups.delete(tx, backup, stamp.now_ms)
+            _release(tx, region, copy, stamp.now_ms)
+            _end(tx, copy, stamp.now_ms)
+            return
+        state = moment.merge(tx, copy.space, piece)
+        prefix = fmt.space_prefix(backup.space)
+        for key, row in state.rows:
+            tx.put(prefix + key, row.stored)
+        _count(tx, backup.space, state)
+        if not state.is_last:
+            _saved(tx, replace(copy, position=state.position))
+            return
+        counters = fmt.count_counter(backup.space), fmt.bytes_counter(backup.space)
+        items, size = (tx.tally(counter) for counter in counters)
+        backups.put(tx, replace(backup, status=backups.AVAILABLE, items=items, size=size))
+        _release(tx, region, copy, stamp.now_ms)
+        _end(tx, copy, stamp.now_ms)
+
+    await region.write(store)
+
+
+def _count(tx: Transaction, space: int, state: State) -> None:
+    tx.add_tally(fmt.count_counter(space), len(state.rows))
+    tx.add_tally(fmt.bytes_counter(space), sum(row.size for _, row in state.rows))
+
+
+async def restore(region: Region, job: Document) -> None:
+    copy, source = _load(job), region.named(job["region"])
+    if copy.is_copied:
+        await source.write(lambda tx, stamp: _release(tx, source, copy, stamp.now_ms))
+        await region.write(lambda tx, stamp: _finish(tx, region, copy, stamp.now_ms))
+        return
+    if copy.position is None:
+        position = await source.write(lambda tx, stamp: _join(tx, source, copy))
+        if position is not None:
+            await region.write(lambda tx, stamp: _saved(tx, replace(copy, position=position)))
+        else:
+            await region.write(lambda tx, stamp: _give_up(tx, region, copy, stamp.now_ms))
+        return
+    piece = await source.read(lambda snapshot: _read(snapshot, copy))
+    if piece is None:
+        await source.write(lambda tx, stamp: _release(tx, source, copy, stamp.now_ms))
+        await region.write(lambda tx, stamp: _give_up(tx, region, copy, stamp.now_ms))
+    else:
+        await region.write(lambda tx, stamp: _fill(tx, region, copy, piece, stamp))
+
+
+def _read(snapshot: Snapshot, copy: Copy) -> Piece | None:
+    """None if the table at the moment is lost."""
+    assert copy.position is not None
+    try:
+        return moment.read(snapshot, copy.source, copy.position)
+    except LogTrimmed:
+        return None
+
+
+def _is_elsewhere(tx: Transaction, copy: Copy) -> bool:
+    """Whether another process has taken the step, or the job has ended."""
+    job = jobs.find(tx, copy.id)
+    return job is None or _load(job) != copy
+
+
+def _join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
+    """Make the source's log keep what the copy needs. None if the source is gone."""
+    table = source.catalog.find(tx, copy.table)
+    if table is None or table.space != copy.source.space:
+        return None
+    if copy.id not in table.copies:
+        catalog.save(tx, replace(table, copies=(*table.copies, copy.id)))
+    assert copy.moment_ms is not None
+    return moment.at(tx, copy.source, copy.moment_ms)
+
+
+def _release(tx: Transaction, source: Region, copy: Copy, now_ms: int) -> None:
+    """The copy needs its source no longer."""
+    if copy.backup is not None:
+        backup = backups.find(tx, copy.backup)
+        if backup is not None and backup.is_restoring is not None:
+            backups.put(tx, replace(backup, is_restoring=None))
+        return
+    table = source.catalog.find(tx, copy.table)
+    if table is not None and table.space == copy.source.space:
+        if copy.id in table.copies:
+            catalog.save(tx, replace(table, copies=tuple(one for one in table.copies if one != copy.id)))
+        return
+    if any(other["id"] != copy.id and other["source"]["space"] == copy.source.space for other in _copies(tx)):
+        return
+    kept = [space for space in (copy.source.space, copy.source.log_space) if space is not None]
+    for space in kept:
+        if garbage.due_ms(tx, space) > now_ms:
+            garbage.hasten(tx, space, now_ms)
+
+
+def _copies(tx: Transaction) -> Sequence[Document]:
+    return [job for job in documents.listed(tx, jobs.KIND) if job["kind"] in STEPS]
+
+
+@dataclass(slots=True)
+class Restored:
+    """An item of another table, to be stored in a new one. Its index keys may be invalid: then it has no entry."""
+
+    table: Table
+    key: Item
+    row_key: bytes
+    image: Image
+    cause: int = fmt.RESTORE
+    reads: ClassVar[int] = 0
+    version: ClassVar[None] = None
+
+    def decide(self, old: Row | None) -> Decision:
+        return self.image
+
+
+def _fill(tx: Transaction, region: Region, copy: Copy, piece: Piece, stamp: Stamp) -> None:
+    table = region.catalog.find(tx, copy.target)
+    if _is_elsewhere(tx, copy) or table is None or table.id != copy.target_id:
+        return
+    state = moment.merge(tx, copy.space, piece)
+    batch = [
+        Restored(table, table.keys.key_of(row.item), table.prefix + key, Image(row.item, row.size, row.json))
+        for key, row in state.rows
+    ]
+    writes.commit(tx, batch, stamp)
+    _saved(tx, replace(copy, position=state.position, is_copied=state.is_last))
+
+
+def _finish(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
+    table = region.catalog.find(tx, copy.target)
+    if table is not None and table.id == copy.target_id:
+        catalog.save(tx, replace(table, status="ACTIVE", origin=None))
+    _end(tx, copy, now_ms)
+
+
+def _give_up(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
+    table = region.catalog.find(tx, copy.target)
+    if table is not None and table.id == copy.target_id:
+        _log.error("a restore was given up: its source is gone", extra={"table": copy.target})
+        deletion.drop(tx, table, now_ms)
+    _end(tx, copy, now_ms)
+
+
+def _end(tx: Transaction, copy: Copy, now_ms: int) -> None:
+    garbage.discard(tx, copy.space, now_ms)
+    jobs.delete(tx, copy.id)
+
+
+STEPS: dict[str, Step] = {BACK_UP: back_up, RESTORE: restore}
