@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `credentials`, `store`, `replicas`, `replicate`.
+"""The command line: `atoll serve`, `credentials`, `users`, `roles`, `policies`, `store`, `replicas`, `replicate`.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -26,7 +26,7 @@ from typing import NoReturn
 
 import uvloop
 
-from atoll import __version__, credential_commands, logs, replica_commands, store_commands
+from atoll import __version__, credential_commands, logs, policy_commands, replica_commands, store_commands
 from atoll.api.functions import check_registry
 from atoll.config import Config
 from atoll.data_directory import claim, warn_of_readers
@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
     credential_commands.add(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
+    policy_commands.add(commands)
     replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
     replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))

@@ -24,6 +24,8 @@ def add(credentials: argparse.ArgumentParser) -> None:
         action.add_argument("--credentials", default=os.environ.get("ATOLL_CREDENTIALS", ""), help="the file itself")
         action.set_defaults(run=_credentials, action=name)
         if name == "create":
+            action.add_argument("--user", default=None, help="the user that the key belongs to; none: the root")
+            action.add_argument("--account", default=None, help="the account of the user, or of the root")
             kind = action.add_mutually_exclusive_group()
             kind.add_argument("--admin", action="store_true", help="allow the key to administer the server")
             kind.add_argument("--peer", action="store_true", help="make a key with which servers ask each other")
@@ -37,12 +39,15 @@ def _credentials(options: argparse.Namespace) -> int:
     except BadCredentials as error:
         raise Refused(str(error)) from error
     if options.action == "create":
-        credential = credentials.create(SystemClock().now_ms(), admin=options.admin, peer=options.peer)
+        credential = credentials.create(SystemClock().now_ms(), admin=options.admin, peer=options.peer, user=options.user,
+                                        account=options.account)  # fmt: skip
         print(f"AWS_ACCESS_KEY_ID={credential.access_key}\nAWS_SECRET_ACCESS_KEY={credential.secret}")
     elif options.action == "list":
         for credential in credentials.list():
             kind = "  admin" if credential.admin else "  peer" if credential.peer else ""
-            print(credential.access_key + kind)
+            owner = f"  user {credential.user}" if credential.user else ""
+            account = f"  account {credential.account}" if credential.account else ""
+            print(credential.access_key + kind + owner + account)
     elif not credentials.delete(options.access_key):
         raise Refused(f"unknown access key: {options.access_key}")
     return 0

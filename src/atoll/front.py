@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,8 +13,10 @@ from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
+from atoll.data_directory import REGION_NAME
 from atoll.database.health import StoreHealth
-from atoll.database.region import Region
+from atoll.database.region import Region, Settings
+from atoll.errors import replication as replication_errors
 from atoll.errors import requests
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security.audit import AuditLog
@@ -38,6 +41,28 @@ def account_region(config: Config, callers: Identities, account: str, region: st
     return f"{account}/{region}"
 
 
+def region_settings(config: Config, callers: Identities, name: str) -> tuple[str, Settings]:
+    """The name and the settings of a region that the node knows by this name. Raises for one that it does not serve."""
+    account, slash, plain = name.rpartition("/")
+    if (slash and account not in callers.directory.accounts) or REGION_NAME.fullmatch(plain) is None:
+        raise requests.invalid_region(name)
+    if plain in config.peers:
+        raise replication_errors.served_by_peer(plain, config.peers[plain])
+    if not config.serves(plain):
+        raise replication_errors.not_served(plain)
+    account = account or config.settings.account
+    return plain, replace(config.settings, account=account, evaluates_policies=config.evaluates)
+
+
+def environment(config: Config, region: Region) -> dict[str, str]:
+    """The environment variables by which functions find this server."""
+    scheme = "http" if config.tls is None else "https"
+    found = {"AWS_ENDPOINT_URL": f"{scheme}://{region.endpoint}"}
+    if config.auth == "none":
+        found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
+    return found
+
+
 def identities(config: Config) -> Identities:
     """Who may sign requests, by the files of the node. Raises `BadCredentials` and `BadDirectory`."""
     account = config.settings.account
@@ -58,6 +83,7 @@ def gateway(
     config: Config,
     callers: Identities,
     observed: Observed,
+    audit_log: AuditLog | None,
     subjects: Mapping[str, Callable[[str], Any]],
     region_of: Callable[[str, str], Region],
     *,
@@ -65,30 +91,17 @@ def gateway(
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
 ) -> Gateway:
-    """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
+    """Signatures are checked by `clock`; `subjects` are those of the desk; `region_of` returns a region of an account;
+    `peers` answers peers' questions."""
     signs = config.auth != "none"
     encoder = Encoder()
-    audit_log = None if config.audit_log is None else AuditLog(config.audit_log, config.audit_log_bytes)
     auditor = Auditor(
         audit_log, observed if config.auth == "iam-log" else None, encoder.next_id, enforces=config.auth == "iam"
     )
-    authorizer = None
-    if config.evaluates:
-        authorizer = Authorizer(
-            region_of,
-            directory=lambda: callers.directory,
-            enforces=config.auth == "iam",
-            record=auditor.decided if audit_log is not None or config.auth == "iam-log" else None,
-        )
     service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
     subjects = {**subjects, services.IDENTITIES: lambda region: service}
-    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
-    if config.slow_ms is not None:
-        call = logging_slow(call, config.slow_ms, encoder.next_id)
+    call = _call(config, callers, auditor, subjects, region_of, encoder)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
-    if audit_log is not None:
-        call = auditing(call, auditor, lambda caller, one: caller.access is not None and config.evaluates
-                        and one.service not in (services.ADMIN, services.STS))  # fmt: skip
     calls = Calls(call, services.OPERATIONS, encoder.next_id)
     return Gateway(
         call,
@@ -120,3 +133,26 @@ def gateway(
         sees_origin=config.evaluates or audit_log is not None,
         unverified=None if audit_log is None else auditor.unverified,
     )
+
+
+def _call(
+    config: Config,
+    callers: Identities,
+    auditor: Auditor,
+    subjects: Mapping[str, Callable[[str], Any]],
+    region_of: Callable[[str, str], Region],
+    encoder: Encoder,
+) -> Call:
+    """What runs operations: authorized, logged if they are slow, and audited."""
+    authorizer = None
+    if config.evaluates:
+        authorizer = Authorizer(
+            region_of,
+            directory=lambda: callers.directory,
+            enforces=config.auth == "iam",
+            record=auditor.decided if auditor.needs_all else None,
+        )
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
+    if config.slow_ms is not None:
+        call = logging_slow(call, config.slow_ms, encoder.next_id)
+    return auditing(call, auditor, evaluates=config.evaluates) if auditor.writes else call

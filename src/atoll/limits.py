@@ -144,6 +144,13 @@ MATH_POINTS = 2_000_000
 RESOURCE_POLICY_BYTES = 20_480
 RESOURCE_POLICY_INTERVAL_MS = 15_000
 """Between changes of the policy of one resource."""
+# Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
+RECOVERY_DAYS = 35
+RECOVERY_LAG_MS = 300_000
+BACKUPS_LISTED = 100
+SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
+RESTORES = 50
+
 # Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
 METRICS_PAGE = 500
 METRICS_LISTED_MS = 14 * 24 * 3600 * 1000
@@ -159,12 +166,7 @@ METRIC_DATAPOINTS = 100_800
 STATISTICS_POINTS = 1_440
 LATEST_SECOND = 1 << 35
 """The times that requests may name lie within a thousand years of 1970."""
-# Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
-RECOVERY_DAYS = 35
-RECOVERY_LAG_MS = 300_000
-BACKUPS_LISTED = 100
-SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
-RESTORES = 50
+
 # Application Auto Scaling: its quotas and API reference
 SCALABLE_TARGETS = 5_000
 SCALING_POLICIES = 50

@@ -55,8 +55,12 @@ class Server(Protocol):
     """The clock for checking signatures."""
     links: Links
     """Those between regions."""
-    explanations: Explanations
-    observed: Observed
+
+    @property
+    def explanations(self) -> Explanations: ...
+
+    @property
+    def observed(self) -> Observed: ...
 
     def region(self, name: str = "") -> Region:
         """The region of this name; without a name the default region."""

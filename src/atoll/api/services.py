@@ -131,6 +131,7 @@ STS = Service("STS", "sts", (Protocol.QUERY,), "sts", IDENTITIES, bare_codes=Tru
 CLOUDWATCH = Service(
     "CloudWatch", "cloudwatch", (Protocol.JSON_1_0, Protocol.QUERY, Protocol.CBOR), "monitoring", REGION,
     target="GraniteServiceVersion20100801", internal=metric_errors.internal,
+)  # fmt: skip
 SCALING = Service(
     "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
     target="AnyScaleFrontendService", bare_codes=True, internal=scaling_errors.internal,
@@ -309,6 +310,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(STS, "GetSessionToken", sts.get_session_token),
     Operation(STS, "AssumeRole", sts.assume_role),
     Operation(STS, "AssumeRoleWithWebIdentity", sts.assume_role_with_web_identity),
+    #
     Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
     Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
     Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),

@@ -1,4 +1,4 @@
-"""Every row that Atoll stores, and the only module that builds or parses a key. This is format 4.
+"""Every row that Atoll stores. With `metric_keys`, the only module that builds or parses a key. This is format 4.
 
 A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
 
@@ -77,8 +77,6 @@ GENERATION = b"generation"
 SPACES = b"spaces"
 GREATEST_TIME = b"greatest time"
 CONFLICT_COUNT = b"conflicts"
-BATCHES = b"batches"
-SERIES_COUNT = b"series"
 
 # Causes of a change
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
@@ -226,7 +224,7 @@ CONFLICTS = (CATALOG + b"C", CATALOG + b"D")
 
 
 def document_key(kind: str, *names: str) -> bytes:
-    return CATALOG + b"J" + b"".join([_terminated(name) for name in (kind, *names)])
+    return CATALOG + b"J" + b"".join([terminated(name) for name in (kind, *names)])
 
 
 def documents_of(kind: str, *names: str) -> tuple[bytes, bytes]:
@@ -240,66 +238,17 @@ DOCUMENTS = (CATALOG + b"J", CATALOG + b"K")
 
 def parse_document_key(key: bytes) -> tuple[str, ...]:
     """The kind and the names."""
-    return _names(key[len(CATALOG) + 1 : -1])
+    return names_of(key[len(CATALOG) + 1 : -1])
 
 
-def _names(joined: bytes) -> tuple[str, ...]:
+def names_of(joined: bytes) -> tuple[str, ...]:
     parts = joined.split(b"\0")
     return tuple([part.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1").decode() for part in parts])
 
 
-def _terminated(name: str) -> bytes:
+def terminated(name: str) -> bytes:
     """Names sort as their bytes do; the two lowest bytes are escaped, so that a NUL can end the name."""
     return name.encode().replace(b"\1", b"\1\2").replace(b"\0", b"\1\1") + b"\0"
-
-
-def batch_key(number: int) -> bytes:
-    return CATALOG + b"A" + number.to_bytes(8, "big")
-
-
-def batches_after(number: int) -> tuple[bytes, bytes]:
-    return batch_key(number + 1), CATALOG + b"B"
-
-
-def parse_batch_key(key: bytes) -> int:
-    return int.from_bytes(key[len(CATALOG) + 1 :], "big")
-
-
-def series_key(*parts: str) -> bytes:
-    """`parts`: namespace, name, number of dimensions, their names and values, unit."""
-    return CATALOG + b"N" + b"".join([_terminated(part) for part in parts])
-
-
-def series_of(*parts: str) -> tuple[bytes, bytes]:
-    """The series whose parts begin with these."""
-    start = series_key(*parts)
-    return start, start + b"\xff"
-
-
-SERIES = (CATALOG + b"N", CATALOG + b"O")
-
-
-def parse_series_key(key: bytes) -> tuple[str, ...]:
-    return _names(key[len(CATALOG) + 1 : -1])
-
-
-def series(number: int, last_ms: int) -> bytes:
-    return number.to_bytes(8, "big") + last_ms.to_bytes(8, "big")
-
-
-def parse_series(stored: bytes) -> tuple[int, int]:
-    """The number, and the time of the last datapoint."""
-    return int.from_bytes(stored[:8], "big"), int.from_bytes(stored[8:], "big")
-
-
-def block_key(grain: int, series: int, start_ms: int) -> bytes:
-    minute = min(start_ms // 60_000, 0xFFFFFFFF)
-    return CATALOG + b"V" + grain.to_bytes(1, "big") + series.to_bytes(8, "big") + minute.to_bytes(4, "big")
-
-
-def blocks_of(grain: int, series: int, start_ms: int, end_ms: int) -> tuple[bytes, bytes]:
-    """The blocks of a series that begin in this time."""
-    return block_key(grain, series, -(-start_ms // 60_000) * 60_000), block_key(grain, series, end_ms + 59_999)
 
 
 def count_counter(space: int) -> bytes:

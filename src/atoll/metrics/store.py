@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from atoll.database import documents
 from atoll.database import format as fmt
+from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
 from atoll.metrics.series import HOUR_MS, MINUTE_MS, Datapoint, Metric, Series
@@ -155,7 +156,7 @@ class Metrics:
             if number > self._read:
                 self._read = number
                 for series, points in load_batch(stored).items():
-                    key = fmt.series_key(*parts(series))
+                    key = keys.series_key(*parts(series))
                     known = self.recent.setdefault(series.metric, [])
                     known += [Known(number, key, series.unit, point) for point in points]
                     self._versions[series.metric] = number
@@ -191,7 +192,7 @@ def moved(snapshot: Snapshot) -> Moved:
 
 
 def batches_after(snapshot: Snapshot, number: int) -> list[tuple[int, bytes]]:
-    return [(fmt.parse_batch_key(key), stored) for key, stored in snapshot.scan(*fmt.batches_after(number))]
+    return [(keys.parse_batch_key(key), stored) for key, stored in snapshot.scan(*keys.batches_after(number))]
 
 
 def _new(after: int, snapshot: Snapshot) -> tuple[int, Moved, list[tuple[int, bytes]]]:
@@ -200,7 +201,7 @@ def _new(after: int, snapshot: Snapshot) -> tuple[int, Moved, list[tuple[int, by
 
 
 def _append(stored: bytes, tx: Transaction) -> None:
-    tx.put(fmt.batch_key(tx.add_number(fmt.BATCHES, 1)), stored)
+    tx.put(keys.batch_key(tx.add_number(keys.BATCHES, 1)), stored)
 
 
 def _chunks(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
@@ -224,13 +225,13 @@ def _read(after: int, chunk: Sequence[Wanted], snapshot: Snapshot) -> _Read:
 
 def _blocks(snapshot: Snapshot, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
     *name, _ = parts(Series(wanted.metric, ""))
-    for key, stored in snapshot.scan(*fmt.series_of(*name)):
-        unit = fmt.parse_series_key(key)[-1]
+    for key, stored in snapshot.scan(*keys.series_of(*name)):
+        unit = keys.parse_series_key(key)[-1]
         if wanted.unit in (None, unit):
-            number = fmt.parse_series(stored)[0]
+            number = keys.parse_series(stored)[0]
             for grain in GRAINS:
                 first_ms = wanted.start_ms - grain.span_ms + 1
-                for _, block in snapshot.scan(*fmt.blocks_of(grain.number, number, max(0, first_ms), wanted.end_ms)):
+                for _, block in snapshot.scan(*keys.blocks_of(grain.number, number, max(0, first_ms), wanted.end_ms)):
                     yield unit, block
 
 
@@ -252,8 +253,8 @@ def _folded(
 def _list(after: int, since_ms: int, snapshot: Snapshot) -> tuple[Moved, list[tuple[int, bytes]], set[Metric]]:
     now = moved(snapshot)
     found = set()
-    for key, stored in snapshot.scan(*fmt.SERIES):
-        if fmt.parse_series(stored)[1] >= since_ms:
-            namespace, name, _, *dimensions, _ = fmt.parse_series_key(key)
+    for key, stored in snapshot.scan(*keys.SERIES):
+        if keys.parse_series(stored)[1] >= since_ms:
+            namespace, name, _, *dimensions, _ = keys.parse_series_key(key)
             found.add(Metric(namespace, name, tuple(zip(dimensions[::2], dimensions[1::2], strict=True))))
     return now, batches_after(snapshot, max(after, now.through)), found

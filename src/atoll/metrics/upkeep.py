@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from atoll.database import documents
-from atoll.database import format as fmt
+from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics import store
 from atoll.metrics.batches import dump_block, load_block
@@ -51,6 +51,9 @@ class Upkeep:
             aged_ms = now_ms - now_ms % DAY_MS
         return min(aged_ms + DAY_MS, self._moved_ms + MOVE_MS if left else now_ms + DAY_MS)
 
+    async def stop(self) -> None:
+        """Nothing is under way between two looks."""
+
     async def _move(self) -> None:
         metrics = self._region.state(Metrics)
         state, batches = await self._region.read(_left)
@@ -61,10 +64,10 @@ class Upkeep:
             for one in known:
                 if state.through < one.number <= until and one.key.hex() > state.series:
                     moving.setdefault(one.key, []).append(one.point)
-        keys = sorted(moving)
-        for start in range(0, len(keys), TOGETHER):
-            part = {key: moving[key] for key in keys[start : start + TOGETHER]}
-            progress = Moved(state.through, until, keys[min(start + TOGETHER, len(keys)) - 1].hex())
+        names = sorted(moving)
+        for start in range(0, len(names), TOGETHER):
+            part = {key: moving[key] for key in names[start : start + TOGETHER]}
+            progress = Moved(state.through, until, names[min(start + TOGETHER, len(names)) - 1].hex())
             await self._region.transact(partial(_move, state, progress, part))
             state = progress
             await asyncio.sleep(0)
@@ -72,7 +75,7 @@ class Upkeep:
 
     async def _age(self, now_ms: int) -> None:
         """Also all that became too old while nothing ran."""
-        key: bytes | None = fmt.SERIES[0]
+        key: bytes | None = keys.SERIES[0]
         while key is not None:
             key = await self._region.transact(partial(_age_some, now_ms, key))
             await asyncio.sleep(0)
@@ -81,7 +84,7 @@ class Upkeep:
 
 def _state(snapshot: Snapshot) -> tuple[Moved, int, int]:
     aged = documents.get(snapshot, "metrics", "aged")
-    return store.moved(snapshot), snapshot.number(fmt.BATCHES), aged or 0
+    return store.moved(snapshot), snapshot.number(keys.BATCHES), aged or 0
 
 
 def _left(snapshot: Snapshot) -> tuple[Moved, list[tuple[int, bytes]]]:
@@ -96,9 +99,9 @@ def _move(before: Moved, progress: Moved, part: Moving, tx: Transaction) -> None
     for key, points in part.items():
         stored = tx.get(key)
         last_ms = max(point.time_ms for point in points)
-        number, known_ms = (tx.add_number(fmt.SERIES_COUNT, 1), 0) if stored is None else fmt.parse_series(stored)
+        number, known_ms = (tx.add_number(keys.SERIES_COUNT, 1), 0) if stored is None else keys.parse_series(stored)
         if stored is None or last_ms > known_ms:
-            tx.put(key, fmt.series(number, max(last_ms, known_ms)))
+            tx.put(key, keys.series(number, max(last_ms, known_ms)))
         _add(tx, grain, number, points)
     documents.put(tx, list(progress), "metrics", "moved")
 
@@ -109,7 +112,7 @@ def _add(tx: Transaction, grain: Grain, number: int, points: Sequence[Datapoint]
     for point in points:
         blocks.setdefault(point.time_ms - point.time_ms % grain.span_ms, []).append(point)
     for start_ms, new in blocks.items():
-        key = fmt.block_key(grain.number, number, start_ms)
+        key = keys.block_key(grain.number, number, start_ms)
         stored = tx.get(key)
         old = [] if stored is None else load_block(stored)
         tx.put(key, dump_block(aligned([*old, *new], grain.step_ms)))
@@ -117,15 +120,15 @@ def _add(tx: Transaction, grain: Grain, number: int, points: Sequence[Datapoint]
 
 def _forget(before: Moved, done: Moved, tx: Transaction) -> None:
     if store.moved(tx) == before:
-        tx.delete_range(fmt.batch_key(0), fmt.batch_key(done.through + 1))
+        tx.delete_range(keys.batch_key(0), keys.batch_key(done.through + 1))
         documents.put(tx, list(done), "metrics", "moved")
 
 
 def _age_some(now_ms: int, start: bytes, tx: Transaction) -> bytes | None:
     """Age some series, from the key `start` on; returns where to go on."""
-    rows = list(tx.scan(start, fmt.SERIES[1], limit=TOGETHER + 1))
+    rows = list(tx.scan(start, keys.SERIES[1], limit=TOGETHER + 1))
     for key, stored in rows[:TOGETHER]:
-        number, last_ms = fmt.parse_series(stored)
+        number, last_ms = keys.parse_series(stored)
         for grain, coarser in zip(GRAINS, [*GRAINS[1:], None], strict=True):
             _age(tx, now_ms, number, grain, coarser)
         if last_ms < now_ms - GRAINS[0].kept_ms and not _has_blocks(tx, number):
@@ -138,7 +141,7 @@ def _age(tx: Transaction, now_ms: int, number: int, grain: Grain, coarser: Grain
     end_ms = now_ms - grain.kept_ms - grain.span_ms
     if end_ms <= 0:
         return
-    rows = list(tx.scan(*fmt.blocks_of(grain.number, number, 0, end_ms)))
+    rows = list(tx.scan(*keys.blocks_of(grain.number, number, 0, end_ms)))
     if rows and coarser is not None:
         _add(tx, coarser, number, [point for _, stored in rows for point in load_block(stored)])
     for key, _ in rows:
@@ -146,4 +149,4 @@ def _age(tx: Transaction, now_ms: int, number: int, grain: Grain, coarser: Grain
 
 
 def _has_blocks(tx: Transaction, number: int) -> bool:
-    return any(row for row in tx.first([fmt.blocks_of(grain.number, number, 0, 1 << 48) for grain in GRAINS]))
+    return any(row for row in tx.first([keys.blocks_of(grain.number, number, 0, 1 << 48) for grain in GRAINS]))

@@ -21,7 +21,7 @@ from atoll.api.call import Call, Caller
 from atoll.api.large import aside
 from atoll.api.service_model import Model, model
 from atoll.api.services import OPERATIONS, STS, Body, Operation, Protocol, Service
-from atoll.errors import ApiError
+from atoll.errors import CORAL, ApiError, auth
 from atoll.errors import services as service_errors
 from atoll.wire import cbor, compression, query
 from atoll.wire.codec import Request, Response, error_body
@@ -87,6 +87,9 @@ class Calls:
             large = len(body) > _INLINE_BYTES
             operation, given = await aside(decode, request, body) if large else decode(request, body)
             service = operation.service
+            # The form may say more than once what it asks for, or in an encoding that `signed_for` does not read.
+            if (self.signed_for(request) == UNSIGNED) != ((service, operation.name) in _UNSIGNED):
+                raise auth.missing_token()
             answer = await self._call(operation, region, caller, given, now_ms)
             return await aside(self._answered, request, operation, answer)
         except ApiError as error:
@@ -110,9 +113,6 @@ class Calls:
         """An error in the protocol of a request to these routes; None for other requests."""
         if request.method != b"POST" or not (_is_cbor(request) or (request.path == b"/" and is_form(request))):
             return None
-        if error.code in _QUERY_CODES and not _is_cbor(request):
-            code, status = _QUERY_CODES[error.code]
-            error = ApiError(code, error.message, status=status, prefix="")
         return self._refusal(request, error, None)
 
     def _decode_cbor(self, request: Request, body: bytes) -> tuple[Operation, Body]:
@@ -160,6 +160,9 @@ class Calls:
         if _is_cbor(request):
             headers = query_error(service, error) if service is not None else {}
             return _cbor(error.status, cbor.encode(None, orjson.loads(error_body(error))), headers)
+        if error.prefix == CORAL and error.code in _QUERY_CODES:
+            code, status = _QUERY_CODES[error.code]
+            error = ApiError(code, error.message, status=status, prefix="")
         namespace = "" if service is None else _model(service).namespace
         body = query.error(namespace, query_code(service, error), error, self._next_id())
         return Response(error.status, body, "text/xml")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -317,3 +319,22 @@ def test_a_web_identity_that_is_refused(web: Any, claims: Any, role: str, code: 
 def test_what_is_no_token(web: Any, token: str) -> None:
     server, _ = web
     assert error(by_web, server, token)[:2] == (400, "InvalidIdentityToken")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Action=GetSessionToken&Version=2011-06-15",
+        "Action=GetSessionToken&Version=2011%2D06-15",
+        "Version=2000-01-01&Action=GetSessionToken&Version=2011-06-15",
+        "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&Action=GetSessionToken",
+        "Action=GetSessionToken&Version=2011-06-15&Action=AssumeRoleWithWebIdentity&Action=GetCallerIdentity",
+    ],
+)
+def test_a_form_cannot_evade_its_signature(server: LocalServer, form: str) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = urllib.request.Request(server.endpoint_url, form.encode(), headers)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code == 403
+    assert b"<Code>MissingAuthenticationToken</Code>" in caught.value.read()

@@ -1,4 +1,4 @@
-"""What becomes of decisions: lines of the audit log, warnings of `iam-log`, and the policy that an application needs."""
+"""What becomes of decisions: lines of the audit log, warnings of `iam-log`, the policy that an application needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from atoll.api.authorization.authorizer import Verdict
 from atoll.api.call import Call, Caller
 from atoll.api.resources import Body
-from atoll.api.services import Operation
+from atoll.api.services import ADMIN, STS, Operation
 from atoll.clock import monotonic_ns
 from atoll.errors import ApiError, access
 from atoll.logs import Repeats
@@ -72,6 +72,15 @@ class Auditor:
         self._next_id = next_id
         self._enforces = enforces
         self._repeats = Repeats(_log, monotonic_ns)
+
+    @property
+    def writes(self) -> bool:
+        return self._log is not None
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether it needs every decision, even those that are always the same."""
+        return self._log is not None or self._observed is not None
 
     def decided(self, verdict: Verdict) -> None:
         decision = verdict.decision
@@ -141,11 +150,11 @@ def because(verdict: Verdict) -> str | None:
     return None if decision.source is None else f"no {decision.source.value}"
 
 
-def auditing(call: Call, auditor: Auditor, decides: Callable[[Caller, Operation], bool]) -> Call:
-    """The call that also audits requests about which no policy `decides`."""
+def auditing(call: Call, auditor: Auditor, *, evaluates: bool) -> Call:
+    """The call that also audits requests about which no policy decides."""
 
     async def audited(operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
-        if decides(caller, operation):
+        if evaluates and caller.access is not None and operation.service not in (ADMIN, STS):
             return await call(operation, region, caller, body, now_ms)
         try:
             answer = await call(operation, region, caller, body, now_ms)
