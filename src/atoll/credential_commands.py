@@ -39,8 +39,13 @@ def _credentials(options: argparse.Namespace) -> int:
     except BadCredentials as error:
         raise Refused(str(error)) from error
     if options.action == "create":
-        credential = credentials.create(SystemClock().now_ms(), admin=options.admin, peer=options.peer, user=options.user,
-                                        account=options.account)  # fmt: skip
+        credential = credentials.create(
+            SystemClock().now_ms(),
+            admin=options.admin,
+            peer=options.peer,
+            user=options.user,
+            account=options.account,
+        )
         print(f"AWS_ACCESS_KEY_ID={credential.access_key}\nAWS_SECRET_ACCESS_KEY={credential.secret}")
     elif options.action == "list":
         for credential in credentials.list():
