@@ -39,13 +39,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Access:
-    """A caller with its policies. `plans` and `allowed` are caches of decisions about it."""
+    """A caller with its policies. `plans` and `kept` are caches of decisions about it."""
 
     principal: Principal
     policies: Policies
     session: Session | None = None
     plans: dict[tuple[str, str], tuple[object, Plan]] = field(default_factory=dict)
-    allowed: dict[tuple[str, str, str | None, Any], int] = field(default_factory=dict)
+    kept: dict[tuple[str, str, str | None, Any], Any] = field(default_factory=dict)
 
 
 class Declared:

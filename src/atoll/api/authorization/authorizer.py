@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from atoll import arns
 from atoll.api.authorization import global_keys, item_keys
-from atoll.api.authorization.checks import ACROSS_ACCOUNTS, ALL, Body, Check, checks_of
+from atoll.api.authorization.checks import ACROSS_ACCOUNTS, ALL, Body, Check, Part, checks_of, part_of
 from atoll.api.authorization.global_keys import Asked
 from atoll.api.authorization.new_policies import locks_out, names_unknown
 from atoll.api.authorization.resource_policies import Policy, ResourcePolicies
@@ -59,6 +59,17 @@ class Target:
     stream: str | None
 
 
+class Kept(NamedTuple):
+    """A decision, as far as it is the same for all requests of a caller for an action on a resource."""
+
+    generation: int
+    """Of the region's tables."""
+    plan: Plan | None
+    """The conditions; None if there are none."""
+    target: Target
+    table: Table | None
+
+
 class Authorizer:
     """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
     `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every
@@ -89,8 +100,10 @@ class Authorizer:
         if given is None or operation.service in (ADMIN, STS):
             return None
         if operation.name in _KEEPS and self._record is None:
-            kept = given.allowed.get((operation.name, body["TableName"], body.get("IndexName"), on))
-            if kept is not None and kept == on.catalog.known.generation:
+            kept = given.kept.get((operation.name, body["TableName"], body.get("IndexName"), on))
+            if kept is not None and kept.generation == on.catalog.known.generation:
+                if kept.plan is not None:
+                    self._test(kept, given, caller, operation.name, body, now_ms)
                 return None
         return self._authorize(given, caller, operation, body, on, now_ms)
 
@@ -101,23 +114,30 @@ class Authorizer:
         generation = -1 if region is None else region.catalog.known.generation
         checks = checks_of(operation, body)
         where = region if region is not None else _region_name(on)
-        other, constant = await self.decide(checks, given, caller, operation.name, where, now_ms)
-        if constant and other is None and operation.name in _KEEPS:
-            if len(given.allowed) >= _KEPT:
-                given.allowed.clear()
-            given.allowed[operation.name, body["TableName"], body.get("IndexName"), on] = generation
+        other, kept = await self.decide(checks, given, caller, operation.name, where, now_ms)
+        if kept is not None and other is None and operation.name in _KEEPS and kept.generation == generation:
+            if len(given.kept) >= _KEPT:
+                given.kept.clear()
+            given.kept[operation.name, body["TableName"], body.get("IndexName"), on] = kept
         return other
+
+    def _test(self, kept: Kept, given: Access, caller: Caller, operation: str, body: Body, now_ms: int) -> None:
+        """Test the conditions of a decision that depends on nothing else."""
+        assert kept.plan is not None
+        context = Context({}, given, caller, part_of(operation, body), kept.target, kept.table, now_ms)
+        decision = kept.plan.decide(context)
+        if not decision.allowed and self._enforces:
+            raise access.denied(given.principal.arn, f"dynamodb:{operation}", kept.target.arn, decision)
 
     async def decide(
         self, checks: list[Check], given: Access, caller: Caller, operation: str, on: Region | str, now_ms: int
-    ) -> tuple[Region | None, bool]:
+    ) -> tuple[Region | None, Kept | None]:
         """Decide all checks; raises at the first refusal. Returns the region of the account that owns the resources, if
-        that is another, and whether the decisions are the same for all such requests. `on` is the caller's region, or
-        the name of one."""
+        that is another, and what can be kept of the last decision. `on` is the caller's region, or the name of one."""
         region = on if isinstance(on, Region) else None
         name = on.name if isinstance(on, Region) else on
         other: Region | None = None
-        constant = True
+        kept: Kept | None = None
         targets: dict[str, Target] = {}
         for check in checks:
             target = targets.get(check.resource)
@@ -129,28 +149,30 @@ class Authorizer:
                     other = target.region
                 elif other is not None:
                     raise requests.foreign_table(target.arn)
-            constant = await self._check(given, caller, operation, check, target, now_ms) and constant
+            kept = await self._check(given, caller, operation, check, target, now_ms)
             if check.action == "dynamodb:PutResourcePolicy":
                 self._check_policy(given, caller, check, target, now_ms)
-        return other, constant
+        return other, kept
 
     async def _check(
         self, given: Access, caller: Caller, operation: str, check: Check, target: Target, now_ms: int
-    ) -> bool:
-        """Whether the decision is the same for all such requests."""
-        policy = await self._policies.of(target.region, target.table, target.stream)
+    ) -> Kept | None:
+        """What can be kept of the decision."""
+        region = target.region
+        policy = await self._policies.of(region, target.table, target.stream)
+        generation = -1 if region is None else region.catalog.known.generation
         plan = self._plan(given, check, target, policy)
-        keys: dict[str, tuple[str, ...]] = dict(self._given)
-        if plan.constant is not None:
-            decision = plan.constant
-        else:
-            table = await _table(target)
-            decision = plan.decide(_context(keys, given, caller, check, target, table, now_ms))
+        context = Context(dict(self._given), given, caller, check.part, target, None, now_ms)
+        if plan.constant is None:
+            context.table = await _table(target)
+        decision = plan.decide(context)
         if self._record is not None:
-            self._record(Verdict(caller, operation, check.action, target.arn, decision, now_ms, keys))
+            self._record(Verdict(caller, operation, check.action, target.arn, decision, now_ms, context.keys))
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, check.action, target.arn, decision)
-        return plan.constant is not None and policy.until_ms is None
+        if policy.until_ms is not None or (plan.constant is None and context.table is None):
+            return None
+        return Kept(generation, None if plan.constant is not None else plan, target, context.table)
 
     def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
         """Refuse a new policy that names nobody, or that locks its caller out. The operation refuses faulty ones."""
@@ -165,7 +187,7 @@ class Authorizer:
             raise policy_errors.unknown_principal()
         if "Policy" not in body or body.get("ConfirmRemoveSelfResourceAccess") is True:
             return
-        context = _context({}, given, caller, check, target, None, now_ms)
+        context = Context({}, given, caller, check.part, target, None, now_ms)
         if locks_out(given.principal, given.policies, text, target.arn, target.owner, context):
             raise policy_errors.locks_out()
 
@@ -217,30 +239,45 @@ async def _table(target: Target) -> Table | None:
     return await region.read(lambda snapshot: region.catalog.find(snapshot, name))
 
 
-def _context(
-    keys: dict[str, tuple[str, ...]],
-    given: Access,
-    caller: Caller,
-    check: Check,
-    target: Target,
-    table: Table | None,
-    now_ms: int,
-) -> Callable[[str], tuple[str, ...]]:
-    asked: list[Asked] = []
-    clock_ms = now_ms if target.region is None else target.region.clock.now_ms()
+class Context:
+    """The condition keys of a part of a request, each computed when a policy asks for it."""
 
-    def find(key: str) -> tuple[str, ...]:
-        found = keys.get(key)
+    __slots__ = ("_access", "_asked", "_caller", "_now_ms", "_part", "_target", "keys", "table")
+
+    def __init__(
+        self,
+        keys: dict[str, tuple[str, ...]],
+        given: Access,
+        caller: Caller,
+        part: Part,
+        target: Target,
+        table: Table | None,
+        now_ms: int,
+    ) -> None:
+        self.keys = keys
+        self.table = table
+        self._access = given
+        self._caller = caller
+        self._part = part
+        self._target = target
+        self._now_ms = now_ms
+        self._asked: Asked | None = None
+
+    def __call__(self, key: str) -> tuple[str, ...]:
+        found = self.keys.get(key)
         if found is None:
-            if key.startswith(item_keys.PREFIX):
-                found = item_keys.value(key[len(item_keys.PREFIX) :], check.part, table)
+            if key.startswith("dynamodb:"):
+                found = item_keys.value(key[9:], self._part, self.table)
+            elif key == "aws:username":  # the most usual one
+                principal = self._access.principal
+                found = (principal.name,) if principal.kind == "User" else ()
             else:
-                if not asked:
-                    tags = {} if table is None else dict(table.tags)
-                    region = "" if target.region is None else target.region.name
-                    asked.append(Asked(given, caller.origin, clock_ms, region, target.owner, tags, check.part.whole))
-                found = global_keys.value(key, asked[0])
-            keys[key] = found
+                found = global_keys.value(key, self._asked or self._ask())
+            self.keys[key] = found
         return found
 
-    return find
+    def _ask(self) -> Asked:
+        region, tags = self._target.region, {} if self.table is None else dict(self.table.tags)
+        name, now_ms = ("", self._now_ms) if region is None else (region.name, region.clock.now_ms())
+        self._asked = Asked(self._access, self._caller.origin, now_ms, name, self._target.owner, tags, self._part.whole)
+        return self._asked
