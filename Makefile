@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults simulate regions fuzz attack bench stalls \
+.PHONY: setup serve test check coverage differential programs hostile faults simulate regions fuzz fuzz-policies attack bench stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -65,6 +65,12 @@ fuzz: REQUESTS ?= 20000
 fuzz: SEED ?= 0
 fuzz: setup
 	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz
+
+# Many odd policies, STS requests and session tokens, sent to a server in this process that evaluates policies.
+fuzz-policies: REQUESTS ?= 200000
+fuzz-policies: SEED ?= 0
+fuzz-policies: setup
+	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz.policies
 
 # Attacks on a server: the worst requests, slow and many clients, regions, web pages, flipped bits, fuzz and a failing
 # disk. Takes several minutes, and prints a line of figures for each.

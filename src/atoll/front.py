@@ -19,6 +19,7 @@ from atoll.database.region import Region, Settings
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
+from atoll.security import web_identity
 from atoll.security.audit import AuditLog
 from atoll.security.credentials import Credentials
 from atoll.security.directory import ACCOUNT
@@ -76,7 +77,10 @@ def identities(config: Config) -> Identities:
     if config.session_key is not None:
         load_key(config.session_key)  # report a faulty one now
     key = config.session_key or (None if config.data is None else config.data / KEY_FILE)
-    return Identities(credentials, Declared(found, account, config.declared), Tokens(partial(load_key, key)), account)
+    declared = Declared(found, account, config.declared)
+    if any(one.providers for one in declared.directory.accounts.values()):
+        web_identity.load_library()
+    return Identities(credentials, declared, Tokens(partial(load_key, key)), account)
 
 
 def gateway(

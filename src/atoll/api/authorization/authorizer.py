@@ -177,11 +177,11 @@ class Authorizer:
     def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
         """Refuse a new policy that names nobody, or that locks its caller out. The operation refuses faulty ones."""
         body = check.part.body
+        if not self._enforces:
+            return
         try:
             text = checked(body.get("Policy", body.get("ResourcePolicy")), stream=target.stream is not None).text
         except ApiError:
-            return
-        if not self._enforces:
             return
         if self._directory is not None and names_unknown(text, self._directory()):
             raise policy_errors.unknown_principal()
