@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile faults simulate regions fuzz fuzz-policies attack bench stalls \
+.PHONY: setup serve test check coverage differential programs hostile test-postgresql faults simulate regions fuzz fuzz-policies attack bench stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -52,6 +52,10 @@ hostile: SEED ?= 0
 hostile: setup
 	ATOLL_TEST_ENGINE=hostile ATOLL_SEED=$(SEED) $(RUN)/python -m pytest -n 2 tests/api tests/database \
 		tests/isolation/test_faults.py::test_an_engine_without_fault_is_not_blamed
+
+# Test operations, engines and failures over a PostgreSQL of its own (needs root to install it where apt-get can).
+test-postgresql: setup
+	$(RUN)/python -m tests.postgresql
 
 # Lives of a SQLite store on a disk that fails, loses power and flips bits. A failed seed prints how to repeat it.
 faults: SEEDS ?= 1000

@@ -1,4 +1,4 @@
-"""The engine under the tests that need none in particular: `ATOLL_TEST_ENGINE` is memory or hostile.
+"""The engine under the tests that need none in particular: `ATOLL_TEST_ENGINE` is memory, hostile or postgresql.
 
 `ATOLL_SEED` is the seed of the hostile one.
 """
@@ -15,19 +15,29 @@ from atoll.check.sections import check
 from atoll.database.region import Region
 from atoll.storage.hostile import HostileEngine
 from atoll.storage.memory import MemoryEngine
+from tests import postgres
 
-HOSTILE = os.environ.get("ATOLL_TEST_ENGINE", "memory") == "hostile"
+NAME = os.environ.get("ATOLL_TEST_ENGINE", "memory")
+HOSTILE = NAME == "hostile"
+POSTGRESQL = NAME == "postgresql"
 SEED = int(os.environ.get("ATOLL_SEED", "0"))
 
 
 def fresh_engine() -> MemoryEngine:
+    if POSTGRESQL:
+        return postgres.LateEngine()
     return HostileEngine(SEED) if HOSTILE else MemoryEngine()
 
 
+def run(call: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that uses the engine."""
+    return postgres.run(call) if POSTGRESQL else asyncio.run(call)
+
+
 def finish(call: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that waits for nothing, or for nothing but the hostile engine."""
-    if HOSTILE:
-        return asyncio.run(call)
+    """The result of a coroutine that waits for nothing, or for nothing but an engine that is not in memory."""
+    if HOSTILE or POSTGRESQL:
+        return run(call)
     try:
         call.send(None)
     except StopIteration as stop:
@@ -37,7 +47,11 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
 
 def findings(region: Region) -> list[Finding]:
     """What a check of the region's store in memory finds."""
-    assert isinstance(region.engine, MemoryEngine)
+    engine = region.engine
+    if isinstance(engine, postgres.LateEngine):
+        engine = engine.as_memory()
+    assert isinstance(engine, MemoryEngine)
+    store = engine
     context = Context(region.clock.now_ms())
-    found: list[Finding] = finish(MemoryEngine.read(region.engine, lambda snapshot: list(check(snapshot, context))))
+    found: list[Finding] = finish(MemoryEngine.read(store, lambda snapshot: list(check(snapshot, context))))
     return found

@@ -212,6 +212,7 @@ class TestServing:
                 running.client().put_item(TableName="Things", Item={"pk": {"S": str(i)}})
             assert running.client().scan(TableName="Things")["Count"] == 10
             assert running.stop() == 0
+        assert "was not closed" not in "".join(running.log)
 
     def test_two_workers_throttle_a_table_together(self, tmp_path: Path) -> None:
         with serving(tmp_path, "--workers", "2", processes=2) as running:

@@ -465,3 +465,36 @@ def test_a_process_that_may_open_no_more_files_says_so(tmp_path: Path, monkeypat
     health = Health("us-east-1")
     assert health.failed(raised.value)
     assert health.status().problems == ("the server may open no more files",)
+
+
+def test_a_store_that_does_not_end_does_not_keep_the_node_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(regions_module, "STOP_S", 0.05)
+
+    async def tell(node: Node) -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(node.region().engine, "close", never)
+
+    run(tmp_path, tell)
+    assert "the stores did not end" in caplog.text
+
+
+def test_tables_whose_replicas_a_server_does_not_reach_any_more_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def before(node: Node) -> None:
+        await make_table(node, "us-east-1")
+        create = {"Create": {"RegionName": "eu-west-1"}}
+        await call(node, "us-east-1", "UpdateTable", TableName="Things", ReplicaUpdates=[create])
+
+    async def after(node: Node) -> None:
+        (told,) = [record.getMessage() for record in caplog.records if "not replicated" in record.getMessage()]
+        assert "us-east-1 are not replicated to eu-west-1" in told
+        assert told.endswith("tables: Things")
+
+    run(tmp_path, before, more_regions=["eu-west-1"])
+    assert "not replicated" not in caplog.text
+    run(tmp_path, after, only_regions=True)

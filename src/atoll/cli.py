@@ -18,7 +18,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ import uvloop
 
 from atoll import __version__, credential_commands, logs, policy_commands, replica_commands, store_commands
 from atoll.api.functions import check_registry
+from atoll.check.start import unclosed
 from atoll.config import Config
 from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
@@ -37,6 +38,7 @@ from atoll.node import Node
 from atoll.options import (
     Declared,
     Refused,
+    check_store,
     credentials_file,
     origins,
     peer_credentials,
@@ -54,6 +56,7 @@ from atoll.security.directory import BadDirectory
 from atoll.security.sessions import BadKey
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.locks import FileLock
+from atoll.storage.postgresql.url import BadStore
 from atoll.supervisor import CANNOT_START, supervise
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
@@ -114,6 +117,8 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--port", "8000", "the port to listen on; 0 picks a free one")
     option("--data", "data", "the directory for tables and credentials", action=_Data)
     flag("--in-memory", "keep everything in memory; all data is lost when the process ends")
+    option("--store", "", "a PostgreSQL database that front ends share: postgresql://user@host1,host2/database")
+    option("--read-store", "", "its replicas, for eventually consistent reads")
     repeatable("--region", "a region that is always open; the first is that of requests that name none", "REGION",
                ["us-east-1"])  # fmt: skip
     flag("--only-regions", "refuse all regions that --region does not name")
@@ -183,6 +188,7 @@ def _config(options: argparse.Namespace) -> Config:
             raise Refused(f"{name} must be {' or '.join(choices)}, not {value!r}")
     if options.in_memory and options.data_named:
         raise Refused("--in-memory and --data exclude each other: remove one of them")
+    check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
     named = regions("--region", options.region)
     settings = Settings(
         account=options.account,
@@ -197,7 +203,9 @@ def _config(options: argparse.Namespace) -> Config:
     config = Config(
         host=options.host,
         port=_number("--port", options.port, 0, 65_535),
-        data=None if options.in_memory else Path(options.data),
+        data=None if options.in_memory or options.store else Path(options.data),
+        store=options.store,
+        read_store=options.read_store,
         region=named[0],
         more_regions=named[1:],
         only_regions=options.only_regions,
@@ -232,15 +240,15 @@ def _config(options: argparse.Namespace) -> Config:
 
 def _check(config: Config) -> None:
     """Options that exclude each other, or need each other."""
-    if config.peers and config.peer_credentials_file is None:
+    if config.peers and config.peer_credentials_file is None and not config.store:
         raise Refused("--peer needs peering credentials: remove --in-memory, "
                       "or name their file with --peer-credentials")  # fmt: skip
     if config.max_regions < len(config.regions):
         raise Refused(f"--max-regions must be at least the number of regions named by --region, {len(config.regions)}")
-    if config.auth != "none" and config.credentials_file is None and config.policies is None:
+    if config.auth != "none" and config.credentials_file is None and config.policies is None and not config.store:
         raise Refused(f"--auth {config.auth} needs the credentials in the data directory: remove --in-memory, "
                       "or name their file with --credentials or --policies")  # fmt: skip
-    if config.workers > 1 and config.data is None:
+    if config.workers > 1 and config.keeps_in_memory:
         raise Refused("--workers greater than 1 needs --data: several workers cannot share memory")
     if config.workers > 1 and config.clock == "manual":
         raise Refused("--clock manual needs --workers 1: several workers cannot share a manual clock")
@@ -341,7 +349,7 @@ async def _serve_until_signal(config: Config, parent: int | None) -> None:
         raise Refused(f"{error}: choose another data directory with --data") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
         raise _start_failure(config, error) from error
-    except (Corrupt, Full, BadCredentials, BadDirectory, BadKey) as error:
+    except (Corrupt, Full, BadCredentials, BadDirectory, BadKey, BadStore) as error:
         raise Refused(str(error)) from error
     # Exclude the objects that exist now from garbage collection: scanning them would delay requests by milliseconds.
     # Objects of requests are freed by reference counting, so collect cycles rarely.
@@ -353,8 +361,8 @@ async def _serve_until_signal(config: Config, parent: int | None) -> None:
     _log.info(
         "atoll %s serves %s://%s:%d", __version__, scheme, f"[{host}]" if ":" in host else host, port,
         extra={
-            "region": ",".join(config.regions), "data": str(config.data or "(memory)"), "engine": config.engine,
-            "auth": config.auth,
+            "region": ",".join(config.regions), "data": str(config.data or node.shared or "(memory)"),
+            "engine": config.engine, "auth": config.auth,
         },
     )  # fmt: skip
     await told.wait()
@@ -379,10 +387,11 @@ def _serve_with_workers(config: Config) -> int:
         reserved = _bound(config, shared=True)
     except (OSError, UnicodeError) as error:
         raise _start_failure(config, error) from error
-    assert config.data is not None
-    with reserved, closing(_claimed(config.data)):
-        config = replace(config, port=reserved.getsockname()[1])
-        return supervise(config.workers, partial(_run, config))
+    data = config.data
+    with reserved, nullcontext() if data is None else closing(_claimed(data)):
+        config = replace(config, port=reserved.getsockname()[1], unclosed=())
+        first = config if data is None else replace(config, unclosed=unclosed(data))
+        return supervise(config.workers, partial(_run, config), partial(_run, first))
 
 
 def _claimed(data: Path) -> FileLock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
@@ -21,7 +21,11 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 8000
     data: Path | None = Path("data")
-    """The data directory; None keeps everything in memory."""
+    """The data directory; None keeps everything in memory, or in the store."""
+    store: str = field(default="", repr=False)
+    """The URL of a PostgreSQL database that several front ends share; it may have a password."""
+    read_store: str = field(default="", repr=False)
+    """The URL of replicas for eventually consistent reads."""
     region: str = "us-east-1"
     """The default region: that of requests that name none."""
     more_regions: Sequence[str] = ()
@@ -42,6 +46,8 @@ class Config:
     durability: str = "full"
     on_damage: str = "stop"
     """stop or serve: whether a damaged store takes writes."""
+    unclosed: Collection[Path] | None = None
+    """The directories of the stores that were not closed; None looks when a store is opened."""
     reserves: bool = False
     """Whether to hold disk space back, so that data can be deleted from a full disk."""
     tls: SSLContext | None = None
@@ -96,6 +102,10 @@ class Config:
         return self.credentials or (None if self.data is None else self.data / CREDENTIALS_FILE)
 
     @property
+    def keeps_in_memory(self) -> bool:
+        return self.data is None and not self.store
+
+    @property
     def peer_credentials_file(self) -> Path | None:
         """None if the node has no peers."""
         return self.peer_credentials or (self.credentials_file if self.peers else None)
@@ -112,4 +122,6 @@ class Config:
 
     @property
     def engine(self) -> str:
+        if self.store:
+            return "postgresql"
         return "memory" if self.data is None else f"sqlite ({self.durability} durability)"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from atoll.clock import SystemClock
-from atoll.options import Refused
+from atoll.options import Refused, check_store
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
-from atoll.security.credentials import BadCredentials, Credentials
+from atoll.security.credentials import BadCredentials, Credential, Credentials, new
+from atoll.storage.postgresql.url import BadStore
 
 
 def add(credentials: argparse.ArgumentParser) -> None:
@@ -21,6 +24,8 @@ def add(credentials: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=help_)
         action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+        store = os.environ.get("ATOLL_STORE", "")
+        action.add_argument("--store", default=store, help="the URL of the store, if servers share one")
         action.add_argument("--credentials", default=os.environ.get("ATOLL_CREDENTIALS", ""), help="the file itself")
         action.set_defaults(run=_credentials, action=name)
         if name == "create":
@@ -34,25 +39,62 @@ def add(credentials: argparse.ArgumentParser) -> None:
 
 
 def _credentials(options: argparse.Namespace) -> int:
+    if options.store and not options.credentials:
+        return asyncio.run(_shared_credentials(options))
     try:
         credentials = Credentials(Path(options.credentials or Path(options.data) / CREDENTIALS_FILE))
     except BadCredentials as error:
         raise Refused(str(error)) from error
     if options.action == "create":
-        credential = credentials.create(
-            SystemClock().now_ms(),
-            admin=options.admin,
-            peer=options.peer,
-            user=options.user,
-            account=options.account,
+        _show(
+            credentials.create(
+                SystemClock().now_ms(),
+                admin=options.admin,
+                peer=options.peer,
+                user=options.user,
+                account=options.account,
+            )
         )
-        print(f"AWS_ACCESS_KEY_ID={credential.access_key}\nAWS_SECRET_ACCESS_KEY={credential.secret}")
     elif options.action == "list":
-        for credential in credentials.list():
-            kind = "  admin" if credential.admin else "  peer" if credential.peer else ""
-            owner = f"  user {credential.user}" if credential.user else ""
-            account = f"  account {credential.account}" if credential.account else ""
-            print(credential.access_key + kind + owner + account)
+        _list(credentials.list())
     elif not credentials.delete(options.access_key):
         raise Refused(f"unknown access key: {options.access_key}")
     return 0
+
+
+async def _shared_credentials(options: argparse.Namespace) -> int:
+    check_store(options.store, "", in_memory=False, data_named=False)
+    from atoll.shared_store import SharedStore  # its driver is an extra
+
+    store = SharedStore(options.store, clock="")
+    try:
+        await store.start()
+    except BadStore as error:
+        raise Refused(str(error)) from None
+    try:
+        if options.action == "create":
+            credential = new(
+                SystemClock().now_ms(), admin=options.admin, peer=options.peer, user=options.user,
+                account=options.account,
+            )  # fmt: skip
+            await store.credentials.add(credential)
+            _show(credential)
+        elif options.action == "list":
+            _list(store.credentials.list())
+        elif not await store.credentials.delete(options.access_key):
+            raise Refused(f"unknown access key: {options.access_key}")
+    finally:
+        await store.close()
+    return 0
+
+
+def _show(credential: Credential) -> None:
+    print(f"AWS_ACCESS_KEY_ID={credential.access_key}\nAWS_SECRET_ACCESS_KEY={credential.secret}")
+
+
+def _list(credentials: Sequence[Credential]) -> None:
+    for credential in credentials:
+        kind = "  admin" if credential.admin else "  peer" if credential.peer else ""
+        owner = f"  user {credential.user}" if credential.user else ""
+        account = f"  account {credential.account}" if credential.account else ""
+        print(credential.access_key + kind + owner + account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from atoll.api import services, sts
 from atoll.api.authorization.auditing import Auditor, Observed, auditing
@@ -21,7 +21,7 @@ from atoll.errors import requests
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security import web_identity
 from atoll.security.audit import AuditLog
-from atoll.security.credentials import Credentials
+from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.security.directory import ACCOUNT
 from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
 from atoll.security.identities import FILE_NAME as POLICIES_FILE
@@ -31,6 +31,9 @@ from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
 from atoll.wire.rest import Rest
+
+if TYPE_CHECKING:
+    from atoll.shared_store import SharedStore
 
 
 def account_region(config: Config, callers: Identities, account: str, region: str) -> str:
@@ -64,11 +67,33 @@ def environment(config: Config, region: Region) -> dict[str, str]:
     return found
 
 
-def identities(config: Config) -> Identities:
-    """Who may sign requests, by the files of the node. Raises `BadCredentials` and `BadDirectory`."""
+class Shared(Protocol):
+    """What front ends share that use one store."""
+
+    @property
+    def credentials(self) -> CredentialsSource: ...
+
+    def session_key(self) -> bytes: ...
+
+
+def shared_store(config: Config) -> SharedStore | None:
+    """The store of a node that shares one."""
+    if not config.store:
+        return None
+    from atoll.shared_store import SharedStore  # its driver is an extra
+
+    account, clock, replicas = config.settings.account, config.clock, config.read_store
+    return SharedStore(config.store, replicas=replicas, account=account, clock=clock, durability=config.durability)
+
+
+def identities(config: Config, shared: Shared | None = None) -> Identities:
+    """Who may sign requests, by the files of the node, or by what is `shared`. Raises `BadCredentials` and
+    `BadDirectory`."""
     account = config.settings.account
     path = config.credentials_file if config.auth != "none" else None
-    credentials = None if path is None else Credentials(path)
+    credentials: CredentialsSource | None = None if path is None else Credentials(path)
+    if shared is not None and path is None and config.auth != "none":
+        credentials = shared.credentials
     found = []
     if config.policies is not None or config.data is not None:
         found.append(config.policies or config.data / POLICIES_FILE)  # type: ignore[operator]
@@ -80,7 +105,8 @@ def identities(config: Config) -> Identities:
     declared = Declared(found, account, config.declared)
     if any(one.providers for one in declared.directory.accounts.values()):
         web_identity.load_library()
-    return Identities(credentials, declared, Tokens(partial(load_key, key)), account)
+    load = partial(load_key, key) if key is not None or shared is None else shared.session_key
+    return Identities(credentials, declared, Tokens(load), account)
 
 
 def gateway(

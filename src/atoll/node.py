@@ -15,17 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from atoll import errors, front, limits
+from atoll.admission import Admission
 from atoll.alarms.actions import AUTO_SCALING, Act, Actions
 from atoll.alarms.evaluation import Alarms
 from atoll.api import services
 from atoll.api.authorization.auditing import Observed
 from atoll.api.authorization.explaining import Explanations
 from atoll.api.scaling.requests import ScalingWork
-from atoll.capacity.buckets import LocalBuckets
-from atoll.capacity.key_ranges import FILE_NAME as KEY_RANGES_FILE
-from atoll.capacity.key_ranges import KeyRanges
-from atoll.capacity.shared import FILE_NAME as BUCKETS_FILE
-from atoll.capacity.shared import SharedBuckets
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
@@ -34,7 +30,7 @@ from atoll.data_directory import DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
-from atoll.database.region import Buckets, Region
+from atoll.database.region import Region
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, Work, earliest
 from atoll.metrics.upkeep import Upkeep
@@ -42,7 +38,7 @@ from atoll.peering import Peering
 from atoll.recovery import jobs
 from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
-from atoll.regions import Regions
+from atoll.regions import Regions, ended
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -81,11 +77,12 @@ class Node:
         self._data: DataDirectory | None = None
         if config.data is not None:
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
+        self.shared = front.shared_store(config)
         self.regions = self._regions.open
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
-        self.callers = front.identities(config)
+        self.callers = front.identities(config, self.shared)
         self.observed = Observed()
         self._audit_log: AuditLog | None = None
         self.explanations = Explanations(self.callers, self._region_of, self.clock)
@@ -97,8 +94,7 @@ class Node:
         self.server: Server | None = None
         self.address: tuple[str, int] = (config.host, config.port)
         self._checks = Checks()
-        self._buckets: dict[str, Buckets] = {}
-        self._key_ranges: dict[str, KeyRanges] = {}
+        self._admission = Admission(config, self.clock, self._data, self.shared)
         self._background: set[asyncio.Task[None]] = set()
         self._loops: dict[str, asyncio.Event] = {}
         """By which the background work of an open region is woken."""
@@ -110,12 +106,15 @@ class Node:
 
     async def start(self) -> None:
         config = self.config
+        if self.shared is not None:
+            await self.shared.start()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
             services.SERVER: lambda _: self,
         }
-        peers = self.peering.start().answer
+        shared = None if self.shared is None else self.shared.credentials
+        peers = self.peering.start(shared).answer
         if config.audit_log is not None:
             self._audit_log = AuditLog(config.audit_log, config.audit_log_bytes)
         gateway = front.gateway(
@@ -137,6 +136,7 @@ class Node:
         await self.server.accept()
         unclosed += await self._open_stores(old)
         await log_quick_checks([self.region(name) for name in unclosed])
+        await self.peering.log_lost(list(self.regions.values()))
         self._run(self._tend())
         # Only one of several processes reports it.
         if config.functions.functions and await self.region().engine.lease():
@@ -145,7 +145,8 @@ class Node:
     def _stored(self, accounts: Iterable[str]) -> set[str]:
         """The named regions and those with a store, of these accounts. None answers before it is migrated."""
         names = set(self.config.regions)
-        for name in self._data.stored_regions(accounts) if self._data is not None else ():
+        stores = self._data or self.shared
+        for name in stores.stored_regions(accounts) if stores is not None else ():
             if self.config.serves(name.rpartition("/")[2]):
                 names.add(name)
             else:
@@ -159,7 +160,7 @@ class Node:
         unclosed: list[str] = []
         for name in names:
             if self._data is not None:
-                if not is_closed(self._data.store(name)):
+                if not is_closed(self._data.store(name), self.config.unclosed):
                     unclosed.append(name)
                 await self._data.migrate(name, self.health[name])
             self.health[name].migrating(1)
@@ -172,19 +173,19 @@ class Node:
         if self.server is not None:
             self.server.stop_accepting()
         self._stop_asked.set()
-        await self.peering.stop()
-        await self._checks.stop()
-        await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
+        await ended("replication or a check", self.peering.stop(), self._checks.stop())
+        await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         if self.server is not None:
-            await self.server.drain()
-            # The last requests may have opened more regions.
-            await asyncio.gather(*(triggers.stop() for triggers in self.triggers.values()))
+            await self.server.drain()  # the last requests may open more regions
+            await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
-        await asyncio.gather(*(runner.stop() for runner in self.runners.values()))
-        await asyncio.gather(*(evaluation.stop() for evaluation in self.evaluations.values()))
-        await asyncio.gather(*self._background)
-        await self._regions.close()
+        await ended("global table work", *(runner.stop() for runner in self.runners.values()))
+        await ended("alarms", *(evaluation.stop() for evaluation in self.evaluations.values()))
+        await ended("background work", *self._background)
+        await ended("the stores", self._regions.close())
+        if self.shared is not None:
+            await ended("the shared store", self.shared.close())
         if self._audit_log is not None:
             self._audit_log.close()
 
@@ -273,7 +274,15 @@ class Node:
         return self._is_stored(name)
 
     def _is_stored(self, name: str) -> bool:
-        return self._data is not None and self._data.has_store(name)
+        stores = self._data or self.shared
+        return stores is not None and stores.has_store(name)
+
+    @property
+    def finds_stores(self) -> bool:
+        return self.shared is not None
+
+    async def find_store(self, name: str) -> bool:
+        return self.shared is not None and await self.shared.find_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
         account, slash, _ = name.rpartition("/")
@@ -287,11 +296,10 @@ class Node:
         name, woken = region.key, asyncio.Event()
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
-        region.buckets = self._open_buckets(name)
-        region.key_ranges = self._open_key_ranges(name)
-        evaluation = self.evaluations[name] = Evaluation(
-            region, self._works(region), alone=self._data is None or self.config.workers == 1
-        )
+        region.buckets = self._admission.buckets(name)
+        region.key_ranges = self._admission.key_ranges(name)
+        alone = self.shared is None and (self._data is None or self.config.workers == 1)
+        evaluation = self.evaluations[name] = Evaluation(region, self._works(region), alone=alone)
         runner = self.runners[name] = Runner(region, STEPS)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
@@ -316,7 +324,7 @@ class Node:
             return False
         if await region.read(jobs.listed):
             return False
-        keeps_tables = self.config.data is None or bool(self.config.functions.functions)
+        keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
 
     async def end_region(self, region: Region) -> Engine:
@@ -334,7 +342,7 @@ class Node:
         acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
         alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
         # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [Upkeep(region), scaling, alarms, scaling]
+        return [scaling, alarms, scaling, Upkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
@@ -378,30 +386,11 @@ class Node:
 
     def _open_engine(self, region: str) -> Engine:
         config = self.config
+        if self.shared is not None:
+            return self.shared.open(self._regions.find(region))
         if self._data is None:
             return MemoryEngine()
         return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
-
-    def _open_buckets(self, region: str) -> Buckets | None:
-        config = self.config
-        if config.settings.throttling == "off":
-            return None
-        if region not in self._buckets:
-            self._buckets[region] = (
-                LocalBuckets(self.clock)
-                if self._data is None or config.workers == 1
-                else SharedBuckets(self._data.store(region) / BUCKETS_FILE, self.clock)
-            )
-        return self._buckets[region]
-
-    def _open_key_ranges(self, region: str) -> KeyRanges | None:
-        settings = self.config.settings
-        if settings.throttling != "full":
-            return None
-        if region not in self._key_ranges:
-            path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
-            self._key_ranges[region] = KeyRanges(self.clock, path, quotas=settings.quotas)
-        return self._key_ranges[region]
 
     async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
         """Run jobs whenever one is due, only in the process that holds the region's lease."""
@@ -431,6 +420,9 @@ class Node:
     async def _tend(self) -> None:
         """Run the background work of closed regions when it is due."""
         while not self._stopping:
+            if self.shared is not None:
+                stored = self.shared.stored_regions(self.callers.directory.accounts)
+                self._regions.start_found([name for name in stored if self.config.serves(name.rpartition("/")[2])])
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)

@@ -9,6 +9,7 @@ import re
 import resource
 import ssl
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from atoll.security.browsers import ANY
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import load
+from atoll.storage.postgresql import url
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)I?(B?)", re.IGNORECASE | re.ASCII)
@@ -179,6 +181,24 @@ def credentials_file(name: str, path: str, auth: str) -> Path | None:
     except (OSError, BadCredentials) as error:
         raise Refused(f"{name}: {error}") from error
     return Path(path)
+
+
+def check_store(store: str, read_store: str, *, in_memory: bool, data_named: bool) -> None:
+    """Raises `Refused` without showing a password."""
+    if not store:
+        if read_store:
+            raise Refused("--read-store needs --store, the database that its servers replicate")
+        return
+    if in_memory or data_named:
+        raise Refused(f"--store and {'--in-memory' if in_memory else '--data'} exclude each other: remove one of them")
+    if find_spec("asyncpg") is None:
+        raise Refused("--store needs a driver: pip install 'atoll[postgres]'")
+    for name, text in (("--store", store), ("--read-store", read_store)):
+        try:
+            if text:
+                url.parse(text)
+        except url.BadURL as error:
+            raise Refused(f"{name}: {error}") from error
 
 
 def policies_file(name: str, path: str) -> Path | None:

@@ -7,7 +7,8 @@ faults that were asked for. `replication` has the replicas of each open region o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,8 +25,10 @@ from atoll.replication.links import Links
 from atoll.replication.pacing import Pacing
 from atoll.replication.peer import PeerExchange
 from atoll.replication.waits import Waits
-from atoll.security.credentials import BadCredentials, Credential, Credentials
+from atoll.security.credentials import BadCredentials, Credential, Credentials, CredentialsSource
 from atoll.wire.peers import Peers
+
+_log = logging.getLogger(__name__)
 
 
 class Peering:
@@ -36,7 +39,7 @@ class Peering:
         self.faults = Faults()
         self.waits = Waits(clock)
         self._config = config
-        self._credentials: Credentials | None = None
+        self._credentials: CredentialsSource | None = None
         self._signature_clock = SystemClock()
         self._local = LocalExchange(self.handlers, region, config.regions)
         self._peers = {
@@ -58,11 +61,11 @@ class Peering:
         self.handlers |= answers.HANDLERS
         self._route: Peers | None = None
 
-    def start(self) -> Peers:
-        """Read the credentials; returns the route for the requests of peers. Raises `BadCredentials`."""
+    def start(self, shared: CredentialsSource | None = None) -> Peers:
+        """Read the credentials, or use the `shared` ones; returns the route for the requests of peers. Raises
+        `BadCredentials`."""
         path = self._config.peer_credentials_file
-        if path is not None:
-            self._credentials = Credentials(path)
+        self._credentials = Credentials(path) if path is not None else shared
         if self._config.peers and not self._peer_credentials():
             raise BadCredentials(
                 f"--peer needs a peering credential in {path or 'the file of --peer-credentials'}: "
@@ -79,6 +82,20 @@ class Peering:
         paced = partial(self._is_paced, region.name)
         self.replication[region.name] = replication = Replication(region, self.exchange, paced)
         return replication
+
+    async def log_lost(self, regions: Iterable[Region]) -> None:
+        """Log which tables have replicas in regions that this server neither serves nor has as peers."""
+        for region in regions:
+            lost: dict[str, list[str]] = {}
+            for table in await region.read(region.catalog.tables):
+                for member in table.group.others if table.group is not None else ():
+                    if not self._config.replicable(member.region):
+                        lost.setdefault(member.region, []).append(table.name)
+            for other, names in lost.items() if await region.engine.lease() else ():
+                _log.warning(
+                    "writes in %s are not replicated to %s: the server was started without that region, and without "
+                    "a peer for it; tables: %s", region.name, other, ", ".join(names),
+                )  # fmt: skip
 
     async def settle(self) -> int | None:
         """Read all changes that can be read now. With a manual clock, links that delay hold theirs, and those that are

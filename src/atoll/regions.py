@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -28,10 +28,32 @@ RETRY_MS = 60_000
 _log = logging.getLogger(__name__)
 
 
+STOP_S = 30.0
+"""How long to wait for work to end. A store whose disk hangs may never answer."""
+
+
+async def ended(what: str, *work: Awaitable[object]) -> None:
+    """Wait for work to end, but not for ever."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    done, late = await asyncio.wait(tasks, timeout=STOP_S) if tasks else ((), ())
+    for task in late:
+        _log.error("%s did not end in %.0f s; going on without", what, STOP_S)
+        task.cancel()
+    for task in done:
+        await task
+
+
 class Stores(Protocol):
     """The node, as far as opening and closing needs it."""
 
     def has_store(self, name: str) -> bool: ...
+
+    @property
+    def finds_stores(self) -> bool:
+        """Whether other processes may create stores."""
+
+    async def find_store(self, name: str) -> bool:
+        """As `has_store`, if other processes may have created it."""
 
     def make_region(self, name: str, engine: Engine) -> Region:
         """A region that is not open. Raises for an invalid name."""
@@ -72,7 +94,8 @@ class Regions:
         return found
 
     def _engine_of(self, name: str) -> Engine:
-        return Unopened(partial(self._stores.has_store, name), partial(self.opened, name))
+        find = partial(self._stores.find_store, name) if self._stores.finds_stores else None
+        return Unopened(partial(self._stores.has_store, name), partial(self.opened, name), find)
 
     def start(self, stored: Iterable[str]) -> None:
         """Open the named regions and as many of those with a store as leave room for others."""
@@ -81,6 +104,10 @@ class Regions:
                 self._wakes[name] = 0
             else:
                 self._open(self.find(name))
+
+    def start_found(self, stored: Iterable[str]) -> None:
+        """Open regions that other processes have created: their background work goes on if those end."""
+        self.start([name for name in stored if name not in self.open and name not in self._wakes])
 
     @property
     def _is_crowded(self) -> bool:

@@ -22,14 +22,14 @@ RESTART_S = 0.2
 _log = logging.getLogger(__name__)
 
 
-def supervise(count: int, work: Callable[[int], int]) -> int:
+def supervise(count: int, work: Callable[[int], int], first: Callable[[int], int] | None = None) -> int:
     """Run `work` in `count` processes until SIGTERM or SIGINT. `work` takes the read end of the pipe
-    and returns its exit code."""
+    and returns its exit code. `first` runs in its place in the first process that starts."""
     read_end, write_end = os.pipe()
     workers: set[int] = set()
     ending = False
 
-    def start() -> None:
+    def start(work: Callable[[int], int] = work) -> None:
         pid = _fork(work, read_end, write_end)
         workers.add(pid)
         if ending:  # the signal arrived during the fork
@@ -42,7 +42,8 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
-    for _ in range(count):
+    start(first or work)
+    for _ in range(count - 1):
         start()
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)

@@ -133,7 +133,7 @@ def test_metric_math(world):
 
 def test_a_late_datapoint_is_seen(world):
     world.put(EvaluationPeriods=3, DatapointsToAlarm=1, TreatMissingData="notBreaching")
-    assert world.minutes(0, 0, 0, 0, 0, 0) == [OK] * 6
+    assert world.minutes(0, None, None, None, None, None) == [OK] * 6
     assert world.settle() is None, "it is quiet"
     world.datapoint(9, at_ms=world.clock.now_ms() - MINUTE_MS)
     assert world.minutes(None) == [A]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from atoll.clock import ManualClock
 from atoll.database import background
 from atoll.database.region import Region, Settings
 from tests import desk
-from tests.engines import findings, fresh_engine
+from tests.engines import findings, fresh_engine, run
 
 START_MS = 1_800_000_000_000
 
@@ -32,7 +31,7 @@ class Service:
 
     def request(self, operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810") -> Any:
         body = orjson.loads(orjson.dumps(body))
-        answer = orjson.dumps(asyncio.run(desk.call(self.region, operation, body, target)))
+        answer = orjson.dumps(run(desk.call(self.region, operation, body, target)))
         return orjson.loads(answer) if answer else None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -47,7 +46,7 @@ class Service:
 
     def settle(self) -> None:
         """Run the background steps that are due."""
-        asyncio.run(background.run(self.region))
+        run(background.run(self.region))
 
     def table(self, name: str = "Things", *, sort: str | None = None, **more: Any) -> str:
         """Create a table with the partition key `pk` (S) and, if asked for, the sort key `sk` of that type."""

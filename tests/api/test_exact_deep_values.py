@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -10,6 +9,7 @@ import pytest
 
 from atoll import errors
 from tests import desk
+from tests.engines import run
 
 ENVELOPE = "1 validation error detected: "
 TOO_DEEP = (
@@ -139,5 +139,5 @@ REQUESTS: dict[str, dict[str, Any]] = {
 def test_the_deepest_json_that_can_be_parsed_is_a_validation_error(service: Any, operation: str) -> None:
     service.table()
     with pytest.raises(errors.ApiError) as caught:
-        asyncio.run(desk.call(service.region, operation, REQUESTS[operation]))
+        run(desk.call(service.region, operation, REQUESTS[operation]))
     assert caught.value.code == "ValidationException"

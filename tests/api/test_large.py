@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import Any
 
@@ -20,6 +19,7 @@ from atoll.model import pieces
 from tests import desk
 from tests.api.conftest import Service
 from tests.api.test_throttling import global_index, item, key, provisioned, spend_writes
+from tests.engines import run
 
 Body = dict[str, Any]
 HERE = {"TableName": "Things"}
@@ -67,7 +67,7 @@ REQUESTS: list[tuple[str, Body]] = [
 
 def _answer(service: Any, operation: str, body: Body) -> Any:
     try:
-        return orjson.dumps(asyncio.run(desk.call(service.region, operation, body)))
+        return orjson.dumps(run(desk.call(service.region, operation, body)))
     except ApiError as refused:
         return refused.code, refused.message
 
@@ -196,7 +196,7 @@ def test_work_on_a_large_item_is_done_aside(
         return load(text)
 
     monkeypatch.setattr(pieces, "load", noted)
-    answer = asyncio.run(desk.call(service.region, operation, {**HERE, **body}))
+    answer = run(desk.call(service.region, operation, {**HERE, **body}))
     assert loads and not any(loads)
     if "ADD" in body.get("UpdateExpression", ""):
         stored = orjson.loads(orjson.dumps(answer["Attributes"]))["s"]["NS"]

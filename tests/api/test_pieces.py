@@ -11,7 +11,7 @@ import pytest
 from atoll.api import slices
 from atoll.api.partiql import select
 from atoll.database import reads
-from tests import desk
+from tests import desk, engines
 
 
 @pytest.fixture
@@ -127,5 +127,5 @@ def test_other_requests_run_while_a_page_is_filtered(service: Any, cut: Callable
         key = {"pk": {"S": "a"}, "sk": {"N": "1"}}
         await asyncio.gather(run("scan", "Scan", filtered), run("get", "GetItem", {"TableName": "Things", "Key": key}))
 
-    asyncio.run(together())
+    engines.run(together())
     assert order == ["get", "scan"]

@@ -98,7 +98,7 @@ def test_a_deleted_table_leaves_nothing_behind(service: Any) -> None:
     service.delete_table(TableName="Things")
     service.clock.advance(25 * 3600 * 1000)
     service.settle()
-    rows = list(service.region.engine._now.rows)
+    rows = list(service.region.engine.snapshot()[0])
     assert [row for row in rows if row[:4] != b"\0\0\0\0"] == []
 
 

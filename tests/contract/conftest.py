@@ -14,6 +14,7 @@ from atoll.storage.hostile import HostileEngine
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.mirror import MirrorEngine
 from atoll.storage.sqlite import SQLiteEngine
+from tests import postgres
 
 Scenario = Callable[[Engine], Awaitable[None]]
 
@@ -29,8 +30,23 @@ ENGINES: dict[str, Callable[[Path], Engine]] = {
 }
 
 
-@pytest.fixture(params=ENGINES)
+POSTGRESQL = ["postgresql", "postgresql-mirror"] if postgres.URL else []
+
+
+@pytest.fixture(params=[*ENGINES, *POSTGRESQL])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scenario], None]:
+    async def on_postgresql(scenario: Scenario) -> None:
+        found = await postgres.fresh_engine()
+        await found.read(lambda snapshot: None)  # the mirror would notice a caller that leaves before it is open
+        engine = MirrorEngine(MemoryEngine(), found) if request.param == "postgresql-mirror" else found
+        try:
+            await scenario(engine)
+        finally:
+            await engine.close()
+
+    if request.param in POSTGRESQL:
+        return lambda scenario: postgres.run(on_postgresql(scenario))
+
     async def play(scenario: Scenario) -> None:
         engine = ENGINES[request.param](tmp_path / "data")
         try:

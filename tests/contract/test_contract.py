@@ -282,3 +282,49 @@ def test_pending_transactions_are_committed_by_close(run):
         assert sorted([await one for one in pending]) == list(range(1, 51))
 
     run(scenario)
+
+
+LONG = [b"p" * 2_400, *(b"p" * 2_400 + bytes([n]) * (1 + 100 * n) for n in (1, 2, 3, 20, 9)), b"p" * 2_399 + b"q"]
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+def test_keys_of_kilobytes_are_in_order_too(run, reverse):
+    async def scenario(engine):
+        rows = sorted((key, b"%d" % number) for number, key in enumerate(LONG))
+        await engine.transact(lambda tx: put_all(tx, rows))
+        assert await engine.read(lambda s: s.get_many([key for key, _ in rows])) == [value for _, value in rows]
+        for start in (b"", *LONG):
+            for end in (b"\xff", *LONG):
+                expected = [row for row in rows if start <= row[0] < end]
+                expected = expected[::-1] if reverse else expected
+                for limit in (None, 1, 3):
+                    found = await engine.read(
+                        lambda s, start=start, end=end, limit=limit: list(
+                            s.scan(start, end, reverse=reverse, limit=limit)
+                        )
+                    )
+                    assert found == expected[:limit]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("start", range(len(LONG)))
+def test_delete_range_between_keys_of_kilobytes(run, start):
+    async def scenario(engine):
+        keys = sorted(LONG)
+        await engine.transact(lambda tx: put_all(tx, [(key, b"v") for key in keys]))
+        await engine.transact(lambda tx: tx.delete_range(keys[start], keys[-2]))
+        assert [key for key, _ in await everything(engine)] == keys[:start] + keys[max(start, len(keys) - 2) :]
+
+    run(scenario)
+
+
+def test_scan_of_many_rows_is_read_in_pages(run):
+    async def scenario(engine):
+        rows = [(b"%05d" % number, b"v" * 900) for number in range(4_000)]
+        await engine.transact(lambda tx: put_all(tx, rows))
+        assert await everything(engine) == rows
+        assert await engine.read(lambda s: list(s.scan(*ALL, reverse=True))) == rows[::-1]
+        assert await engine.transact(lambda tx: len(list(tx.scan(b"01000", b"03500")))) == 2_500
+
+    run(scenario)

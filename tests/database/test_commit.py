@@ -196,7 +196,8 @@ def test_table_without_tombstones_keeps_nothing_of_a_deletion(world: ManualRegio
     world.create(view=None)
     world.put("a")
     world.delete("a")
-    assert world.read(lambda s: list(s.scan(*fmt.space_range(world.table().space)))) == []
+    space = world.table().space
+    assert world.read(lambda s: list(s.scan(*fmt.space_range(space)))) == []
 
 
 def test_all_records_of_a_transaction_have_its_commit_id_and_time(world: ManualRegion) -> None:
@@ -205,7 +206,8 @@ def test_all_records_of_a_transaction_have_its_commit_id_and_time(world: ManualR
     world.transact_write(*({"Put": {"TableName": "Things", "Item": key}} for key in keys))
     world.clock.advance(5)
     world.put("d")
-    rows = world.read(lambda s: [row for _, row in s.scan(*fmt.space_range(world.table().log_space))])
+    space = world.table().log_space
+    rows = world.read(lambda s: [row for _, row in s.scan(*fmt.space_range(space))])
     *together, alone = [(row.commit, row.written_ms) for row in map(change_rows.parse, rows)]
     assert len(set(together)) == 1 and len(together) == 3
     assert alone[0] != together[0][0] and alone[1] == together[0][1] + 5

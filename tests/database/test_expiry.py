@@ -142,7 +142,8 @@ def test_the_delay_and_the_rate_can_be_chosen() -> None:
         left.append(sum(world.get("a", i) is not None for i in range(5)))
         world.clock.advance(1_000)
     assert left == [5, 3, 1, 0]
-    deleted = world.read(lambda snapshot: snapshot.tally(fmt.expired_counter(world.table().space)))
+    space = world.table().space
+    deleted = world.read(lambda snapshot: snapshot.tally(fmt.expired_counter(space)))
     assert deleted == 5
 
 

@@ -140,7 +140,8 @@ def test_a_table_that_has_grown_is_split(world: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(limits, "SPLIT_CHECK_CHANGES", 5)
     world.create()
     world.pretends = True
-    world.transact(lambda tx: tx.add_tally(fmt.bytes_counter(world.table().space), 25 * 1024**3))
+    space = world.table().space
+    world.transact(lambda tx: tx.add_tally(fmt.bytes_counter(space), 25 * 1024**3))
     for number in range(5):
         world.put("a", number)
     world.settle()

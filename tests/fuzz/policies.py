@@ -208,7 +208,7 @@ class Fuzz:
         if all(parts):
             if self.rng.random() < 0.2:  # a token that was changed on its way
                 parts[2] = mutated(self.rng, parts[2].encode()).decode("latin-1").replace("\n", "").replace("\r", "")
-            self.sessions.append(Credential(*parts))
+            self.sessions.append(Credential(parts[0], parts[1], parts[2]))
             del self.sessions[:-20]
 
     async def explain(self) -> None:

@@ -233,3 +233,24 @@ def test_a_time_before_1970_is_no_failure(cloudwatch: Any) -> None:
     assert (
         data(cloudwatch, query("m1", period=3600), StartTime=old, EndTime=START)["MetricDataResults"][0]["Values"] == []
     )
+
+
+def test_a_search_finds_metrics(cloudwatch: Any) -> None:
+    for host, value in (("a", 1), ("b", 2)):
+        put(cloudwatch, {"Value": value, "Dimensions": [{"Name": "Host", "Value": host}]})
+    put(cloudwatch, {"Value": 9})
+    found = data(cloudwatch, {"Id": "e1", "Expression": "SEARCH('{App,Host} orders', 'Sum', 300)"})
+    assert [(one["Id"], one["Label"], one["Values"]) for one in found["MetricDataResults"]] == [
+        ("e1", "a", [1]),
+        ("e1", "b", [2]),
+    ]
+    total = data(cloudwatch, {"Id": "e1", "Expression": "SUM(SEARCH('{App,Host}', 'Sum', 60))"})
+    assert [one["Values"] for one in total["MetricDataResults"]] == [[3]]
+    assert data(cloudwatch, {"Id": "e1", "Expression": "SEARCH('{App,None}', 'Sum')"})["MetricDataResults"] == []
+
+
+@pytest.mark.parametrize("search", ["SEARCH('{', 'Sum')", "SEARCH('x', 'Most')", "SEARCH('x', 'Sum', 60 + 0)",
+                                    "SEARCH('x')", "SEARCH('x', 'Sum', 61)"])  # fmt: skip
+def test_searches_that_cannot_be(cloudwatch: Any, search: str) -> None:
+    code, _ = refused(lambda: data(cloudwatch, {"Id": "e1", "Expression": search}))
+    assert code in ("ValidationError", "InvalidParameterValue")

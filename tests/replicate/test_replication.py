@@ -346,6 +346,7 @@ class TestTheSource:
         world.put("a", 1)
         with pytest.raises(Failed, match="the table Things has no stream: enable one, or give --enable-stream"):
             world.replicate()
+        assert world.there.list_tables()["TableNames"] == []
         world.replicate(enable_stream=True)
         assert world.is_equal
         stream = world.here.describe_table(TableName="Things")["Table"]["StreamSpecification"]

@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 
-from atoll.storage import sqlite
+from atoll.storage import pending
 from atoll.storage.engine import Full
 from atoll.storage.sqlite import SQLiteEngine
 
@@ -72,7 +72,7 @@ def test_functions_of_all_kinds_are_serial(tmp_path: Path, options: dict[str, An
 def test_a_large_commit_is_written_in_a_thread(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "INLINE_BYTES", 100)
+    monkeypatch.setattr(pending, "INLINE_BYTES", 100)
 
     async def scenario(engine: SQLiteEngine) -> None:
         writers: list[tuple[threading.Thread, int]] = []

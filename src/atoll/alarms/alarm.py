@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 OK = "OK"
@@ -51,17 +52,17 @@ class Alarm:
         """N: the number of periods that decide."""
         return int(self.configuration["EvaluationPeriods"])
 
-    @property
+    @cached_property
     def to_alarm(self) -> int:
         """M: the number of breaching periods among them that raise the alarm."""
         return int(self.configuration.get("DatapointsToAlarm") or self.periods)
 
-    @property
+    @cached_property
     def metrics(self) -> list[dict[str, Any]]:
         """The queries of an alarm on metric math; empty for an alarm on one metric."""
         return list(self.configuration.get("Metrics") or ())
 
-    @property
+    @cached_property
     def period_s(self) -> int:
         for query in self.metrics:
             period = query.get("Period") or (query.get("MetricStat") or {}).get("Period")
@@ -69,12 +70,12 @@ class Alarm:
                 return int(period)
         return int(self.configuration.get("Period") or 60)
 
-    @property
+    @cached_property
     def statistic(self) -> str:
         """Sum, p99, ...; empty for metric math."""
         return str(self.configuration.get("Statistic") or self.configuration.get("ExtendedStatistic") or "")
 
-    @property
+    @cached_property
     def missing(self) -> str:
         """How missing data is treated. An alarm on DynamoDB's metrics ignores it unless it says otherwise."""
         chosen = self.configuration.get("TreatMissingData")
@@ -82,7 +83,7 @@ class Alarm:
             return str(chosen)
         return "ignore" if self.configuration.get("Namespace") == DYNAMODB else "missing"
 
-    @property
+    @cached_property
     def interval_ms(self) -> int:
         """How often it is evaluated."""
         return 10_000 if self.period_s in SHORT_PERIODS_S else 60_000

@@ -12,6 +12,7 @@ from atoll.alarms.alarm import ACTIONS, SHORT_PERIODS_S
 from atoll.alarms.deciding import BREACHING, COMPARISONS, IGNORE, MISSING, NOT_BREACHING
 from atoll.errors import alarms as errors
 from atoll.errors import metric_math
+from atoll.errors import metrics as metric_errors
 from atoll.metrics.math import tree
 from atoll.metrics.math.evaluation import check
 from atoll.metrics.statistics import is_statistic
@@ -70,7 +71,7 @@ def _check_arn(text: str, region: str) -> None:
 def _check_comparison(found: dict[str, Any]) -> None:
     for name in ("EvaluationPeriods", "ComparisonOperator", "Threshold"):
         if name not in found:
-            raise errors.required(name)
+            raise metric_errors.missing(name)
     if found["ComparisonOperator"] not in COMPARISONS:
         raise errors.unsupported(f"the comparison {found['ComparisonOperator']} (anomaly detection)")
     found["Threshold"] = float(found["Threshold"])
@@ -81,12 +82,12 @@ def _check_comparison(found: dict[str, Any]) -> None:
 def _check_metric(found: Mapping[str, Any]) -> int:
     for name in ("MetricName", "Namespace", "Period"):
         if name not in found:
-            raise errors.required(name)
+            raise metric_errors.missing(name)
     if "Statistic" in found and "ExtendedStatistic" in found:
-        raise errors.exclusive("Statistic", "ExtendedStatistic")
+        raise metric_errors.exclusive("Statistic", "ExtendedStatistic")
     if "Statistic" not in found:
         if "ExtendedStatistic" not in found:
-            raise errors.required("Statistic")
+            raise metric_errors.missing("Statistic")
         if not is_statistic(found["ExtendedStatistic"]):
             raise errors.statistic_unsupported(found["ExtendedStatistic"])
     _check_dimensions(found["Dimensions"])
@@ -97,14 +98,14 @@ def _check_dimensions(dimensions: list[dict[str, str]]) -> None:
     names = [one["Name"] for one in dimensions]
     for name in names:
         if names.count(name) > 1:
-            raise errors.duplicate_dimension(name)
+            raise metric_errors.duplicate_dimension(name)
 
 
 def _check_metrics(found: Mapping[str, Any]) -> int:
     """The queries of an alarm on metric math. Returns their period."""
     for name in OF_ONE_METRIC:
         if found.get(name):
-            raise errors.exclusive(name, "Metrics")
+            raise metric_errors.exclusive(name, "Metrics")
     queries = found["Metrics"]
     ids = [query["Id"] for query in queries]
     periods = set()
@@ -129,7 +130,7 @@ def _check_metrics(found: Mapping[str, Any]) -> int:
     if len(periods) > 1:
         raise errors.different_periods()
     if not periods:
-        raise errors.required("Period")
+        raise metric_errors.missing("Period")
     _check_expressions({query["Id"]: query["Expression"] for query in queries if "Expression" in query}, set(ids))
     return periods.pop()
 
@@ -138,7 +139,7 @@ def _check_stat(stat: Mapping[str, Any]) -> None:
     metric = stat["Metric"]
     for name in ("MetricName", "Namespace"):
         if not metric.get(name):
-            raise errors.required(f"Metrics.member.MetricStat.Metric.{name}")
+            raise metric_errors.missing(f"Metrics.member.MetricStat.Metric.{name}")
     if not is_statistic(stat["Stat"]):
         raise errors.statistic_unsupported(stat["Stat"], "Stat")
     _check_dimensions(metric.get("Dimensions") or [])

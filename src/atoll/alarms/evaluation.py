@@ -1,8 +1,8 @@
 """Evaluate the alarms of a region: every minute, those of short periods every 10 seconds.
 
-Only the process that holds the region's lease does. It keeps the alarms in memory and reads them again after a change
-of one (`store.changes`). An alarm is *quiet* once nothing but new data can change its state: all its periods look the
-same, and no datapoint has arrived since. Quiet alarms cost a comparison, and no wake.
+Only the process that holds the region's lease does. It keeps in memory the alarms, which it reads again after a change
+of one (`store.changes`), and the datapoints that they look at (`windows`). An alarm is *quiet* once nothing but new
+data can change its state: it has no datapoint, and none has arrived since. Quiet alarms cost a comparison, and no wake.
 
 A change of state is stored with an event in one transaction. Then the actions of the event run, and it is forgotten: an
 action may run twice after a crash, but is not lost.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -22,8 +22,9 @@ from atoll.alarms import inputs, reasons, store
 from atoll.alarms.actions import Actions, Event, repeats
 from atoll.alarms.alarm import Alarm
 from atoll.alarms.deciding import COMPARISONS, Decision, decide, samples_needed
-from atoll.alarms.inputs import Grains, Input
+from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
+from atoll.alarms.windows import Window
 from atoll.database.region import Region
 from atoll.metrics.reading import Query, datapoints_of
 from atoll.metrics.store import Metrics
@@ -45,10 +46,9 @@ class Watched:
     """The end of the newest period that was looked at."""
     acted_ms: int
     """When its scaling policies were last told of its state."""
-    versions: tuple[int, ...] = ()
-    """Of its metrics, at the last evaluation."""
-    is_uniform: bool = False
-    """At the last evaluation all its periods looked the same."""
+    windows: tuple[Window, ...]
+    is_empty: bool = False
+    """At the last evaluation it had no datapoint. Expressions may have some without data: they are evaluated always."""
     verdict: Verdict | None = None
 
     @property
@@ -56,7 +56,7 @@ class Watched:
         """Whether an action runs again while the state lasts."""
         return any(map(repeats, self.alarm.actions(self.alarm.state.value)))
 
-    @property
+    @cached_property
     def interval_ms(self) -> int:
         span_ms = self.alarm.period_s * self.alarm.periods * 1000
         return HOUR_MS if span_ms > DAY_MS else self.alarm.interval_ms
@@ -79,9 +79,11 @@ class Verdict(NamedTuple):
         return reasons.data(self.alarm, self.decision, self.points, self.times, now_ms)
 
 
-def judge(alarm: Alarm, grains: Sequence[Grains], until_ms: int) -> Verdict:
-    """Evaluate an alarm on the datapoints of its inputs. Pure."""
-    points = inputs.seen(alarm, grains, until_ms)
+def judge(one: Watched, until_ms: int) -> Verdict:
+    """Evaluate an alarm on what its windows have."""
+    alarm = one.alarm
+    times = inputs.times(alarm, until_ms)
+    points = inputs.seen(alarm, one.inputs, [window.points(times) for window in one.windows], times)
     breached = COMPARISONS[alarm.configuration["ComparisonOperator"]]
     threshold = alarm.configuration["Threshold"]
     breaches = [None if point is None else breached(point.value, threshold) for point in points]
@@ -90,7 +92,7 @@ def judge(alarm: Alarm, grains: Sequence[Grains], until_ms: int) -> Verdict:
         needed = samples_needed(alarm.statistic)
         if any((point := points[place]) is not None and (point.samples or 0) < needed for place in decision.used):
             decision = Decision(None)
-    return Verdict(alarm, decision, points, breaches, inputs.times(alarm, until_ms))
+    return Verdict(alarm, decision, points, breaches, times)
 
 
 class Watch:
@@ -121,7 +123,10 @@ class Alarms:
             if await self._region.read(store.changes) != watch.seen:  # an action has changed alarms
                 await self._learn(watch, now_ms)
         retry_ms = await self._actions.settle(now_ms)
-        wakes = [one.evaluated_ms + one.interval_ms for one in watch.alarms.values() if not self._is_quiet(one)]
+        metrics = self._region.state(Metrics)
+        wakes = [
+            one.evaluated_ms + one.interval_ms for one in watch.alarms.values() if not self._is_quiet(one, metrics)
+        ]
         if retry_ms is not None:
             wakes.append(retry_ms)
         return min(wakes, default=None)
@@ -139,30 +144,24 @@ class Alarms:
             if old is not None and old.alarm == alarm:
                 watch.alarms[alarm.name] = old
             else:
-                watched = Watched(alarm, inputs.inputs(alarm), 0, now_ms)
-                watched.evaluated_ms = _floor(now_ms, watched.interval_ms)
-                watch.alarms[alarm.name] = watched
+                watch.alarms[alarm.name] = _watched(alarm, now_ms)
         watch.seen = changes
 
-    def _is_quiet(self, one: Watched) -> bool:
-        return one.is_uniform and not one.repeats and one.versions == self._versions(one)
-
-    def _versions(self, one: Watched) -> tuple[int, ...]:
-        metrics = self._region.state(Metrics)
-        return tuple([metrics.version(wanted.metric) for wanted in one.inputs])
+    def _is_quiet(self, one: Watched, metrics: Metrics) -> bool:
+        return one.is_empty and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
 
     async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
-        await self._region.state(Metrics).learn()
-        changed, repeated, stale = [], [], []
+        metrics = self._region.state(Metrics)
+        await metrics.learn()
+        await self._load(due, metrics, now_ms)
+        changed, repeated = [], []
         for one in due:
-            if self._is_quiet(one):
-                one.evaluated_ms = _floor(now_ms, one.interval_ms)
-            else:
-                stale.append(one)
-        for one, grains in zip(stale, await self._grains(stale, now_ms), strict=True):
             until_ms = one.evaluated_ms = _floor(now_ms, one.interval_ms)
-            verdict = one.verdict = judge(one.alarm, grains, until_ms)
-            one.is_uniform = len({None if point is None else point.value for point in verdict.points}) == 1
+            news = [window.take(metrics) for window in one.windows]
+            if one.is_empty and not one.repeats and not any(news):
+                continue
+            verdict = one.verdict = judge(one, until_ms)
+            one.is_empty = not (one.alarm.metrics or any(verdict.points))
             if verdict.decision.state not in (None, one.alarm.state.value):
                 changed.append(one)
             elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:
@@ -179,16 +178,27 @@ class Alarms:
             event = Event(one.alarm, one.alarm, now_ms, one.verdict.data(now_ms), repeats=True)
             await self._actions.repeat(event)
 
-    async def _grains(self, due: Sequence[Watched], now_ms: int) -> list[list[Grains]]:
-        queries = []
-        for one in due:
-            end_ms = _floor(now_ms, one.interval_ms)
-            start_ms = inputs.times(one.alarm, end_ms)[-1]
-            grain_s = one.alarm.interval_ms // 1000
-            one.versions = self._versions(one)
-            queries += [Query(wanted.metric, grain_s, start_ms, end_ms, wanted.unit) for wanted in one.inputs]
-        found = iter(await datapoints_of(self._region, queries) if queries else ())
-        return [[{point.time_ms: point for point in next(found)} for _ in one.inputs] for one in due]
+    async def _load(self, due: Sequence[Watched], metrics: Metrics, now_ms: int) -> None:
+        """Read the datapoints of alarms that are new, or whose batches were moved before they were seen."""
+        behind = [(one, window) for one in due for window in one.windows if window.is_behind(metrics)]
+        queries = [
+            Query(
+                window.wanted.metric,
+                one.alarm.interval_ms // 1000,
+                inputs.times(one.alarm, _floor(now_ms, one.interval_ms))[-1],
+                now_ms + DAY_MS,
+                window.wanted.unit,
+            )
+            for one, window in behind
+        ]
+        while queries:
+            number = metrics.numbers[1]
+            found = await datapoints_of(self._region, queries)
+            if metrics.numbers[1] == number:  # otherwise it is not known which batches they include
+                for (one, window), points in zip(behind, found, strict=True):
+                    window.load(points, number)
+                    one.is_empty = False
+                return
 
     async def _act(self, watch: Watch) -> None:
         """Run the actions of all stored events. If one fails, all are read again at the next look."""
@@ -201,6 +211,14 @@ class Alarms:
             if watched is not None:
                 watched.acted_ms = event.now_ms
         watch.seen = seen
+
+
+def _watched(alarm: Alarm, now_ms: int) -> Watched:
+    read = inputs.inputs(alarm)
+    windows = tuple([Window(one, alarm.period_s * 1000, alarm.interval_ms) for one in read])
+    watched = Watched(alarm, read, 0, now_ms, windows)
+    watched.evaluated_ms = _floor(now_ms, watched.interval_ms)
+    return watched
 
 
 def _floor(time_ms: int, interval_ms: int) -> int:

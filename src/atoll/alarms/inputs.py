@@ -1,7 +1,6 @@
 """What an alarm sees: the datapoints of its metrics in the periods of its evaluation range.
 
-The range slides: its newest period ends at the time of the evaluation, whatever the clock says then. So datapoints are
-read in *grains*, the interval between two evaluations, and united into periods.
+The range slides: its newest period ends at the time of the evaluation, whatever the clock says then.
 """
 
 from __future__ import annotations
@@ -18,11 +17,7 @@ from atoll.alarms.reasons import Point
 from atoll.errors.metric_math import Fault
 from atoll.metrics.math.evaluation import Queries
 from atoll.metrics.math.series import Grid, Series
-from atoll.metrics.series import Datapoint, Metric, united
-from atoll.metrics.statistics import statistic
-
-Grains = Mapping[int, Datapoint]
-"""Datapoints by their times."""
+from atoll.metrics.series import Metric
 
 
 class Input(NamedTuple):
@@ -59,39 +54,23 @@ def times(alarm: Alarm, until_ms: int) -> list[int]:
     return [until_ms - step * (place + 1) for place in range(evaluation_range(alarm.periods))]
 
 
-def seen(alarm: Alarm, grains: Sequence[Grains], until_ms: int) -> list[Point | None]:
-    """The points of the evaluation range, newest first. `grains` are those of the alarm's inputs, in their order."""
-    starts = times(alarm, until_ms)
-    read = [
-        _periods(one.statistic, points, starts, alarm.period_s * 1000, alarm.interval_ms)
-        for one, points in zip(inputs(alarm), grains, strict=True)
-    ]
-    if not alarm.metrics:
-        return read[0]
-    return _computed(alarm, read, starts, until_ms)
-
-
-def _periods(name: str, grains: Grains, starts: Sequence[int], period_ms: int, grain_ms: int) -> list[Point | None]:
-    found: list[Point | None] = []
-    for start_ms in starts:
-        point = grains.get(start_ms)
-        if period_ms > grain_ms:
-            inside = [grains[time] for time in range(start_ms, start_ms + period_ms, grain_ms) if time in grains]
-            point = united(start_ms, inside) if inside else None
-        value = None if point is None else statistic(point, name)
-        found.append(None if point is None or value is None else Point(start_ms, value, point.count))
-    return found
+def seen(
+    alarm: Alarm, read: Sequence[Input], found: Sequence[list[Point | None]], starts: Sequence[int]
+) -> list[Point | None]:
+    """The points of the evaluation range, newest first. `read` are the alarm's inputs, `found` the points of each in
+    the periods with these starts."""
+    return _computed(alarm, read, found, starts) if alarm.metrics else found[0]
 
 
 def _computed(
-    alarm: Alarm, read: Sequence[Sequence[Point | None]], starts: Sequence[int], until_ms: int
+    alarm: Alarm, read: Sequence[Input], found: Sequence[Sequence[Point | None]], starts: Sequence[int]
 ) -> list[Point | None]:
     metrics = {}
-    for one, points in zip(inputs(alarm), read, strict=True):
+    for one, points in zip(read, found, strict=True):
         known = {point.time_ms: point.value for point in reversed(points) if point is not None}
         metrics[one.id] = Series(known, alarm.period_s, one.metric.name)
     returned, expressions = _queries(orjson.dumps(alarm.metrics))
-    queries = Queries(Grid(starts[-1], until_ms, alarm.period_s), metrics, dict(expressions))
+    queries = Queries(Grid(starts[-1], starts[0] + alarm.period_s * 1000, alarm.period_s), metrics, dict(expressions))
     try:
         series = queries.series(returned)
     except Fault:

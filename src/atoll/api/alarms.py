@@ -17,8 +17,10 @@ import orjson
 from atoll import limits
 from atoll.alarms import configuration, inputs, store
 from atoll.alarms.alarm import Alarm
+from atoll.api.metrics import milliseconds
 from atoll.database.region import Region
 from atoll.errors import alarms as errors
+from atoll.errors import metrics as metric_errors
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -102,7 +104,7 @@ def _parsed(data: str | None) -> Body:
 
 async def describe_alarms(region: Region, body: Body) -> Body:
     if body.get("AlarmNames") and body.get("AlarmNamePrefix"):
-        raise errors.exclusive("AlarmNames", "AlarmNamePrefix")
+        raise metric_errors.exclusive("AlarmNames", "AlarmNamePrefix")
     after = _token(body.get("NextToken"), 1)
     most = body.get("MaxRecords") or PAGE
     types = body.get("AlarmTypes") or [METRIC_ALARM]
@@ -179,7 +181,6 @@ def _shown(alarm: Alarm, region: Region) -> Body:
         "StateUpdatedTimestamp": state.updated_ms / 1000,
         "StateTransitionedTimestamp": state.transitioned_ms / 1000,
     }
-    shown.setdefault("Dimensions", [])
     if state.data is not None:
         shown["StateReasonData"] = state.data
     return shown
@@ -188,7 +189,8 @@ def _shown(alarm: Alarm, region: Region) -> Body:
 async def describe_alarm_history(region: Region, body: Body) -> Body:
     after = _token(body.get("NextToken"), 2)
     most = body.get("MaxRecords") or limits.ALARM_PAGE
-    from_ms, until_ms = _ms(body.get("StartDate"), 0), _ms(body.get("EndDate"), store.LATEST_MS)
+    from_ms = 0 if body.get("StartDate") is None else milliseconds(body["StartDate"], "StartDate")
+    until_ms = store.LATEST_MS if body.get("EndDate") is None else milliseconds(body["EndDate"], "EndDate")
     reverse = body.get("ScanBy") != "TimestampAscending"
     name, kind, types = body.get("AlarmName"), body.get("HistoryItemType"), body.get("AlarmTypes")
     if types and METRIC_ALARM not in types:
@@ -226,10 +228,6 @@ def _item(name: str, time_ms: int, kind: str, summary: str, data: str) -> Body:
     }
 
 
-def _ms(seconds: float | None, default: int) -> int:
-    return default if seconds is None else round(seconds * 1000)
-
-
 def _as_token(*names: str) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(names)).decode()
 
@@ -240,9 +238,9 @@ def _token(token: str | None, length: int) -> list[str] | None:
     try:
         names = orjson.loads(base64.urlsafe_b64decode(token))
     except (ValueError, binascii.Error):
-        raise errors.invalid_token() from None
+        raise metric_errors.invalid_token() from None
     if not isinstance(names, list) or len(names) != length or not all(isinstance(name, str) for name in names):
-        raise errors.invalid_token()
+        raise metric_errors.invalid_token()
     return names
 
 

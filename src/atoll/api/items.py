@@ -10,7 +10,7 @@ import orjson
 
 from atoll.api import keys, plans
 from atoll.api.binding import GET, Expressions
-from atoll.api.large import LargeBody, aside, of_row, projected
+from atoll.api.large import LargeBody, aside, of_json, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
 from atoll.capacity import reading, throttling, writing
@@ -42,12 +42,13 @@ async def get_item(region: Region, body: Body) -> Answer:
             keys.check_scalars(table, projection.entered)
         return table, row_key, reads.get(snapshot, row_key)
 
-    table, row_key, row = await region.read(read)
+    consistent = body.get("ConsistentRead") is True
+    table, row_key, row = await (region.read(read) if consistent else region.read_eventually(read))
     answer: Answer = {}
     if row is not None:
-        answer["Item"] = row.fragment if projection is None else await projected(row, projection)
+        answer["Item"] = row.fragment if projection is None else await projected(row.json, projection)
     size = row.size if row is not None else 0
-    units = read_units(size, consistent=body.get("ConsistentRead") is True)
+    units = read_units(size, consistent=consistent)
     mode = capacity_mode(body)
     if mode is not None or table.limited:
         consumed = Consumed(table, "Read", body["TableName"], units)
@@ -137,7 +138,7 @@ async def _update_values(wanted: str | None, update: UpdateExpression | None, ou
 
 
 async def touched(update: UpdateExpression, image: indexes.Stored) -> values.Item:
-    return await of_row(image, lambda: update.touched(image.item))
+    return await of_json(image.json, lambda: update.touched(image.item))
 
 
 def write_answer(body: Body, write: writes.Write, outcome: writes.Outcome) -> Answer:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from atoll.errors import ApiError
 from atoll.expressions.projection import PathProjection
@@ -25,6 +25,8 @@ T = TypeVar("T")
 VALUES = 20_000
 BYTES = 2 * 1024**2
 """A body with more commas or bytes than this is large."""
+LEAST_BYTES = 2 * VALUES
+"""No body with fewer bytes is: a value has two at least, with its comma."""
 
 # The loop asks for its turn several times a request: whenever SQLite or the network returns.
 TURN_SECONDS = 0.000_5
@@ -40,7 +42,7 @@ _thread = ThreadPoolExecutor(1, "atoll-large", initializer=sys.setswitchinterval
 def is_large(body: bytes) -> bool:
     """Whether the body has so many values or bytes that it takes long to parse and check."""
     size = len(body)
-    return size > VALUES and (size > BYTES or pieces.has_many(body, VALUES))
+    return size > LEAST_BYTES and (size > BYTES or pieces.has_many(body, VALUES))
 
 
 def has_many(body: bytes) -> bool:
@@ -59,8 +61,13 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
     """Whether checking the body with these parts takes long."""
     if type(body) is LargeBody:
         return True
-    texts = (part.get(name) for part in parts for name in _TEXTS)
-    return sum(len(text) for text in texts if type(text) is str) > TEXT_CHARS
+    chars = 0
+    for part in parts:
+        for name in _TEXTS:
+            text = part.get(name)
+            if type(text) is str:
+                chars += len(text)
+    return chars > TEXT_CHARS
 
 
 async def aside(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -75,21 +82,16 @@ def _run(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise
 
 
-class Stored(Protocol):
-    @property
-    def json(self) -> bytes: ...
-
-
-async def of_row(row: Stored, work: Callable[[], T], times: int = 1) -> T:
-    """The result of work that goes over a stored item so many times; in the thread if that takes long."""
-    if pieces.takes_long(row.json, times):
+async def of_json(json: bytes, work: Callable[[], T], times: int = 1) -> T:
+    """The result of work that goes over an item's JSON so many times; in the thread if that takes long."""
+    if pieces.takes_long(json, times):
         return await aside(work)
     return work()
 
 
-async def projected(row: Stored, projection: PathProjection) -> Item:
-    """The projection of a stored item. The parsed item is not kept: freeing many of them together takes long."""
-    return await of_row(row, lambda: projection.apply(pieces.load(row.json)), len(projection.paths))
+async def projected(json: bytes, projection: PathProjection) -> Item:
+    """The projection of an item. The parsed item is not kept: freeing many of them together takes long."""
+    return await of_json(json, lambda: projection.apply(pieces.load(json)), len(projection.paths))
 
 
 def drop_tracebacks(error: BaseException) -> None:

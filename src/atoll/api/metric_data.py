@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from atoll import limits
+from atoll.api.metric_search import searched
 from atoll.api.metrics import check_period, metric, shown_time, span
 from atoll.database.region import Region
 from atoll.errors import metric_math
 from atoll.errors import metrics as errors
-from atoll.metrics.math.evaluation import Queries
+from atoll.metrics.math.evaluation import Queries, Search
 from atoll.metrics.math.series import Grid, Series
 from atoll.metrics.reading import Query, by_unit
 from atoll.metrics.series import Datapoint, Metric, aligned
@@ -67,7 +68,8 @@ async def get_metric_data(region: Region, body: Body) -> Body:
         id: _of_stat(id, stat, units[id], label)
         for (id, stat), label in zip(stats.items(), _labels(stats), strict=True)
     }
-    results = list(_evaluated(queries, stats, found, _grid(body, stats, now_ms)))
+    grid = _grid(body, stats, now_ms)
+    results = list(_evaluated(queries, stats, found, grid, await searched(region, body, grid, now_ms)))
     return _page(results, body, offset)
 
 
@@ -136,12 +138,12 @@ def _grid(body: Body, stats: Mapping[str, Stat], now_ms: int) -> Grid:
 
 
 def _evaluated(
-    queries: Sequence[Body], stats: Mapping[str, Stat], found: Mapping[str, Found], grid: Grid
+    queries: Sequence[Body], stats: Mapping[str, Stat], found: Mapping[str, Found], grid: Grid, search: Search | None
 ) -> list[Found]:
     """The results in the order of the queries. A query for a list of series has several."""
     series = {id: Series(dict(sorted(one.points.items())), stats[id].period_s, one.label) for id, one in found.items()}
     texts = {one["Id"]: one["Expression"] for one in queries if one.get("Expression") is not None}
-    math, results = Queries(grid, series, texts), []
+    math, results = Queries(grid, series, texts, search), []
     for one in queries:
         id, label = one["Id"], one.get("Label")
         if one.get("ReturnData") is False:

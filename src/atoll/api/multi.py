@@ -73,7 +73,9 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
         rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
         return [(table, own, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
-    return await _batch_answer(region, wanted, await region.read(read), capacity_mode(body))
+    consistent = any(one.consistent for one in wanted)
+    found = await (region.read(read) if consistent else region.read_eventually(read))
+    return await _batch_answer(region, wanted, found, capacity_mode(body))
 
 
 def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
@@ -124,7 +126,7 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
             reading.defer(region, table, row_key, cost, pending, draws)
             if row is not None:
                 projection = one.projection
-                answered.append(row.fragment if projection is None else await large.projected(row, projection))
+                answered.append(row.fragment if projection is None else await large.projected(row.json, projection))
             if slices.over:
                 await slices.pause()
         consumed.append(units)
@@ -345,7 +347,7 @@ async def _transact_response(row: Row | None, projection: PathProjection | None)
         return {}
     if projection is None:
         return {"Item": row.fragment}
-    part = await large.projected(row, projection)
+    part = await large.projected(row.json, projection)
     return {"Item": part} if part else {}
 
 

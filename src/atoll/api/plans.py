@@ -35,12 +35,8 @@ class Plan(NamedTuple, Generic[W]):
     make: Callable[[Table], W]
     is_overcharged: bool = False
     """Whether an update's statement is larger than an item may be."""
-    work: int = 0
-    """Bytes of values that the write goes over in its transaction."""
-
-    @property
-    def is_long(self) -> bool:
-        return self.work > _LONG_BYTES
+    is_long: bool = False
+    """Whether the write goes over many bytes of values in its transaction."""
 
 
 _LONG_BYTES = 64 * 1024
@@ -81,7 +77,8 @@ def update(body: Body) -> Plan[writes.Update]:
         and change.is_expression
         and change.program.charge.exceeds(limits.ITEM_BYTES, change.values, bound.values_size)
     )
-    return Plan(size + bound.values_size, make, overcharged, 0 if change is None else bound.values_size * change.reads)
+    is_long = change is not None and bound.values_size * change.reads > _LONG_BYTES
+    return Plan(size + bound.values_size, make, overcharged, is_long)
 
 
 def check(body: Body) -> Plan[writes.Check]:

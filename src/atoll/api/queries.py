@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Expressions
-from atoll.api.large import aside, of_row, projected
+from atoll.api.large import aside, of_json
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, reads
-from atoll.database.format import Entry, Row, spliced
+from atoll.database.format import spliced
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index, KeySchema, Table
@@ -28,7 +28,7 @@ from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition, Test
 from atoll.expressions.keyrange import KeyCondition
 from atoll.expressions.projection import PathProjection
-from atoll.model import values
+from atoll.model import pieces, values
 from atoll.model.pieces import LONG_BYTES
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
@@ -52,10 +52,11 @@ class Target:
     def keys(self) -> KeySchema:
         return self.table.keys if self.index is None else self.index.keys
 
-    def key_of(self, item: Item) -> Item:
-        """The LastEvaluatedKey for an item: the key attributes of the table and of the index."""
-        key = self.table.keys.key_of(item)
-        return key if self.index is None else {**key, **self.index.keys.key_of(item)}
+    def last_key(self, row_key: bytes) -> Item:
+        """The LastEvaluatedKey of a row: the key attributes of the table and of the index."""
+        if self.index is None:
+            return self.table.keys.decode(row_key)
+        return self.table.decode_entry_key(self.index, row_key)
 
     def row_key(self, key: Item) -> bytes:
         row_key = self.table.item_key(key)
@@ -91,6 +92,8 @@ def target_of(
 
 def check_select(body: Body, *, of_query: bool = False) -> None:
     """Refuse members that contradict Select; needs no table."""
+    if body.get("Select") is None:
+        return
     try:
         _check_select(body)
     except ApiError as error:
@@ -147,7 +150,8 @@ async def query(region: Region, body: Body) -> Answer:
             page.last = None  # a single row has no next page
         return reading, page
 
-    reading, page = await region.read(read)
+    consistent = body.get("ConsistentRead") is True
+    reading, page = await (region.read(read) if consistent else region.read_eventually(read))
     return await _answer(region, reading, page, filter_, projection, body, "Query")
 
 
@@ -212,10 +216,12 @@ async def scan(region: Region, body: Body) -> Answer:
             if row_key not in range_:
                 raise key_errors.start_key_outside_segment(segment, total)
             range_ = range_.after(row_key, reverse=False)
-        reading = _Reading(target, limit, fetch, reverse=False, partitions=partitions_of(target), start=range_.start)
+        partitions = target.table.partition_ends(target.space)
+        reading = _Reading(target, limit, fetch, False, partitions, range_.start)
         return reading, reading.piece(snapshot, range_)
 
-    reading, page = await region.read(read)
+    consistent = body.get("ConsistentRead") is True
+    reading, page = await (region.read(read) if consistent else region.read_eventually(read))
     return await _answer(region, reading, page, filter_, projection, body, "Scan")
 
 
@@ -255,15 +261,14 @@ def start_key(body: Body) -> Item | None:
     return start
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """How the pieces of one page are read."""
 
     target: Target
     limit: int | None
     fetch: bool
     reverse: bool
-    partitions: list[bytes] | None = None
+    partitions: Sequence[bytes] | None = None
     """For a scan, where the partitions end."""
     start: bytes = b""
     """The start of the page's range."""
@@ -297,65 +302,67 @@ async def _answer(
     while page.rest is not None:
         await asyncio.sleep(0)
         page.add(await region.read(partial(reading.piece, range_=page.rest, before=page)))
-    if filter_ is not None:
-        await keep_matching(page, filter_)
-    answer: Answer = {"Count": len(page.rows), "ScannedCount": page.scanned}
-    if body.get("Select") != "COUNT":
-        if projection is None:
-            answer["Items"] = spliced(page.rows)
-        else:
-            answer["Items"] = await _projected(page.rows, projection, parsed=filter_ is not None)
+    counts_only = body.get("Select") == "COUNT"
+    found: list[Any] = page.rows
+    if projection is not None and not counts_only:
+        found = await chosen(found, filter_, projection.apply, len(projection.paths))
+    elif filter_ is not None:
+        found = await chosen(found, filter_)
+    answer: Answer = {"Count": len(found), "ScannedCount": page.scanned}
+    if not counts_only:
+        answer["Items"] = spliced(found) if projection is None else found
     if page.last is not None:
-        answer["LastEvaluatedKey"] = await last_key(target, page.last)
-    answer |= charge_page(region, target, page, body, capacity_mode(body), operation, start)
+        answer["LastEvaluatedKey"] = target.last_key(page.last)
+    charge_page(region, target, page, None if counts_only else len(found), body, answer, operation, start)
     return answer
 
 
-async def last_key(target: Target, last: Row | Entry) -> Item:
-    return await of_row(last, lambda: target.key_of(last.item))
+Show = Callable[[Item], Any]
 
 
-async def keep_matching(page: Page, filter_: Condition) -> None:
-    """Drop the rows that the filter rejects."""
-    matches, slices = filter_.prepare(), Slices()
-    short = LONG_BYTES // max(1, filter_.reads)
-    kept: list[Row | Entry] = []
-    rows = page.rows[::-1]
-    page.rows = kept
-    while rows:  # frees each rejected row at once: all together would take long
-        row = rows.pop()
-        if len(row.json) <= short:
-            matching = matches(row.item)
-        else:
-            matching = await of_row(row, partial(_matches, matches, row), filter_.reads)
-        if matching:
-            kept.append(row)
-        if slices.over:
-            await slices.pause()
-
-
-def _matches(test: Test, row: Row | Entry) -> bool:
-    return test(row.item)
-
-
-async def _projected(rows: list[Row | Entry], projection: PathProjection, *, parsed: bool) -> list[Item]:
-    """`parsed`: a filter has parsed the rows. Otherwise each item is freed at once: all together would take long."""
-    found, slices = [], Slices()
-    for row in rows:
-        found.append(projection.apply(row.item) if parsed else await projected(row, projection))
+async def chosen(rows: list[bytes], filter_: Condition | None, show: Show | None = None, times: int = 0) -> list[Any]:
+    """The rows that the filter keeps: their JSON, or what `show` makes of their items. It goes over an item so many
+    times. Empties `rows`: freeing each row at once takes less long than freeing all together."""
+    matches = None if filter_ is None else filter_.prepare()
+    times += 0 if filter_ is None else filter_.reads
+    short, slices = LONG_BYTES // max(1, times), Slices()
+    found: list[Any] = []
+    rows.reverse()
+    while rows:
+        json = rows.pop()
+        one = _choose(json, matches, show) if len(json) <= short else await _choose_long(json, matches, show, times)
+        if one is not None:
+            found.append(one)
         if slices.over:
             await slices.pause()
     return found
 
 
+def _choose(json: bytes, matches: Test | None, show: Show | None) -> Any:
+    item = pieces.load(json)
+    if matches is not None and not matches(item):
+        return None
+    return json if show is None else show(item)
+
+
+async def _choose_long(json: bytes, matches: Test | None, show: Show | None, times: int) -> Any:
+    return await of_json(json, partial(_choose, json, matches, show), times)
+
+
 def charge_page(
-    region: Region, target: Target, page: Page, body: Body, mode: str | None, operation: str, start: bytes
-) -> Answer:
-    """Charge a page that began at this key; return ConsumedCapacity if `mode` requests it. Raises if the table or index
-    is throttled."""
-    table, index = target.table, target.index
+    region: Region,
+    target: Target,
+    page: Page,
+    returned: int | None,
+    body: Body,
+    answer: Answer,
+    operation: str,
+    start: bytes,
+) -> None:
+    """Charge a page that began at the key `start`, of which so many items are returned, None if they are only counted.
+    Add ConsumedCapacity to the answer if the request wants it. Raises if the table or index is throttled."""
+    table, index, mode = target.table, target.index, capacity_mode(body)
     of_table, of_index = _page_units(target, page, body)
-    answer: Answer = {}
     if mode is not None or table.limited or region.key_ranges is not None:
         consumed = Consumed(table, "Read", body.get("TableName") or table.name, of_table)
         if index is not None:
@@ -369,14 +376,8 @@ def charge_page(
     if index is not None:
         tally = region.meter.tally(table.name, index.name, operation)
         tally.read(of_index)
-    if body.get("Select") != "COUNT":
-        tally.returned(len(page.rows))
-    return answer
-
-
-def partitions_of(target: Target) -> list[bytes] | None:
-    """Where the partitions of a scan end; None if there is only one."""
-    return reads.partition_ends(target.table, target.space) if len(target.table.shards) > 1 else None
+    if returned is not None:
+        tally.returned(returned)
 
 
 def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:

@@ -91,6 +91,10 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     },
 }
 
+CORRECTIONS_OF_CLOUDWATCH: dict[str, dict[str, Any]] = {
+    "StateValue": {"enum": ["INSUFFICIENT_DATA", "ALARM", "OK"]},
+}
+
 # The order in which the service checks a structure's members, where known. The others follow in the model's order.
 ORDER: dict[str, str] = {
     "GetItemInput": "ReturnConsumedCapacity AttributesToGet TableName Key",
@@ -158,7 +162,8 @@ class Shape:
 
 
 class Model:
-    def __init__(self, raw: dict[str, Any]) -> None:
+    def __init__(self, raw: dict[str, Any], corrections: dict[str, dict[str, Any]]) -> None:
+        self._corrections = corrections
         self.version: str = raw["metadata"]["apiVersion"]
         self.namespace: str = raw["metadata"].get("xmlNamespace", "")
         self.errors: dict[str, str] = {
@@ -183,10 +188,11 @@ class Model:
         return self._shape(declared["shape"]) if declared else None
 
     def _shape(self, name: str, place: str = "") -> Shape:
-        place = place if place in CORRECTIONS else name
+        corrections = self._corrections
+        place = place if place in corrections else name
         if place in self._shapes:
             return self._shapes[place]
-        raw = self._raw[name] | CORRECTIONS.get(name, {}) | CORRECTIONS.get(place, {})
+        raw = self._raw[name] | corrections.get(name, {}) | corrections.get(place, {})
         shape = self._shapes[place] = Shape(name, raw["type"], _constraints(raw))
         if shape.kind == "structure":
             members = raw["members"]
@@ -211,11 +217,8 @@ def model(service: str) -> Model:
     assert spec is not None and spec.origin is not None
     version = max((Path(spec.origin).parent / "data" / service).iterdir())
     packed = version / "service-2.json.gz"
-    return Model(
-        orjson.loads(
-            gzip.decompress(packed.read_bytes()) if packed.exists() else (version / "service-2.json").read_bytes()
-        )
-    )
+    content = gzip.decompress(packed.read_bytes()) if packed.exists() else (version / "service-2.json").read_bytes()
+    return Model(orjson.loads(content), CORRECTIONS_OF_CLOUDWATCH if service == "cloudwatch" else CORRECTIONS)
 
 
 def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:

@@ -7,7 +7,7 @@ left by a process that was killed. Its rows are intact, but the machine may have
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -24,19 +24,28 @@ LOGGED = 20
 _log = logging.getLogger(__name__)
 
 
-def is_closed(directory: Path) -> bool:
-    """Whether the store was closed by the process that had it open last. Call it before opening the store."""
+def is_closed(directory: Path, unclosed: Collection[Path] | None = None) -> bool:
+    """Whether the store was closed by the process that had it open last. Call it before opening the store, unless the
+    `unclosed` stores are known."""
+    if unclosed is not None:
+        return directory not in unclosed
     try:
         return (directory / f"{FILE_NAME}-wal").stat().st_size == 0
     except FileNotFoundError:
         return True
 
 
+def unclosed(data: Path) -> frozenset[Path]:
+    """The stores in a data directory that were not closed. A server of several workers looks before it starts them:
+    the first one that opens a store makes a log, too."""
+    logs = (path for depth in ("*", "*/*") for path in data.glob(f"{depth}/{FILE_NAME}-wal"))
+    return frozenset(path.parent for path in logs if not is_closed(path.parent))
+
+
 async def log_quick_checks(regions: Iterable[Region]) -> None:
     """Check the definitions of stores that were not closed."""
     for region in regions:
-        if await region.engine.lease():  # only one of several workers checks it
-            await log_quick_check(region)
+        await log_quick_check(region)
 
 
 async def log_quick_check(region: Region) -> None:

@@ -82,6 +82,11 @@ CONFLICT_COUNT = b"conflicts"
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
 
 _ITEM_HEADER = struct.Struct(">QIB")
+_SIZE = struct.Struct(">I")
+
+read_size = _SIZE.unpack_from
+"""Of a row, with the offset of its size: `ITEM_SIZE` or `ENTRY_SIZE`."""
+ITEM_SIZE, ENTRY_SIZE = 8, 0
 
 # Offsets in row keys of items, tombstones and index entries.
 _HASH = 4
@@ -334,16 +339,20 @@ def parse_sequence(change_key: bytes) -> int:
     return int.from_bytes(change_key[-8:], "big")
 
 
+# Offsets in rows
+_REGION_LENGTH, _REGION, _ENTRY_JSON = _ITEM_HEADER.size - 1, _ITEM_HEADER.size, _SIZE.size
+_read_item_header = _ITEM_HEADER.unpack_from
+
+
 class Row:
     """A stored item. Its JSON is parsed on first use of `item`."""
 
-    __slots__ = ("_item", "_json", "_offset", "_stored", "size", "time")
+    __slots__ = ("_item", "_stored", "json", "size", "time")
 
     def __init__(self, stored: bytes) -> None:
-        self.time, self.size, region_length = _ITEM_HEADER.unpack_from(stored)
+        self.time, self.size, region_length = _read_item_header(stored)
+        self.json = stored[_REGION + region_length :]
         self._stored = stored
-        self._offset = _ITEM_HEADER.size + region_length
-        self._json: bytes | None = None
         self._item: Item | None = None
 
     @property
@@ -353,13 +362,7 @@ class Row:
 
     @property
     def version(self) -> Version:
-        return Version(self.time, self._stored[_ITEM_HEADER.size : self._offset].decode())
-
-    @property
-    def json(self) -> bytes:
-        if self._json is None:
-            self._json = self._stored[self._offset :]
-        return self._json
+        return Version(self.time, self._stored[_REGION : len(self._stored) - len(self.json)].decode())
 
     @property
     def item(self) -> Item:
@@ -392,8 +395,8 @@ class Entry:
     __slots__ = ("_item", "json", "size")
 
     def __init__(self, stored: bytes) -> None:
-        self.size = int.from_bytes(stored[:4], "big")
-        self.json = stored[4:]
+        (self.size,) = read_size(stored)
+        self.json = stored[_ENTRY_JSON:]
         self._item: Item | None = None
 
     @property
@@ -408,10 +411,21 @@ class Entry:
         return orjson.Fragment(self.json)
 
 
-def spliced(rows: Iterable[Row | Entry]) -> orjson.Fragment:
-    """Whole items as a JSON list, without parsing them."""
-    return orjson.Fragment(b"[" + b",".join([row.json for row in rows]) + b"]")
-
-
 def entry_row(size: int, json: bytes) -> bytes:
-    return size.to_bytes(4, "big") + json
+    return _SIZE.pack(size) + json
+
+
+# The items of many rows, without a `Row` or `Entry` for each.
+
+
+def items_json(rows: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    return [stored[_REGION + stored[_REGION_LENGTH] :] for _, stored in rows]
+
+
+def entries_json(rows: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    return [stored[_ENTRY_JSON:] for _, stored in rows]
+
+
+def spliced(items: Iterable[bytes]) -> orjson.Fragment:
+    """The JSON of a list of items from theirs."""
+    return orjson.Fragment(b"[" + b",".join(items) + b"]")

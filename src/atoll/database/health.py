@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atoll.database import format as fmt
-from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone, NoFiles
+from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone, NoFiles, Unavailable
 
 ANSWER_S = 5.0
 """Seconds within which the store has to answer."""
@@ -44,6 +44,10 @@ GONE = Problem(
 )  # fmt: skip
 SILENT = Problem("the store does not answer", "the store answers again", store="failing", writable=False)
 FAILING = Problem("the store fails", "the store works again", store="failing", writable=False)
+UNREACHABLE = Problem(
+    "the store cannot be reached, or a commit was lost on the way", "the store is reached again", store="failing",
+    writable=False,
+)  # fmt: skip
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
@@ -54,9 +58,9 @@ JOBS = Problem("copying or restoring a table fails and is tried again", "copying
 Found = Mapping[Problem, str]
 """Problems with their details."""
 
-_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (NoFiles, NO_FILES), (Full, FULL))
+_KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (NoFiles, NO_FILES), (Full, FULL), (Unavailable, UNREACHABLE))
 _LOOKED_FOR = (GONE, LITTLE_ROOM)
-_PROVE_WRITES = (FULL, NO_FILES, LITTLE_ROOM)
+_PROVE_WRITES = (FULL, NO_FILES, LITTLE_ROOM, UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class Health:
     @property
     def suspicious(self) -> bool:
         """Whether an examination may find that a problem is over."""
-        return not self._counts.keys().isdisjoint((FULL, NO_FILES, SILENT, FAILING))
+        return not self._counts.keys().isdisjoint((FULL, NO_FILES, SILENT, FAILING, UNREACHABLE))
 
     def status(self) -> StoreHealth:
         stores = [problem.store for problem in self._counts if problem.store != "ok"]
@@ -174,6 +178,7 @@ class Health:
                 await engine.transact(lambda tx: tx.add_number(fmt.GREATEST_TIME, 1))
                 self.resolve(FULL)
                 self.resolve(NO_FILES)
+                self.resolve(UNREACHABLE)
         except Exception as error:
             self.failing(FAILING, error)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from atoll.database.format import Row
@@ -16,6 +16,8 @@ LEAST_BYTES = 8 * 1024
 BATCH_BYTES = 1024**2
 BATCH_VALUES = 20_000
 """A batch of more bytes, or one that goes over more values, takes long."""
+_VALUE_BYTES = 2
+"""The least bytes of a value with its comma."""
 
 
 class Write(Protocol):
@@ -37,14 +39,18 @@ def announce_entries(tx: Transaction, json: bytes, indexes: int) -> None:
         tx.announce_long()
 
 
-def announce_batch(tx: Transaction, batch: Iterable[tuple[Write, Row | None]]) -> None:
-    size = values = 0
+def announce_batch(tx: Transaction, batch: Sequence[tuple[Write, Row | None]]) -> None:
+    size = read = 0
     for write, old in batch:
         if old is not None:
             size += len(old.json)
-            values += old.json.count(b",") * (1 + write.reads)
+            read += len(old.json) * (1 + write.reads)
         image = getattr(write, "image", None)
         if image is not None:
             size += len(image.json) * (1 + len(write.table.indexes))
-    if size > BATCH_BYTES or values > BATCH_VALUES:
+    if size > BATCH_BYTES or (read > _VALUE_BYTES * BATCH_VALUES and _values(batch) > BATCH_VALUES):
         tx.announce_long()
+
+
+def _values(batch: Sequence[tuple[Write, Row | None]]) -> int:
+    return sum(old.json.count(b",") * (1 + write.reads) for write, old in batch if old is not None)

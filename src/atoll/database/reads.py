@@ -9,11 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import tee
 
 from atoll import limits
 from atoll.database import format as fmt
-from atoll.database.format import Entry, Row
+from atoll.database.format import Row
 from atoll.database.schema import HASHES, Index, KeySchema, Table
 from atoll.expressions.keyrange import KeyCondition
 from atoll.model import keycode
@@ -43,17 +42,20 @@ PIECE_FETCHED_ROWS = 32
 class Page:
     """A page, or a piece of it."""
 
-    rows: list[Row | Entry] = field(default_factory=list)
+    rows: list[bytes] = field(default_factory=list)
+    """The JSON of its items, as far as the table or index has them."""
     scanned: int = 0
     size: int = 0
     """Bytes examined."""
-    last: Row | Entry | None = None
-    """The last row read, if the page ended before the range; the next page starts after it."""
+    reached: bytes | None = None
+    """The key of the last row read; None if there is none."""
+    last: bytes | None = None
+    """The same, if the page ended before the range; the next page starts after it."""
     rest: Range | None = None
     """The part of the range that the page still has to read; None at its end."""
     partition_sizes: dict[int, int] | None = None
     """Bytes examined by partition, zero included, if the page was read with `partitions`."""
-    fetched_sizes: list[int] = field(default_factory=list)
+    fetched_sizes: Sequence[int] = ()
     """Sizes of the items that had to be fetched from the table, for attributes a local index does not project."""
 
     def add(self, piece: Page) -> None:
@@ -61,11 +63,12 @@ class Page:
         self.rows += piece.rows
         self.scanned += piece.scanned
         self.size += piece.size
-        self.fetched_sizes += piece.fetched_sizes
+        self.fetched_sizes = (*self.fetched_sizes, *piece.fetched_sizes)
         if piece.partition_sizes is not None:
             mine = self.partition_sizes = self.partition_sizes or {}
             for partition, size in piece.partition_sizes.items():
                 mine[partition] = mine.get(partition, 0) + size
+        self.reached = piece.reached or self.reached
         self.last, self.rest = piece.last, piece.rest
 
 
@@ -120,13 +123,6 @@ def segment_range(space: int, segment: int, total: int) -> Range:
     )
 
 
-def partition_ends(table: Table, space: int) -> list[bytes]:
-    """Where the rows of each partition end, in the table's space or an index's."""
-    prefix = fmt.space_prefix(space)
-    firsts = sorted(shard.first_hash for shard in table.shards)
-    return [*(prefix + first.to_bytes(8, "big") for first in firsts[1:]), keycode.successor(prefix)]
-
-
 def page(
     snapshot: Snapshot,
     table: Table,
@@ -148,52 +144,56 @@ def page(
     most = PIECE_FETCHED_ROWS if fetch else PIECE_ROWS
     if left is not None and left < most:
         most = left
-    found = Page()
-    examined: list[Row | Entry] = []
+    read_size, at = fmt.read_size, fmt.ITEM_SIZE if index is None else fmt.ENTRY_SIZE
+    examined: list[tuple[bytes, bytes]] = []
     size, bound = 0, limits.PAGE_BYTES - before.size
-    read = Row if index is None else Entry
-    last_key = b""
-    scanned = snapshot.scan(range_.start, range_.end, reverse=reverse, limit=most)
-    if partitions is not None:
-        scanned, again = tee(scanned)
-    for key, stored in scanned:
-        row = read(stored)
-        size += row.size
+    last = rest = None
+    for row in snapshot.scan(range_.start, range_.end, reverse=reverse, limit=most):
+        (row_size,) = read_size(row[1], at)
+        size += row_size
         if size > bound and (examined or before.scanned):
-            size -= row.size
-            found.last = examined[-1] if examined else before.rows[-1]
+            size -= row_size
+            last = examined[-1][0] if examined else before.reached
             break
-        last_key = key
         examined.append(row)
     else:
         if len(examined) == left:
-            found.last = examined[-1]
+            last = examined[-1][0]
         elif len(examined) == most:
-            found.rest = range_.after(last_key, reverse)
-    found.rows, found.scanned, found.size = examined, len(examined), size
+            rest = range_.after(examined[-1][0], reverse)
+    reached = examined[-1][0] if examined else None
+    rows = fmt.items_json(examined) if index is None else fmt.entries_json(examined)
+    found = Page(rows, len(examined), size, reached, last, rest)
     if partitions is not None:
-        read_whole = found.last is None and found.rest is None
-        which = _partitions_read(partitions, range_, reverse, None if read_whole else last_key)
-        found.partition_sizes = dict.fromkeys(which, size if len(which) == 1 else 0)
-        if len(which) > 1:
-            for (key, _), row in zip(again, examined, strict=False):
-                found.partition_sizes[bisect_right(partitions, key)] += row.size
-    if fetch:
-        whole = get_many(snapshot, [table.item_key(row.item) for row in examined])
-        found.rows = [row for row in whole if row is not None]
-        found.fetched_sizes = [row.size for row in found.rows]
-        if found.rest is not None and sum(before.fetched_sizes) + sum(found.fetched_sizes) > limits.PAGE_BYTES:
-            found.last, found.rest = examined[-1], None
+        found.partition_sizes = _partition_sizes(partitions, range_, reverse, found, examined, at)
+    if fetch and index is not None:
+        whole = get_many(snapshot, [table.item_key(table.decode_entry_key(index, key)) for key, _ in examined])
+        found.rows = [row.json for row in whole if row is not None]
+        found.fetched_sizes = [row.size for row in whole if row is not None]
+        if rest is not None and sum(before.fetched_sizes) + sum(found.fetched_sizes) > limits.PAGE_BYTES:
+            found.last, found.rest = reached, None
     return found
 
 
-def _partitions_read(partitions: Sequence[bytes], range_: Range, reverse: bool, last_key: bytes | None) -> range:
-    """The partitions of a range, or of its part to the last row that was read: b"" if there is none."""
-    first, last = bisect_right(partitions, range_.start), bisect_left(partitions, range_.end)
-    if last_key is not None:
-        reached = bisect_right(partitions, last_key) if last_key else last if reverse else first
-        first, last = (reached, last) if reverse else (first, reached)
-    return range(first, last + 1)
+def _partition_sizes(
+    partitions: Sequence[bytes],
+    range_: Range,
+    reverse: bool,
+    found: Page,
+    examined: list[tuple[bytes, bytes]],
+    at: int,
+) -> dict[int, int]:
+    """The bytes of each partition of a range, or of its part to the last row that was read."""
+    first, end = bisect_right(partitions, range_.start), bisect_left(partitions, range_.end)
+    if found.last is not None or found.rest is not None:
+        reached = bisect_right(partitions, found.reached) if found.reached else end if reverse else first
+        first, end = (reached, end) if reverse else (first, reached)
+    if first == end:
+        return {first: found.size}
+    sizes = dict.fromkeys(range(first, end + 1), 0)
+    for key, stored in examined:
+        sizes[bisect_right(partitions, key)] += fmt.read_size(stored, at)[0]
+    return sizes
 
 
 _NOTHING = Page()

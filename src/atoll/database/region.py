@@ -18,7 +18,8 @@ from atoll.database.catalog import Catalog
 from atoll.database.health import Health
 from atoll.database.schema import Index, Table
 from atoll.database.stream_readers import StreamReaderLimit
-from atoll.storage.engine import Damaged, Engine, Snapshot, T, Transaction
+from atoll.errors import ApiError
+from atoll.storage.engine import Corrupt, Damaged, Engine, Snapshot, T, Transaction, Unavailable
 
 DEFAULT_ACCOUNT = "000000000000"
 
@@ -78,6 +79,13 @@ class Neighbours(Protocol):
         """See `replication.exchange.Exchange`."""
 
 
+class Replicas(Protocol):
+    """Copies of the store, which lag behind it."""
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        """As the engine's."""
+
+
 class Buckets(Protocol):
     """Token buckets: each has a number and is refilled at a rate in units a second."""
 
@@ -130,6 +138,8 @@ class Region:
     """Wake the background work: a job may be due."""
     catalog: Catalog = field(default_factory=Catalog)
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
+    replicas: Replicas | None = None
+    """For eventually consistent reads; None if the store has none."""
     buckets: Buckets | None = None
     """None disables throttling."""
     key_ranges: KeyRanges | None = None
@@ -186,6 +196,17 @@ class Region:
         if self.catalog.misses and self.catalog.is_outdated:
             return self._learn(self.read, fn)
         return self.engine.read(fn)
+
+    def read_eventually(self, fn: Callable[[Snapshot], T]) -> Coroutine[Any, Any, T]:
+        """As `read`, perhaps without what was written last."""
+        return self.read(fn) if self.replicas is None else self._read_replicas(self.replicas, fn)
+
+    async def _read_replicas(self, replicas: Replicas, fn: Callable[[Snapshot], T]) -> T:
+        """Where a replica refuses, it may lack a table, or its newest definition: then ask the store itself."""
+        try:
+            return await replicas.read(fn)
+        except (ApiError, Corrupt, Unavailable):
+            return await self.read(fn)
 
     def transact(self, fn: Callable[[Transaction], T]) -> Coroutine[Any, Any, T]:
         """As the engine's `transact`."""

@@ -7,7 +7,7 @@ change log and its expiry index have one space each. `format` describes the rows
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -77,8 +77,16 @@ class KeySchema:
 
     def decode(self, row_key: bytes) -> Item:
         """The key attributes of the item with this row key."""
-        contents = fmt.key_contents(row_key, "".join(a.type for a in self.attributes))
-        return {a.name: {a.type: content} for a, content in zip(self.attributes, contents, strict=True)}
+        contents = fmt.key_contents(row_key, self._kinds)
+        return {name: {type_: content} for (name, type_), content in zip(self.name_types, contents, strict=True)}
+
+    @cached_property
+    def _kinds(self) -> str:
+        return "".join(a.type for a in self.attributes)
+
+    def followed_by(self, other: KeySchema) -> KeySchema:
+        """The attributes of both, of which keys of index entries consist."""
+        return KeySchema(self.partition, (*self.sort, *other.attributes))
 
     def encode(self, item: Item) -> bytes:
         return self.encode_partition(item) + self.encode_sort(item)
@@ -329,6 +337,27 @@ class Table:
         if not self.keys.sort:
             return lambda item: prefix + partition(item)
         return lambda item: prefix + partition(item) + sort(item)
+
+    def decode_entry_key(self, index: Index, entry_key: bytes) -> Item:
+        """The key attributes of the table and of the index, from the key of an entry."""
+        found = self._entry_schemas[index.name].decode(entry_key)
+        return {name: found[name] for name in (*self.keys.names, *index.keys.names)}
+
+    @cached_property
+    def _entry_schemas(self) -> dict[str, KeySchema]:
+        return {index.name: index.keys.followed_by(self.keys) for index in self.indexes}
+
+    def partition_ends(self, space: int) -> Sequence[bytes] | None:
+        """Where the rows of each partition end, in the table's space or an index's; None if there is one partition."""
+        return self._partition_ends[space] if len(self.shards) > 1 else None
+
+    @cached_property
+    def _partition_ends(self) -> dict[int, list[bytes]]:
+        ends = {}
+        for space in (self.space, *(index.space for index in self.indexes)):
+            prefix, end = fmt.space_range(space)
+            ends[space] = [*(prefix + start for start in sorted(self._shard_starts)[1:]), end]
+        return ends
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """The shard of this item's changes: the counter that numbers them, and the prefix of their keys."""

@@ -274,7 +274,7 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
     """Apply writes to different items: all decide on the same state, then all are applied or none is. Raises `Refused`
     if a decision refused, otherwise `Cancelled`."""
     rows = _read(tx, batch, stamp)
-    long.announce_batch(tx, zip(batch, rows, strict=True))
+    long.announce_batch(tx, list(zip(batch, rows, strict=True)))
     pairs = zip(batch, rows, strict=True)
     decisions, refusals = try_all(partial(decide, write, old) for write, old in pairs)
     if any(refusals):
@@ -309,7 +309,7 @@ def commit_each(
     """Apply each admitted write of a batch to different items; the outcome of another write is its error. All writes
     decide before the first is admitted: one invalid write fails the whole batch, even if the table is throttled."""
     rows = _read(tx, batch, stamp)
-    long.announce_batch(tx, zip(batch, rows, strict=True))
+    long.announce_batch(tx, list(zip(batch, rows, strict=True)))
     decisions = [write.decide(old) for write, old in zip(batch, rows, strict=True)]
     _prefetch_entries(tx, batch, rows, decisions)
     outcomes: list[Outcome | errors.ApiError] = []

@@ -5,25 +5,8 @@ A path of a list's member is written as the query protocol writes it (`AlarmActi
 from __future__ import annotations
 
 from atoll import limits
-from atoll.errors import VALIDATE, ApiError
-
-CLOUDWATCH = "com.amazonaws.cloudwatch.v2010_08_01#"
-
-
-def invalid(message: str) -> ApiError:
-    return ApiError("ValidationException", message, prefix=VALIDATE)
-
-
-def invalid_value(message: str) -> ApiError:
-    return ApiError("InvalidParameterValueException", message, prefix=CLOUDWATCH)
-
-
-def invalid_combination(message: str) -> ApiError:
-    return ApiError("InvalidParameterCombinationException", message, prefix=CLOUDWATCH)
-
-
-def missing(message: str) -> ApiError:
-    return ApiError("MissingRequiredParameterException", message, prefix=CLOUDWATCH)
+from atoll.errors import ApiError
+from atoll.errors.metrics import CLOUDWATCH, invalid, invalid_combination, invalid_value
 
 
 def unknown_alarm() -> ApiError:
@@ -49,10 +32,6 @@ def reserved_tag() -> ApiError:
 
 def too_many_alarms() -> ApiError:
     return ApiError("LimitExceededFault", f"The maximum number of alarms is {limits.ALARMS}.", prefix=CLOUDWATCH)
-
-
-def invalid_token() -> ApiError:
-    return ApiError("InvalidNextToken", "The provided token is invalid.", prefix=CLOUDWATCH)
 
 
 def invalid_arn(text: str) -> ApiError:
@@ -114,22 +93,8 @@ def statistic_unsupported(name: str, parameter: str = "ExtendedStatistic") -> Ap
     return invalid_value(f"The value {name} for parameter {parameter} is not supported.")
 
 
-def required(name: str) -> ApiError:
-    return missing(f"The parameter {name} is required.")
-
-
-def exclusive(first: str, second: str) -> ApiError:
-    return invalid_combination(
-        f"The parameters {first} and {second} are mutually exclusive and you have specified both."
-    )
-
-
 def threshold_not_finite() -> ApiError:
     return invalid_value("The value NaN or Infinity for parameter Threshold is invalid.")
-
-
-def duplicate_dimension(name: str) -> ApiError:
-    return invalid_value(f"The dimension {name} is given more than once.")
 
 
 # Metric math

@@ -40,6 +40,7 @@ class KeyConditionOf(Protocol):
 _is_name_key = re.compile(r"#[A-Za-z0-9_]+").fullmatch
 _is_value_key = re.compile(r":[A-Za-z0-9_]+").fullmatch
 _NOTHING: dict[str, Any] = {}
+_NO_NAMES: frozenset[str] = frozenset()
 _UNDEFINED: dict[str, Any] = {"": None}  # placeholder for an undefined value: its type is ""
 _TEXTS = 4096
 _PROGRAMS_OF_TEXT = 64
@@ -49,17 +50,17 @@ def check_parameters(request: Mapping[str, Any], expressions: Sequence[str], leg
     """Reject parameters that exclude each other. Both lists are in the order in which DynamoDB's messages name them."""
     given = [parameter for parameter in expressions if request.get(parameter) is not None]
     names, values = request.get(NAMES), request.get(VALUES)
-    if given:
+    if given and legacy:
         mixed = [parameter for parameter in legacy if request.get(parameter) is not None]
         if "KeyConditionExpression" not in given and "KeyConditions" in mixed:
             mixed.remove("KeyConditions")  # KeyConditions may accompany a FilterExpression
         if mixed:
             raise errors.mixed_parameters(mixed, given)
-    elif names is not None:
+    if names is not None and not given:
         raise errors.names_without_expression()
-    if values is not None:
+    if values is not None and (not given or given == ["ProjectionExpression"]):
         takers = [parameter for parameter in expressions if parameter != "ProjectionExpression"]
-        if takers and not any(parameter in given for parameter in takers):
+        if takers:
             raise errors.values_without_expression(takers)
 
 
@@ -137,8 +138,8 @@ class Bindings:
         if len(used) == 1:
             names, values = used[0].names, used[0].values
         else:
-            names = frozenset[str]().union(*[expression.names for expression in used])
-            values = frozenset[str]().union(*[expression.values for expression in used])
+            names = _NO_NAMES.union(*[expression.names for expression in used])
+            values = _NO_NAMES.union(*[expression.values for expression in used])
         if not names.issuperset(self._names):
             raise errors.unused(NAMES, (name for name in self._names if name not in names))
         if not values.issuperset(self._values):

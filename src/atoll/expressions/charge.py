@@ -37,7 +37,8 @@ class Charge(NamedTuple):
         """`values_size` is the size of all values together: few updates come near the bound by it."""
         if self.fixed + values_size * len(self.uses) <= most:
             return False
-        return self.fixed + sum(value_size(values[name]) for name in self.uses) > most
+        sizes = {name: value_size(values[name]) for name in set(self.uses)}  # a long value may be used often
+        return self.fixed + sum(sizes[name] for name in self.uses) > most
 
 
 def charge(actions: Iterable[tree.Action]) -> Charge:

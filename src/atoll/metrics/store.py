@@ -136,6 +136,11 @@ class Metrics:
         self._generation, moved, batches = await self._region.read(partial(_new, self._read))
         self.take_in(moved, batches)
 
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The batches that `recent` has: those after the first number, up to the second."""
+        return self._through, self._read
+
     def version(self, metric: Metric) -> int:
         """Changes whenever this process learns new datapoints of the metric, or of a change of any table."""
         of_tables = self._generation if metric.namespace == TABLES else 0

@@ -43,8 +43,7 @@ _MANY = 1_000
 
 
 def check_item(item: Item) -> int:
-    """Validate an item, make it canonical in place, and return its size in bytes. Raises ApiError with DynamoDB's
-    message for the first fault."""
+    """Validate an item, make it canonical in place, and return its size in bytes. Raises DynamoDB's first error."""
     try:
         return _measure_members(item, 1) if len(item) < _MANY else _measure_many(item)
     except _STUMBLES:
@@ -155,7 +154,8 @@ def _measure_list(members: list[AttributeValue], value: AttributeValue, level: i
         raise errors.TooDeep()
     size = _DOCUMENT_BYTES + _MEMBER_BYTES * len(members)
     for member in members:
-        size += _measure_value(member, level + 1)
+        (kind,) = member
+        size += _MEASURES[kind](member[kind], member, level + 1)
     return size
 
 

@@ -142,6 +142,7 @@ class Replication:
         if target is None:
             if source is None:
                 raise Failed(f"source: the table {self._options.table} does not exist")
+            tables.check_stream(self._source, source, enable=self._options.enable_stream)
             target = tables.create(self._target, tables.definition(source, name))
             self._display.say(f"created the table {name} at the target")
         elif target["TableStatus"] == "CREATING":

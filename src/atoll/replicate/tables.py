@@ -106,21 +106,28 @@ def create(end: End, wanted: dict[str, Any]) -> Description:
 # The stream of the source
 
 
-def stream_of(end: End, description: Description, *, enable: bool) -> str:
-    """The ARN of the table's stream, enabled if it may be."""
+def check_stream(end: End, description: Description, *, enable: bool) -> bool:
+    """Whether the table has its stream already; raises Failed if it cannot be used, or not be enabled."""
     table = description["TableName"]
     stream = description.get("StreamSpecification", {})
     if not stream.get("StreamEnabled"):
         if not enable:
             raise Failed(f"{end.role}: the table {table} has no stream: enable one, or give --enable-stream")
-        wanted = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-        end.call("update_table", TableName=table, StreamSpecification=wanted)
-        description = wait_until_active(end, table)
-    elif stream["StreamViewType"] not in IMAGE_VIEWS:
+        return False
+    if stream["StreamViewType"] not in IMAGE_VIEWS:
         raise Failed(
             f"{end.role}: the stream of {table} has the view type {stream['StreamViewType']}, which holds no new "
             f"images: it must be {' or '.join(IMAGE_VIEWS)}"
         )
+    return True
+
+
+def stream_of(end: End, description: Description, *, enable: bool) -> str:
+    """The ARN of the table's stream, enabled if it may be."""
+    if not check_stream(end, description, enable=enable):
+        table, wanted = description["TableName"], {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        end.call("update_table", TableName=table, StreamSpecification=wanted)
+        description = wait_until_active(end, table)
     arn: str = description["LatestStreamArn"]
     while end.call("describe_stream", StreamArn=arn)["StreamDescription"]["StreamStatus"] == "ENABLING":
         end.pause(POLL_S)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
@@ -47,6 +48,46 @@ class Credential:
 
 class BadCredentials(Exception):
     """The file exists but is not a valid credentials file."""
+
+
+class CredentialsSource(Protocol):
+    """Where servers find credentials: a file, or a store that front ends share."""
+
+    def get(self, access_key: str) -> Credential | None:
+        """The credential of a client."""
+
+    def peer(self, access_key: str) -> Credential | None:
+        """The credential of a peer."""
+
+    def peers(self) -> Sequence[Credential]:
+        """The credentials of peers, the oldest first."""
+
+    def refresh(self, now_ms: int) -> bool:
+        """Notice changes, at most once a second. Returns whether there were any."""
+
+    def reload(self) -> bool:
+        """Notice changes now."""
+
+
+def new(
+    now_ms: int,
+    *,
+    admin: bool = False,
+    peer: bool = False,
+    session_token: str | None = None,
+    user: str | None = None,
+    account: str | None = None,
+) -> Credential:
+    return Credential(
+        access_key="AKIA" + "".join(secrets.choice(_ACCESS_KEY_CHARS) for _ in range(16)),
+        secret="".join(secrets.choice(_SECRET_CHARS) for _ in range(40)),
+        session_token=session_token,
+        admin=admin,
+        created_ms=now_ms,
+        peer=peer,
+        user=user,
+        account=account,
+    )
 
 
 class Credentials:
@@ -110,16 +151,7 @@ class Credentials:
         user: str | None = None,
         account: str | None = None,
     ) -> Credential:
-        credential = Credential(
-            access_key="AKIA" + "".join(secrets.choice(_ACCESS_KEY_CHARS) for _ in range(16)),
-            secret="".join(secrets.choice(_SECRET_CHARS) for _ in range(40)),
-            session_token=session_token,
-            admin=admin,
-            created_ms=now_ms,
-            peer=peer,
-            user=user,
-            account=account,
-        )
+        credential = new(now_ms, admin=admin, peer=peer, session_token=session_token, user=user, account=account)
         self.add(credential)
         return credential
 
@@ -160,13 +192,23 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def _read(path: Path) -> dict[str, Credential]:
     try:
-        rows = orjson.loads(path.read_bytes())["credentials"]
-        credentials = [Credential(**row) for row in rows]
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
+    return parse(content, path)
+
+
+def parse(content: bytes, source: object) -> dict[str, Credential]:
+    """By access key. Raises `BadCredentials` with the name of the source."""
+    try:
+        credentials = [Credential(**row) for row in orjson.loads(content)["credentials"]]
     except (ValueError, TypeError, KeyError) as error:
-        raise BadCredentials(f"{path} does not hold credentials: {error}") from error
+        raise BadCredentials(f"{source} does not hold credentials: {error}") from error
     return {credential.access_key: credential for credential in credentials}
+
+
+def dump(credentials: Sequence[Credential]) -> bytes:
+    return orjson.dumps({"credentials": [asdict(one) for one in credentials]}, option=orjson.OPT_INDENT_2)
 
 
 def _write(path: Path, credentials: list[Credential]) -> None:
@@ -175,7 +217,7 @@ def _write(path: Path, credentials: list[Credential]) -> None:
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(orjson.dumps({"credentials": [asdict(c) for c in credentials]}, option=orjson.OPT_INDENT_2))
+        file.write(dump(credentials))
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)

@@ -20,7 +20,7 @@ import orjson
 from atoll.errors import auth
 from atoll.errors import identities as texts
 from atoll.security import directory as directories
-from atoll.security.credentials import Credential, Credentials
+from atoll.security.credentials import Credential, CredentialsSource
 from atoll.security.directory import BadDirectory, Directory
 from atoll.security.policies import document
 from atoll.security.policies.decision import Attached, Plan, Policies, Source
@@ -108,7 +108,7 @@ def load(path: Path) -> Mapping[str, Any]:
 class Identities:
     def __init__(
         self,
-        credentials: Credentials | None,
+        credentials: CredentialsSource | None,
         declared: Declared | None = None,
         tokens: Tokens | None = None,
         account: str = "000000000000",

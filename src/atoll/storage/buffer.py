@@ -16,9 +16,9 @@ Row = tuple[bytes, bytes]
 
 
 class Buffer:
-    __slots__ = ("_base", "_in_loop", "cleared", "is_remote", "numbers", "rows", "tallies")
+    __slots__ = ("_base", "_in_loop", "cleared", "is_remote", "numbers", "rows", "size", "tallies")
 
-    def __init__(self, base: Snapshot, *, in_loop: bool = False) -> None:
+    def __init__(self, base: Snapshot, in_loop: bool = False) -> None:
         """`in_loop`: the function runs on the event loop, so it may not take long."""
         self._base = base
         self._in_loop = in_loop
@@ -27,6 +27,8 @@ class Buffer:
         self.cleared: list[tuple[bytes, bytes]] = []
         self.numbers: dict[bytes, int] = {}
         self.tallies: dict[bytes, int] = {}
+        self.size = 0
+        """The bytes of all values put."""
 
     def get(self, key: bytes) -> bytes | None:
         if key in self.rows:
@@ -48,12 +50,16 @@ class Buffer:
         cleared = [span for span in self.cleared if span[0] < end and start < span[1]]
         if not own and not cleared:
             return self._base.scan(start, end, reverse=reverse, limit=limit)
-        base = self._base.scan(start, end, reverse=reverse)
+        # Each row of our own hides at most one of the base.
+        most = None if limit is None or cleared else limit + len(own)
+        base = self._base.scan(start, end, reverse=reverse, limit=most)
         if cleared:
             base = (row for row in base if not _within(row[0], cleared))
         return islice(_merge(base, own, reverse), limit)
 
     def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
+        if self.is_remote:
+            self._base.first(ranges)  # together, in one round trip
         return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
 
     def number(self, key: bytes) -> int:
@@ -70,6 +76,7 @@ class Buffer:
 
     def put(self, key: bytes, value: bytes) -> None:
         self.rows[key] = value
+        self.size += len(value)
 
     def delete(self, key: bytes) -> None:
         self.rows[key] = None
@@ -85,11 +92,6 @@ class Buffer:
 
     def add_tally(self, key: bytes, amount: int) -> None:
         self.tallies[key] = self.tallies.get(key, 0) + amount
-
-    @property
-    def size(self) -> int:
-        """The bytes of the rows to write."""
-        return sum([len(value) for value in self.rows.values() if value is not None])
 
     def announce_long(self) -> None:
         if self._in_loop:

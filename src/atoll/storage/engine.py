@@ -53,6 +53,10 @@ class Full(Exception):
     """The store has no room, or its disk fails. The transaction was not applied; a later one may succeed."""
 
 
+class Unavailable(Exception):
+    """The store cannot be reached, or it was lost during a commit: then the outcome is unknown."""
+
+
 class NoFiles(Full):
     """The process may open no more files."""
 

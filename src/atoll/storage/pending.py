@@ -12,43 +12,63 @@ from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Full, Long, Transaction
 from atoll.storage.sqlitefile import Rows
 
+# A transaction of more bytes is applied and committed in a thread.
+INLINE_BYTES = 1024**2
+
 ONLY_DELETIONS = "the disk is full: the store accepts only deletions until there is room"
 
 
 class Pending:
     """A queued function, and its outcome after the commit."""
 
-    __slots__ = ("error", "fn", "future", "is_long", "result", "writes")
+    __slots__ = ("_writes", "error", "fn", "future", "is_long", "result")
 
     def __init__(self, fn: Callable[[Transaction], Any], future: asyncio.Future[None]) -> None:
         self.fn = fn
         self.future = future
         self.is_long = False
-        """Whether the function has announced that it takes long."""
-        self.writes: Buffer | None = None
-        """Its writes, until they are applied."""
+        """Whether the function has announced that it takes long, or its writes take long to apply: they wait for `end`
+        in a thread."""
+        self._writes: Buffer | None = None
         self.result: Any = None
         self.error: BaseException | None = None
 
-    def run(self, rows: Rows, *, in_loop: bool, only_deletions: bool) -> None:
-        """Run the function. SQLite errors propagate and fail the whole batch."""
-        writes = Buffer(rows, in_loop=in_loop)
+    def run(self, rows: Rows, only_deletions: bool) -> bool:
+        """Run the function on the event loop and apply its writes, unless it is long; return whether any were applied.
+        SQLite errors propagate and fail the whole batch."""
+        writes = Buffer(rows, True)
         try:
             self.result = self.fn(writes)
             if only_deletions:
                 _require_deletion(writes)
-            self.writes = writes
         except apsw.Error:
             raise
         except Long:
             self.is_long = True
+            return False
         except BaseException as error:
             self.error = error
+            return False
+        if writes.size > INLINE_BYTES:
+            self.is_long, self._writes = True, writes
+            return False
+        return rows.apply(writes)
 
-    def apply(self, rows: Rows) -> bool:
-        """Apply the writes; return whether there are any."""
-        writes, self.writes = self.writes, None
-        return writes is not None and rows.apply(writes)
+    def end(self, rows: Rows, only_deletions: bool) -> bool:
+        """Run the function in a thread, unless it has run; apply its writes; return whether there are any."""
+        writes, self._writes = self._writes, None
+        if writes is None:
+            writes = Buffer(rows)
+            try:
+                self.result = self.fn(writes)
+                if only_deletions:
+                    _require_deletion(writes)
+            except apsw.Error:
+                raise
+            except BaseException as error:
+                self.error = error
+                return False
+        return rows.apply(writes)
 
 
 def _require_deletion(writes: Buffer) -> None:

@@ -53,9 +53,6 @@ FILE_NAME = "atoll.db"
 # Maximum number of functions in one commit: they run on the event loop and delay reads.
 BATCH = 256
 
-# A transaction of more bytes is applied and committed in a thread.
-INLINE_BYTES = 1024**2
-
 # Stop waiting for writers after this many event-loop turns without a new write, or after this long without one: when
 # the loop is busy with reads, its turns are slow.
 GATHER_TURNS = 8
@@ -279,12 +276,10 @@ class SQLiteEngine:
             self._reader.drop()
             self._writer.begin("BEGIN IMMEDIATE")
             for count, pending in enumerate(batch):
-                pending.run(self._writer, in_loop=True, only_deletions=self._only_deletions)
-                if pending.is_long or (pending.writes is not None and pending.writes.size > INLINE_BYTES):
-                    # Others wait for the next batch.
+                wrote = pending.run(self._writer, self._only_deletions) or wrote
+                if pending.is_long:  # others wait for the next batch
                     self._queue[:0], batch, aside = batch[count + 1 :], batch[: count + 1], pending
                     break
-                wrote = pending.apply(self._writer) or wrote
             if self._turn is None and (wrote or aside):
                 self._reader.hold()
             if aside is None:
@@ -303,9 +298,7 @@ class SQLiteEngine:
         Return whether anything was written."""
         writer = self._writer
         if aside is not None:
-            if aside.writes is None:
-                aside.run(writer, in_loop=False, only_deletions=self._only_deletions)
-            wrote = aside.apply(writer) or wrote
+            wrote = aside.end(writer, self._only_deletions) or wrote
         writer.close_scans()
         if not wrote:
             writer.commit()

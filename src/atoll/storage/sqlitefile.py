@@ -66,9 +66,14 @@ def fault(error: apsw.Error) -> Exception:
     """Translate an SQLite error into the exception that the engine's contract names."""
     if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError):
         return Full(str(error))
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError) or _is_of_schema(error):
         return Corrupt(str(error))
     return error
+
+
+def _is_of_schema(error: apsw.Error) -> bool:
+    """Whether the schema lacks what a statement names. The statements never change, so the file is damaged."""
+    return isinstance(error, apsw.SQLError) and "transaction" not in str(error)
 
 
 def is_failed_sync(error: BaseException) -> bool:
@@ -157,8 +162,8 @@ class _Counters:
         self._kind = kind
         self._execute = execute
         self._known: dict[bytes, int] = {}
-        self._changed: dict[bytes, None] = {}
-        """In the order of the changes: equal transactions make equal files."""
+        self._changed: dict[bytes, int] = {}
+        """Its keys, in the order of the changes: equal transactions make equal files."""
 
     def get(self, key: bytes) -> int:
         value = self._known.get(key)
@@ -172,9 +177,14 @@ class _Counters:
             self._known[key] = value
         return value
 
-    def set(self, key: bytes, value: int) -> None:
-        self._known[key] = value
-        self._changed[key] = None
+    def update(self, values: dict[bytes, int]) -> None:
+        self._known.update(values)
+        self._changed.update(values)
+
+    def add(self, amounts: dict[bytes, int]) -> None:
+        for key, amount in amounts.items():
+            self._known[key] = self.get(key) + amount
+            self._changed[key] = 0
 
     def write(self) -> None:
         """Write each counter that was set since the last call once."""
@@ -288,10 +298,10 @@ class Rows:
                 execute(_DELETE, (key,))
             else:
                 execute(_PUT, (key, value, crc32(value, crc32(key))))
-        for key, number in buffer.numbers.items():
-            self._numbers.set(key, number)
-        for key, amount in buffer.tallies.items():
-            self._tallies.set(key, self._tallies.get(key) + amount)
+        if buffer.numbers:
+            self._numbers.update(buffer.numbers)
+        if buffer.tallies:
+            self._tallies.add(buffer.tallies)
         return bool(buffer.rows or buffer.cleared or buffer.numbers or buffer.tallies)
 
     def put(self, key: bytes, value: bytes) -> None:
@@ -299,7 +309,7 @@ class Rows:
 
     def set_counter(self, key: bytes, value: int, *, tally: bool) -> None:
         """`write_counters` writes it."""
-        (self._tallies if tally else self._numbers).set(key, value)
+        (self._tallies if tally else self._numbers).update({key: value})
 
     def commit(self) -> None:
         """Commit, durably if the connection is `synced`. After a failure nothing is applied; call `roll_back`."""

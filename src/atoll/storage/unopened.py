@@ -15,17 +15,27 @@ _EMPTY = MemoryEngine()
 
 
 class Unopened:
-    def __init__(self, exists: Callable[[], bool], open_: Callable[[], Awaitable[Engine]]) -> None:
+    def __init__(
+        self,
+        exists: Callable[[], bool],
+        open_: Callable[[], Awaitable[Engine]],
+        find: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`find` looks for a store that another process may have created."""
         self._exists = exists
         self._open = open_
+        self._find = find
+
+    async def _is_there(self) -> bool:
+        return self._exists() or (self._find is not None and await self._find())
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        engine = await self._open() if self._exists() else _EMPTY
+        engine = await self._open() if await self._is_there() else _EMPTY
         return await engine.read(fn)
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         """Run fn on nothing first; if it writes, open the store and run it again."""
-        if not self._exists():
+        if not await self._is_there():
             buffer = await _EMPTY.read(Buffer)
             result = fn(buffer)
             if not _writes(buffer):

@@ -175,7 +175,8 @@ class Connection(Incoming):
         self._turn_due = False
         self._turn = self._server.turn_requests
         if self._transport is not None:
-            self._run_queue()
+            if self._queue or self._continue_due:
+                self._run_queue()
             self._flush_soon()
 
     def _continue(self) -> None:

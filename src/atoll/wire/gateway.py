@@ -153,7 +153,7 @@ class Gateway:
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
             if b"content-encoding" in headers:
                 body = await self._call_inflated(operation, region, caller, request, now_ms)
-            elif len(request.body) >= large.VALUES:
+            elif len(request.body) > large.LEAST_BYTES:
                 body = await self._call_large(operation, region, caller, request.body, now_ms)
             else:
                 result = await self._call(operation, region, caller, parse_body(request.body), now_ms)

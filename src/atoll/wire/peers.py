@@ -13,7 +13,7 @@ from atoll.errors import replication as replication_errors
 from atoll.replication.exchange import Exchange, Unreachable, refused
 from atoll.replication.messages import Malformed, Message, dump, load
 from atoll.replication.peer import PREFIX, SERVICE
-from atoll.security.credentials import Credentials
+from atoll.security.credentials import CredentialsSource
 from atoll.security.sigv4 import Signer, Verifier
 from atoll.wire.codec import Request, Response
 
@@ -23,7 +23,7 @@ FRAME_TYPE = "application/octet-stream"
 class Peers:
     """`exchange` asks the `regions` of this node. Without `credentials` it has no peers, and refuses all."""
 
-    def __init__(self, exchange: Exchange, regions: Collection[str], credentials: Credentials | None) -> None:
+    def __init__(self, exchange: Exchange, regions: Collection[str], credentials: CredentialsSource | None) -> None:
         self._exchange = exchange
         self._regions = regions
         self._credentials = credentials

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from atoll import errors
 from atoll.api.partiql.batch import batch_execute_statement
 from atoll.api.partiql.statement import execute_statement
 from atoll.api.partiql.transaction import execute_transaction
+from tests.engines import run
 
 OPERATIONS = {
     "ExecuteStatement": execute_statement,
@@ -37,7 +37,7 @@ class Partiql:
 
     def request(self, operation: str, body: dict[str, Any]) -> Any:
         body = orjson.loads(orjson.dumps(body))
-        return orjson.loads(orjson.dumps(asyncio.run(OPERATIONS[operation](self.service.region, body))))
+        return orjson.loads(orjson.dumps(run(OPERATIONS[operation](self.service.region, body))))
 
     def execute(self, statement: str, *parameters: dict[str, Any], **more: Any) -> Any:
         body = {"Statement": statement, **more}

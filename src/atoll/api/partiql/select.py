@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cmp_to_key, lru_cache
+from functools import cmp_to_key, lru_cache, partial
 from typing import Any, NamedTuple
 
 import orjson
 
 from atoll import limits
 from atoll.api import keys, queries
-from atoll.api.large import aside, of_row
+from atoll.api.large import aside, of_json
 from atoll.api.queries import Target
-from atoll.api.slices import Slices
 from atoll.database import reads
-from atoll.database.format import Entry, Row
+from atoll.database.format import Row
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
 from atoll.database.schema import Index
@@ -51,8 +51,6 @@ class Position(NamedTuple):
     part: int
     key: Item | None
     """Of the last item read in this range; None at its start."""
-    last: Row | Entry | None = None
-    """The last item itself, before its key is known."""
 
 
 @dataclass(slots=True)
@@ -77,7 +75,7 @@ class Selected:
     ranges: list[Range]
     reverse: bool
     limit: int | None
-    partitions: list[bytes] | None = None
+    partitions: Sequence[bytes] | None = None
     """For a scan, where the partitions end."""
     page: Page = field(default_factory=Page)
     """Of all ranges together."""
@@ -114,7 +112,7 @@ class Selected:
                 whole.add(page)
                 return found, _Progress(part, page.rest, whole), None
             if page.last is not None:
-                return found, None, Position(part, None, page.last)
+                return found, None, Position(part, self.target.last_key(page.last))
             if self.page.size + found.size >= limits.PAGE_BYTES and part + 1 < len(self.ranges):
                 return found, None, Position(part + 1, None)
         return found, _Progress(end, self.ranges[end], Page()) if end < len(self.ranges) else None, None
@@ -149,7 +147,7 @@ def select(
     if filter_ is not None and target.index is not None:
         filter_ = _filter_of_index(target, target.index, selecting.where, filter_)
     ranges, reverse = _ranges(target, access, selecting.order)
-    partitions = queries.partitions_of(target) if access.partitions is None else None
+    partitions = target.table.partition_ends(target.space) if access.partitions is None else None
     found = Selected(target, selecting.columns, filter_, fetch, ranges, reverse, limit, partitions)
     first = position.part if position is not None else 0
     if first < len(ranges):
@@ -253,29 +251,18 @@ async def complete(region: Region, found: Selected, is_large: bool) -> list[Any]
     while found.progress is not None:
         await asyncio.sleep(0)
         found.add(*await region.read(found.piece))
+    if found.filter_ is not None and is_large:
+        await aside(found.filter_.prepare_once)
+    rows = found.page.rows
+    if found.columns is not None:
+        return await queries.chosen(rows, found.filter_, partial(_shown, found.columns), len(found.columns))
     if found.filter_ is not None:
-        if is_large:
-            await aside(found.filter_.prepare_once)
-        await queries.keep_matching(found.page, found.filter_)
-    answered, slices = [], Slices()
-    for row in found.page.rows:
-        answered.append(await shown(found.columns, row))
-        if slices.over:
-            await slices.pause()
-    if found.position is not None and found.position.last is not None:
-        key = await queries.last_key(found.target, found.position.last)
-        found.position = Position(found.position.part, key)
-    return answered
-
-
-async def shown(columns: tuple[Column, ...] | None, row: Row | Entry) -> Any:
-    """A row in the answer: each column is named by the last step of its path."""
-    if columns is None:
-        return row.fragment
-    return await of_row(row, lambda: _shown(columns, row.item), len(columns))
+        rows = await queries.chosen(rows, found.filter_)
+    return [orjson.Fragment(json) for json in rows]
 
 
 def _shown(columns: tuple[Column, ...], item: Item) -> Item:
+    """A row in the answer: each column is named by the last step of its path."""
     return {name: value for name, path in columns if (value := paths.get(item, path)) is not None}
 
 
@@ -284,7 +271,7 @@ async def projected(columns: tuple[Column, ...] | None, row: Row) -> Any:
     if columns is None:
         return row.fragment
     wanted = [column.path for column in columns]
-    return await of_row(row, lambda: paths.project(row.item, wanted), len(wanted))
+    return await of_json(row.json, lambda: paths.project(row.item, wanted), len(wanted))
 
 
 def next_token(position: Position, fingerprint: str) -> str:

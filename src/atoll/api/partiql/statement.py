@@ -20,6 +20,8 @@ Body = dict[str, Any]
 Answer = dict[str, Any]
 
 _NAME = "ExecuteStatement"
+_OF_READ = ("ConsistentRead", "ReturnConsumedCapacity")
+"""Options that a statement shares with Query and Scan."""
 
 
 async def execute_statement(region: Region, body: Body) -> Answer:
@@ -45,7 +47,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     token = body.get("NextToken")
     position = None if token is None else position_of(token, bound.fingerprint())
     name = resolve_table(region, selecting.table)
-    source = {"IndexName": selecting.index, "ConsistentRead": body.get("ConsistentRead")}
+    source = {"IndexName": selecting.index, **{name: body.get(name) for name in _OF_READ}}
 
     found = await region.read(
         lambda snapshot: select(
@@ -57,8 +59,10 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
             body.get("Limit"),
         )
     )
-    answer: Answer = {"Items": await complete(region, found, type(body) is LargeBody)}
+    items = await complete(region, found, type(body) is LargeBody)
+    answer: Answer = {"Items": items}
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     start = found.ranges[0].start if found.ranges else found.target.table.prefix
-    return answer | queries.charge_page(region, found.target, found.page, source, capacity_mode(body), _NAME, start)
+    queries.charge_page(region, found.target, found.page, len(items), source, answer, _NAME, start)
+    return answer

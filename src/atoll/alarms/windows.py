@@ -1,0 +1,88 @@
+"""The datapoints of one metric in an alarm's evaluation range, kept between evaluations.
+
+Periods slide, so datapoints are kept in *grains*, the interval between two evaluations, and united into periods.
+
+An evaluation reads only the batches that have arrived since the last one, from what the process knows of the region's
+metrics, and so from memory. The store is read for a new alarm, and if batches were moved to blocks meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from atoll.alarms.inputs import Input
+from atoll.alarms.reasons import Point
+from atoll.metrics.series import Datapoint, united
+from atoll.metrics.statistics import statistic
+from atoll.metrics.store import Metrics
+
+
+class Window:
+    def __init__(self, wanted: Input, period_ms: int, grain_ms: int) -> None:
+        self.wanted = wanted
+        self._grains: dict[int, Datapoint] = {}
+        """By the starts of the grains."""
+        self._points: dict[int, Point | None] = {}
+        """Of the grains, as far as they have been computed."""
+        self._period_ms = period_ms
+        self._grain_ms = grain_ms
+        self._number = -1
+        """The last batch whose datapoints are here."""
+
+    def is_behind(self, metrics: Metrics) -> bool:
+        """Whether it lacks datapoints that only the store has."""
+        return self._number < metrics.numbers[0] or self._number < 0
+
+    def has_news(self, metrics: Metrics) -> bool:
+        recent = metrics.recent.get(self.wanted.metric)
+        return self.is_behind(metrics) or (recent is not None and recent[-1].number > self._number)
+
+    def take(self, metrics: Metrics) -> bool:
+        """Add the datapoints that are new; returns whether there were any."""
+        has_news = False
+        for one in reversed(metrics.recent.get(self.wanted.metric, ())):
+            if one.number <= self._number:
+                break
+            if self.wanted.unit in (None, one.unit):
+                self._add(one.point)
+                has_news = True
+        self._number = metrics.numbers[1]
+        return has_news
+
+    def load(self, points: Iterable[Datapoint], number: int) -> None:
+        """Begin anew with these datapoints, which include all batches up to a number."""
+        self._grains.clear()
+        self._points.clear()
+        for point in points:
+            self._add(point)
+        self._number = number
+
+    def points(self, starts: Sequence[int]) -> list[Point | None]:
+        """The points of the periods with these starts, newest first. Older ones are forgotten."""
+        for time_ms in [time_ms for time_ms in self._grains if time_ms < starts[-1]]:
+            del self._grains[time_ms]
+            self._points.pop(time_ms, None)
+        if self._period_ms <= self._grain_ms:
+            return [self._of_grain(start_ms) for start_ms in starts]
+        return [self._of_period(start_ms) for start_ms in starts]
+
+    def _of_grain(self, start_ms: int) -> Point | None:
+        point = self._points.get(start_ms)
+        if point is None and start_ms in self._grains:
+            point = self._points[start_ms] = self._point(self._grains[start_ms])
+        return point
+
+    def _of_period(self, start_ms: int) -> Point | None:
+        times = range(start_ms, start_ms + self._period_ms, self._grain_ms)
+        inside = [self._grains[time_ms] for time_ms in times if time_ms in self._grains]
+        return self._point(united(start_ms, inside)) if inside else None
+
+    def _point(self, datapoint: Datapoint) -> Point | None:
+        value = statistic(datapoint, self.wanted.statistic)
+        return None if value is None else Point(datapoint.time_ms, value, datapoint.count)
+
+    def _add(self, point: Datapoint) -> None:
+        time_ms = point.time_ms - point.time_ms % self._grain_ms
+        self._points.pop(time_ms, None)
+        old = self._grains.get(time_ms)
+        self._grains[time_ms] = point if old is None else united(time_ms, [old, point])

@@ -1,0 +1,98 @@
+"""SEARCH in the expressions of GetMetricData: find the metrics and read them, before the expressions are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from atoll import limits
+from atoll.api.metrics import check_period, span
+from atoll.database.region import Region
+from atoll.errors import metric_math
+from atoll.errors import metrics as errors
+from atoll.metrics.math import tree
+from atoll.metrics.math.evaluation import Search
+from atoll.metrics.math.parser import parse
+from atoll.metrics.math.search import matcher
+from atoll.metrics.math.series import Grid, Series
+from atoll.metrics.reading import Query, by_unit, listed
+from atoll.metrics.series import Datapoint, Metric, aligned
+from atoll.metrics.statistics import is_statistic, statistic
+
+Body = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """The arguments of a SEARCH."""
+
+    text: str
+    statistic: str
+    period_s: int
+
+
+async def searched(region: Region, body: Body, grid: Grid, now_ms: int) -> Search | None:
+    """The results of all searches of a request; None if it has none. Faults of expressions are left to their
+    evaluation."""
+    found: dict[Asked, list[Series]] = {}
+    asked = {one for query in body["MetricDataQueries"] for one in _asked(query.get("Expression") or "", grid)}
+    if not asked:
+        return None
+    metrics = sorted(
+        await listed(region, now_ms - limits.METRIC_SEARCHED_MS),
+        key=lambda one: (one.namespace, one.name, one.dimensions),
+    )
+    for one in sorted(asked):
+        found[one] = await _found(region, one, metrics, body, now_ms)
+
+    def search(text: str, statistic: str, period_s: int) -> Sequence[Series]:
+        asked = Asked(text, statistic, period_s)
+        if asked not in found:  # its period was computed
+            raise metric_math.arguments("SEARCH", ["String", "String", "Scalar"])
+        return found[asked]
+
+    return search
+
+
+def _asked(expression: str, grid: Grid) -> list[Asked]:
+    try:
+        nodes = list(tree.parts(parse(expression))) if expression else []
+    except metric_math.Fault:
+        return []
+    found = []
+    for node in nodes:
+        match node:
+            case tree.Call("SEARCH", (tree.Text(text), tree.Text(statistic))):
+                found.append(Asked(text, statistic, grid.period_s))
+            case tree.Call("SEARCH", (tree.Text(text), tree.Text(statistic), tree.Number(period_s))):
+                found.append(Asked(text, statistic, int(period_s)))
+    return found
+
+
+async def _found(region: Region, asked: Asked, metrics: Sequence[Metric], body: Body, now_ms: int) -> list[Series]:
+    try:
+        matches = matcher(asked.text)
+    except metric_math.Fault as fault:
+        raise errors.invalid(f"SEARCH: {fault.args[0]}") from None
+    if not is_statistic(asked.statistic):
+        raise errors.unknown_statistic(asked.statistic, "SEARCH")
+    check_period(asked.period_s, "SEARCH")
+    start_ms, end_ms = span(body, asked.period_s, now_ms)
+    chosen = [metric for metric in metrics if matches(metric)][: limits.METRIC_QUERIES]
+    queries = [Query(metric, asked.period_s, start_ms, end_ms) for metric in chosen]
+    read = await by_unit(region, queries, from_start=True)
+    names = {metric.name for metric in chosen}
+    return [
+        Series(_values(units, asked.statistic), asked.period_s, _label(metric, len(names) > 1))
+        for metric, units in zip(chosen, read, strict=True)
+    ]
+
+
+def _values(units: Mapping[str, Sequence[Datapoint]], name: str) -> dict[int, float]:
+    points = aligned([point for points in units.values() for point in points], 1)
+    return {point.time_ms: value for point in points if (value := statistic(point, name)) is not None}
+
+
+def _label(metric: Metric, with_name: bool) -> str:
+    """Its dimensions, and its name if the search found several names."""
+    values = [value for _, value in metric.dimensions]
+    return " ".join([*values, metric.name] if with_name or not values else values)

@@ -1,0 +1,292 @@
+"""The servers of a store: which one is the primary, and the connections to it.
+
+Servers fail over without telling. Two may say that they are the primary: one that was frozen or cut off does not know
+that another one was promoted. Each promotion begins a new timeline, so the primary is the server with the highest one,
+and a server with an older timeline than any seen before is never used again.
+
+    term     from one change of the primary to the next. Connections of an earlier term are closed
+    election the search for the primary: all servers are asked at the same time. It begins when a connection is lost,
+             and nothing gets a connection before it has ended
+    watch    asks all servers each second, so that a newer primary is found even while the old one answers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncpg
+
+from atoll.storage.engine import Unavailable
+from atoll.storage.postgresql.connection import Connection, Lost, Undone, describe
+from atoll.storage.postgresql.url import Server, StoreURL
+
+MOST_CONNECTIONS = 12
+"""Of one process, beside those of the watch."""
+
+PATIENCE_S = 10.0
+"""How long a request waits for a primary."""
+WATCH_S = 1.0
+SILENCE_S = 5.0
+"""A primary that has not answered the watch for so long is given up."""
+PAUSE_S = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class CannotOpen(Exception):
+    """The store cannot be opened, and another try would fail as well. Its text has no password."""
+
+
+class Cluster:
+    """`replicas`: read from any server that answers, standbys first; nothing is written."""
+
+    def __init__(self, url: StoreURL, *, replicas: bool = False, durability: str = "full") -> None:
+        self.url = url
+        self.term = 0
+        self.timeline = 0
+        """The highest ever seen."""
+        self.primary: Server | None = None
+        self.on_connect: Callable[[Connection], None] | None = None
+        self._replicas = replicas
+        self._relaxed = durability == "relaxed"
+        self._idle: deque[Connection] = deque()
+        self._open: set[Connection] = set()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._opening = 0
+        self._election: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._watched: dict[Server, Connection] = {}
+        self._answered_at = 0.0
+        self._closed = False
+        self._why = "no server has answered yet"
+
+    async def start(self) -> None:
+        """Find the primary. Raises `CannotOpen` if no server lets us in, `Unavailable` if none is a primary in time."""
+        opened = await self._ask_all(first=True)
+        if not await self._choose(opened):
+            await self._wait_for_primary(asyncio.get_running_loop().time() + PATIENCE_S)
+        self._watch = asyncio.create_task(self._watch_servers())
+
+    async def acquire(self, until: float) -> Connection:
+        """A connection to the primary. Raises `Unavailable` if there is none until then, in the loop's time."""
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            if self._election is not None:
+                await self._wait_for_primary(until)
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.term == self.term and not connection.is_closed:
+                    return connection
+                self._drop(connection)
+            if len(self._open) + self._opening < MOST_CONNECTIONS:
+                opened = await self._connect()
+                if opened is not None:
+                    return opened
+            else:
+                waiter = loop.create_future()
+                self._waiting.append(waiter)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(waiter, until - loop.time())
+            if loop.time() >= until:
+                raise Unavailable(f"the store cannot be reached: {self._why}")
+        raise Unavailable("the store is closed")
+
+    def release(self, connection: Connection) -> None:
+        if connection.is_closed or connection.term != self.term or self._closed:
+            self._drop(connection)
+        else:
+            self._idle.append(connection)
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                break
+
+    def lose(self, connection: Connection, why: BaseException) -> None:
+        """The connection has failed: find out who the primary is."""
+        self._drop(connection)
+        if connection.term == self.term:
+            self._elect(str(why))
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for task in (self._watch, self._election):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+        await asyncio.gather(*(one.close() for one in (*self._open, *self._watched.values())))
+
+    def _drop(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        connection.terminate()
+
+    async def _connect(self) -> Connection | None:
+        server, term = self.primary, self.term
+        if server is None:
+            self._elect(self._why)
+            return None
+        self._opening += 1
+        try:
+            connection = await self._ready(await Connection.open(server, self.url.times))
+            writable, timeline = (True, self.timeline) if self._replicas else await describe(connection)
+        except _FAILURES as error:
+            self._elect(f"{server}: {_text(error)}")
+            return None
+        finally:
+            self._opening -= 1
+        if not writable or timeline < self.timeline or term != self.term:
+            connection.terminate()
+            self._elect(f"{server} is no primary any more")
+            return None
+        connection.term = term
+        self._open.add(connection)
+        return connection
+
+    async def _ready(self, connection: Connection) -> Connection:
+        if self._relaxed:
+            await connection.execute("set synchronous_commit = local", 2)
+        return connection
+
+    # Election
+
+    def _elect(self, why: str) -> None:
+        self._why = why
+        if self._election is None and not self._closed:
+            self._election = asyncio.create_task(self._hold_election())
+
+    async def _wait_for_primary(self, until: float) -> None:
+        self._elect(self._why)
+        assert self._election is not None
+        patience = max(0.0, until - asyncio.get_running_loop().time())
+        await asyncio.wait([self._election], timeout=patience)
+        if self._election is not None:
+            raise Unavailable(f"the store cannot be reached: {self._why}")
+
+    async def _hold_election(self) -> None:
+        try:
+            while True:
+                if await self._choose(await self._ask_all()):
+                    break
+                await asyncio.sleep(PAUSE_S * (1 + random.random()))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            _log.exception("the search for the primary failed")
+        finally:
+            self._election = None
+
+    async def _ask_all(self, *, first: bool = False) -> list[tuple[bool, int, Connection]]:
+        """Connections to all servers that answer, with what they are."""
+        outcomes = await asyncio.gather(*map(self._ask, self.url.servers), return_exceptions=True)
+        answers = [one for one in outcomes if not isinstance(one, BaseException)]
+        failures = [one for one in outcomes if isinstance(one, Exception)]
+        if failures and not answers:
+            self._why = "; ".join(
+                f"{server}: {_text(one)}"
+                for server, one in zip(self.url.servers, outcomes, strict=True)
+                if isinstance(one, Exception)
+            )
+            if first and all(not isinstance(one, asyncpg.CannotConnectNowError) for one in failures):
+                raise CannotOpen(self._why)
+        elif not any(writable for writable, _, _ in answers):
+            self._why = "no server is a primary"
+        return answers
+
+    async def _ask(self, server: Server) -> tuple[bool, int, Connection]:
+        connection = await self._ready(await Connection.open(server, self.url.times))
+        try:
+            return (*await describe(connection), connection)
+        except BaseException:
+            connection.terminate()
+            raise
+
+    async def _choose(self, answers: list[tuple[bool, int, Connection]]) -> bool:
+        """Take the best server as the primary, close the connections to others."""
+        if self._replicas:
+            usable = sorted(answers, key=lambda answer: answer[0])
+        else:
+            usable = [one for one in answers if one[0] and one[1] >= self.timeline]
+            usable.sort(key=lambda answer: (-answer[1], answer[2].server != self.primary))
+        for _, _, connection in answers:
+            if not usable or connection is not usable[0][2]:
+                connection.terminate()
+        if not usable:
+            return False
+        _, timeline, connection = usable[0]
+        if connection.server != self.primary or (timeline != self.timeline and not self._replicas):
+            if self.primary is not None:
+                _log.warning("the primary is now %s, timeline %d", connection.server, timeline)
+            self._begin_term(connection.server)
+        self.timeline = max(self.timeline, timeline)
+        connection.term = self.term
+        self._open.add(connection)
+        self.release(connection)
+        return True
+
+    def _begin_term(self, server: Server) -> None:
+        self.term += 1
+        self._answered_at = asyncio.get_running_loop().time()
+        self.primary = server
+        for connection in [*self._open]:
+            self._drop(connection)
+        self._idle.clear()
+
+    # Watch
+
+    async def _watch_servers(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                await self._look()
+            except Exception:
+                _log.exception("the watch of the servers failed")
+
+    async def _look(self) -> None:
+        seen = await asyncio.gather(*map(self._look_at, self.url.servers))
+        for server, (answered, writable, timeline) in zip(self.url.servers, seen, strict=True):
+            if server == self.primary:
+                now = asyncio.get_running_loop().time()
+                if answered:
+                    self._answered_at = now
+                if (answered and not writable and not self._replicas) or now - self._answered_at >= SILENCE_S:
+                    self._give_up(f"{server} {'is no primary any more' if answered else 'does not answer'}")
+            elif not self._replicas and writable and timeline > self.timeline:
+                self._give_up(f"{server} has a newer timeline")
+
+    def _give_up(self, why: str) -> None:
+        """End all connections. Commits under way are unknown."""
+        _log.warning("the store's primary is given up: %s", why)
+        for connection in [*self._open]:
+            self._drop(connection)
+        self._idle.clear()
+        self._elect(why)
+
+    async def _look_at(self, server: Server) -> tuple[bool, bool, int]:
+        """Whether it answers, whether it accepts writes, and its timeline."""
+        connection = self._watched.get(server)
+        try:
+            if connection is None or connection.is_closed:
+                connection = self._watched[server] = await Connection.open(server, self.url.times)
+            return (True, *await describe(connection))
+        except _FAILURES:
+            found = self._watched.pop(server, None)
+            if found is not None:
+                found.terminate()
+            return False, False, 0
+
+
+_FAILURES = (Lost, Undone, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,167 @@
+"""One connection to a PostgreSQL server, with deadlines, and errors that tell whether a statement had an effect.
+
+A deadline closes the connection. It never cancels the statement: a canceled commit that waits for its standby would
+succeed with a warning. The connection remembers warnings: after one, a commit may not be on the standby.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from atoll.storage.engine import Corrupt, Full
+from atoll.storage.postgresql import statements
+from atoll.storage.postgresql.url import Server
+
+USER_TIMEOUT_MS = 8_000
+"""Unacknowledged bytes for so long end a connection."""
+
+SETTINGS = {
+    "application_name": "atoll",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+    # Plans do not depend on statistics: every statement goes by its index.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class Lost(Exception):
+    """The connection is lost. Whether its last statement had an effect is unknown."""
+
+
+class Undone(Exception):
+    """The server has undone the statement and its transaction. Another try may succeed."""
+
+
+class Connection:
+    def __init__(self, raw: asyncpg.Connection[Any], server: Server) -> None:
+        self._raw = raw
+        self._loop = asyncio.get_running_loop()
+        self._prepared: dict[str, PreparedStatement[Any]] = {}
+        self.server = server
+        self.term = 0
+        """The term of the cluster in which it was opened."""
+        self.warned = False
+        raw.add_log_listener(self._note)
+
+    @classmethod
+    async def open(cls, server: Server, times: dict[str, int]) -> Connection:
+        """Raises OSError, `TimeoutError` or an error of asyncpg."""
+        raw = await asyncpg.connect(server.dsn, timeout=times["connect_timeout"], server_settings=SETTINGS)
+        opened = cls(raw, server)
+        opened._keep_alive(times)
+        return opened
+
+    def _keep_alive(self, times: dict[str, int]) -> None:
+        found = self._raw._transport.get_extra_info("socket")
+        if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", times["keepalives_idle"]),
+            ("TCP_KEEPINTVL", times["keepalives_interval"]),
+            ("TCP_KEEPCNT", times["keepalives_count"]),
+            ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS),
+        ):
+            if hasattr(socket, name):
+                found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def _note(self, raw: object, message: asyncpg.PostgresLogMessage) -> None:
+        if getattr(message, "severity_en", None) == "WARNING" or message.severity == "WARNING":
+            self.warned = True
+            _log.warning("PostgreSQL at %s: %s", self.server, message)
+
+    @property
+    def is_closed(self) -> bool:
+        return bool(self._raw.is_closed())
+
+    def terminate(self) -> None:
+        self._raw.terminate()
+
+    async def close(self) -> None:
+        if not self._raw.is_closed():
+            late = self._loop.call_later(2, self._raw.terminate)
+            try:
+                await self._raw.close()
+            except Exception:
+                self._raw.terminate()
+            finally:
+                late.cancel()
+
+    async def fetch(self, statement: str, arguments: Sequence[object] = (), deadline_s: float = 10) -> list[Any]:
+        late = self._loop.call_later(deadline_s, self._raw.terminate)
+        try:
+            prepared = self._prepared.get(statement)
+            if prepared is None:
+                prepared = self._prepared[statement] = await self._raw.prepare(statement)
+            rows: list[Any] = await prepared.fetch(*arguments)
+            return rows
+        except Exception as error:
+            raise self._translated(error) from error
+        finally:
+            late.cancel()
+
+    async def value(self, statement: str, arguments: Sequence[object] = (), deadline_s: float = 10) -> Any:
+        rows = await self.fetch(statement, arguments, deadline_s)
+        return rows[0][0] if rows else None
+
+    async def execute(self, script: str, deadline_s: float = 10) -> None:
+        """Statements without arguments, in one round trip."""
+        late = self._loop.call_later(deadline_s, self._raw.terminate)
+        try:
+            await self._raw.execute(script)
+        except Exception as error:
+            raise self._translated(error) from error
+        finally:
+            late.cancel()
+
+    def _translated(self, error: Exception) -> Exception:
+        known = error
+        if isinstance(error, asyncpg.exceptions.DataError):  # an argument that the driver cannot send
+            return known
+        if isinstance(error, asyncpg.PostgresError):
+            state = error.sqlstate or ""
+            if state.startswith(("57P", "08")):
+                self._raw.terminate()
+                return Lost(f"{self.server}: {error}")
+            if state in _UNDONE:
+                return Undone(f"{self.server}: {error}")
+            if state in _FULL:
+                return Full(f"{self.server}: {error}")
+            if state in _GONE:
+                return Corrupt(f"{self.server}: {error}")
+            return known
+        self._raw.terminate()
+        return Lost(f"{self.server}: {error or type(error).__name__}")
+
+
+# Serialization failure, deadlock, lock timeout, canceled, idle in transaction, read-only, too many connections.
+_UNDONE = frozenset(["40001", "40P01", "55P03", "57014", "25P03", "25006", "53300"])
+_FULL = frozenset(["53100", "53200", "58030"])
+_GONE = frozenset(["42P01", "3F000", "42883", "XX001", "XX002"])
+
+
+async def describe(connection: Connection) -> tuple[bool, int]:
+    """Whether the server may accept writes, and its timeline: 0 if it does not tell."""
+    rows = await connection.fetch(statements.SERVER, (), 2)
+    in_recovery, read_only, commit = rows[0]
+    if in_recovery or read_only:
+        return False, 0
+    if commit in ("off", "local", "remote_write"):
+        await connection.execute("set synchronous_commit = on", 2)
+    try:
+        return True, int(await connection.value(statements.TIMELINE, (), 2))
+    except asyncpg.PostgresError:
+        return True, 0

@@ -1,0 +1,202 @@
+"""The engine: a region in a schema of a PostgreSQL database. Any number of front ends may have it open.
+
+    cluster     which server is the primary, and the connections to it
+    reads, writes   functions run on the event loop on what was fetched; their fetches and commits are shared
+    statements  the tables and the SQL
+
+What front ends know of each other's commits they learn from the number of commits, which comes with every fetch, and
+which `follow` reads when there are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from atoll.storage.engine import Snapshot, T, Transaction, Unavailable
+from atoll.storage.postgresql import statements
+from atoll.storage.postgresql.cluster import Cluster
+from atoll.storage.postgresql.connection import Lost, Undone
+from atoll.storage.postgresql.fetched import Fetched
+from atoll.storage.postgresql.reads import Reads
+from atoll.storage.postgresql.writes import Writes
+
+LEASE_S = 8.0
+LEASE_MARGIN_S = 2.0
+"""The holder counts on its lease for so much less."""
+RENEW_S = 2.0
+FOLLOW_S = 0.1
+"""How soon commits of other front ends are noticed, if nothing is read."""
+
+_log = logging.getLogger(__name__)
+
+
+class Replica:
+    """A region on servers that replicate the store. Nothing is written there."""
+
+    def __init__(self, cluster: Cluster, schema: str, *, ride_along: Sequence[bytes] = ()) -> None:
+        self._known = dict.fromkeys(ride_along, 0)
+        self._reads = Reads(cluster, schema, self._known, self._know)
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        result: T = await self._reads.add(fn).outcome()
+        return result
+
+    def _know(self, fetched: Fetched) -> None:
+        for key in self._known:
+            self._known[key] = fetched.numbers[key]
+
+
+class PostgreSQLEngine:
+    """Use it from one event loop. `on_foreign_commit` is called after a commit of another front end was noticed."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        schema: str,
+        *,
+        ride_along: Sequence[bytes] = (),
+        on_foreign_commit: Callable[[], None] | None = None,
+        is_followed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`is_followed`: whether anybody waits for commits of other front ends."""
+        self._cluster = cluster
+        self._schema = schema
+        self._known = dict.fromkeys(ride_along, 0)
+        self._commits = 0
+        """Of this region, as far as this front end knows."""
+        self._on_foreign_commit = on_foreign_commit
+        self._is_followed = is_followed
+        self._reads = Reads(cluster, schema, self._known, self._know)
+        self._writes = Writes(cluster, schema, self._known, self._know, self._committed)
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] | None = None
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(6).hex()}"
+        self._lease_until = self._lease_renewed = -LEASE_S
+        self._following: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def read(self, fn: Callable[[Snapshot], T]) -> T:
+        if self._opened is None or not self._opened.done():
+            await self._open()
+        result: T = await self._reads.add(fn).outcome()
+        return result
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        if self._closed:
+            raise RuntimeError("the store is closed")
+        if self._opened is None or not self._opened.done():
+            await self._open()
+        result: T = await self._writes.add(fn).outcome()
+        return result
+
+    async def lease(self) -> bool:
+        now = self._loop.time()
+        if now - self._lease_renewed < RENEW_S:
+            return now < self._lease_until
+        await self._open()
+        self._lease_renewed = now
+        try:
+            connection = await self._cluster.acquire(now + LEASE_MARGIN_S)
+            try:
+                epoch = await connection.value(
+                    statements.take_lease(self._schema), ("background", self._owner, LEASE_S), LEASE_MARGIN_S
+                )
+            except (Lost, Undone) as error:
+                self._cluster.lose(connection, error)
+                raise
+            self._cluster.release(connection)
+        except (Lost, Undone, Unavailable):
+            return self._loop.time() < self._lease_until
+        self._lease_until = now + LEASE_S - LEASE_MARGIN_S if epoch is not None else now - LEASE_S
+        return epoch is not None
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._following is not None:
+            self._following.cancel()
+        await self._writes.drain()
+        await self._reads.drain()
+        if self._loop.time() < self._lease_until:
+            with suppress(Exception):
+                connection = await self._cluster.acquire(self._loop.time() + 1)
+                await connection.fetch(statements.leave_lease(self._schema), ("background", self._owner), 1)
+                self._cluster.release(connection)
+
+    def follow(self) -> None:
+        """Begin to look for commits of others."""
+        if self._following is None:
+            self._following = self._loop.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            if not self._is_followed():
+                continue
+            try:
+                await self._open()
+                connection = await self._cluster.acquire(self._loop.time() + 10)
+                try:
+                    self._saw(await connection.value(statements.commits(self._schema)))
+                except (Lost, Undone) as error:
+                    self._cluster.lose(connection, error)
+                else:
+                    self._cluster.release(connection)
+            except Unavailable:
+                continue
+            except Exception:
+                _log.exception("commits of other front ends are not noticed")
+
+    def _know(self, fetched: Fetched) -> None:
+        for key in self._known:
+            self._known[key] = fetched.numbers[key]
+        if fetched.commits is not None:
+            self._saw(fetched.commits)
+
+    def _committed(self, number: int) -> None:
+        if number == self._commits + 1:
+            self._commits = number
+        else:
+            self._saw(number)
+
+    def _saw(self, number: int) -> None:
+        if number > self._commits:
+            self._commits = number
+            if self._on_foreign_commit is not None:
+                self._on_foreign_commit()
+
+    # The schema
+
+    async def _open(self) -> None:
+        """Create the schema if it is missing."""
+        if self._opened is None:
+            self._opened = asyncio.ensure_future(self._create())
+        opened = self._opened
+        try:
+            await asyncio.shield(opened)
+        except BaseException:
+            if opened.done() and self._opened is opened:
+                self._opened = None
+            raise
+
+    async def _create(self) -> None:
+        connection = await self._cluster.acquire(self._loop.time() + 10)
+        try:
+            name = f"{statements.quoted(self._schema)}.commits"
+            if not await connection.value(statements.HAS_SCHEMA, (name,)):
+                script = f"begin; {statements.SETUP_LOCK}; {statements.region(self._schema)}; commit"
+                await connection.execute(script, 30)
+        except (Lost, Undone) as error:
+            self._cluster.lose(connection, error)
+            raise Unavailable(str(error)) from error
+        except BaseException:
+            connection.terminate()
+            self._cluster.release(connection)
+            raise
+        self._cluster.release(connection)

@@ -1,0 +1,324 @@
+"""Transactions: many functions commit together, in one statement.
+
+Functions run on the event loop, one after the other, each on what was fetched and on the writes of those before it.
+What they lack is fetched for all of them together. Then one statement commits their writes, if nobody has committed
+since the first fetch: so everything that they have read is still so, and the transaction is serializable.
+
+If somebody has committed, the batch takes the region's commit lock and fetches all that it has read again. If it is the
+same, the writes are still right; otherwise the functions run again, under the lock, while nobody else can commit. So a
+batch never fails because of conflicts. While other front ends commit often, batches take the lock at once.
+
+A function that takes long, or needs many fetches, leaves its batch and commits by itself. A batch that PostgreSQL
+refuses because of its data is split until the culprit is found.
+
+A commit whose answer is lost may have happened or not: its functions fail with `Unavailable`. Before the commit, and
+when the server says that it has undone it, the batch is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import asyncpg
+
+from atoll.storage.buffer import Buffer
+from atoll.storage.engine import Conflict, Long, Unavailable
+from atoll.storage.postgresql import longkeys, statements
+from atoll.storage.postgresql.cluster import PATIENCE_S, Cluster
+from atoll.storage.postgresql.connection import Connection, Lost, Undone
+from atoll.storage.postgresql.fetched import Fetched, Missing
+from atoll.storage.postgresql.fetching import fetch
+from atoll.storage.postgresql.pending import Pending
+
+BATCH = 256
+BATCH_BYTES = 8_000_000
+"""A batch that writes more ends."""
+SHARED_TRIPS = 3
+"""A function that needs more fetches leaves its batch."""
+FETCH_S = 10.0
+COMMIT_S = 30.0
+"""Deadlines. A commit may wait for a standby."""
+TRIES = 10
+"""After so many, each with the commit lock, a transaction fails with `Conflict`."""
+CONTENDED = 16
+"""Batches that take the lock at once after another front end's commit was in the way."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Aside(Exception):
+    """The function leaves its batch."""
+
+
+class Writes:
+    """`know` is called with the fetched data of each batch, `committed` with the number of each of our commits."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        schema: str,
+        known: dict[bytes, int],
+        know: Callable[[Fetched], None],
+        committed: Callable[[int], None],
+    ) -> None:
+        self._cluster = cluster
+        self._schema = schema
+        self._known = known
+        self._know = know
+        self._committed = committed
+        self._loop = asyncio.get_running_loop()
+        self._queue: list[Pending] = []
+        self._busy = False
+        self._contended = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, fn: Callable[[Any], Any]) -> Pending:
+        pending = Pending(fn, self._loop.create_future(), self._loop.time() + PATIENCE_S)
+        self._queue.append(pending)
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._start)
+        return pending
+
+    async def drain(self) -> None:
+        while self._tasks or self._busy:
+            await (asyncio.wait(self._tasks) if self._tasks else asyncio.sleep(0))
+
+    def _start(self) -> None:
+        self._run(self._lane())
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lane(self) -> None:
+        try:
+            while self._queue:
+                batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+                await self._settle(Batch(batch))
+        finally:
+            self._busy = False
+
+    async def _settle(self, batch: Batch) -> None:
+        """Run, commit and answer the functions of a batch, with as many tries as it takes."""
+        tries = 0
+        while batch.waiting:
+            try:
+                connection = await self._cluster.acquire(batch.until)
+            except Exception as error:
+                batch.fail(error)
+                return
+            try:
+                await self._try(connection, batch)
+            except (Lost, Undone) as error:
+                self._cluster.lose(connection, error)
+                if self._is_over(batch, error, tries):
+                    return
+            except _Unknown as error:
+                self._cluster.lose(connection, error)
+                batch.fail(Unavailable(f"the outcome of a commit is unknown: {error}"))
+                return
+            except Exception as error:
+                self._cluster.lose(connection, error)
+                if len(batch.waiting) > 1 and isinstance(error, (asyncpg.PostgresError, asyncpg.DataError)):
+                    for half in batch.halves():
+                        await self._settle(half)
+                    return
+                batch.fail(error)
+                return
+            else:
+                self._cluster.release(connection)
+            tries += 1
+
+    def _is_over(self, batch: Batch, error: Exception, tries: int) -> bool:
+        if isinstance(error, Undone) and tries >= TRIES:
+            batch.fail(Conflict(str(error)))
+            return True
+        if batch.until <= self._loop.time():
+            batch.fail(Unavailable(f"the store was lost before a commit: {error}"))
+            return True
+        return False
+
+    async def _try(self, connection: Connection, batch: Batch) -> None:
+        batch.begin(Fetched(self._known))
+        await self._run_functions(connection, batch)
+        if batch.waiting:
+            if batch.needs_commit or batch.fetched.is_torn:
+                await self._commit(connection, batch)
+            self._know(batch.fetched)
+            batch.answer()
+
+    async def _run_functions(self, connection: Connection, batch: Batch) -> None:
+        """Fetch and run until all functions have an outcome, or have left."""
+        while True:
+            if batch.in_loop:
+                lacking = batch.run()
+            else:
+                lacking = await asyncio.to_thread(batch.run)
+            if not lacking and batch.fetched.trips:
+                break
+            if batch.in_loop and batch.fetched.trips >= SHARED_TRIPS and len(batch.waiting) > 1:
+                batch.set_aside(lacking)
+                break
+            await fetch(connection, self._schema, batch.fetched, deadline_s=FETCH_S)
+            if batch.fetched.is_torn_along:
+                batch.begin(batch.fetched.again())
+        for pending in batch.leaves():
+            self._run(self._settle(Batch([pending], in_loop=False)))
+
+    async def _commit(self, connection: Connection, batch: Batch) -> None:
+        if not self._contended and not batch.fetched.is_torn_along:
+            if await self._commit_if_current(connection, batch):
+                return
+            self._contended = CONTENDED
+        await connection.execute(statements.lock(self._schema), FETCH_S)
+        await self._again_under_lock(connection, batch)
+        if not batch.waiting or not batch.needs_commit:
+            await connection.execute("rollback", FETCH_S)
+            return
+        if not await self._commit_if_current(connection, batch, ends=True):
+            raise Undone("somebody commits without the lock")
+
+    async def _again_under_lock(self, connection: Connection, batch: Batch) -> None:
+        before = batch.fetched
+        now = before.again()
+        await fetch(connection, self._schema, now, deadline_s=FETCH_S)
+        if now.commits == before.commits:
+            self._contended = max(0, self._contended - 1)
+        if before.equals(now) and not before.is_torn_along:
+            before.commits = now.commits
+            return
+        batch.begin(now)
+        await self._run_functions(connection, batch)
+
+    async def _commit_if_current(self, connection: Connection, batch: Batch, *, ends: bool = False) -> bool:
+        """`ends`: a transaction is open, and ends."""
+        connection.warned = False
+        try:
+            number = await connection.value(
+                statements.commit_batch(self._schema), (batch.fetched.commits, *batch.arguments()), COMMIT_S
+            )
+            if ends:
+                await connection.execute("commit", COMMIT_S)
+        except Lost as error:
+            raise _Unknown(str(error)) from error
+        if number < 0:
+            return False
+        if connection.warned:
+            raise _Unknown("the commit may not be on the standby")
+        self._committed(number)
+        return True
+
+
+class _Unknown(Exception):
+    """The commit may have happened or not."""
+
+
+class Batch:
+    """Functions that commit together, and what they have read and written."""
+
+    def __init__(self, functions: list[Pending], *, in_loop: bool = True) -> None:
+        self.waiting = functions
+        """Not answered, and not gone."""
+        self.in_loop = in_loop
+        self.fetched = Fetched({})
+        self._writes = Buffer(self.fetched)
+        self._open = functions
+        """Without an outcome in this run."""
+        self._leaving: list[Pending] = []
+
+    @property
+    def until(self) -> float:
+        return max(pending.until for pending in self.waiting)
+
+    def begin(self, fetched: Fetched) -> None:
+        """Forget all outcomes; run on `fetched`."""
+        self.fetched = fetched
+        self._writes = Buffer(fetched)
+        self._open = self.waiting
+        for pending in self.waiting:
+            pending.error = pending.result = None
+
+    def run(self) -> list[Pending]:
+        """Run the functions that have no outcome; return those that lack something."""
+        lacking = []
+        first = not self.fetched.trips
+        for pending in self._open:
+            own = Buffer(self._writes, in_loop=self.in_loop)
+            try:
+                pending.result = pending.fn(own)
+            except Missing:
+                lacking.append(pending)
+                continue
+            except Long:
+                self._leaving.append(pending)
+                continue
+            except BaseException as error:
+                pending.error = error
+            if first:  # it has used what was known before the first fetch: it counts only after one
+                pending.error = None
+                lacking.append(pending)
+            elif pending.error is None:
+                _add(self._writes, own)
+        self._open = lacking
+        return lacking
+
+    def set_aside(self, lacking: list[Pending]) -> None:
+        self._leaving += lacking
+
+    def leaves(self) -> list[Pending]:
+        """Those that leave the batch, each once."""
+        leaving, self._leaving = self._leaving, []
+        if leaving:
+            gone = set(map(id, leaving))
+            self.waiting = [pending for pending in self.waiting if id(pending) not in gone]
+        return leaving
+
+    @property
+    def needs_commit(self) -> bool:
+        writes = self._writes
+        return bool(writes.rows or writes.cleared or writes.numbers or writes.tallies)
+
+    def arguments(self) -> tuple[list[Any], ...]:
+        """Of `commit_batch`. The keys are sorted: neighbours of the index are written together."""
+        writes = self._writes
+        put = sorted([longkeys.stored_row(key, value) for key, value in writes.rows.items() if value is not None])
+        return (
+            [start for start, _ in writes.cleared],
+            [end for _, end in writes.cleared],
+            [longkeys.stored_key(key) for key, value in writes.rows.items() if value is None],
+            [key for key, _ in put],
+            [value for _, value in put],
+            [*writes.numbers],
+            [*writes.numbers.values()],
+            [*writes.tallies],
+            [*writes.tallies.values()],
+        )
+
+    def answer(self) -> None:
+        for pending in self.waiting:
+            pending.answer()
+        self.waiting = []
+
+    def fail(self, error: Exception) -> None:
+        waiting, self.waiting = self.waiting, []
+        for pending in waiting:
+            pending.fail(error)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        middle = len(self.waiting) // 2
+        return Batch(self.waiting[:middle], in_loop=self.in_loop), Batch(self.waiting[middle:], in_loop=self.in_loop)
+
+
+def _add(all_: Buffer, own: Buffer) -> None:
+    """Add the writes of a function to those of its batch."""
+    for start, end in own.cleared:
+        all_.delete_range(start, end)
+    all_.rows.update(own.rows)
+    all_.numbers.update(own.numbers)
+    for key, amount in own.tallies.items():
+        all_.add_tally(key, amount)
