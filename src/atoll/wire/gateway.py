@@ -42,6 +42,7 @@ from atoll.wire.codec import (
 )
 from atoll.wire.health import Health
 from atoll.wire.memory import LIMIT_BYTES, Values
+from atoll.wire.shares import Shares
 
 
 async def _no_stores() -> Mapping[str, Any]:
@@ -133,6 +134,7 @@ class Gateway:
         self._inflations = asyncio.Semaphore(_INFLATIONS)
         self._values = Values(memory_limit)
         self._repeats = Repeats(_log, monotonic_ns)
+        self._shares = Shares()
 
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
@@ -151,6 +153,11 @@ class Gateway:
             if operation is None:
                 raise unserved(headers.get(b"x-amz-target", b""))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
+            share = caller.share or request.peer
+            if share != self._shares.sole:
+                turn = self._shares.turn(share)
+                if turn is not None:
+                    await turn
             if b"content-encoding" in headers:
                 body = await self._call_inflated(operation, region, caller, request, now_ms)
             elif len(request.body) > large.LEAST_BYTES:
@@ -251,13 +258,14 @@ class Gateway:
 
     def _identity_of(self, signer: Signer) -> tuple[Caller, str]:
         if self._identities is None:
-            return Caller(signer.access_key, self._account, signer.admin), signer.region
+            return Caller(signer.access_key, self._account, signer.admin, share=signer.access_key), signer.region
         access = self._identities.access(signer.access_key)
         if access is None:
             raise auth.unknown_access_key()
         account = access.principal.account
-        region = signer.region if account == self._account else f"{account}/{signer.region}"
-        return Caller(signer.access_key, account, signer.admin, access), region
+        own = account == self._account
+        region, share = (signer.region, signer.access_key) if own else (f"{account}/{signer.region}", account)
+        return Caller(signer.access_key, account, signer.admin, access, share=share), region
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
