@@ -6,7 +6,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile test-postgresql faults simulate regions fuzz fuzz-policies attack bench stalls \
+.PHONY: setup serve test check coverage differential programs hostile test-postgresql faults simulate scaling regions fuzz fuzz-policies attack bench stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -95,6 +95,12 @@ simulate: SEEDS ?= 2000
 simulate: FIRST ?= 0
 simulate: setup
 	SEEDS=$(SEEDS) FIRST=$(FIRST) $(RUN)/python -m tests.simulation
+
+# Simulated weeks of traffic against the documented rules of auto scaling, minute by minute.
+scaling: DAYS ?= 7
+scaling: SEEDS ?= 1,2,3
+scaling: setup
+	SCALING_DAYS=$(DAYS) SCALING_SEEDS=$(SEEDS) $(RUN)/python -m pytest tests/scaling/test_week.py
 
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup

@@ -22,7 +22,7 @@ urlopen = build_opener(ProxyHandler({})).open
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 
-OPTION_ROW = re.compile(r"^\| `(--[a-z-]+)` \| `([A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+OPTION_ROW = re.compile(r"^\| `(--[a-z0-9-]+)` \| `([A-Z0-9_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -72,8 +72,8 @@ class TestConfiguration:
             (ROOT / "docs" / page).read_text()
             for page in ("upgrading.md", "checking.md", "replicate.md", "security.md")
         )
-        named = set(re.findall(r"--[a-z][a-z-]*", pages))
-        regions = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "docs" / "regions.md").read_text()))
+        named = set(re.findall(r"--[a-z][a-z0-9-]*", pages))
+        regions = set(re.findall(r"--[a-z][a-z0-9-]*", (ROOT / "docs" / "regions.md").read_text()))
         assert there - {"--version"} <= named | regions
         assert named <= there, "these options are not there any more"
 

@@ -31,10 +31,11 @@ ALLOWED: dict[str, set[str]] = {
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
+    "transfer": {"transfer", "recovery", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
-    "api": {"alarms", "api", "recovery", "scaling", "replication", "security", *SERVICES, *DATABASE},
+    "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "replicate": {"replicate", "options", "clock", "limits"},
 }

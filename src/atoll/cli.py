@@ -38,6 +38,7 @@ from atoll.node import Node
 from atoll.options import (
     Declared,
     Refused,
+    buckets,
     check_store,
     credentials_file,
     origins,
@@ -150,6 +151,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
+    option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
@@ -231,6 +233,7 @@ def _config(options: argparse.Namespace) -> Config:
         max_regions=_number("--max-regions", options.max_regions, 1),
         cors_origins=origins("--cors-origin", options.cors_origin),
         allowed_hosts=tuple(options.allowed_host),
+        buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
         settings=settings,
     )

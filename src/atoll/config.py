@@ -12,6 +12,8 @@ from typing import Any
 from atoll.database.region import Settings
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.transfer.buckets import DIRECTORY as BUCKETS_DIRECTORY
+from atoll.transfer.buckets import Buckets, Directories, Memory
 from atoll.triggers.registry import Registry
 from atoll.wire import memory
 
@@ -74,6 +76,8 @@ class Config:
     """Regions that are open at a time."""
     cors_origins: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
+    buckets: Buckets | None = None
+    """Where exports and imports find their files; None is a directory of the data directory, or memory."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 
@@ -109,6 +113,12 @@ class Config:
     def peer_credentials_file(self) -> Path | None:
         """None if the node has no peers."""
         return self.peer_credentials or (self.credentials_file if self.peers else None)
+
+    @property
+    def kept_buckets(self) -> Buckets:
+        if self.buckets is not None:
+            return self.buckets
+        return Memory() if self.data is None else Directories(self.data / BUCKETS_DIRECTORY)
 
     @property
     def evaluates(self) -> bool:

@@ -12,13 +12,19 @@ clock is slow.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from atoll.alarms.actions import AUTO_SCALING, Act, Actions
+from atoll.alarms.evaluation import Alarms
+from atoll.api.scaling.requests import ScalingWork
 from atoll.database.health import EVALUATION
 from atoll.database.region import Region
 from atoll.metrics.collection import Collection
+from atoll.metrics.steps import Steps
+from atoll.metrics.upkeep import Upkeep
+from atoll.triggers.functions import Functions
 
 LOOK_AGAIN_MS = 1_000
 """The longest interval between two looks for work: a minute may have ended, or another process left some."""
@@ -102,6 +108,15 @@ class Evaluation:
                 await self._region.state(Collection).flush()
             except Exception as error:
                 self._region.health.failing(EVALUATION, error)
+
+
+def works(region: Region, functions: Callable[[], Functions]) -> list[Work]:
+    """The work of the services, in the order in which it runs. `functions` are those that alarms may call."""
+    scaling = ScalingWork(region)
+    acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
+    alarms = Alarms(region, Actions(region, functions, acts))
+    # What is due by a schedule comes first; what the alarms have begun may be due at once.
+    return [Steps(region), scaling, alarms, scaling, Upkeep(region)]
 
 
 def earliest(wakes: Iterable[int | None]) -> int | None:

@@ -11,6 +11,7 @@ from atoll.api import services, sts
 from atoll.api.authorization.auditing import Auditor, Observed, auditing
 from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
+from atoll.api.prometheus import exposition
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.data_directory import REGION_NAME
@@ -18,6 +19,7 @@ from atoll.database.health import StoreHealth
 from atoll.database.region import Region, Settings
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests
+from atoll.evaluation import LAG_MS
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security import web_identity
 from atoll.security.audit import AuditLog
@@ -30,6 +32,8 @@ from atoll.wire.admin import Admin
 from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
 from atoll.wire.gateway import Gateway, Route
+from atoll.wire.prometheus import PATH as PROMETHEUS_PATH
+from atoll.wire.prometheus import Prometheus
 from atoll.wire.rest import Rest
 
 if TYPE_CHECKING:
@@ -133,6 +137,7 @@ def gateway(
     call = _call(config, callers, auditor, subjects, region_of, encoder)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
     calls = Calls(call, services.OPERATIONS, encoder.next_id)
+    scraped = _scraped(config, subjects)
     return Gateway(
         call,
         services.TARGETS,
@@ -146,6 +151,7 @@ def gateway(
             services.LAMBDA.prefix: Rest(call, services.of(services.LAMBDA)).answer,
             "/": calls.answer,
             CBOR_PREFIX: calls.answer,
+            PROMETHEUS_PATH: scraped.answer,
         },
         route_clock=SystemClock(),
         examine=examine,
@@ -155,7 +161,7 @@ def gateway(
             "/": calls.signed_for,
             CBOR_PREFIX: calls.signed_for,
         },
-        bearer_routes=[services.ADMIN.prefix],
+        bearer_routes=[services.ADMIN.prefix, PROMETHEUS_PATH],
         unverified_routes=[PEERS_PREFIX],
         browsers=config.browsers,
         memory_limit=config.memory_limit,
@@ -186,3 +192,12 @@ def _call(
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     return auditing(call, auditor, evaluates=config.evaluates) if auditor.writes else call
+
+
+def _scraped(config: Config, subjects: Mapping[str, Callable[[str], Any]]) -> Prometheus:
+    lag_ms = 0 if config.workers == 1 else LAG_MS
+
+    def show() -> Awaitable[bytes]:
+        return exposition(list(subjects[services.SERVER]("").regions.values()), lag_ms)
+
+    return Prometheus(show, signed=config.auth != "none", token=config.admin_token)

@@ -150,6 +150,10 @@ RECOVERY_LAG_MS = 300_000
 BACKUPS_LISTED = 100
 SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
 RESTORES = 50
+EXPORTS_LISTED = 10
+EXPORTS_KEPT_MS = 90 * 24 * 3600 * 1000
+EXPORT_TOKEN_MS = 8 * 3600 * 1000
+
 
 # Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
 METRICS_PAGE = 500

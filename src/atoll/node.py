@@ -16,12 +16,9 @@ from typing import Any
 
 from atoll import errors, front, limits
 from atoll.admission import Admission
-from atoll.alarms.actions import AUTO_SCALING, Act, Actions
-from atoll.alarms.evaluation import Alarms
 from atoll.api import services
 from atoll.api.authorization.auditing import Observed
 from atoll.api.authorization.explaining import Explanations
-from atoll.api.scaling.requests import ScalingWork
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
@@ -32,16 +29,14 @@ from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests as request_errors
-from atoll.evaluation import Evaluation, Work, earliest
-from atoll.metrics.upkeep import Upkeep
+from atoll.evaluation import Evaluation, earliest, works
 from atoll.peering import Peering
-from atoll.recovery import jobs
-from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
@@ -87,6 +82,7 @@ class Node:
         self._audit_log: AuditLog | None = None
         self.explanations = Explanations(self.callers, self._region_of, self.clock)
         self.triggers: dict[str, Triggers] = {}
+        self._buckets_of_files = config.kept_buckets
         self.runners: dict[str, Runner] = {}
         self.evaluations: dict[str, Evaluation] = {}
         """Of the open regions."""
@@ -298,9 +294,12 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._admission.buckets(name)
         region.key_ranges = self._admission.key_ranges(name)
-        alone = self.shared is None and (self._data is None or self.config.workers == 1)
-        evaluation = self.evaluations[name] = Evaluation(region, self._works(region), alone=alone)
-        runner = self.runners[name] = Runner(region, STEPS)
+        evaluation = self.evaluations[name] = Evaluation(
+            region,
+            works(region, lambda: self._triggers_of(region.key).functions),
+            alone=self.shared is None and (self._data is None or self.config.workers == 1),
+        )
+        runner = self.runners[name] = runner_of(region, self._buckets_of_files)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
@@ -322,7 +321,7 @@ class Node:
             return False
         if region.key not in self._resting or self.triggers[region.key].is_busy:
             return False
-        if await region.read(jobs.listed):
+        if await self.runners[region.key].is_busy():
             return False
         keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
         return not (keeps_tables and await region.engine.read(_has_tables))
@@ -335,14 +334,6 @@ class Node:
         if self.config.functions.functions:
             await triggers.stop()
         return region.engine
-
-    def _works(self, region: Region) -> list[Work]:
-        """The work of the services beside the tables, in the order in which it runs."""
-        scaling = ScalingWork(region)
-        acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
-        alarms = Alarms(region, Actions(region, lambda: self._triggers_of(region.name).functions, acts))
-        # What is due by a schedule comes first; what the alarms have begun may be due at once.
-        return [scaling, alarms, scaling, Upkeep(region)]
 
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)

@@ -20,6 +20,7 @@ from atoll.security.credentials import BadCredentials, Credentials
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import load
 from atoll.storage.postgresql import url
+from atoll.transfer.buckets import Buckets, opened
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)I?(B?)", re.IGNORECASE | re.ASCII)
@@ -220,6 +221,17 @@ def writable(name: str, path: str) -> Path | None:
     if not os.access(found if found.exists() else found.parent, os.W_OK) or found.is_dir():
         raise Refused(f"{name}: {path} cannot be written")
     return found
+
+
+def buckets(name: str, url: str) -> Buckets | None:
+    if not url:
+        return None
+    try:
+        return opened(url)
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from None
+    except ImportError:
+        raise Refused(f"{name} {url} needs an extra: pip install 'atoll[s3]'") from None
 
 
 def raise_file_limit(needed: int) -> int:

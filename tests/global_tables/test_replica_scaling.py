@@ -282,5 +282,37 @@ def test_a_region_that_cannot_be_asked_changes_nothing(table: World) -> None:
     table.wires.down = {EU}
     writes = {"TableName": "Things", "ProvisionedWriteCapacityAutoScalingUpdate": scale(3, 9)}
     table.refused(US, "UpdateTableReplicaAutoScaling", **writes)
+    assert "ReplicaProvisionedWriteCapacityAutoScalingSettings" not in describe(table)[EU]
     table.wires.down = set()
     assert describe(table) == before
+
+
+# Global tables of 2017
+
+
+def test_a_global_table_of_2017_scales_by_its_settings(world: World) -> None:
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    group = [{"RegionName": region} for region in (US, EU)]
+    for region in (US, EU):
+        world.table(region, BillingMode="PROVISIONED", ProvisionedThroughput=units, StreamSpecification=stream)
+    world.request(US, "CreateGlobalTable", GlobalTableName="Things", ReplicationGroup=group)
+    settle(world)
+    reads = "ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate"
+    world.request(
+        US,
+        "UpdateGlobalTableSettings",
+        GlobalTableName="Things",
+        GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate=scale(8, 20),
+        ReplicaSettingsUpdate=[{"RegionName": EU, reads: scale(10, 30, value=50.0)}],
+    )
+    settle(world)
+    described = world.request(EU, "DescribeGlobalTableSettings", GlobalTableName="Things")["ReplicaSettings"]
+    found = {one["RegionName"]: one for one in described}
+    for one in found.values():
+        assert one["ReplicaProvisionedWriteCapacityAutoScalingSettings"]["MinimumUnits"] == 8
+        assert one["ReplicaProvisionedWriteCapacityUnits"] == 8
+    assert found[EU]["ReplicaProvisionedReadCapacityAutoScalingSettings"]["MaximumUnits"] == 30
+    assert found[EU]["ReplicaProvisionedReadCapacityUnits"] == 10
+    assert "ReplicaProvisionedReadCapacityAutoScalingSettings" not in found[US]
+    assert found[US]["ReplicaProvisionedReadCapacityUnits"] == 5

@@ -529,6 +529,6 @@ def test_signed_requests_are_verified(signed_endpoint: Endpoint) -> None:
 
 
 def test_an_operation_that_is_not_served_is_named(client: Any) -> None:
-    with pytest.raises(ClientError, match=r"Atoll does not serve CreateBackup$") as caught:
-        client.create_backup(TableName="Things", BackupName="first")
+    with pytest.raises(ClientError, match=r"Atoll does not serve ListBulkOperations$") as caught:
+        client.list_bulk_operations()
     assert caught.value.response["Error"]["Code"] == "UnknownOperationException"

@@ -10,8 +10,8 @@ import orjson
 from atoll.clock import ManualClock
 from atoll.database import background
 from atoll.database.region import Region, Settings
-from atoll.recovery.copies import STEPS
-from atoll.recovery.jobs import Runner
+from atoll.transfer.buckets import Memory
+from atoll.transfer.runner import runner_of
 from tests import desk
 from tests.engines import fresh_engine
 
@@ -51,7 +51,8 @@ class World:
         self.rng = random.Random(seed)
         self.clock = ManualClock(START_MS)
         self.region = Region(REGION, fresh_engine(), self.clock, settings or Settings())
-        self.runner = Runner(self.region, STEPS)
+        self.buckets = Memory()
+        self.runner = runner_of(self.region, self.buckets)
         self.items: State = {}
         self.states: list[tuple[int, State]] = []
         """After each change: its time, and the state since."""

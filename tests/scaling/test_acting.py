@@ -69,15 +69,10 @@ class Stage:
         return list(reversed(found))
 
 
-@pytest.fixture(scope="module")
-def _shared() -> Iterator[LocalServer]:
-    with testing.serve(quotas=True) as server:
-        yield server
-
-
 @pytest.fixture
-def stage(_shared: LocalServer) -> Stage:
-    return Stage(_shared)
+def stage() -> Iterator[Stage]:
+    with testing.serve(quotas=True) as server:
+        yield Stage(server)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def change(path, sql):
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("PRAGMA user_version = 99", "has format version 99; this Atoll reads version 3"),
+        ("PRAGMA user_version = 99", "has format version 99; this Atoll reads version 4"),
         ("PRAGMA application_id = 5", "was not written by Atoll"),
         ("PRAGMA application_id = 0; PRAGMA user_version = 0", "was not written by Atoll"),
     ],

@@ -2,7 +2,8 @@
 
 Only the process that holds the region's lease does. It keeps in memory the alarms, which it reads again after a change
 of one (`store.changes`), and the datapoints that they look at (`windows`). An alarm is *quiet* once nothing but new
-data can change its state: it has no datapoint, and none has arrived since. Quiet alarms cost a comparison, and no wake.
+data can change its state: all its periods look the same, nothing was measured in them, and no datapoint has arrived
+since. Quiet alarms cost a comparison, and no wake.
 
 A change of state is stored with an event in one transaction. Then the actions of the event run, and it is forgotten: an
 action may run twice after a crash, but is not lost.
@@ -26,8 +27,8 @@ from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
 from atoll.alarms.windows import Window
 from atoll.database.region import Region
-from atoll.metrics.reading import Query, datapoints_of
-from atoll.metrics.store import Metrics
+from atoll.metrics.implied import lines
+from atoll.metrics.store import Metrics, Wanted
 from atoll.storage.engine import Transaction
 
 HOUR_MS = 3_600_000
@@ -47,8 +48,9 @@ class Watched:
     acted_ms: int
     """When its scaling policies were last told of its state."""
     windows: tuple[Window, ...]
-    is_empty: bool = False
-    """At the last evaluation it had no datapoint. Expressions may have some without data: they are evaluated always."""
+    is_steady: bool = False
+    """At the last evaluation nothing was measured, and all periods looked the same. Never an expression: its values may
+    change without data."""
     verdict: Verdict | None = None
 
     @property
@@ -117,13 +119,16 @@ class Alarms:
         if changes != watch.seen:
             await self._learn(watch, now_ms)
             await self._act(watch)
+        if not watch.alarms:
+            return await self._actions.settle(now_ms)
+        metrics = self._region.state(Metrics)
+        await metrics.learn()
         due = [one for one in watch.alarms.values() if _floor(now_ms, one.interval_ms) > one.evaluated_ms]
         if due:
             await self._evaluate(watch, due, now_ms)
             if await self._region.read(store.changes) != watch.seen:  # an action has changed alarms
                 await self._learn(watch, now_ms)
         retry_ms = await self._actions.settle(now_ms)
-        metrics = self._region.state(Metrics)
         wakes = [
             one.evaluated_ms + one.interval_ms for one in watch.alarms.values() if not self._is_quiet(one, metrics)
         ]
@@ -148,20 +153,21 @@ class Alarms:
         watch.seen = changes
 
     def _is_quiet(self, one: Watched, metrics: Metrics) -> bool:
-        return one.is_empty and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
+        return one.is_steady and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
 
     async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
         metrics = self._region.state(Metrics)
-        await metrics.learn()
         await self._load(due, metrics, now_ms)
+        await self._follow(due, metrics)
         changed, repeated = [], []
         for one in due:
             until_ms = one.evaluated_ms = _floor(now_ms, one.interval_ms)
             news = [window.take(metrics) for window in one.windows]
-            if one.is_empty and not one.repeats and not any(news):
+            if one.is_steady and not one.repeats and not any(news):
                 continue
             verdict = one.verdict = judge(one, until_ms)
-            one.is_empty = not (one.alarm.metrics or any(verdict.points))
+            is_measured = one.alarm.metrics or any(window.is_measured for window in one.windows)
+            one.is_steady = not is_measured and len({point and point.value for point in verdict.points}) == 1
             if verdict.decision.state not in (None, one.alarm.state.value):
                 changed.append(one)
             elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:
@@ -181,24 +187,32 @@ class Alarms:
     async def _load(self, due: Sequence[Watched], metrics: Metrics, now_ms: int) -> None:
         """Read the datapoints of alarms that are new, or whose batches were moved before they were seen."""
         behind = [(one, window) for one in due for window in one.windows if window.is_behind(metrics)]
-        queries = [
-            Query(
+        wanted = [
+            Wanted(
                 window.wanted.metric,
-                one.alarm.interval_ms // 1000,
                 inputs.times(one.alarm, _floor(now_ms, one.interval_ms))[-1],
                 now_ms + DAY_MS,
                 window.wanted.unit,
             )
             for one, window in behind
         ]
-        while queries:
+        while wanted:
             number = metrics.numbers[1]
-            found = await datapoints_of(self._region, queries)
+            found = await metrics.points(wanted, lambda _, points: [point for _, point in points])
             if metrics.numbers[1] == number:  # otherwise it is not known which batches they include
                 for (one, window), points in zip(behind, found, strict=True):
                     window.load(points, number)
-                    one.is_empty = False
+                    one.is_steady = False
                 return
+
+    async def _follow(self, due: Sequence[Watched], metrics: Metrics) -> None:
+        """Read anew what follows from tables, if one has changed."""
+        outdated = [(one, window) for one in due for window in one.windows if window.is_outdated(metrics)]
+        if outdated:
+            found = await lines(self._region, [window.wanted.metric for _, window in outdated])
+            for (one, window), line in zip(outdated, found, strict=True):
+                window.follow(line, metrics)
+                one.is_steady = False
 
     async def _act(self, watch: Watch) -> None:
         """Run the actions of all stored events. If one fails, all are read again at the next look."""

@@ -2,6 +2,8 @@
 
 Periods slide, so datapoints are kept in *grains*, the interval between two evaluations, and united into periods.
 
+A metric of a table may have datapoints besides those that were measured, which follow from its definition (`implied`).
+
 An evaluation reads only the batches that have arrived since the last one, from what the process knows of the region's
 metrics, and so from memory. The store is read for a new alarm, and if batches were moved to blocks meanwhile.
 """
@@ -12,6 +14,8 @@ from collections.abc import Iterable, Sequence
 
 from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
+from atoll.metrics import implied
+from atoll.metrics.implied import Line
 from atoll.metrics.series import Datapoint, united
 from atoll.metrics.statistics import statistic
 from atoll.metrics.store import Metrics
@@ -24,6 +28,9 @@ class Window:
         """By the starts of the grains."""
         self._points: dict[int, Point | None] = {}
         """Of the grains, as far as they have been computed."""
+        self._line: Line | None = None
+        """What follows from the tables, as of `_generation`."""
+        self._generation = -1
         self._period_ms = period_ms
         self._grain_ms = grain_ms
         self._number = -1
@@ -35,7 +42,23 @@ class Window:
 
     def has_news(self, metrics: Metrics) -> bool:
         recent = metrics.recent.get(self.wanted.metric)
-        return self.is_behind(metrics) or (recent is not None and recent[-1].number > self._number)
+        if self.is_behind(metrics) or self.is_outdated(metrics):
+            return True
+        return recent is not None and recent[-1].number > self._number
+
+    def is_outdated(self, metrics: Metrics) -> bool:
+        """Whether a table may have changed from which datapoints follow."""
+        return self._generation != metrics.generation(self.wanted.metric)
+
+    def follow(self, line: Line | None, metrics: Metrics) -> None:
+        self._line = line if line is None or self.wanted.unit in (None, line.unit) else None
+        self._generation = metrics.generation(self.wanted.metric)
+        self._points.clear()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it has datapoints that were measured."""
+        return bool(self._grains)
 
     def take(self, metrics: Metrics) -> bool:
         """Add the datapoints that are new; returns whether there were any."""
@@ -59,22 +82,25 @@ class Window:
 
     def points(self, starts: Sequence[int]) -> list[Point | None]:
         """The points of the periods with these starts, newest first. Older ones are forgotten."""
-        for time_ms in [time_ms for time_ms in self._grains if time_ms < starts[-1]]:
-            del self._grains[time_ms]
-            self._points.pop(time_ms, None)
+        first_ms = starts[-1]
+        for known in (self._grains, self._points):
+            for time_ms in [time_ms for time_ms in known if time_ms < first_ms]:
+                del known[time_ms]
         if self._period_ms <= self._grain_ms:
             return [self._of_grain(start_ms) for start_ms in starts]
         return [self._of_period(start_ms) for start_ms in starts]
 
     def _of_grain(self, start_ms: int) -> Point | None:
-        point = self._points.get(start_ms)
-        if point is None and start_ms in self._grains:
-            point = self._points[start_ms] = self._point(self._grains[start_ms])
-        return point
+        if start_ms not in self._points:
+            self._points[start_ms] = self._of_period(start_ms)
+        return self._points[start_ms]
 
     def _of_period(self, start_ms: int) -> Point | None:
-        times = range(start_ms, start_ms + self._period_ms, self._grain_ms)
+        end_ms = start_ms + self._period_ms
+        times = range(start_ms, end_ms, self._grain_ms)
         inside = [self._grains[time_ms] for time_ms in times if time_ms in self._grains]
+        if self._line is not None and not (inside and self._line.only_gaps):
+            inside += implied.points(self._line, start_ms, end_ms, self._period_ms, start_ms)
         return self._point(united(start_ms, inside)) if inside else None
 
     def _point(self, datapoint: Datapoint) -> Point | None:

@@ -1,4 +1,4 @@
-"""Answers about features that no table has yet: exports, imports, contributor insights, Kinesis destinations.
+"""Answers about features that no table has yet: imports, contributor insights, Kinesis destinations.
 
 Each operation finds nothing, with the service's own errors for unknown tables and bad input, so tools that read
 everything about a table can read one.
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll import arns
-from atoll.api import phases
+from atoll.api import exports, phases
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import ApiError
 from atoll.errors import backups as backup_errors
 from atoll.errors import features as feature_errors
 from atoll.errors import tables as table_errors
@@ -35,47 +33,18 @@ async def _table_with_insights(region: Region, body: Body) -> Table:
     return table
 
 
-# Exports and imports
-
-
-def _no_job(region: Region, kind: str, text: str) -> ApiError:
-    arn = arns.parse(text)
-    if arn is None or f"/{kind.lower()}/" not in arn.resource:
-        return backup_errors.job_arn_invalid(kind)
-    if arn.account != region.settings.account:
-        return backup_errors.job_denied()
-    if arn.region != region.name:
-        return backup_errors.job_elsewhere(kind)
-    return backup_errors.job_not_found(kind, text)
-
-
-def _check_list(region: Region, body: Body) -> None:
-    table, token = body.get("TableArn"), body.get("NextToken")
-    arn = None if table is None else arns.parse(table)
-    if table is not None and arn is None:
-        raise backup_errors.table_arn_invalid()
-    if arn is not None and arn.account != region.settings.account:
-        raise backup_errors.job_denied()
-    if token is not None:
-        raise backup_errors.next_token_invalid(token)
-
-
-async def list_exports(region: Region, body: Body) -> Body:
-    _check_list(region, body)
-    return {"ExportSummaries": []}
-
-
-async def describe_export(region: Region, body: Body) -> Body:
-    raise _no_job(region, "Export", body["ExportArn"])
+# Imports
 
 
 async def list_imports(region: Region, body: Body) -> Body:
-    _check_list(region, body)
+    exports.check_list(region, body)
+    if body.get("NextToken") is not None:
+        raise backup_errors.next_token_invalid(body["NextToken"])
     return {"ImportSummaryList": []}
 
 
 async def describe_import(region: Region, body: Body) -> Body:
-    raise _no_job(region, "Import", body["ImportArn"])
+    raise exports.no_job(region, "Import", body["ImportArn"])
 
 
 # Global tables

@@ -6,21 +6,23 @@ reached at first, none.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from atoll.api import table_rules
+from atoll.api import replica_scales, table_rules
 from atoll.api.features import global_table_name
 from atoll.api.global_tables import find, group_of
+from atoll.api.replica_scales import OFF, Wanted
 from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Table
 from atoll.errors import replicas as replica_errors
 from atoll.errors import replication as replication_errors
-from atoll.errors import tables as table_errors
 from atoll.replication import enquiries, shared
 from atoll.replication.enquiries import Facts
 from atoll.replication.exchange import Unreachable
+from atoll.scaling.targets import READ, WRITE
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -35,7 +37,13 @@ async def describe_global_table_settings(region: Region, body: Body) -> Answer:
     for member in group_of(table).present:
         described: Answer = {"RegionName": member.region, "ReplicaStatus": member.state}
         facts = own if member.region == region.name else await _facts(region, table, member.region)
-        settings.append(described if facts is None else described | _described(facts))
+        if facts is not None:
+            described |= _described(facts)
+            scaled = await replica_scales.shown(region, member.region, table.name) or {}
+            _add_scaling(described, "Replica", "", scaled)
+            for index in described.get("ReplicaGlobalSecondaryIndexSettings", ()):
+                _add_scaling(index, "", f" {index['IndexName']}", scaled)
+        settings.append(described)
     return {"GlobalTableName": table.name, "ReplicaSettings": settings}
 
 
@@ -78,12 +86,20 @@ def _described(facts: Facts) -> Answer:
     return described
 
 
+def _add_scaling(described: Answer, prefix: str, index: str, scaled: Mapping[str, Answer]) -> None:
+    """Only what is scaled is shown."""
+    for kind in (READ, WRITE):
+        settings = scaled.get(f"{kind}{index}", OFF)
+        if settings != OFF:
+            described[f"{prefix}Provisioned{kind}CapacityAutoScalingSettings"] = settings
+
+
 # Changing
 
 
 async def update_global_table_settings(region: Region, body: Body) -> Answer:
     table, own = await _own(region, body)
-    _check_served(body)
+    scales = list(_scales(body))
     group = group_of(table)
     regions = [member.region for member in group.present]
     for entry in body.get("ReplicaSettingsUpdate") or ():
@@ -93,6 +109,12 @@ async def update_global_table_settings(region: Region, body: Body) -> Answer:
     if group.is_changing:
         raise replica_errors.in_use()
     changes = {other: _changes(own, body, other) for other in regions}
+    mode = body.get("GlobalTableBillingMode") or own.billing_mode
+    for one in scales:
+        if one.index_name is not None and one.index_name not in own.global_indexes:
+            raise replica_errors.index_not_found(one.index_name)
+        replica_scales.check(region, table.name, mode, regions, one)
+    asked = [(one.region, replica_scales.scale(table.name, one)) for one in scales]
     others = [other for other in regions if other != region.name]
     for other in others:
         if await _facts(region, table, other) is None:
@@ -108,23 +130,31 @@ async def update_global_table_settings(region: Region, body: Body) -> Answer:
         catalog.save(tx, shared.override(tx, region, stamp, table, changes[region.name]))
 
     await region.write(change)
+    for other in regions if asked else ():
+        own_changes = [one for name, one in asked if name in (None, other)]
+        await replica_scales.ask(region, other, table.name, own_changes)
     return await describe_global_table_settings(region, body)
 
 
-def _check_served(body: Body) -> None:
-    for entry in (
-        body,
-        *(body.get("GlobalTableGlobalSecondaryIndexSettingsUpdate") or ()),
-        *(body.get("ReplicaSettingsUpdate") or ()),
-        *(
-            i
-            for r in body.get("ReplicaSettingsUpdate") or ()
-            for i in r.get("ReplicaGlobalSecondaryIndexSettingsUpdate") or ()
-        ),
-    ):
-        for member in entry:
-            if member.endswith(SCALING):
-                raise table_errors.not_served(member)
+def _scales(body: Body) -> Iterator[Wanted]:
+    """The settings of auto scaling in a request."""
+    writes = f"ProvisionedWriteCapacity{SCALING}"
+    reads = f"ProvisionedReadCapacity{SCALING}"
+    if body.get(f"GlobalTable{writes}") is not None:
+        yield Wanted(None, WRITE, None, body[f"GlobalTable{writes}"], f"GlobalTable{writes}")
+    for entry in body.get("GlobalTableGlobalSecondaryIndexSettingsUpdate") or ():
+        if entry.get(writes) is not None:
+            yield Wanted(
+                None, WRITE, entry["IndexName"], entry[writes], "GlobalTableGlobalSecondaryIndexSettingsUpdate"
+            )
+    for replica in body.get("ReplicaSettingsUpdate") or ():
+        region = replica["RegionName"]
+        if replica.get(f"Replica{reads}") is not None:
+            yield Wanted(region, READ, None, replica[f"Replica{reads}"], f"Replica{reads}")
+        for entry in replica.get("ReplicaGlobalSecondaryIndexSettingsUpdate") or ():
+            if entry.get(reads) is not None:
+                parameter = "ReplicaGlobalSecondaryIndexSettingsUpdate"
+                yield Wanted(region, READ, entry["IndexName"], entry[reads], parameter)
 
 
 def _changes(facts: Facts, body: Body, other: str) -> Body:

@@ -105,7 +105,7 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
     consumed = []
-    refusal = None
+    refusals = []
     size = 0
     slices = Slices()
     pending: dict[int, float] = {}
@@ -116,7 +116,8 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
         for key, row_key, row in zip(one.options["Keys"], row_keys, rows, strict=True):
             throttled = reading.unreadable(region, table, units)
             throttled = throttled or reading.unreadable_at(region, table, None, row_key, pending)
-            refusal = refusal or throttled
+            if throttled:
+                refusals.append(throttled)
             size += reads.size_of(row)
             if throttled or size > limits.BATCH_GET_BYTES:
                 unprocessed.setdefault(one.given, {**one.options, "Keys": []})["Keys"].append(key)
@@ -130,8 +131,11 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
             if slices.over:
                 await slices.pause()
         consumed.append(units)
-    if refusal is not None and not any(units.table for units in consumed):
-        raise refusal
+    fails = bool(refusals) and not any(units.table for units in consumed)
+    for one_refusal in refusals[fails:]:  # that of a failed request is counted with the request
+        region.meter.throttled("BatchGetItem", one_refusal)
+    if fails:
+        raise refusals[0]
     throttling.charge(region, consumed)
     for table, row_key, cost in draws:
         reading.draw(region, table, None, row_key, cost)

@@ -6,43 +6,22 @@ Application Auto Scaling; this module checks a request and asks the regions.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from atoll.api import concerns
-from atoll.api.scaling.policies import check_configuration
+from atoll.api.replica_scales import OFF, Wanted, ask, check, scale, shown
 from atoll.api.table_names import table_name
 from atoll.database.group import ACTIVE, MULTI_MASTER
 from atoll.database.region import Region
-from atoll.database.schema import ON_DEMAND, Table
-from atoll.errors import ApiError
+from atoll.database.schema import Table
 from atoll.errors import features as feature_errors
 from atoll.errors import replica_scaling as errors
 from atoll.errors import replicas as replica_errors
-from atoll.errors import replication as replication_errors
-from atoll.errors import scaling as scaling_errors
-from atoll.replication import enquiries
-from atoll.replication.exchange import Unreachable
-from atoll.scaling import replicas
-from atoll.scaling.replicas import Scale
-from atoll.scaling.targets import READ, WRITE, id_of
+from atoll.scaling.targets import READ, WRITE
 from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
-
-
-class Wanted(NamedTuple):
-    """One part of a request."""
-
-    region: str | None
-    """None for all regions."""
-    kind: str
-    index_name: str | None
-    given: Body
-    """AutoScalingSettingsUpdate."""
-    parameter: str
-    """The name that errors give it."""
 
 
 async def _table(region: Region, body: Body) -> Table:
@@ -58,50 +37,34 @@ async def _table(region: Region, body: Body) -> Table:
 
 
 async def describe_table_replica_auto_scaling(region: Region, body: Body) -> Body:
-    """Every replica, this region's included."""
+    """Every replica, this region's included. Those whose region cannot be asked have no settings."""
     table = await _table(region, body)
     assert table.group is not None
-    found = {member.region: await _ask(region, member.region, table, []) for member in table.group.present}
+    found = {member.region: await shown(region, member.region, table.name) for member in table.group.present}
     return {"TableAutoScalingDescription": _described(region, table, found)}
 
 
-async def _ask(region: Region, target: str, table: Table, changes: list[Scale]) -> Mapping[str, Body]:
-    if target == region.name:
-        return await enquiries.scale(region, table.name, changes)
-    try:
-        return await enquiries.ask_scaling(region, target, table.name, changes)
-    except Unreachable as error:
-        raise replication_errors.unreachable(target, error.reason) from None
-
-
-_OFF: Body = {"AutoScalingDisabled": True, "ScalingPolicies": []}
-
-
-def _described(region: Region, table: Table, found: Mapping[str, Mapping[str, Body]]) -> Body:
+def _described(region: Region, table: Table, found: Mapping[str, Mapping[str, Body] | None]) -> Body:
     assert table.group is not None
     now_ms = region.clock.now_ms()
-    replicas_ = []
+    replicas = []
     for member in table.group.present:
-        settings = found[member.region]
-        indexes = [
-            {
-                "IndexName": index.name,
-                "IndexStatus": index.status_at(now_ms),
-                "ProvisionedReadCapacityAutoScalingSettings": settings.get(f"{READ} {index.name}", _OFF),
-                "ProvisionedWriteCapacityAutoScalingSettings": settings.get(f"{WRITE} {index.name}", _OFF),
-            }
-            for index in table.global_indexes
+        described: Body = {"RegionName": member.region, "ReplicaStatus": member.state}
+        indexes: list[Body] = [
+            {"IndexName": one.name, "IndexStatus": one.status_at(now_ms)} for one in table.global_indexes
         ]
-        replicas_.append(
-            {
-                "RegionName": member.region,
-                "GlobalSecondaryIndexes": indexes,
-                "ReplicaProvisionedReadCapacityAutoScalingSettings": settings.get(READ, _OFF),
-                "ReplicaProvisionedWriteCapacityAutoScalingSettings": settings.get(WRITE, _OFF),
-                "ReplicaStatus": member.state,
-            }
-        )
-    return {"TableName": table.name, "TableStatus": concerns.status(table, now_ms), "Replicas": replicas_}
+        settings = found[member.region]
+        if settings is not None:
+            _add(described, "Replica", "", settings)
+            for index in indexes:
+                _add(index, "", f" {index['IndexName']}", settings)
+        replicas.append({**described, "GlobalSecondaryIndexes": indexes})
+    return {"TableName": table.name, "TableStatus": concerns.status(table, now_ms), "Replicas": replicas}
+
+
+def _add(described: Body, prefix: str, index: str, settings: Mapping[str, Body]) -> None:
+    for kind in (READ, WRITE):
+        described[f"{prefix}Provisioned{kind}CapacityAutoScalingSettings"] = settings.get(f"{kind}{index}", OFF)
 
 
 async def update_table_replica_auto_scaling(region: Region, body: Body) -> Body:
@@ -111,21 +74,17 @@ async def update_table_replica_auto_scaling(region: Region, body: Body) -> Body:
     wanted = list(_wanted(table.name, body))
     _check(region, table, body, wanted)
     members = [member.region for member in table.group.present]
-    scales = [_scale(region, table, one) for one in wanted]
-    before = {member: await _ask(region, member, table, []) for member in members}  # all can be reached
+    scales = [scale(table.name, one) for one in wanted]
+    before = {member: await ask(region, member, table.name, []) for member in members}  # all can be reached
     after: dict[str, dict[str, Body]] = {}
     for member in members:
-        own = [(one, scale) for one, scale in zip(wanted, scales, strict=True) if one.region in (None, member)]
-        found = dict(await _ask(region, member, table, [scale for _, scale in own]))
-        for one, scale in own:
-            if scale.least is None:
-                found[_name(one)] = before[member].get(_name(one), _OFF)
+        own = [(one, change) for one, change in zip(wanted, scales, strict=True) if one.region in (None, member)]
+        found = dict(await ask(region, member, table.name, [change for _, change in own]))
+        for one, change in own:
+            if change.least is None:
+                found[one.name] = before[member].get(one.name, OFF)
         after[member] = found
     return {"TableAutoScalingDescription": _described(region, table, after)}
-
-
-def _name(one: Wanted) -> str:
-    return one.kind if one.index_name is None else f"{one.kind} {one.index_name}"
 
 
 def _wanted(table: str, body: Body) -> Iterator[Wanted]:
@@ -163,14 +122,7 @@ def _check(region: Region, table: Table, body: Body, wanted: list[Wanted]) -> No
     if table.group.is_changing or any(member.state != ACTIVE for member in table.group.present):
         raise replica_errors.in_use()
     for one in wanted:
-        given = one.given
-        if not given.get("AutoScalingDisabled"):
-            if any(given.get(member) is None for member in ("MinimumUnits", "MaximumUnits", "ScalingPolicyUpdate")):
-                raise errors.parameters_required(table.name)
-            if given.get("AutoScalingRoleArn") not in (None, replicas.role_arn(region)):
-                raise errors.role_unsupported(table.name, given["AutoScalingRoleArn"])
-        if table.billing_mode == ON_DEMAND:
-            raise errors.on_demand(table.name, members if one.region is None else [one.region], one.parameter)
+        check(region, table.name, table.billing_mode, members, one)
     _check_indexes(region, table, wanted)
     _check_conflicts(table, wanted)
 
@@ -197,21 +149,3 @@ def _check_conflicts(table: Table, wanted: list[Wanted]) -> None:
         if key in seen:
             raise errors.updated_twice(table.name, one.index_name)
         seen.add(key)
-
-
-def _scale(region: Region, table: Table, one: Wanted) -> Scale:
-    """The change, checked by the rules of Application Auto Scaling."""
-    given = one.given
-    if given.get("AutoScalingDisabled"):
-        return Scale(one.kind, one.index_name)
-    policy = given["ScalingPolicyUpdate"]
-    scale = Scale(one.kind, one.index_name, given["MinimumUnits"], given["MaximumUnits"], policy.get("PolicyName"))
-    scale = scale.configured(policy["TargetTrackingScalingPolicyConfiguration"])
-    id_ = id_of(one.kind, table.name, one.index_name)
-    try:
-        if given["MinimumUnits"] > given["MaximumUnits"]:
-            raise scaling_errors.bounds_reversed()
-        check_configuration(scale.configuration(id_), id_)
-    except ApiError as error:
-        raise errors.refused_by_auto_scaling(error, str(uuid.uuid4())) from None
-    return scale

@@ -41,6 +41,15 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     },
     # A table's name or its ARN; the model has only the ARN's length. An empty name has a text of its own.
     "TableArn": {"table": True, "min": 3, "empty": True, "max": limits.KEY_NAME_CHARS, "pattern": NAME_PATTERN},
+    **{
+        member: {"table": False, "min": 1, "empty": False, "max": 1024, "pattern": None}
+        for member in (
+            "ExportTableToPointInTimeInput.TableArn",
+            "ListExportsInput.TableArn",
+            "ListImportsInput.TableArn",
+            "RestoreTableToPointInTimeInput.SourceTableArn",
+        )
+    },
     "CreateTableInput.TableName": {"min": 3},
     "AttributeNameList": {"max": 255},
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},

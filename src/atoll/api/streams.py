@@ -188,7 +188,9 @@ async def get_records(region: Region, body: Body) -> Answer:
     for record in page.records:
         if "userIdentity" in record:
             record["userIdentity"] = _BOTH_SPELLINGS
-    region.meter.tally(names[0], None, "GetRecords").items += len(page.records)
+    tally = region.meter.tally(names[0], None, "GetRecords")
+    tally.returned(len(page.records))
+    tally.bytes += sum(record["dynamodb"]["SizeBytes"] for record in page.records)
     answer: Answer = {"Records": page.records}
     if page.next is not None:
         answer["NextShardIterator"] = replace(iterator, position=page.next, issued_ms=now_ms).token()

@@ -166,6 +166,9 @@ class Meter:
         self._totals: dict[Key, Tally] = {}
         """What was taken."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
+        self._has_replicated = False
+        self._expired: dict[tuple[int, str], int] = {}
+        """The items that time to live has deleted, by transaction and table: a transaction may run again."""
 
     def tally(self, table: str, index: str | None, operation: str) -> Tally:
         """The tally to add to. Use it at once and do not keep it: the meter may drop it."""
@@ -222,11 +225,12 @@ class Meter:
     @property
     def is_used(self) -> bool:
         """Whether there is anything to take."""
-        return bool(self._tallies)
+        return bool(self._tallies or self._expired or self._has_replicated)
 
     def take(self) -> dict[Key, Tally]:
         """The tallies since the last call, which the caller may keep."""
         taken, self._tallies = self._tallies, {}
+        self._has_replicated = False
         for key, tally in taken.items():
             total = self._totals.pop(key, None)
             if total is None:
@@ -237,8 +241,21 @@ class Meter:
             self._totals[key] = total  # behind those that were used less recently
         return taken
 
+    def expired(self, table: str, deleted: int, commit: int) -> None:
+        """A transaction deletes expired items of a table."""
+        self._expired[commit, table] = deleted
+
+    def take_expired(self) -> dict[str, int]:
+        """The deletions since the last call, by table."""
+        taken, self._expired = self._expired, {}
+        found: dict[str, int] = {}
+        for (_, table), deleted in taken.items():
+            found[table] = found.get(table, 0) + deleted
+        return found
+
     def replicated(self, table: str, source: str) -> Replicated:
         """The tally of a table's changes from another region, to add to at once, as `tally`."""
+        self._has_replicated = True
         found = self._replicated.get((table, source))
         if found is None:
             if len(self._replicated) >= self._most:

@@ -87,7 +87,8 @@ class Consumed:
                 tally.read(units)
             else:
                 tally.wrote(units)
-        meter.tally(self.of.name, None, operation).items += items
+        if items:
+            meter.tally(self.of.name, None, operation).returned(items)
 
     def answer(self, mode: str, *, typed: bool = False) -> dict[str, Any]:
         """The ConsumedCapacity entry. `mode` is TOTAL or INDEXES; `typed` adds ReadCapacityUnits or

@@ -300,7 +300,10 @@ async def execute_each(
 
     done, consumed = await region.write(run)
     refusals = [outcome for _, outcome in done if isinstance(outcome, ApiError)]
-    if len(refusals) == len(done):
+    fails = len(refusals) == len(done)
+    for one in refusals[fails:]:  # that of a failed request is counted with the request
+        region.meter.throttled(operation, one)
+    if fails:
         raise refusals[0]
     charge(region, consumed)
     for write, outcome in done:

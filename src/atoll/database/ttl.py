@@ -132,7 +132,9 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
     delay_ms, rate = region.settings.ttl_delay_ms, region.settings.ttl_rate
     limit = DELETED_ITEMS if rate is None else min(DELETED_ITEMS, rate)
     before = (now_ms - delay_ms) // 1000
-    second, deletes = _delete_expired(tx, table, ttl, before, limit, stamp)
+    second, deletes, deleted = _delete_expired(tx, table, ttl, before, limit, stamp)
+    if deleted:
+        region.meter.expired(table.name, deleted, stamp.commit)
     expiry.set_due(tx, ttl, second)
     if second is None:
         return None
@@ -145,9 +147,9 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
 
 def _delete_expired(
     tx: Transaction, table: Table, ttl: TimeToLive, before: int, limit: int, stamp: Stamp
-) -> tuple[int | None, bool]:
-    """Delete items that expire before the second `before`. Returns the second at which the next item expires, and
-    whether any of these items need not be looked at again."""
+) -> tuple[int | None, bool, int]:
+    """Delete items that expire before the second `before`. Returns the second at which the next item expires, whether
+    any of these items need not be looked at again, and how many were deleted."""
     oldest = fmt.expiry_start(ttl.space, max(0, before - limits.TTL_OLDEST_SECONDS))
     entries = [key for key, _ in tx.scan(oldest, fmt.space_range(ttl.space)[1], limit=limit + 1)]
     expiring = [_Expire.of(table, ttl, entry, before) for entry in entries]
@@ -161,7 +163,7 @@ def _delete_expired(
     if deleted:
         tx.add_tally(fmt.expired_counter(table.space), deleted)
     following = [*waiting, *expiring[len(due) :]]
-    return following[0].second if following else None, len(waiting) < len(due)
+    return following[0].second if following else None, len(waiting) < len(due), deleted
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Turns the meter of this process into datapoints of `AWS/DynamoDB`.
+"""Turns what this process measures into datapoints of `AWS/DynamoDB`.
 
 Once a minute it takes what the meter has counted, and stores it as datapoints of that minute. A reader of metrics makes
 it do so at once: datapoints of one minute add up, so it does not matter how often. A minute without operations is not
@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from atoll.capacity.meter import Key, Tally
+from atoll.capacity.meter import Key, Replicated, Tally
 from atoll.database.region import Region
-from atoll.metrics.series import MINUTE_MS, Datapoint, Metric, Series, united
+from atoll.database.schema import Table
+from atoll.metrics.measured import COUNT, dynamodb, events, measured, replicated
+from atoll.metrics.series import MINUTE_MS, Datapoint, Series
 from atoll.metrics.store import Metrics
-
-NAMESPACE = "AWS/DynamoDB"
 
 
 class Collection:
@@ -25,6 +25,7 @@ class Collection:
         self._region = region
         self._minute_ms = _minute(region.clock.now_ms())
         """What the meter has counted belongs to this minute."""
+        self._replicated: dict[tuple[str, str], Replicated] = {}
         self._flushing = asyncio.Lock()
 
     async def settle(self) -> int | None:
@@ -34,33 +35,36 @@ class Collection:
         return self._minute_ms + MINUTE_MS if self._region.meter.is_used else None
 
     async def flush(self) -> None:
-        """Store what the meter has counted up to now."""
+        """Store what was measured up to now."""
         async with self._flushing:
             minute_ms, self._minute_ms = self._minute_ms, _minute(self._region.clock.now_ms())
-            if self._region.meter.is_used:
-                taken = self._region.meter.take()
-                await self._region.state(Metrics).append(measured(taken, minute_ms))
+            meter = self._region.meter
+            if meter.is_used:
+                taken = meter.take()
+                batch = measured(taken, await self._tables(taken), minute_ms)
+                for table, deleted in meter.take_expired().items():
+                    series = Series(dynamodb("TimeToLiveDeletedItemCount", TableName=table), COUNT)
+                    batch[series] = [events(minute_ms, deleted)]
+                batch |= self._arrived(minute_ms)
+                await self._region.state(Metrics).append(batch)
 
+    async def _tables(self, taken: Mapping[Key, Tally]) -> dict[str, Table]:
+        """The tables whose definitions say where something counts: those with indexes, or whose streams were read."""
+        names = {table for table, index, operation in taken if table and (index or operation == "GetRecords")}
+        if not names:
+            return {}
+        find = self._region.catalog.find
+        tables = await self._region.read(lambda snapshot: [find(snapshot, name) for name in names])
+        return {table.name: table for table in tables if table is not None}
 
-def measured(taken: Mapping[Key, Tally], minute_ms: int) -> dict[Series, list[Datapoint]]:
-    found: dict[Series, list[Datapoint]] = {}
-
-    def add(name: str, table: str, index: str | None, point: Datapoint) -> None:
-        found.setdefault(Series(Metric(NAMESPACE, name, dimensions(table, index)), "Count"), []).append(point)
-
-    for (table, index, _), tally in taken.items():
-        if tally.reads:
-            point = Datapoint(minute_ms, tally.read_units, tally.reads, tally.least_read, tally.most_read)
-            add("ConsumedReadCapacityUnits", table, index, point)
-        if tally.writes:
-            point = Datapoint(minute_ms, tally.write_units, tally.writes, tally.least_written, tally.most_written)
-            add("ConsumedWriteCapacityUnits", table, index, point)
-    return {series: [united(minute_ms, points)] for series, points in found.items()}
-
-
-def dimensions(table: str, index: str | None = None) -> tuple[tuple[str, str], ...]:
-    of_table = ("TableName", table)
-    return (of_table,) if index is None else (("GlobalSecondaryIndexName", index), of_table)
+    def _arrived(self, minute_ms: int) -> dict[Series, list[Datapoint]]:
+        found: dict[Series, list[Datapoint]] = {}
+        for one in self._region.meter.replication():
+            key = one.table, one.source
+            for series, points in replicated(one, self._replicated.get(key), self._region.name, minute_ms).items():
+                found.setdefault(series, []).extend(points)
+            self._replicated[key] = one
+        return found
 
 
 def _minute(now_ms: int) -> int:

@@ -6,12 +6,16 @@ minute.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from atoll.database.region import Region
+from atoll.metrics import implied
 from atoll.metrics.collection import Collection
-from atoll.metrics.series import Datapoint, Metric, aligned
+from atoll.metrics.implied import Line, lines
+from atoll.metrics.implied import points as points_of
+from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, aligned
 from atoll.metrics.store import GRAINS, Metrics, Wanted
 
 
@@ -47,17 +51,41 @@ async def by_unit(
     the query, as periods of CloudWatch's operations do; otherwise periods begin at multiples of their length."""
     await region.state(Collection).flush()
     now_ms = region.clock.now_ms()
+    until_ms = now_ms - now_ms % MINUTE_MS
+    followed = await lines(region, [one.metric for one in queries])
     wanted = [Wanted(one.metric, _start(one, now_ms, from_start), one.end_ms, one.unit) for one in queries]
 
     def fold(place: int, points: Sequence[tuple[str, Datapoint]]) -> dict[str, list[Datapoint]]:
         units: dict[str, list[Datapoint]] = {}
         for unit, point in points:
             units.setdefault(unit, []).append(point)
-        query = queries[place]
-        origin_ms = query.start_ms if from_start else 0
-        return {unit: aligned(units[unit], query.period_s * 1_000, origin_ms) for unit in sorted(units)}
+        query, line = queries[place], followed[place]
+        period_ms, origin_ms = query.period_s * 1_000, query.start_ms if from_start else 0
+        found = {unit: aligned(units[unit], period_ms, origin_ms) for unit in sorted(units)}
+        if line is not None and query.unit in (None, line.unit):
+            more = points_of(line, wanted[place].start_ms, min(query.end_ms, until_ms), period_ms, origin_ms)
+            found[line.unit] = _together(found.get(line.unit, []), more, line)
+        return found if line is None else {unit: known for unit, known in found.items() if known}
 
     return await region.state(Metrics).points(wanted, fold)
+
+
+async def last_minute(region: Region, namespace: str, lag_ms: int) -> list[tuple[Metric, Datapoint]]:
+    """All datapoints of a namespace in the last minute that ended at least `lag_ms` ago."""
+    await region.state(Collection).flush()
+    end_ms = region.clock.now_ms() - lag_ms
+    minute_ms = end_ms - end_ms % MINUTE_MS - MINUTE_MS
+    found = await region.state(Metrics).minute(namespace, minute_ms)
+    tables = await region.read(region.catalog.tables) if namespace == TABLES else []
+    more = await asyncio.to_thread(lambda: list(implied.current(tables, minute_ms)))
+    return [*found.items(), *((metric, point) for metric, point in more if metric not in found)]
+
+
+def _together(measured: list[Datapoint], more: list[Datapoint], line: Line) -> list[Datapoint]:
+    if line.only_gaps:
+        periods = {point.time_ms for point in measured}
+        more = [point for point in more if point.time_ms not in periods]
+    return sorted([*measured, *more], key=lambda point: point.time_ms)
 
 
 def _start(query: Query, now_ms: int, from_start: bool) -> int:
@@ -79,4 +107,6 @@ def grain_ms(age_ms: int) -> int:
 async def listed(region: Region, since_ms: int) -> set[Metric]:
     """The metrics with a datapoint since then."""
     await region.state(Collection).flush()
-    return await region.state(Metrics).listed(since_ms)
+    found = await region.state(Metrics).listed(since_ms)
+    tables = await region.read(region.catalog.tables)
+    return found | set(implied.listed({table.name: table for table in tables}))

@@ -15,6 +15,10 @@ from typing import NamedTuple
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+TABLES = "AWS/DynamoDB"
+"""The namespace of the metrics of tables."""
 
 VALUES = 150
 STEPS = 8

@@ -20,15 +20,10 @@ from atoll.database import format as fmt
 from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
-from atoll.metrics.series import HOUR_MS, MINUTE_MS, Datapoint, Metric, Series
+from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, Datapoint, Metric, Series, united
 from atoll.storage.engine import Snapshot, Transaction
 
 T = TypeVar("T")
-
-DAY_MS = 24 * HOUR_MS
-
-TABLES = "AWS/DynamoDB"
-"""The namespace of metrics that the state of a table has, too (`metrics.steps`)."""
 
 READ_BLOCKS = 400
 """How many blocks one read takes, more or less."""
@@ -103,7 +98,6 @@ class Metrics:
         self._read = 0
         """The number of the last batch read."""
         self._through = 0
-        self._versions: dict[Metric, int] = {}
         self._generation = 0
 
     async def append(self, batch: Batch) -> None:
@@ -141,10 +135,9 @@ class Metrics:
         """The batches that `recent` has: those after the first number, up to the second."""
         return self._through, self._read
 
-    def version(self, metric: Metric) -> int:
-        """Changes whenever this process learns new datapoints of the metric, or of a change of any table."""
-        of_tables = self._generation if metric.namespace == TABLES else 0
-        return self._versions.get(metric, 0) + (of_tables << 48)
+    def generation(self, metric: Metric) -> int:
+        """Changes when this process learns of a change of a table from which datapoints of the metric may follow."""
+        return self._generation if metric.namespace == TABLES else 0
 
     def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
         """Remember these batches, and forget those that are in blocks."""
@@ -164,7 +157,6 @@ class Metrics:
                     key = keys.series_key(*parts(series))
                     known = self.recent.setdefault(series.metric, [])
                     known += [Known(number, key, series.unit, point) for point in points]
-                    self._versions[series.metric] = number
 
     def _known(self, wanted: Wanted, moved: Moved) -> Points:
         return [
@@ -174,6 +166,16 @@ class Metrics:
             and wanted.unit in (None, one.unit)
             and one.number > moved.first(one.key)
         ]
+
+    async def minute(self, namespace: str, minute_ms: int) -> dict[Metric, Datapoint]:
+        """The datapoints of a minute that are not in blocks yet: those of the last minutes."""
+        await self.learn()
+        found = {
+            metric: [one.point for one in known if one.point.time_ms == minute_ms]
+            for metric, known in self.recent.items()
+            if metric.namespace == namespace
+        }
+        return {metric: united(minute_ms, points) for metric, points in found.items() if points}
 
     async def listed(self, since_ms: int) -> set[Metric]:
         """The metrics with a datapoint since then."""

@@ -14,13 +14,15 @@ from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics import store
 from atoll.metrics.batches import dump_block, load_block
-from atoll.metrics.series import MINUTE_MS, Datapoint, aligned
-from atoll.metrics.store import DAY_MS, GRAINS, Grain, Metrics, Moved
+from atoll.metrics.series import DAY_MS, MINUTE_MS, Datapoint, aligned
+from atoll.metrics.store import GRAINS, Grain, Metrics, Moved
 from atoll.storage.engine import Snapshot, Transaction
 
 MOVE_MS = 15 * MINUTE_MS
 """Datapoints are moved after so long, or when there are so many batches:"""
 MOVE_BATCHES = 128
+RECENT_MS = 3 * MINUTE_MS
+"""The batches of the last minutes stay where they are: all of a minute is read from them at once."""
 
 TOGETHER = 25
 """The series of one transaction."""
@@ -35,30 +37,44 @@ class Upkeep:
     def __init__(self, region: Region) -> None:
         self._region = region
         self._moved_ms = region.clock.now_ms()
+        self._marks: list[tuple[int, int]] = []
+        """When there were how many batches."""
 
     async def settle(self, now_ms: int) -> int | None:
         state, batches, aged_ms = await self._region.read(_state)
         if self._moved_ms > now_ms:
             self._moved_ms = now_ms
+        settled = self._settled(now_ms, batches)
         left = batches - state.through
-        if left and (now_ms - self._moved_ms >= MOVE_MS or left >= MOVE_BATCHES or state.until > state.through):
-            await self._move()
-            self._moved_ms, left = now_ms, 0
+        is_due = now_ms - self._moved_ms >= MOVE_MS or left >= MOVE_BATCHES
+        if (is_due and settled > state.through) or state.until > state.through:
+            await self._move(settled)
+            self._moved_ms, left = now_ms, batches - settled
         if not batches:
             return None
         if now_ms >= aged_ms + DAY_MS:
             await self._age(now_ms)
             aged_ms = now_ms - now_ms % DAY_MS
-        return min(aged_ms + DAY_MS, self._moved_ms + MOVE_MS if left else now_ms + DAY_MS)
+        move_ms = max(self._moved_ms + MOVE_MS, now_ms + MINUTE_MS)
+        return min(aged_ms + DAY_MS, move_ms) if left else aged_ms + DAY_MS
+
+    def _settled(self, now_ms: int, batches: int) -> int:
+        """The number of the last batch that is at least `RECENT_MS` old."""
+        marks = [mark for mark in self._marks if mark[0] <= now_ms]
+        if not marks or marks[-1][1] != batches:
+            marks.append((now_ms, batches))
+        old = [mark for mark in marks if mark[0] <= now_ms - RECENT_MS]
+        self._marks = [*old[-1:], *marks[len(old) :]]
+        return old[-1][1] if old else 0
 
     async def stop(self) -> None:
         """Nothing is under way between two looks."""
 
-    async def _move(self) -> None:
+    async def _move(self, settled: int) -> None:
         metrics = self._region.state(Metrics)
         state, batches = await self._region.read(_left)
         metrics.take_in(state, batches)
-        until = state.until if state.until > state.through else max([state.through, *[number for number, _ in batches]])
+        until = state.until if state.until > state.through else settled
         moving: Moving = {}
         for known in metrics.recent.values():
             for one in known:

@@ -58,11 +58,11 @@ class Copy:
     is_copied: bool = False
 
 
-def _saved(tx: Transaction, copy: Copy) -> None:
+def save(tx: Transaction, copy: Copy) -> None:
     jobs.put(tx, plain(copy))
 
 
-def _load(job: Document) -> Copy:
+def load(job: Document) -> Copy:
     copy: Copy = build(Copy, job)
     return copy
 
@@ -96,14 +96,14 @@ def begin_backup(tx: Transaction, region: Region, table: Table, name: str, now_m
         position=moment.at_end(tx, source),
     )
     backups.put(tx, backup)
-    _saved(tx, copy)
+    save(tx, copy)
     catalog.save(tx, replace(table, copies=(*table.copies, copy.id)))
     return backup
 
 
 def begin_restore(tx: Transaction, target: Table, source: Table, region: str, moment_ms: int) -> None:
     """Begin to fill the new table `target` with the items of another one, of this or another region, at a moment."""
-    _saved(
+    save(
         tx,
         Copy(
             id=str(uuid.uuid4()),
@@ -120,7 +120,7 @@ def begin_restore(tx: Transaction, target: Table, source: Table, region: str, mo
 
 
 def begin_restore_from_backup(tx: Transaction, target: Table, backup: Backup, region: str) -> None:
-    _saved(
+    save(
         tx,
         Copy(
             id=str(uuid.uuid4()),
@@ -140,19 +140,19 @@ def begin_restore_from_backup(tx: Transaction, target: Table, backup: Backup, re
 
 
 async def back_up(region: Region, job: Document) -> None:
-    copy = _load(job)
+    copy = load(job)
     assert copy.position is not None
-    piece = await region.read(lambda snapshot: _read(snapshot, copy))
+    piece = await region.read(lambda snapshot: read(snapshot, copy))
 
     def store(tx: Transaction, stamp: Stamp) -> None:
         backup = backups.find(tx, copy.target)
-        if _is_elsewhere(tx, copy) or backup is None:
+        if is_elsewhere(tx, copy) or backup is None:
             return
         if piece is None:
             _log.error("a backup was given up: the log of its table was trimmed", extra={"table": copy.table})
             backups.delete(tx, backup, stamp.now_ms)
-            _release(tx, region, copy, stamp.now_ms)
-            _end(tx, copy, stamp.now_ms)
+            release(tx, region, copy, stamp.now_ms)
+            end(tx, copy, stamp.now_ms)
             return
         state = moment.merge(tx, copy.space, piece)
         prefix = fmt.space_prefix(backup.space)
@@ -160,13 +160,13 @@ async def back_up(region: Region, job: Document) -> None:
             tx.put(prefix + key, row.stored)
         _count(tx, backup.space, state)
         if not state.is_last:
-            _saved(tx, replace(copy, position=state.position))
+            save(tx, replace(copy, position=state.position))
             return
         counters = fmt.count_counter(backup.space), fmt.bytes_counter(backup.space)
         items, size = (tx.tally(counter) for counter in counters)
         backups.put(tx, replace(backup, status=backups.AVAILABLE, items=items, size=size))
-        _release(tx, region, copy, stamp.now_ms)
-        _end(tx, copy, stamp.now_ms)
+        release(tx, region, copy, stamp.now_ms)
+        end(tx, copy, stamp.now_ms)
 
     await region.write(store)
 
@@ -177,27 +177,27 @@ def _count(tx: Transaction, space: int, state: State) -> None:
 
 
 async def restore(region: Region, job: Document) -> None:
-    copy, source = _load(job), region.named(job["region"])
+    copy, source = load(job), region.named(job["region"])
     if copy.is_copied:
-        await source.write(lambda tx, stamp: _release(tx, source, copy, stamp.now_ms))
+        await source.write(lambda tx, stamp: release(tx, source, copy, stamp.now_ms))
         await region.write(lambda tx, stamp: _finish(tx, region, copy, stamp.now_ms))
         return
     if copy.position is None:
-        position = await source.write(lambda tx, stamp: _join(tx, source, copy))
+        position = await source.write(lambda tx, stamp: join(tx, source, copy))
         if position is not None:
-            await region.write(lambda tx, stamp: _saved(tx, replace(copy, position=position)))
+            await region.write(lambda tx, stamp: save(tx, replace(copy, position=position)))
         else:
             await region.write(lambda tx, stamp: _give_up(tx, region, copy, stamp.now_ms))
         return
-    piece = await source.read(lambda snapshot: _read(snapshot, copy))
+    piece = await source.read(lambda snapshot: read(snapshot, copy))
     if piece is None:
-        await source.write(lambda tx, stamp: _release(tx, source, copy, stamp.now_ms))
+        await source.write(lambda tx, stamp: release(tx, source, copy, stamp.now_ms))
         await region.write(lambda tx, stamp: _give_up(tx, region, copy, stamp.now_ms))
     else:
         await region.write(lambda tx, stamp: _fill(tx, region, copy, piece, stamp))
 
 
-def _read(snapshot: Snapshot, copy: Copy) -> Piece | None:
+def read(snapshot: Snapshot, copy: Copy) -> Piece | None:
     """None if the table at the moment is lost."""
     assert copy.position is not None
     try:
@@ -206,13 +206,13 @@ def _read(snapshot: Snapshot, copy: Copy) -> Piece | None:
         return None
 
 
-def _is_elsewhere(tx: Transaction, copy: Copy) -> bool:
+def is_elsewhere(tx: Transaction, copy: Copy) -> bool:
     """Whether another process has taken the step, or the job has ended."""
     job = jobs.find(tx, copy.id)
-    return job is None or _load(job) != copy
+    return job is None or load(job) != copy
 
 
-def _join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
+def join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
     """Make the source's log keep what the copy needs. None if the source is gone."""
     table = source.catalog.find(tx, copy.table)
     if table is None or table.space != copy.source.space:
@@ -223,7 +223,7 @@ def _join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
     return moment.at(tx, copy.source, copy.moment_ms)
 
 
-def _release(tx: Transaction, source: Region, copy: Copy, now_ms: int) -> None:
+def release(tx: Transaction, source: Region, copy: Copy, now_ms: int) -> None:
     """The copy needs its source no longer."""
     if copy.backup is not None:
         backup = backups.find(tx, copy.backup)
@@ -244,7 +244,7 @@ def _release(tx: Transaction, source: Region, copy: Copy, now_ms: int) -> None:
 
 
 def _copies(tx: Transaction) -> Sequence[Document]:
-    return [job for job in documents.listed(tx, jobs.KIND) if job["kind"] in STEPS]
+    return [job for job in documents.listed(tx, jobs.KIND) if "source" in job]
 
 
 @dataclass(slots=True)
@@ -265,7 +265,7 @@ class Restored:
 
 def _fill(tx: Transaction, region: Region, copy: Copy, piece: Piece, stamp: Stamp) -> None:
     table = region.catalog.find(tx, copy.target)
-    if _is_elsewhere(tx, copy) or table is None or table.id != copy.target_id:
+    if is_elsewhere(tx, copy) or table is None or table.id != copy.target_id:
         return
     state = moment.merge(tx, copy.space, piece)
     batch = [
@@ -273,14 +273,14 @@ def _fill(tx: Transaction, region: Region, copy: Copy, piece: Piece, stamp: Stam
         for key, row in state.rows
     ]
     writes.commit(tx, batch, stamp)
-    _saved(tx, replace(copy, position=state.position, is_copied=state.is_last))
+    save(tx, replace(copy, position=state.position, is_copied=state.is_last))
 
 
 def _finish(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
     table = region.catalog.find(tx, copy.target)
     if table is not None and table.id == copy.target_id:
         catalog.save(tx, replace(table, status="ACTIVE", origin=None))
-    _end(tx, copy, now_ms)
+    end(tx, copy, now_ms)
 
 
 def _give_up(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
@@ -288,10 +288,10 @@ def _give_up(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
     if table is not None and table.id == copy.target_id:
         _log.error("a restore was given up: its source is gone", extra={"table": copy.target})
         deletion.drop(tx, table, now_ms)
-    _end(tx, copy, now_ms)
+    end(tx, copy, now_ms)
 
 
-def _end(tx: Transaction, copy: Copy, now_ms: int) -> None:
+def end(tx: Transaction, copy: Copy, now_ms: int) -> None:
     garbage.discard(tx, copy.space, now_ms)
     jobs.delete(tx, copy.id)
 

@@ -91,6 +91,9 @@ class Runner:
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
 
+    async def is_busy(self) -> bool:
+        return bool(await self._region.read(listed))
+
     async def stop(self) -> None:
         self._stopping = True
         self.wake()

@@ -89,7 +89,8 @@ class Scaling:
             decided = await region.read(partial(_decide, policy, kind, view, data, now_ms))
             cause = activities.alarm_triggered(event.alarm.name, ALARM, policy.name)
             if decided.units is not None:
-                await self._change(view, decided.units, cause, policy.number, now_ms)
+                before = _base(view, policy, now_ms) if decided.units > view.units else view.units
+                await self._change(view, decided.units, cause, policy.number, now_ms, before)
             elif decided.reason is not None:
                 reason = activities.reason(decided.reason, view.target.bounds, view.units)
                 await region.transact(partial(_not_scaled, view.target.id, cause, reason, now_ms))
@@ -113,12 +114,12 @@ class Scaling:
             if units == view.units:
                 return
             cause = activities.minimum_set(units) if units > view.units else activities.maximum_set(units)
-            if view.target.running is not None or not await self._change(view, units, cause, "", now_ms):
+            if view.target.running is not None or not await self._change(view, units, cause, "", now_ms, view.units):
                 await self._again(CLAMP, id_, view.table)
 
     # Changes
 
-    async def _change(self, view: _View, units: int, cause: str, policy: str, now_ms: int) -> bool:
+    async def _change(self, view: _View, units: int, cause: str, policy: str, now_ms: int, before: int) -> bool:
         """Returns whether the table has answered for good."""
         id_ = view.target.id
         try:
@@ -129,12 +130,13 @@ class Scaling:
             message = activities.failed(id_, units, error)
             await self._region.transact(partial(_failed, id_, units, cause, message, now_ms))
             return True
-        await self._region.transact(partial(self._begin, view, units, cause, policy, now_ms))
+        running = Running(("", ""), before, units, policy)
+        await self._region.transact(partial(self._begin, id_, running, cause, now_ms))
         return True
 
-    def _begin(self, view: _View, units: int, cause: str, policy: str, now_ms: int, tx: Transaction) -> None:
+    def _begin(self, id_: Id, running: Running, cause: str, now_ms: int, tx: Transaction) -> None:
         """Record a change that the table has accepted."""
-        id_, target = view.target.id, store.target(tx, view.target.id)
+        target, units = store.target(tx, id_), running.units
         if target is None:
             return
         description, message = activities.setting(id_, units), activities.waiting(id_, units)
@@ -142,8 +144,7 @@ class Scaling:
             str(uuid.uuid4()), *id_, description, cause, now_ms, activities.IN_PROGRESS, message
         )  # fmt: skip
         key = store.add_activity(tx, begun)
-        target = replace(target, running=Running(key, view.units, units, policy))
-        self._look(tx, target)
+        self._look(tx, replace(target, running=replace(running, activity=key)))
 
     def _look(self, tx: Transaction, target: Target) -> None:
         """End the target's running change if its table is ACTIVE; otherwise look again when it will be."""
@@ -221,24 +222,34 @@ def _decide(policy: Policy, kind: str, view: _View, data: Any, now_ms: int, snap
     if target.suspended.falls or not policy.scales_in:
         return decision.NOTHING
     wishes: list[int | None] = []
+    units = _base(view, policy, now_ms)
     for other in store.policies(snapshot, *target.id):
         if other.name == policy.name:
-            wishes.append(tracking.wanted(policy, data, view.units))
+            wishes.append(tracking.wanted(policy, data, units))
         elif other.scales_in:
-            wishes.append(_fall_wanted(snapshot, other, view.units))
+            wishes.append(_fall_wanted(snapshot, other, units))
     cooldown_ms = policy.cooldown_ms("ScaleInCooldown")
     return decision.fall(
         target.bounds, view.units, wishes, last=target.last_fall, cooldown_ms=cooldown_ms, now_ms=now_ms
     )
 
 
+def _base(view: _View, policy: Policy, now_ms: int) -> int:
+    """The units at which the datapoints of an alarm were measured: neither what was added since a scale-out cooldown
+    began nor what another alarm has changed at the same time."""
+    rise, fall = view.target.last_rise, view.target.last_fall
+    cooldown_ms = policy.cooldown_ms("ScaleOutCooldown")
+    if rise is not None and rise.policy == policy.number and now_ms < rise.ended_ms + cooldown_ms:
+        return rise.before
+    last = max((one for one in (rise, fall) if one is not None), key=lambda one: one.ended_ms, default=None)
+    return last.before if last is not None and last.ended_ms >= now_ms else view.units
+
+
 def _decide_rise(policy: Policy, view: _View, data: Any, now_ms: int) -> Decision:
-    target, last = view.target, view.target.last_rise
-    cooldown_ms, units = policy.cooldown_ms("ScaleOutCooldown"), view.units
+    target = view.target
     if target.suspended.rises:
         return decision.NOTHING
-    if last is not None and last.policy == policy.number and now_ms < last.ended_ms + cooldown_ms:
-        units = last.before  # the metric may not show yet what was added
+    units = _base(view, policy, now_ms)
     wish = tracking.wanted(policy, data, units)
     if wish is None:
         return decision.NOTHING
@@ -246,9 +257,9 @@ def _decide_rise(policy: Policy, view: _View, data: Any, now_ms: int) -> Decisio
         target.bounds,
         view.units,
         wish,
-        last=last,
+        last=target.last_rise,
         policy=policy.number,
-        cooldown_ms=cooldown_ms,
+        cooldown_ms=policy.cooldown_ms("ScaleOutCooldown"),
         now_ms=now_ms,
     )
 

@@ -198,6 +198,9 @@ def _time(ms: int) -> str:
 # Work that is due
 
 
+_DUE = fmt.documents_of(DUE)
+
+
 class Work(NamedTuple):
     due_ms: int
     what: str
@@ -212,7 +215,7 @@ def schedule(tx: Transaction, due_ms: int, what: str, id_: Id, name: str = "") -
 
 def work(snapshot: Snapshot) -> Work | None:
     """The work that is due first."""
-    for row, _ in snapshot.scan(*fmt.documents_of(DUE), limit=1):
+    for row, _ in snapshot.scan(*_DUE, limit=1):
         _, time, what, resource, dimension, name = fmt.parse_document_key(row)
         return Work(int(time), what, Id(resource, dimension), name)
     return None

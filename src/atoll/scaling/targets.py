@@ -93,6 +93,7 @@ class Running:
     activity: tuple[str, str]
     """Its key in `store`."""
     before: int
+    """The units at which the datapoints were measured that it was decided by."""
     units: int
     policy: str
     """The id of the policy that decided it; empty if none did."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 
 TURN_REQUESTS = 32
 ALONE_TURNS = 256
@@ -18,10 +17,10 @@ ALONE_TURNS = 256
 
 
 class Shares:
-    def __init__(self, call_soon: Callable[[Callable[[], None]], object] | None = None) -> None:
+    def __init__(self) -> None:
         self.sole: str | None = None
         """The caller that is alone; None while several are active, and at first."""
-        self._call_soon = call_soon
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._taken: dict[str, int] = {}
         """Requests of this turn."""
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
@@ -34,17 +33,21 @@ class Shares:
         if self._last is None:
             self._last = self.sole = caller
             return None
-        if self.sole is not None:  # another one has come
-            self.sole = None
+        if self._loop is None:
+            try:
+                self._loop = asyncio.get_running_loop()
+            except RuntimeError:  # a request that is answered outside of a loop competes with nobody
+                return None
+        self.sole = None  # another one has come
         taken = self._taken.get(caller, 0)
         if not self._is_due:
             self._is_due = True
-            (self._call_soon or asyncio.get_running_loop().call_soon)(self._begin)
+            self._loop.call_soon(self._begin)
         waiting = self._waiting.get(caller)
         if taken < TURN_REQUESTS and not waiting:
             self._taken[caller] = taken + 1
             return None
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         if waiting is None:
             waiting = self._waiting[caller] = deque()
         waiting.append(future)
@@ -71,6 +74,6 @@ class Shares:
                 waiting.popleft().set_result(None)
             if not waiting:
                 del self._waiting[caller]
-        if self._taken and self.sole is None and not self._is_due:
+        if self._taken and self.sole is None and not self._is_due and self._loop is not None:
             self._is_due = True
-            (self._call_soon or asyncio.get_running_loop().call_soon)(self._begin)
+            self._loop.call_soon(self._begin)

@@ -29,7 +29,7 @@ _LEVELS = {
     "%": 7,
 }
 _NOT, _CONCATENATION, _UNARY = 3, 5, 8
-_DEPTH = 100
+DEPTH = 100
 _CONSTANTS = {"TRUE": "true", "FALSE": "false", "NULL": "null", "MISSING": "missing"}
 
 # Functions whose names are keywords.
@@ -61,6 +61,23 @@ _TYPES = frozenset(
     """.split()
 )
 
+# What PartiQL's own parser calls the tokens that it misses.
+_EXPECTED = {
+    ")": "RIGHT_PAREN",
+    "]": "RIGHT_BRACKET",
+    "}": "RIGHT_CURLY",
+    ">>": "RIGHT_DOUBLE_ANGLE_BRACKET",
+    ":": "COLON",
+    "=": "'='",
+    "BY": "BY",
+    "ON": "'ON'",
+}
+# Keywords that begin no expression, and are not called keywords then.
+_TERMS = frozenset(("AS", "ASC", "AT", "BY", "DESC", "FOR"))
+_SET_OPERATORS = frozenset(("EXCEPT", "INTERSECT", "UNION"))
+_ONLY_CALLED = frozenset(("DATE_ADD", "DATE_DIFF", "EXTRACT", "SUBSTRING", "TRIM"))
+_MANIPULATIONS = frozenset(("DELETE", "FROM", "INSERT", "REMOVE", "SET", "UPDATE"))
+
 _INT = 2**31
 _INT_DIGITS = 10
 
@@ -74,10 +91,23 @@ def _is_readable(number: str) -> bool:
     return abs(power) < _INT and abs(power - len(digits.partition(".")[2])) < _INT
 
 
+def _reason(token: Token) -> str:
+    """Why an expression does not begin with the token."""
+    if token.kind in _SET_OPERATORS or (token.kind in _LEVELS and token.kind not in ("NOT", "*")):
+        return "Unexpected operator"
+    if token.kind in _ONLY_CALLED:
+        return "Expected LEFT_PAREN"
+    return "Unexpected keyword" if token.text.lower() in KEYWORDS and token.kind not in _TERMS else "Unexpected term"
+
+
 class ExpressionParser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = tokens(text)
+        if any(
+            token.kind == "other" or (token.kind == "number" and not _is_readable(token.text)) for token in self.tokens
+        ):
+            raise errors.Malformed()
         self.index = 0
         self.kind = self.tokens[0].kind
         self.depth = 0
@@ -89,23 +119,22 @@ class ExpressionParser:
 
     def next(self) -> Token:
         token = self.tokens[self.index]
-        if token.kind == "other":
-            raise errors.Malformed()
-        if token.kind != "END":
+        if token.kind != "end":
             self.index += 1
             self.kind = self.tokens[self.index].kind
         return token
 
-    def expect(self, *kinds: str) -> Token:
+    def expect(self, *kinds: str, reason: str | None = None) -> Token:
         if self.kind not in kinds:
-            raise self.malformed()
+            name = _EXPECTED.get(kinds[0])
+            raise self.malformed(reason or ("Unexpected term" if name is None else f"Expected {name}"))
         return self.next()
 
     def accept(self, *kinds: str) -> Token | None:
         return self.next() if self.kind in kinds else None
 
     def malformed(self, reason: str = "Unexpected term") -> ApiError:
-        return errors.Malformed("" if self.kind == "other" else reason)
+        return errors.Malformed(reason)
 
     def list_of(self, element: Callable[[], T]) -> tuple[T, ...]:
         found = [element()]
@@ -121,7 +150,7 @@ class ExpressionParser:
     def expression(self, level: int = 1) -> Node:
         """All operators that bind at least as tightly as `level`."""
         self.depth += 1
-        if self.depth > _DEPTH:
+        if self.depth > DEPTH:
             raise self.malformed()
         if self.kind == "NOT" and level <= _NOT:
             operator = self.next()
@@ -129,13 +158,27 @@ class ExpressionParser:
         else:
             left = self.unary()
         height = 0
-        while _LEVELS.get(self.kind, 0) >= level:
+        while _LEVELS.get(self.kind, 0) >= level and not self.is_stray_not():
             height += self.kind not in ("AND", "OR")
-            if height > _DEPTH:
+            if height > DEPTH:
                 raise self.malformed()
             left = self.binary(left)
         self.depth -= 1
         return left
+
+    def is_stray_not(self) -> bool:
+        """Whether the next token is a NOT that negates no comparison."""
+        return self.kind == "NOT" and self.tokens[self.index + 1].kind not in ("BETWEEN", "LIKE", "IN")
+
+    def operand_follows(self) -> None:
+        """Refuse text that ends after an infix operator."""
+        if self.kind == "end":
+            raise self.malformed("Missing right-hand side expression of infix operator")
+
+    def expression_follows(self, keyword: str) -> None:
+        """Refuse a statement that ends after a keyword within a comparison."""
+        if self.kind in ("end", ";"):
+            raise self.malformed(f"Expected expression after {keyword}")
 
     def binary(self, left: Node) -> Node:
         operator = self.next()
@@ -149,8 +192,7 @@ class ExpressionParser:
                 return Node("operator", at, "NOT", (found,)) if negation else found
             case "BETWEEN" | "LIKE" | "IN":
                 return self.comparison(left, operator)
-        if operator.kind in ("AND", "OR") and self.kind in ("END", ";"):
-            raise self.malformed("Missing right-hand side expression of infix operator")
+        self.operand_follows()
         symbol = "<>" if operator.kind == "!=" else operator.kind
         right = self.expression(_LEVELS[operator.kind] + 1)
         if symbol in ("AND", "OR") and left.kind == "operator" and left.value == symbol:
@@ -158,11 +200,14 @@ class ExpressionParser:
         return Node("operator", at, symbol, (left, right))
 
     def comparison(self, left: Node, operator: Token) -> Node:
+        self.operand_follows()
         right = self.expression(_CONCATENATION)
         if operator.kind == "BETWEEN":
-            self.expect("AND")
+            self.expect("AND", reason="Expected AND keyword")
+            self.expression_follows("AND")
             return Node("operator", self.at(operator), "BETWEEN", (left, right, self.expression(_CONCATENATION)))
         if operator.kind == "LIKE" and self.accept("ESCAPE"):
+            self.expression_follows("ESCAPE")
             self.expression(_CONCATENATION)
         return Node("operator", self.at(operator), operator.kind, (left, right))
 
@@ -234,12 +279,12 @@ class ExpressionParser:
                 return Node("name", at, name_of(self.next()))
             case "@":
                 self.next()
-                return Node("name", at, name_of(self.expect("name", "quoted")))
+                return Node(
+                    "name", at, name_of(self.expect("name", "quoted", reason="Identifier must follow @-operator"))
+                )
             case "string":
                 return Node("string", at, self.next().text[1:-1].replace("''", "'"))
             case "number":
-                if not _is_readable(token.text):
-                    raise errors.Malformed()
                 return Node("number", at, self.next().text)
             case "ion":
                 return Node("ion", at, self.next().text[1:-1])
@@ -254,9 +299,13 @@ class ExpressionParser:
                 self.faults.append(errors.unsupported_token(token.kind, at))
                 self.skip()
                 return Node("null", at)
-        if token.kind in _LEVELS and token.kind not in ("NOT", "*"):
-            raise self.malformed("Unexpected operator")
-        raise self.malformed("Unexpected keyword" if token.text.lower() in KEYWORDS else "Unexpected term")
+        if token.kind in _MANIPULATIONS:
+            return self.manipulation()
+        raise self.malformed(_reason(token))
+
+    def manipulation(self) -> Node:
+        """Parse data manipulation in the place of an expression, where it is refused unless something else is wrong."""
+        raise self.malformed("Unexpected keyword")
 
     def arguments(self, function: Token) -> Node:
         self.expect("(")
@@ -286,5 +335,5 @@ class ExpressionParser:
 
     def skip(self) -> None:
         depth = 0
-        while self.kind != "END" and not (depth == 0 and self.kind in (")", ";")):
+        while self.kind != "end" and not (depth == 0 and self.kind in (")", ";")):
             depth += {"(": 1, ")": -1}.get(self.next().kind, 0)

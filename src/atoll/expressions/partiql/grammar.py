@@ -15,7 +15,7 @@ It also parses PartiQL's other clauses, to reject each with its own error rather
 from __future__ import annotations
 
 from atoll.errors import partiql as errors
-from atoll.expressions.partiql.expressions import ExpressionParser
+from atoll.expressions.partiql.expressions import DEPTH, ExpressionParser
 from atoll.expressions.partiql.tree import Delete, Exists, Insert, Node, Select, Statement, Update, java_name
 
 
@@ -23,14 +23,19 @@ def parse(text: str) -> tuple[Statement, int]:
     """The statement, and its number of parameters."""
     parser = _Parser(text)
     statement = parser.statement()
-    if parser.kind == ";":
-        parser.next()
-    if parser.kind != "END":
+    if parser.accept(";") and parser.kind != "end":
+        raise parser.malformed("Unexpected token after semicolon. (Only one query is allowed.)")
+    if parser.kind != "end":
         raise parser.malformed("Unexpected token after expression")
     if parser.faults:
         raise parser.faults[0]
     assert statement is not None
     return statement, parser.parameters
+
+
+_RETURNED = "Expected ( MODIFIED | ALL ) ( NEW | OLD ) in each returning element."
+_NAMED = {"FROM": "null", "INSERT": "insert_into", "UPDATE": "null"}
+"""The names under which PartiQL's parser refuses statements inside of others."""
 
 
 class _Parser(ExpressionParser):
@@ -50,8 +55,10 @@ class _Parser(ExpressionParser):
                 return self.exists()
             case "CREATE" | "DROP":
                 verb = self.next().kind.title()
-                what = self.expect("TABLE", "INDEX").kind.title()
-                while self.kind not in ("END", ";"):
+                what = self.expect("TABLE", "INDEX", reason=f"Unexpected token following {verb.upper()}").kind.title()
+                if what == "Table":
+                    self.expect("name", "quoted", reason="Expected identifier!")
+                while self.kind not in ("end", ";"):
                     self.next()
                 self.faults.append(errors.unsupported_operation(verb + what))
                 return None
@@ -60,7 +67,7 @@ class _Parser(ExpressionParser):
 
     def select(self) -> Select:
         columns = self.columns()
-        self.expect("FROM")
+        self.expect("FROM", reason="Expected FROM after SELECT list")
         source = self.source()
         where = self.expression() if self.accept("WHERE") else None
         if self.accept("GROUP"):
@@ -81,7 +88,7 @@ class _Parser(ExpressionParser):
         """The selected columns; None for all."""
         if self.next().kind == "PIVOT":
             self.expression()
-            self.expect("AT")
+            self.expect("AT", reason="Expected AT keyword")
             self.expression()
         elif self.accept("VALUE"):
             self.expression()
@@ -100,8 +107,8 @@ class _Parser(ExpressionParser):
         return found
 
     def no_alias(self) -> None:
-        if self.accept("AS", "AT"):
-            self.expect("name", "quoted")
+        if keyword := self.accept("AS", "AT"):
+            self.expect("name", "quoted", reason=f"Expected identifier for {keyword.kind}-alias")
         elif not self.accept("name", "quoted"):
             return
         self.faults.append(errors.alias())
@@ -113,11 +120,13 @@ class _Parser(ExpressionParser):
         self.no_alias()
         while self.kind in (",", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS"):
             self.faults.append(errors.many_sources())
+            words = set()
             while self.kind in (",", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "OUTER"):
-                self.next()
+                words.add(self.next().kind)
             self.expression()
             self.no_alias()
-            if self.accept("ON"):
+            if "JOIN" in words and "CROSS" not in words:
+                self.expect("ON")
                 self.expression()
         return found
 
@@ -128,7 +137,7 @@ class _Parser(ExpressionParser):
 
     def insert(self) -> Insert:
         self.next()
-        self.expect("INTO")
+        self.expect("INTO", reason="Unexpected keyword")
         source = self.simple_path()
         if not self.accept("VALUE"):
             item = self.expression()
@@ -142,7 +151,7 @@ class _Parser(ExpressionParser):
 
     def update(self) -> Update:
         self.next()
-        source = self.reference()
+        source = self.simple_path()
         self.no_alias()
         actions = self.actions()
         where = self.expression() if self.accept("WHERE") else None
@@ -150,7 +159,7 @@ class _Parser(ExpressionParser):
 
     def update_from(self) -> Update:
         self.next()
-        source = self.reference()
+        source = self.path()
         self.no_alias()
         where = self.expression() if self.accept("WHERE") else None
         return Update(source, self.actions(), where, self.returning())
@@ -158,7 +167,7 @@ class _Parser(ExpressionParser):
     def actions(self) -> tuple[tuple[Node, Node | None], ...]:
         actions: list[tuple[Node, Node | None]] = []
         while not actions or self.kind in ("SET", "REMOVE"):
-            if self.expect("SET", "REMOVE").kind == "SET":
+            if self.expect("SET", "REMOVE", reason="Expected data manipulation").kind == "SET":
                 actions += self.list_of(self.assignment)
             else:
                 actions.append((self.simple_path(), None))
@@ -169,9 +178,30 @@ class _Parser(ExpressionParser):
         self.expect("=")
         return path, self.expression()
 
+    def manipulation(self) -> Node:
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise self.malformed()
+        kind = self.kind
+        match kind:
+            case "FROM":
+                self.update_from()
+            case "UPDATE":
+                self.update()
+            case "DELETE":
+                self.delete()
+            case "INSERT":
+                self.insert()
+            case _:
+                self.actions()
+        self.depth -= 1
+        word = _NAMED.get(kind, kind.lower())
+        self.faults.insert(0, errors.Malformed(f"Keyword {word} only expected at the top level in the query"))
+        return Node("null", "")
+
     def delete(self) -> Delete:
         self.next()
-        self.expect("FROM")
+        self.expect("FROM", reason="Expected FROM after DELETE")
         source = self.simple_path()
         self.no_alias()
         where = self.expression() if self.accept("WHERE") else None
@@ -189,7 +219,8 @@ class _Parser(ExpressionParser):
         return elements[0]
 
     def returned(self) -> tuple[str, str]:
-        what, when = self.expect("ALL", "MODIFIED").kind, self.expect("OLD", "NEW").kind
+        what = self.expect("ALL", "MODIFIED", reason=_RETURNED).kind
+        when = self.expect("OLD", "NEW", reason=_RETURNED).kind
         if not self.accept("*"):
             self.expression()
             self.faults.append(errors.returning_target())
@@ -197,7 +228,7 @@ class _Parser(ExpressionParser):
 
     def exists(self) -> Exists | None:
         self.next()
-        self.expect("(")
+        self.expect("(", reason="Unexpected keyword")
         if self.kind == "SELECT":
             select = self.select()
             self.expect(")")

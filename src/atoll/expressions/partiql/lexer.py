@@ -31,6 +31,7 @@ _scan = re.compile(
     r"""
     (?P<string>    '(?:[^']|'')*' )
   | (?P<quoted>    "(?:[^"]|"")*" )
+  | (?P<cut>       (?: [0-9]+ (?:\.[0-9]*)? | \.[0-9]+ ) [eE] [+-]? (?![+\-0-9]) )
   | (?P<number>    (?: [0-9]+ (?:\.[0-9]*)? | \.[0-9]+ ) (?:[eE][+-]?[0-9]+)? )
   | (?P<name>      [A-Za-z_$][A-Za-z0-9_$]* )
   | (?P<ion>       `[^`]*` )
@@ -45,7 +46,7 @@ _scan = re.compile(
 
 class Token(NamedTuple):
     kind: str
-    """The text of a symbol, the upper-case text of a keyword, END, or else the name of the matching group."""
+    """The text of a symbol, the upper-case text of a keyword, `end`, or else the name of the matching group."""
     text: str
     start: int
 
@@ -58,12 +59,12 @@ def tokens(text: str) -> list[Token]:
             continue
         if kind == "symbol":
             kind = part
-        elif kind == "open":  # a comment without an end
+        elif kind in ("open", "cut"):  # a comment without an end, a number without its exponent
             kind = "other"
         elif kind == "name" and part.lower() in KEYWORDS:
             kind = part.upper()
         found.append(Token(kind, part, match.start()))
-    found.append(Token("END", "", len(text)))
+    found.append(Token("end", "", len(text)))
     return found
 
 

@@ -1,0 +1,104 @@
+"""The metrics of the last full minute in Prometheus' text format.
+
+Names and labels are those of the exporters that read CloudWatch: `aws_dynamodb_`, the metric's name in snake case, and
+the statistic; `_index` before the statistic where the metric is one of an index. Each is a gauge of one minute, not a
+counter. All processes of a server show the same, because they show what is stored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from atoll import __version__
+from atoll.api.large import aside
+from atoll.database.region import Region
+from atoll.metrics import reading
+from atoll.metrics.series import TABLES, Datapoint, Metric
+from atoll.metrics.statistics import statistic
+
+CONTENT_TYPE: str = CONTENT_TYPE_LATEST
+
+_GAUGES = (
+    "PendingReplicationCount", "OnlineIndexPercentageProgress",
+    "AccountMaxReads", "AccountMaxWrites", "AccountMaxTableLevelReads", "AccountMaxTableLevelWrites",
+    "AccountProvisionedReadCapacityUtilization", "AccountProvisionedWriteCapacityUtilization",
+    "MaxProvisionedTableReadCapacityUtilization", "MaxProvisionedTableWriteCapacityUtilization",
+)  # fmt: skip
+
+STATISTICS: Mapping[str, tuple[str, ...]] = {
+    **{f"Consumed{kind}CapacityUnits": ("Sum", "Maximum") for kind in ("Read", "Write")},
+    **{f"Provisioned{kind}CapacityUnits": ("Average",) for kind in ("Read", "Write")},
+    **{f"OnDemandMax{kind}RequestUnits": ("Average",) for kind in ("Read", "Write")},
+    "SuccessfulRequestLatency": ("SampleCount", "Average", "p50", "p90", "p99", "Maximum"),
+    "ReturnedItemCount": ("Sum", "SampleCount"),
+    "ReturnedRecordsCount": ("Sum", "SampleCount"),
+    "ReplicationLatency": ("Average", "Maximum"),
+    **dict.fromkeys(_GAUGES, ("Maximum",)),
+}
+"""What is shown of each metric; of all others, the sum."""
+
+LABELS = ("account_id", "region", "table_name", "operation", "stream_label", "receiving_region")
+INDEX = "global_secondary_index_name"
+
+Found = list[tuple[Region, list[tuple[Metric, Datapoint]]]]
+
+
+async def exposition(regions: Iterable[Region], lag_ms: int) -> bytes:
+    """Of the minute that ended at least `lag_ms` ago."""
+    found = [(region, await reading.last_minute(region, TABLES, lag_ms)) for region in regions]
+    return await aside(_text, found)
+
+
+def _text(found: Found) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Last(found))
+    return generate_latest(registry)
+
+
+class _Last(Collector):
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        info = GaugeMetricFamily("atoll_info", "The version of the server.", labels=["version"])
+        info.add_metric([__version__], 1)
+        writable = GaugeMetricFamily("atoll_store_writable", "Whether the store accepts writes.", labels=["region"])
+        families: dict[str, GaugeMetricFamily] = {}
+        for region, points in self._found:
+            writable.add_metric([region.name], float(region.health.writable))
+            for metric, point in points:
+                _add(families, region, metric, point)
+        return [info, writable, *(families[name] for name in sorted(families))]
+
+
+def _add(families: dict[str, GaugeMetricFamily], region: Region, metric: Metric, point: Datapoint) -> None:
+    own = {snake(name): value for name, value in metric.dimensions}
+    labels = (*LABELS, INDEX) if INDEX in own else LABELS
+    own |= {"account_id": region.settings.account, "region": region.name}
+    values = [own.get(label, "") for label in labels]
+    for of in STATISTICS.get(metric.name, ("Sum",)):
+        value = statistic(point, of)
+        name = exported(metric.name, of, of_index=INDEX in own)
+        if value is not None:
+            family = families.get(name)
+            if family is None:
+                text = f"{metric.name} of the last full minute, {of}."
+                family = families[name] = GaugeMetricFamily(name, text, labels=labels)
+            family.add_metric(values, value)
+
+
+@lru_cache(1_000)
+def exported(name: str, statistic: str, *, of_index: bool = False) -> str:
+    """The name of a statistic of a metric."""
+    return f"aws_dynamodb_{snake(name)}{'_index' if of_index else ''}_{snake(statistic)}"
+
+
+@lru_cache(1_000)
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

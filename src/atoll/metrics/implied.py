@@ -1,0 +1,170 @@
+"""Metrics whose datapoints follow from something else than what was measured, so that they cost no space.
+
+A table or index that is not used has consumed nothing in each minute since its table was made. Capacity is what the
+steps say at the end of each minute. The quotas of the account are constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from atoll import limits
+from atoll.database.region import Region
+from atoll.database.schema import ON_DEMAND, Table
+from atoll.metrics import steps
+from atoll.metrics.measured import COUNT, PERCENT, READ_UNITS, WRITE_UNITS, dynamodb
+from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, single, united
+from atoll.metrics.steps import ACCOUNT, MAXIMUM, PROVISIONED, Part, Step
+from atoll.storage.engine import Snapshot
+
+
+class Rule(NamedTuple):
+    """How a metric follows from the steps."""
+
+    kind: str
+    place: int
+    """In the values of a step."""
+    unit: str = COUNT
+    whole: float | None = None
+    """The value is a percentage of this."""
+
+
+READS, WRITES = limits.ACCOUNT_READ_UNITS, limits.ACCOUNT_WRITE_UNITS
+
+RULES: Mapping[str, Rule] = {
+    "ProvisionedReadCapacityUnits": Rule(PROVISIONED, 0),
+    "ProvisionedWriteCapacityUnits": Rule(PROVISIONED, 1),
+    "OnDemandMaxReadRequestUnits": Rule(MAXIMUM, 0),
+    "OnDemandMaxWriteRequestUnits": Rule(MAXIMUM, 1),
+    "AccountProvisionedReadCapacityUtilization": Rule(ACCOUNT, 0, PERCENT, READS),
+    "AccountProvisionedWriteCapacityUtilization": Rule(ACCOUNT, 1, PERCENT, WRITES),
+    "MaxProvisionedTableReadCapacityUtilization": Rule(ACCOUNT, 2, PERCENT, limits.TABLE_READ_UNITS),
+    "MaxProvisionedTableWriteCapacityUtilization": Rule(ACCOUNT, 3, PERCENT, limits.TABLE_WRITE_UNITS),
+}
+
+QUOTAS: Mapping[str, float] = {
+    "AccountMaxReads": READS,
+    "AccountMaxWrites": WRITES,
+    "AccountMaxTableLevelReads": limits.TABLE_READ_UNITS,
+    "AccountMaxTableLevelWrites": limits.TABLE_WRITE_UNITS,
+}
+
+CONSUMED = (READ_UNITS, WRITE_UNITS)
+
+
+class Line(NamedTuple):
+    """A metric that has a value in each minute: from these times on, up to the next. None is no value."""
+
+    unit: str
+    values: Sequence[tuple[int, float | None]]
+    only_gaps: bool = False
+    """It has a value only in periods in which nothing was measured."""
+
+
+async def lines(region: Region, metrics: Sequence[Metric]) -> list[Line | None]:
+    """For each metric, what it has besides what was measured."""
+    if not any(metric.namespace == TABLES for metric in metrics):
+        return [None] * len(metrics)
+    return await region.read(lambda snapshot: [_line(region, snapshot, metric) for metric in metrics])
+
+
+def _line(region: Region, snapshot: Snapshot, metric: Metric) -> Line | None:
+    if metric.namespace != TABLES:
+        return None
+    part = _part(metric)
+    if part is None:
+        return None
+    if metric.name in CONSUMED:
+        table = region.catalog.find(snapshot, part[0]) if part[0] else None
+        if table is None or (part[1] and not _has_index(table, part[1])):
+            return None
+        return Line(COUNT, [(table.created_ms, 0.0)], only_gaps=True)
+    if metric.name in QUOTAS and part == ("", ""):
+        return Line(COUNT, [(0, QUOTAS[metric.name])])
+    rule = RULES.get(metric.name)
+    if rule is None or (rule.kind == ACCOUNT) != (part == ("", "")):
+        return None
+    return Line(rule.unit, [(step.since_ms, _value(rule, step)) for step in steps.steps(snapshot, part)])
+
+
+def _part(metric: Metric) -> Part | None:
+    """The table and index that the dimensions name, or the account; None if they name something else."""
+    own = dict(metric.dimensions)
+    if own.keys() <= {"TableName", "GlobalSecondaryIndexName"} and ("TableName" in own or not own):
+        return own.get("TableName", ""), own.get("GlobalSecondaryIndexName", "")
+    return None
+
+
+def _has_index(table: Table, name: str) -> bool:
+    index = table.index(name)
+    return index is not None and not index.local
+
+
+def _value(rule: Rule, step: Step) -> float | None:
+    value = step.values[rule.place] if step.kind == rule.kind else None
+    return value if value is None or rule.whole is None else 100 * value / rule.whole
+
+
+def points(line: Line, start_ms: int, end_ms: int, period_ms: int, origin_ms: int) -> list[Datapoint]:
+    """The datapoints of the periods with start <= time < end, as `aligned` would unite one a minute."""
+    found = []
+    pieces = list(_pieces(line, end_ms))
+    first_ms = max(start_ms, pieces[0][0] - MINUTE_MS) if pieces else end_ms
+    period = first_ms - (first_ms - origin_ms) % period_ms
+    place = 0
+    while period < end_ms:
+        while place < len(pieces) and pieces[place][1] <= period:
+            place += 1
+        parts, at = [], place
+        while at < len(pieces) and pieces[at][0] < period + period_ms:
+            since, until, value = pieces[at]
+            minutes = (min(until, period + period_ms, end_ms) - max(since, period, start_ms)) // MINUTE_MS
+            if minutes > 0 and value is not None:
+                parts.append(Datapoint(period, value * minutes, minutes, value, value, {value: minutes}))
+            at += 1
+        if parts:
+            found.append(united(period, parts))
+        period += period_ms
+    return found
+
+
+def _pieces(line: Line, end_ms: int) -> Iterator[tuple[int, int, float | None]]:
+    """From when to when each value holds, in whole minutes: in a minute holds the value of its end."""
+    for place, (since_ms, value) in enumerate(line.values):
+        until_ms = line.values[place + 1][0] if place + 1 < len(line.values) else end_ms
+        since, until = since_ms - since_ms % MINUTE_MS, until_ms - until_ms % MINUTE_MS
+        if since < until:
+            yield since, until, value
+
+
+def current(tables: Iterable[Table], minute_ms: int) -> Iterator[tuple[Metric, Datapoint]]:
+    """What the metrics that follow from these tables are now."""
+    known = {table.name: table for table in tables}
+    values = dict(steps.current(known))
+    for metric in listed(known):
+        part = _part(metric)
+        rule = RULES.get(metric.name)
+        value: float | None = QUOTAS.get(metric.name, 0.0)
+        if rule is not None and part is not None:
+            value = _value(rule, Step(0, *values[part])) if part in values else None
+        if value is not None:
+            yield metric, single(minute_ms, value)
+
+
+def listed(tables: Mapping[str, Table]) -> Iterator[Metric]:
+    """The metrics that follow from these tables."""
+    provisioned = [name for name, rule in RULES.items() if rule.kind == PROVISIONED]
+    maxima = [name for name, rule in RULES.items() if rule.kind == MAXIMUM]
+    is_provisioned = False
+    for table in tables.values():
+        parts: list[dict[str, str]] = [{"TableName": table.name}]
+        parts += [{"TableName": table.name, "GlobalSecondaryIndexName": one.name} for one in table.global_indexes]
+        more = maxima if table.on_demand is not None else []
+        if table.billing_mode != ON_DEMAND:
+            more, is_provisioned = provisioned, True
+        yield from (dynamodb(name, **part) for part in parts for name in (*CONSUMED, *more))
+    if tables:
+        yield from (dynamodb(name) for name in QUOTAS)
+    if is_provisioned:
+        yield from (dynamodb(name) for name, rule in RULES.items() if rule.kind == ACCOUNT)

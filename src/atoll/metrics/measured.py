@@ -1,0 +1,133 @@
+"""From what the meter has counted in a minute to datapoints of `AWS/DynamoDB`, with DynamoDB's names and units. Pure.
+
+An event has a datapoint only in minutes in which it occurred. Units, and what a request returned, have the least and
+the greatest value of a request; a latency has all values, in classes (see `Tally`). What local indexes consume is their
+table's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from atoll.capacity.meter import Key, Replicated, Tally
+from atoll.database.schema import Table
+from atoll.metrics.series import TABLES, Datapoint, Metric, Series, of_values, united
+
+COUNT, MILLISECONDS, PERCENT, BYTES = "Count", "Milliseconds", "Percent", "Bytes"
+READ_UNITS, WRITE_UNITS = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
+
+TIMED = frozenset(
+    {
+        "PutItem", "DeleteItem", "UpdateItem", "GetItem", "BatchGetItem", "Scan", "Query", "BatchWriteItem",
+        "TransactWriteItems", "TransactGetItems", "ExecuteTransaction", "BatchExecuteStatement", "ExecuteStatement",
+        "GetRecords",
+    }
+)  # fmt: skip
+"""The operations with metrics of their own."""
+RETURNING = frozenset({"Query", "Scan", "ExecuteStatement"})
+
+_REASON = re.compile("(?:Table|Index)(Read|Write)(.+)Exceeded").fullmatch
+
+Found = tuple[str, str, dict[str, str], Datapoint]
+"""Name, unit, dimensions, datapoint."""
+
+
+def measured(taken: Mapping[Key, Tally], tables: Mapping[str, Table], minute_ms: int) -> dict[Series, list[Datapoint]]:
+    """The datapoints of a minute; `tables` are those of the region, as far as they are known."""
+    found: dict[Series, list[Datapoint]] = {}
+    for key, tally in taken.items():
+        for name, unit, dimensions, point in _of_tally(key, tally, tables.get(key[0]), minute_ms):
+            found.setdefault(Series(dynamodb(name, **dimensions), unit), []).append(point)
+    return {series: [united(minute_ms, points)] for series, points in found.items()}
+
+
+def dynamodb(name: str, **dimensions: str) -> Metric:
+    return Metric(TABLES, name, tuple(sorted(dimensions.items())))
+
+
+def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> Iterator[Found]:
+    name, index, operation = key
+    if tally.user_errors:
+        yield "UserErrors", COUNT, {}, events(minute_ms, tally.user_errors)
+    if not name:
+        return
+    of_table = {"TableName": name}
+    known = None if table is None or index is None else table.index(index)
+    is_local = known is not None and known.local
+    of_part = of_table if index is None or is_local else {**of_table, "GlobalSecondaryIndexName": index}
+    if tally.reads:
+        point = Datapoint(minute_ms, tally.read_units, tally.reads, tally.least_read, tally.most_read)
+        yield READ_UNITS, COUNT, of_part, point
+    if tally.writes:
+        point = Datapoint(minute_ms, tally.write_units, tally.writes, tally.least_written, tally.most_written)
+        yield WRITE_UNITS, COUNT, of_part, point
+    for reason, count in tally.reasons.items():
+        parsed = _REASON(reason)
+        if parsed is not None:
+            for throttled in (parsed[1], parsed[1] + parsed[2]):
+                yield f"{throttled}ThrottleEvents", COUNT, of_part, events(minute_ms, count)
+    if tally.failed_conditions:
+        yield "ConditionalCheckFailedRequests", COUNT, of_table, events(minute_ms, tally.failed_conditions)
+    if tally.conflicted:
+        average = tally.conflicts / tally.conflicted
+        yield "TransactionConflict", COUNT, of_table, Datapoint(
+            minute_ms, tally.conflicts, tally.conflicted, average, average
+        )  # fmt: skip
+    if operation in TIMED:
+        yield from _of_operation(key, tally, table, minute_ms)
+
+
+def _of_operation(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> Iterator[Found]:
+    name, index, operation = key
+    of_operation = {"TableName": name, "Operation": operation}
+    of_stream = of_operation
+    if operation == "GetRecords":
+        if table is None or table.stream is None:
+            return
+        of_stream = {**of_operation, "StreamLabel": table.stream.label}
+    if tally.throttled and index is None:
+        yield "ThrottledRequests", COUNT, of_operation, events(minute_ms, tally.throttled)
+    if tally.system_errors:
+        yield "SystemErrors", COUNT, of_operation, events(minute_ms, tally.system_errors)
+    if tally.latencies:
+        values = {_milliseconds(class_ns): float(count) for class_ns, count in tally.latencies.items()}
+        yield "SuccessfulRequestLatency", MILLISECONDS, of_stream, of_values(minute_ms, values)
+    if tally.pages and operation in RETURNING:
+        yield "ReturnedItemCount", COUNT, of_operation, _average(minute_ms, tally.items, tally.pages)
+    if tally.pages and operation == "GetRecords":
+        yield "ReturnedRecordsCount", COUNT, of_stream, _average(minute_ms, tally.items, tally.pages)
+        yield "ReturnedBytes", BYTES, of_stream, _average(minute_ms, tally.bytes, tally.pages)
+
+
+def events(minute_ms: int, count: int) -> Datapoint:
+    return Datapoint(minute_ms, count, count, 1, 1)
+
+
+def _average(minute_ms: int, total: float, count: int) -> Datapoint:
+    """Of requests whose least and greatest value are not known."""
+    return Datapoint(minute_ms, total, count, total / count, total / count)
+
+
+def _milliseconds(class_ns: int) -> float:
+    """The middle of a class of latencies."""
+    width = 1 << max(0, class_ns.bit_length() - 4)
+    return round((class_ns + width / 2) / 1e6, 6)
+
+
+def replicated(
+    now: Replicated, before: Replicated | None, region: str, minute_ms: int
+) -> dict[Series, list[Datapoint]]:
+    """How the changes of a table arrived from one region in a minute."""
+    old = before or Replicated(now.table, now.source)
+    found: dict[Series, list[Datapoint]] = {}
+    dimensions = {"TableName": now.table, "ReceivingRegion": region}
+    changes, latency_ms = now.changes - old.changes, now.latency_ms - old.latency_ms
+    if changes > 0:
+        most = now.longest_ms if now.longest_ms > old.longest_ms else latency_ms / changes
+        point = Datapoint(minute_ms, latency_ms, changes, latency_ms / changes, max(most, latency_ms / changes))
+        found[Series(dynamodb("ReplicationLatency", **dimensions), MILLISECONDS)] = [point]
+    if changes > 0 or now.pending != old.pending:
+        point = Datapoint(minute_ms, now.pending, 1, now.pending, now.pending)
+        found[Series(dynamodb("PendingReplicationCount", **dimensions), COUNT)] = [point]
+    return found

@@ -1,0 +1,156 @@
+"""The capacity of tables, of their indexes and of the account over time: when it changed, and to what.
+
+The metrics of capacity follow from these steps (`implied`), so a table whose capacity stays the same costs nothing. The
+process with the region's lease looks at the definitions of all tables when one has changed, and stores the new step of
+each part whose capacity did. The steps of a part are one document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import orjson
+
+from atoll.database import catalog, documents
+from atoll.database import format as fmt
+from atoll.database.region import Region
+from atoll.database.schema import HASHES, ON_DEMAND, Table
+from atoll.metrics.measured import PERCENT, dynamodb
+from atoll.metrics.series import DAY_MS, MINUTE_MS, Series, single
+from atoll.metrics.store import Metrics
+from atoll.storage.engine import Snapshot, Transaction
+
+KIND = "metric-steps"
+
+PROVISIONED, MAXIMUM, ACCOUNT, NOTHING = "provisioned", "maximum", "account", "nothing"
+"""What a step says: provisioned units; the maxima of an on-demand table; what is provisioned in all and at most by one
+table; that the part has none of these, because it was deleted."""
+
+KEPT = 2_000
+"""Steps of one part."""
+KEPT_MS = 63 * DAY_MS
+
+TOGETHER = 200
+"""The documents of one transaction."""
+
+Part = tuple[str, str]
+"""Table and index, empty for the table itself; two empty names are the account."""
+
+
+class Step(NamedTuple):
+    since_ms: int
+    kind: str
+    values: tuple[int | None, ...] = ()
+
+
+class Steps:
+    """The work of a region's evaluation that records the steps."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._generation = -1
+        self._known: dict[Part, tuple[str, tuple[int | None, ...]]] | None = None
+        self._filling: list[tuple[str, str, int]] = []
+        """The indexes that are being built: table, index and space."""
+        self._minute_ms = 0
+
+    async def settle(self, now_ms: int) -> int | None:
+        generation = await self._region.read(lambda snapshot: snapshot.number(fmt.GENERATION))
+        if generation != self._generation:
+            await self._learn(now_ms)
+        if self._filling:
+            return await self._measure_progress(now_ms)
+        return None
+
+    async def _learn(self, now_ms: int) -> None:
+        if self._known is None:
+            self._known = await self._region.read(_stored)
+        definitions = await self._region.read(catalog.read_definitions)
+        now = dict(current(definitions.tables))
+        changed = {part: Step(now_ms, *value) for part, value in now.items() if self._known.get(part) != value}
+        gone = [part for part, (kind, _) in self._known.items() if part not in now and kind != NOTHING]
+        changed |= {part: Step(now_ms, NOTHING) for part in gone}
+        parts = list(changed)
+        for start in range(0, len(parts), TOGETHER):
+            some = {part: changed[part] for part in parts[start : start + TOGETHER]}
+            await self._region.transact(partial(_store, some))
+        self._known, self._generation = now, definitions.generation
+        self._filling = [
+            (table.name, index.name, index.space)
+            for table in definitions.tables.values()
+            if table.is_filling
+            for index in table.global_indexes
+            if index.backfilling
+        ]
+
+    async def _measure_progress(self, now_ms: int) -> int:
+        """Store once a minute how much of each index is built; returns when to do so again."""
+        minute_ms = now_ms - now_ms % MINUTE_MS
+        if minute_ms != self._minute_ms:
+            self._minute_ms = minute_ms
+            spaces = [space for _, _, space in self._filling]
+            done = await self._region.read(lambda snapshot: [_percent(snapshot, space) for space in spaces])
+            batch = {}
+            for (table, index, _), percent in zip(self._filling, done, strict=True):
+                dimensions = {"TableName": table, "GlobalSecondaryIndexName": index}
+                series = Series(dynamodb("OnlineIndexPercentageProgress", **dimensions), PERCENT)
+                batch[series] = [single(minute_ms, percent)]
+            await self._region.state(Metrics).append(batch)
+        return minute_ms + MINUTE_MS
+
+    async def stop(self) -> None:
+        """Nothing is under way between two looks."""
+
+
+def steps(snapshot: Snapshot, part: Part) -> list[Step]:
+    """By time."""
+    return [
+        Step(since_ms, kind, tuple(values)) for since_ms, kind, values in documents.get(snapshot, KIND, *part) or ()
+    ]
+
+
+def current(tables: Mapping[str, Table]) -> Iterator[tuple[Part, tuple[str, tuple[int | None, ...]]]]:
+    reads, writes = [0], [0]
+    for table in tables.values():
+        if table.billing_mode == ON_DEMAND:
+            for name, maximum in [("", table.on_demand), *((one.name, one.on_demand) for one in table.global_indexes)]:
+                if maximum is not None and (maximum.max_read, maximum.max_write) != (None, None):
+                    yield (table.name, name), (MAXIMUM, (_limit(maximum.max_read), _limit(maximum.max_write)))
+            continue
+        indexes = [(one.name, one.throughput) for one in table.global_indexes if one.throughput is not None]
+        for name, throughput in [("", table.throughput), *indexes]:
+            yield (table.name, name), (PROVISIONED, (throughput.read, throughput.write))
+            reads.append(throughput.read)
+            writes.append(throughput.write)
+    if len(reads) > 1:
+        yield ("", ""), (ACCOUNT, (sum(reads), sum(writes), max(reads), max(writes)))
+
+
+def _percent(snapshot: Snapshot, space: int) -> float:
+    """How much of a backfill is done, by the hash of the last item: items are visited in the order of hashes."""
+    last = snapshot.get(fmt.backfill_key(space))
+    return 0.0 if last is None else 100 * int.from_bytes(fmt.hash_of(last), "big") / HASHES
+
+
+def _limit(maximum: int | None) -> int | None:
+    return None if maximum == -1 else maximum
+
+
+def _stored(snapshot: Snapshot) -> dict[Part, tuple[str, tuple[int | None, ...]]]:
+    found: dict[Part, tuple[str, tuple[int | None, ...]]] = {}
+    for key, stored in snapshot.scan(*fmt.documents_of(KIND)):
+        _, table, index = fmt.parse_document_key(key)
+        last = orjson.loads(stored)[-1]
+        found[table, index] = last[1], tuple(last[2])
+    return found
+
+
+def _store(changed: Mapping[Part, Step], tx: Transaction) -> None:
+    for part, step in changed.items():
+        old: Sequence[Step] = steps(tx, part)[-KEPT + 1 :]
+        # The last step before the oldest datapoint says what held then.
+        first = next((place for place in range(len(old)) if old[place].since_ms > step.since_ms - KEPT_MS), len(old))
+        kept = old[max(0, first - 1) :]
+        documents.put(tx, [list(one) for one in [*kept, step]], KIND, *part)

@@ -1,0 +1,6 @@
+"""Tables to and from files in buckets: exports and imports as the service lays them out.
+
+buckets     where the files are: a directory, S3 or another object store that speaks its protocol, or memory
+lines       an item as a line: DynamoDB JSON and Ion text
+exports     the jobs that write a table, as it was at a moment or as it changed in a window
+"""

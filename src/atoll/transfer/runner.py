@@ -1,0 +1,13 @@
+"""All long jobs on the tables of a region, with the buckets that they use."""
+
+from __future__ import annotations
+
+from atoll.database.region import Region
+from atoll.recovery.copies import STEPS
+from atoll.recovery.jobs import Runner
+from atoll.transfer import exports
+from atoll.transfer.buckets import Buckets
+
+
+def runner_of(region: Region, buckets: Buckets) -> Runner:
+    return Runner(region, {**STEPS, exports.JOB: exports.Exporter(buckets).step})

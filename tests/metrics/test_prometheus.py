@@ -1,0 +1,113 @@
+"""`GET /metrics`, and the dashboard that shows what it has."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from atoll.api.prometheus import STATISTICS, exported
+from atoll.config import Config
+from atoll.testing import LocalServer, serve
+from tests.metrics.conftest import START_S, client, table
+from tests.metrics.test_collection import PROVISIONED, index
+
+DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana-dashboard.json"
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def scrape(server: LocalServer) -> dict[str, dict[str, float]]:
+    """The values by name and by table, index and operation."""
+    with urllib.request.urlopen(f"{server.endpoint_url}/metrics") as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        text = answer.read().decode()
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(text):
+        assert family.type == "gauge"
+        for sample in family.samples:
+            names = ("table_name", "global_secondary_index_name", "operation", "version")
+            key = "/".join(filter(None, (sample.labels.get(name, "") for name in names)))
+            found.setdefault(sample.name, {})[key] = sample.value
+    return found
+
+
+def test_the_last_full_minute_is_shown(server: LocalServer) -> None:
+    things = table(server, **{**PROVISIONED, **index(ProvisionedThroughput=PROVISIONED["ProvisionedThroughput"])})
+    things.put_item(Item={"pk": "a", "g": "g"})
+    things.get_item(Key={"pk": "a"})
+    server.clock.advance("1m")
+    things.put_item(Item={"pk": "b"})
+    found = scrape(server)
+    assert found["aws_dynamodb_consumed_write_capacity_units_sum"] == {"Things": 1}
+    assert found["aws_dynamodb_consumed_write_capacity_units_index_sum"] == {"Things/by-g": 1}
+    assert found["aws_dynamodb_consumed_read_capacity_units_sum"] == {"Things": 0.5}
+    assert found["aws_dynamodb_provisioned_read_capacity_units_average"] == {"Things": 5}
+    assert found["aws_dynamodb_successful_request_latency_sample_count"] == {"Things/PutItem": 1, "Things/GetItem": 1}
+    assert found["aws_dynamodb_successful_request_latency_p99"].keys() == {"Things/PutItem", "Things/GetItem"}
+    server.clock.advance("1m")
+    assert scrape(server)["aws_dynamodb_consumed_write_capacity_units_sum"] == {"Things": 1}
+    server.clock.advance("1m")
+    later = scrape(server)
+    assert later["aws_dynamodb_consumed_write_capacity_units_sum"] == {"Things": 0}
+    assert "aws_dynamodb_successful_request_latency_p99" not in later
+
+
+def test_the_minute_is_shown_while_its_datapoints_move_to_blocks(server: LocalServer) -> None:
+    things = table(server)
+    server.clock.advance("14m")
+    for _ in range(20):
+        things.put_item(Item={"pk": "a"})
+        server.clock.advance("1m")
+        assert scrape(server)["aws_dynamodb_consumed_write_capacity_units_sum"] == {"Things": 1}
+
+
+def test_a_server_that_verifies_signatures_shows_it_for_the_admin_token_only() -> None:
+    with serve() as server:
+        config: Config = server._node.config
+        assert config.auth == "none"
+        request = urllib.request.Request(f"{server.endpoint_url}/metrics", headers={"Authorization": "Bearer wrong"})
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request)
+        assert caught.value.code == 403
+
+
+def names_of(dashboard: Any) -> set[str]:
+    return set(re.findall(r"aws_dynamodb_\w+", json.dumps(dashboard)))
+
+
+def test_the_dashboard_shows_metrics_that_exist(server: LocalServer) -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    model = (
+        "ThrottledRequests", "ReadThrottleEvents", "WriteThrottleEvents", "UserErrors", "SystemErrors",
+        "ConditionalCheckFailedRequests", "TransactionConflict", "TimeToLiveDeletedItemCount",
+    )  # fmt: skip
+    known = {name: STATISTICS.get(name, ("Sum",)) for name in (*STATISTICS, *model)}
+    exist = {
+        exported(name, statistic, of_index=of_index)
+        for name, statistics in known.items()
+        for statistic in statistics
+        for of_index in (False, True)
+    }
+    assert names_of(dashboard) <= exist
+    assert len(dashboard["panels"]) > 10
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    for panel in dashboard["panels"]:
+        assert panel["targets"]
+
+
+def test_every_metric_is_documented() -> None:
+    text = PAGE.read_text()
+    for name in STATISTICS:
+        assert name in text, name
+
+
+def test_client_is_not_needed_for_the_metrics(server: LocalServer) -> None:
+    assert client(server).list_metrics()["Metrics"] == []
+    server.clock.set(START_S + 600)
+    assert scrape(server)["atoll_store_writable"] == {"": 1}
