@@ -48,6 +48,7 @@ from atoll.options import (
     policies_file,
     raise_file_limit,
     regions,
+    secrets_key,
     size,
     writable,
 )
@@ -134,6 +135,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
     option("--session-key", "", "a file of the key of session tokens; none: session.key in the data directory")
     option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
+    option("--secrets-key", "", "the file of a key that encrypts stored secrets, or env:NAME: a variable that holds it")
     option("--audit-log", "", "a file of JSON lines that say who did what, and which policy allowed or denied it")
     option("--audit-log-size", "100MB", "the size at which the audit log is rotated; five older files are kept")
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
@@ -192,6 +194,7 @@ def _config(options: argparse.Namespace) -> Config:
         raise Refused("--in-memory and --data exclude each other: remove one of them")
     check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
     named = regions("--region", options.region)
+    vault = secrets_key("--secrets-key", options.secrets_key)
     settings = Settings(
         account=options.account,
         control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
@@ -212,7 +215,7 @@ def _config(options: argparse.Namespace) -> Config:
         more_regions=named[1:],
         only_regions=options.only_regions,
         peers=peers("--peer", options.peer, named),
-        peer_credentials=peer_credentials("--peer-credentials", options.peer_credentials),
+        peer_credentials=peer_credentials("--peer-credentials", options.peer_credentials, vault),
         peer_tls=peer_tls("--peer-ca", options.peer_ca),
         workers=_number("--workers", options.workers, 1),
         auth=options.auth,
@@ -222,9 +225,10 @@ def _config(options: argparse.Namespace) -> Config:
         reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
-        credentials=credentials_file("--credentials", options.credentials, options.auth),
+        credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
         policies=policies_file("--policies", options.policies),
         session_key=Path(options.session_key) if options.session_key else None,
+        vault=vault,
         audit_log=writable("--audit-log", options.audit_log),
         audit_log_bytes=size("--audit-log-size", options.audit_log_size, AUDIT_BYTES),
         admin_token=options.admin_token,

@@ -87,7 +87,8 @@ def shared_store(config: Config) -> SharedStore | None:
     from atoll.shared_store import SharedStore  # its driver is an extra
 
     account, clock, replicas = config.settings.account, config.clock, config.read_store
-    return SharedStore(config.store, replicas=replicas, account=account, clock=clock, durability=config.durability)
+    return SharedStore(config.store, replicas=replicas, account=account, clock=clock,
+                       durability=config.durability, vault=config.vault)  # fmt: skip
 
 
 def identities(config: Config, shared: Shared | None = None) -> Identities:
@@ -95,7 +96,7 @@ def identities(config: Config, shared: Shared | None = None) -> Identities:
     `BadDirectory`."""
     account = config.settings.account
     path = config.credentials_file if config.auth != "none" else None
-    credentials: CredentialsSource | None = None if path is None else Credentials(path)
+    credentials: CredentialsSource | None = None if path is None else Credentials(path, config.vault)
     if shared is not None and path is None and config.auth != "none":
         credentials = shared.credentials
     found = []
@@ -104,12 +105,12 @@ def identities(config: Config, shared: Shared | None = None) -> Identities:
     if config.data is not None:
         found.append(config.data / COMMANDS_FILE_NAME)
     if config.session_key is not None:
-        load_key(config.session_key)  # report a faulty one now
+        load_key(config.session_key, config.vault)  # report a faulty one now
     key = config.session_key or (None if config.data is None else config.data / KEY_FILE)
     declared = Declared(found, account, config.declared)
     if any(one.providers for one in declared.directory.accounts.values()):
         web_identity.load_library()
-    load = partial(load_key, key) if key is not None or shared is None else shared.session_key
+    load = partial(load_key, key, config.vault) if key is not None or shared is None else shared.session_key
     return Identities(credentials, declared, Tokens(load), account)
 
 
