@@ -126,6 +126,14 @@ def _update_table(operation: Operation, body: Body) -> Iterator[Check]:
             yield Check("dynamodb:DeleteTable", table, part)
 
 
+def _restore(operation: Operation, body: Body) -> Iterator[Check]:
+    """The new table is written with the rights of the caller."""
+    yield from _plain(operation, body)
+    part = Part(operation.name, body, (), body)
+    for name in _REPLICA_DATA:
+        yield Check(f"dynamodb:{name}", body["TargetTableName"], part)
+
+
 def _global_table(operation: Operation, body: Body) -> Iterator[Check]:
     resource = f"arn:aws:dynamodb::{{account}}:global-table/{body['GlobalTableName']}"
     yield Check(f"dynamodb:{operation.name}", resource, Part(operation.name, body, (), body))
@@ -193,6 +201,8 @@ _ACTIONS: Mapping[type, str] = {
 _SPECIAL: Mapping[str, Callable[[Operation, Body], Iterator[Check]]] = {
     "CreateTable": _create_table,
     "UpdateTable": _update_table,
+    "RestoreTableFromBackup": _restore,
+    "RestoreTableToPointInTime": _restore,
     "BatchGetItem": _batch_get,
     "BatchWriteItem": _batch_write,
     "TransactGetItems": _transact_get,
