@@ -19,10 +19,10 @@ from atoll.database.region import Region, Settings
 from atoll.evaluation import Evaluation
 from atoll.metrics.series import Metric, Series, single
 from atoll.metrics.store import Metrics
-from atoll.storage.memory import MemoryEngine
 from atoll.triggers.batches import BatchOutcome
 from atoll.triggers.functions import Functions
 from atoll.triggers.registry import Destination, Function, Registry
+from tests.engines import fresh_engine
 
 START_MS = 1_800_000_000_000
 MINUTE_MS = 60_000
@@ -59,7 +59,7 @@ class PlainFunctions(Functions):
 class World:
     def __init__(self, directory: Path) -> None:
         self.clock = ManualClock(START_MS)
-        self.region = Region("us-east-1", MemoryEngine(), self.clock, Settings())
+        self.region = Region("us-east-1", fresh_engine(), self.clock, Settings())
         registry = Registry(
             {"f": Function("f", directory, python="none:none")},
             {"ops": Destination("ops", directory / "ops")},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from atoll.alarms import store
 from atoll.alarms.deciding import decide, evaluation_range
+from atoll.alarms.evaluation import Watch
 from tests.alarms.conftest import FUNCTION, MINUTE_MS, POLICY, START_MS, TOPIC, UNKNOWN, World
 
 NONE, A, OK = "INSUFFICIENT_DATA", "ALARM", "OK"
@@ -179,6 +180,23 @@ def test_a_deleted_alarm_is_not_evaluated(world):
     assert world.settle() is None
     assert world.alarm() is None
     assert world.history() == ['Alarm "a" created', 'Alarm "a" deleted']
+
+
+@pytest.mark.parametrize("number", [1, store.NAMED, store.NAMED + 1, 3 * store.NAMED])
+def test_many_changes_at_a_time(world, number):
+    world.put("old")
+    names = [f"a{i}" for i in range(number)]
+
+    def change(tx):
+        for name in names:
+            store.put(tx, {**world.alarm("old").configuration, "AlarmName": name}, world.clock.now_ms())
+        store.delete(tx, ["old", names[0]], world.clock.now_ms())
+
+    alarm = world.alarm("old")
+    world.alarm = lambda name: alarm
+    asyncio.run(world.region.transact(change))
+    world.settle()
+    assert set(world.region.state(Watch).alarms) == {*names[1:]}
 
 
 # Actions
@@ -359,3 +377,23 @@ def test_minute_by_minute_it_decides_as_stated(tmp_path_factory, values, periods
         state = decide(window, n, m, treatment).state or state
         expected.append(state)
     assert world.minutes(*values) == expected
+
+
+def test_a_week_of_many_alarms(world):
+    """Errors come in bursts of three minutes, every three hours, at one of 30 hosts. Each alarm knows only its own."""
+    hosts, bursts = 30, 7 * 8
+    for host in range(hosts):
+        world.put(f"a{host}", MetricName=f"Errors{host}", EvaluationPeriods=2, TreatMissingData="notBreaching")
+    for burst in range(bursts):
+        for _ in range(3):
+            world.datapoint(5, f"Errors{burst % hosts}")
+            world.clock.advance(MINUTE_MS)
+            world.settle()
+        until = START_MS + (burst + 1) * 180 * MINUTE_MS
+        while (wake := world.settle()) is not None and wake < until:
+            world.clock.set(wake)
+        world.clock.set(until)
+        world.settle()
+    raised = [line for line in world.history("StateUpdate") if line.endswith("to ALARM")]
+    assert len(raised) == bursts
+    assert all(world.state(f"a{host}") == OK for host in range(hosts))

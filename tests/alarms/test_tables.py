@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from atoll.testing import LocalServer, serve
 from tests.metrics.conftest import START_S
@@ -26,7 +27,7 @@ def cloudwatch(server: LocalServer) -> Any:
 
 
 def table(server: LocalServer, units: int = 5) -> Any:
-    return server.resource().create_table(
+    return server.resource(config=Config(retries={"total_max_attempts": 1})).create_table(
         TableName="Things",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],

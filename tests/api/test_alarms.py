@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from atoll import limits
+from atoll.api import services
+from atoll.api.authorization.checks import checks_of
 
 NAME = "alarm"
 ARN = f"arn:aws:cloudwatch:us-east-1:000000000000:alarm:{NAME}"
@@ -419,3 +421,21 @@ def test_composite_alarms_are_refused(alarms):
         "ValidationException",
         "Atoll does not support composite alarms",
     )
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "resources"),
+    [
+        ("PutMetricAlarm", BASIC, ["arn:aws:cloudwatch:{region}:{account}:alarm:alarm"]),
+        ("DeleteAlarms", {"AlarmNames": ["a", "b"]},
+         ["arn:aws:cloudwatch:{region}:{account}:alarm:a", "arn:aws:cloudwatch:{region}:{account}:alarm:b"]),
+        ("DescribeAlarms", {}, ["*"]),
+        ("TagResource", {"ResourceARN": ARN, "Tags": []}, [ARN]),
+        ("GetMetricData", {"MetricDataQueries": []}, ["*"]),
+    ],
+)  # fmt: skip
+def test_policies_may_name_alarms(operation, body, resources):
+    row = services.TARGETS[f"GraniteServiceVersion20100801.{operation}".encode()]
+    found = checks_of(row, body)
+    assert [check.resource for check in found] == resources
+    assert {check.action for check in found} == {f"cloudwatch:{operation}"}

@@ -269,3 +269,30 @@ def test_all_metrics_of_a_table_are_listed(server: LocalServer, metrics: Any) ->
         ("SuccessfulRequestLatency", '["GetItem", "Things"]'), ("AccountMaxReads", "[]"),
         ("AccountProvisionedReadCapacityUtilization", "[]"),
     }  # fmt: skip
+
+
+def test_alarms_see_the_zeros_of_an_idle_table_and_its_capacity(server: LocalServer, metrics: Any) -> None:
+    things = table(server, **PROVISIONED)
+    of: Any = {"Namespace": "AWS/DynamoDB", "Dimensions": [{"Name": "TableName", "Value": "Things"}]}
+    idle = {"MetricName": "ConsumedReadCapacityUnits", "Statistic": "Sum", "Period": 60, "Threshold": 30}
+    low = {"ComparisonOperator": "LessThanThreshold", "EvaluationPeriods": 15}
+    metrics.put_metric_alarm(AlarmName="idle", **of, **idle, **low)
+    changed = {"MetricName": "ProvisionedReadCapacityUnits", "Statistic": "Average", "Period": 300, "Threshold": 5}
+    high = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1}
+    metrics.put_metric_alarm(AlarmName="changed", **of, **changed, **high)
+
+    def states() -> dict[str, str]:
+        return {one["AlarmName"]: one["StateValue"] for one in metrics.describe_alarms()["MetricAlarms"]}
+
+    server.clock.advance("10m")
+    assert states() == {"idle": "INSUFFICIENT_DATA", "changed": "OK"}
+    server.clock.advance("10m")
+    assert states() == {"idle": "ALARM", "changed": "OK"}
+    things.update(ProvisionedThroughput={"ReadCapacityUnits": 9, "WriteCapacityUnits": 7})
+    things.scan(ConsistentRead=True)
+    for n in range(40):
+        things.get_item(Key={"pk": str(n)}, ConsistentRead=True)
+    server.clock.advance("6m")
+    assert states() == {"idle": "OK", "changed": "ALARM"}
+    server.clock.advance("30m")
+    assert states() == {"idle": "ALARM", "changed": "ALARM"}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atoll.errors.metric_math import Fault
 from atoll.metrics.math.evaluation import Queries
@@ -294,3 +297,42 @@ def test_work_is_bounded():
     metrics = {"a": [1] * 20_000}
     with pytest.raises(Fault, match="too many data points"):
         evaluated("+".join(["a"] * 900), metrics, length=1)
+
+
+WORDS = [
+    *("a", "b", "e", "x", "1", "0", "2.5", "1e300", "+", "-", "*", "/", "^", "==", "<", "&&", "OR", "(", ")", "[", "]"),
+    *(",", "SUM", "AVG", "STDDEV", "IF", "FILL", "REPEAT", "LINEAR", "METRICS", "'a'", "SLICE", "SORT", "DESC", "RATE"),
+    *("SEARCH", "TIME_SERIES", "PERIOD", "FIRST", "LOG", "REMOVE_EMPTY", "DATAPOINT_COUNT", "HOUR", "TRUE", "$"),
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join))
+def test_any_text_has_a_value_or_a_fault(text):
+    with suppress(Fault):
+        evaluated(text, {"a": [1, None, 1e300], "b": [-1, 0, 2]}, search=lambda *_: [series([1])])
+
+
+CALLS = [
+    *(
+        f"{name}({{}})"
+        for name in ("SUM", "AVG", "MIN", "STDDEV", "ABS", "LOG", "LOG10", "RATE", "DIFF", "RUNNING_SUM")
+    ),
+    *(
+        f"{name}({{}})"
+        for name in ("DATAPOINT_COUNT", "METRIC_COUNT", "FIRST", "LAST", "REMOVE_EMPTY", "PERIOD", "DAY")
+    ),
+    *("IF({}, {}, {})", "IF({}, {})", "FILL({}, {})", "FILL({}, LINEAR)", "FILL({}, REPEAT)", "TIME_SERIES({})"),
+    *("SLICE({}, {}, {})", "SORT({}, AVG, DESC, {})", "[{}, {}]", "({} ^ {})", "({} / {})", "({} - {})", "({} OR {})"),
+]
+
+
+@given(st.recursive(
+    st.sampled_from(["a", "b", "METRICS()", "0", "3", "-1", "1e300", "none"]),
+    lambda parts: st.tuples(st.sampled_from(CALLS), st.lists(parts, min_size=3, max_size=3)).map(
+        lambda call: call[0].format(*call[1])
+    ),
+    max_leaves=12,
+))  # fmt: skip
+def test_any_expression_has_a_value_or_a_fault(text):
+    with suppress(Fault):
+        evaluated(text, {"a": [1, None, 1e300], "b": [-1, 0, 2], "none": []})

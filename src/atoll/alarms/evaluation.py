@@ -11,10 +11,11 @@ action may run twice after a crash, but is not lost.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,12 +30,17 @@ from atoll.alarms.windows import Window
 from atoll.database.region import Region
 from atoll.metrics.implied import lines
 from atoll.metrics.store import Metrics, Wanted
-from atoll.storage.engine import Transaction
+from atoll.storage.engine import Snapshot, Transaction
+
+TOGETHER = 200
+"""The alarms that one read takes."""
+CHANGED_TOGETHER = 100
+"""The alarms whose states one transaction changes."""
+TOGETHER_PERIODS = 5_000
+"""After so many periods, the evaluation lets others run."""
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -140,17 +146,29 @@ class Alarms:
         await self._actions.stop()
 
     async def _learn(self, watch: Watch, now_ms: int) -> None:
-        """Read the alarms. Those that changed are evaluated at the next full minute."""
-        changes, alarms = await self._region.read(lambda snapshot: (store.changes(snapshot), [*store.listed(snapshot)]))
-        known = watch.alarms
-        watch.alarms = {}
-        for alarm in alarms:
-            old = known.get(alarm.name)
-            if old is not None and old.alarm == alarm:
-                watch.alarms[alarm.name] = old
-            else:
-                watch.alarms[alarm.name] = _watched(alarm, now_ms)
-        watch.seen = changes
+        """Read the alarms that have changed. They are evaluated at the next full minute."""
+        number, alarms = await self._region.read(partial(store.changed_since, number=watch.seen))
+        if alarms is None:
+            alarms = dict.fromkeys(watch.alarms) | {alarm.name: alarm async for alarm in self._all()}
+        for name, alarm in alarms.items():
+            old = watch.alarms.get(name)
+            if alarm is None:
+                watch.alarms.pop(name, None)
+            elif old is None or old.alarm != alarm:
+                watch.alarms[name] = _watched(alarm, now_ms)
+        watch.seen = number
+
+    async def _all(self) -> AsyncIterator[Alarm]:
+        """All alarms, in pages."""
+        after: str | None = None
+        while True:
+            page = await self._region.read(partial(_page, after))
+            for alarm in page:
+                yield alarm
+            if len(page) < TOGETHER:
+                return
+            after = page[-1].name
+            await asyncio.sleep(0)
 
     def _is_quiet(self, one: Watched, metrics: Metrics) -> bool:
         return one.is_steady and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
@@ -160,23 +178,29 @@ class Alarms:
         await self._load(due, metrics, now_ms)
         await self._follow(due, metrics)
         changed, repeated = [], []
+        looked_at = 0
         for one in due:
+            if looked_at > TOGETHER_PERIODS:
+                looked_at = 0
+                await asyncio.sleep(0)
             until_ms = one.evaluated_ms = _floor(now_ms, one.interval_ms)
             news = [window.take(metrics) for window in one.windows]
             if one.is_steady and not one.repeats and not any(news):
                 continue
             verdict = one.verdict = judge(one, until_ms)
+            looked_at += len(verdict.points)
             is_measured = one.alarm.metrics or any(window.is_measured for window in one.windows)
             one.is_steady = not is_measured and len({point and point.value for point in verdict.points}) == 1
             if verdict.decision.state not in (None, one.alarm.state.value):
                 changed.append(one)
             elif one.repeats and now_ms >= one.acted_ms + one.alarm.period_s * 1000:
                 repeated.append(one)
-        if changed:
-            current, new = await self._region.transact(partial(_change_states, changed, now_ms, watch.seen))
-            watch.seen = current
-            for one, alarm in zip(changed, new, strict=True):
+        for start in range(0, len(changed), CHANGED_TOGETHER):
+            group = changed[start : start + CHANGED_TOGETHER]
+            watch.seen, alarms = await self._region.transact(partial(_change_states, group, now_ms, watch.seen))
+            for one, alarm in zip(group, alarms, strict=True):
                 one.alarm = alarm
+        if changed:
             await self._act(watch)
         for one in repeated:
             one.acted_ms = now_ms
@@ -239,9 +263,13 @@ def _floor(time_ms: int, interval_ms: int) -> int:
     return time_ms - time_ms % interval_ms
 
 
+def _page(after: str | None, snapshot: Snapshot) -> list[Alarm]:
+    return list(islice(store.listed(snapshot, after=after), TOGETHER))
+
+
 def _change_states(changed: Sequence[Watched], now_ms: int, seen: int, tx: Transaction) -> tuple[int, list[Alarm]]:
-    """Store the new states of alarms, except of those that somebody has changed meanwhile. Returns the alarms and the
-    number of changes that the watch knows then: none if somebody changed one, so that it reads all again."""
+    """Store the new states of alarms, except of those that somebody has changed meanwhile. Returns the number of
+    changes that the watch knows then, and the alarms. If somebody changed one, it reads what changed since `seen`."""
     is_current = store.changes(tx) == seen
     alarms = []
     for one in changed:
@@ -253,4 +281,4 @@ def _change_states(changed: Sequence[Watched], now_ms: int, seen: int, tx: Trans
             store.change_state(tx, alarm, new, data, now_ms)
             alarm = new
         alarms.append(alarm)
-    return store.changes(tx) if is_current else -1, alarms
+    return store.changes(tx) if is_current else seen, alarms

@@ -4,7 +4,7 @@
     alarm-tags     name           -> its tags
     alarm-history  time number    -> an item of the history, of any alarm
     alarm-event    time number    -> a change of state whose actions have yet to run
-    alarm-changes                 -> the number of changes of alarms so far
+    alarm-changes                 -> the number of changes of alarms so far, and which alarms the last ones were of
     alarm-items                   -> the number of items of the history so far
 
 A change of state stores its history and its event in the same transaction, so that a crash loses no action. The process
@@ -31,6 +31,9 @@ CHANGES, ITEMS = "alarm-changes", "alarm-items"
 
 CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
 
+NAMED = 64
+"""The number of changes of which the alarms are known."""
+
 LATEST_MS = 10**15 - 1
 
 TRIMMED = 3
@@ -45,7 +48,22 @@ class StoredEvent(NamedTuple):
 
 
 def changes(snapshot: Snapshot) -> int:
-    return documents.get(snapshot, CHANGES) or 0
+    found = documents.get(snapshot, CHANGES)
+    return 0 if found is None else int(found[0])
+
+
+def changed_since(snapshot: Snapshot, number: int) -> tuple[int, dict[str, Alarm | None] | None]:
+    """The number of changes, and the alarms that have changed since it was `number`: None for those that were deleted.
+    All of it is None if so many have changed that all should be read."""
+    now, names = documents.get(snapshot, CHANGES) or (0, [])
+    if not 0 <= number <= now or now - number > len(names):
+        return now, None
+    return now, {name: find(snapshot, name) for name in names[len(names) - (now - number) :]}
+
+
+def _change(tx: Transaction, name: str) -> None:
+    number, names = documents.get(tx, CHANGES) or (0, [])
+    documents.put(tx, [number + 1, [*names, name][-NAMED:]], CHANGES)
 
 
 def _count(tx: Transaction, kind: str) -> int:
@@ -96,7 +114,7 @@ def delete(tx: Transaction, names: Sequence[str], now_ms: int) -> None:
         old = find(tx, name)
         if old is not None:
             documents.delete(tx, ALARM, name)
-            _count(tx, CHANGES)
+            _change(tx, name)
             documents.delete(tx, TAGS, name)
             _record_configuration(tx, old, "Delete", now_ms)
 
@@ -187,7 +205,7 @@ def put_tags(tx: Transaction, name: str, new: Mapping[str, str]) -> None:
 
 def _save(tx: Transaction, alarm: Alarm) -> None:
     documents.put(tx, alarms.document(alarm), ALARM, alarm.name)
-    _count(tx, CHANGES)
+    _change(tx, alarm.name)
 
 
 def _record_configuration(tx: Transaction, alarm: Alarm, kind: str, now_ms: int) -> None:

@@ -61,7 +61,10 @@ class Window:
         return bool(self._grains)
 
     def take(self, metrics: Metrics) -> bool:
-        """Add the datapoints that are new; returns whether there were any."""
+        """Add the datapoints that are new; returns whether there were any. If batches were moved before, it is loaded
+        again at the next evaluation."""
+        if self.is_behind(metrics):
+            return False
         has_news = False
         for one in reversed(metrics.recent.get(self.wanted.metric, ())):
             if one.number <= self._number:

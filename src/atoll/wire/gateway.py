@@ -275,10 +275,12 @@ class Gateway:
         if prefix == b"/" and not (request.method == b"POST" and is_form(request)):
             route = None
         try:
-            if Health.is_for(request) or Health.is_root(request):
+            if Health.is_for(request):
                 response = await self._health.answer(request)
             elif route is None:
-                response = unserved_response(request) or not_found()
+                response = unserved_response(request) or (
+                    await self._health.answer(request) if Health.is_root(request) else not_found()
+                )
             else:
                 signed_for = self._signed_for.get(prefix)
                 service = signed_for(request) if callable(signed_for) else signed_for

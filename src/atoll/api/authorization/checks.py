@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from atoll.api.services import DYNAMODB, LAMBDA, STREAMS, Operation
+from atoll.api.services import CLOUDWATCH, DYNAMODB, LAMBDA, STREAMS, Operation
 from atoll.errors import ApiError
 from atoll.expressions.partiql.prepared import prepare
 from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Statement, Updating
@@ -68,6 +68,8 @@ def checks_of(operation: Operation, body: Body) -> list[Check]:
         return list(find(operation, body))
     if service is LAMBDA:
         return [_of_lambda(operation, body)]
+    if service is CLOUDWATCH:
+        return list(_of_cloudwatch(operation, body))
     return list(_plain(operation, body))
 
 
@@ -102,6 +104,19 @@ def _of_lambda(operation: Operation, body: Body) -> Check:
     else:
         resource = f"arn:aws:lambda:{{region}}:{{account}}:{kind}:{name.replace('{', '').replace('}', '')}"
     return Check(f"lambda:{action}", resource, Part(action, body, (), body))
+
+
+def _of_cloudwatch(operation: Operation, body: Body) -> Iterator[Check]:
+    """Alarms are resources, metrics are not."""
+    action, part = f"cloudwatch:{operation.name}", Part(operation.name, body, (), body)
+    names = [body["AlarmName"]] if "AlarmName" in body else body.get("AlarmNames") or ()
+    if "ResourceARN" in body:
+        yield Check(action, body["ResourceARN"], part)
+    for name in names:
+        shown = name.replace("{", "").replace("}", "")
+        yield Check(action, f"arn:aws:cloudwatch:{{region}}:{{account}}:alarm:{shown}", part)
+    if not names and "ResourceARN" not in body:
+        yield Check(action, ALL, part)
 
 
 def _create_table(operation: Operation, body: Body) -> Iterator[Check]:
