@@ -30,6 +30,7 @@ from atoll.security.policies.patterns import (
     matcher,
     parse,
     resolve,
+    static,
 )
 
 Test = Callable[[Context], bool]
@@ -139,9 +140,14 @@ def _equals_ignoring_case(values: Sequence[str], variables: bool) -> Matches:
 
 def _like(values: Sequence[str], variables: bool) -> Matches:
     patterns = [parse(value, variables=variables) for value in values]
+    known = [matcher(static(pattern)) for pattern in patterns if is_static(pattern)]
+    rest = [pattern for pattern in patterns if not is_static(pattern)]
 
     def matches(value: str, context: Context) -> bool:
-        resolved = (resolve(pattern, context) for pattern in patterns)
+        for fits in known:
+            if fits(value):
+                return True
+        resolved = (resolve(pattern, context) for pattern in rest)
         return any(glob is not None and matcher(glob)(value) for glob in resolved)
 
     return matches
