@@ -320,7 +320,9 @@ def test_set_alarm_state_refuses(alarms):
         "1 validation error detected: Value 'INVALID' at 'stateValue' failed to satisfy constraint: Member must "
         "satisfy enum value set: [INSUFFICIENT_DATA, ALARM, OK]",
     )
-    assert alarms.refused("SetAlarmState", AlarmName=NAME, **state, StateReasonData="{")[0] == "InvalidFormatFault"
+    for data in ("{", "[" * 300 + "]" * 300, "[" * 249 + "]" * 249):
+        refusal = alarms.refused("SetAlarmState", AlarmName=NAME, **state, StateReasonData=data)
+        assert refusal[0] == "InvalidFormatFault"
     assert alarms.describe_alarms()["MetricAlarms"][0]["StateValue"] == "INSUFFICIENT_DATA"
 
 
@@ -373,6 +375,20 @@ def test_history(alarms):
         "oldState": {"stateValue": "INSUFFICIENT_DATA", "stateReason": "Unchecked: Initial alarm creation"},
         "newState": {"stateValue": "ALARM", "stateReason": "tested"},
     }
+
+
+def test_long_data_is_left_out_of_the_history(alarms):
+    name = "n" * 255
+    alarms.put(name, AlarmDescription="d" * 1024, AlarmActions=[f"{TOPIC}{'x' * 980}"] * 5)
+    data = orjson.dumps({"text": "x" * 3980}).decode()
+    alarms.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="x", StateReasonData=data)
+    alarms.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="y" * 1023, StateReasonData=data)
+    items = alarms.describe_alarm_history(ScanBy="TimestampAscending")["AlarmHistoryItems"]
+    assert all(len(item["HistorySummary"]) <= 255 for item in items)
+    created, first, second = [orjson.loads(item["HistoryData"]) for item in items]
+    assert created == {"version": "1.0"}
+    assert "stateReasonData" not in first["newState"]
+    assert second["newState"] == {"stateValue": "ALARM", "stateReason": "y" * 1023}
 
 
 @pytest.mark.parametrize("order", ["TimestampAscending", "TimestampDescending"])

@@ -114,8 +114,8 @@ class Deliveries:
         }
         if error is not None:
             data["error"] = error
-        await self._region.transact(partial(_record, alarm, summary[:255], data, now_ms))
+        await self._region.transact(partial(_record, alarm, summary, data, now_ms))
 
 
 def _record(alarm: Alarm, summary: str, data: dict[str, Any], now_ms: int, tx: Transaction) -> None:
-    store.record(tx, alarm, store.ACTION, summary, data, now_ms)
+    store.record(tx, alarm, store.ACTION, summary, data, now_ms=now_ms)

@@ -12,6 +12,9 @@ from atoll.alarms.deciding import BREACHING, Decision
 SHOWN = 5
 """The number of points that a reason shows."""
 
+RECENT, EVALUATED = 50, 20
+"""The number of points and of periods that its data shows, the newest ones: it may have 4,000 characters."""
+
 _COMPARED = {
     "GreaterThanOrEqualToThreshold": "greater than or equal to",
     "GreaterThanThreshold": "greater than",
@@ -115,10 +118,10 @@ def data(
     if alarm.statistic:
         found["statistic"] = alarm.statistic
     found["period"] = alarm.period_s
-    found["recentDatapoints"] = [point.value for point in reversed(known)]
+    found["recentDatapoints"] = [point.value for point in reversed(known[:RECENT])]
     found["threshold"] = float(configuration["Threshold"])
     evaluated = []
-    for place in looked:
+    for place in looked[:EVALUATED]:
         point = points[place]
         shown: dict[str, Any] = {"timestamp": instant(times[place])}
         if point is not None:

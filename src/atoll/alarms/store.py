@@ -134,9 +134,12 @@ def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any
     _save(tx, new)
     if new.state.value == old.state.value:
         return
-    history = {"version": "1.0", "oldState": _shown(old), "newState": _shown(new)}
+    histories = [
+        {"version": "1.0", "oldState": _shown(old, whole=old_whole), "newState": _shown(new, whole=new_whole)}
+        for old_whole, new_whole in ((True, True), (False, True), (False, False))
+    ]
     summary = f"Alarm updated from {old.state.value} to {new.state.value}"
-    number = record(tx, new, STATE_UPDATE, summary, history, now_ms)
+    number = record(tx, new, STATE_UPDATE, summary, *histories, now_ms=now_ms)
     if new.actions(new.state.value):
         event = {"old": alarms.document(old), "new": alarms.document(new), "data": dict(data)}
         documents.put(tx, event, EVENT, *_at(now_ms, number))
@@ -157,10 +160,12 @@ def forget_event(tx: Transaction, event: StoredEvent) -> None:
     documents.delete(tx, EVENT, *event.key)
 
 
-def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, data: Mapping[str, Any], now_ms: int) -> int:
-    """Add an item to the history; returns its number."""
+def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mapping[str, Any], now_ms: int) -> int:
+    """Add an item to the history; returns its number. It has the first of `data` that is not too long."""
     number = _count(tx, ITEMS)
-    item = [alarm.name, now_ms, kind, summary, orjson.dumps(data).decode()[: limits.ALARM_HISTORY_DATA_CHARS]]
+    texts = [orjson.dumps(one).decode() for one in data]
+    text = next((one for one in texts if len(one) <= limits.ALARM_HISTORY_DATA_CHARS), '{"version":"1.0"}')
+    item = [alarm.name, now_ms, kind, summary[: limits.ALARM_SUMMARY_CHARS], text]
     documents.put(tx, item, HISTORY, *_at(now_ms, number))
     oldest, _ = fmt.documents_of(HISTORY, _time(0))
     end, _ = fmt.documents_of(HISTORY, _time(now_ms - limits.ALARM_HISTORY_MS))
@@ -211,15 +216,15 @@ def _save(tx: Transaction, alarm: Alarm) -> None:
 def _record_configuration(tx: Transaction, alarm: Alarm, kind: str, now_ms: int) -> None:
     member = {"Create": "createdAlarm", "Update": "updatedAlarm", "Delete": "deletedAlarm"}[kind]
     data = {"version": "1.0", "type": kind, member: dict(alarm.configuration)}
-    record(tx, alarm, CONFIGURATION_UPDATE, f'Alarm "{alarm.name}" {_DONE[kind]}', data, now_ms)
+    record(tx, alarm, CONFIGURATION_UPDATE, f'Alarm "{alarm.name}" {_DONE[kind]}', data, now_ms=now_ms)
 
 
 _DONE = {"Create": "created", "Update": "updated", "Delete": "deleted"}
 
 
-def _shown(alarm: Alarm) -> dict[str, Any]:
+def _shown(alarm: Alarm, *, whole: bool) -> dict[str, Any]:
     state = alarm.state
     shown: dict[str, Any] = {"stateValue": state.value, "stateReason": state.reason}
-    if state.data:
+    if state.data and whole:
         shown["stateReasonData"] = orjson.loads(state.data)
     return shown

@@ -94,7 +94,8 @@ def _parsed(data: str | None) -> Body:
         return {}
     try:
         found = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        orjson.dumps([[[[[[found]]]]]])  # what is stored has it in some more levels
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         raise errors.reason_data_not_json() from None
     return found if isinstance(found, dict) else {}
 
