@@ -87,7 +87,7 @@ def test_a_local_time_that_the_zone_repeats_runs_once() -> None:
         "cron(0 0 0 * ? *)", "cron(0 0 32 * ? *)", "cron(0 0 ? * 8 *)", "cron(0 0 ? * ? *)", "cron(0 0 * 13 ? *)",
         "cron(0 0 * * ? 1969)", "cron(0 0 * FOO ? *)", "cron(0/0 0 * * ? *)", "cron(, 0 * * ? *)",
         "cron(0 0 ? * MON#6 *)",
-        "cron(0 0 32W * ? *)", "every(1 day)", "cron(0 0 * * ? * * *)", "CRON(0 0 * * ? *)",
+        "cron(0 0 32W * ? *)", "cron(0 0 L-31 * ? *)", "every(1 day)", "cron(0 0 * * ? * * *)", "CRON(0 0 * * ? *)",
     ],
 )  # fmt: skip
 def test_an_invalid_expression_is_refused(expression: str) -> None:

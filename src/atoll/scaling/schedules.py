@@ -107,14 +107,19 @@ def following(schedule: Schedule, after_ms: int, start_ms: int) -> int | None:
         return start_ms + (passed + 1) * schedule.period_ms
     after = datetime.fromtimestamp(after_ms // 1000, UTC)
     local = after.astimezone(schedule.zone)
-    # Until the end of a repeated hour, the local time is no measure of what is past.
-    bound = local.replace(tzinfo=None) - timedelta(hours=3)
+    bound = local.replace(tzinfo=None)
+    if (after - _REPEATED).astimezone(schedule.zone).utcoffset() != local.utcoffset():
+        bound -= _REPEATED  # local time was set back lately: it is no measure of what is past
     for day in _days(schedule, bound.date()):
         for time in _times(schedule, day, bound):
             moment = time.replace(tzinfo=schedule.zone).astimezone(UTC)
             if moment > after and moment.astimezone(schedule.zone).replace(tzinfo=None) == time:
                 return _ms(moment)
     return None
+
+
+_REPEATED = timedelta(hours=3)
+"""A zone repeats less."""
 
 
 def _days(cron: Cron, first: date) -> Iterator[date]:
@@ -135,6 +140,8 @@ def _times(cron: Cron, day: date, bound: datetime) -> Iterator[datetime]:
         if day == bound.date() and hour < bound.hour:
             continue
         for minute in cron.minutes:
+            if day == bound.date() and (hour, minute) < (bound.hour, bound.minute):
+                continue
             for second in cron.seconds:
                 yield datetime(day.year, day.month, day.day, hour, minute, second)
 
@@ -209,7 +216,7 @@ def _of_month_part(part: str) -> Matches:
     if part == "LW":
         return lambda day: day.day == _nearest_weekday(day, _length(day))
     last = re.fullmatch("L(?:-([0-9]{1,2}))?", part)
-    if last is not None:
+    if last is not None and int(last[1] or 0) < 31:
         return lambda day: day.day == _length(day) - int(last[1] or 0)
     nearest = re.fullmatch("([0-9]{1,2})W", part)
     if nearest is not None:
