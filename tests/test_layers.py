@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
 BASE = {"errors", "limits", "clock", "arns", "durations", "logs"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
-SERVICES = {"alarms", "capacity", "metrics", "triggers"}
+SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": {"errors", "limits", "arns"},
@@ -26,6 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "database": {"capacity.meter", *DATABASE},
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
+    "insights": {"insights", "capacity", *DATABASE},
+    "faults": {"faults", *DATABASE},
     "metrics": {"metrics", "capacity.meter", *DATABASE},
     "alarms": {"alarms", "metrics", "triggers", *DATABASE},
     "scaling": {"scaling", "alarms", *DATABASE},

@@ -50,5 +50,7 @@ class Admission:
             return None
         if region not in self._key_ranges:
             path = None if self._data is None else self._data.store(region) / KEY_RANGES_FILE
-            self._key_ranges[region] = KeyRanges(self._clock, path, quotas=self._settings.quotas)
+            self._key_ranges[region] = KeyRanges(
+                self._clock, path, alone=self._workers == 1, quotas=self._settings.quotas
+            )
         return self._key_ranges[region]

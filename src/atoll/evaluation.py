@@ -21,6 +21,8 @@ from atoll.alarms.evaluation import Alarms
 from atoll.api.scaling.requests import ScalingWork
 from atoll.database.health import EVALUATION
 from atoll.database.region import Region
+from atoll.insights.observing import Insights
+from atoll.insights.upkeep import InsightsUpkeep
 from atoll.metrics.collection import Collection
 from atoll.metrics.steps import Steps
 from atoll.metrics.upkeep import Upkeep
@@ -80,7 +82,7 @@ class Evaluation:
         raised at the end."""
         region = self._region
         async with self._passing:
-            collected_ms = await region.state(Collection).settle()
+            collected_ms = earliest([await region.state(Collection).settle(), await region.state(Insights).settle()])
             wakes: list[int | None] = []
             failed = []
             if await region.engine.lease():
@@ -106,6 +108,7 @@ class Evaluation:
                 await work.stop()
             try:
                 await self._region.state(Collection).flush()
+                await self._region.state(Insights).flush()
             except Exception as error:
                 self._region.health.failing(EVALUATION, error)
 
@@ -116,7 +119,7 @@ def works(region: Region, functions: Callable[[], Functions]) -> list[Work]:
     acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
     alarms = Alarms(region, Actions(region, functions, acts))
     # What is due by a schedule comes first; what the alarms have begun may be due at once.
-    return [Steps(region), scaling, alarms, scaling, Upkeep(region)]
+    return [Steps(region), scaling, alarms, scaling, Upkeep(region), InsightsUpkeep(region)]
 
 
 def earliest(wakes: Iterable[int | None]) -> int | None:

@@ -20,6 +20,7 @@ from atoll.database.region import Region, Settings
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests
 from atoll.evaluation import LAG_MS
+from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
 from atoll.security import web_identity
 from atoll.security.audit import AuditLog
@@ -125,6 +126,7 @@ def gateway(
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
+    faults: Faults,
 ) -> Gateway:
     """Signatures are checked by `clock`; `subjects` are those of the desk; `region_of` returns a region of an account;
     `peers` answers peers' questions."""
@@ -135,7 +137,7 @@ def gateway(
     )
     service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
     subjects = {**subjects, services.IDENTITIES: lambda region: service}
-    call = _call(config, callers, auditor, subjects, region_of, encoder)
+    call = _call(config, callers, auditor, subjects, region_of, encoder, faults)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
     calls = Calls(call, services.OPERATIONS, encoder.next_id)
     scraped = _scraped(config, subjects)
@@ -179,6 +181,7 @@ def _call(
     subjects: Mapping[str, Callable[[str], Any]],
     region_of: Callable[[str, str], Region],
     encoder: Encoder,
+    faults: Faults,
 ) -> Call:
     """What runs operations: authorized, logged if they are slow, and audited."""
     authorizer = None
@@ -189,7 +192,7 @@ def _call(
             enforces=config.auth == "iam",
             record=auditor.decided if auditor.needs_all else None,
         )
-    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id).call
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id, faults=faults).call
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     return auditing(call, auditor, evaluates=config.evaluates) if auditor.writes else call

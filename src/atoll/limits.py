@@ -75,6 +75,11 @@ WARM_WRITE_UNITS = 4_000
 BURST_SECONDS = 300
 # An on-demand table may double its previous peak within this time.
 GROWTH_INTERVAL_MS = 30 * 60 * 1000
+# Contributor insights: the rules of an account in a region; of a report its contributors and its time.
+INSIGHT_RULES = 100
+INSIGHT_RULES_PAGE = 500
+INSIGHT_CONTRIBUTORS = 100
+INSIGHT_REPORT_MS = 24 * 3600 * 1000
 UNITS_BOUND = 1_000_000_000_000
 PARTITION_READ_UNITS = 3_000
 PARTITION_WRITE_UNITS = 1_000

@@ -30,6 +30,7 @@ from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, earliest, works
+from atoll.faults.injection import Faults
 from atoll.peering import Peering
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
@@ -81,6 +82,9 @@ class Node:
         self.observed = Observed()
         self._audit_log: AuditLog | None = None
         self.explanations = Explanations(self.callers, self._region_of, self.clock)
+        self.faults = Faults(shared=config.workers > 1 or self.shared is not None)
+        self.faults.watchers.append(lambda _: self.faults.watch(list(self.regions.values())))
+        self.operations = [one.name for one in services.of(services.DYNAMODB)]
         self.triggers: dict[str, Triggers] = {}
         self._buckets_of_files = config.kept_buckets
         self.runners: dict[str, Runner] = {}
@@ -115,7 +119,7 @@ class Node:
             self._audit_log = AuditLog(config.audit_log, config.audit_log_bytes)
         gateway = front.gateway(
             config, self.callers, self.observed, self._audit_log, subjects, self._region_of,
-            clock=self.signature_clock, peers=peers, examine=self.examine,
+            clock=self.signature_clock, peers=peers, examine=self.examine, faults=self.faults,
         )  # fmt: skip
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)

@@ -29,6 +29,7 @@ from atoll.database.schema import Table
 from atoll.durations import duration_ms, time_ms
 from atoll.errors import admin as admin_errors
 from atoll.errors import replication as replication_errors
+from atoll.faults.injection import Faults
 from atoll.replication.links import Links
 from atoll.storage.engine import Transaction
 
@@ -55,6 +56,10 @@ class Server(Protocol):
     """The clock for checking signatures."""
     links: Links
     """Those between regions."""
+    faults: Faults
+    """Those of requests."""
+    operations: list[str]
+    """The names of DynamoDB's operations."""
 
     @property
     def explanations(self) -> Explanations: ...

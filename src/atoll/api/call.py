@@ -19,6 +19,8 @@ from atoll.clock import monotonic_ns
 from atoll.database.health import Health
 from atoll.database.region import Region
 from atoll.errors import ApiError
+from atoll.errors.faults import Dropped
+from atoll.faults.injection import Faults
 from atoll.logs import Repeats
 from atoll.security.identities import Access
 from atoll.storage.engine import Conflict
@@ -63,11 +65,16 @@ class Desk:
         *,
         next_id: Callable[[], str | None] = lambda: None,
         now_ns: Callable[[], int] = monotonic_ns,
+        faults: Faults | None = None,
     ) -> None:
         self._subjects = subjects
         self._authorize = authorize
         self._next_id = next_id
         self._repeats = Repeats(_log, now_ns)
+        self._faults: Faults | None = None
+        """None unless there are rules."""
+        if faults is not None:
+            faults.watchers.append(lambda has_rules: setattr(self, "_faults", faults if has_rules else None))
 
     async def call(self, operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
         on = meter = None
@@ -90,12 +97,17 @@ class Desk:
                     other = await pending
                     if other is not None:
                         on, meter = other, other.meter
-            answer = await operation.function(on, body)
+            if self._faults is None:
+                answer = await operation.function(on, body)
+            else:
+                answer = await self._call_faulty(self._faults, operation, on, body)
         except ApiError as error:
             if meter is not None:
                 meter.failed(operation.name, _tables(operation, body) if checked else _NONE, error)
             if on is not None and meter is not None and on.settings.error_style == "2026":
                 raise errors.since_2026(error, operation.layer) from None
+            raise
+        except Dropped:
             raise
         except Exception as failure:
             self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)
@@ -111,6 +123,12 @@ class Desk:
             else:
                 meter.succeeded(operation.name, _tables(operation, body), started_ns)
         return answer
+
+    async def _call_faulty(self, faults: Faults, operation: Operation, on: Any, body: Body) -> Any:
+        if not isinstance(on, Region):
+            return await operation.function(on, body)
+        plain = body if type(body) is dict else await aside(dict, body)
+        return await faults.call(operation.name, operation.function, on, plain, operation.touches(body))
 
     def _failed(self, on: Any, operation: Operation, tables: Set[str], failure: Exception) -> None:
         request_id = self._next_id()

@@ -1,4 +1,4 @@
-"""Answers about features that no table has yet: imports, contributor insights, Kinesis destinations.
+"""Answers about features that no table has yet: imports, Kinesis destinations.
 
 Each operation finds nothing, with the service's own errors for unknown tables and bad input, so tools that read
 everything about a table can read one.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.api import exports, phases
+from atoll.api import exports
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import backups as backup_errors
 from atoll.errors import features as feature_errors
-from atoll.errors import tables as table_errors
 
 Body = dict[str, Any]
 
@@ -24,13 +23,6 @@ NAME_CHARS = (3, 255)
 async def _table(region: Region, body: Body) -> Table:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     return await region.read(lambda snapshot: region.catalog.described(snapshot, name, now_ms))
-
-
-async def _table_with_insights(region: Region, body: Body) -> Table:
-    table = await _table(region, body)
-    if phases.creating_before(region, table, region.clock.now_ms(), phases.UNKNOWN):
-        raise table_errors.table_not_found(table.name)
-    return table
 
 
 # Imports
@@ -58,27 +50,7 @@ def global_table_name(body: Body) -> str:
     return name
 
 
-# Contributor insights and Kinesis destinations
-
-
-async def describe_contributor_insights(region: Region, body: Body) -> Body:
-    index = body.get("IndexName")
-    if index is not None and not NAME_CHARS[0] <= len(index) <= NAME_CHARS[1]:
-        raise feature_errors.index_name_length()
-    table = await _table_with_insights(region, body)
-    answer: Body = {"TableName": table.name, "ContributorInsightsStatus": "DISABLED"}
-    if index is None:
-        return answer
-    found = table.index(index)
-    if found is None or found.local:
-        raise feature_errors.index_not_found(index, table.name)
-    return {**answer, "IndexName": index}
-
-
-async def list_contributor_insights(region: Region, body: Body) -> Body:
-    if "TableName" in body:
-        await _table_with_insights(region, body)
-    return {"ContributorInsightsSummaries": []}
+# Kinesis destinations
 
 
 async def describe_kinesis_streaming_destination(region: Region, body: Body) -> Body:

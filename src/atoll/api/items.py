@@ -58,7 +58,7 @@ async def get_item(region: Region, body: Body) -> Answer:
     elif region.key_ranges is not None:
         limit = region.key_ranges.read(table, row_key, units, now_ms)
         if limit is not None:
-            raise throttling.refused(region, table, [(None, limit)], "Read")
+            raise throttling.refused(region, table, [(None, limit)], "Read", row_key)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
     tally.read(units)
     if row is not None:
@@ -119,8 +119,10 @@ def _write(
             tx.announce_long()
             return make_write(region.catalog.usable(tx, name, now_ms))
 
-        return writing.execute(region, name, make, operation)
-    return writing.execute(region, name, lambda tx: make_write(region.catalog.usable(tx, name, now_ms)), operation)
+        return writing.execute(region, name, make, operation, now_ms)
+    return writing.execute(
+        region, name, lambda tx: make_write(region.catalog.usable(tx, name, now_ms)), operation, now_ms
+    )
 
 
 def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> None:

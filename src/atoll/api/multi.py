@@ -114,7 +114,7 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
         for key, row_key, row in zip(one.options["Keys"], row_keys, rows, strict=True):
-            throttled = reading.unreadable(region, table, units)
+            throttled = reading.unreadable(region, table, row_key, units)
             throttled = throttled or reading.unreadable_at(region, table, None, row_key, pending)
             if throttled:
                 refusals.append(throttled)

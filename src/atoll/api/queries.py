@@ -16,6 +16,7 @@ from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
+from atoll.database import format as fmt
 from atoll.database import indexes, reads
 from atoll.database.format import spliced
 from atoll.database.reads import Page, Range
@@ -367,8 +368,11 @@ def charge_page(
         consumed = Consumed(table, "Read", body.get("TableName") or table.name, of_table)
         if index is not None:
             consumed.add_index(index, of_index)
+        if operation == "Scan":
+            start = fmt.hash_only(start)  # no key was asked for
         # A local index draws from the partitions of its table.
-        reading.settle(region, consumed, start if index is None or not index.local else table.prefix + start[4:])
+        key = start if index is None or not index.local else table.prefix + start[4:]
+        reading.settle(region, consumed, key, whole=False)
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, operation)

@@ -68,7 +68,12 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
         f"{operation}Input.TableName": {"min": 3}
         for operation in (
             *("UpdateTimeToLive", "DescribeTimeToLive", "DescribeContinuousBackups", "ListBackups"),
-            *("DescribeContributorInsights", "ListContributorInsights", "DescribeKinesisStreamingDestination"),
+            *(
+                "DescribeContributorInsights",
+                "ListContributorInsights",
+                "UpdateContributorInsights",
+                "DescribeKinesisStreamingDestination",
+            ),
             "DescribeTableReplicaAutoScaling",
         )
     },
@@ -91,6 +96,9 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     },
     # Of these names the operations check the length themselves, with their own texts.
     "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
+    "UpdateContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
+    "ListContributorInsightsLimit": {"min": 1},
+    "ContributorInsightsMode": {"enum": ["THROTTLED_KEYS", "ACCESSED_AND_THROTTLED_KEYS"]},
     **{
         f"{operation}Input.GlobalTableName": {"min": None, "max": None}
         for operation in (

@@ -7,12 +7,12 @@ use is so available to any of its partition keys at once: a partition key is alo
 
 The memory is a fixed array of numbers, however many keys there are. A number is the time at which a bucket will be, or
 was, at zero: it is full a second later. The hash of a key finds its bucket. Two keys rarely share one; they are limited
-together then. With a data directory the array is a file: several workers map it, and peaks outlive the process. A
-change reads and writes one aligned number without a lock, so a worker may overwrite the change of another one. That
-happens to far less than one change in a hundred.
+together then. With a data directory the array is a file, so that peaks outlive the process, and several workers map it.
+A change reads and writes one aligned number without a lock, so a worker may overwrite the change of another one. That
+happens to far less than one change in a hundred. A single worker has its buckets in lists, which are faster.
 
-Of a throughput on demand each worker takes 10 milliseconds' worth in advance, a *lease*, and returns what is left of it
-after that time. So most requests look at a lease only.
+Of a throughput on demand each worker takes 10 milliseconds' worth in advance, a *lease*. So most requests look at a
+lease only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import os
 from collections.abc import Iterable, Mapping
 from mmap import mmap
 from pathlib import Path
+from struct import Struct
+from typing import Any
 
 from atoll import limits
 from atoll.capacity.growth import MINUTE_MS, Growth, admitted, turned
@@ -32,10 +34,10 @@ FILE_NAME = "key-ranges"
 
 # The array: a header, a number for the reads and one for the writes of each bucket, and the records of growth.
 _HEADER = 8
-_MARK, _DRY = 0, 1
-"""Of the header: the mark of this layout, and the latest time at which a bucket of an index gets units for writes."""
+_MARK = 0
+"""Where the mark of this layout is."""
 _MARKED = 1_207_001.0
-PLACES = 65_521
+PLACES = 1 << 16
 _RECORDS = 16_384
 _OWNER, _EMPTY, _GROWTH = 0, 1, 2
 _MINUTE = _GROWTH + Growth._fields.index("minute_ms")
@@ -47,6 +49,8 @@ _NUMBERS = _GROWTHS + _RECORD * _RECORDS
 _FULL_MS = 1000
 """How long an empty bucket takes to be full."""
 _LEASE_MS = 10
+_UNLEASED_MS = _FULL_MS - _LEASE_MS
+"""How long a bucket takes to be full whose lease is outside of it."""
 _NONSENSE_MS = 3_600_000
 """No debt is as long: the clock was set back."""
 _READ_MS, _WRITE_MS = 1000 / limits.PARTITION_READ_UNITS, 1000 / limits.PARTITION_WRITE_UNITS
@@ -58,20 +62,23 @@ Draw = tuple[Table, Index | None, str, bytes, float]
 """A table and one of its global indexes or None, Read or Write, the key of a row or its beginning up to the end of the
 hash, and units."""
 
-_int = int.from_bytes
+_hash = Struct(">H").unpack_from
+"""The first 16 bits of the hash in a row's key, at byte 4."""
 
 
 class _Lane:
     """The reads or the writes of a table or index in this process: its lease."""
 
-    __slots__ = ("cost", "granted", "limit", "record", "renew_ms", "spare", "table", "until")
+    __slots__ = ("cost", "granted", "limit", "mix", "record", "spare", "table", "until")
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, space: int) -> None:
         self.table = table
+        self.mix = _mix(space)
+        """Makes equal keys of different tables and indexes have different buckets."""
         self.record = 0
         """Where its record is; zero if it has no throughput on demand."""
-        self.spare = self.renew_ms = _NEVER
-        """The units left of the lease, and the time at which they are returned."""
+        self.spare = _NEVER
+        """The units left of the lease."""
         self.granted = 0.0
         self.cost = 0.0
         """Milliseconds in which a unit flows in."""
@@ -82,38 +89,48 @@ class _Lane:
 
 
 class KeyRanges:
-    """`path` is None in a single process without a data directory. Without `quotas` the account has no maximum."""
+    """`path` is None without a data directory. `alone`: no other process uses it. Without `quotas` the account has no
+    maximum."""
 
-    def __init__(self, clock: Clock, path: Path | None = None, *, quotas: bool = True) -> None:
+    def __init__(self, clock: Clock, path: Path | None = None, *, alone: bool = False, quotas: bool = True) -> None:
         self.clock = clock
         self._quotas = quotas
         self._map = _mapped(path)
         self._numbers = memoryview(self._map).cast("d")
-        self._reads = self._numbers[_HEADER : _HEADER + PLACES]
-        self._writes = self._numbers[_HEADER + PLACES : _GROWTHS]
+        self._reads: Any = self._numbers[_HEADER : _HEADER + PLACES]
+        self._writes: Any = self._numbers[_HEADER + PLACES : _GROWTHS]
+        if alone or path is None:
+            self._reads, self._writes = [0.0] * PLACES, [0.0] * PLACES
         self._reading: dict[int, _Lane] = {}
         self._writing: dict[int, _Lane] = {}
+        self.waits_until = 0.0
+        """Until then a bucket may have no units for writes, as far as this process knows: another one may have emptied
+        it. Then the next write here finds that out, too late for itself."""
         if self._numbers[_MARK] != _MARKED:
             self.forget()
 
     def forget(self) -> None:
         """Make all buckets full again, and forget the peaks."""
-        self._numbers[:] = memoryview(bytes(8 * _NUMBERS)).cast("d")
+        self._map[:] = bytes(8 * _NUMBERS)
         self._numbers[_MARK] = _MARKED
+        for buckets in (self._reads, self._writes):
+            if isinstance(buckets, list):
+                buckets[:] = [0.0] * PLACES
         self._reading.clear()
         self._writing.clear()
+        self.waits_until = 0.0
 
     # Admission
 
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None:
         """Charge the read of a row of the table; or return the limit by which nothing more is admitted."""
         lane = self._reading.get(table.space)
-        if lane is None or lane.table is not table or now_ms >= lane.renew_ms or lane.spare <= 0:
+        if lane is None or lane.spare <= 0 or lane.table is not table:
             lane = self._renewed(table, None, False, now_ms)
             if lane.until >= now_ms:
                 return lane.limit
         numbers = self._reads
-        place = _int(key[2:12], "big") % PLACES
+        place = _hash(key, 4)[0] ^ lane.mix
         until = numbers[place]
         if until >= now_ms and until < now_ms + _NONSENSE_MS:
             return KEY_RANGE
@@ -133,15 +150,15 @@ class KeyRanges:
     ) -> str | None:
         """The limit by which nothing more is admitted at this key. `pending` are costs that are not taken yet."""
         write = kind == "Write"
-        place = _int(key[2:12], "big") % PLACES
+        space = table.space if index is None else index.space
+        place = _place(space, key)
         until = (self._writes if write else self._reads)[place]
         if pending:
             until = max(until, now_ms - _FULL_MS) + pending.get(2 * place + write, 0.0)
         if now_ms <= until < now_ms + _NONSENSE_MS:
             return KEY_RANGE
-        space = table.space if index is None else index.space
-        lane = (self._writing if write else self._reading).get(space)
-        if lane is None or lane.table is not table or now_ms >= lane.renew_ms or lane.spare <= 0:
+        lane = self._lane(table, index, write, now_ms)
+        if lane.spare <= 0:
             lane = self._renewed(table, index, write, now_ms)
             if lane.until >= now_ms:
                 return lane.limit
@@ -151,16 +168,12 @@ class KeyRanges:
                 return lane.limit
         return None
 
-    def index_writes_wait(self, now_ms: int) -> bool:
-        """Whether any bucket of an index may have no units for writes."""
-        return now_ms <= self._numbers[_DRY] < now_ms + _NONSENSE_MS
-
     def costs(self, draws: Iterable[Draw], now_ms: int) -> dict[int, float]:
         """What the draws will cost, for `pending`."""
         found: dict[int, float] = {}
         for table, index, kind, key, units in draws:
             write = kind == "Write"
-            place = 2 * (_int(key[2:12], "big") % PLACES) + write
+            place = 2 * _place(table.space if index is None else index.space, key) + write
             found[place] = found.get(place, 0.0) + units * (_WRITE_MS if write else _READ_MS)
             lane = self._lane(table, index, write, now_ms)
             if lane.record:
@@ -169,25 +182,38 @@ class KeyRanges:
 
     # Charges
 
-    def take(self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int) -> None:
-        if kind == "Write":
-            numbers, cost, lanes, write = self._writes, units * _WRITE_MS, self._writing, True
-        else:
-            numbers, cost, lanes, write = self._reads, units * _READ_MS, self._reading, False
-        place = _int(key[2:12], "big") % PLACES
+    def wrote(self, table: Table, key: bytes, units: float, now_ms: int) -> None:
+        """As `take`, for the write of a row of the table."""
+        lane = self._writing.get(table.space)
+        if lane is None or lane.table is not table:
+            lane = self._renewed(table, None, True, now_ms)
+        numbers = self._writes
+        place = _hash(key, 4)[0] ^ lane.mix
         until, full = numbers[place], now_ms - _FULL_MS
-        if until < full or until >= now_ms + _NONSENSE_MS:
-            until = full
-        numbers[place] = until = until + cost
-        lane = lanes.get(table.space if index is None else index.space)
-        if lane is None or lane.table is not table or now_ms >= lane.renew_ms:
-            lane = self._renewed(table, index, write, now_ms)
+        numbers[place] = until = (until if full < until < now_ms + _NONSENSE_MS else full) + units * _WRITE_MS
         lane.spare -= units
-        if index is not None and write and (until >= now_ms or lane.spare <= 0):
-            if lane.spare <= 0:
-                until = max(until, self._renewed(table, index, write, now_ms).until)
-            if until >= now_ms:
-                self._numbers[_DRY] = max(until, self._numbers[_DRY])
+        if until >= now_ms or lane.spare <= 0:
+            self._wait(table, None, lane, until, now_ms)
+
+    def take(
+        self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int, whole: bool = True
+    ) -> None:
+        write = kind == "Write"
+        numbers, cost = (self._writes, _WRITE_MS) if write else (self._reads, _READ_MS)
+        place = _place(table.space if index is None else index.space, key)
+        until, full = numbers[place], now_ms - _FULL_MS
+        numbers[place] = until = (until if full < until < now_ms + _NONSENSE_MS else full) + units * cost
+        lane = self._lane(table, index, write, now_ms)
+        lane.spare -= units
+        if write and (until >= now_ms or lane.spare <= 0):
+            self._wait(table, index, lane, until, now_ms)
+
+    def _wait(self, table: Table, index: Index | None, lane: _Lane, until: float, now_ms: int) -> None:
+        """A write may have emptied a bucket."""
+        if lane.spare <= 0:
+            until = max(until, self._renewed(table, index, True, now_ms).until)
+        if until >= now_ms:
+            self.waits_until = max(self.waits_until, until)
 
     # Growth on demand
 
@@ -201,36 +227,40 @@ class KeyRanges:
         space = table.space if index is None else index.space
         lane = lanes.get(space)
         if lane is None and len(lanes) >= _RECORDS:
-            self._drop(lanes)
+            self._drop(lanes, now_ms)
         if lane is not None and lane.record:
-            self._return(lane)
+            self._return(lane, now_ms)
         if table.billing_mode == PROVISIONED:
-            lane = lanes[space] = _Lane(table)
+            lane = lanes[space] = _Lane(table, space)
             return lane
+        full = now_ms - (_FULL_MS if lane is None else _UNLEASED_MS)
         if lane is None or lane.table is not table:
-            lane = lanes[space] = _Lane(table)
+            lane = lanes[space] = _Lane(table, space)
         self._turn(lane, index, 2 * space + write, now_ms)
-        until = max(numbers[lane.record + _EMPTY], now_ms - _FULL_MS)
+        until = max(numbers[lane.record + _EMPTY], full)
         if until >= now_ms + _NONSENSE_MS:
-            until = now_ms - _FULL_MS
+            until = full
         granted_ms = min(_LEASE_MS, max(0.0, now_ms - until))
         numbers[lane.record + _EMPTY] = until + granted_ms
         lane.granted = lane.spare = granted_ms / lane.cost
-        lane.until, lane.renew_ms = until, now_ms + _LEASE_MS
+        lane.until = until
         return lane
 
-    def _return(self, lane: _Lane) -> None:
+    def _return(self, lane: _Lane, now_ms: int) -> None:
         """Return what is left of the lease, or charge what was taken beyond it."""
         numbers, record = self._numbers, lane.record
-        numbers[record + _EMPTY] -= lane.spare * lane.cost
+        until = numbers[record + _EMPTY]
+        if lane.spare < 0:
+            until = max(until, now_ms - _UNLEASED_MS)
+        numbers[record + _EMPTY] = until - lane.spare * lane.cost
         numbers[record + _UNITS] += lane.granted - lane.spare
         lane.granted = lane.spare = 0.0
 
-    def _drop(self, lanes: dict[int, _Lane]) -> None:
+    def _drop(self, lanes: dict[int, _Lane], now_ms: int) -> None:
         """Make room: the oldest lane is most likely of a deleted table."""
         oldest = lanes.pop(next(iter(lanes)))
         if oldest.record:
-            self._return(oldest)
+            self._return(oldest, now_ms)
 
     def _turn(self, lane: _Lane, index: Index | None, number: int, now_ms: int) -> None:
         """Bring the lane's record up to date."""
@@ -249,6 +279,16 @@ class KeyRanges:
         rate = admitted(growth, max(1, warm.write if write else warm.read), most)
         lane.cost = 1000 / rate
         lane.limit = ACCOUNT if rate >= most else KEY_RANGE
+
+
+def _mix(space: int) -> int:
+    return space * 40_503 % PLACES
+
+
+def _place(space: int, key: bytes) -> int:
+    """The bucket of a row's partition key."""
+    place: int = _hash(key, 4)[0] ^ _mix(space)
+    return place
 
 
 def _mapped(path: Path | None) -> mmap:

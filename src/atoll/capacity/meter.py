@@ -44,7 +44,8 @@ class Tally:
     """Of units there are also the number of requests that consumed some, and the most and the fewest of one."""
 
     __slots__ = (
-        "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "items", "latencies", "latency_ns",
+        "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "injected", "items", "latencies",
+        "latency_ns",
         "least_read", "least_written", "most_read", "most_written", "pages", "read_units", "reads", "reasons",
         "system_errors", "throttled", "user_errors", "write_units", "writes",
     )  # fmt: skip
@@ -52,7 +53,7 @@ class Tally:
     def __init__(self) -> None:
         self.calls = self.items = self.pages = self.bytes = self.latency_ns = self.reads = self.writes = 0
         self.failed_conditions = self.throttled = self.user_errors = self.system_errors = 0
-        self.conflicts = self.conflicted = 0
+        self.conflicts = self.conflicted = self.injected = 0
         self.read_units = self.write_units = self.most_read = self.most_written = 0.0
         self.least_read = self.least_written = inf
         self.latencies: dict[int, int] = {}
@@ -104,7 +105,8 @@ class Tally:
 
 
 _SUMS = (
-    "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "items", "latency_ns", "pages", "read_units",
+    "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "injected", "items", "latency_ns", "pages",
+    "read_units",
     "reads", "system_errors", "throttled", "user_errors", "write_units", "writes",
 )  # fmt: skip
 
@@ -129,6 +131,8 @@ class Measured:
     system_errors: int
     latency_ms: float
     """The total duration of successful calls."""
+    injected: int
+    """Faults on demand."""
     latencies: Mapping[int, int]
     """See `Tally`."""
 
@@ -278,7 +282,7 @@ class Meter:
             found.append(
                 Measured(
                     *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
-                    one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.latencies,
+                    one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.injected, one.latencies,
                 )
             )  # fmt: skip
         return tuple(found)

@@ -15,10 +15,11 @@ from atoll.errors import ApiError
 from atoll.errors.multi import Cancelled
 
 
-def unreadable(region: Region, table: Table, used: Consumed | None = None) -> ApiError | None:
-    """The throttling error, if the table admits no more reads now. `used` are the operation's uncharged reads."""
+def unreadable(region: Region, table: Table, key: bytes, used: Consumed | None = None) -> ApiError | None:
+    """The throttling error, if the table admits no more reads now, in a read at this key of a row. `used` are the
+    operation's uncharged reads."""
     empty = exhausted(region, table, [None], "Read", used)
-    return refusal(region, table, empty, "Read") if empty else None
+    return refusal(region, table, empty, "Read", key) if empty else None
 
 
 def unreadable_at(
@@ -29,13 +30,13 @@ def unreadable_at(
     if ranges is None:
         return None
     limit = ranges.exhausted(table, index, "Read", key, region.clock.now_ms(), pending)
-    return None if limit is None else refused(region, table, [(index, limit)], "Read")
+    return None if limit is None else refused(region, table, [(index, limit)], "Read", key)
 
 
-def draw(region: Region, table: Table, index: Index | None, key: bytes, units: float) -> None:
-    """Charge reads at the key of a row."""
+def draw(region: Region, table: Table, index: Index | None, key: bytes, units: float, *, whole: bool = True) -> None:
+    """Charge reads at the key of a row, or not a `whole` one: at its beginning."""
     if region.key_ranges is not None and units:
-        region.key_ranges.take(table, index, "Read", key, units, region.clock.now_ms())
+        region.key_ranges.take(table, index, "Read", key, units, region.clock.now_ms(), whole)
 
 
 def defer(
@@ -53,20 +54,21 @@ def defer(
         add_costs(pending, ranges.costs([(table, None, "Read", key, units)], region.clock.now_ms()))
 
 
-def settle(region: Region, consumed: Consumed, key: bytes) -> None:
-    """Charge the reads of a table or of one of its indexes; raise if it is throttled. They began at this key."""
+def settle(region: Region, consumed: Consumed, key: bytes, *, whole: bool = True) -> None:
+    """Charge the reads of a table or of one of its indexes; raise if it is throttled. They began at this key of a row,
+    or not a `whole` one: at the beginning of keys."""
     table = consumed.of
     drawn = [part for part in (None, *table.global_indexes) if consumed.drawn(part)]
     empty = exhausted(region, table, drawn, "Read")
     if empty:
-        raise refusal(region, table, empty, "Read")
+        raise refusal(region, table, empty, "Read", key)
     for part in drawn:
         throttled = unreadable_at(region, table, part, key)
         if throttled is not None:
             raise throttled
     charge(region, [consumed])
     for part in drawn:
-        draw(region, table, part, key, consumed.drawn(part))
+        draw(region, table, part, key, consumed.drawn(part), whole=whole)
 
 
 def settle_all(
@@ -74,7 +76,7 @@ def settle_all(
 ) -> list[Consumed]:
     """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one is throttled."""
     refusals = [
-        unreadable(region, table) or unreadable_at(region, table, None, key)
+        unreadable(region, table, key) or unreadable_at(region, table, None, key)
         for (_, table, _), key in zip(items, row_keys, strict=True)
     ]
     if any(refusals):

@@ -69,9 +69,9 @@ def write_levels(region: Region, names: Iterable[str]) -> Levels | None:
     return lambda number, rate: seen[number, rate] if (number, rate) in seen else level(number, rate)
 
 
-def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind) -> ApiError:
-    """The error to raise when these parts are exhausted."""
-    return refused(region, table, [(part, own_limit(table)) for part in parts], kind)
+def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: Kind, key: bytes) -> ApiError:
+    """The error to raise when these parts are exhausted; see `refused`."""
+    return refused(region, table, [(part, own_limit(table)) for part in parts], kind, key)
 
 
 def own_limit(table: Table) -> str:
@@ -79,8 +79,14 @@ def own_limit(table: Table) -> str:
     return capacity_errors.PROVISIONED if table.billing_mode == PROVISIONED else capacity_errors.MAXIMUM
 
 
-def refused(region: Region, table: Table, exceeded: Sequence[tuple[Index | None, str]], kind: Kind) -> ApiError:
-    """The error to raise when these parts have exceeded these limits."""
+def refused(
+    region: Region, table: Table, exceeded: Sequence[tuple[Index | None, str]], kind: Kind, key: bytes
+) -> ApiError:
+    """The error to raise when these parts have exceeded these limits, in a request at this key of a row of the first of
+    them, or of the table."""
+    first = exceeded[0][0]
+    if region.observer is not None and (first is None or kind == "Read"):  # a write held up by an index does not count
+        region.observer.throttled(table, first, key)
     arn = region.arn(f"table/{table.name}")
     for part, limit in exceeded:
         _log_first(region, table, part, kind, limit)

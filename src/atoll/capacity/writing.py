@@ -26,7 +26,7 @@ from atoll.capacity.units import Consumed, index_write_units, row_units, write_u
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
 from atoll.database.format import Row
-from atoll.database.region import Region
+from atoll.database.region import Observer, Region
 from atoll.database.schema import Index, Table
 from atoll.database.writes import Decision, Image, Outcome, Refused, Write
 from atoll.errors import ApiError, ConditionFailed
@@ -78,11 +78,11 @@ class _Admission:
         """Raises if the table, or the item's partition, admits no writes."""
         table, region = write.table, self._region
         if exhausted(region, table, [None], "Write", used, self._levels):
-            raise refusal(region, table, [None], "Write")
+            raise refusal(region, table, [None], "Write", write.row_key)
         if self._ranges is not None:
             limit = self._ranges.exhausted(table, None, "Write", write.row_key, self._now_ms, self._pending)
             if limit is not None:
-                raise refused(region, table, [(None, limit)], "Write")
+                raise refused(region, table, [(None, limit)], "Write", write.row_key)
 
     def _admit_entries(self, write: Write, old: Row | None, new: Decision, used: Consumed | None = None) -> None:
         """Raises if the write changes an entry of a throttled global index, or at a throttled key of one."""
@@ -90,7 +90,7 @@ class _Admission:
         if not table.global_indexes:
             return
         slow = exhausted(self._region, table, table.global_indexes, "Write", used, self._levels)
-        hot = ranges is not None and (bool(self._pending) or ranges.index_writes_wait(self._now_ms))
+        hot = ranges is not None and (bool(self._pending) or self._now_ms <= ranges.waits_until)
         if not (slow or hot) or not isinstance(new, Image | None) or writes.same(old, new):
             return
         exceeded: list[tuple[Index | None, str]] = []
@@ -106,7 +106,7 @@ class _Admission:
             if limit is not None:
                 exceeded.append((index, limit))
         if exceeded:
-            raise refused(self._region, table, exceeded, "Write")
+            raise refused(self._region, table, exceeded, "Write", write.row_key)
 
 
 # Key ranges
@@ -138,13 +138,20 @@ def _draw(region: Region, write: Write, result: Outcome | ConditionFailed, facto
     ranges = region.key_ranges
     if ranges is None:
         return
+    if region.observer is not None:
+        _observe(region.observer, write, failed=isinstance(result, ConditionFailed))
     now_ms = region.clock.now_ms()
     if isinstance(result, Outcome) and not result.index_writes:
         units = factor * row_units(write, result.table_bytes)
-        ranges.take(write.table, None, "Write", write.row_key, units, now_ms)
+        ranges.wrote(write.table, write.row_key, units, now_ms)
     else:
         for table, index, kind, key, units in _draws(write, result, factor):
             ranges.take(table, index, kind, key, units, now_ms)
+
+
+def _observe(observer: Observer, write: Write, *, failed: bool) -> None:
+    if getattr(write, "condition", None) is not None:
+        observer.conditional(write.table, write.row_key, failed=failed)
 
 
 def draw(region: Region, table: Table, row_key: bytes, units: float) -> None:
@@ -159,12 +166,14 @@ Result = Outcome | ConditionFailed
 W = TypeVar("W", bound=Write)
 
 
-def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coroutine[Any, Any, tuple[W, Result]]:
+def attempt(
+    region: Region, name: str, make: Callable[[Transaction], W], now_ms: int
+) -> Coroutine[Any, Any, tuple[W, Result]]:
     """Run a single write to the table `name`, if it is admitted. Pass the result to `charged`. Raises every refusal
     except a failed condition, which is part of the result."""
     known = region.catalog.known.tables.get(name)
     levels = write_levels(region, (name,)) if known is not None and known.limited else None
-    ranges, now_ms = region.key_ranges, region.clock.now_ms()
+    ranges = region.key_ranges
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)
@@ -173,10 +182,7 @@ def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coro
             if not table.limited:
                 if ranges is None:
                     return write, writes.commit_single(tx, write, stamp)
-                limit = ranges.exhausted(table, None, "Write", write.row_key, now_ms)
-                if limit is not None:
-                    raise refused(region, table, [(None, limit)], "Write")
-                if not table.global_indexes or not ranges.index_writes_wait(now_ms):
+                if now_ms > ranges.waits_until:
                     return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
             admission.admit(write)
@@ -187,13 +193,19 @@ def attempt(region: Region, name: str, make: Callable[[Transaction], W]) -> Coro
     return region.write(run)
 
 
-async def execute(region: Region, name: str, make: Callable[[Transaction], W], operation: str) -> tuple[W, Outcome]:
+async def execute(
+    region: Region, name: str, make: Callable[[Transaction], W], operation: str, now_ms: int
+) -> tuple[W, Outcome]:
     """Run a single write, charge it and measure it; raises if it is refused."""
-    write, result = await attempt(region, name, make)
+    write, result = await attempt(region, name, make, now_ms)
+    ranges = region.key_ranges
     if write.table.limited:
         charged(region, write, result)
-    elif region.key_ranges is not None:
-        _draw(region, write, result)
+    elif ranges is not None:
+        if isinstance(result, ConditionFailed) or result.index_writes or region.observer is not None:
+            _draw(region, write, result)
+        else:
+            ranges.wrote(write.table, write.row_key, write_units(result.table_bytes), now_ms)
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
@@ -252,7 +264,9 @@ async def execute_all(
         lost = _lost(cancelled, factor)
         charge(region, lost)
         if lost and region.key_ranges is not None:
-            for write, size in zip(cancelled.writes, cancelled.sizes, strict=True):
+            for write, size, reason in zip(cancelled.writes, cancelled.sizes, cancelled.refusals, strict=True):
+                if region.observer is not None:
+                    _observe(region.observer, write, failed=isinstance(reason, ConditionFailed))
                 draw(region, write.table, write.row_key, factor * row_units(write, size))
         for consumed in lost:
             consumed.measure(region.meter, operation)

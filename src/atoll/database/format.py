@@ -294,6 +294,15 @@ def hash_of(row_key: bytes) -> bytes:
     return row_key[_HASH:_PARTITION]
 
 
+def hash_only(row_key: bytes) -> bytes:
+    """The space and the hash at the beginning of a row's key."""
+    return row_key[:_PARTITION]
+
+
+def is_hash_only(row_key: bytes) -> bool:
+    return len(row_key) <= _PARTITION
+
+
 def key_contents(row_key: bytes, types: str) -> list[str]:
     """The contents of the key attributes, which have these types."""
     contents, _ = keycode.decode(row_key, types, start=_PARTITION)

@@ -103,6 +103,10 @@ class KeyRanges(Protocol):
     """The limits of `--throttling full`; see `capacity.key_ranges`. A draw is a table, a global index or None, Read or
     Write, the key of a row, and units."""
 
+    @property
+    def waits_until(self) -> float:
+        """Until then a write may have to wait for units."""
+
     def exhausted(
         self,
         table: Table,
@@ -113,17 +117,30 @@ class KeyRanges(Protocol):
         pending: Mapping[int, float] | None = None,
     ) -> str | None: ...
 
-    def index_writes_wait(self, now_ms: int) -> bool: ...
-
     def costs(
         self, draws: Iterable[tuple[Table, Index | None, str, bytes, float]], now_ms: int
     ) -> dict[int, float]: ...
 
-    def take(self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int) -> None: ...
+    def take(
+        self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int, whole: bool = True
+    ) -> None:
+        """`whole`: the key is that of a row, and not only its beginning."""
 
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None: ...
 
+    def wrote(self, table: Table, key: bytes, units: float, now_ms: int) -> None: ...
+
     def forget(self) -> None: ...
+
+
+class Observer(Protocol):
+    """Sees what requests do at keys of rows; see `insights.observing`."""
+
+    def throttled(self, table: Table, index: Index | None, key: bytes) -> None:
+        """A request was refused at this key. It may be called in a thread."""
+
+    def conditional(self, table: Table, key: bytes, *, failed: bool) -> None:
+        """A conditional write was decided."""
 
 
 @dataclass(eq=False)
@@ -143,7 +160,9 @@ class Region:
     buckets: Buckets | None = None
     """None disables throttling."""
     key_ranges: KeyRanges | None = None
-    """None unless throttling is full."""
+    """None unless throttling is full, or a table is observed."""
+    observer: Observer | None = None
+    """None unless a table is observed."""
     committed: Signal = field(default_factory=Signal)
     neighbours: Neighbours | None = None
     """None if tables cannot have replicas."""

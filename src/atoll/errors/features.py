@@ -37,6 +37,29 @@ def index_name_length() -> ApiError:
     return validation("IndexName must be at least 3 characters long and at most 255 characters long")
 
 
+TOO_MANY_INSIGHT_RULES = {
+    "ExceptionName": "LimitExceededException",
+    "ExceptionDescription": (
+        "Per-account Amazon CloudWatch Contributor Insights rule limit reached. Please disable Contributor Insights "
+        "for other tables/indexes OR disable Contributor Insights rules before retrying."
+    ),
+}
+"""The FailureException of contributor insights."""
+
+
+def insights_of_inactive(what: str) -> ApiError:
+    """`what` is Table or Index."""
+    return validation(
+        "Table or Index is not in a valid state to update Key Access Insights: "
+        f"{what}Status must be ACTIVE to enable ContributorInsights."
+    )
+
+
+def bad_number(member: str, most: int) -> ApiError:
+    """Of the admin API."""
+    return validation(f"{member} has to be a number from 1 to {most}")
+
+
 def index_not_found(index: str, table: str) -> ApiError:
     return resource_not_found(f"Requested resource not found: Index: {index} not found for table: {table}")
 

@@ -4,6 +4,8 @@ A path of a list's member is written as the query protocol writes it (`MetricDat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from atoll.errors import VALIDATE, ApiError
 
 CLOUDWATCH = "com.amazonaws.cloudwatch.v2010_08_01#"
@@ -31,6 +33,22 @@ def internal() -> ApiError:
 
 def invalid_token() -> ApiError:
     return ApiError("InvalidNextToken", "The provided token is invalid.", prefix=CLOUDWATCH)
+
+
+def invalid_insight_period() -> ApiError:
+    return invalid_value("The parameter Period must be a multiple of 60.")
+
+
+def out_of_bounds(name: str, least: int, most: int) -> ApiError:
+    return invalid_value(f"The parameter {name} must be between {least} and {most}.")
+
+
+def unknown_choice(name: str, known: Sequence[str]) -> ApiError:
+    return invalid_value(f"The parameter {name} must be one of: {', '.join(known)}.")
+
+
+def unknown_insight_rule(name: str) -> ApiError:
+    return ApiError("ResourceNotFoundException", f"The rule {name} does not exist.", status=404, prefix=CLOUDWATCH)
 
 
 def start_not_before_end() -> ApiError:

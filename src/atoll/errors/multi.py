@@ -41,6 +41,7 @@ CODES = {
     "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
     "ThrottlingException": "ThrottlingError",
     "RequestLimitExceeded": "ThrottlingError",
+    "TransactionConflictException": "TransactionConflict",
 }
 
 

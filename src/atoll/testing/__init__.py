@@ -3,6 +3,8 @@
     with atoll.testing.serve() as server:
         server.client("dynamodb").create_table(...)
         server.clock.advance("25h")
+        with server.fault("throttling", table="Orders"):
+            ...
 
 Imports are lazy, since pytest imports the plugin in every project that has Atoll installed.
 """
@@ -12,10 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from atoll.testing.fault import Fault
     from atoll.testing.link import Link
     from atoll.testing.local import Clock, LocalServer, State, serve
 
-__all__ = ["Clock", "Link", "LocalServer", "State", "serve"]
+__all__ = ["Clock", "Fault", "Link", "LocalServer", "State", "serve"]
 
 
 def __getattr__(name: str) -> Any:

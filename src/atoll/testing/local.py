@@ -20,16 +20,18 @@ from typing import Any, Self, TypeVar
 
 import uvloop
 
-from atoll.api import admin, links
+from atoll.api import admin, faults, links
 from atoll.clock import ManualClock
 from atoll.config import Config
 from atoll.data_directory import REGION_NAME
 from atoll.database.region import DEFAULT_ACCOUNT, Region, Settings
 from atoll.errors import ApiError
+from atoll.faults.rule import Rule
 from atoll.node import Node
 from atoll.replication.faults import LinkFaults
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.memory import State as Rows
+from atoll.testing.fault import Fault
 from atoll.testing.link import Link
 
 T = TypeVar("T")
@@ -113,6 +115,7 @@ class State:
     now_ms: int
     regions: dict[str, tuple[Rows, int]]
     links: Mapping[tuple[str, str], LinkFaults]
+    faults: Sequence[Rule]
 
 
 class LocalServer:
@@ -225,6 +228,21 @@ class LocalServer:
         shards: list[str] = self._administer(action, {"stream": stream, "region": region})["open_shards"]
         return shards
 
+    # Faults
+
+    def fault(self, fault: str, **rule: Any) -> Fault:
+        """A fault for `with`, or from `start()` to `stop()`; `rule` are members of `POST /_atoll/faults`."""
+        return Fault(self, fault, rule)
+
+    def change_faults(self, change: admin.Body) -> admin.Body:
+        """As `POST /_atoll/faults`."""
+        return self._administer(faults.change_faults, change)
+
+    def show_faults(self) -> list[admin.Body]:
+        """As `GET /_atoll/faults`."""
+        shown: list[admin.Body] = self._administer(faults.show_faults, {})["faults"]
+        return shown
+
     # Links between regions
 
     def link(self, from_: str, to: str) -> Link:
@@ -265,6 +283,7 @@ class LocalServer:
             self._node.clock.now_ms(),
             {name: (_engine(region).snapshot(), region.versions.last) for name, region in regions},
             self._node.peering.faults.all(),
+            self._node.faults.saved(),
         )
 
     async def _restore(self, state: State) -> None:
@@ -281,6 +300,7 @@ class LocalServer:
             self._node.triggers[name].forget()
             region.wake()
         self._node.peering.faults.replace(state.links)
+        self._node.faults.replace(state.faults)
         self._node.peering.waits.settle()
 
 

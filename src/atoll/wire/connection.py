@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
 from atoll.errors import capacity as capacity_errors
+from atoll.errors.faults import Dropped
 from atoll.wire.codec import Request, refusal, throttled
 from atoll.wire.eager import start
 from atoll.wire.incoming import CLOSE, Incoming, Limits
@@ -157,6 +158,10 @@ class Connection(Incoming):
         if self.held:
             self._account()
         if self._transport is None:
+            return
+        if isinstance(error, Dropped):
+            self._queue.clear()
+            self.abort()
             return
         if answer is None:
             _log.error("a request failed unexpectedly; its connection is closed", exc_info=error)

@@ -20,6 +20,7 @@ from atoll.api.large import aside
 from atoll.api.services import Operation
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError, auth
+from atoll.errors.faults import Dropped
 from atoll.logs import Repeats
 from atoll.security.browsers import Browsers
 from atoll.security.identities import Identities
@@ -169,6 +170,8 @@ class Gateway:
             status, body = error.status, error_body(error)
             type_line = _with_query_error(type_line or JSON, operation, error)
             large.drop_tracebacks(error)
+        except Dropped:
+            raise
         except Exception:
             self._log_failure(request)
             internal = errors.internal()

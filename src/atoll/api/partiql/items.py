@@ -123,7 +123,7 @@ async def write(region: Region, bound: Bound, is_large: bool) -> tuple[writes.Wr
             tx.announce_long()
         return write_of(keyed(bound, bound.table(region, tx, now_ms)))
 
-    one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make)
+    one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make, now_ms)
     return one, result, writing.charged(region, one, result)
 
 
