@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atoll.api import services
+from atoll.api import resources, services
 from atoll.api.authorization.checks import checks_of
 
 KEY = {"pk": {"S": "a"}}
@@ -57,5 +57,5 @@ def test_what_a_request_needs(operation: str, body: dict[str, Any], expected: li
 def test_every_operation_of_tables_and_streams_needs_something() -> None:
     """An operation without a resource is checked on all."""
     for row in services.OPERATIONS:
-        if row.service in (services.DYNAMODB, services.STREAMS) and row.touches is services.NOTHING:
+        if row.service in (services.DYNAMODB, services.STREAMS) and row.touches is resources.NOTHING:
             assert checks_of(row, {})[0].resource == "*"
