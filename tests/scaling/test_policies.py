@@ -201,3 +201,19 @@ class TestSeveralPolicies:
         TestCustomizedMetrics().put(both, DisableScaleIn=True)
         self.minutes(both, 60, 9.5, 16)
         assert both.units == 2
+
+
+def test_what_others_change_moves_the_thresholds_after_a_quarter_of_an_hour(stage: Stage) -> None:
+    stage.table(write=20)
+    alarms = stage.policy()
+    stage.minutes(640)
+    stage.set_units(21)
+    stage.minutes(640, count=16)
+    assert threshold(stage, alarms["AlarmHigh"]) == 21 * 60 * 0.7
+
+
+def test_an_idle_table_falls_to_its_minimum(stage: Stage) -> None:
+    stage.table(least=3, write=20)
+    stage.policy()
+    stage.server.clock.advance("20m")
+    assert stage.units == 3

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from atoll import testing
+from atoll.api import tables
 from atoll.node import Node
 from atoll.scaling import targets
 from atoll.scaling.targets import Id
 from atoll.testing.local import LocalServer
-from tests.scaling.rules import DAY, Rules
+from tests.scaling.rules import DAY, HOUR, Rules
 from tests.scaling.test_operations import READ, WRITE, of, tracking
 
 DAYS = int(os.environ.get("SCALING_DAYS", "1"))
@@ -29,7 +30,7 @@ INDEX = "dynamodb:index:WriteCapacityUnits"
 
 
 def traffic(random_: random.Random, minutes: int) -> Iterator[int]:
-    """Units a minute: days and nights, noise, bursts, lulls, and steps that stay."""
+    """Units a minute: days and nights, noise, bursts, idle hours, and steps that stay."""
     base, burst, lull = random_.uniform(100, 4000), 0.0, 0
     for minute in range(minutes):
         wave = 1.2 + math.sin(2 * math.pi * (minute % DAY) / DAY)
@@ -41,7 +42,7 @@ def traffic(random_: random.Random, minutes: int) -> Iterator[int]:
             base = random_.uniform(100, 4000)
         units = base * (wave + burst) * random_.uniform(0.8, 1.2)
         burst, lull = burst * 0.85 if burst > 0.1 else 0.0, max(0, lull - 1)
-        yield 1 if lull else max(1, round(units))
+        yield 0 if lull else max(1, round(units))
 
 
 class Simulated:
@@ -59,9 +60,23 @@ class Simulated:
         scaling.put_scaling_policy(**names, PolicyName="P", **tracking(float(rules.percent), kind, **cooldowns))
         self.traffic = traffic(random_, DAYS * DAY)
         self.schedules: dict[int, tuple[int, int]] = {}
+        self._random = random_
+
+    async def maybe_set(self, node: Node, now: int) -> None:
+        """Somebody sets the units by hand once or twice a day."""
+        if now < HOUR or now % HOUR or self._random.random() > 0.06 or self.id.index_name is not None:
+            return
+        units = self._random.randint(self.rules.least, self.rules.most)
+        if units == self.rules.units or not self.rules.set_by_hand(now, units):
+            return
+        read, write = (units, 50) if self.kind == "Read" else (50, units)
+        throughput = {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
+        await tables.update_table(node.region(), {"TableName": self.id.table_name, "ProvisionedThroughput": throughput})
 
     def consume(self, node: Node) -> int:
         consumed = next(self.traffic)
+        if not consumed:
+            return 0
         tally = node.region().meter.tally(self.id.table_name, self.id.index_name, "PutItem")
         (tally.read if self.kind == "Read" else tally.wrote)(consumed)
         return consumed
@@ -108,6 +123,8 @@ async def simulate(node: Node, simulated: list[Simulated], start_ms: int) -> lis
     different: list[str] = []
     region = node.region()
     for now in range(1, DAYS * DAY + 1):
+        for one in simulated:
+            await one.maybe_set(node, now - 1)
         consumed = [one.consume(node) for one in simulated]
         await node.move_clock(lambda _, now=now: start_ms + now * 60_000)  # type: ignore[misc]
         for one, units in zip(simulated, consumed, strict=True):

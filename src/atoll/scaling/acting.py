@@ -66,8 +66,9 @@ class Scaling:
             if work.what == RUN:
                 await self._region.transact(partial(runs.run, self._region, work, now_ms))
             else:
-                await self._region.transact(lambda tx, work=work: store.forget(tx, work))  # type: ignore[misc]
                 await (self._follow(work) if work.what == FOLLOW else self.clamp(work.id))
+                # Only now: if the store fails meanwhile, the work is done again.
+                await self._region.transact(partial(store.forget, done=work))
 
     # Alarms
 
