@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks import authorization, regions, report, servers, streams
+from benchmarks import authorization, postgresql, regions, report, servers, streams
 from benchmarks.client import Client
 from benchmarks.measure import CONNECTIONS, Result, measure, rss_mb, together
 from benchmarks.signing import ANYONE, Credentials, Signer
@@ -38,11 +38,13 @@ def main() -> None:
     chosen = [w for w in WORKLOADS if (w.name in names if names else w.core or not options.quick)]
     with tempfile.TemporaryDirectory(dir=_cache(), prefix="bench-") as scratch:
         results = report.Results(machine())
-        if not (options.streams or options.regions):
+        if options.store:
+            postgresql.compare(results, Path(scratch), atoll, prepare, options.seconds)
+        elif not (options.streams or options.regions):
             compare(results, Path(scratch), chosen, options)
-        if options.streams or not (options.quick or options.only or options.regions):
+        if options.streams or not (options.quick or options.only or options.regions or options.store):
             streams_and_expiry(results, Path(scratch), options)
-        if options.regions or not (options.quick or options.only or options.streams):
+        if options.regions or not (options.quick or options.only or options.streams or options.store):
             replication(results, Path(scratch), options)
         if options.workers:
             several_workers(results, Path(scratch), options)
@@ -69,6 +71,7 @@ def _options() -> Any:
     parser.add_argument(
         "--replica-items", type=int, default=20_000, help="items that a new replica copies (default: 20000)"
     )
+    parser.add_argument("--store", choices=["postgresql"], help="only Atoll on PostgreSQL, beside pgbench")
     parser.add_argument("--workers", action="store_true", help="also compare one worker with two")
     parser.add_argument(
         "--scale", action="store_true", help="also with 1,000,000 items, and 10,000,000 in a log (minutes)"

@@ -47,14 +47,14 @@ class Client:
         self._socket = socket.create_connection((HOST, port), timeout=timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
-        self._port = port
+        self.port = port
 
     def call(self, operation: str, body: Json, *, service: str = SERVICE) -> Answer:
         return self.send(operation, body if isinstance(body, bytes) else json.dumps(body).encode(), service=service)
 
     def send(self, operation: str, body: bytes, *, service: str = SERVICE) -> Answer:
         head = (
-            f"POST / HTTP/1.1\r\nHost: {HOST}:{self._port}\r\nX-Amz-Target: {service}.{operation}\r\n"
+            f"POST / HTTP/1.1\r\nHost: {HOST}:{self.port}\r\nX-Amz-Target: {service}.{operation}\r\n"
             f"Content-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20260101T000000Z\r\n"
             f"Authorization: {UNVERIFIED}\r\nContent-Length: {len(body)}\r\n\r\n"
         )

@@ -7,6 +7,7 @@ processes, and listens on 127.0.0.1 only.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,8 +127,11 @@ class Server:
 
 
 def atoll(directory: Path | None, *options: str, port: int = 0, name: str = "Atoll") -> Server:
-    """Start Atoll from this working tree, with its data in `directory`, or in memory if that is None."""
+    """Start Atoll from this working tree, with its data in `directory`, or in memory if that is None. If tests run over
+    PostgreSQL, a database stands in for the directory."""
     data = ["--in-memory"] if directory is None else ["--data", str(directory)]
+    if directory is not None and os.environ.get("ATOLL_TEST_ENGINE") == "postgresql":
+        data = ["--store", asyncio.run(database_for(directory))]
     return Server(
         name,
         [sys.executable, "-m", "atoll.cli", "serve", "--host", HOST, "--port", str(port), *data, *options],
@@ -134,6 +139,18 @@ def atoll(directory: Path | None, *options: str, port: int = 0, name: str = "Ato
         log_file(name),
         {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"},
     )
+
+
+async def database_for(directory: Path) -> str:
+    """The URL of a database that belongs to the directory, on the server of ATOLL_TEST_POSTGRESQL."""
+    import asyncpg  # only tests over PostgreSQL need it
+
+    base, name = os.environ["ATOLL_TEST_POSTGRESQL"], f"d{sha256(str(directory).encode()).hexdigest()[:20]}"
+    connection = await asyncpg.connect(base)
+    with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+        await connection.execute(f"create database {name}")
+    await connection.close()
+    return f"{base.rpartition('/')[0]}/{name}"
 
 
 def dynamodb_local(directory: Path | None, name: str = "DynamoDB Local") -> Server:

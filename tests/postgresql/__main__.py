@@ -13,6 +13,7 @@ SUITES: tuple[tuple[dict[str, str], list[str]], ...] = (
     # The environment beside that of the server, and the tests.
     ({}, ["-n", "2", "tests/contract", "tests/postgresql"]),
     ({"ATOLL_TEST_ENGINE": "postgresql"}, ["-n", "2", "tests/api", "tests/database"]),
+    ({"ATOLL_TEST_ENGINE": "postgresql"}, ["tests/crash", "tests/isolation/test_isolation.py"]),
 )
 
 

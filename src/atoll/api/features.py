@@ -1,4 +1,4 @@
-"""Answers about features that no table has yet: imports, Kinesis destinations.
+"""Answers about features that no table has yet: Kinesis destinations.
 
 Each operation finds nothing, with the service's own errors for unknown tables and bad input, so tools that read
 everything about a table can read one.
@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.api import exports
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import backups as backup_errors
 from atoll.errors import features as feature_errors
 
 Body = dict[str, Any]
@@ -23,20 +21,6 @@ NAME_CHARS = (3, 255)
 async def _table(region: Region, body: Body) -> Table:
     name, now_ms = table_name(region, body), region.clock.now_ms()
     return await region.read(lambda snapshot: region.catalog.described(snapshot, name, now_ms))
-
-
-# Imports
-
-
-async def list_imports(region: Region, body: Body) -> Body:
-    exports.check_list(region, body)
-    if body.get("NextToken") is not None:
-        raise backup_errors.next_token_invalid(body["NextToken"])
-    return {"ImportSummaryList": []}
-
-
-async def describe_import(region: Region, body: Body) -> Body:
-    raise exports.no_job(region, "Import", body["ImportArn"])
 
 
 # Global tables

@@ -25,18 +25,6 @@ def row_key(table: Table, key: Item) -> bytes:
     return encoded
 
 
-def row_key_of_item(table: Table, item: Item) -> bytes:
-    """The row key for an item to put, which must have at least the key attributes."""
-    schema = table.keys
-    for name, type_ in schema.name_types:
-        if not item.get(name, _ABSENT).get(type_):
-            _check_key_of_item(schema, item)
-    encoded = table.item_key(item)
-    if len(encoded) > limits.SORT_KEY_BYTES:  # otherwise no attribute is too long
-        check_sizes(schema, item)
-    return encoded
-
-
 # The errors of keys. All types are checked before any size.
 
 
@@ -45,16 +33,6 @@ def _check_key(schema: KeySchema, key: Item) -> None:
         if type_ not in key.get(name, _ABSENT):
             raise key_errors.key_does_not_match()
     check_sizes(schema, key)
-
-
-def _check_key_of_item(schema: KeySchema, item: Item) -> None:
-    for name, type_ in schema.name_types:
-        value = item.get(name)
-        if value is None:
-            raise key_errors.missing_key(name)
-        if type_ not in value:
-            raise key_errors.key_type(name, type_, next(iter(value)))
-    check_sizes(schema, item)
 
 
 _ABSENT: AttributeValue = {}

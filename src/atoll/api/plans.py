@@ -17,6 +17,7 @@ from atoll.api import keys
 from atoll.api.binding import UPDATE, WRITE, Expressions
 from atoll.api.shapes import is_in_older_form
 from atoll.database import writes
+from atoll.database.keys import row_key_of_item
 from atoll.database.schema import Table
 from atoll.errors import keys as key_errors
 from atoll.errors import requests as request_errors
@@ -128,7 +129,7 @@ def _image(item: values.Item, size: int) -> writes.Image:
 def put_of(
     table: Table, image: writes.Image, condition: Condition | None = None, show_item: bool = False
 ) -> writes.Put:
-    row_key = keys.row_key_of_item(table, image.item)
+    row_key = row_key_of_item(table, image.item)
     if condition is not None:
         keys.check_scalars(table, condition.entered)
     return writes.Put(table, table.keys.key_of(image.item), row_key, image, condition, show_item)

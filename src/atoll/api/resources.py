@@ -73,6 +73,10 @@ def _of_iterator(body: Body) -> tuple[str, ...]:
     return (body["ShardIterator"].partition("|")[0],)
 
 
+def _imported(body: Body) -> tuple[str, ...]:
+    return (body["TableCreationParameters"]["TableName"],)
+
+
 def _statement(body: Body) -> tuple[str, ...]:
     return _of_statement(body["Statement"])
 
@@ -91,6 +95,7 @@ GLOBAL_TABLE = _member("GlobalTableName")
 JOB = _member("BackupArn", "ExportArn", "ImportArn")
 RESTORE = _member("SourceTableName", "SourceTableArn", "BackupArn", "TargetTableName")
 TABLE_ARN = _member("TableArn")
+IMPORT: Touches = _imported
 STREAM = _member("StreamArn")
 GET_RECORDS: Touches = _of_iterator
 NEW_MAPPING = _member("EventSourceArn", "FunctionName")

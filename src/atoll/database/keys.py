@@ -1,16 +1,39 @@
-"""Check that the values of keys are neither empty nor too long."""
+"""Check that items have their keys, and that the values of keys are neither empty nor too long."""
 
 from __future__ import annotations
 
 import binascii
 
 from atoll import limits
-from atoll.database.schema import KeyAttribute, KeySchema
+from atoll.database.schema import KeyAttribute, KeySchema, Table
 from atoll.errors import keys as key_errors
 from atoll.model.values import AttributeValue, Item
 
 # Values up to this length are within the limits in any encoding; only longer ones are measured.
 SHORT = limits.SORT_KEY_BYTES // 4
+
+
+def row_key_of_item(table: Table, item: Item) -> bytes:
+    """The row key for an item to put, which must have at least the key attributes."""
+    schema = table.keys
+    for name, type_ in schema.name_types:
+        if not item.get(name, _ABSENT).get(type_):
+            _check_key_of_item(schema, item)
+    encoded = table.item_key(item)
+    if len(encoded) > limits.SORT_KEY_BYTES:  # otherwise no attribute is too long
+        check_sizes(schema, item)
+    return encoded
+
+
+def _check_key_of_item(schema: KeySchema, item: Item) -> None:
+    """All types are checked before any size."""
+    for name, type_ in schema.name_types:
+        value = item.get(name)
+        if value is None:
+            raise key_errors.missing_key(name)
+        if type_ not in value:
+            raise key_errors.key_type(name, type_, next(iter(value)))
+    check_sizes(schema, item)
 
 
 def check_sizes(schema: KeySchema, item: Item) -> None:

@@ -1,22 +1,28 @@
 """The encodings of datapoints in rows: batches of all series as they arrive, and blocks of one series.
 
 A batch is compressed JSON: for each series its namespace, name, dimensions and unit, and its datapoints. A block is
-compressed JSON too: the columns of the datapoints of one series. Both keep floats exactly.
+compressed JSON too: the columns of the datapoints of one series, and the values that occurred, which its datapoints
+have in common. What follows from the values is left out. Both keep floats exactly.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from atoll.metrics.series import Datapoint, Metric, Series
+from atoll.metrics.series import MINUTE_MS, Datapoint, Metric, Series, of_values
 
 Batch = Mapping[Series, Sequence[Datapoint]]
 
 _LEVEL = 1
+_BLOCK_LEVEL = 6
+
+DENSE = 200
+"""A block of more different values has the values of each datapoint by their places."""
 
 
 def dump_batch(batch: Batch) -> bytes:
@@ -45,9 +51,56 @@ def _point(time_ms: int, sum_: float, count: float, minimum: float, maximum: flo
     return Datapoint(time_ms, sum_, count, minimum, maximum, known)
 
 
-def dump_block(points: Iterable[Datapoint]) -> bytes:
-    return zlib.compress(orjson.dumps(list(zip(*map(_plain, points), strict=True))), 9)
+def dump_block(points: Sequence[Datapoint]) -> bytes:
+    first_ms = points[0].time_ms
+    times = [(point.time_ms - first_ms) / MINUTE_MS for point in points]
+    values = sorted({value for point in points for value in point.values or ()})
+    follow = [point.values is not None and point == of_values(point.time_ms, point.values) for point in points]
+    summaries = [
+        [None if follows else _short(getattr(point, name)) for point, follows in zip(points, follow, strict=True)]
+        for name in _COLUMNS
+    ]
+    columns = [
+        first_ms,
+        [int(time) if time.is_integer() else time for time in times],
+        *summaries,
+        [_short(value) for value in values],
+        [None if point.values is None else _counts(point.values, values) for point in points],
+    ]
+    return zlib.compress(orjson.dumps(columns), _BLOCK_LEVEL)
+
+
+_COLUMNS = ("sum", "count", "minimum", "maximum")
+
+
+def _short(number: float) -> float:
+    return int(number) if -_EXACT < number < _EXACT and number == int(number) else number
+
+
+_EXACT = 1 << 53
+
+
+def _counts(own: Mapping[float, float], values: Sequence[float]) -> list[float]:
+    """How often each of the block's values occurred, if it has few; of more, the places of those that occurred, and how
+    often."""
+    if len(values) <= DENSE:
+        return [_short(own.get(value, 0)) for value in values]
+    return [number for value in sorted(own) for number in (bisect_left(values, value), _short(own[value]))]
 
 
 def load_block(stored: bytes) -> list[Datapoint]:
-    return [_point(*point) for point in zip(*orjson.loads(zlib.decompress(stored)), strict=True)]
+    first_ms, times, sums, counts, minima, maxima, values, occurred = orjson.loads(zlib.decompress(stored))
+    found = []
+    for time, sum_, count, minimum, maximum, own in zip(times, sums, counts, minima, maxima, occurred, strict=True):
+        if own is None:
+            known = None
+        elif len(values) <= DENSE:
+            known = {value: often for value, often in zip(values, own, strict=True) if often}
+        else:
+            known = {values[place]: often for place, often in zip(own[::2], own[1::2], strict=True)}
+        time_ms = first_ms + round(time * MINUTE_MS)
+        if sum_ is None:
+            found.append(of_values(time_ms, known or {}))
+        else:
+            found.append(Datapoint(time_ms, sum_, count, minimum, maximum, known))
+    return found

@@ -24,8 +24,10 @@ MOVE_BATCHES = 128
 RECENT_MS = 3 * MINUTE_MS
 """The batches of the last minutes stay where they are: all of a minute is read from them at once."""
 
-TOGETHER = 25
+TOGETHER = 10
 """The series of one transaction."""
+AGED_TOGETHER = 2
+"""As above; each has the blocks of a day."""
 
 Moving = dict[bytes, list[Datapoint]]
 """The datapoints to move, by the keys of their series."""
@@ -142,14 +144,14 @@ def _forget(before: Moved, done: Moved, tx: Transaction) -> None:
 
 def _age_some(now_ms: int, start: bytes, tx: Transaction) -> bytes | None:
     """Age some series, from the key `start` on; returns where to go on."""
-    rows = list(tx.scan(start, keys.SERIES[1], limit=TOGETHER + 1))
-    for key, stored in rows[:TOGETHER]:
+    rows = list(tx.scan(start, keys.SERIES[1], limit=AGED_TOGETHER + 1))
+    for key, stored in rows[:AGED_TOGETHER]:
         number, last_ms = keys.parse_series(stored)
         for grain, coarser in zip(GRAINS, [*GRAINS[1:], None], strict=True):
             _age(tx, now_ms, number, grain, coarser)
         if last_ms < now_ms - GRAINS[0].kept_ms and not _has_blocks(tx, number):
             tx.delete(key)
-    return rows[TOGETHER][0] if len(rows) > TOGETHER else None
+    return rows[AGED_TOGETHER][0] if len(rows) > AGED_TOGETHER else None
 
 
 def _age(tx: Transaction, now_ms: int, number: int, grain: Grain, coarser: Grain | None) -> None:

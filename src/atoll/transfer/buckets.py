@@ -27,6 +27,14 @@ class NoSuchBucket(Exception):
     pass
 
 
+def no_such_bucket(request: str) -> str:
+    """S3's text, as jobs report it. `request` is an id."""
+    return (
+        "The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; "
+        f"Request ID: {request[-8:]}; S3 Extended Request ID: null; Proxy: null)"
+    )
+
+
 class Unreachable(Exception):
     """The store refuses, or cannot be asked. Its text is the reason."""
 

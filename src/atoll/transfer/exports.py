@@ -32,7 +32,7 @@ from atoll.recovery.copies import Copy
 from atoll.recovery.jobs import Document
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import changes
-from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable
+from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket
 from atoll.transfer.filters import Filter
 from atoll.transfer.lines import ion_line, item_line, json_line
 
@@ -128,11 +128,7 @@ class Exporter:
             else:
                 await self._write_file(region, copy, export)
         except NoSuchBucket:
-            text = (
-                "The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; "
-                f"Request ID: {export.id[-8:]}; S3 Extended Request ID: null; Proxy: null)"
-            )
-            await self._fail(region, copy, export, "S3NoSuchBucket", text)
+            await self._fail(region, copy, export, "S3NoSuchBucket", no_such_bucket(export.id))
         except Unreachable as reason:
             await self._fail(region, copy, export, "S3AccessDenied", str(reason))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from atoll.database.region import Region
 from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
-from atoll.transfer import exports
+from atoll.transfer import exports, imports
 from atoll.transfer.buckets import Buckets
 
 
 def runner_of(region: Region, buckets: Buckets) -> Runner:
-    return Runner(region, {**STEPS, exports.JOB: exports.Exporter(buckets).step})
+    steps = {exports.JOB: exports.Exporter(buckets).step, imports.JOB: imports.Importer(buckets).step}
+    return Runner(region, {**STEPS, **steps})

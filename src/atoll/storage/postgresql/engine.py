@@ -1,8 +1,11 @@
 """The engine: a region in a schema of a PostgreSQL database. Any number of front ends may have it open.
 
+    url         how a store is named; its servers
+    connection  one connection: deadlines, and errors that tell whether a statement had an effect
     cluster     which server is the primary, and the connections to it
-    reads, writes   functions run on the event loop on what was fetched; their fetches and commits are shared
-    statements  the tables and the SQL
+    reads, writes   functions run on the event loop on what was fetched; their fetches and commits are shared. Each
+                function that waits is a `pending`; `fetched` is the snapshot that it runs on, `fetching` fills it
+    statements  the tables and the SQL; `longkeys`: keys that PostgreSQL's index does not take
 
 What front ends know of each other's commits they learn from the number of commits, which comes with every fetch, and
 which `follow` reads when there are none.

@@ -36,6 +36,9 @@ from atoll.storage.postgresql.pending import Pending
 BATCH = 256
 BATCH_BYTES = 8_000_000
 """A batch that writes more ends."""
+GATHER_TURNS = 8
+GATHER_SECONDS = 0.002
+"""Stop waiting for writers after so many event-loop turns without a new write, or after so long."""
 SHARED_TRIPS = 3
 """A function that needs more fetches leaves its batch."""
 FETCH_S = 10.0
@@ -72,6 +75,8 @@ class Writes:
         self._loop = asyncio.get_running_loop()
         self._queue: list[Pending] = []
         self._busy = False
+        self._expected_writers = 0
+        """Functions in the last batch plus those queued when it was answered: the next batch waits for as many."""
         self._contended = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -98,10 +103,26 @@ class Writes:
     async def _lane(self) -> None:
         try:
             while self._queue:
+                await self._gather()
                 batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
                 await self._settle(Batch(batch))
+                self._expected_writers = len(batch) + len(self._queue)
         finally:
             self._busy = False
+
+    async def _gather(self) -> None:
+        """Wait, turn by turn of the event loop, for the clients just answered to send their next writes."""
+        seen = idle = 0
+        since = self._loop.time()
+        while True:
+            came, now = len(self._queue), self._loop.time()
+            if came > seen:
+                seen, idle, since = came, 0, now
+            else:
+                idle += 1
+            if came >= min(self._expected_writers, BATCH) or idle == GATHER_TURNS or now - since >= GATHER_SECONDS:
+                return
+            await asyncio.sleep(0)
 
     async def _settle(self, batch: Batch) -> None:
         """Run, commit and answer the functions of a batch, with as many tries as it takes."""

@@ -1,0 +1,126 @@
+"""Atoll over PostgreSQL beside pgbench, with as many clients, on the same server: `--store postgresql`.
+
+pgbench selects and upserts single rows of 1 KB by their key, with prepared statements. Everything is durable, every
+signature verified. The CPU of the front end is compared with that of a server on SQLite.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks import servers
+from benchmarks.measure import CONNECTIONS, Result, measure
+from benchmarks.report import Results
+from benchmarks.signing import Credentials, Signer
+from benchmarks.workloads import WORKLOADS, Workload, encoded
+from tests.postgresql import server as postgresql
+
+ROWS = 2_000
+
+TABLE = """
+create table if not exists bench (k bytea primary key, v bytea not null);
+insert into bench select int8send(n), decode(repeat(md5(n::text), 32), 'hex') from generate_series(1, 2000) n
+on conflict do nothing;
+"""
+SELECT = "\\set n random(1, 2000)\nselect v from bench where k = int8send(:n);\n"
+UPSERT = (
+    "\\set n random(1, 2000)\ninsert into bench values (int8send(:n), decode(repeat(md5(random()::text), 32), 'hex'))"
+    " on conflict (k) do update set v = excluded.v;\n"
+)
+
+# The rate of a workload, as a part of that of pgbench: (workload, beside, goal).
+GOALS = (
+    ("GetItem", "select", 0.65),
+    ("Query", "select", 0.15),
+    ("PutItem", "upsert", 0.40),
+    ("TransactWriteItems", "upsert", 0.20),
+)
+CPU_GOALS = {"GetItem": 1.6, "PutItem": 2.0}
+
+Atoll = Callable[..., AbstractContextManager[tuple[servers.Server, Credentials]]]
+
+
+@contextmanager
+def store(scratch: Path) -> Iterator[postgresql.Server]:
+    if not postgresql.is_installed():
+        postgresql.install()
+    directory = postgresql.temporary()
+    running = postgresql.Server(directory / "server", shared_buffers="256MB", max_wal_size="4GB")
+    try:
+        running.create()
+        running.start()
+        yield running
+    finally:
+        running.remove()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def front_end(database: postgresql.Server) -> Iterator[tuple[servers.Server, Credentials]]:
+    environment = {"PYTHONPATH": str(servers.ROOT / "src"), "ATOLL_STORE": database.url, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "atoll.cli"]
+    created = subprocess.run(
+        [*command, "credentials", "create"], env=os.environ | environment, check=True, capture_output=True, text=True
+    ).stdout
+    known = dict(line.split("=", 1) for line in created.split())
+    serving = [*command, "serve", "--host", servers.HOST, "--port", "0", "--auth", "sigv4"]
+    name = "Atoll on PostgreSQL"
+    with servers.Server(name, serving, 0, servers.log_file(name), environment) as server:
+        yield server, Credentials(known["AWS_ACCESS_KEY_ID"], known["AWS_SECRET_ACCESS_KEY"])
+
+
+def compare(results: Results, scratch: Path, atoll: Atoll, prepare: Any, seconds: float) -> None:
+    chosen = {one.name: one for one in WORKLOADS if one.name in {name for name, _, _ in GOALS}}
+    with atoll(scratch / "sqlite") as (server, credentials):
+        prepare(server, credentials, {"plain"})
+        sqlite = {name: _run(server, credentials, one, seconds) for name, one in chosen.items()}
+    rows = []
+    with store(scratch) as database, front_end(database) as (server, credentials):
+        prepare(server, credentials, {"plain"})
+        database.run("psql", "-q", "-h", "127.0.0.1", "-p", str(database.port), "-U", "postgres", "-c", TABLE)
+        for name, beside, goal in GOALS:
+            own = _run(server, credentials, chosen[name], seconds)
+            other = _pgbench(database, beside, seconds)
+            cpu = own.cpu_us / sqlite[name].cpu_us
+            rows.append([
+                name, f"{own.per_second:,.0f}", f"{own.p50_ms:.2f}", f"{own.p99_ms:.2f}", str(own.failed), beside,
+                f"{other:,.0f}", f"{own.per_second / other:.0%}", f"{goal:.0%}", f"{own.cpu_us:.0f}",
+                f"{sqlite[name].cpu_us:.0f}", f"{cpu:.2f}", str(CPU_GOALS.get(name, "")),
+            ])  # fmt: skip
+            print("  ".join(rows[-1]), flush=True)
+    headings = [
+        "", "requests/s", "p50 ms", "p99 ms", "failed", "pgbench", "of it /s", "part", "goal", "CPU us", "on SQLite",
+        "times", "goal",
+    ]  # fmt: skip
+    results.add_table("On PostgreSQL, beside pgbench with as many clients", headings, rows)
+
+
+def _run(server: servers.Server, credentials: Credentials, workload: Workload, seconds: float) -> Result:
+    signer = Signer(server.port, credentials)
+    requests = [signer.request(*one) for one in encoded(workload.requests(workload.table, ROWS))]
+    return measure(server, islice(cycle(requests), max(len(requests), 20_000)), seconds=seconds, warm_up=1)
+
+
+def _pgbench(database: postgresql.Server, kind: str, seconds: float) -> float:
+    """Transactions a second."""
+    script = database.directory / f"{kind}.sql"
+    script.write_text({"select": SELECT, "upsert": UPSERT}[kind])
+    script.chmod(0o644)
+    command = [
+        str(postgresql.BIN / "pgbench"), "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T",
+        str(max(1, round(seconds))), "-f", str(script), "-h", "127.0.0.1", "-p", str(database.port), "-U", "postgres",
+        "postgres",
+    ]  # fmt: skip
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rate = re.search(r"tps = ([0-9.]+)", found)
+    assert rate is not None, found
+    return float(rate[1])

@@ -1,0 +1,248 @@
+"""The lines of an object, and the items in them: DynamoDB JSON, Ion and CSV.
+
+A line that cannot be parsed raises `Unparsable`: the rest of its object cannot be trusted. Only then is the line's
+content looked at: a record without an item raises `ApiError`, as an invalid item does later. A line is bounded in
+length; for a longer one `Lines` returns None, since no item is as long.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from io import BytesIO
+from typing import Any, Protocol
+
+import orjson
+
+from atoll.errors import imports as errors
+from atoll.model import pieces
+from atoll.model.values import Item
+
+JSON, ION, CSV = "DYNAMODB_JSON", "ION", "CSV"
+
+LINE_BYTES = {JSON: 4 * 1024**2, ION: 1024**2, CSV: 1024**2}
+"""An item of 400 KB has no longer line: each value has at most 14 bytes beside its name in JSON, and an escaped
+character 6."""
+
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+class Unparsable(Exception):
+    """Its text is the reason."""
+
+
+# Lines
+
+
+class Lines:
+    """Splits an object at its line ends."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._rest: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        """The lines that end in the data. None is a line that is too long."""
+        *ended, rest = data.split(b"\n")
+        found: list[bytes | None] = []
+        for part in ended:
+            self._add(part)
+            found.append(self._take())
+        self._add(rest)
+        return found
+
+    def finish(self) -> list[bytes | None]:
+        """The last line, if no line end follows it."""
+        return [self._take()] if self._size else []
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > self._most:
+            self._rest.clear()
+        else:
+            self._rest.append(part)
+
+    def _take(self) -> bytes | None:
+        line = None if self._size > self._most else b"".join(self._rest)
+        self._rest, self._size = [], 0
+        return line
+
+
+class Rows(Lines):
+    """Splits an object at the line ends that are not within quotes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(most_bytes)
+        self._open: list[bytes] = []
+        self._open_size = 0
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        return [row for line in super().feed(data) for row in self._joined(line)]
+
+    def finish(self) -> list[bytes | None]:
+        found = [row for line in super().finish() for row in self._joined(line)]
+        return [*found, b"\n".join(self._open)] if self._open else found
+
+    def _joined(self, line: bytes | None) -> list[bytes | None]:
+        if line is None or self._open_size > self._most:
+            self._open, self._open_size = [], 0
+            return [None]
+        closes = line.count(b'"') % 2 == 1
+        if not self._open and not closes:
+            return [line]
+        is_first = not self._open
+        self._open.append(line)
+        self._open_size += len(line) + 1
+        if is_first or not closes:
+            return []
+        row = b"\n".join(self._open)
+        self._open, self._open_size = [], 0
+        return [row]
+
+
+# Items
+
+
+class Parser(Protocol):
+    """Of one object."""
+
+    def parse(self, line: bytes) -> Any | None:
+        """The item of a line, still unchecked. None if the line has no record. Raises `Unparsable` and `ApiError`."""
+
+
+class JsonParser:
+    def parse(self, line: bytes) -> Any | None:
+        if not line.strip():
+            return None
+        try:
+            record = orjson.loads(line) if len(line) <= pieces.WHOLE_BYTES else pieces.parse(line)
+        except orjson.JSONDecodeError:
+            raise Unparsable("The line is not in DynamoDB JSON format") from None
+        return _item_of(record)
+
+
+def _item_of(record: Any) -> Any:
+    if not isinstance(record, Mapping) or not isinstance(record.get("Item"), Mapping):
+        raise errors.no_item()
+    return record["Item"]
+
+
+class IonParser:
+    """Needs the extra `atoll[files]`."""
+
+    def __init__(self) -> None:
+        from amazon.ion import simpleion
+        from amazon.ion.core import IonType
+        from amazon.ion.exceptions import IonException
+        from amazon.ion.simple_types import IonPyList
+
+        model = simpleion.IonPyValueModel.MAY_BE_BARE
+        self._load: Any = partial(simpleion.load, single_value=False, parse_eagerly=True, value_model=model)
+        self._faults = (IonException, ValueError, ArithmeticError, RecursionError)
+        self._annotated_list: Any = IonPyList
+        self._unknown = (IonType.CLOB, IonType.SEXP)
+
+    def parse(self, line: bytes) -> Any | None:
+        if not line.strip():
+            return None
+        try:
+            found = list(self._load(BytesIO(line)))
+        except self._faults:
+            raise Unparsable("The line is not in Amazon Ion format") from None
+        if not found:
+            return None
+        if len(found) > 1:
+            raise Unparsable("The line has more than one value")
+        return self._struct(_item_of(found[0]))
+
+    def _struct(self, struct: Mapping[str, Any]) -> Item:
+        return {str(name): self._value(value) for name, value in struct.items()}
+
+    def _value(self, value: Any) -> dict[str, Any]:
+        if value is None:
+            return {"NULL": True}
+        if getattr(value, "ion_annotations", ()):
+            return self._set(value)
+        if getattr(value, "ion_type", None) in self._unknown:
+            raise errors.ion_type(value.ion_type.name.lower())
+        if isinstance(value, str):
+            return {"S": str(value)}
+        if isinstance(value, bool):
+            return {"BOOL": value}
+        if isinstance(value, (int, float, Decimal)):
+            return {"N": str(value)}
+        if isinstance(value, bytes):
+            return {"B": b64encode(value).decode()}
+        if isinstance(value, list):
+            return {"L": [self._value(member) for member in value]}
+        if isinstance(value, Mapping):
+            return {"M": self._struct(value)}
+        raise errors.ion_type(type(value).__name__)
+
+    def _set(self, value: Any) -> dict[str, Any]:
+        kind = str(value.ion_annotations[0].text)
+        if kind not in _ION_SETS or not isinstance(value, self._annotated_list):
+            raise errors.ion_type(kind)
+        type_ = _ION_SETS[kind]
+        members = [self._value(member) for member in value]
+        if any(type_[0] not in member for member in members):
+            raise errors.ion_type(kind)
+        return {type_: [member[type_[0]] for member in members]}
+
+
+_ION_SETS = {f"$dynamodb_{type_}": type_ for type_ in ("SS", "NS", "BS")}
+
+
+class CsvParser:
+    """The first row has the names of the columns, unless they are given. Columns in `types` have these types, all
+    others are strings. An empty column is no attribute."""
+
+    def __init__(self, delimiter: str, names: Sequence[str] | None, types: Mapping[str, str]) -> None:
+        self._delimiter = delimiter
+        self._types = types
+        self._is_first = True
+        self._names = None if names is None else self._checked(list(names))
+        plain = rf"[^\"{re.escape(delimiter)}]*"
+        self._field = re.compile(rf'(?:"([^"]*(?:""[^"]*)*)"|({plain}))({re.escape(delimiter)}|\Z)')
+
+    def parse(self, line: bytes) -> Any | None:
+        if self._is_first:
+            line, self._is_first = line.removeprefix(_UTF8_MARK), False
+        line = line.removesuffix(b"\r")
+        if not line:
+            return None
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            raise Unparsable("The row is not in UTF-8") from None
+        fields = self._fields(text) if '"' in text else text.split(self._delimiter)
+        if self._names is None:
+            self._names = self._checked(fields)
+            return None
+        if len(fields) != len(self._names):
+            raise errors.csv_columns(len(self._names), len(fields))
+        types = self._types
+        return {name: {types.get(name, "S"): field} for name, field in zip(self._names, fields, strict=True) if field}
+
+    def _checked(self, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise Unparsable("The header has a name twice")
+        if "" in names:
+            raise Unparsable("The header has an empty name")
+        return names
+
+    def _fields(self, text: str) -> list[str]:
+        fields, at = [], 0
+        while True:
+            found = self._field.match(text, at)
+            if found is None:
+                raise Unparsable("The row has a quote that is not escaped")
+            quoted, plain, delimiter = found.groups()
+            fields.append(plain if quoted is None else quoted.replace('""', '"'))
+            at = found.end()
+            if not delimiter:
+                return fields

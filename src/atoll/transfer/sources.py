@@ -1,0 +1,238 @@
+"""The records of an import: what its objects contain, in the order of their keys, from a position on.
+
+Memory is bounded whatever the objects contain: they are read, expanded and split piece by piece. A position names an
+object and counts its lines, so a reading that begins in the middle of an object reads it again up to there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from atoll import limits
+from atoll.database import indexes
+from atoll.database.keys import row_key_of_item
+from atoll.database.schema import Table
+from atoll.database.writes import Image
+from atoll.errors import ApiError
+from atoll.errors import imports as errors
+from atoll.errors import values as value_errors
+from atoll.model import values
+from atoll.transfer.buckets import Buckets, Object
+from atoll.transfer.compression import EXPANSIONS, Expansion, Unreadable
+from atoll.transfer.parsing import (
+    CSV,
+    ION,
+    LINE_BYTES,
+    CsvParser,
+    IonParser,
+    JsonParser,
+    Lines,
+    Parser,
+    Rows,
+    Unparsable,
+)
+
+RECORDS = 200
+PIECE_BYTES = 512 * 1024
+LEAST_LOAD = 64
+"""Even an empty line takes as long as so many bytes."""
+ASIDE_BYTES = 32 * 1024
+"""A longer line is parsed in a thread."""
+
+
+class Position(NamedTuple):
+    key: str
+    """Of an object; all objects before it are done."""
+    lines: int
+    """Of this object that are done, or `ALL`."""
+    records: int
+    """In these lines."""
+
+
+ALL = 1 << 53
+BEGINNING = Position("", 0, 0)
+
+
+class Record(NamedTuple):
+    key: str
+    """Of the object."""
+    number: int
+    """In the object, from 0. The header of a CSV file has none."""
+    row_key: bytes
+    image: Image | None
+    error: str = ""
+    """Why there is no image."""
+
+
+class Batch(NamedTuple):
+    records: list[Record]
+    position: Position
+    """Behind them."""
+    size: int
+    """Of their lines, in bytes."""
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class Format:
+    name: str
+    compression: str = "NONE"
+    delimiter: str = ","
+    header: Sequence[str] | None = None
+    types: Mapping[str, str] | None = None
+    """Of CSV columns that are no strings."""
+
+    def parser(self) -> Parser:
+        if self.name == CSV:
+            return CsvParser(self.delimiter, self.header, self.types or {})
+        return IonParser() if self.name == ION else JsonParser()
+
+    def lines(self) -> Lines:
+        return (Rows if self.name == CSV else Lines)(LINE_BYTES[self.name])
+
+
+class Reading:
+    """Reads on with each `batch`. After a failure, make another one at the last position that was stored."""
+
+    def __init__(
+        self, buckets: Buckets, bucket: str, objects: Sequence[Object], position: Position, format_: Format
+    ) -> None:
+        self.position = position
+        self._buckets = buckets
+        self._bucket = bucket
+        done = position.key if position.lines == ALL else None
+        self._keys = deque(one.key for one in objects if one.key >= position.key and one.key != done)
+        self._format = format_
+        self._object: _Object | None = None
+
+    async def batch(self, table: Table) -> Batch:
+        records: list[Record] = []
+        size = load = 0
+        while len(records) < RECORDS and load < PIECE_BYTES:
+            current = self._object
+            if current is None:
+                if not self._keys:
+                    return Batch(records, self.position, size, True)
+                current = self._object = await self._opened(self._keys.popleft())
+            if not current.lines and not await current.fill():
+                self._object = None
+            if current.lines:
+                line = current.lines.popleft()
+                read = LINE_BYTES[self._format.name] if line is None else len(line) + 1
+                size, load = size + read, load + max(read, LEAST_LOAD)
+                record = await current.record(line, table)
+                current.done += 1
+            else:
+                record = current.fault()
+            if record is not None:
+                records.append(record)
+                current.records += 1
+            if current.is_ended:
+                self._object = None
+            self.position = Position(current.key, ALL if self._object is None else current.done, current.records)
+        return Batch(records, self.position, size, False)
+
+    async def _opened(self, key: str) -> _Object:
+        opened = _Object(self._buckets.read(self._bucket, key), key, self._format)
+        if key == self.position.key:
+            await opened.skip(self.position.lines, self.position.records)
+        return opened
+
+
+class _Object:
+    """An object that is being read."""
+
+    def __init__(self, data: AsyncIterator[bytes], key: str, format_: Format) -> None:
+        self.key = key
+        self.lines: deque[bytes | None] = deque()
+        """That were read and not yet taken."""
+        self.done = self.records = 0
+        self.is_ended = False
+        """Nothing more of it is to be read."""
+        self._parser: Parser | None = None
+        self._format = format_
+        self._found = self._expanded(data, EXPANSIONS[format_.compression]())
+        self._fault = ""
+
+    async def _expanded(self, data: AsyncIterator[bytes], expansion: Expansion) -> AsyncIterator[list[bytes | None]]:
+        lines = self._format.lines()
+        try:
+            async for piece in data:
+                for expanded in expansion.feed(piece):
+                    yield lines.feed(expanded)
+                    await asyncio.sleep(0)
+            expansion.finish()
+        except Unreadable as reason:
+            self._fault = str(reason)
+        else:
+            yield lines.finish()
+
+    async def fill(self) -> bool:
+        """Read more lines; returns whether there are any."""
+        async for found in self._found:
+            if found:
+                self.lines.extend(found)
+                return True
+        self.is_ended = True
+        return False
+
+    def fault(self) -> Record | None:
+        """At the end of the lines: what is wrong with the object."""
+        return self._failed(self._fault) if self._fault else None
+
+    def _failed(self, reason: str) -> Record:
+        self.is_ended = True
+        return Record(self.key, self.records, b"", None, reason)
+
+    async def skip(self, lines: int, records: int) -> None:
+        while self.done < lines and (self.lines or await self.fill()):
+            line = self.lines.popleft()
+            if self.done == 0 and line is not None and self._format.name == CSV:
+                with suppress(ApiError, Unparsable):
+                    self._parse(line)
+            self.done += 1
+        self.records = records
+
+    def _parse(self, line: bytes) -> Any | None:
+        if self._parser is None:
+            self._parser = self._format.parser()
+        return self._parser.parse(line)
+
+    async def record(self, line: bytes | None, table: Table) -> Record | None:
+        if line is None:
+            return Record(self.key, self.records, b"", None, value_errors.item_too_large().message or "")
+        try:
+            if len(line) > ASIDE_BYTES:
+                checked = await asyncio.to_thread(self._checked, line, table)
+            else:
+                checked = self._checked(line, table)
+        except ApiError as error:
+            return Record(self.key, self.records, b"", None, error.message or error.code)
+        except Unparsable as reason:
+            return self._failed(str(reason))
+        return None if checked is None else Record(self.key, self.records, *checked)
+
+    def _checked(self, line: bytes, table: Table) -> tuple[bytes, Image] | None:
+        item = self._parse(line)
+        return None if item is None else image_of(item, table)
+
+
+def image_of(item: Any, table: Table) -> tuple[bytes, Image]:
+    """An item as the table stores it, with the key of its row. Raises `ApiError`."""
+    try:
+        size = values.check_item(item)
+        if size > limits.ITEM_BYTES:
+            raise value_errors.item_too_large()
+        json = orjson.dumps(item)
+    except (ValueError, TypeError, AttributeError, LookupError):  # for example, half of a surrogate pair
+        raise errors.no_item() from None
+    row_key = row_key_of_item(table, item)
+    indexes.check_keys(table, item)
+    return row_key, Image(item, size, json)
