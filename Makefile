@@ -6,7 +6,8 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile test-postgresql faults simulate scaling regions fuzz attack bench stalls \
+.PHONY: setup serve test check coverage differential programs hostile test-postgresql cluster drill faults simulate scaling \
+	regions fuzz attack bench stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -56,6 +57,19 @@ hostile: setup
 # Test operations, engines and failures over a PostgreSQL of its own (needs root to install it where apt-get can).
 test-postgresql: setup
 	$(RUN)/python -m tests.postgresql
+
+# Three PostgreSQL servers under Patroni with etcd and two front ends, on loopback, until Ctrl-C (needs root to install
+# them where apt-get can).
+cluster: PORT ?= 8000
+cluster: setup
+	PORT=$(PORT) $(RUN)/python -m tests.cluster
+
+# Faults of such a cluster under load. `make drill ROUNDS=6` has each kind of fault once, and takes some minutes.
+drill: ROUNDS ?= 10
+drill: DURATION ?= 3600
+drill: SEED ?= 1
+drill: setup
+	ROUNDS=$(ROUNDS) DURATION=$(DURATION) SEED=$(SEED) $(RUN)/python -m tests.cluster.drill
 
 # Lives of a SQLite store on a disk that fails, loses power and flips bits. A failed seed prints how to repeat it.
 faults: SEEDS ?= 1000

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "recovery": {"recovery", *DATABASE},
     "transfer": {"transfer", "recovery", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
+    "copying": {"check", "copying", "logs", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},

@@ -176,6 +176,8 @@ class SharedStore:
                 raise BadStore(f"{self}: the user may not create schemas in the database")
             await connection.execute(f"begin; {statements.SETUP_LOCK}; {statements.SHARED}; commit", 30)
         found = await connection.value(statements.READ_FORMAT)
+        if found == statements.COPYING:
+            raise BadStore(f"{self}: {statements.INCOMPLETE_COPY}")
         if found != statements.FORMAT:
             raise BadStore(
                 f"{self} has the format {found}, this version of Atoll has {statements.FORMAT}: use another version"

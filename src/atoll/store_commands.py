@@ -1,4 +1,4 @@
-"""`atoll store`: commands for the stores of a data directory, while no server has them open."""
+"""`atoll store`: commands for the stores of a data directory, while no server has them open, and for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from atoll.check import command
 from atoll.clock import SystemClock
 from atoll.logs import Tenths
 from atoll.migration import store as migration
+from atoll.options import Refused, check_store
 from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.postgresql.url import is_url
 from atoll.storage.sqlite import FILE_NAME
 
 
@@ -32,10 +34,21 @@ def add(store: argparse.ArgumentParser) -> None:
         help="look for damage in stores",
         description="Look for damage in stores. Exit codes: 0 clean, 1 damaged, 2 the check could not run.",
     )
-    checking.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+    checking.add_argument("--data", help="the data directory")
     checking.add_argument("--json", action="store_true", help="print the report as one JSON document")
     checking.add_argument("--repair", action="store_true", help="repair what can be derived; drop what is unreadable")
+    checking.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
     checking.set_defaults(run=_check)
+    copying = actions.add_parser(
+        "copy",
+        help="copy stores between a data directory and PostgreSQL",
+        description="Copy all stores from a data directory to PostgreSQL (--data DIR --to URL), or back (--store URL"
+        " --to DIR). The target must be empty, and no server may use either. A copy that was ended goes on.",
+    )
+    copying.add_argument("--data", help="copy from this data directory")
+    copying.add_argument("--store", help="copy from this store in PostgreSQL")
+    copying.add_argument("--to", required=True, help="a store in PostgreSQL, or a data directory")
+    copying.set_defaults(run=_copy)
 
 
 def _upgrade(options: argparse.Namespace) -> int:
@@ -62,8 +75,26 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    directories = _stores(Path(options.data))
+    named = options.store or ("" if options.data else os.environ.get("ATOLL_STORE", ""))
+    if named:
+        check_store(named, "", in_memory=False, data_named=options.data is not None)
+        from atoll.check import shared  # its driver is an extra
+
+        return shared.run(named, SystemClock().now_ms(), as_json=options.json, repairs=options.repair)
+    directories = _stores(Path(options.data or os.environ.get("ATOLL_DATA", "data")))
     return command.run(directories, SystemClock().now_ms(), as_json=options.json, repairs=options.repair)
+
+
+def _copy(options: argparse.Namespace) -> int:
+    if bool(options.data) == bool(options.store) or bool(options.store) == is_url(options.to):
+        raise Refused("name what to copy: --data DIR --to postgresql://..., or --store postgresql://... --to DIR")
+    check_store(options.store or options.to, "", in_memory=False, data_named=False)
+    from atoll.copying import command as copying  # its driver is an extra
+
+    if options.store:
+        return copying.to_directory(options.store, Path(options.to))
+    data = Path(options.data)
+    return copying.to_database(data, [*_stores(data)], options.to)
 
 
 def _stores(data: Path) -> Iterator[Path]:

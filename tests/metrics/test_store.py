@@ -12,6 +12,7 @@ from atoll.clock import ManualClock
 from atoll.database.region import Region
 from atoll.metrics import upkeep
 from atoll.metrics.batches import dump_batch, dump_block, load_batch, load_block
+from atoll.metrics.collection import Collection
 from atoll.metrics.reading import Query, datapoints, datapoints_of, listed
 from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, Datapoint, Metric, Series, of_values, single, united
 from atoll.metrics.statistics import extended, statistic
@@ -161,6 +162,20 @@ def test_units_of_a_metric_are_stored_apart(world: World) -> None:
         assert [point.sum for point in found] == [1]
         assert world.sums() == {0: 6.0}
         world.advance(HOUR_MS)
+
+
+def test_processes_of_one_store_add_up_and_a_restart_keeps_all(world: World) -> None:
+    other = Region("us-east-1", world.region.engine, world.clock)
+    of_table = Metric("AWS/DynamoDB", "ConsumedReadCapacityUnits", (("TableName", "Things"),))
+    for region in (world.region, other):
+        region.state(Collection)
+        region.meter.tally("Things", None, "GetItem").read(1.5)
+    world.clock.advance(MINUTE_MS)
+    assert world.sums(metric=of_table) == {0: 1.5}
+    world.run(other.state(Collection).settle())
+    assert world.sums(metric=of_table) == {0: 3.0}
+    world.restart()
+    assert world.sums(metric=of_table) == {0: 3.0}
 
 
 def test_rows_keep_datapoints_exactly() -> None:

@@ -106,6 +106,27 @@ def test_a_deleted_policy_takes_its_alarms_along(stage: Stage) -> None:
     assert stage.units == 5
 
 
+def test_cloudwatch_describes_the_alarms_of_a_policy(stage: Stage) -> None:
+    stage.table()
+    alarms = stage.policy()
+    prefix = f"TargetTracking-table/{stage.name}-"
+    found = stage.server.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    assert {one["AlarmName"] for one in found} == set(alarms.values())
+    assert {one["Threshold"] for one in found} == {210.0, 150.0, 5.0}
+    assert {one["StateReason"] for one in found} == {"Unchecked: Initial alarm creation"}
+
+
+@pytest.mark.parametrize("data, units", [('{"evaluatedDatapoints": [{"value": 300.0}, {}]}', 8), ("{}", 5)])
+def test_an_alarm_set_by_hand_scales_by_its_datapoints(stage: Stage, data: str, units: int) -> None:
+    stage.table()
+    alarms = stage.policy()
+    stage.server.client("cloudwatch").set_alarm_state(
+        AlarmName=alarms["AlarmHigh"], StateValue="ALARM", StateReason="a test", StateReasonData=data
+    )
+    stage.server.settle()
+    assert stage.units == units
+
+
 class TestCustomizedMetrics:
     """A policy that keeps ten jobs waiting for each unit."""
 

@@ -16,6 +16,7 @@ import pytest
 
 from atoll import testing
 from atoll.api import tables
+from atoll.clock import ManualClock
 from atoll.node import Node
 from atoll.scaling import targets
 from atoll.scaling.targets import Id
@@ -72,6 +73,7 @@ class Simulated:
         read, write = (units, 50) if self.kind == "Read" else (50, units)
         throughput = {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
         await tables.update_table(node.region(), {"TableName": self.id.table_name, "ProvisionedThroughput": throughput})
+        await node.settle()  # the server takes note at once
 
     def consume(self, node: Node) -> int:
         consumed = next(self.traffic)
@@ -121,12 +123,14 @@ def served(server: LocalServer, seed: int) -> list[Simulated]:
 async def simulate(node: Node, simulated: list[Simulated], start_ms: int) -> list[str]:
     """The differences from the rules."""
     different: list[str] = []
-    region = node.region()
+    region, clock = node.region(), node.clock
+    assert isinstance(clock, ManualClock)
     for now in range(1, DAYS * DAY + 1):
         for one in simulated:
             await one.maybe_set(node, now - 1)
         consumed = [one.consume(node) for one in simulated]
-        await node.move_clock(lambda _, now=now: start_ms + now * 60_000)  # type: ignore[misc]
+        clock.set(start_ms + now * 60_000)  # everything is due at full minutes
+        await node.settle()
         for one, units in zip(simulated, consumed, strict=True):
             table = region.catalog.known.tables[one.id.table_name]
             bounds = one.schedules.get(now % DAY)

@@ -38,11 +38,11 @@ def run(directories: Iterable[Path], now_ms: int, *, as_json: bool, repairs: boo
                 stores[directory] = _lost_commits(directory)
                 store.require_format(directory)
             for directory, lost in stores.items():
-                progress = _progress(directory, quiet=as_json)
-                report = _check(directory, lost, now_ms, progress, as_json=as_json)
+                telling = progress(str(directory), quiet=as_json)
+                report = _check(directory, lost, now_ms, telling, as_json=as_json)
                 if repairs and report.is_repairable:
-                    report = repair.repair(directory, report, now_ms, progress)
-                    _print_repair(directory, report, as_json=as_json)
+                    report = repair.repair(directory, report, now_ms, telling)
+                    show_repair(str(directory), report, as_json=as_json, kept="the file before the repair is")
                 reports[str(directory)] = report.as_json()
                 code = code if report.is_clean and code == CLEAN else DAMAGED
     except (Corrupt, Full, Locked, OSError) as error:
@@ -52,8 +52,12 @@ def run(directories: Iterable[Path], now_ms: int, *, as_json: bool, repairs: boo
         print("atoll: there are no stores: name another data directory with --data", file=sys.stderr)
         return CANNOT_RUN
     if as_json:
-        print(orjson.dumps({"clean": code == CLEAN, "stores": reports}, option=orjson.OPT_INDENT_2).decode())
+        print_json(code, reports)
     return code
+
+
+def print_json(code: int, reports: dict[str, dict[str, Any]]) -> None:
+    print(orjson.dumps({"clean": code == CLEAN, "stores": reports}, option=orjson.OPT_INDENT_2).decode())
 
 
 def _lock(directory: Path, locks: ExitStack) -> None:
@@ -74,41 +78,46 @@ def _lost_commits(directory: Path) -> str | None:
     return None
 
 
-def _check(directory: Path, lost: str | None, now_ms: int, progress: Progress, *, as_json: bool) -> Report:
+def _check(directory: Path, lost: str | None, now_ms: int, telling: Progress, *, as_json: bool) -> Report:
     report = Report()
     if lost is not None:
         report.add(Finding(on.FILE, None, None, lost, is_loss=True))
     with closing(open_file(directory / FILE_NAME)) as connection:
-        store.check(connection, now_ms, progress, report)
-    if not as_json:
-        for text in report.lines():
-            print(text)
-        found = "clean" if report.is_clean else f"damaged, {report.counts.total()} findings"
-        print(f"{directory}: {found}; {report.rows:,} rows")
+        store.check(connection, now_ms, telling, report)
+    show(str(directory), report, as_json=as_json)
     return report
 
 
-def _print_repair(directory: Path, report: Report, *, as_json: bool) -> None:
+def show(name: str, report: Report, *, as_json: bool) -> None:
+    if as_json:
+        return
+    for text in report.lines():
+        print(text)
+    found = "clean" if report.is_clean else f"damaged, {report.counts.total()} findings"
+    print(f"{name}: {found}; {report.rows:,} rows")
+
+
+def show_repair(name: str, report: Report, *, as_json: bool, kept: str = "the rows before the repair are") -> None:
     if as_json:
         return
     done = ", ".join(f"{count} {kind}" for kind, count in report.repaired.items()) or "the file"
-    print(f"{directory}: repaired: {done}")
-    print(f"{directory}: lost: {len(report.lost) or 'nothing'}")
+    print(f"{name}: repaired: {done}")
+    print(f"{name}: lost: {len(report.lost) or 'nothing'}")
     for finding in report.lost:
         print(f"  {line(finding)}")
     for text in report.lines():
         print(text)
     found = "clean now" if report.is_clean else f"still damaged, {report.counts.total()} findings"
-    print(f"{directory}: {found}; the file before the repair is kept as {report.kept_file}")
+    print(f"{name}: {found}; {kept} kept as {report.kept_file}")
 
 
-def _progress(directory: Path, *, quiet: bool) -> Progress:
+def progress(name: str, *, quiet: bool) -> Progress:
     """Print each new part, and every further tenth, to standard error."""
     tenths = Tenths()
 
     def tell(section: str, done: int, total: int) -> None:
         tenth = tenths.passed(done, total, section)
         if not quiet and tenth is not None:
-            print(f"{directory}: checking: {section}, {tenth * 10} %", file=sys.stderr, flush=True)
+            print(f"{name}: checking: {section}, {tenth * 10} %", file=sys.stderr, flush=True)
 
     return tell

@@ -6,6 +6,7 @@ steps say at the end of each minute. The quotas of the account are constants.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -109,7 +110,7 @@ def _value(rule: Rule, step: Step) -> float | None:
 def points(line: Line, start_ms: int, end_ms: int, period_ms: int, origin_ms: int) -> list[Datapoint]:
     """The datapoints of the periods with start <= time < end, as `aligned` would unite one a minute."""
     found = []
-    pieces = list(_pieces(line, end_ms))
+    pieces = list(_pieces(line, start_ms, end_ms))
     first_ms = max(start_ms, pieces[0][0] - MINUTE_MS) if pieces else end_ms
     period = first_ms - (first_ms - origin_ms) % period_ms
     place = 0
@@ -129,13 +130,22 @@ def points(line: Line, start_ms: int, end_ms: int, period_ms: int, origin_ms: in
     return found
 
 
-def _pieces(line: Line, end_ms: int) -> Iterator[tuple[int, int, float | None]]:
-    """From when to when each value holds, in whole minutes: in a minute holds the value of its end."""
-    for place, (since_ms, value) in enumerate(line.values):
-        until_ms = line.values[place + 1][0] if place + 1 < len(line.values) else end_ms
+def _pieces(line: Line, start_ms: int, end_ms: int) -> Iterator[tuple[int, int, float | None]]:
+    """From when to when each value holds, in whole minutes, of those that hold after the start: in a minute holds the
+    value of its end."""
+    values = line.values
+    for place in range(max(0, bisect_right(values, start_ms, key=_since) - 1), len(values)):
+        since_ms, value = values[place]
+        if since_ms >= end_ms:
+            return
+        until_ms = values[place + 1][0] if place + 1 < len(values) else end_ms
         since, until = since_ms - since_ms % MINUTE_MS, until_ms - until_ms % MINUTE_MS
         if since < until:
             yield since, until, value
+
+
+def _since(value: tuple[int, float | None]) -> int:
+    return value[0]
 
 
 def current(tables: Iterable[Table], minute_ms: int) -> Iterator[tuple[Metric, Datapoint]]:

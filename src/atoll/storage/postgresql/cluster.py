@@ -137,8 +137,8 @@ class Cluster:
         try:
             connection = await self._ready(await Connection.open(server, self.url.times))
             writable, timeline = (True, self.timeline) if self._replicas else await describe(connection)
-        except _FAILURES as error:
-            self._elect(f"{server}: {_text(error)}")
+        except FAILURES as error:
+            self._elect(f"{server}: {as_text(error)}")
             return None
         finally:
             self._opening -= 1
@@ -190,7 +190,7 @@ class Cluster:
         failures = [one for one in outcomes if isinstance(one, Exception)]
         if failures and not answers:
             self._why = "; ".join(
-                f"{server}: {_text(one)}"
+                f"{server}: {as_text(one)}"
                 for server, one in zip(self.url.servers, outcomes, strict=True)
                 if isinstance(one, Exception)
             )
@@ -276,17 +276,17 @@ class Cluster:
             if connection is None or connection.is_closed:
                 connection = self._watched[server] = await Connection.open(server, self.url.times)
             return (True, *await describe(connection))
-        except _FAILURES:
+        except FAILURES:
             found = self._watched.pop(server, None)
             if found is not None:
                 found.terminate()
             return False, False, 0
 
 
-_FAILURES = (Lost, Undone, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAILURES = (Lost, Undone, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-def _text(error: BaseException) -> str:
+def as_text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return " ".join(str(error).split()) or type(error).__name__

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic_ns
 from typing import Any
+
+SLICE_NS = 5_000_000
+
+
+class Slice:
+    """The time for which functions may keep the event loop. It begins again when it is found to be over."""
+
+    __slots__ = ("_until_ns",)
+
+    def __init__(self) -> None:
+        self._until_ns = monotonic_ns() + SLICE_NS
+
+    def is_over(self) -> bool:
+        now_ns = monotonic_ns()
+        if now_ns < self._until_ns:
+            return False
+        self._until_ns = now_ns + SLICE_NS
+        return True
 
 
 class Pending:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from atoll.storage.engine import Unavailable
@@ -16,7 +17,7 @@ from atoll.storage.postgresql.cluster import PATIENCE_S, Cluster
 from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.fetched import Fetched, Missing
 from atoll.storage.postgresql.fetching import fetch
-from atoll.storage.postgresql.pending import Pending
+from atoll.storage.postgresql.pending import Pending, Slice
 
 LANES = 2
 """Statements under way at a time."""
@@ -74,11 +75,12 @@ class Reads:
     async def _batch(self, batch: list[Pending]) -> None:
         """Run each function first on nothing, to find out what it needs."""
         fetched = Fetched(self._known)
+        slice_ = Slice()
         for pending in batch:
-            try:
+            with suppress(BaseException):  # it counts only after a fetch
                 pending.fn(fetched)
-            except BaseException:  # it counts only after a fetch
-                continue
+            if slice_.is_over():
+                await asyncio.sleep(0)
         waiting = batch
         try:
             connection = await self._cluster.acquire(max(pending.until for pending in batch))
@@ -87,7 +89,7 @@ class Reads:
                     await fetch(connection, self._schema, fetched, deadline_s=DEADLINE_S)
                     if fetched.is_torn:
                         break
-                    waiting = _run_all(waiting, fetched)
+                    waiting = await _run_all(waiting, fetched)
                     if not waiting or fetched.trips >= SHARED_TRIPS:
                         break
             except (Lost, Undone) as error:
@@ -152,12 +154,13 @@ class Reads:
                     break
             await fetch(connection, self._schema, fetched, deadline_s=DEADLINE_S)
         await connection.execute("commit")
-        _run_all([pending], fetched)
+        await _run_all([pending], fetched)
 
 
-def _run_all(batch: list[Pending], fetched: Fetched) -> list[Pending]:
-    """Answer each function that has all that it needs; return the others."""
+async def _run_all(batch: list[Pending], fetched: Fetched) -> list[Pending]:
+    """Answer each function that has all that it needs; return the others. Lets others on the event loop have turns."""
     missing = []
+    slice_ = Slice()
     for pending in batch:
         try:
             pending.result = pending.fn(fetched)
@@ -167,4 +170,6 @@ def _run_all(batch: list[Pending], fetched: Fetched) -> list[Pending]:
         except BaseException as error:
             pending.error = error
         pending.answer()
+        if slice_.is_over():
+            await asyncio.sleep(0)
     return missing

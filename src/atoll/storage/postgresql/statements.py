@@ -28,6 +28,10 @@ SCHEMA_VERSION = 1
 FORMAT = f"{SCHEMA_VERSION}.{ROWS_VERSION}"
 """Of the tables, and of the rows in them."""
 
+COPYING = "copying"
+"""The format of a store while a copy into it is incomplete."""
+INCOMPLETE_COPY = "a copy into this store is not complete: run the same `atoll store copy` again"
+
 PAGE_BYTES = 1_500_000
 """A scan fetches no further rows after so many bytes."""
 
@@ -58,7 +62,10 @@ insert into atoll.store (format) select '{FORMAT}' where not exists (select from
 MAY_CREATE = "select has_database_privilege(current_database(), 'CREATE')"
 READ_FORMAT = "select format from atoll.store"
 HAS_STORE = "select to_regclass('atoll.store') is not null"
-SCHEMAS = "select nspname from pg_namespace where to_regclass(quote_ident(nspname) || '.commits') is not null"
+# By the catalog: `to_regclass` fails for schemas that the user may not look into.
+SCHEMAS = """
+select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where relname = 'commits' and relkind = 'r'
+"""
 HAS_SCHEMA = "select to_regclass($1) is not null"
 
 READ_DOCUMENT = "select version, content from atoll.documents where name = $1"

@@ -31,11 +31,11 @@ from atoll.storage.postgresql.cluster import PATIENCE_S, Cluster
 from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.fetched import Fetched, Missing
 from atoll.storage.postgresql.fetching import fetch
-from atoll.storage.postgresql.pending import Pending
+from atoll.storage.postgresql.pending import Pending, Slice
 
 BATCH = 256
-BATCH_BYTES = 8_000_000
-"""A batch that writes more ends."""
+BATCH_BYTES = 16_000_000
+"""A batch is expected to read and write no more."""
 GATHER_TURNS = 8
 GATHER_SECONDS = 0.002
 """Stop waiting for writers after so many event-loop turns without a new write, or after so long."""
@@ -77,6 +77,8 @@ class Writes:
         self._busy = False
         self._expected_writers = 0
         """Functions in the last batch plus those queued when it was answered: the next batch waits for as many."""
+        self._bytes_each = 1_000.0
+        """That a function reads and writes, on average of late."""
         self._contended = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -104,9 +106,12 @@ class Writes:
         try:
             while self._queue:
                 await self._gather()
-                batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
-                await self._settle(Batch(batch))
-                self._expected_writers = len(batch) + len(self._queue)
+                most = int(min(BATCH, max(4, BATCH_BYTES / self._bytes_each)))
+                functions, self._queue = self._queue[:most], self._queue[most:]
+                batch = Batch(functions)
+                await self._settle(batch)
+                self._bytes_each += (batch.size / len(functions) - self._bytes_each) / 8
+                self._expected_writers = len(functions) + len(self._queue)
         finally:
             self._busy = False
 
@@ -177,9 +182,14 @@ class Writes:
         """Fetch and run until all functions have an outcome, or have left."""
         while True:
             if batch.in_loop:
-                lacking = batch.run()
+                slice_ = Slice()
+                while True:
+                    if batch.run(slice_):
+                        break
+                    await asyncio.sleep(0)
             else:
-                lacking = await asyncio.to_thread(batch.run)
+                await asyncio.to_thread(batch.run)
+            lacking = batch.lacking
             if not lacking and batch.fetched.trips:
                 break
             if batch.in_loop and batch.fetched.trips >= SHARED_TRIPS and len(batch.waiting) > 1:
@@ -250,6 +260,9 @@ class Batch:
         self._writes = Buffer(self.fetched)
         self._open = functions
         """Without an outcome in this run."""
+        self._done = 0
+        """How many of these the current call of `run` has tried."""
+        self.lacking: list[Pending] = []
         self._leaving: list[Pending] = []
 
     @property
@@ -260,33 +273,42 @@ class Batch:
         """Forget all outcomes; run on `fetched`."""
         self.fetched = fetched
         self._writes = Buffer(fetched)
-        self._open = self.waiting
+        self._open, self._done = self.waiting, 0
         for pending in self.waiting:
             pending.error = pending.result = None
 
-    def run(self) -> list[Pending]:
-        """Run the functions that have no outcome; return those that lack something."""
-        lacking = []
+    def run(self, slice_: Slice | None = None) -> bool:
+        """Run the functions that have no outcome. Those that lack something are `lacking` then. Returns whether it has
+        ended; if its slice of time is over, the next call goes on."""
+        if not self._done:
+            self.lacking = []
         first = not self.fetched.trips
-        for pending in self._open:
-            own = Buffer(self._writes, in_loop=self.in_loop)
-            try:
-                pending.result = pending.fn(own)
-            except Missing:
-                lacking.append(pending)
-                continue
-            except Long:
-                self._leaving.append(pending)
-                continue
-            except BaseException as error:
-                pending.error = error
-            if first:  # it has used what was known before the first fetch: it counts only after one
-                pending.error = None
-                lacking.append(pending)
-            elif pending.error is None:
-                _add(self._writes, own)
-        self._open = lacking
-        return lacking
+        for pending in self._open[self._done :]:
+            self._done += 1
+            self._run_one(pending, first)
+            if slice_ is not None and slice_.is_over():
+                return False
+        self._open, self._done = self.lacking, 0
+        return True
+
+    def _run_one(self, pending: Pending, first: bool) -> None:
+        """`first`: nothing was fetched yet, so the outcome does not count."""
+        own = Buffer(self._writes, in_loop=self.in_loop)
+        try:
+            pending.result = pending.fn(own)
+        except Missing:
+            self.lacking.append(pending)
+            return
+        except Long:
+            self._leaving.append(pending)
+            return
+        except BaseException as error:
+            pending.error = error
+        if first:
+            pending.error = None
+            self.lacking.append(pending)
+        elif pending.error is None:
+            _add(self._writes, own)
 
     def set_aside(self, lacking: list[Pending]) -> None:
         self._leaving += lacking
@@ -298,6 +320,11 @@ class Batch:
             gone = set(map(id, leaving))
             self.waiting = [pending for pending in self.waiting if id(pending) not in gone]
         return leaving
+
+    @property
+    def size(self) -> int:
+        """Bytes read and written."""
+        return self.fetched.size + self._writes.size
 
     @property
     def needs_commit(self) -> bool:

@@ -1,0 +1,104 @@
+"""`atoll store copy`: from a data directory to PostgreSQL, or back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from atoll.copying.contents import DOCUMENTS, CannotCopy, Source, Target
+from atoll.copying.database import SourceDatabase, TargetDatabase
+from atoll.copying.directory import SourceDirectory, TargetDirectory
+from atoll.logs import Tenths
+from atoll.storage.engine import Corrupt, Full, Locked, Unavailable
+from atoll.storage.postgresql.url import BadStore
+
+BAR = 30
+"""Characters."""
+INTERRUPTED = 130
+
+
+def to_database(data: Path, directories: list[Path], url: str) -> int:
+    """Returns the exit code."""
+    with (
+        _exit_code() as code,
+        closing(SourceDirectory(data, directories)) as source,
+        closing(TargetDatabase(url)) as to,
+    ):
+        copy(source, to)
+    return code[0]
+
+
+def to_directory(url: str, data: Path) -> int:
+    """Returns the exit code."""
+    with _exit_code() as code, closing(SourceDatabase(url)) as source, closing(TargetDirectory(data)) as to:
+        copy(source, to)
+    return code[0]
+
+
+@contextmanager
+def _exit_code() -> Iterator[list[int]]:
+    """Yields a list of one number, which errors change."""
+    code = [0]
+    try:
+        yield code
+    except KeyboardInterrupt:
+        print("\natoll: stopped; the same command goes on where this one has ended", file=sys.stderr)
+        code[0] = INTERRUPTED
+    except (BadStore, CannotCopy, Corrupt, Full, Locked, OSError, Unavailable) as error:
+        print(f"atoll: {error}", file=sys.stderr)
+        code[0] = 2
+
+
+def copy(source: Source, target: Target) -> None:
+    """Copy all regions, or go on with a copy. Raises `CannotCopy`."""
+    regions = source.regions()
+    if not regions:
+        raise CannotCopy(f"there are no stores in {source}")
+    if not target.begin(regions):
+        for region in regions:
+            _copy_region(source, target, region)
+        for name in DOCUMENTS:
+            if (content := source.document(name)) is not None:
+                target.write_document(name, content)
+    target.complete()
+    print(f"{target}: complete; regions: {', '.join(regions)}")
+
+
+def _copy_region(source: Source, target: Target, region: str) -> None:
+    total, done = source.count(region), target.count(region)
+    show = Progress(region, total)
+    show(done)
+    for batch in source.batches(region, target.position(region)):
+        target.write(region, batch)
+        done += len(batch.rows)
+        show(done)
+    numbers, tallies = (source.counters(region, tallies=one) for one in (False, True))
+    target.write_counters(region, numbers, tallies)
+    found, expected = target.sums(region), source.sums(region)
+    if found != expected:
+        raise CannotCopy(
+            f"{region}: the copy differs from {source}, which has changed since the copy began: empty {target} and"
+            " begin again"
+        )
+    rows = expected[0]
+    print(f"{region}: {rows.rows:,} rows, {len(numbers) + len(tallies):,} counters, verified ({rows.digest:x})")
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line for each further tenth."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name = name
+        self._total = total
+        self._tenths = Tenths()
+
+    def __call__(self, done: int) -> None:
+        share = min(1.0, done / self._total) if self._total else 1.0
+        if sys.stderr.isatty():
+            bar = ("#" * round(BAR * share)).ljust(BAR, ".")
+            end = "\n" if done >= self._total else ""
+            print(f"\r{self._name} [{bar}] {share:4.0%} {done:,} rows", end=end, file=sys.stderr, flush=True)
+        elif self._tenths.passed(done, self._total) is not None:
+            print(f"{self._name}: {done:,} of {self._total:,} rows", file=sys.stderr, flush=True)

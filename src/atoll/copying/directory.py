@@ -1,0 +1,229 @@
+"""A data directory, as the source and as the target of a copy.
+
+The target's stores are written to `atoll.db.copying`, which no server opens; each has its position in a table
+`copying`. When all are complete and verified, they are renamed. The file DIR/copying tells that a copy is incomplete.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from atoll.check import store
+from atoll.check.file import open_file
+from atoll.copying.contents import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    CREDENTIALS,
+    DOCUMENTS,
+    SESSION_KEY,
+    Batch,
+    CannotCopy,
+    Counter,
+    Sums,
+    Verification,
+)
+from atoll.database.region import DEFAULT_ACCOUNT
+from atoll.migration.store import sync
+from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.security.sessions import KEY_FILE
+from atoll.storage import acknowledged
+from atoll.storage.acknowledged import Acknowledged
+from atoll.storage.buffer import Row
+from atoll.storage.engine import Corrupt, Damaged, Locked
+from atoll.storage.locks import FileLock
+from atoll.storage.postgresql import longkeys
+from atoll.storage.sqlite import FILE_NAME
+from atoll.storage.sqlitefile import NUMBERS, TALLIES, Rows, checksum, connect
+
+MARKER = "copying"
+VERIFIED = b"verified\n"
+"""Its content when the stores only need to be renamed."""
+DRAFT = f"{FILE_NAME}.copying"
+FILES = {CREDENTIALS: CREDENTIALS_FILE, SESSION_KEY: KEY_FILE}
+
+_BATCH = f"SELECT id, k, v, c FROM kv WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS}"
+
+
+class SourceDirectory:
+    def __init__(self, data: Path, directories: list[Path]) -> None:
+        """Opens the stores in these directories. Raises `Locked` or `Corrupt`."""
+        self._data = data
+        self._opened = ExitStack()
+        self._connections: dict[str, apsw.Connection] = {}
+        try:
+            for directory in directories:
+                self._open(directory)
+        except BaseException:
+            self.close()
+            raise
+
+    def __str__(self) -> str:
+        return str(self._data)
+
+    def _open(self, directory: Path) -> None:
+        lock = FileLock(directory / "owner.lock")
+        self._opened.callback(lock.close)
+        if not lock.try_acquire():
+            raise Locked(f"{directory} is in use by a server; stop it first")
+        path, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
+        with closing(Acknowledged(directory, log)) as mark:
+            acknowledged.check(path, log, mark.read())
+        store.require_format(directory)
+        connection = open_file(path)
+        self._opened.callback(connection.close)
+        name = "/".join(directory.relative_to(self._data).parts)
+        self._connections[name.removeprefix(f"{DEFAULT_ACCOUNT}/")] = connection
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def regions(self) -> list[str]:
+        return sorted(self._connections)
+
+    def count(self, region: str) -> int:
+        found: int = self._connections[region].execute("SELECT count(*) FROM kv").get
+        return found
+
+    def batches(self, region: str, position: bytes) -> Iterator[Batch]:
+        last: Any = int.from_bytes(position, "big")
+        rows, size = list[Row](), 0
+        connection = self._connections[region]
+        while page := connection.execute(_BATCH, (last,)).fetchall():
+            for last, key, value, stored in page:
+                if type(key) is not bytes or type(value) is not bytes or checksum(key, value) != stored:
+                    raise Damaged(key if type(key) is bytes else repr(key).encode())
+                rows.append(longkeys.stored_row(key, value))
+                size += len(value)
+                if size >= BATCH_BYTES:
+                    yield Batch(rows, last.to_bytes(8, "big"))
+                    rows, size = [], 0
+            if rows:
+                yield Batch(rows, last.to_bytes(8, "big"))
+                rows, size = [], 0
+
+    def counters(self, region: str, *, tallies: bool) -> list[Counter]:
+        return _counters(self._connections[region], tallies=tallies)
+
+    def sums(self, region: str) -> Verification:
+        return _sums(self._connections[region])
+
+    def document(self, name: str) -> bytes | None:
+        try:
+            content = (self._data / FILES[name]).read_bytes()
+        except FileNotFoundError:
+            return None
+        return bytes.fromhex(content.decode()) if name == SESSION_KEY else content
+
+
+class TargetDirectory:
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._connections: dict[str, apsw.Connection] = {}
+        self._regions: list[str] = []
+
+    def __str__(self) -> str:
+        return str(self._data)
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def begin(self, regions: list[str]) -> bool:
+        marker = self._data / MARKER
+        if not marker.exists():
+            kept = [*self._data.glob(f"*/{FILE_NAME}*"), *self._data.glob(f"*/*/{FILE_NAME}*")]
+            kept += [path for name in DOCUMENTS if (path := self._data / FILES[name]).exists()]
+            if kept:
+                raise CannotCopy(f"{self._data} is not empty: it has {kept[0].relative_to(self._data)}")
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            marker.touch(0o600)
+            sync(self._data)
+        if marker.read_bytes() == VERIFIED:
+            self._regions = regions
+            return True
+        for region in regions:
+            directory = self._data / region
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            connection = self._connections[region] = connect(directory / DRAFT, synced=False)
+            connection.execute("CREATE TABLE IF NOT EXISTS copying (position BLOB NOT NULL)").fetchall()
+        self._regions = regions
+        return False
+
+    def position(self, region: str) -> bytes:
+        return self._connections[region].execute("SELECT position FROM copying").get or b""
+
+    def count(self, region: str) -> int:
+        found: int = self._connections[region].execute("SELECT count(*) FROM kv").get
+        return found
+
+    def write(self, region: str, batch: Batch) -> None:
+        connection = self._connections[region]
+        rows = [longkeys.full_row(key, value) for key, value in batch.rows]
+        with connection:
+            connection.executemany(
+                "INSERT INTO kv (k, v, c) VALUES (?, ?, ?)", [(k, v, checksum(k, v)) for k, v in rows]
+            )
+            connection.execute("DELETE FROM copying").fetchall()
+            connection.execute("INSERT INTO copying VALUES (?)", (batch.position,)).fetchall()
+        if connection.execute("PRAGMA wal_checkpoint(PASSIVE)").get is None:
+            raise Corrupt(f"{self._data}: the log could not be written back")
+
+    def write_counters(self, region: str, numbers: list[Counter], tallies: list[Counter]) -> None:
+        connection = self._connections[region]
+        rows = Rows(connection)
+        rows.begin("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM counters").fetchall()
+        for kind, counters in ((False, numbers), (True, tallies)):
+            for key, value in counters:
+                rows.set_counter(key, value, tally=kind)
+        rows.write_counters()
+        rows.commit()
+
+    def sums(self, region: str) -> Verification:
+        return _sums(self._connections[region])
+
+    def write_document(self, name: str, content: bytes) -> None:
+        path = self._data / FILES[name]
+        draft = path.with_name(f"{path.name}.{MARKER}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content.hex().encode() + b"\n" if name == SESSION_KEY else content)
+        sync(draft)
+        draft.rename(path)
+
+    def complete(self) -> None:
+        for region, connection in self._connections.items():
+            connection.execute("DROP TABLE copying").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            connection.close()
+            for suffix in ("-wal", "-shm"):
+                (self._data / region / f"{DRAFT}{suffix}").unlink(missing_ok=True)
+            sync(self._data / region / DRAFT)
+        self._connections.clear()
+        marker = self._data / MARKER
+        marker.write_bytes(VERIFIED)
+        sync(marker)
+        for region in self._regions:
+            path = self._data / region / DRAFT
+            if path.exists():
+                path.rename(path.with_name(FILE_NAME))
+                sync(path.parent)
+        marker.unlink()
+        sync(self._data)
+
+
+def _counters(connection: apsw.Connection, *, tallies: bool) -> list[Counter]:
+    kind = TALLIES if tallies else NUMBERS
+    return [(key, n) for key, n in connection.execute("SELECT k, n FROM counters WHERE kind = ?", (kind,))]
+
+
+def _sums(connection: apsw.Connection) -> Verification:
+    rows = (longkeys.stored_row(key, value) for key, value in connection.execute("SELECT k, v FROM kv ORDER BY id"))
+    numbers, tallies = (Sums.of_counters(_counters(connection, tallies=one)) for one in (False, True))
+    return Sums.of(rows), numbers, tallies
