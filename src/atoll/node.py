@@ -36,6 +36,7 @@ from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.transfer import kinesis
 from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
@@ -297,12 +298,14 @@ class Node:
         region.health.locate = region.locate
         region.buckets = self._admission.buckets(name)
         region.key_ranges = self._admission.key_ranges(name)
+        alone = self.shared is None and (self._data is None or self.config.workers == 1)
         evaluation = self.evaluations[name] = Evaluation(
             region,
             works(region, lambda: self._triggers_of(region.key).functions),
-            alone=self.shared is None and (self._data is None or self.config.workers == 1),
+            alone=alone,
         )
-        runner = self.runners[name] = runner_of(region, self._buckets_of_files)
+        streams = kinesis.opened(self.config.kinesis, self.clock) if self.config.kinesis else None
+        runner = self.runners[name] = runner_of(region, self._buckets_of_files, streams, alone=alone)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)

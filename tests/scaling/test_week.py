@@ -73,7 +73,7 @@ class Simulated:
         read, write = (units, 50) if self.kind == "Read" else (50, units)
         throughput = {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
         await tables.update_table(node.region(), {"TableName": self.id.table_name, "ProvisionedThroughput": throughput})
-        await node.settle()  # the server takes note at once
+        await node.evaluations[node.region().key].settle()  # the server takes note at once
 
     def consume(self, node: Node) -> int:
         consumed = next(self.traffic)
@@ -124,13 +124,14 @@ async def simulate(node: Node, simulated: list[Simulated], start_ms: int) -> lis
     """The differences from the rules."""
     different: list[str] = []
     region, clock = node.region(), node.clock
+    evaluation = node.evaluations[region.key]
     assert isinstance(clock, ManualClock)
     for now in range(1, DAYS * DAY + 1):
         for one in simulated:
             await one.maybe_set(node, now - 1)
         consumed = [one.consume(node) for one in simulated]
         clock.set(start_ms + now * 60_000)  # everything is due at full minutes
-        await node.settle()
+        await evaluation.settle()
         for one, units in zip(simulated, consumed, strict=True):
             table = region.catalog.known.tables[one.id.table_name]
             bounds = one.schedules.get(now % DAY)
