@@ -41,6 +41,7 @@ from atoll.options import (
     buckets,
     check_store,
     credentials_file,
+    kinesis_url,
     origins,
     peer_credentials,
     peer_tls,
@@ -147,6 +148,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
     option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
+    option("--kinesis", "", "where tables send their changes: file:///DIRECTORY or https://ENDPOINT of Kinesis")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
@@ -226,6 +228,7 @@ def _config(options: argparse.Namespace) -> Config:
         max_regions=_number("--max-regions", options.max_regions, 1),
         cors_origins=origins("--cors-origin", options.cors_origin),
         allowed_hosts=tuple(options.allowed_host),
+        kinesis=kinesis_url("--kinesis", options.kinesis),
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
         settings=settings,

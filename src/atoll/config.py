@@ -75,6 +75,8 @@ class Config:
     allowed_hosts: Sequence[str] = ()
     buckets: Buckets | None = None
     """Where exports and imports find their files; None is a directory of the data directory, or memory."""
+    kinesis: str = ""
+    """The URL of the Kinesis streams that get changes; see `transfer.kinesis`."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 

@@ -36,6 +36,7 @@ from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.transfer import kinesis
 from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
@@ -303,7 +304,8 @@ class Node:
             works(region, lambda: self._triggers_of(region.key).functions),
             alone=alone,
         )
-        runner = self.runners[name] = runner_of(region, self._buckets_of_files, alone=alone)
+        streams = kinesis.opened(self.config.kinesis, self.clock) if self.config.kinesis else None
+        runner = self.runners[name] = runner_of(region, self._buckets_of_files, streams, alone=alone)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)

@@ -20,6 +20,7 @@ from atoll.security.credentials import BadCredentials, Credentials
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import load
 from atoll.storage.postgresql import url
+from atoll.transfer import kinesis
 from atoll.transfer.buckets import Buckets, opened
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
@@ -222,6 +223,15 @@ def buckets(name: str, url: str) -> Buckets | None:
         raise Refused(f"{name}: {error}") from None
     except ImportError:
         raise Refused(f"{name} {url} needs an extra: pip install 'atoll[s3]'") from None
+
+
+def kinesis_url(name: str, url: str) -> str:
+    try:
+        if url:
+            kinesis.check(url)
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from None
+    return url
 
 
 def raise_file_limit(needed: int) -> int:
