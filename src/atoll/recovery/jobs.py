@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from atoll.database import documents
 from atoll.database.health import JOBS
@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 KIND = "job"
 LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
+FOLLOW_MS = 250
+"""Between two looks for commits of other processes."""
 
 Document = dict[str, Any]
 """Has the members `id` and `kind`, and those of its kind."""
@@ -47,11 +49,23 @@ def listed(snapshot: Snapshot) -> list[Document]:
     return list(documents.listed(snapshot, KIND))
 
 
-class Runner:
-    """Runs the jobs of one region."""
+class Endless(Protocol):
+    """Work that follows the commits of a region."""
 
-    def __init__(self, region: Region, steps: Mapping[str, Step], *, alone: bool = True) -> None:
+    is_active: bool
+
+    async def step(self) -> bool:
+        """Returns whether there may be more to do."""
+
+
+class Runner:
+    """Runs the jobs of one region, and after them the work that never ends."""
+
+    def __init__(
+        self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
+    ) -> None:
         """`alone`: no other process begins jobs, so it looks for them only when the region is woken."""
+        self._endless = endless
         self._region = region
         self._steps = steps
         self._alone = alone
@@ -73,6 +87,9 @@ class Runner:
             except Exception as error:
                 self._region.health.failing(JOBS, error)
                 wait_ms = RETRY_MS
+            if self._endless is not None and self._endless.is_active and wait_ms != RETRY_MS:
+                await self._region.committed.wait(FOLLOW_MS / 1000)
+                continue
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
 
@@ -90,11 +107,21 @@ class Runner:
                     except Exception as error:
                         failed[job["id"]] = error
                     await asyncio.sleep(0)
+            if self._endless is not None:
+                try:
+                    await self._follow(self._endless)
+                except Exception as error:
+                    failed[""] = error
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
 
+    async def _follow(self, work: Endless) -> None:
+        has_more = not self._stopping
+        while has_more:
+            has_more = await work.step() and not self._stopping
+
     async def is_busy(self) -> bool:
-        return bool(await self._region.read(listed))
+        return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))
 
     async def stop(self) -> None:
         self._stopping = True
