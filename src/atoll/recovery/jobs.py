@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 KIND = "job"
 LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
+ENDLESS = "endless"
 FOLLOW_MS = 250
 """Between two looks for commits of other processes."""
 
@@ -59,7 +60,7 @@ class Endless(Protocol):
 
 
 class Runner:
-    """Runs the jobs of one region, and after them the work that never ends."""
+    """Runs the jobs of one region, and between their steps the work that never ends."""
 
     def __init__(
         self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
@@ -99,26 +100,22 @@ class Runner:
         async with self._passing:
             while not self._stopping:
                 waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
-                if not waiting:
-                    break
                 for job in waiting:
                     try:
                         await self._steps[job["kind"]](self._region, job)
                     except Exception as error:
                         failed[job["id"]] = error
                     await asyncio.sleep(0)
-            if self._endless is not None:
-                try:
-                    await self._follow(self._endless)
-                except Exception as error:
-                    failed[""] = error
+                has_more = False
+                if self._endless is not None and ENDLESS not in failed:
+                    try:
+                        has_more = await self._endless.step()
+                    except Exception as error:
+                        failed[ENDLESS] = error
+                if not waiting and not has_more:
+                    break
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
-
-    async def _follow(self, work: Endless) -> None:
-        has_more = not self._stopping
-        while has_more:
-            has_more = await work.step() and not self._stopping
 
     async def is_busy(self) -> bool:
         return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))
