@@ -59,7 +59,7 @@ class Endless(Protocol):
 
 
 class Runner:
-    """Runs the jobs of one region, and after them the work that never ends."""
+    """Runs the jobs of one region, and the endless work whenever there is no job."""
 
     def __init__(
         self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
@@ -81,8 +81,7 @@ class Runner:
             self._woken.clear()
             wait_ms = None if self._alone else LOOK_AGAIN_MS
             try:
-                if await self._region.engine.lease():
-                    await self.settle()
+                await self.settle()
                 self._region.health.resolve(JOBS)
             except Exception as error:
                 self._region.health.failing(JOBS, error)
@@ -94,31 +93,31 @@ class Runner:
                 await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
 
     async def settle(self) -> None:
-        """Run all jobs to their ends. If one fails, the others still run, and the errors are raised at the end."""
+        """Run all jobs to their ends, and the endless work until it has caught up. If one fails, the others still run,
+        and the errors are raised at the end."""
         failed: dict[str, Exception] = {}
         async with self._passing:
-            while not self._stopping:
-                waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
-                if not waiting:
-                    break
-                for job in waiting:
-                    try:
-                        await self._steps[job["kind"]](self._region, job)
-                    except Exception as error:
-                        failed[job["id"]] = error
-                    await asyncio.sleep(0)
-            if self._endless is not None:
-                try:
-                    await self._follow(self._endless)
-                except Exception as error:
-                    failed[""] = error
+            while not self._stopping and await self._region.engine.lease() and await self._turn(failed):
+                pass
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
 
-    async def _follow(self, work: Endless) -> None:
-        has_more = not self._stopping
-        while has_more:
-            has_more = await work.step() and not self._stopping
+    async def _turn(self, failed: dict[str, Exception]) -> bool:
+        """One step of each job, or of the endless work if there is no job. Returns whether there may be more to do."""
+        waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
+        for job in waiting:
+            try:
+                await self._steps[job["kind"]](self._region, job)
+            except Exception as error:
+                failed[job["id"]] = error
+            await asyncio.sleep(0)
+        if waiting:
+            return True
+        try:
+            return self._endless is not None and await self._endless.step()
+        except Exception as error:
+            failed[""] = error
+            return False
 
     async def is_busy(self) -> bool:
         return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))
