@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 
 .PHONY: setup serve test check coverage differential programs hostile test-postgresql cluster drill faults simulate scaling \
-	regions fuzz attack bench stalls \
+	regions fuzz fuzz-policies attack bench stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -83,6 +83,12 @@ fuzz: REQUESTS ?= 20000
 fuzz: SEED ?= 0
 fuzz: setup
 	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz
+
+# Many odd policies, STS requests and session tokens, sent to a server in this process that evaluates policies.
+fuzz-policies: REQUESTS ?= 200000
+fuzz-policies: SEED ?= 0
+fuzz-policies: setup
+	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz.policies
 
 # Attacks on a server: the worst requests, slow and many clients, regions, web pages, flipped bits, fuzz and a failing
 # disk. Takes several minutes, and prints a line of figures for each.

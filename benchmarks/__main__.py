@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks import postgresql, regions, report, servers, streams
+from benchmarks import authorization, postgresql, regions, report, servers, streams
 from benchmarks.client import Client
 from benchmarks.measure import CONNECTIONS, Result, measure, rss_mb, together
 from benchmarks.signing import ANYONE, Credentials, Signer
@@ -52,6 +52,8 @@ def main() -> None:
             scale(results, Path(scratch), options)
             scale_log(results, Path(scratch), options)
     print(results.text())
+    if not (options.only or options.streams or options.regions):
+        authorization.main()
     if options.write:
         Path(__file__).with_name("RESULTS.md").write_text(results.text())
 

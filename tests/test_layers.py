@@ -57,6 +57,7 @@ EVERYTHING = {
     "testing",
     "cli",
     "credential_commands",
+    "policy_commands",
     "replica_commands",
     "store_commands",
     "__init__",

@@ -23,6 +23,7 @@ from atoll.database.region import DEFAULT_ACCOUNT, Region
 from atoll.limits import BURST_SECONDS
 from atoll.security.credentials import BadCredentials, Credential, dump, parse
 from atoll.security.sessions import KEY_BYTES
+from atoll.security.vault import PLAIN, Vault
 from atoll.storage.engine import Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql import url as urls
@@ -53,12 +54,14 @@ class SharedStore:
         account: str = DEFAULT_ACCOUNT,
         clock: str = "system",
         durability: str = "full",
+        vault: Vault = PLAIN,
     ) -> None:
         """`replicas` is the URL of servers that replicate the store. An empty `clock` is no front end's."""
         self._url = urls.parse(url)
         self._replicas = Cluster(urls.parse(replicas), replicas=True) if replicas else None
         self._account = account
         self._session_key = b""
+        self.vault = vault
         self._clock = clock
         self._cluster = Cluster(self._url, durability=durability)
         self._schemas: set[str] = set()
@@ -237,7 +240,7 @@ class SharedCredentials:
         self._version = version
         self._has_changed = True
         try:
-            self._by_key = {} if content is None else parse(content, self._store)
+            self._by_key = {} if content is None else parse(content, self._store, self._store.vault)
         except BadCredentials as error:
             _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
 
@@ -277,9 +280,13 @@ class SharedCredentials:
         async def attempt(connection: Connection) -> bool:
             document = await connection.fetch(statements.READ_DOCUMENT, (CREDENTIALS,))
             version, content = document[0] if document else (0, None)
-            by_key = {} if content is None else parse(content, self._store)
+            by_key = {} if content is None else parse(content, self._store, self._store.vault)
             change(by_key)
-            arguments = (CREDENTIALS, version, dump(sorted(by_key.values(), key=lambda one: one.created_ms)))
+            arguments = (
+                CREDENTIALS,
+                version,
+                dump(sorted(by_key.values(), key=lambda one: one.created_ms), self._store.vault),
+            )
             written = await connection.fetch(statements.WRITE_DOCUMENT, arguments)
             if written:
                 self._version, self._by_key = written[0][0], by_key

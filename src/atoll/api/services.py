@@ -33,6 +33,7 @@ from atoll.api import (
     metric_data,
     metrics,
     multi,
+    policies,
     queries,
     recovery,
     replication,
@@ -375,6 +376,8 @@ OPERATIONS: tuple[Operation, ...] = (
               Http("POST", "replication/replicas/remove")),
     Operation(ADMIN, "PromoteReplica", masters.promote_replica, resources.ADMINISTERED_TABLE,
               Http("POST", "replication/replicas/promote")),
+    Operation(ADMIN, "ExplainPolicies", policies.explain, NOTHING, Http("POST", "policies/explain")),
+    Operation(ADMIN, "ShowObservedPolicies", policies.observed, NOTHING, Http("GET", "policies/observed")),
     Operation(ADMIN, "ShowConflicts", replication.show_conflicts, NOTHING, Http("GET", "replication/conflicts")),
     Operation(ADMIN, "UpgradeGlobalTable", replication.upgrade, NOTHING, Http("POST", "replication/upgrade")),
 )  # fmt: skip
