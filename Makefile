@@ -65,7 +65,7 @@ cluster: setup
 	PORT=$(PORT) $(RUN)/python -m tests.cluster
 
 # Faults of such a cluster under load. `make drill ROUNDS=6` has each kind of fault once, and takes some minutes.
-drill: ROUNDS ?= 10
+drill: ROUNDS ?= 12
 drill: DURATION ?= 3600
 drill: SEED ?= 1
 drill: setup

@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `credentials`, `users`, `roles`, `policies`, `store`, `replicas`, `replicate`.
+"""The command line: `atoll serve`, and the commands that manage, copy, import and export.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -34,6 +34,7 @@ from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
 from atoll.durations import duration_ms
 from atoll.errors import ApiError
+from atoll.files import command as files
 from atoll.node import Node
 from atoll.options import (
     Declared,
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     policy_commands.add(commands)
     replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
+    files.add(commands)
     replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
     return parser
 

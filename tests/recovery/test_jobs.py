@@ -27,7 +27,7 @@ async def count_down(region: Region, job: Document) -> None:
 
 
 class Behind:
-    """Endless work that always has more to do until no job is left, and that begins a job."""
+    """Endless work that begins a job, and has more to do as long as the job is not done."""
 
     is_active = True
 
@@ -48,7 +48,7 @@ def test_a_job_that_begins_while_endless_work_is_behind_is_run() -> None:
         work = Behind(region)
         await Runner(region, {"count": count_down}, work).settle()
         assert await region.read(jobs.listed) == []
-        assert work.steps == 2
+        assert work.steps <= 5
 
     asyncio.run(scenario())
 

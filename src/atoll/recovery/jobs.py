@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 KIND = "job"
 LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
+ENDLESS = "endless"
 FOLLOW_MS = 250
 """Between two looks for commits of other processes."""
 
@@ -59,7 +60,7 @@ class Endless(Protocol):
 
 
 class Runner:
-    """Runs the jobs of one region, and the endless work whenever there is no job."""
+    """Runs the jobs of one region, and between their steps the work that never ends."""
 
     def __init__(
         self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
@@ -97,27 +98,24 @@ class Runner:
         and the errors are raised at the end."""
         failed: dict[str, Exception] = {}
         async with self._passing:
-            while not self._stopping and await self._region.engine.lease() and await self._turn(failed):
-                pass
+            while not self._stopping and await self._region.engine.lease():
+                waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
+                for job in waiting:
+                    try:
+                        await self._steps[job["kind"]](self._region, job)
+                    except Exception as error:
+                        failed[job["id"]] = error
+                    await asyncio.sleep(0)
+                has_more = False
+                if self._endless is not None and ENDLESS not in failed:
+                    try:
+                        has_more = await self._endless.step()
+                    except Exception as error:
+                        failed[ENDLESS] = error
+                if not waiting and not has_more:
+                    break
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
-
-    async def _turn(self, failed: dict[str, Exception]) -> bool:
-        """One step of each job, or of the endless work if there is no job. Returns whether there may be more to do."""
-        waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
-        for job in waiting:
-            try:
-                await self._steps[job["kind"]](self._region, job)
-            except Exception as error:
-                failed[job["id"]] = error
-            await asyncio.sleep(0)
-        if waiting:
-            return True
-        try:
-            return self._endless is not None and await self._endless.step()
-        except Exception as error:
-            failed[""] = error
-            return False
 
     async def is_busy(self) -> bool:
         return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))
