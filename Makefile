@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 
 .PHONY: setup serve test check coverage differential programs hostile test-postgresql cluster drill faults simulate scaling \
-	regions fuzz attack bench stalls \
+	regions fuzz fuzz-policies attack bench stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -44,7 +44,7 @@ differential: SEED ?= 0
 differential: setup
 	DIFFERENTIAL_COUNT=$(COUNT) DIFFERENTIAL_SEED=$(SEED) $(RUN)/python -m tests.differential
 
-# Tests with programs that must be fetched: the AWS CLI, aiobotocore, the JavaScript SDK (installs node where apt-get can).
+# Tests with programs that must be fetched: the AWS CLI, aiobotocore, moto, the JavaScript SDK (installs node where apt-get can).
 programs: setup
 	ATOLL_PROGRAMS=1 $(RUN)/python -m pytest tests/programs/fetched
 
@@ -65,7 +65,7 @@ cluster: setup
 	PORT=$(PORT) $(RUN)/python -m tests.cluster
 
 # Faults of such a cluster under load. `make drill ROUNDS=6` has each kind of fault once, and takes some minutes.
-drill: ROUNDS ?= 10
+drill: ROUNDS ?= 12
 drill: DURATION ?= 3600
 drill: SEED ?= 1
 drill: setup
@@ -83,6 +83,12 @@ fuzz: REQUESTS ?= 20000
 fuzz: SEED ?= 0
 fuzz: setup
 	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz
+
+# Many odd policies, STS requests and session tokens, sent to a server in this process that evaluates policies.
+fuzz-policies: REQUESTS ?= 200000
+fuzz-policies: SEED ?= 0
+fuzz-policies: setup
+	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m tests.fuzz.policies
 
 # Attacks on a server: the worst requests, slow and many clients, regions, web pages, flipped bits, fuzz and a failing
 # disk. Takes several minutes, and prints a line of figures for each.

@@ -69,7 +69,8 @@ class TestConfiguration:
     def test_every_option_of_other_commands_is_named(self) -> None:
         there = {name for _, action in options("", _parser()) for name in action.option_strings}
         pages = self.PAGE + "".join(
-            (ROOT / "docs" / page).read_text() for page in ("upgrading.md", "checking.md", "replicate.md")
+            (ROOT / "docs" / page).read_text()
+            for page in ("files.md", "upgrading.md", "checking.md", "replicate.md", "security.md")
         )
         named = set(re.findall(r"--[a-z][a-z0-9-]*", pages))
         regions = set(re.findall(r"--[a-z][a-z0-9-]*", (ROOT / "docs" / "regions.md").read_text()))

@@ -33,13 +33,14 @@ ALLOWED: dict[str, set[str]] = {
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
-    "transfer": {"transfer", "recovery", *DATABASE},
+    "transfer": {"transfer", "recovery", "replication.http", "security", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
     "copying": {"check", "copying", "logs", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
+    "files": {"files", "replicate", "options", "clock"},
     "replicate": {"replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
@@ -57,6 +58,7 @@ EVERYTHING = {
     "testing",
     "cli",
     "credential_commands",
+    "policy_commands",
     "replica_commands",
     "store_commands",
     "__init__",

@@ -1,4 +1,4 @@
-"""The command line: `atoll serve`, `credentials`, `store`, `replicas`, `replicate`.
+"""The command line: `atoll serve`, and the commands that manage, copy, import and export.
 
 Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -26,7 +26,7 @@ from typing import NoReturn
 
 import uvloop
 
-from atoll import __version__, credential_commands, logs, replica_commands, store_commands
+from atoll import __version__, credential_commands, logs, policy_commands, replica_commands, store_commands
 from atoll.api.functions import check_registry
 from atoll.check.start import unclosed
 from atoll.config import Config
@@ -34,6 +34,7 @@ from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
 from atoll.durations import duration_ms
 from atoll.errors import ApiError
+from atoll.files import command as files
 from atoll.node import Node
 from atoll.options import (
     Declared,
@@ -41,6 +42,7 @@ from atoll.options import (
     buckets,
     check_store,
     credentials_file,
+    kinesis_url,
     origins,
     peer_credentials,
     peer_tls,
@@ -48,7 +50,9 @@ from atoll.options import (
     policies_file,
     raise_file_limit,
     regions,
+    secrets_key,
     size,
+    writable,
 )
 from atoll.replicate import command as replicate
 from atoll.security.credentials import BadCredentials
@@ -66,6 +70,7 @@ from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
 REGION_FILES = 16
 OTHER_FILES = 100
 LEAST_CONNECTIONS = 10
+AUDIT_BYTES = 64 * 1024
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -102,8 +107,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
     credential_commands.add(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
+    policy_commands.add(commands)
     replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
+    files.add(commands)
     replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
     return parser
 
@@ -131,6 +138,9 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
     option("--session-key", "", "a file of the key of session tokens; none: session.key in the data directory")
     option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
+    option("--secrets-key", "", "the file of a key that encrypts stored secrets, or env:NAME: a variable that holds it")
+    option("--audit-log", "", "a file of JSON lines that say who did what, and which policy allowed or denied it")
+    option("--audit-log-size", "100MB", "the size at which the audit log is rotated; five older files are kept")
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
@@ -147,6 +157,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
     option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
+    option("--kinesis", "", "where tables send their changes: file:///DIRECTORY or https://ENDPOINT of Kinesis")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
@@ -187,6 +198,7 @@ def _config(options: argparse.Namespace) -> Config:
         raise Refused("--in-memory and --data exclude each other: remove one of them")
     check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
     named = regions("--region", options.region)
+    vault = secrets_key("--secrets-key", options.secrets_key)
     settings = Settings(
         account=options.account,
         control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
@@ -207,7 +219,7 @@ def _config(options: argparse.Namespace) -> Config:
         more_regions=named[1:],
         only_regions=options.only_regions,
         peers=peers("--peer", options.peer, named),
-        peer_credentials=peer_credentials("--peer-credentials", options.peer_credentials),
+        peer_credentials=peer_credentials("--peer-credentials", options.peer_credentials, vault),
         peer_tls=peer_tls("--peer-ca", options.peer_ca),
         workers=_number("--workers", options.workers, 1),
         auth=options.auth,
@@ -217,15 +229,19 @@ def _config(options: argparse.Namespace) -> Config:
         reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
-        credentials=credentials_file("--credentials", options.credentials, options.auth),
+        credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
         policies=policies_file("--policies", options.policies),
         session_key=Path(options.session_key) if options.session_key else None,
+        vault=vault,
+        audit_log=writable("--audit-log", options.audit_log),
+        audit_log_bytes=size("--audit-log-size", options.audit_log_size, AUDIT_BYTES),
         admin_token=options.admin_token,
         memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
         max_connections=_number("--max-connections", options.max_connections, 1),
         max_regions=_number("--max-regions", options.max_regions, 1),
         cors_origins=origins("--cors-origin", options.cors_origin),
         allowed_hosts=tuple(options.allowed_host),
+        kinesis=kinesis_url("--kinesis", options.kinesis),
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
         settings=settings,

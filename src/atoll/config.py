@@ -12,6 +12,7 @@ from typing import Any
 from atoll.database.region import Settings
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.security.vault import PLAIN, Vault
 from atoll.transfer.buckets import DIRECTORY as BUCKETS_DIRECTORY
 from atoll.transfer.buckets import Buckets, Directories, Memory
 from atoll.triggers.registry import Registry
@@ -64,6 +65,11 @@ class Config:
     """More such declarations."""
     session_key: Path | None = None
     """The file of the key of session tokens; None is the one in the data directory."""
+    vault: Vault = PLAIN
+    """Encrypts the secrets in the credentials file and the key of session tokens."""
+    audit_log: Path | None = None
+    audit_log_bytes: int = 100 * 1024**2
+    """The audit log is rotated when it is larger."""
     admin_token: str = ""
     memory_limit: int = memory.LIMIT_BYTES
     """Bytes of requests and answers in flight, for each process."""
@@ -75,6 +81,8 @@ class Config:
     allowed_hosts: Sequence[str] = ()
     buckets: Buckets | None = None
     """Where exports and imports find their files; None is a directory of the data directory, or memory."""
+    kinesis: str = ""
+    """The URL of the Kinesis streams that get changes; see `transfer.kinesis`."""
     functions: Registry = field(default_factory=Registry)
     settings: Settings = field(default_factory=Settings)
 

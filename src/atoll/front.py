@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atoll.api import services, sts
+from atoll.api.authorization.auditing import Auditor, Observed, auditing
 from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.api.prometheus import exposition
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
+from atoll.data_directory import REGION_NAME
 from atoll.database.health import StoreHealth
-from atoll.database.region import Region
+from atoll.database.region import Region, Settings
+from atoll.errors import replication as replication_errors
 from atoll.errors import requests
 from atoll.evaluation import LAG_MS
 from atoll.faults.injection import Faults
 from atoll.replication.peer import PREFIX as PEERS_PREFIX
+from atoll.security import web_identity
+from atoll.security.audit import AuditLog
 from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.security.directory import ACCOUNT
 from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
@@ -44,6 +50,28 @@ def account_region(config: Config, callers: Identities, account: str, region: st
     return f"{account}/{region}"
 
 
+def region_settings(config: Config, callers: Identities, name: str) -> tuple[str, Settings]:
+    """The name and the settings of a region that the node knows by this name. Raises for one that it does not serve."""
+    account, slash, plain = name.rpartition("/")
+    if (slash and account not in callers.directory.accounts) or REGION_NAME.fullmatch(plain) is None:
+        raise requests.invalid_region(name)
+    if plain in config.peers:
+        raise replication_errors.served_by_peer(plain, config.peers[plain])
+    if not config.serves(plain):
+        raise replication_errors.not_served(plain)
+    account = account or config.settings.account
+    return plain, replace(config.settings, account=account, evaluates_policies=config.evaluates)
+
+
+def environment(config: Config, region: Region) -> dict[str, str]:
+    """The environment variables by which functions find this server."""
+    scheme = "http" if config.tls is None else "https"
+    found = {"AWS_ENDPOINT_URL": f"{scheme}://{region.endpoint}"}
+    if config.auth == "none":
+        found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
+    return found
+
+
 class Shared(Protocol):
     """What front ends share that use one store."""
 
@@ -60,7 +88,8 @@ def shared_store(config: Config) -> SharedStore | None:
     from atoll.shared_store import SharedStore  # its driver is an extra
 
     account, clock, replicas = config.settings.account, config.clock, config.read_store
-    return SharedStore(config.store, replicas=replicas, account=account, clock=clock, durability=config.durability)
+    return SharedStore(config.store, replicas=replicas, account=account, clock=clock,
+                       durability=config.durability, vault=config.vault)  # fmt: skip
 
 
 def identities(config: Config, shared: Shared | None = None) -> Identities:
@@ -68,7 +97,7 @@ def identities(config: Config, shared: Shared | None = None) -> Identities:
     `BadDirectory`."""
     account = config.settings.account
     path = config.credentials_file if config.auth != "none" else None
-    credentials: CredentialsSource | None = None if path is None else Credentials(path)
+    credentials: CredentialsSource | None = None if path is None else Credentials(path, config.vault)
     if shared is not None and path is None and config.auth != "none":
         credentials = shared.credentials
     found = []
@@ -77,40 +106,40 @@ def identities(config: Config, shared: Shared | None = None) -> Identities:
     if config.data is not None:
         found.append(config.data / COMMANDS_FILE_NAME)
     if config.session_key is not None:
-        load_key(config.session_key)  # report a faulty one now
+        load_key(config.session_key, config.vault)  # report a faulty one now
     key = config.session_key or (None if config.data is None else config.data / KEY_FILE)
-    load = partial(load_key, key) if key is not None or shared is None else shared.session_key
-    return Identities(credentials, Declared(found, account, config.declared), Tokens(load), account)
+    declared = Declared(found, account, config.declared)
+    if any(one.providers for one in declared.directory.accounts.values()):
+        web_identity.load_library()
+    load = partial(load_key, key, config.vault) if key is not None or shared is None else shared.session_key
+    return Identities(credentials, declared, Tokens(load), account)
 
 
 def gateway(
     config: Config,
     callers: Identities,
+    observed: Observed,
+    audit_log: AuditLog | None,
     subjects: Mapping[str, Callable[[str], Any]],
+    region_of: Callable[[str, str], Region],
     *,
     clock: Clock,
     peers: Route,
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
     faults: Faults,
 ) -> Gateway:
-    """Signatures are checked by `clock`; `subjects` are those of the desk; `peers` answers peers' questions."""
+    """Signatures are checked by `clock`; `subjects` are those of the desk; `region_of` returns a region of an account;
+    `peers` answers peers' questions."""
     signs = config.auth != "none"
-    authorizer = None
-    if config.evaluates:
-
-        def region_of(account: str, region: str) -> Region:
-            found: Region = subjects[services.REGION](account_region(config, callers, account, region))
-            return found
-
-        authorizer = Authorizer(region_of, directory=lambda: callers.directory, enforces=config.auth == "iam")
+    encoder = Encoder()
+    auditor = Auditor(
+        audit_log, observed if config.auth == "iam-log" else None, encoder.next_id, enforces=config.auth == "iam"
+    )
     service = sts.Service(callers, config.settings.account, config.evaluates, is_open=not signs)
     subjects = {**subjects, services.IDENTITIES: lambda region: service}
-    encoder = Encoder()
-    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id, faults=faults).call
-    if config.slow_ms is not None:
-        call = logging_slow(call, config.slow_ms, encoder.next_id)
-    calls = Calls(call, services.OPERATIONS, encoder.next_id)
+    call = _call(config, callers, auditor, subjects, region_of, encoder, faults)
     admin = Admin(call, signed=signs, guarded=not config.loopback, token=config.admin_token)
+    calls = Calls(call, services.OPERATIONS, encoder.next_id)
     scraped = _scraped(config, subjects)
     return Gateway(
         call,
@@ -119,7 +148,6 @@ def gateway(
         region=config.region,
         account=config.settings.account,
         identities=callers if signs else None,
-        evaluates=config.evaluates,
         routes={
             services.ADMIN.prefix: admin.answer,
             PEERS_PREFIX: peers,
@@ -141,7 +169,33 @@ def gateway(
         browsers=config.browsers,
         memory_limit=config.memory_limit,
         refuse=calls.refusal,
+        sees_origin=config.evaluates or audit_log is not None,
+        unverified=None if audit_log is None else auditor.unverified,
     )
+
+
+def _call(
+    config: Config,
+    callers: Identities,
+    auditor: Auditor,
+    subjects: Mapping[str, Callable[[str], Any]],
+    region_of: Callable[[str, str], Region],
+    encoder: Encoder,
+    faults: Faults,
+) -> Call:
+    """What runs operations: authorized, logged if they are slow, and audited."""
+    authorizer = None
+    if config.evaluates:
+        authorizer = Authorizer(
+            region_of,
+            directory=lambda: callers.directory,
+            enforces=config.auth == "iam",
+            record=auditor.decided if auditor.needs_all else None,
+        )
+    call: Call = Desk(subjects, authorizer, next_id=encoder.next_id, faults=faults).call
+    if config.slow_ms is not None:
+        call = logging_slow(call, config.slow_ms, encoder.next_id)
+    return auditing(call, auditor, evaluates=config.evaluates) if auditor.writes else call
 
 
 def _scraped(config: Config, subjects: Mapping[str, Callable[[str], Any]]) -> Prometheus:

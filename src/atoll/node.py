@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Set
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,27 @@ from typing import Any
 from atoll import errors, front, limits
 from atoll.admission import Admission
 from atoll.api import services
+from atoll.api.authorization.auditing import Observed
+from atoll.api.authorization.explaining import Explanations
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
-from atoll.data_directory import REGION_NAME, DataDirectory
+from atoll.data_directory import DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
-from atoll.errors import replication as replication_errors
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, earliest, works
 from atoll.faults.injection import Faults
 from atoll.peering import Peering
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
+from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.transfer import kinesis
 from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
@@ -78,6 +80,9 @@ class Node:
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
         self.callers = front.identities(config, self.shared)
+        self.observed = Observed()
+        self._audit_log: AuditLog | None = None
+        self.explanations = Explanations(self.callers, self._region_of, self.clock)
         self.faults = Faults(shared=config.workers > 1 or self.shared is not None)
         self.faults.watchers.append(lambda _: self.faults.watch(list(self.regions.values())))
         self.operations = [one.name for one in services.of(services.DYNAMODB)]
@@ -110,10 +115,13 @@ class Node:
             services.SERVER: lambda _: self,
         }
         shared = None if self.shared is None else self.shared.credentials
-        peers, clock = self.peering.start(shared).answer, self.signature_clock
+        peers = self.peering.start(shared).answer
+        if config.audit_log is not None:
+            self._audit_log = AuditLog(config.audit_log, config.audit_log_bytes)
         gateway = front.gateway(
-            config, self.callers, subjects, clock=clock, peers=peers, examine=self.examine, faults=self.faults
-        )
+            config, self.callers, self.observed, self._audit_log, subjects, self._region_of,
+            clock=self.signature_clock, peers=peers, examine=self.examine, faults=self.faults,
+        )  # fmt: skip
         self.server = Server(
             gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
         )
@@ -179,6 +187,8 @@ class Node:
         await ended("the stores", self._regions.close())
         if self.shared is not None:
             await ended("the shared store", self.shared.close())
+        if self._audit_log is not None:
+            self._audit_log.close()
 
     async def move_clock(self, until: Callable[[int], int]) -> None:
         """Move the manual clock. It stops at every due time and runs the work due then: moving it by 25 hours rotates a
@@ -249,6 +259,10 @@ class Node:
             return found
         return self._regions.find(name)
 
+    def _region_of(self, account: str, name: str) -> Region:
+        """The region of an account; an empty name is the default one."""
+        return self.region(front.account_region(self.config, self.callers, account, name or self.config.region))
+
     async def open_region(self, name: str) -> Region:
         """The region, with its store open."""
         await self._regions.opened(name)
@@ -272,20 +286,8 @@ class Node:
         return self.shared is not None and await self.shared.find_store(name)
 
     def make_region(self, name: str, engine: Engine) -> Region:
-        account, slash, plain = name.rpartition("/")
-        if slash and account not in self.callers.directory.accounts:
-            raise request_errors.invalid_region(name)
-        settings = replace(
-            self.config.settings,
-            account=account or self.config.settings.account,
-            evaluates_policies=self.config.evaluates,
-        )
-        if REGION_NAME.fullmatch(plain) is None:
-            raise request_errors.invalid_region(name)
-        if plain in self.config.peers:
-            raise replication_errors.served_by_peer(plain, self.config.peers[plain])
-        if not self.config.serves(plain):
-            raise replication_errors.not_served(plain)
+        account, slash, _ = name.rpartition("/")
+        plain, settings = front.region_settings(self.config, self.callers, name)
         return Region(
             plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
             sibling=lambda other: self.region(f"{account}{slash}{other}"),
@@ -303,7 +305,8 @@ class Node:
             works(region, lambda: self._triggers_of(region.key).functions),
             alone=alone,
         )
-        runner = self.runners[name] = runner_of(region, self._buckets_of_files, alone=alone)
+        streams = kinesis.opened(self.config.kinesis, self.clock) if self.config.kinesis else None
+        runner = self.runners[name] = runner_of(region, self._buckets_of_files, streams, alone=alone)
         region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
         if name in self.config.regions:
             replication = self.peering.begin(region)
@@ -351,20 +354,14 @@ class Node:
         return found
 
     def _new_triggers(self, region: Region) -> Triggers:
-        return Triggers(region, Functions(self.config.functions, region, partial(self._environment, region)))
+        return Triggers(
+            region, Functions(self.config.functions, region, partial(front.environment, self.config, region))
+        )
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    def _environment(self, region: Region) -> dict[str, str]:
-        """The environment variables by which functions find this server."""
-        scheme = "http" if self.config.tls is None else "https"
-        found = {"AWS_ENDPOINT_URL": f"{scheme}://{region.endpoint}"}
-        if self.config.auth == "none":
-            found |= {"AWS_ACCESS_KEY_ID": "atoll", "AWS_SECRET_ACCESS_KEY": "atoll"}
-        return found
 
     def _open(self, region: str) -> tuple[Engine, Health]:
         """The health exists before the store is open, so that work on the store can show its progress."""

@@ -19,7 +19,10 @@ from atoll.security.browsers import ANY
 from atoll.security.credentials import BadCredentials, Credentials
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import load
+from atoll.security.vault import PLAIN, BadSecret, Vault
+from atoll.security.vault import load as load_vault
 from atoll.storage.postgresql import url
+from atoll.transfer import kinesis
 from atoll.transfer.buckets import Buckets, opened
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
@@ -141,12 +144,12 @@ def _check_region(name: str, region: str) -> None:
         raise Refused(f"{name} must be a region name such as eu-west-1, not {region!r}")
 
 
-def peer_credentials(name: str, path: str) -> Path | None:
+def peer_credentials(name: str, path: str, vault: Vault = PLAIN) -> Path | None:
     if not path:
         return None
     try:
         Path(path).read_bytes()
-        if not Credentials(Path(path)).peers():
+        if not Credentials(Path(path), vault).peers():
             raise Refused(f"{name}: {path} holds no peering credential: make one with atoll credentials create --peer")
     except (OSError, BadCredentials) as error:
         raise Refused(f"{name}: {error}") from error
@@ -171,14 +174,14 @@ def origins(name: str, given: Sequence[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def credentials_file(name: str, path: str, auth: str) -> Path | None:
+def credentials_file(name: str, path: str, auth: str, vault: Vault = PLAIN) -> Path | None:
     if not path:
         return None
     if auth == "none":
         raise Refused(f"{name} holds the keys that sign requests: use --auth sigv4 too")
     try:
         Path(path).read_bytes()  # a missing file of the data directory holds no credentials; here it is an error
-        Credentials(Path(path))
+        Credentials(Path(path), vault)
     except (OSError, BadCredentials) as error:
         raise Refused(f"{name}: {error}") from error
     return Path(path)
@@ -202,6 +205,13 @@ def check_store(store: str, read_store: str, *, in_memory: bool, data_named: boo
             raise Refused(f"{name}: {error}") from error
 
 
+def secrets_key(name: str, source: str) -> Vault:
+    try:
+        return load_vault(source)
+    except BadSecret as error:
+        raise Refused(f"{name}: {error}") from None
+
+
 def policies_file(name: str, path: str) -> Path | None:
     if not path:
         return None
@@ -213,6 +223,16 @@ def policies_file(name: str, path: str) -> Path | None:
     return Path(path)
 
 
+def writable(name: str, path: str) -> Path | None:
+    """A file that this process may append to, in a directory that exists."""
+    if not path:
+        return None
+    found = Path(path)
+    if not os.access(found if found.exists() else found.parent, os.W_OK) or found.is_dir():
+        raise Refused(f"{name}: {path} cannot be written")
+    return found
+
+
 def buckets(name: str, url: str) -> Buckets | None:
     if not url:
         return None
@@ -222,6 +242,15 @@ def buckets(name: str, url: str) -> Buckets | None:
         raise Refused(f"{name}: {error}") from None
     except ImportError:
         raise Refused(f"{name} {url} needs an extra: pip install 'atoll[s3]'") from None
+
+
+def kinesis_url(name: str, url: str) -> str:
+    try:
+        if url:
+            kinesis.check(url)
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from None
+    return url
 
 
 def raise_file_limit(needed: int) -> int:

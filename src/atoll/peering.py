@@ -65,7 +65,7 @@ class Peering:
         """Read the credentials, or use the `shared` ones; returns the route for the requests of peers. Raises
         `BadCredentials`."""
         path = self._config.peer_credentials_file
-        self._credentials = Credentials(path) if path is not None else shared
+        self._credentials = Credentials(path, self._config.vault) if path is not None else shared
         if self._config.peers and not self._peer_credentials():
             raise BadCredentials(
                 f"--peer needs a peering credential in {path or 'the file of --peer-credentials'}: "

@@ -59,7 +59,7 @@ def _action(actions: Any, name: str, help_: str) -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     body = {member: getattr(options, member, "") for member in ("table", "replica", "region")}
     body = {member: value for member, value in body.items() if value}
-    answer = _ask(options, None if options.action == "list" else body)
+    answer = ask(options, PATHS[options.action], None if options.action == "list" else body)
     if options.action == "upgrade":
         print(f"{answer['table']} is a global table of version {answer['version']}: {', '.join(answer['replicas'])}")
         return 0
@@ -70,8 +70,9 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(options: argparse.Namespace, body: dict[str, str] | None) -> Any:
-    url = options.endpoint.rstrip("/") + PATHS[options.action]
+def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None) -> Any:
+    """The answer of the admin API at this path: to a POST with the body, or to a GET without one."""
+    url = options.endpoint.rstrip("/") + path
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode())
     if options.admin_token:
         request.add_header("Authorization", f"Bearer {options.admin_token}")

@@ -23,6 +23,7 @@ from atoll.database.region import DEFAULT_ACCOUNT, Region
 from atoll.limits import BURST_SECONDS
 from atoll.security.credentials import BadCredentials, Credential, dump, parse
 from atoll.security.sessions import KEY_BYTES
+from atoll.security.vault import PLAIN, Vault
 from atoll.storage.engine import Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql import url as urls
@@ -53,12 +54,14 @@ class SharedStore:
         account: str = DEFAULT_ACCOUNT,
         clock: str = "system",
         durability: str = "full",
+        vault: Vault = PLAIN,
     ) -> None:
         """`replicas` is the URL of servers that replicate the store. An empty `clock` is no front end's."""
         self._url = urls.parse(url)
         self._replicas = Cluster(urls.parse(replicas), replicas=True) if replicas else None
         self._account = account
         self._session_key = b""
+        self.vault = vault
         self._clock = clock
         self._cluster = Cluster(self._url, durability=durability)
         self._schemas: set[str] = set()
@@ -100,18 +103,11 @@ class SharedStore:
 
     async def run(self, use: Callable[[Connection], Awaitable[T]], patience_s: float = 10) -> T:
         """Use a connection once. Raises `Unavailable` if it is lost."""
-        connection = await self._cluster.acquire(asyncio.get_running_loop().time() + patience_s)
         try:
-            result = await use(connection)
+            async with self._cluster.use(asyncio.get_running_loop().time() + patience_s) as connection:
+                return await use(connection)
         except (Lost, Undone) as error:
-            self._cluster.lose(connection, error)
             raise Unavailable(str(error)) from error
-        except BaseException:
-            connection.terminate()
-            self._cluster.release(connection)
-            raise
-        self._cluster.release(connection)
-        return result
 
     # Regions
 
@@ -184,9 +180,19 @@ class SharedStore:
             )
 
     async def _claim_clock(self) -> None:
+        if self._claim is not None:
+            self._cluster.release(self._claim)  # it is closed: make room for another one
+            self._claim = None
         connection = await self._cluster.acquire(asyncio.get_running_loop().time() + 10)
-        if not await connection.value(statements.CLOCK_LOCKS[self._clock]):
+        try:
+            claimed = await connection.value(statements.CLOCK_LOCKS[self._clock])
+        except BaseException:
             connection.terminate()
+            self._cluster.release(connection)
+            raise
+        if not claimed:
+            connection.terminate()
+            self._cluster.release(connection)
             other = "another front end uses" if self._clock == "manual" else "a front end with a manual clock uses"
             raise BadStore(f"{self}: {other} the store, and a manual clock cannot be shared")
         self._claim = connection
@@ -237,7 +243,7 @@ class SharedCredentials:
         self._version = version
         self._has_changed = True
         try:
-            self._by_key = {} if content is None else parse(content, self._store)
+            self._by_key = {} if content is None else parse(content, self._store, self._store.vault)
         except BadCredentials as error:
             _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
 
@@ -277,9 +283,13 @@ class SharedCredentials:
         async def attempt(connection: Connection) -> bool:
             document = await connection.fetch(statements.READ_DOCUMENT, (CREDENTIALS,))
             version, content = document[0] if document else (0, None)
-            by_key = {} if content is None else parse(content, self._store)
+            by_key = {} if content is None else parse(content, self._store, self._store.vault)
             change(by_key)
-            arguments = (CREDENTIALS, version, dump(sorted(by_key.values(), key=lambda one: one.created_ms)))
+            arguments = (
+                CREDENTIALS,
+                version,
+                dump(sorted(by_key.values(), key=lambda one: one.created_ms), self._store.vault),
+            )
             written = await connection.fetch(statements.WRITE_DOCUMENT, arguments)
             if written:
                 self._version, self._by_key = written[0][0], by_key
@@ -335,10 +345,18 @@ class SharedBuckets:
     async def _tell(self, connection: Connection) -> None:
         if self._forgotten:
             self._forgotten = False
-            await connection.fetch(statements.forget_buckets(self._schema))
+            try:
+                await connection.fetch(statements.forget_buckets(self._schema))
+            except BaseException:
+                self._forgotten = True
+                raise
         if self._filled:
             filled, self._filled = self._filled, set()
-            await connection.fetch(statements.fill_buckets(self._schema), (sorted(filled),))
+            try:
+                await connection.fetch(statements.fill_buckets(self._schema), (sorted(filled),))
+            except BaseException:
+                self._filled |= filled
+                raise
         taken, self._taken = self._taken, {}
         if not taken:
             return

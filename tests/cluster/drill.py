@@ -1,6 +1,6 @@
 """`make drill`: faults of a cluster under load. Nothing acknowledged may be lost, and clients wait for a bounded time.
 
-ROUNDS     how many faults (10); the kinds take turns
+ROUNDS     how many faults (12: ten of the primary, two of a front end); the kinds take turns
 DURATION   no fault begins after so many seconds
 KINDS      only these kinds, as in KINDS="postgres machine"
 PROCESSES  of the load (4), SEED of its choices
@@ -33,7 +33,7 @@ CALM_S = 3
 def main() -> int:
     environment = os.environ
     kinds = [one.replace("-", " ") for one in environment.get("KINDS", "").split()] or ORDER
-    rounds, duration = int(environment.get("ROUNDS", "10")), float(environment.get("DURATION", "3600"))
+    rounds, duration = int(environment.get("ROUNDS", "12")), float(environment.get("DURATION", "3600"))
     processes, seed = int(environment.get("PROCESSES", "4")), int(environment.get("SEED", "1"))
     with world.running(_say, is_cuttable=True) as cluster:
         _create(cluster)

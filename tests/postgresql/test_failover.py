@@ -15,7 +15,7 @@ import pytest
 from atoll.storage.engine import Unavailable
 from atoll.storage.postgresql import url
 from atoll.storage.postgresql.cluster import Cluster
-from atoll.storage.postgresql.engine import PostgreSQLEngine
+from atoll.storage.postgresql.engine import PostgreSQLEngine, Replica
 from tests.postgresql.server import Server, temporary
 
 CANCEL_COMMITS = """
@@ -194,5 +194,23 @@ def test_a_primary_that_restarts_is_used_again(pair: Pair) -> None:
         await asyncio.to_thread(pair.primary.start)
         await writers.progress()
         await check(engine, writers)
+
+    play(pair.url, story)
+
+
+def test_replicas_answer_reads_and_the_primary_s_death_does_not_stop_them(pair: Pair) -> None:
+    async def story(engine: PostgreSQLEngine, cluster: Cluster) -> None:
+        await engine.transact(lambda tx: (tx.put(b"k", b"v"), tx.add_number(b"g", 1)))
+        replicas = Cluster(url.parse(pair.url), replicas=True)
+        await replicas.start()
+        assert replicas.primary is not None and replicas.primary.port == pair.standby.port
+        replica = Replica(replicas, "region", ride_along=[b"g"])
+        async with asyncio.timeout(20):
+            while await replica.read(lambda s: (s.number(b"g"), s.get(b"k"))) != (1, b"v"):
+                pass
+        await asyncio.to_thread(pair.primary.kill)
+        assert await replica.read(lambda s: (s.number(b"g"), s.get(b"k"))) == (1, b"v")
+        await replicas.close()
+        await asyncio.to_thread(pair.standby.promote)
 
     play(pair.url, story)

@@ -206,8 +206,8 @@ class TestDisplay:
         self.now_ns += 10**9
         display.tick()
         assert out.getvalue().split("\r\x1b[K")[1:] == [
-            "copy: [######------------------] 50 of about 200 items, 25%, 50/s",
-            "copy: [############------------] 100 of about 200 items, 50%, 50/s, throttled 3 times",
+            "copy: [######------------------] 50 of about 200 items, 25%, 50/s, 3 s left",
+            "copy: [############------------] 100 of about 200 items, 50%, 50/s, 2 s left, throttled 3 times",
         ]
 
     def test_elsewhere_there_are_lines_now_and_then(self) -> None:
@@ -219,7 +219,7 @@ class TestDisplay:
             display.tick()
         display.say("done")
         assert out.getvalue().splitlines() == [
-            "copy: 100 of about 200 items, 50%, 10/s",
+            "copy: 100 of about 200 items, 50%, 10/s, 10 s left",
             "copy: 200 of about 200 items, 100%, 10/s",
             "done",
         ]

@@ -95,7 +95,7 @@ class TestCalls:
     def test_a_call_gets_what_the_request_says(self) -> None:
         front = Front({"Item": {"pk": {"S": "ü"}}})
         status, headers, body = front.ask(call(b'{"TableName": "t"}', authorization=CREDENTIAL))
-        caller = Caller("local", "000000000000", admin=True)
+        caller = Caller("local", "000000000000", admin=True, share="local")
         assert front.calls == [Asked(GET_ITEM, "eu-west-1", caller, {"TableName": "t"}, NOW_MS)]
         assert status == 200
         assert orjson.loads(body) == front.result

@@ -36,6 +36,18 @@ from atoll.storage.engine import Transaction
 Body = dict[str, Any]
 
 
+class Explanations(Protocol):
+    """See `authorization.explaining`."""
+
+    async def explain(self, body: Body) -> Body: ...
+
+
+class Observed(Protocol):
+    """See `authorization.auditing`."""
+
+    def policies(self) -> Body: ...
+
+
 class Server(Protocol):
     """The server, as far as the administration uses it."""
 
@@ -48,6 +60,12 @@ class Server(Protocol):
     """Those of requests."""
     operations: list[str]
     """The names of DynamoDB's operations."""
+
+    @property
+    def explanations(self) -> Explanations: ...
+
+    @property
+    def observed(self) -> Observed: ...
 
     def region(self, name: str = "") -> Region:
         """The region of this name; without a name the default region."""

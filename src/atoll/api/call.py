@@ -40,6 +40,8 @@ class Caller(NamedTuple):
     """The caller's principal and policies; None where nobody is authorized."""
     origin: Any = None
     """The HTTP request, for conditions of policies (`authorization.global_keys.Origin`)."""
+    share: str = ""
+    """By which callers get equal shares; empty means the address of the client."""
 
 
 Authorize = Callable[[Caller, Operation, Body, Any, int], Awaitable[Any] | None]

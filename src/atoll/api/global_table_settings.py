@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from atoll.api import replica_scales, table_rules
-from atoll.api.features import global_table_name
+from atoll.api.global_table_names import global_table_name
 from atoll.api.global_tables import find, group_of
 from atoll.api.replica_scales import OFF, Wanted
 from atoll.clock import Stamp

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from atoll import limits
-from atoll.api.features import global_table_name
+from atoll.api.global_table_names import global_table_name
 from atoll.clock import Stamp
 from atoll.database.group import ACTIVE, CREATING, LEGACY_MULTI_MASTER, REMOVED, Group
 from atoll.database.region import Region

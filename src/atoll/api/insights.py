@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from atoll import limits
 from atoll.api import phases
-from atoll.api.features import NAME_CHARS
+from atoll.api.global_table_names import NAME_CHARS
 from atoll.api.metrics import milliseconds, shown_time
 from atoll.api.table_names import table_name
 from atoll.database.region import Region

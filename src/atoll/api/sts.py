@@ -221,7 +221,10 @@ def _inherited(before: Session | None) -> dict[str, str]:
 def _tags(body: Body, inherited: Mapping[str, str]) -> dict[str, str]:
     tags: dict[str, str] = {}
     known = {key.lower() for key in inherited}
-    for one in body.get("Tags") or ():
+    for number, one in enumerate(body.get("Tags") or (), start=1):
+        for member in ("Key", "Value"):
+            if member not in one:
+                raise errors.tag_lacks(number, member)
         key = one["Key"]
         if key.lower() in {given.lower() for given in tags}:
             raise errors.tag_twice(key)

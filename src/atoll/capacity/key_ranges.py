@@ -9,7 +9,7 @@ The memory is a fixed array of numbers, however many keys there are. A number is
 was, at zero: it is full a second later. The hash of a key finds its bucket. Two keys rarely share one; they are limited
 together then. With a data directory the array is a file, so that peaks outlive the process, and several workers map it.
 A change reads and writes one aligned number without a lock, so a worker may overwrite the change of another one. That
-happens to far less than one change in a hundred. A single worker has its buckets in lists, which are faster.
+happens to far less than one change in a hundred. A single worker has its buckets in arrays of its own.
 
 Of a throughput on demand each worker takes 10 milliseconds' worth in advance, a *lease*. So most requests look at a
 lease only.
@@ -18,6 +18,7 @@ lease only.
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterable, Mapping
 from mmap import mmap
 from pathlib import Path
@@ -100,7 +101,7 @@ class KeyRanges:
         self._reads: Any = self._numbers[_HEADER : _HEADER + PLACES]
         self._writes: Any = self._numbers[_HEADER + PLACES : _GROWTHS]
         if alone or path is None:
-            self._reads, self._writes = [0.0] * PLACES, [0.0] * PLACES
+            self._reads, self._writes = _empty(), _empty()
         self._reading: dict[int, _Lane] = {}
         self._writing: dict[int, _Lane] = {}
         self.waits_until = 0.0
@@ -114,8 +115,8 @@ class KeyRanges:
         self._map[:] = bytes(8 * _NUMBERS)
         self._numbers[_MARK] = _MARKED
         for buckets in (self._reads, self._writes):
-            if isinstance(buckets, list):
-                buckets[:] = [0.0] * PLACES
+            if isinstance(buckets, array):
+                buckets[:] = _empty()
         self._reading.clear()
         self._writing.clear()
         self.waits_until = 0.0
@@ -279,6 +280,10 @@ class KeyRanges:
         rate = admitted(growth, max(1, warm.write if write else warm.read), most)
         lane.cost = 1000 / rate
         lane.limit = ACCOUNT if rate >= most else KEY_RANGE
+
+
+def _empty() -> array[float]:
+    return array("d", bytes(8 * PLACES))
 
 
 def _mix(space: int) -> int:

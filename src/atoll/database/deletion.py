@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atoll.clock import Stamp
-from atoll.database import backups, expiry, resource_policies, streams
+from atoll.database import backups, destinations, expiry, resource_policies, streams
 from atoll.database import format as fmt
 from atoll.database.garbage import collections_of, discard
 from atoll.database.log import retention
@@ -20,6 +20,8 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     resource_policies.drop(tx, table.name)
     tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
+    for one in table.destinations:
+        destinations.forget_position(tx, table.id, one.stream)
     if table.recovery is not None and table.origin is None:
         backups.keep_deleted(tx, table, now_ms)
     else:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from atoll import limits
 from atoll.database import format as fmt
+from atoll.database.destination import Destination
 from atoll.database.group import Group
 from atoll.database.recovery import Origin, Recovery
 from atoll.model import keycode
@@ -292,6 +293,7 @@ class Table:
     """Point-in-time recovery, if it is on."""
     copies: tuple[str, ...] = ()
     """The jobs that copy the table as it was at a moment."""
+    destinations: tuple[Destination, ...] = ()
     origin: Origin | None = None
     """Where it is being restored from. Until that ends it is CREATING."""
     shards: tuple[Shard, ...] = ()
@@ -407,15 +409,13 @@ class Table:
         of = self if index is None else index
         if self.billing_mode == PROVISIONED:
             return (None, None) if of.throughput is None else (of.throughput.read, of.throughput.write)
-        maxima = of.on_demand or OnDemandThroughput()
-        read, write = maxima.max_read, maxima.max_write
+        read, write = (None, None) if of.on_demand is None else (of.on_demand.max_read, of.on_demand.max_write)
         return None if read == -1 else read, None if write == -1 else write
 
     @cached_property
     def limited(self) -> bool:
         """Whether the table or any of its global indexes has a throughput limit."""
-        rates = (self.units_per_second(), *map(self.units_per_second, self.global_indexes))
-        return any(units is not None for rate in rates for units in rate)
+        return any(units is not None for one in (None, *self.global_indexes) for units in self.units_per_second(one))
 
     @cached_property
     def spaces(self) -> frozenset[int]:

@@ -61,3 +61,19 @@ def region_expected() -> ApiError:
 
 def region_not_open(region: str) -> ApiError:
     return validation(f"This server has no open store of the region {region}")
+
+
+def unknown_principal(name: object) -> ApiError:
+    return validation(f"principal: no user or role {name!r} is declared")
+
+
+def bad_context() -> ApiError:
+    return validation("context must have a text, or a list of texts, for each condition key")
+
+
+def bad_resource(resource: str) -> ApiError:
+    return validation(f"resource: {resource!r} is neither an ARN nor *")
+
+
+def unknown_operation(name: str) -> ApiError:
+    return validation(f"operation: there is no {name!r}")

@@ -46,6 +46,13 @@ def longer_than_root_may() -> ApiError:
     return _invalid("The requested DurationSeconds exceeds the 1-hour session limit of the account's root")
 
 
+def tag_lacks(number: int, member: str) -> ApiError:
+    return _invalid(
+        f"1 validation error detected: Value null at 'tags.{number}.member.{member.lower()}' failed to satisfy "
+        "constraint: Member must not be null"
+    )
+
+
 def tag_twice(key: str) -> ApiError:
     return _invalid(f"Duplicate tag keys found. Please note that Tag keys are case insensitive: {key}")
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from atoll.database import documents
 from atoll.database.health import JOBS
@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 KIND = "job"
 LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
+ENDLESS = "endless"
+FOLLOW_MS = 250
+"""Between two looks for commits of other processes."""
 
 Document = dict[str, Any]
 """Has the members `id` and `kind`, and those of its kind."""
@@ -47,11 +50,23 @@ def listed(snapshot: Snapshot) -> list[Document]:
     return list(documents.listed(snapshot, KIND))
 
 
-class Runner:
-    """Runs the jobs of one region."""
+class Endless(Protocol):
+    """Work that follows the commits of a region."""
 
-    def __init__(self, region: Region, steps: Mapping[str, Step], *, alone: bool = True) -> None:
+    is_active: bool
+
+    async def step(self) -> bool:
+        """Returns whether there may be more to do."""
+
+
+class Runner:
+    """Runs the jobs of one region, and between their steps the work that never ends."""
+
+    def __init__(
+        self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
+    ) -> None:
         """`alone`: no other process begins jobs, so it looks for them only when the region is woken."""
+        self._endless = endless
         self._region = region
         self._steps = steps
         self._alone = alone
@@ -67,34 +82,43 @@ class Runner:
             self._woken.clear()
             wait_ms = None if self._alone else LOOK_AGAIN_MS
             try:
-                if await self._region.engine.lease():
-                    await self.settle()
+                await self.settle()
                 self._region.health.resolve(JOBS)
             except Exception as error:
                 self._region.health.failing(JOBS, error)
                 wait_ms = RETRY_MS
+            if self._endless is not None and self._endless.is_active and wait_ms != RETRY_MS:
+                await self._region.committed.wait(FOLLOW_MS / 1000)
+                continue
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
 
     async def settle(self) -> None:
-        """Run all jobs to their ends. If one fails, the others still run, and the errors are raised at the end."""
+        """Run all jobs to their ends, and the endless work until it has caught up. If one fails, the others still run,
+        and the errors are raised at the end."""
         failed: dict[str, Exception] = {}
         async with self._passing:
-            while not self._stopping:
+            while not self._stopping and await self._region.engine.lease():
                 waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
-                if not waiting:
-                    break
                 for job in waiting:
                     try:
                         await self._steps[job["kind"]](self._region, job)
                     except Exception as error:
                         failed[job["id"]] = error
                     await asyncio.sleep(0)
+                has_more = False
+                if self._endless is not None and ENDLESS not in failed:
+                    try:
+                        has_more = await self._endless.step()
+                    except Exception as error:
+                        failed[ENDLESS] = error
+                if not waiting and not has_more:
+                    break
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
 
     async def is_busy(self) -> bool:
-        return bool(await self._region.read(listed))
+        return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))
 
     async def stop(self) -> None:
         self._stopping = True

@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         raise Refused(str(error)) from error
     display = Display(counters, sys.stdout if options.json else sys.stderr, as_json=options.json)
     replication = Replication(Options(**wanted), source, target, pauses, counters, display, SystemClock())
-    _end_on_signals(pauses.stop)
+    end_on_signals(pauses.stop)
     return _carry_out(replication, display, once=options.once, verifies=options.verify)
 
 
@@ -107,7 +107,7 @@ def _report(differences: list[Difference], display: Display) -> int:
     return DIFFERENT if differences else SUCCEEDED
 
 
-def _end_on_signals(stop: Callable[[], None]) -> None:
+def end_on_signals(stop: Callable[[], None]) -> None:
     """The first signal ends the replication cleanly, a second one at once."""
 
     def handle(number: int, frame: object) -> None:
@@ -157,8 +157,8 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
         "target_table": target_table,
         "checkpoint_table": checkpoint_table,
         "segments": segments,
-        "read_rate": _rate("--read-rate", options.read_rate),
-        "write_rate": _rate("--write-rate", options.write_rate),
+        "read_rate": rate_of("--read-rate", options.read_rate),
+        "write_rate": rate_of("--write-rate", options.write_rate),
         "enable_stream": options.enable_stream,
         "overwrite": options.overwrite,
         "stop_on_gap": options.stop_on_gap,
@@ -166,7 +166,7 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _rate(option: str, text: str) -> float | None:
+def rate_of(option: str, text: str) -> float | None:
     if not text:
         return None
     if _RATE.fullmatch(text) is None or not float(text):

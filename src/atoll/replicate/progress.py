@@ -132,7 +132,8 @@ class Display:
         share = counters.items / expected if expected else 0.0
         bar = f"[{'#' * int(share * BAR):-<{BAR}}] " if self._bar else ""
         done = f"{counters.items:,} of about {expected:,} items, {share:.0%}, {rate:,.0f}/s"
-        return f"{counters.phase}: {bar}{done}{throttled}"
+        left = f", {(expected - counters.items) / rate:,.0f} s left" if rate and expected > counters.items else ""
+        return f"{counters.phase}: {bar}{done}{left}{throttled}"
 
     def _write(self, text: str) -> None:
         self._out.write(text)

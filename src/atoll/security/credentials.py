@@ -3,6 +3,8 @@
     {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "peer": false,
                       "created_ms": 0, "user": null, "account": null}]}
 
+With a key of secrets (`vault`), secrets and session tokens are encrypted.
+
 A *peering credential* (`peer`) signs the requests of other nodes, and nothing else; the others sign those of clients.
 The workers and the command line share this file. A writer takes a lock and replaces the whole file. Readers check its
 modification time at most once a second.
@@ -15,13 +17,15 @@ import logging
 import os
 import secrets
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import orjson
+
+from atoll.security.vault import PLAIN, BadSecret, Vault
 
 FILE_NAME = "credentials.json"
 RECHECK_MS = 1_000
@@ -93,13 +97,14 @@ def new(
 class Credentials:
     """The credentials in `path`; none if the file is missing. Raises `BadCredentials` if the file is invalid."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, vault: Vault = PLAIN) -> None:
         self._path = path
+        self._vault = vault
         self._checked_ms: int | None = None
         self._stamp = _stamp(path)
         self._by_key: dict[str, Credential] = {}
         self._clients: dict[str, Credential] = {}
-        self._use(_read(path))
+        self._use(_read(path, vault))
 
     def _use(self, by_key: dict[str, Credential]) -> None:
         self._by_key = by_key
@@ -136,7 +141,7 @@ class Credentials:
             return False
         self._stamp = stamp
         try:
-            self._use(_read(self._path))
+            self._use(_read(self._path, self._vault))
         except BadCredentials as error:
             _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
         return True
@@ -165,6 +170,11 @@ class Credentials:
         with self._changing():
             return self._by_key.pop(access_key, None) is not None
 
+    def rewrite(self) -> None:
+        """Write the file again: its secrets are then encrypted if there is a key, and plain if there is none."""
+        with self._changing():
+            pass
+
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Read, change and write under a lock, so that concurrent changes by two processes both succeed."""
@@ -172,10 +182,10 @@ class Credentials:
         lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._by_key = _read(self._path)
+            self._by_key = _read(self._path, self._vault)
             yield
             self._use(self._by_key)
-            _write(self._path, self.list())
+            _write(self._path, self.list(), self._vault)
             self._stamp = _stamp(self._path)
         finally:
             os.close(lock)
@@ -190,34 +200,44 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_ino
 
 
-def _read(path: Path) -> dict[str, Credential]:
+def _read(path: Path, vault: Vault) -> dict[str, Credential]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return {}
-    return parse(content, path)
+    return parse(content, path, vault)
 
 
-def parse(content: bytes, source: object) -> dict[str, Credential]:
+def parse(content: bytes, source: object, vault: Vault = PLAIN) -> dict[str, Credential]:
     """By access key. Raises `BadCredentials` with the name of the source."""
     try:
         credentials = [Credential(**row) for row in orjson.loads(content)["credentials"]]
+        credentials = [_with_secrets(one, vault.open) for one in credentials]
+    except BadSecret as error:
+        raise BadCredentials(f"{source} cannot be read: {error}") from None
     except (ValueError, TypeError, KeyError) as error:
         raise BadCredentials(f"{source} does not hold credentials: {error}") from error
     return {credential.access_key: credential for credential in credentials}
 
 
-def dump(credentials: Sequence[Credential]) -> bytes:
-    return orjson.dumps({"credentials": [asdict(one) for one in credentials]}, option=orjson.OPT_INDENT_2)
+def dump(credentials: Sequence[Credential], vault: Vault = PLAIN) -> bytes:
+    rows = [asdict(_with_secrets(one, vault.close)) for one in credentials]
+    return orjson.dumps({"credentials": rows}, option=orjson.OPT_INDENT_2)
 
 
-def _write(path: Path, credentials: list[Credential]) -> None:
+def _with_secrets(credential: Credential, change: Callable[[str], str]) -> Credential:
+    token = credential.session_token
+    changed = replace(credential, secret=change(credential.secret))
+    return changed if token is None else replace(changed, session_token=change(token))
+
+
+def _write(path: Path, credentials: list[Credential], vault: Vault) -> None:
     """Replace the file atomically: readers see the old or the new file, even after a crash."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(dump(credentials))
+        file.write(dump(credentials, vault))
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)

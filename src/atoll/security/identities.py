@@ -39,13 +39,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Access:
-    """A caller with its policies. `plans` and `allowed` are caches of decisions about it."""
+    """A caller with its policies. `plans` and `kept` are caches of decisions about it."""
 
     principal: Principal
     policies: Policies
     session: Session | None = None
     plans: dict[tuple[str, str], tuple[object, Plan]] = field(default_factory=dict)
-    allowed: dict[tuple[str, str, str | None, Any], int] = field(default_factory=dict)
+    kept: dict[tuple[str, str, str | None, Any], Any] = field(default_factory=dict)
 
 
 class Declared:
@@ -192,6 +192,22 @@ class Identities:
 
     def root(self, account: str) -> Access:
         return Access(root(account), Policies(control=self.directory.account(account).control))
+
+    def named(self, principal: str, account: str = "") -> Access | None:
+        """The user of this name, or the principal of this ARN; a role's is one of its sessions."""
+        if not principal.startswith("arn:"):
+            return self._user(account or self._account, principal)
+        parts = principal.split(":")
+        if len(parts) != 6:
+            return None
+        number, (kind, _, name) = parts[4], parts[5].partition("/")
+        if kind == "root":
+            return self.root(number)
+        if kind == "user":
+            return self._user(number, name.rpartition("/")[2])
+        role, _, session = name.partition("/") if kind == "assumed-role" else (name.rpartition("/")[2], "", "")
+        found = self.directory.account(number).roles.get(role)
+        return None if found is None else Access(found.session(session or "session", {}), found.policies)
 
     def _user(self, account: str, name: str) -> Access | None:
         user = self.directory.account(account).users.get(name)

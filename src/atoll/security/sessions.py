@@ -23,6 +23,8 @@ from typing import Any
 
 import orjson
 
+from atoll.security.vault import PLAIN, BadSecret, Vault
+
 KEY_FILE = "session.key"
 KEY_BYTES = 32
 TOKEN_CHARS = 6_000
@@ -111,20 +113,20 @@ class Tokens:
         return hmac.digest(self._key, b"token" + packed, "sha256")
 
 
-def load_key(path: Path | None) -> bytes:
+def load_key(path: Path | None, vault: Vault = PLAIN) -> bytes:
     """The key in the file, which is made if there is none; a new one without a file. Of processes that start together,
     all get the same. Raises `BadKey`."""
     if path is None:
         return secrets.token_bytes(KEY_BYTES)
     try:
-        return _read_key(path)
+        return _read_key(path, vault)
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n")
+        file.write(vault.close(secrets.token_bytes(KEY_BYTES).hex()).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     try:
@@ -133,13 +135,15 @@ def load_key(path: Path | None) -> bytes:
         pass
     finally:
         draft.unlink()
-    return _read_key(path)
+    return _read_key(path, vault)
 
 
-def _read_key(path: Path) -> bytes:
+def _read_key(path: Path, vault: Vault) -> bytes:
     text = path.read_text().strip()
     try:
-        key = bytes.fromhex(text)
+        key = bytes.fromhex(vault.open(text))
+    except BadSecret as error:
+        raise BadKey(f"{path} cannot be read: {error}") from None
     except ValueError:
         key = b""
     if len(key) < KEY_BYTES:

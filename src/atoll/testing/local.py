@@ -51,6 +51,8 @@ def serve(
     quotas: bool = False,
     auth: str | None = None,
     policies: Mapping[str, Any] | str | None = None,
+    audit_log: str | Path | None = None,
+    admin_token: str = "",
     **settings: Any,
 ) -> LocalServer:
     """A server that runs inside `with`, or from `start()` to `stop()`. A "manual" clock starts at the real time and
@@ -61,6 +63,7 @@ def serve(
 
     `policies` declares users, groups and roles, as a policies file does: a mapping, or the path of such a file. With
     them `auth` is "iam": requests are signed, and authorized by policies. `LocalServer.user` has a user's clients.
+    `audit_log` and `admin_token` are as for `atoll serve`.
     """
     if isinstance(throttling, bool):
         throttling = "on" if throttling else "off"
@@ -76,7 +79,8 @@ def serve(
         raise ValueError(f"auth must be 'none', 'sigv4', 'iam' or 'iam-log', not {auth!r}")
     config = Config(
         port=0, data=None, region=names[0], more_regions=names[1:], max_regions=max(64, len(names)), clock=clock,
-        auth=auth, policies=Path(policies) if isinstance(policies, str) else None,
+        auth=auth, admin_token=admin_token, audit_log=None if audit_log is None else Path(audit_log),
+        policies=Path(policies) if isinstance(policies, str) else None,
         declared=policies if isinstance(policies, Mapping) else None, settings=Settings(**settings),
     )  # fmt: skip
     return LocalServer(config)

@@ -4,5 +4,7 @@ buckets     where the files are: a directory, S3 or another object store that sp
 lines       an item as a line: DynamoDB JSON and Ion text
 exports     the jobs that write a table, as it was at a moment or as it changed in a window
 imports     the jobs that make a table of files
+kinesis     where the streams are: Kinesis, or files of JSON lines
+destinations   sends the changes of tables to streams
 sources     the records of files: read, expanded (compression), split and parsed (parsing) piece by piece
 """

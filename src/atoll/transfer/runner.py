@@ -1,4 +1,4 @@
-"""All long jobs on the tables of a region, with the buckets that they use."""
+"""All long jobs on the tables of a region, with the buckets and the Kinesis streams that they use."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from atoll.recovery.copies import STEPS
 from atoll.recovery.jobs import Runner
 from atoll.transfer import exports, imports
 from atoll.transfer.buckets import Buckets
+from atoll.transfer.destinations import Sender
+from atoll.transfer.kinesis import Streams
 
 
-def runner_of(region: Region, buckets: Buckets, *, alone: bool = True) -> Runner:
+def runner_of(region: Region, buckets: Buckets, streams: Streams | None = None, *, alone: bool = True) -> Runner:
     steps = {exports.JOB: exports.Exporter(buckets).step, imports.JOB: imports.Importer(buckets).step}
-    return Runner(region, {**STEPS, **steps}, alone=alone)
+    return Runner(region, {**STEPS, **steps}, Sender(region, streams), alone=alone)

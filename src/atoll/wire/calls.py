@@ -20,18 +20,31 @@ import orjson
 from atoll.api.call import Call, Caller
 from atoll.api.large import aside
 from atoll.api.service_model import Model, model
-from atoll.api.services import OPERATIONS, Body, Operation, Protocol, Service
-from atoll.errors import ApiError
+from atoll.api.services import OPERATIONS, STS, Body, Operation, Protocol, Service
+from atoll.errors import CORAL, ApiError, auth
 from atoll.errors import services as service_errors
 from atoll.wire import cbor, compression, query
 from atoll.wire.codec import Request, Response, error_body
 
 CBOR_PREFIX = "/service/"
+UNSIGNED = ""
+"""Instead of a service's name: requests of this operation have no signature."""
+
+_UNSIGNED = frozenset({(STS, "AssumeRoleWithWebIdentity")})
+# The codes that errors of signatures have in the query protocol, and their status.
+_QUERY_CODES = {
+    "InvalidSignatureException": ("SignatureDoesNotMatch", 403),
+    "UnrecognizedClientException": ("InvalidClientTokenId", 403),
+    "ExpiredTokenException": ("ExpiredToken", 403),
+    "MissingAuthenticationTokenException": ("MissingAuthenticationToken", 403),
+    "IncompleteSignatureException": ("IncompleteSignature", 403),
+}
 
 _FORM = b"application/x-www-form-urlencoded"
 _PATH = re.compile(rb"/service/([A-Za-z0-9_.]{1,100})/operation/([A-Za-z0-9_]{1,100})").fullmatch
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}").fullmatch
 _VERSION = re.compile(rb"(?:^|&)Version=([0-9-]{1,20})(?:&|$)").search
+_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]{1,100})(?:&|$)").search
 _SIGNED_FOR = re.compile(rb"Credential=[^/,\s]*/[^/,\s]*/[^/,\s]*/([a-z0-9-]{1,64})/")
 
 BYTES = 1024 * 1024
@@ -74,19 +87,26 @@ class Calls:
             large = len(body) > _INLINE_BYTES
             operation, given = await aside(decode, request, body) if large else decode(request, body)
             service = operation.service
+            # The form may say more than once what it asks for, or in an encoding that `signed_for` does not read.
+            if (self.signed_for(request) == UNSIGNED) != ((service, operation.name) in _UNSIGNED):
+                raise auth.missing_token()
             answer = await self._call(operation, region, caller, given, now_ms)
             return await aside(self._answered, request, operation, answer)
         except ApiError as error:
             return self._refusal(request, error, service)
 
     def signed_for(self, request: Request) -> str | None:
-        """The service for which a request must be signed; None for one that Atoll lacks, which gets an error anyway."""
+        """The service for which a request must be signed; None if any will do, as for one that Atoll lacks; `UNSIGNED`
+        if it needs no signature."""
         if _is_cbor(request):
             found = _PATH(request.path)
             operation = None if found is None else self._paths.get((found[1].decode(), found[2].decode()))
             return None if operation is None else operation.service.signing_name
         found = _VERSION(request.body)
         service = None if found is None else self._versions.get(found[1].decode())
+        action = _ACTION(request.body)
+        if action is not None and (service, action[1].decode()) in _UNSIGNED:
+            return UNSIGNED
         return None if service is None else service.signing_name
 
     def refusal(self, request: Request, error: ApiError) -> Response | None:
@@ -140,6 +160,9 @@ class Calls:
         if _is_cbor(request):
             headers = query_error(service, error) if service is not None else {}
             return _cbor(error.status, cbor.encode(None, orjson.loads(error_body(error))), headers)
+        if error.prefix == CORAL and error.code in _QUERY_CODES:
+            code, status = _QUERY_CODES[error.code]
+            error = ApiError(code, error.message, status=status, prefix="")
         namespace = "" if service is None else _model(service).namespace
         body = query.error(namespace, query_code(service, error), error, self._next_id())
         return Response(error.status, body, "text/xml")

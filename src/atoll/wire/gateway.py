@@ -26,7 +26,7 @@ from atoll.security.browsers import Browsers
 from atoll.security.identities import Identities
 from atoll.security.sigv4 import Signer, Verifier, claimed, normal_path
 from atoll.wire import compression
-from atoll.wire.calls import is_form, query_error, unserved_response
+from atoll.wire.calls import UNSIGNED, is_form, query_error, unserved_response
 from atoll.wire.codec import (
     JSON,
     Encoder,
@@ -43,6 +43,7 @@ from atoll.wire.codec import (
 )
 from atoll.wire.health import Health
 from atoll.wire.memory import LIMIT_BYTES, Values
+from atoll.wire.shares import Shares
 
 
 async def _no_stores() -> Mapping[str, Any]:
@@ -53,7 +54,7 @@ Route = Callable[[Request, Caller, str, int], Awaitable[Response]]
 """Answers a request. Arguments: request, caller, region, and the time in milliseconds since 1970."""
 
 Signed = Callable[[Request], str | None]
-"""The service for which a request must be signed; None if it needs no signature."""
+"""The service for which a request must be signed; None if any will do, `UNSIGNED` if it needs no signature."""
 
 Refuse = Callable[[Request, ApiError], Response | None]
 """The answer to a request that got an error, if it is one of a protocol that answers errors in a way of its own."""
@@ -74,7 +75,8 @@ class Gateway:
     `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps path prefixes (`/_atoll/`)
     to other protocols; the route `/` gets requests to the root that are not calls. Without `identities` every caller
     is an admin of `account`, and region and access key are taken from the request unverified. A caller of another
-    account has regions of its own, `<account>/<region>`. `evaluates`: whether callers are authorized by policies.
+    account has regions of its own, `<account>/<region>`. `sees_origin`: whether callers come with their requests.
+    `unverified` gets the requests whose signatures are refused, with the error and the time.
     `examine` returns the health of the stores. Pass an `encoder` to know the ids of requests elsewhere.
     `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
 
@@ -94,7 +96,8 @@ class Gateway:
         region: str,
         account: str = "000000000000",
         identities: Identities | None = None,
-        evaluates: bool = False,
+        sees_origin: bool = False,
+        unverified: Callable[[Request, ApiError, int], None] | None = None,
         routes: Mapping[str, Route] | None = None,
         route_clock: Clock | None = None,
         examine: Examine = _no_stores,
@@ -116,7 +119,8 @@ class Gateway:
         self._identity = lru_cache(_CLAIMS)(self._identity_of)
         self._claims: dict[bytes, tuple[Caller, str]] = {}
         self._identities = identities
-        self._evaluates = evaluates
+        self._sees_origin = sees_origin
+        self._unverified = unverified
         self._verifier = None if identities is None else Verifier(identities.get, identities.temporary)
         # Longest prefix first, so that the most specific route wins.
         self._routes = sorted(((path.encode(), route) for path, route in (routes or {}).items()), key=_longest_first)
@@ -131,6 +135,7 @@ class Gateway:
         self._inflations = asyncio.Semaphore(_INFLATIONS)
         self._values = Values(memory_limit)
         self._repeats = Repeats(_log, monotonic_ns)
+        self._shares = Shares()
 
     async def answer(self, request: Request) -> bytes:
         now_ms = self._clock.now_ms()
@@ -149,6 +154,11 @@ class Gateway:
             if operation is None:
                 raise unserved(headers.get(b"x-amz-target", b""))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
+            share = caller.share or request.peer
+            if share != self._shares.sole:
+                turn = self._shares.turn(share)
+                if turn is not None:
+                    await turn
             if b"content-encoding" in headers:
                 body = await self._call_inflated(operation, region, caller, request, now_ms)
             elif len(request.body) > large.LEAST_BYTES:
@@ -220,8 +230,17 @@ class Gateway:
         if self._verifier is not None and self._identities is not None:
             if self._identities.refresh(now_ms):
                 self._identity.cache_clear()
-            found = self._identity(self._verifier.verify(request, now_ms, service))
-            return found if not self._evaluates else (found[0]._replace(origin=request), found[1])
+            try:
+                found = self._identity(self._verifier.verify(request, now_ms, service))
+            except ApiError as error:
+                if self._unverified is not None:
+                    self._unverified(request, error, now_ms)
+                raise
+            return found if not self._sees_origin else (found[0]._replace(origin=request), found[1])
+        found = self._unverified_caller(request)
+        return found if not self._sees_origin else (found[0]._replace(origin=request), found[1])
+
+    def _unverified_caller(self, request: Request) -> tuple[Caller, str]:
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._unsigned
@@ -242,13 +261,14 @@ class Gateway:
 
     def _identity_of(self, signer: Signer) -> tuple[Caller, str]:
         if self._identities is None:
-            return Caller(signer.access_key, self._account, signer.admin), signer.region
+            return Caller(signer.access_key, self._account, signer.admin, share=signer.access_key), signer.region
         access = self._identities.access(signer.access_key)
         if access is None:
             raise auth.unknown_access_key()
         account = access.principal.account
-        region = signer.region if account == self._account else f"{account}/{signer.region}"
-        return Caller(signer.access_key, account, signer.admin, access), region
+        own = account == self._account
+        region, share = (signer.region, signer.access_key) if own else (f"{account}/{signer.region}", account)
+        return Caller(signer.access_key, account, signer.admin, access, share=share), region
 
     async def _answer_other(self, request: Request, now_ms: int) -> bytes:
         encode = self._encoder.other
@@ -271,7 +291,7 @@ class Gateway:
                 if (
                     prefix in self._unverified_routes
                     or (prefix in self._bearer_routes and _has_bearer_token(request))
-                    or (callable(signed_for) and service is None)
+                    or service == UNSIGNED
                 ):
                     caller, region = self._stranger
                 else:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from atoll.security.policies.conditions import BadValue, compile_test
-from atoll.security.policies.patterns import Arns
+from atoll.security.policies.patterns import Arns, Variable, matcher, parse
 
 
-def holds(operator: str, values: Any, given: Any, **more: Any) -> bool:
+def holds(operator: str, values: Any, found: Any, **more: Any) -> bool:
     """Whether the condition holds if its key `k` has this value in the request."""
-    keys = {"k": given, **more}
+    keys = {"k": found, **more}
 
     def context(key: str) -> tuple[str, ...]:
-        found = keys.get(key) or ()
-        return (found,) if isinstance(found, str) else tuple(found)
+        value = keys.get(key) or ()
+        return (value,) if isinstance(value, str) else tuple(value)
 
     test = compile_test(operator, "K", values if isinstance(values, list) else [values], variables=True)
     assert test is not None
@@ -25,7 +28,7 @@ def holds(operator: str, values: Any, given: Any, **more: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("operator", "values", "given", "expected"),
+    ("operator", "values", "found", "expected"),
     [
         ("StringEquals", "a", "a", True),
         ("StringEquals", "a", "A", False),
@@ -98,8 +101,8 @@ def holds(operator: str, values: Any, given: Any, **more: Any) -> bool:
         ("ForAnyValue:StringLike", ["a*"], ["b", "ab"], True),
     ],
 )
-def test_an_operator(operator: str, values: Any, given: Any, expected: bool) -> None:
-    assert holds(operator, values, given, u="ana", star="*") is expected
+def test_an_operator(operator: str, values: Any, found: Any, expected: bool) -> None:
+    assert holds(operator, values, found, u="ana", star="*") is expected
 
 
 @pytest.mark.parametrize("operator", ["StringIs", "NullIfExists", "ForSomeValues:StringEquals", "stringequals", ""])
@@ -154,3 +157,24 @@ def test_the_worst_pattern_is_matched_at_once() -> None:
     assert not Arns(pattern, variables=True).matches("arn:aws:dynamodb:aaaa:1:table/" + "a" * 1500, lambda _: ())
     assert not holds("StringLike", "*a" * 500 + "*b", "a" * 2000)
     assert time.process_time() - started < 5
+
+
+PATTERNS = st.text("ab*?", max_size=8)
+
+
+@settings(max_examples=500, deadline=None)
+@given(PATTERNS, st.text("ab", max_size=8))
+def test_patterns_match_as_globs_do(pattern: str, text: str) -> None:
+    glob = tuple(token for token in parse(pattern, variables=False) if not isinstance(token, Variable))
+    assert bool(matcher(glob)(text)) is fnmatch.fnmatchcase(text, pattern)
+
+
+def test_many_patterns_on_long_values_take_milliseconds() -> None:
+    """A policy of 20 KB has room for thousands of patterns, and a batch names values of 2 KB."""
+    values = tuple("a" * 2_000 + str(number) for number in range(25))
+    for pattern in ("*b", "*?b", "b*", "*ba*"):
+        test = compile_test("ForAnyValue:StringLike", "k", [pattern + str(n) for n in range(3_000)], variables=True)
+        assert test is not None
+        started = time.process_time()
+        assert not test(lambda key: values)
+        assert time.process_time() - started < 5

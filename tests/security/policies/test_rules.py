@@ -137,7 +137,7 @@ ROWS = st.lists(statements(), max_size=3)
 MANY = st.lists(st.sampled_from(VALUES), max_size=3)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(CALLERS), st.sampled_from(["GetItem", "PutItem"]), st.lists(st.sampled_from(VALUES), max_size=1),
     MANY, ROWS, st.lists(statements(principal=True), max_size=3), st.none() | ROWS, st.none() | ROWS, st.none() | ROWS,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from atoll import arns
 from atoll.api.authorization import global_keys, item_keys
-from atoll.api.authorization.checks import ACROSS_ACCOUNTS, ALL, Body, Check, checks_of
+from atoll.api.authorization.checks import ACROSS_ACCOUNTS, ALL, Body, Check, Part, checks_of, part_of
 from atoll.api.authorization.global_keys import Asked
 from atoll.api.authorization.new_policies import locks_out, names_unknown
 from atoll.api.authorization.resource_policies import Policy, ResourcePolicies
@@ -59,10 +59,21 @@ class Target:
     stream: str | None
 
 
+class Kept(NamedTuple):
+    """A decision, as far as it is the same for all requests of a caller for an action on a resource."""
+
+    generation: int
+    """Of the region's tables."""
+    plan: Plan | None
+    """The conditions; None if there are none."""
+    target: Target
+    table: Table | None
+
+
 class Authorizer:
     """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
     `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every
-    decision; without it, decisions that no condition can change are kept."""
+    decision; without it, decisions that no condition can change are kept. `context` replaces condition keys."""
 
     def __init__(
         self,
@@ -71,11 +82,13 @@ class Authorizer:
         directory: Callable[[], Directory] | None = None,
         enforces: bool = True,
         record: Callable[[Verdict], None] | None = None,
+        context: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._region_of = region_of
         self._directory = directory
         self._enforces = enforces
         self._record = record
+        self._given = context or {}
         self._policies = ResourcePolicies()
 
     def __call__(
@@ -87,59 +100,85 @@ class Authorizer:
         if given is None or operation.service in (ADMIN, STS):
             return None
         if operation.name in _KEEPS and self._record is None:
-            kept = given.allowed.get((operation.name, body["TableName"], body.get("IndexName"), on))
-            if kept is not None and kept == on.catalog.known.generation:
+            kept = given.kept.get((operation.name, body["TableName"], body.get("IndexName"), on))
+            if kept is not None and kept.generation == on.catalog.known.generation:
+                if kept.plan is not None:
+                    self._test(kept, given, caller, operation.name, body, now_ms)
                 return None
-        return self._decide(given, caller, operation, body, on, now_ms)
+        return self._authorize(given, caller, operation, body, on, now_ms)
 
-    async def _decide(
+    async def _authorize(
         self, given: Access, caller: Caller, operation: Operation, body: Body, on: Any, now_ms: int
     ) -> Region | None:
         region: Region | None = on if operation.subject == REGION else None
-        other: Region | None = None
-        keep = region is not None
         generation = -1 if region is None else region.catalog.known.generation
-        targets: dict[str, Target] = {}
         checks = checks_of(operation, body)
+        where = region if region is not None else _region_name(on)
+        other, kept = await self.decide(checks, given, caller, operation.name, where, now_ms)
+        if kept is not None and other is None and operation.name in _KEEPS and kept.generation == generation:
+            if len(given.kept) >= _KEPT:
+                given.kept.clear()
+            given.kept[operation.name, body["TableName"], body.get("IndexName"), on] = kept
+        return other
+
+    def _test(self, kept: Kept, given: Access, caller: Caller, operation: str, body: Body, now_ms: int) -> None:
+        """Test the conditions of a decision that depends on nothing else."""
+        assert kept.plan is not None
+        context = Context({}, given, caller, part_of(operation, body), kept.target, kept.table, now_ms)
+        decision = kept.plan.decide(context)
+        if not decision.allowed and self._enforces:
+            raise access.denied(given.principal.arn, f"dynamodb:{operation}", kept.target.arn, decision)
+
+    async def decide(
+        self, checks: list[Check], given: Access, caller: Caller, operation: str, on: Region | str, now_ms: int
+    ) -> tuple[Region | None, Kept | None]:
+        """Decide all checks; raises at the first refusal. Returns the region of the account that owns the resources, if
+        that is another, and what can be kept of the last decision. `on` is the caller's region, or the name of one."""
+        region = on if isinstance(on, Region) else None
+        name = on.name if isinstance(on, Region) else on
+        other: Region | None = None
+        kept: Kept | None = None
+        targets: dict[str, Target] = {}
         for check in checks:
             target = targets.get(check.resource)
             if target is None:
-                target = targets[check.resource] = self._target(check, region, on, given)
+                target = targets[check.resource] = self._target(check, region, name, given)
                 if target.region is not region:
-                    if len(targets) > 1 or other is not None:
+                    if len(targets) > 1:
                         raise requests.foreign_table(target.arn)
                     other = target.region
-            constant = await self._check(given, caller, operation, check, target, now_ms)
+                elif other is not None:
+                    raise requests.foreign_table(target.arn)
+            kept = await self._check(given, caller, operation, check, target, now_ms)
             if check.action == "dynamodb:PutResourcePolicy":
                 self._check_policy(given, caller, check, target, now_ms)
-            keep = keep and constant and target.region is region
-        if keep and region is not None and operation.name in _KEEPS:
-            if len(given.allowed) >= _KEPT:
-                given.allowed.clear()
-            given.allowed[operation.name, body["TableName"], body.get("IndexName"), region] = generation
-        return other
+        return other, kept
 
     async def _check(
-        self, given: Access, caller: Caller, operation: Operation, check: Check, target: Target, now_ms: int
-    ) -> bool:
-        """Whether the decision is the same for all such requests."""
-        policy = await self._policies.of(target.region, target.table, target.stream)
+        self, given: Access, caller: Caller, operation: str, check: Check, target: Target, now_ms: int
+    ) -> Kept | None:
+        """What can be kept of the decision."""
+        region = target.region
+        policy = await self._policies.of(region, target.table, target.stream)
+        generation = -1 if region is None else region.catalog.known.generation
         plan = self._plan(given, check, target, policy)
-        keys: dict[str, tuple[str, ...]] = {}
-        if plan.constant is not None:
-            decision = plan.constant
-        else:
-            table = await _table(target)
-            decision = plan.decide(_context(keys, given, caller, check, target, table, now_ms))
+        context = Context(dict(self._given), given, caller, check.part, target, None, now_ms)
+        if plan.constant is None:
+            context.table = await _table(target)
+        decision = plan.decide(context)
         if self._record is not None:
-            self._record(Verdict(caller, operation.name, check.action, target.arn, decision, now_ms, keys))
+            self._record(Verdict(caller, operation, check.action, target.arn, decision, now_ms, context.keys))
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, check.action, target.arn, decision)
-        return plan.constant is not None and policy.until_ms is None
+        if policy.until_ms is not None or (plan.constant is None and context.table is None):
+            return None
+        return Kept(generation, None if plan.constant is not None else plan, target, context.table)
 
     def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
         """Refuse a new policy that names nobody, or that locks its caller out. The operation refuses faulty ones."""
         body = check.part.body
+        if not self._enforces:
+            return
         try:
             text = checked(body.get("Policy", body.get("ResourcePolicy")), stream=target.stream is not None).text
         except ApiError:
@@ -148,7 +187,7 @@ class Authorizer:
             raise policy_errors.unknown_principal()
         if "Policy" not in body or body.get("ConfirmRemoveSelfResourceAccess") is True:
             return
-        context = _context({}, given, caller, check, target, None, now_ms)
+        context = Context({}, given, caller, check.part, target, None, now_ms)
         if locks_out(given.principal, given.policies, text, target.arn, target.owner, context):
             raise policy_errors.locks_out()
 
@@ -165,9 +204,8 @@ class Authorizer:
         given.plans[check.action, target.arn] = policy.attached, plan
         return plan
 
-    def _target(self, check: Check, region: Region | None, on: Any, given: Access) -> Target:
-        account = given.principal.account
-        resource, name = check.resource, region.name if region is not None else _region_name(on)
+    def _target(self, check: Check, region: Region | None, name: str, given: Access) -> Target:
+        account, resource = given.principal.account, check.resource
         if resource == ALL:
             return Target(ALL, account, region, "", None)
         arn = arns.parse(resource.replace("{region}", name).replace("{account}", account))
@@ -201,30 +239,45 @@ async def _table(target: Target) -> Table | None:
     return await region.read(lambda snapshot: region.catalog.find(snapshot, name))
 
 
-def _context(
-    keys: dict[str, tuple[str, ...]],
-    given: Access,
-    caller: Caller,
-    check: Check,
-    target: Target,
-    table: Table | None,
-    now_ms: int,
-) -> Callable[[str], tuple[str, ...]]:
-    asked: list[Asked] = []
-    clock_ms = now_ms if target.region is None else target.region.clock.now_ms()
+class Context:
+    """The condition keys of a part of a request, each computed when a policy asks for it."""
 
-    def find(key: str) -> tuple[str, ...]:
-        found = keys.get(key)
+    __slots__ = ("_access", "_asked", "_caller", "_now_ms", "_part", "_target", "keys", "table")
+
+    def __init__(
+        self,
+        keys: dict[str, tuple[str, ...]],
+        given: Access,
+        caller: Caller,
+        part: Part,
+        target: Target,
+        table: Table | None,
+        now_ms: int,
+    ) -> None:
+        self.keys = keys
+        self.table = table
+        self._access = given
+        self._caller = caller
+        self._part = part
+        self._target = target
+        self._now_ms = now_ms
+        self._asked: Asked | None = None
+
+    def __call__(self, key: str) -> tuple[str, ...]:
+        found = self.keys.get(key)
         if found is None:
-            if key.startswith(item_keys.PREFIX):
-                found = item_keys.value(key[len(item_keys.PREFIX) :], check.part, table)
+            if key.startswith("dynamodb:"):
+                found = item_keys.value(key[9:], self._part, self.table)
+            elif key == "aws:username":  # the most usual one
+                principal = self._access.principal
+                found = (principal.name,) if principal.kind == "User" else ()
             else:
-                if not asked:
-                    tags = {} if table is None else dict(table.tags)
-                    region = "" if target.region is None else target.region.name
-                    asked.append(Asked(given, caller.origin, clock_ms, region, target.owner, tags, check.part.whole))
-                found = global_keys.value(key, asked[0])
-            keys[key] = found
+                found = global_keys.value(key, self._asked or self._ask())
+            self.keys[key] = found
         return found
 
-    return find
+    def _ask(self) -> Asked:
+        region, tags = self._target.region, {} if self.table is None else dict(self.table.tags)
+        name, now_ms = ("", self._now_ms) if region is None else (region.name, region.clock.now_ms())
+        self._asked = Asked(self._access, self._caller.origin, now_ms, name, self._target.owner, tags, self._part.whole)
+        return self._asked

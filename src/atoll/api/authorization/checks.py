@@ -22,7 +22,7 @@ PREFIXES = {"monitoring": "cloudwatch"}
 """The prefix of actions, of services whose signing name is another."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
     """The part of a request that one action concerns."""
 
@@ -55,6 +55,7 @@ _ONLY_ALL = frozenset(
     }
 )  # fmt: skip
 _KEY_MEMBERS = {"GetItem": "Key", "UpdateItem": "Key", "DeleteItem": "Key", "PutItem": "Item"}
+_INDEXED = frozenset({"Query", "Scan"})
 _TRANSACTED = {"ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
 _REPLICA_DATA = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchWriteItem")
 
@@ -75,8 +76,7 @@ def checks_of(operation: Operation, body: Body) -> list[Check]:
 def _plain(operation: Operation, body: Body) -> Iterator[Check]:
     prefix = PREFIXES.get(operation.service.signing_name, operation.service.signing_name)
     action = f"{prefix}:{operation.name}"
-    member = _KEY_MEMBERS.get(operation.name)
-    part = Part(operation.name, body, (body[member],) if member else (), body, index=_index(operation, body))
+    part = part_of(operation.name, body)
     touched: Sequence[str] = ()
     if operation.name not in _ONLY_ALL and operation.service in (DYNAMODB, STREAMS):
         touched = operation.touches(dict(body) if not isinstance(body, dict) else body)
@@ -84,8 +84,12 @@ def _plain(operation: Operation, body: Body) -> Iterator[Check]:
         yield Check(action, resource, part)
 
 
-def _index(operation: Operation, body: Body) -> str | None:
-    return body.get("IndexName") if operation.name in ("Query", "Scan") else None
+def part_of(operation: str, body: Body) -> Part:
+    """The only part of a request that needs one action."""
+    member = _KEY_MEMBERS.get(operation)
+    if member is not None:
+        return Part(operation, body, (body[member],), body)
+    return Part(operation, body, (), body, None, None, body.get("IndexName") if operation in _INDEXED else None)
 
 
 def _of_lambda(operation: Operation, body: Body) -> Check:
@@ -135,6 +139,14 @@ def _update_table(operation: Operation, body: Body) -> Iterator[Check]:
         if update.get("Delete") is not None:
             yield Check("dynamodb:DeleteTableReplica", table, part)
             yield Check("dynamodb:DeleteTable", table, part)
+
+
+def _restore(operation: Operation, body: Body) -> Iterator[Check]:
+    """The new table is written with the rights of the caller."""
+    yield from _plain(operation, body)
+    part = Part(operation.name, body, (), body)
+    for name in _REPLICA_DATA:
+        yield Check(f"dynamodb:{name}", body["TargetTableName"], part)
 
 
 def _global_table(operation: Operation, body: Body) -> Iterator[Check]:
@@ -204,6 +216,8 @@ _ACTIONS: Mapping[type, str] = {
 _SPECIAL: Mapping[str, Callable[[Operation, Body], Iterator[Check]]] = {
     "CreateTable": _create_table,
     "UpdateTable": _update_table,
+    "RestoreTableFromBackup": _restore,
+    "RestoreTableToPointInTime": _restore,
     "BatchGetItem": _batch_get,
     "BatchWriteItem": _batch_write,
     "TransactGetItems": _transact_get,

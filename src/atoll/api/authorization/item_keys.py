@@ -30,6 +30,7 @@ _EXPRESSIONS = (
     "ProjectionExpression", "KeyConditionExpression", "FilterExpression", "ConditionExpression", "UpdateExpression",
 )  # fmt: skip
 _LEGACY_MAPS = ("AttributeUpdates", "Expected", "ScanFilter", "QueryFilter", "KeyConditions")
+_NAMING = frozenset([*_EXPRESSIONS, *_LEGACY_MAPS, "AttributesToGet"])
 
 
 def value(key: str, part: Part, table: Table | None) -> Values:
@@ -54,6 +55,9 @@ def _leading(position: int) -> Callable[[Part, Table | None], Values]:
         if schema is None or len(schema.partition) <= position:
             return ()
         name = schema.partition[position].name
+        if len(part.keys) == 1:
+            text = _text(part.keys[0].get(name))
+            return () if text is None else (text,)
         found = [_text(one) for one in _given(part, name)]
         return tuple(dict.fromkeys(text for text in found if text is not None))
 
@@ -128,7 +132,7 @@ def _equalities(where: tree.ConditionNode | None, name: str) -> list[str] | None
 
 def _text(given: Any) -> str | None:
     """A key's value as text: numbers in canonical form, binaries in base64."""
-    if not isinstance(given, Mapping) or len(given) != 1:
+    if (type(given) is not dict and not isinstance(given, Mapping)) or len(given) != 1:
         return None
     ((type_, content),) = given.items()
     if not isinstance(content, str):
@@ -145,6 +149,8 @@ def _text(given: Any) -> str | None:
 
 
 def _attributes(part: Part, table: Table | None) -> Values:
+    if len(part.keys) == 1 and not _NAMING.intersection(part.body):
+        return tuple(part.keys[0])
     found: dict[str, None] = {}
     for item in part.keys:
         found.update(dict.fromkeys(item))
@@ -245,6 +251,3 @@ _KEYS: Mapping[str, Callable[[Part, Table | None], Values]] = {
     "enclosingoperation": _enclosing,
     "fulltablescan": _full_scan,
 }
-
-NEEDS_TABLE = frozenset(name for name in _KEYS if name.endswith(("keys", "keyvalues", "scan")))
-"""Keys whose values depend on the table's key schema."""

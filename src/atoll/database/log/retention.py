@@ -53,7 +53,14 @@ def _copies(table: Table) -> Retention:
     return Retention(old_image=True, keep_ms=limits.RECOVERY_DAYS * DAY_MS + GRACE_MS) if table.copies else Retention()
 
 
-READERS: tuple[Callable[[Table], Retention], ...] = (_stream, _replicas, _recovery, _copies)
+def _destinations(table: Table) -> Retention:
+    """Kinesis streams get both images. One that cannot be reached for a day misses changes."""
+    if any(one.is_on for one in table.destinations):
+        return Retention(old_image=True, new_image=True, keep_ms=limits.STREAM_RETENTION_MS)
+    return Retention()
+
+
+READERS: tuple[Callable[[Table], Retention], ...] = (_stream, _replicas, _recovery, _copies, _destinations)
 """The needs of each kind of reader."""
 
 

@@ -24,11 +24,13 @@ from atoll.security.policies.patterns import (
     Context,
     Pattern,
     Values,
+    Variable,
     arn_like,
     is_static,
     matcher,
     parse,
     resolve,
+    static,
 )
 
 Test = Callable[[Context], bool]
@@ -60,11 +62,16 @@ def compile_test(name: str, key: str, values: Sequence[str], *, variables: bool)
     matches = comparison(values, variables)
     if not quantifier:
         return _single(key, matches, negated, negated or if_exists)
+    known = None if base != "StringEquals" else _known(values, variables)
+    if known is not None and quantifier == FOR_ALL:
+        return lambda context: known.issuperset(context(key))
     each = all if quantifier == FOR_ALL else any
     absent = quantifier == FOR_ALL or if_exists
 
     def of_set(context: Context) -> bool:
         given = context(key)
+        if len(given) == 1:
+            return matches(given[0], context) is not negated
         return each(matches(value, context) is not negated for value in given) if given else absent
 
     return of_set
@@ -77,9 +84,19 @@ def _single(key: str, matches: Matches, negated: bool, absent: bool) -> Test:
         given = context(key)
         if not given:
             return absent
+        if len(given) == 1:
+            return matches(given[0], context) is not negated
         return any(matches(value, context) for value in given) is not negated
 
     return test
+
+
+def _known(values: Sequence[str], variables: bool) -> frozenset[str] | None:
+    """The texts that the values are; None if any of them has variables."""
+    patterns = [parse(value, variables=variables, wildcards=False) for value in values]
+    if not all(map(is_static, patterns)):
+        return None
+    return frozenset("".join(map(str, pattern)) for pattern in patterns)
 
 
 def _null(key: str, values: Sequence[str]) -> Test:
@@ -96,6 +113,10 @@ def _equals(values: Sequence[str], variables: bool) -> Matches:
     rest = [pattern for pattern in patterns if not is_static(pattern)]
     if not rest:
         return lambda value, context: value in known
+    alone = rest[0][0] if len(patterns) == 1 and len(rest[0]) == 1 else None
+    if isinstance(alone, Variable) and alone.default is None:
+        key = alone.key
+        return lambda value, context: context(key) == (value,)
 
     def matches(value: str, context: Context) -> bool:
         if value in known:
@@ -119,9 +140,14 @@ def _equals_ignoring_case(values: Sequence[str], variables: bool) -> Matches:
 
 def _like(values: Sequence[str], variables: bool) -> Matches:
     patterns = [parse(value, variables=variables) for value in values]
+    known = [matcher(static(pattern)) for pattern in patterns if is_static(pattern)]
+    rest = [pattern for pattern in patterns if not is_static(pattern)]
 
     def matches(value: str, context: Context) -> bool:
-        resolved = (resolve(pattern, context) for pattern in patterns)
+        for fits in known:
+            if fits(value):
+                return True
+        resolved = (resolve(pattern, context) for pattern in rest)
         return any(glob is not None and matcher(glob)(value) for glob in resolved)
 
     return matches

@@ -85,7 +85,10 @@ Candidates = Sequence[Candidate]
 
 def _first(candidates: Candidates, context: Context) -> Candidate | None:
     for one in candidates:
-        if all(test(context) for test in one.tests):
+        for test in one.tests:
+            if not test(context):
+                break
+        else:
             return one
     return None
 

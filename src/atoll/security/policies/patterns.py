@@ -72,6 +72,11 @@ def is_static(pattern: Sequence[Token]) -> bool:
     return not any(isinstance(token, Variable) for token in pattern)
 
 
+def static(pattern: Sequence[Token]) -> Glob:
+    """The same pattern, which has no variables."""
+    return tuple(token for token in pattern if not isinstance(token, Variable))
+
+
 def resolve(pattern: Sequence[Token], context: Context) -> Glob | None:
     """The pattern with the values of its variables, in which `*` is a character; None if a variable has not exactly one
     value, nor a default."""
@@ -97,17 +102,57 @@ def matcher(glob: Glob) -> Callable[[str], object]:
         return "".join(map(str, glob)).__eq__
     if all(token is Wild.ANY for token in glob):
         return _anything
-    pieces = [""]
+    pieces: list[list[str | Wild]] = [[]]
     for token in glob:
         if token is Wild.ANY:
-            pieces.append("")
+            pieces.append([])
         else:
-            pieces[-1] += "." if token is Wild.ONE else re.escape(str(token))
-    first, *rest = pieces
-    if rest:
-        *middle, last = rest
-        first += "".join(f"(?>.*?{piece})" for piece in middle if piece) + ".*" + last
-    return re.compile(first, re.DOTALL).fullmatch
+            pieces[-1].append(token)
+    first, *rest = map(_piece, pieces)
+    if not rest:
+        return lambda text: len(text) == first.length and first.is_at(text, 0)
+    *middle, last = rest
+    middle = [piece for piece in middle if piece.length]
+    least = first.length + last.length
+
+    def matches(text: str) -> bool:
+        end = len(text) - last.length
+        if len(text) < least or not first.is_at(text, 0) or not last.is_at(text, end):
+            return False
+        place = first.length
+        for piece in middle:
+            place = piece.find(text, place, end)
+            if place < 0:
+                return False
+            place += piece.length
+        return True
+
+    return matches
+
+
+class _Piece(NamedTuple):
+    """A part of a pattern without `*`, so all that it matches has one length."""
+
+    length: int
+    is_at: Callable[[str, int], bool]
+    find: Callable[[str, int, int], int]
+    """The first place in a range of the text, or -1."""
+
+
+def _piece(tokens: Sequence[str | Wild]) -> _Piece:
+    if Wild.ONE not in tokens:
+        text = "".join(map(str, tokens))
+        return _Piece(
+            len(text), lambda given, at: given.startswith(text, at), lambda given, at, end: given.find(text, at, end)
+        )
+    compiled = re.compile("".join("." if one is Wild.ONE else re.escape(str(one)) for one in tokens), re.DOTALL)
+
+    def find(given: str, at: int, end: int) -> int:
+        found = compiled.search(given, at, end)
+        return -1 if found is None else found.start()
+
+    length = sum(1 if one is Wild.ONE else len(str(one)) for one in tokens)
+    return _Piece(length, lambda given, at: compiled.match(given, at) is not None, find)
 
 
 def _anything(text: str) -> bool:

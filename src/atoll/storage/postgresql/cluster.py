@@ -16,8 +16,8 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
@@ -34,6 +34,10 @@ WATCH_S = 1.0
 SILENCE_S = 5.0
 """A primary that has not answered the watch for so long is given up."""
 PAUSE_S = 0.05
+GRACE_S = 0.5
+
+Answer = tuple[bool, int, Connection]
+"""Whether a server may be written to, its timeline, and a connection."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +64,8 @@ class Cluster:
         self._opening = 0
         self._election: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._asking: dict[Server, asyncio.Task[Answer]] = {}
+        """By an election."""
         self._watched: dict[Server, Connection] = {}
         self._answered_at = 0.0
         self._closed = False
@@ -113,6 +119,21 @@ class Cluster:
         if connection.term == self.term:
             self._elect(str(why))
 
+    @asynccontextmanager
+    async def use(self, until: float) -> AsyncIterator[Connection]:
+        """A connection for one piece of work, as `acquire` finds it."""
+        connection = await self.acquire(until)
+        try:
+            yield connection
+        except (Lost, Undone) as error:
+            self.lose(connection, error)
+            raise
+        except BaseException:
+            connection.terminate()
+            self.release(connection)
+            raise
+        self.release(connection)
+
     async def close(self) -> None:
         if self._closed:
             return
@@ -122,6 +143,7 @@ class Cluster:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
+        self._ask_no_more()
         await asyncio.gather(*(one.close() for one in (*self._open, *self._watched.values())))
 
     def _drop(self, connection: Connection) -> None:
@@ -183,9 +205,9 @@ class Cluster:
         finally:
             self._election = None
 
-    async def _ask_all(self, *, first: bool = False) -> list[tuple[bool, int, Connection]]:
+    async def _ask_all(self, *, first: bool = False) -> list[Answer]:
         """Connections to all servers that answer, with what they are."""
-        outcomes = await asyncio.gather(*map(self._ask, self.url.servers), return_exceptions=True)
+        outcomes = await self._outcomes(None if first else GRACE_S)
         answers = [one for one in outcomes if not isinstance(one, BaseException)]
         failures = [one for one in outcomes if isinstance(one, Exception)]
         if failures and not answers:
@@ -200,7 +222,34 @@ class Cluster:
             self._why = "no server is a primary"
         return answers
 
-    async def _ask(self, server: Server) -> tuple[bool, int, Connection]:
+    async def _outcomes(self, grace_s: float | None) -> list[Answer | BaseException]:
+        """One for each server. A frozen one must not hold up the others, of which one may have been promoted since it
+        was asked: a round ends `grace_s` after the first outcome, and late answers belong to a later round."""
+        for server in self.url.servers:
+            if server not in self._asking:
+                self._asking[server] = asyncio.create_task(self._ask(server))
+        asked = [self._asking[server] for server in self.url.servers]
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(asked, timeout=grace_s)
+        outcomes: list[Answer | BaseException] = []
+        for server, one in zip(self.url.servers, asked, strict=True):
+            if one.done():
+                del self._asking[server]
+                outcomes.append(one.exception() or one.result())
+            else:
+                outcomes.append(TimeoutError())
+        return outcomes
+
+    def _ask_no_more(self) -> None:
+        for task in self._asking.values():
+            task.cancel()
+            task.add_done_callback(_close_answer)
+        self._asking.clear()
+
+    def _may_serve(self, writable: bool, timeline: int) -> bool:
+        return self._replicas or (writable and timeline >= self.timeline)
+
+    async def _ask(self, server: Server) -> Answer:
         connection = await self._ready(await Connection.open(server, self.url.times))
         try:
             return (*await describe(connection), connection)
@@ -208,12 +257,12 @@ class Cluster:
             connection.terminate()
             raise
 
-    async def _choose(self, answers: list[tuple[bool, int, Connection]]) -> bool:
+    async def _choose(self, answers: list[Answer]) -> bool:
         """Take the best server as the primary, close the connections to others."""
         if self._replicas:
             usable = sorted(answers, key=lambda answer: answer[0])
         else:
-            usable = [one for one in answers if one[0] and one[1] >= self.timeline]
+            usable = [one for one in answers if self._may_serve(*one[:2])]
             usable.sort(key=lambda answer: (-answer[1], answer[2].server != self.primary))
         for _, _, connection in answers:
             if not usable or connection is not usable[0][2]:
@@ -225,6 +274,7 @@ class Cluster:
             if self.primary is not None:
                 _log.warning("the primary is now %s, timeline %d", connection.server, timeline)
             self._begin_term(connection.server)
+        self._ask_no_more()
         self.timeline = max(self.timeline, timeline)
         connection.term = self.term
         self._open.add(connection)
@@ -284,6 +334,11 @@ class Cluster:
 
 
 FAILURES = (Lost, Undone, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def _close_answer(task: asyncio.Task[Answer]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result()[2].terminate()
 
 
 def as_text(error: BaseException) -> str:

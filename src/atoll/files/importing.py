@@ -1,0 +1,110 @@
+"""Put the items of files into a table.
+
+A chunk of items is put by several threads, and then counted in the state file; so a run that was interrupted goes on
+with the next chunk of each file. It puts at most one chunk twice, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from atoll.clock import monotonic_ns
+from atoll.files.items import Item
+from atoll.files.sources import Source
+from atoll.replicate import keys
+from atoll.replicate.crew import Pauses, crew
+from atoll.replicate.failures import Failed
+from atoll.replicate.progress import Counters, Display
+from atoll.replicate.writing import BATCH, Writer, put
+
+THREADS = 8
+CHUNK = 8 * BATCH
+SAVE_EVERY_S = 1.0
+
+
+class State:
+    """How many items of each file were put: JSON, replaced as a whole."""
+
+    def __init__(self, path: Path, table: str) -> None:
+        self._path = path
+        self._table = table
+        self.done: dict[str, int] = {}
+        self._saved_ns = monotonic_ns()
+
+    def load(self) -> None:
+        try:
+            stored = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise Failed(f"{self._path}: {error}") from None
+        if stored.get("table") != self._table:
+            raise Failed(f"{self._path} is of an import into another table: delete it to begin anew")
+        self.done = stored["done"]
+
+    def save(self, *, now: bool = False) -> None:
+        if not now and monotonic_ns() - self._saved_ns < SAVE_EVERY_S * 1e9:
+            return
+        new = self._path.with_name(self._path.name + ".new")
+        new.write_text(json.dumps({"table": self._table, "done": self.done}))
+        new.replace(self._path)
+        self._saved_ns = monotonic_ns()
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def run(
+    sources: Sequence[Source],
+    names: Sequence[str],
+    writer: Writer,
+    state: State,
+    pauses: Pauses,
+    counters: Counters,
+    display: Display,
+) -> None:
+    """`names` are the attributes of the table's key."""
+    state.load()
+    counters.phase = "import"
+    sizes = [source.path.stat().st_size for source in sources]
+    total = max(sum(sizes), 1)
+    with crew(THREADS, pauses) as pool:
+        for at, source in enumerate(sources):
+            name, before = str(source.path.resolve()), sum(sizes[:at])
+            done = state.done.get(name, 0)
+            found = source.items()
+            counters.add(items=sum(1 for _ in islice(found, done)))
+            try:
+                while chunk := list(islice(found, CHUNK)):
+                    for _ in pool.map(writer.write, _batches(chunk, names)):
+                        pauses.check()
+                    done = state.done[name] = done + len(chunk)
+                    counters.add(items=len(chunk))
+                    share = (before + sizes[at] * source.read()) / total
+                    counters.expected = max(counters.items, round(counters.items / max(share, 1e-6)))
+                    state.save()
+                    display.tick()
+                    pauses.check()
+            finally:
+                state.save(now=True)
+    counters.expected = counters.items
+    state.remove()
+
+
+def _batches(chunk: Sequence[Item], names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Of items with the same key the last one counts."""
+    distinct: dict[Any, Item] = {}
+    for item in chunk:
+        if any(name not in item for name in names):
+            raise Failed(f"an item lacks the key {', '.join(names)}: {str(item)[:200]}")
+        try:
+            distinct[keys.identity(item, names)] = item
+        except (ArithmeticError, ValueError, TypeError):
+            raise Failed(f"an item has an invalid key: {str(item)[:200]}") from None
+    requests = [put(item) for item in distinct.values()]
+    for first in range(0, len(requests), BATCH):
+        yield requests[first : first + BATCH]

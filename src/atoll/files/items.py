@@ -1,0 +1,112 @@
+"""Attribute values, from and to other forms. Binary values are `bytes`, as botocore has them."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+Value = dict[str, Any]
+Item = dict[str, Value]
+
+TYPES = ("S", "N", "B", "BOOL")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,37})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+
+
+class Invalid(Exception):
+    """Its text is the reason."""
+
+
+# DynamoDB JSON, in which binary values are base64
+
+
+def from_json(members: Mapping[str, Any]) -> Item:
+    return {name: _from_json(value) for name, value in members.items()}
+
+
+def _from_json(value: Any) -> Value:
+    if not isinstance(value, dict) or len(value) != 1:
+        raise Invalid(f"{value!r:.100} is no attribute value")
+    ((kind, content),) = value.items()
+    try:
+        if kind == "B":
+            return {kind: b64decode(content, validate=True)}
+        if kind == "BS":
+            return {kind: [b64decode(one, validate=True) for one in content]}
+        if kind == "M":
+            return {kind: from_json(content)}
+        if kind == "L":
+            return {kind: [_from_json(one) for one in content]}
+    except (ValueError, TypeError, AttributeError):
+        raise Invalid(f"{value!r:.100} is no attribute value") from None
+    return {kind: content}
+
+
+def to_json(item: Item) -> dict[str, Any]:
+    return {name: _to_json(value) for name, value in item.items()}
+
+
+def _to_json(value: Value) -> Any:
+    ((kind, content),) = value.items()
+    if kind == "B":
+        return {kind: b64encode(content).decode()}
+    if kind == "BS":
+        return {kind: [b64encode(one).decode() for one in content]}
+    if kind == "M":
+        return {kind: to_json(content)}
+    if kind == "L":
+        return {kind: [_to_json(one) for one in content]}
+    return value
+
+
+# Values of Python, as JSON and Parquet give them
+
+
+def from_plain(members: Mapping[str, Any]) -> Item:
+    """A member that is None has no attribute."""
+    return {name: _from_plain(value) for name, value in members.items() if value is not None}
+
+
+def _from_plain(value: Any) -> Value:
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, (int, float, Decimal)):
+        return {"N": str(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
+    if isinstance(value, (datetime, date, time)):
+        return {"S": value.isoformat()}
+    if isinstance(value, list):
+        return {"L": [_from_plain(one) for one in value]}
+    if isinstance(value, dict):
+        return {"M": {str(name): _from_plain(one) for name, one in value.items()}}
+    raise Invalid(f"a value of the type {type(value).__name__} has no place in a table")
+
+
+# Text, as CSV gives it
+
+
+def from_text(text: str, type_: str | None) -> Value:
+    """A value of the type; None guesses numbers and booleans, if they have no other form."""
+    if type_ is None:
+        if text in ("true", "false"):
+            type_ = "BOOL"
+        else:
+            type_ = "N" if _NUMBER.fullmatch(text) is not None else "S"
+    if type_ == "BOOL":
+        if text.lower() not in ("true", "false"):
+            raise Invalid(f"{text!r:.100} is neither true nor false")
+        return {"BOOL": text.lower() == "true"}
+    if type_ == "B":
+        try:
+            return {"B": b64decode(text, validate=True)}
+        except ValueError:
+            raise Invalid(f"{text!r:.100} is not base64") from None
+    return {type_: text}

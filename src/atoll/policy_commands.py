@@ -1,0 +1,235 @@
+"""`atoll users`, `roles` and `policies`: declare users, roles and policies in the data directory, and ask a server why
+it allows or denies a request.
+
+The commands keep what they declare in `principals.json` beside `policies.toml`, which people write: the server reads
+both. A user's access keys are made by `atoll credentials create --user`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from atoll.database.region import DEFAULT_ACCOUNT
+from atoll.options import Refused
+from atoll.replica_commands import ask
+from atoll.security import directory
+from atoll.security.directory import BadDirectory
+from atoll.security.identities import COMMANDS_FILE_NAME, FILE_NAME, load
+
+Document = dict[str, Any]
+
+
+def add(commands: Any) -> None:
+    """Add the three commands."""
+    users = commands.add_parser("users", help="declare users, to whom access keys and policies belong")
+    roles = commands.add_parser("roles", help="declare roles, which users and applications assume")
+    policies = commands.add_parser("policies", help="declare policies, and explain what they allow")
+    of_users, of_roles, of_policies = (_actions(parser) for parser in (users, roles, policies))
+    for actions, section in ((of_users, "users"), (of_roles, "roles")):
+        attach = _action(actions, "attach", section, _attach, "attach a policy: a name, or a file with a document")
+        attach.add_argument("policy")
+        detach = _action(actions, "detach", section, _detach, "detach a policy, by its name or number")
+        detach.add_argument("policy")
+        _action(actions, "delete", section, _delete, "delete it")
+        _list(actions, section)
+    creating = _action(of_users, "create", "users", _create, "create a user")
+    creating.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
+    creating.add_argument("--boundary", default="", help="the permissions boundary: a name, or a file")
+    role = _action(of_roles, "create", "roles", _create, "create a role")
+    role.add_argument("--trust", required=True, help="a file with the trust policy")
+    role.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
+    role.add_argument("--boundary", default="", help="the permissions boundary: a name, or a file")
+    putting = _action(of_policies, "put", "policies", _put, "declare a policy, or replace it")
+    putting.add_argument("file", help="a JSON file with the document")
+    _action(of_policies, "delete", "policies", _delete, "delete a policy")
+    _list(of_policies, "policies")
+    _add_questions(of_policies)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Any:
+    return parser.add_subparsers(required=True, metavar="ACTION")
+
+
+def _options(action: argparse.ArgumentParser) -> None:
+    action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+    action.add_argument("--account", default=os.environ.get("ATOLL_ACCOUNT", DEFAULT_ACCOUNT), help="the account")
+
+
+def _action(
+    actions: Any, name: str, section: str, run: Callable[[argparse.Namespace, Document], str], help_: str
+) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=help_)
+    _options(action)
+    action.add_argument("name")
+    action.set_defaults(run=lambda options: _change(options, section, run), section=section)
+    return action
+
+
+def _list(actions: Any, section: str) -> None:
+    action: argparse.ArgumentParser = actions.add_parser("list", help="print what both files declare")
+    _options(action)
+    action.set_defaults(run=_print, section=section)
+
+
+def _print(options: argparse.Namespace) -> int:
+    data = Path(options.data)
+    try:
+        found = directory.merged([load(data / FILE_NAME), load(data / COMMANDS_FILE_NAME)], options.account)
+    except BadDirectory as fault:
+        raise Refused(str(fault)) from None
+    for name, row in sorted(found[options.account].get(options.section, {}).items()):
+        shown = [one if isinstance(one, str) and one[:1] != "{" else "(document)" for one in _attached(row)]
+        print(name + (f"  {', '.join(shown)}" if shown and options.section != "policies" else ""))
+    return 0
+
+
+def _attached(row: Document) -> list[Any]:
+    policies = row.get("policies", [])
+    return policies if isinstance(policies, list) else [policies]
+
+
+def _change(options: argparse.Namespace, section: str, change: Callable[[argparse.Namespace, Document], str]) -> int:
+    """Read, change and write the file under a lock. A result that the server would refuse is not written."""
+    data = Path(options.data)
+    path = data / COMMANDS_FILE_NAME
+    data.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found: Document = dict(load(path))
+        account = found.setdefault("accounts", {}).setdefault(options.account, {})
+        said = change(options, account.setdefault(section, {}))
+        directory.read([load(data / FILE_NAME), found], options.account)
+        draft = path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BadDirectory as fault:
+        raise Refused(str(fault)) from None
+    finally:
+        os.close(lock)
+    print(said)
+    return 0
+
+
+def _row(options: argparse.Namespace, rows: Document) -> Document:
+    if options.name not in rows:
+        raise Refused(f"there is no {options.section[:-1]} {options.name!r} that a command has declared")
+    row: Document = rows[options.name]
+    return row
+
+
+def _create(options: argparse.Namespace, rows: Document) -> str:
+    if options.name in rows:
+        raise Refused(f"the {options.section[:-1]} {options.name} exists")
+    row: Document = {"policies": []}
+    if options.tag:
+        row["tags"] = dict(tag.partition("=")[::2] for tag in options.tag)
+    if options.boundary:
+        row["boundary"] = _policy(options.boundary)
+    if options.section == "roles":
+        row["trust"] = _document(options.trust)
+    rows[options.name] = row
+    kind = options.section[:-1]
+    return f"arn:aws:iam::{options.account}:{kind}/{options.name}"
+
+
+def _delete(options: argparse.Namespace, rows: Document) -> str:
+    _row(options, rows)
+    del rows[options.name]
+    return f"deleted {options.name}"
+
+
+def _put(options: argparse.Namespace, rows: Document) -> str:
+    rows[options.name] = _document(options.file)
+    return f"arn:aws:iam::{options.account}:policy/{options.name}"
+
+
+def _attach(options: argparse.Namespace, rows: Document) -> str:
+    _row(options, rows)["policies"].append(_policy(options.policy))
+    return f"attached {options.policy} to {options.name}"
+
+
+def _detach(options: argparse.Namespace, rows: Document) -> str:
+    policies = _row(options, rows)["policies"]
+    if options.policy in policies:
+        policies.remove(options.policy)
+    elif options.policy.isdigit() and 0 < int(options.policy) <= len(policies):
+        del policies[int(options.policy) - 1]
+    else:
+        raise Refused(f"{options.policy} is not attached to {options.name}")
+    return f"detached {options.policy} from {options.name}"
+
+
+def _policy(given: str) -> Any:
+    """The name of a policy, or the document in a file."""
+    return _document(given) if Path(given).is_file() else given
+
+
+def _document(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path}: {error}") from None
+
+
+# Questions to a server
+
+
+def _add_questions(actions: Any) -> None:
+    explain: argparse.ArgumentParser = actions.add_parser(
+        "explain", help="ask a server which statement allows or denies a request"
+    )
+    observed: argparse.ArgumentParser = actions.add_parser(
+        "observed", help="print policies that would allow what applications did, of a server with --auth iam-log"
+    )
+    for action in (explain, observed):
+        action.add_argument(
+            "--endpoint", default=os.environ.get("ATOLL_ENDPOINT", "http://127.0.0.1:8000"), help="the server's address"
+        )
+        action.add_argument(
+            "--admin-token", default=os.environ.get("ATOLL_ADMIN_TOKEN", ""), help="the server's --admin-token"
+        )
+    explain.add_argument("principal", help="an ARN, or a user's name")
+    explain.add_argument("action", help="as in dynamodb:GetItem; or an operation, with --request")
+    explain.add_argument("resource", nargs="?", default="", help="an ARN")
+    explain.add_argument("--request", default="", help="the request, as JSON")
+    explain.add_argument("--context", default="", help="condition keys and their values, as JSON")
+    explain.set_defaults(run=_explain)
+    observed.set_defaults(run=_observed)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    body: Document = {"principal": options.principal}
+    try:
+        if options.context:
+            body["context"] = json.loads(options.context)
+        if options.resource:
+            body |= {"action": options.action, "resource": options.resource}
+        else:
+            body |= {"operation": options.action, "request": json.loads(options.request or "{}")}
+    except ValueError as error:
+        raise Refused(f"this is no JSON: {error}") from None
+    answer = ask(options, "/_atoll/policies/explain", body)
+    for check in answer["checks"]:
+        print(f"{check['decision']}: {check['action']} on {check['resource']}: {check['reason']}")
+        for key, values in check["keys"].items():
+            print(f"  {key} = {', '.join(values) or '(absent)'}")
+    print("allowed" if answer["allowed"] else "denied")
+    return 0 if answer["allowed"] else 1
+
+
+def _observed(options: argparse.Namespace) -> int:
+    print(json.dumps(ask(options, "/_atoll/policies/observed", None)["policies"], indent=2))
+    return 0

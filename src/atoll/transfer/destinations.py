@@ -1,0 +1,205 @@
+"""Send the changes of tables to Kinesis streams.
+
+A step takes the next changes of one table from its log, sends their records, and stores the position behind them. If a
+step is interrupted, or the stream does not take the records, they are sent again: records may come twice, none is left
+out. The same steps end the transitional states of destinations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import md5
+from typing import Any
+
+import orjson
+
+from atoll import arns
+from atoll.clock import Stamp
+from atoll.database import catalog, destinations
+from atoll.database import destination as states
+from atoll.database import format as fmt
+from atoll.database.destination import (
+    ACTIVE,
+    DISABLED,
+    DISABLING,
+    ENABLE_FAILED,
+    ENABLING,
+    MICROSECOND,
+    UPDATING,
+    Destination,
+    of,
+)
+from atoll.database.log import cursor
+from atoll.database.log.cursor import Batch, Scope
+from atoll.database.log.rows import ChangeRow
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import kinesis as errors
+from atoll.storage.engine import Snapshot, Transaction
+from atoll.transfer.kinesis import Data, Streams, Unsent
+
+_log = logging.getLogger(__name__)
+
+RECORDS = 500
+"""PutRecords takes so many."""
+PIECE_BYTES = 2 * 1024**2
+RECORD_BYTES = 1024**2
+"""A record with more bytes is skipped."""
+ATTEMPTS = 6
+WAIT_S = 0.1
+"""Before the second attempt to send throttled records; it doubles with each."""
+_SENDING = (ACTIVE, UPDATING, DISABLING)
+_STREAM = re.compile(r"stream/[a-zA-Z0-9_.-]{1,128}")
+
+
+class Sender:
+    """Sends the changes of the tables of one region."""
+
+    def __init__(self, region: Region, streams: Streams | None) -> None:
+        self._region = region
+        self._streams = streams
+        self.is_active = False
+        """Whether any table has a destination that is on."""
+
+    async def step(self) -> bool:
+        """Send the next changes of each table. Returns whether there may be more. Raises after all tables had their
+        turn, if any could not be sent."""
+        tables = await self._region.read(self._tables)
+        self.is_active = bool(tables)
+        moved, failed = False, []
+        for table, destination in tables:
+            try:
+                moved = await self._advance(table, destination) or moved
+            except Unsent as error:
+                failed.append(error)
+        if failed:
+            raise ExceptionGroup("Kinesis destinations", failed)
+        return moved
+
+    def _tables(self, snapshot: Snapshot) -> list[tuple[Table, Destination]]:
+        return [
+            (table, destination)
+            for table in self._region.catalog.tables(snapshot)
+            for destination in table.destinations
+            if destination.is_on
+        ]
+
+    async def _advance(self, table: Table, destination: Destination) -> bool:
+        is_due = destination.due_ms <= self._region.clock.now_ms()
+        if destination.status == ENABLING:
+            if is_due:
+                reason = await self._refusal(destination)
+                await self._change(table, destination, ENABLE_FAILED if reason else ACTIVE, reason or "")
+            return is_due
+        try:
+            is_last = await self._send(table, destination)
+        except Unsent:
+            if destination.status != DISABLING:
+                raise
+            is_last = True
+        if is_last and is_due and destination.status != ACTIVE:
+            await self._change(table, destination, ACTIVE if destination.status == UPDATING else DISABLED)
+            return True
+        return not is_last
+
+    async def _refusal(self, destination: Destination) -> str | None:
+        arn = arns.parse(destination.stream)
+        if self._streams is None:
+            return errors.NO_ENDPOINT
+        if arn is None or arn.service != "kinesis" or _STREAM.fullmatch(arn.resource) is None:
+            return errors.NO_PERMISSION
+        if arn.region != self._region.name:
+            return errors.ELSEWHERE
+        if arn.account != self._region.settings.account:
+            return errors.INACTIVE
+        return await self._streams.refusal(destination.stream)
+
+    async def _change(self, table: Table, old: Destination, status: str, description: str = "") -> None:
+        def change(tx: Transaction, stamp: Stamp) -> None:
+            found = self._region.catalog.find(tx, table.name)
+            if found is None or found.id != table.id or of(found.destinations, old.stream) != old:
+                return
+            changed = replace(old, status=status, description=description)
+            if not changed.is_on:
+                destinations.forget_position(tx, table.id, old.stream)
+            catalog.save(tx, replace(found, destinations=states.changed(found.destinations, changed)))
+
+        await self._region.write(change)
+
+    async def _send(self, table: Table, destination: Destination) -> bool:
+        """Send the next changes; returns whether these were all."""
+        scope = Scope(table.log_space)
+
+        def read(snapshot: Snapshot) -> Batch | None:
+            position = destinations.position(snapshot, table.id, destination.stream)
+            return None if position is None else cursor.read(snapshot, scope, position, RECORDS, PIECE_BYTES)
+
+        batch = await self._region.read(read)
+        if batch is None:
+            return True
+        if batch.missed:
+            _log.error("changes were trimmed before they were sent to Kinesis", extra={"table": table.name})
+        records = [self._data(table, destination, change) for _, _, change in batch.changes]
+        fitting = [one for one in records if len(one.json) <= RECORD_BYTES]
+        if len(fitting) < len(records):
+            _log.warning("changes of more than 1 MB were not sent to Kinesis", extra={"table": table.name})
+        await self._put(destination, fitting)
+        if batch.changes or batch.missed:
+            await self._region.write(lambda tx, stamp: self._store(tx, table, destination, batch))
+        return batch.caught_up
+
+    async def _put(self, destination: Destination, records: Sequence[Data]) -> None:
+        assert self._streams is not None
+        wait_s, left = WAIT_S, list(records)
+        for _ in range(ATTEMPTS):
+            if left:
+                left = await self._streams.put(destination.stream, left)
+            if not left:
+                return
+            await asyncio.sleep(wait_s)
+            wait_s *= 2
+        raise Unsent(f"{destination.stream} throttles")
+
+    def _store(self, tx: Transaction, table: Table, destination: Destination, batch: Batch) -> None:
+        found = self._region.catalog.find(tx, table.name)
+        if found is not None and found.id == table.id:
+            destinations.put_position(tx, table.id, destination.stream, batch.cursor)
+
+    def _data(self, table: Table, destination: Destination, change: ChangeRow) -> Data:
+        partition = md5(table.keys.encode(orjson.loads(change.keys)), usedforsecurity=False).hexdigest().upper()
+        return Data(partition, orjson.dumps(record(self._region.name, table.name, destination.precision, change)))
+
+
+def record(region: str, table: str, precision: str | None, change: ChangeRow) -> dict[str, Any]:
+    """Keys and images are spliced, not parsed."""
+    is_micro = precision == MICROSECOND
+    body: dict[str, Any] = {
+        "ApproximateCreationDateTime": change.written_ms * 1000 if is_micro else change.written_ms,
+        "Keys": orjson.Fragment(change.keys),
+    }
+    size = change.keys_size
+    if change.new is not None:
+        body["NewImage"] = orjson.Fragment(change.new)
+        size += change.new_size
+    if change.old is not None:
+        body["OldImage"] = orjson.Fragment(change.old)
+        size += change.old_size
+    body["SizeBytes"] = size
+    if is_micro:
+        body["ApproximateCreationDateTimePrecision"] = MICROSECOND
+    by_service = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+    return {
+        "awsRegion": region,
+        "eventID": str(uuid.uuid4()),
+        "eventName": "INSERT" if not change.old_size else "REMOVE" if not change.new_size else "MODIFY",
+        "userIdentity": by_service if change.cause == fmt.EXPIRY else None,
+        "recordFormat": "application/json",
+        "tableName": table,
+        "dynamodb": body,
+        "eventSource": "aws:dynamodb",
+    }
