@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from atoll.clock import Stamp
-from atoll.database import catalog, documents, writes
+from atoll.database import backups, catalog, documents, writes
 from atoll.database.log import shards
 from atoll.database.records import build, plain
 from atoll.database.region import Region
@@ -95,9 +95,9 @@ def find(snapshot: Snapshot, id_: str) -> Import | None:
     return None if document is None else build(Import, document)
 
 
-def listed(snapshot: Snapshot) -> Iterator[Import]:
-    """By their ids, so by the time at which they began."""
-    for document in documents.listed(snapshot, KIND):
+def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Import]:
+    """Those that began since then, by their ids, so by the time at which they began."""
+    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
         yield build(Import, document)
 
 
@@ -128,6 +128,8 @@ class Importer:
         reading = self._readings.pop(one.id, None)
         try:
             if reading is None or reading.position != one.position:
+                if reading is not None:
+                    reading.stop()
                 reading = await self._begin(region, one)
             if reading is not None and one.has_table:
                 await self._go_on(region, one, reading)
@@ -151,7 +153,14 @@ class Importer:
 
     async def _go_on(self, region: Region, one: Import, reading: Reading) -> None:
         batch = await reading.batch(one.table)
-        stored = await region.write(lambda tx, stamp: _store(tx, region, one, batch, stamp))
+        if not batch.is_last:
+            reading.read_ahead(one.table)
+        stored = None
+        try:
+            stored = await region.write(lambda tx, stamp: _store(tx, region, one, batch, stamp))
+        finally:
+            if stored is None:
+                reading.stop()
         if stored is None:
             return
         self._failures.pop(one.id, None)
