@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks import authorization, postgresql, regions, report, servers, streams
+from benchmarks import authorization, postgresql, recovery, regions, report, servers, streams
 from benchmarks.client import Client
 from benchmarks.measure import CONNECTIONS, Result, measure, rss_mb, together
 from benchmarks.signing import ANYONE, Credentials, Signer
@@ -40,11 +40,17 @@ def main() -> None:
         results = report.Results(machine())
         if options.store:
             postgresql.compare(results, Path(scratch), atoll, prepare, options.seconds)
+        elif options.recovery:
+            imports_and_restores(results, Path(scratch), options)
         elif not (options.streams or options.regions):
             compare(results, Path(scratch), chosen, options)
-        if options.streams or not (options.quick or options.only or options.regions or options.store):
+        if options.streams or not (
+            options.quick or options.only or options.regions or options.store or options.recovery
+        ):
             streams_and_expiry(results, Path(scratch), options)
-        if options.regions or not (options.quick or options.only or options.streams or options.store):
+        if options.regions or not (
+            options.quick or options.only or options.streams or options.store or options.recovery
+        ):
             replication(results, Path(scratch), options)
         if options.workers:
             several_workers(results, Path(scratch), options)
@@ -52,7 +58,7 @@ def main() -> None:
             scale(results, Path(scratch), options)
             scale_log(results, Path(scratch), options)
     print(results.text())
-    if not (options.only or options.streams or options.regions):
+    if not (options.only or options.streams or options.regions or options.recovery):
         authorization.main()
     if options.write:
         Path(__file__).with_name("RESULTS.md").write_text(results.text())
@@ -71,6 +77,8 @@ def _options() -> Any:
     parser.add_argument(
         "--replica-items", type=int, default=20_000, help="items that a new replica copies (default: 20000)"
     )
+    parser.add_argument("--recovery", action="store_true", help="only imports, exports and restores")
+    parser.add_argument("--recovery-items", type=int, default=20_000, help="items of each of these (default: 20000)")
     parser.add_argument("--store", choices=["postgresql"], help="only Atoll on PostgreSQL, beside pgbench")
     parser.add_argument("--workers", action="store_true", help="also compare one worker with two")
     parser.add_argument(
@@ -244,6 +252,13 @@ def streams_and_expiry(results: report.Results, scratch: Path, options: Any) -> 
         expiry = streams.expire(server, credentials, "plain", ITEMS, options.seconds)
     results.add_table(*streams.read_table(pages))
     results.add_table(*streams.expiry_table(expiry))
+
+
+def imports_and_restores(results: report.Results, scratch: Path, options: Any) -> None:
+    data = scratch / "recovery"
+    with atoll(data, "--quotas", "off") as (server, credentials):
+        found = recovery.run(server, credentials, data / "s3", options.recovery_items, options.seconds)
+    results.add_table(*recovery.table(*found))
 
 
 def replication(results: report.Results, scratch: Path, options: Any) -> None:

@@ -103,18 +103,11 @@ class SharedStore:
 
     async def run(self, use: Callable[[Connection], Awaitable[T]], patience_s: float = 10) -> T:
         """Use a connection once. Raises `Unavailable` if it is lost."""
-        connection = await self._cluster.acquire(asyncio.get_running_loop().time() + patience_s)
         try:
-            result = await use(connection)
+            async with self._cluster.use(asyncio.get_running_loop().time() + patience_s) as connection:
+                return await use(connection)
         except (Lost, Undone) as error:
-            self._cluster.lose(connection, error)
             raise Unavailable(str(error)) from error
-        except BaseException:
-            connection.terminate()
-            self._cluster.release(connection)
-            raise
-        self._cluster.release(connection)
-        return result
 
     # Regions
 
@@ -187,9 +180,19 @@ class SharedStore:
             )
 
     async def _claim_clock(self) -> None:
+        if self._claim is not None:
+            self._cluster.release(self._claim)  # it is closed: make room for another one
+            self._claim = None
         connection = await self._cluster.acquire(asyncio.get_running_loop().time() + 10)
-        if not await connection.value(statements.CLOCK_LOCKS[self._clock]):
+        try:
+            claimed = await connection.value(statements.CLOCK_LOCKS[self._clock])
+        except BaseException:
             connection.terminate()
+            self._cluster.release(connection)
+            raise
+        if not claimed:
+            connection.terminate()
+            self._cluster.release(connection)
             other = "another front end uses" if self._clock == "manual" else "a front end with a manual clock uses"
             raise BadStore(f"{self}: {other} the store, and a manual clock cannot be shared")
         self._claim = connection
@@ -342,10 +345,18 @@ class SharedBuckets:
     async def _tell(self, connection: Connection) -> None:
         if self._forgotten:
             self._forgotten = False
-            await connection.fetch(statements.forget_buckets(self._schema))
+            try:
+                await connection.fetch(statements.forget_buckets(self._schema))
+            except BaseException:
+                self._forgotten = True
+                raise
         if self._filled:
             filled, self._filled = self._filled, set()
-            await connection.fetch(statements.fill_buckets(self._schema), (sorted(filled),))
+            try:
+                await connection.fetch(statements.fill_buckets(self._schema), (sorted(filled),))
+            except BaseException:
+                self._filled |= filled
+                raise
         taken, self._taken = self._taken, {}
         if not taken:
             return

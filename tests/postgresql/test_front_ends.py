@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from atoll.storage.engine import Corrupt
 from atoll.storage.postgresql import url
-from atoll.storage.postgresql.cluster import Cluster
+from atoll.storage.postgresql.cluster import MOST_CONNECTIONS, Cluster
 from atoll.storage.postgresql.engine import PostgreSQLEngine
 from tests import postgres
 
@@ -198,5 +199,17 @@ def test_long_function_holds_nobody_up(run):
         await one.transact(lambda tx: tx.put(b"k", b"v"))
         await asyncio.gather(one.transact(long), *(one.transact(lambda tx: tx.add_number(b"n", 1)) for _ in range(50)))
         assert await other.read(lambda s: (s.get(b"long"), s.number(b"n"))) == (b"v", 50)
+
+    run(scenario)
+
+
+def test_work_beside_transactions_that_fails_keeps_no_connection(run):
+    async def scenario(one, other):
+        cluster, soon = one._cluster, asyncio.get_running_loop().time() + 10
+        for _ in range(MOST_CONNECTIONS + 1):
+            with pytest.raises(Corrupt):
+                async with cluster.use(soon) as connection:
+                    await connection.fetch("select * from no_such_table")
+        await one.transact(lambda tx: tx.put(b"k", b"v"))
 
     run(scenario)

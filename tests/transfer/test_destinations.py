@@ -312,6 +312,8 @@ def test_the_requests_to_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
         Answer(400, b'{"__type":"ResourceNotFoundException"}'),
         Answer(200, b'{"FailedRecordCount":1,"Records":[{"SequenceNumber":"1"},{"ErrorCode":"x"}]}'),
         Answer(500, b"broken"),
+        Answer(200, b'{"Records":[{"SequenceNumber":"1"}]}'),
+        Answer(200, b"{}"),
     ]
 
     async def post(self: HttpClient, target: str, headers: dict[str, str], body: bytes, timeout_s: float) -> Answer:
@@ -328,10 +330,12 @@ def test_the_requests_to_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await endpoint.refusal(STREAM) == errors.NO_PERMISSION
         records = [Data("A", b"{}"), Data("B", b"[]")]
         assert await endpoint.put(STREAM, records) == records[1:]
-        with pytest.raises(Unsent):
-            await endpoint.put(STREAM, records)
+        for _ in ("broken", "a result is missing", "all are missing"):
+            with pytest.raises(Unsent):
+                await endpoint.put(STREAM, records)
 
     asyncio.run(scenario())
+    assert answers == []
     assert asked[2] == (
         "Kinesis_20131202.PutRecords",
         {

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from atoll.database import moment
 from atoll.errors import ApiError
 from atoll.recovery import jobs
 from atoll.transfer import changes, exports
-from atoll.transfer.buckets import NoSuchBucket, Unreachable
+from atoll.transfer.buckets import Directories, NoSuchBucket, Unreachable
+from atoll.transfer.runner import runner_of
 from tests.engines import findings
 from tests.recovery.worlds import START_MS, State, World
 
@@ -266,6 +268,25 @@ def test_an_export_that_cannot_write_fails(error: Exception, code: str, text: st
         assert findings(world.region) == []
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("prefix", ["a\0b", "../..", "x" * 300])
+def test_export_to_a_name_that_no_file_can_have_fails(prefix: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        world = await written(0, 1)
+        world.runner = runner_of(world.region, Directories(tmp_path / "s3"))
+        described = await export(world, S3Prefix=prefix)
+        assert described["ExportStatus"] == "FAILED"
+        assert described["FailureCode"] == "S3AccessDenied"
+        assert await world.region.read(jobs.listed) == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("prefix", ["", "x"])
+def test_objects_of_a_name_that_no_directory_can_have(prefix: str, tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        asyncio.run(Directories(tmp_path).objects("a\0b", prefix))
 
 
 NOW = START_MS // 1000 + 3600

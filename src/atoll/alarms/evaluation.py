@@ -5,8 +5,9 @@ of one (`store.changes`), and the datapoints that they look at (`windows`). An a
 data can change its state: all its periods look the same, nothing was measured in them, and no datapoint has arrived
 since. Quiet alarms cost a comparison, and no wake.
 
-A change of state is stored with an event in one transaction. Then the actions of the event run, and it is forgotten: an
-action may run twice after a crash, but is not lost.
+A change of state is stored with an event in one transaction. Then the actions of the event begin, and it is forgotten:
+an action may begin twice after a crash, but each begins. By then scaling policies have acted; a call of a function or a
+webhook may still wait, and a server that stops forgets it (`deliveries`).
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@
     alarm-changes                 -> the number of changes of alarms so far, and which alarms the last ones were of
     alarm-items                   -> the number of items of the history so far
 
-A change of state stores its history and its event in the same transaction, so that a crash loses no action. The process
-that evaluates alarms compares `alarm-changes` with the number that it has seen: an API call may have run elsewhere.
+A change of state stores its history and its event in the same transaction, so its actions begin even after a crash. The
+process that evaluates alarms compares `alarm-changes` with the number that it has seen: an API call may have run
+elsewhere.
 """
 
 from __future__ import annotations

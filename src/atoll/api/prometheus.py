@@ -68,10 +68,10 @@ class _Last(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         info = GaugeMetricFamily("atoll_info", "The version of the server.", labels=["version"])
         info.add_metric([__version__], 1)
-        writable = GaugeMetricFamily("atoll_store_writable", "Whether the store accepts writes.", labels=["region"])
+        writable = GaugeMetricFamily("atoll_store_writable", "Whether the store accepts writes.", labels=LABELS[:2])
         families: dict[str, GaugeMetricFamily] = {}
         for region, points in self._found:
-            writable.add_metric([region.name], float(region.health.writable))
+            writable.add_metric([region.settings.account, region.name], float(region.health.writable))
             for metric, point in points:
                 _add(families, region, metric, point)
         return [info, writable, *(families[name] for name in sorted(families))]

@@ -185,7 +185,7 @@ async def restore(region: Region, job: Document) -> None:
     if copy.position is None:
         position = await source.write(lambda tx, stamp: join(tx, source, copy))
         if position is not None:
-            await region.write(lambda tx, stamp: save(tx, replace(copy, position=position)))
+            await region.write(lambda tx, stamp: _begin(tx, copy, position))
         else:
             await region.write(lambda tx, stamp: _give_up(tx, region, copy, stamp.now_ms))
         return
@@ -221,6 +221,11 @@ def join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
         catalog.save(tx, replace(table, copies=(*table.copies, copy.id)))
     assert copy.moment_ms is not None
     return moment.at(tx, copy.source, copy.moment_ms)
+
+
+def _begin(tx: Transaction, copy: Copy, position: Position) -> None:
+    if not is_elsewhere(tx, copy):
+        save(tx, replace(copy, position=position))
 
 
 def release(tx: Transaction, source: Region, copy: Copy, now_ms: int) -> None:

@@ -82,8 +82,7 @@ class Runner:
             self._woken.clear()
             wait_ms = None if self._alone else LOOK_AGAIN_MS
             try:
-                if await self._region.engine.lease():
-                    await self.settle()
+                await self.settle()
                 self._region.health.resolve(JOBS)
             except Exception as error:
                 self._region.health.failing(JOBS, error)
@@ -95,10 +94,11 @@ class Runner:
                 await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
 
     async def settle(self) -> None:
-        """Run all jobs to their ends. If one fails, the others still run, and the errors are raised at the end."""
+        """Run all jobs to their ends, and the endless work until it has caught up. If one fails, the others still run,
+        and the errors are raised at the end."""
         failed: dict[str, Exception] = {}
         async with self._passing:
-            while not self._stopping:
+            while not self._stopping and await self._region.engine.lease():
                 waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
                 for job in waiting:
                     try:

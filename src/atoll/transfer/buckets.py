@@ -94,10 +94,13 @@ class Directories:
         self._root = root
 
     def _path(self, bucket: str, key: str) -> Path:
-        """Refuses names that lead out of the bucket."""
-        root = (self._root / bucket).resolve()
-        path = (root / key).resolve()
-        if root.parent != self._root.resolve() or not path.is_relative_to(root) or "\0" in key:
+        """Refuses names that lead out of the bucket, and those that no file can have."""
+        try:
+            root = (self._root / bucket).resolve()
+            path = (root / key).resolve()
+        except ValueError as error:  # a null character, half of a surrogate pair
+            raise Unreachable(f"{bucket}/{key}: {error}") from None
+        if root.parent != self._root.resolve() or not path.is_relative_to(root):
             raise Unreachable(f"{bucket}/{key} is not below {self._root}")
         return path
 
@@ -112,7 +115,10 @@ class Directories:
         root = self._path(bucket, "")
         if not root.is_dir():
             raise NoSuchBucket
-        return await asyncio.to_thread(lambda: sorted(_objects(root, prefix), key=lambda found: found.key))
+        try:
+            return await asyncio.to_thread(lambda: sorted(_objects(root, prefix), key=lambda found: found.key))
+        except OSError as error:
+            raise Unreachable(f"{root}: {error.strerror}") from None
 
     async def read(self, bucket: str, key: str) -> AsyncIterator[bytes]:
         try:

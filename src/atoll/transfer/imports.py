@@ -128,6 +128,8 @@ class Importer:
         reading = self._readings.pop(one.id, None)
         try:
             if reading is None or reading.position != one.position:
+                if reading is not None:
+                    reading.stop()
                 reading = await self._begin(region, one)
             if reading is not None and one.has_table:
                 await self._go_on(region, one, reading)
@@ -151,7 +153,14 @@ class Importer:
 
     async def _go_on(self, region: Region, one: Import, reading: Reading) -> None:
         batch = await reading.batch(one.table)
-        stored = await region.write(lambda tx, stamp: _store(tx, region, one, batch, stamp))
+        if not batch.is_last:
+            reading.read_ahead(one.table)
+        stored = None
+        try:
+            stored = await region.write(lambda tx, stamp: _store(tx, region, one, batch, stamp))
+        finally:
+            if stored is None:
+                reading.stop()
         if stored is None:
             return
         self._failures.pop(one.id, None)

@@ -99,7 +99,8 @@ class Endpoint:
         answer = await self._post(stream, "DescribeStreamSummary", {"StreamName": _name(stream)})
         if answer.status != 200:
             return errors.NO_PERMISSION
-        status = _parsed(answer)["StreamDescriptionSummary"]["StreamStatus"]
+        summary = _parsed(answer).get("StreamDescriptionSummary")
+        status = summary.get("StreamStatus") if isinstance(summary, dict) else None
         return errors.NO_PERMISSION if status == "CREATING" else errors.INACTIVE if status == "DELETING" else None
 
     async def put(self, stream: str, records: Sequence[Data]) -> list[Data]:
@@ -107,8 +108,10 @@ class Endpoint:
         answer = await self._post(stream, "PutRecords", {"StreamName": _name(stream), "Records": entries})
         if answer.status != 200:
             raise Unsent(f"{stream}: {answer.body[:500].decode(errors='replace')}")
-        results = _parsed(answer).get("Records", ())
-        return [one for one, result in zip(records, results, strict=False) if result.get("ErrorCode")]
+        results = _parsed(answer).get("Records")
+        if not isinstance(results, list) or len(results) != len(records):
+            raise Unsent(f"{stream}: the answer does not say what became of each record")
+        return [one for one, result in zip(records, results, strict=True) if result.get("ErrorCode")]
 
     async def _post(self, stream: str, operation: str, body: dict[str, Any]) -> Answer:
         arn = arns.parse(stream)

@@ -39,7 +39,9 @@ from atoll.transfer.parsing import (
     Unparsable,
 )
 
-RECORDS = 200
+RECORDS = 100
+TURN_RECORDS = 25
+"""Between two turns of the event loop."""
 PIECE_BYTES = 512 * 1024
 LEAST_LOAD = 64
 """Even an empty line takes as long as so many bytes."""
@@ -99,12 +101,16 @@ class Format:
 
 
 class Reading:
-    """Reads on with each `batch`. After a failure, make another one at the last position that was stored."""
+    """Reads on with each `batch`. `read_ahead` begins to read the next one. After a failure, make another reading at
+    the last position that was stored."""
 
     def __init__(
         self, buckets: Buckets, bucket: str, objects: Sequence[Object], position: Position, format_: Format
     ) -> None:
         self.position = position
+        """Behind the last batch that was returned."""
+        self._read_to = position
+        self._ahead: asyncio.Task[Batch] | None = None
         self._buckets = buckets
         self._bucket = bucket
         done = position.key if position.lines == ALL else None
@@ -113,13 +119,26 @@ class Reading:
         self._object: _Object | None = None
 
     async def batch(self, table: Table) -> Batch:
+        ahead, self._ahead = self._ahead, None
+        batch = await (self._read(table) if ahead is None else ahead)
+        self.position = batch.position
+        return batch
+
+    def read_ahead(self, table: Table) -> None:
+        self._ahead = asyncio.create_task(self._read(table))
+
+    def stop(self) -> None:
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _read(self, table: Table) -> Batch:
         records: list[Record] = []
         size = load = 0
         while len(records) < RECORDS and load < PIECE_BYTES:
             current = self._object
             if current is None:
                 if not self._keys:
-                    return Batch(records, self.position, size, True)
+                    return Batch(records, self._read_to, size, True)
                 current = self._object = await self._opened(self._keys.popleft())
             if not current.lines and not await current.fill():
                 self._object = None
@@ -136,13 +155,15 @@ class Reading:
                 current.records += 1
             if current.is_ended:
                 self._object = None
-            self.position = Position(current.key, ALL if self._object is None else current.done, current.records)
-        return Batch(records, self.position, size, False)
+            if len(records) % TURN_RECORDS == 0:
+                await asyncio.sleep(0)
+            self._read_to = Position(current.key, ALL if self._object is None else current.done, current.records)
+        return Batch(records, self._read_to, size, False)
 
     async def _opened(self, key: str) -> _Object:
         opened = _Object(self._buckets.read(self._bucket, key), key, self._format)
-        if key == self.position.key:
-            await opened.skip(self.position.lines, self.position.records)
+        if key == self._read_to.key:
+            await opened.skip(self._read_to.lines, self._read_to.records)
         return opened
 
 

@@ -30,6 +30,19 @@ def environment() -> Path:
 
 
 @pytest.fixture(scope="session")
+def moto_server() -> Path:
+    """The program: S3 and Kinesis of another make."""
+    folder = PROGRAMS / "moto"
+    complete = folder / "complete"
+    if not complete.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "moto[server,s3]"], check=True)
+        complete.touch()
+    return folder / "bin" / "moto_server"
+
+
+@pytest.fixture(scope="session")
 def node_modules() -> Path:
     """The directory in which node finds the SDK: a script must lie in it or below."""
     folder = PROGRAMS / "node"

@@ -16,8 +16,8 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
@@ -118,6 +118,21 @@ class Cluster:
         self._drop(connection)
         if connection.term == self.term:
             self._elect(str(why))
+
+    @asynccontextmanager
+    async def use(self, until: float) -> AsyncIterator[Connection]:
+        """A connection for one piece of work, as `acquire` finds it."""
+        connection = await self.acquire(until)
+        try:
+            yield connection
+        except (Lost, Undone) as error:
+            self.lose(connection, error)
+            raise
+        except BaseException:
+            connection.terminate()
+            self.release(connection)
+            raise
+        self.release(connection)
 
     async def close(self) -> None:
         if self._closed:

@@ -104,15 +104,10 @@ class PostgreSQLEngine:
         await self._open()
         self._lease_renewed = now
         try:
-            connection = await self._cluster.acquire(now + LEASE_MARGIN_S)
-            try:
+            async with self._cluster.use(now + LEASE_MARGIN_S) as connection:
                 epoch = await connection.value(
                     statements.take_lease(self._schema), ("background", self._owner, LEASE_S), LEASE_MARGIN_S
                 )
-            except (Lost, Undone) as error:
-                self._cluster.lose(connection, error)
-                raise
-            self._cluster.release(connection)
         except (Lost, Undone, Unavailable):
             return self._loop.time() < self._lease_until
         self._lease_until = now + LEASE_S - LEASE_MARGIN_S if epoch is not None else now - LEASE_S
@@ -128,9 +123,8 @@ class PostgreSQLEngine:
         await self._reads.drain()
         if self._loop.time() < self._lease_until:
             with suppress(Exception):
-                connection = await self._cluster.acquire(self._loop.time() + 1)
-                await connection.fetch(statements.leave_lease(self._schema), ("background", self._owner), 1)
-                self._cluster.release(connection)
+                async with self._cluster.use(self._loop.time() + 1) as connection:
+                    await connection.fetch(statements.leave_lease(self._schema), ("background", self._owner), 1)
 
     def follow(self) -> None:
         """Begin to look for commits of others."""
@@ -144,14 +138,9 @@ class PostgreSQLEngine:
                 continue
             try:
                 await self._open()
-                connection = await self._cluster.acquire(self._loop.time() + 10)
-                try:
+                async with self._cluster.use(self._loop.time() + 10) as connection:
                     self._saw(await connection.value(statements.commits(self._schema)))
-                except (Lost, Undone) as error:
-                    self._cluster.lose(connection, error)
-                else:
-                    self._cluster.release(connection)
-            except Unavailable:
+            except (Lost, Undone, Unavailable):
                 continue
             except Exception:
                 _log.exception("commits of other front ends are not noticed")
@@ -189,17 +178,11 @@ class PostgreSQLEngine:
             raise
 
     async def _create(self) -> None:
-        connection = await self._cluster.acquire(self._loop.time() + 10)
+        name = f"{statements.quoted(self._schema)}.commits"
         try:
-            name = f"{statements.quoted(self._schema)}.commits"
-            if not await connection.value(statements.HAS_SCHEMA, (name,)):
-                script = f"begin; {statements.SETUP_LOCK}; {statements.region(self._schema)}; commit"
-                await connection.execute(script, 30)
+            async with self._cluster.use(self._loop.time() + 10) as connection:
+                if not await connection.value(statements.HAS_SCHEMA, (name,)):
+                    script = f"begin; {statements.SETUP_LOCK}; {statements.region(self._schema)}; commit"
+                    await connection.execute(script, 30)
         except (Lost, Undone) as error:
-            self._cluster.lose(connection, error)
             raise Unavailable(str(error)) from error
-        except BaseException:
-            connection.terminate()
-            self._cluster.release(connection)
-            raise
-        self._cluster.release(connection)

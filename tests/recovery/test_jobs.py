@@ -1,0 +1,68 @@
+"""The runner of jobs: jobs and endless work take turns, and a process without the lease runs neither."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from atoll.clock import ManualClock
+from atoll.database.region import Region, Settings
+from atoll.recovery import jobs
+from atoll.recovery.jobs import Document, Runner
+from tests.engines import fresh_engine
+from tests.recovery.worlds import REGION, START_MS
+
+JOB = {"id": "1", "kind": "count", "left": 3}
+
+
+def new_region() -> Region:
+    return Region(REGION, fresh_engine(), ManualClock(START_MS), Settings())
+
+
+async def count_down(region: Region, job: Document) -> None:
+    left = job["left"] - 1
+    await region.transact(lambda tx: jobs.put(tx, {**job, "left": left}) if left else jobs.delete(tx, job["id"]))
+
+
+class Behind:
+    """Endless work that begins a job, and has more to do as long as the job is not done."""
+
+    is_active = True
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self.steps = 0
+
+    async def step(self) -> bool:
+        self.steps += 1
+        if self.steps == 1:
+            await self._region.transact(lambda tx: jobs.put(tx, JOB))
+        return bool(await self._region.read(jobs.listed))
+
+
+def test_a_job_that_begins_while_endless_work_is_behind_is_run() -> None:
+    async def scenario() -> None:
+        region = new_region()
+        work = Behind(region)
+        await Runner(region, {"count": count_down}, work).settle()
+        assert await region.read(jobs.listed) == []
+        assert work.steps <= 5
+
+    asyncio.run(scenario())
+
+
+def test_a_process_that_loses_the_lease_stops_after_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        region, held = new_region(), [True, True, False]
+
+        async def lease(self: Any) -> bool:
+            return held.pop(0) if held else False
+
+        await region.transact(lambda tx: jobs.put(tx, JOB))
+        monkeypatch.setattr(type(region.engine), "lease", lease)
+        await Runner(region, {"count": count_down}).settle()
+        assert await region.read(jobs.listed) == [{**JOB, "left": 1}]
+
+    asyncio.run(scenario())
