@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "arns": set(),
     "limits": set(),
     "clock": set(),
-    "durations": {"clock", "errors"},
+    "durations": {"clock", "errors", "limits"},
     "logs": set(),
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},

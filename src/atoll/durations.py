@@ -1,4 +1,4 @@
-"""Durations and times in the bodies of requests and in options, as people write them."""
+"""Durations and times in the bodies of requests and in options."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 from datetime import UTC, datetime
 
+from atoll import limits
 from atoll.clock import LATEST_MS
 from atoll.errors import admin as admin_errors
 
@@ -38,3 +39,9 @@ def time_ms(value: object) -> int:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value * 1000 <= LATEST_MS:
         return round(value * 1000)
     raise admin_errors.bad_time(value)
+
+
+def instant(seconds: float) -> float:
+    """A time that a request gives in seconds since 1970, brought within 1970 to 9999. Nothing lies outside of these
+    years, so each operation refuses such a time, or finds nothing there, as with any other; only arithmetic fails."""
+    return min(max(seconds, 0.0), limits.LAST_TIME_MS / 1000)

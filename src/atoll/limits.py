@@ -202,4 +202,4 @@ SCALABLE_TARGET_TAGS = 50
 CUSTOMIZED_METRIC_DIMENSIONS = 30
 CUSTOMIZED_METRIC_CHARS = 255
 LAST_TIME_MS = 253_402_300_799_999
-"""The end of the year 9999, to which the times of scheduled actions are bounded."""
+"""The end of the year 9999, to which the times of requests are bounded."""

@@ -11,6 +11,7 @@ from atoll.clock import Stamp
 from atoll.database import backups, catalog, moment
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.durations import instant
 from atoll.errors import ApiError
 from atoll.errors import backups as backup_errors
 from atoll.errors import exports as export_errors
@@ -98,8 +99,8 @@ def _check_members(body: Body) -> None:
 
 def _repeated(snapshot: Snapshot, token: str, body: Body, now_ms: int) -> Export | None:
     """The export that an earlier request with the token began."""
-    for export in exports.listed(snapshot):
-        if export.token == token and now_ms - export.started_ms < limits.EXPORT_TOKEN_MS:
+    for export in exports.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
+        if export.token == token:
             if export.request != body:
                 raise export_errors.conflict()
             return export
@@ -139,7 +140,7 @@ def _moment(region: Region, table: Table, asked: float | None, now_ms: int) -> i
     window = recovery.window(region, table.recovery, now_ms)
     if asked is None:
         return window.latest_ms
-    asked_ms = int(asked * 1000)
+    asked_ms = int(instant(asked) * 1000)
     if asked_ms > now_ms or asked_ms // 1000 < window.earliest_ms // 1000:
         raise export_errors.time_invalid()
     found = window.moment(asked_ms)
@@ -149,13 +150,13 @@ def _moment(region: Region, table: Table, asked: float | None, now_ms: int) -> i
 
 
 def _window(region: Region, table: Table, given: Body, now_ms: int) -> tuple[int, int]:
-    from_ms = int(given["ExportFromTime"] * 1000)
+    from_ms = int(instant(given["ExportFromTime"]) * 1000)
     if from_ms // 1000 < table.created_ms // 1000:
         raise export_errors.window_before_table(table.created_ms)
     if table.recovery is None:
         raise backup_errors.recovery_off(table.name)
     window = recovery.window(region, table.recovery, now_ms)
-    to_ms = int(given["ExportToTime"] * 1000) if "ExportToTime" in given else window.latest_ms
+    to_ms = int(instant(given["ExportToTime"]) * 1000) if "ExportToTime" in given else window.latest_ms
     if to_ms > now_ms:
         raise export_errors.window_in_future(now_ms)
     if to_ms - from_ms < LEAST_WINDOW_MS:
@@ -209,8 +210,8 @@ async def list_exports(region: Region, body: Body) -> Answer:
                 return []
         found = [
             export
-            for export in exports.listed(snapshot)
-            if export.started_ms > now_ms - limits.EXPORTS_KEPT_MS and (table is None or export.table_id == table.id)
+            for export in exports.listed(snapshot, now_ms - limits.EXPORTS_KEPT_MS + 1)
+            if table is None or export.table_id == table.id
         ]
         return found[::-1]
 

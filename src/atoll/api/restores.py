@@ -23,6 +23,7 @@ from atoll.database.log import shards
 from atoll.database.recovery import Origin
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Encryption, Index, Table, Throughput
+from atoll.durations import instant
 from atoll.errors import backups as backup_errors
 from atoll.errors import tables as table_errors
 from atoll.recovery import copies
@@ -118,7 +119,7 @@ def _moment_ms(source: Region, table: Table, asked: float | None, now_ms: int) -
     window = recovery.window(source, table.recovery, now_ms)
     if asked is None:
         return window.latest_ms
-    asked_ms = int(asked * 1000)
+    asked_ms = int(instant(asked) * 1000)
     moment_ms = window.moment(asked_ms)
     if moment_ms is None:
         raise backup_errors.restore_time(asked_ms, *window)

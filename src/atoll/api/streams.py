@@ -25,6 +25,7 @@ from atoll.database.log.cursor import Scope
 from atoll.database.region import Region
 from atoll.database.schema import Shard
 from atoll.database.streams import StreamDescription
+from atoll.durations import instant
 from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Snapshot
 
@@ -144,7 +145,7 @@ async def get_shard_iterator(region: Region, body: Body) -> Answer:
 def _timestamp_ms(seconds: float | None, now_ms: int) -> int:
     if seconds is None or seconds * 1000 > now_ms:
         raise stream_errors.timestamp_invalid()
-    return int(seconds * 1000)
+    return int(instant(seconds) * 1000)
 
 
 # The service's guide shows `type` and `principalId`; its model, and so the SDKs, use `Type` and `PrincipalId`.

@@ -10,6 +10,7 @@ from typing import Any
 from atoll import limits
 from atoll.api.scaling import requests
 from atoll.database.region import Region
+from atoll.durations import instant
 from atoll.errors import scaling as errors
 from atoll.scaling import policies, runs, schedules, store
 from atoll.scaling.targets import ScheduledAction
@@ -52,7 +53,7 @@ def _merged(old: ScheduledAction, body: Body) -> ScheduledAction:
 
 
 def _ms(time: float | None) -> int | None:
-    return None if time is None else min(max(round(time * 1000), 0), limits.LAST_TIME_MS)
+    return None if time is None else round(instant(time) * 1000)
 
 
 def _check(action: ScheduledAction, now_ms: int) -> None:
