@@ -156,6 +156,30 @@ def test_a_source_that_is_deleted_meanwhile_is_still_restored(monkeypatch: pytes
     asyncio.run(scenario())
 
 
+def test_the_latest_state_is_the_present_one_when_the_clock_was_set_back() -> None:
+    async def scenario() -> None:
+        world = World(5)
+        await world.create()
+        await world.recover()
+        for _ in range(20):
+            await world.change()
+            await world.pass_time(60_000)
+        world.clock.set(world.clock.now_ms() - 5 * HOUR_MS)
+        for _ in range(10):
+            await world.change()
+        expected = dict(world.items)
+        await world.call(
+            "RestoreTableToPointInTime", SourceTableName="Things", TargetTableName="Restored",
+            UseLatestRestorableTime=True,
+        )  # fmt: skip
+        await world.change()
+        await world.runner.settle()
+        assert await world.scan("Restored") == expected
+        assert findings(world.region) == []
+
+    asyncio.run(scenario())
+
+
 TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/Things"
 
 REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [

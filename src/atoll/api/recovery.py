@@ -80,7 +80,11 @@ def _is_ready(region: Region, table: Table, now_ms: int) -> bool:
 
 
 def window(region: Region, recovery_: Recovery, now_ms: int) -> Window:
-    return recovery.window(recovery_, now_ms, lags=region.settings.control_plane_delay_ms > 0)
+    return recovery.window(recovery_, now_ms, lags=lags(region))
+
+
+def lags(region: Region) -> bool:
+    return region.settings.control_plane_delay_ms > 0
 
 
 def _described(region: Region, table: Table, now_ms: int) -> Answer:

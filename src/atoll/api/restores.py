@@ -85,10 +85,11 @@ async def restore_table_to_point_in_time(region: Region, body: Body) -> Answer:
     _check_encryption(region, source, body)
     _check_overrides(table, body)
     origin = Origin(moment_ms, source.arn(f"table/{name}"))
+    is_present = asked is None and not recovery.lags(source)
 
     def begin(tx: Transaction, stamp: Stamp) -> Answer:
         made = _make(tx, region, target, _overridden(tx, region, table, body), origin, stamp.now_ms)
-        copies.begin_restore(tx, made, table, source.name, moment_ms)
+        copies.begin_restore(tx, made, table, source, None if is_present else moment_ms, is_here=source is region)
         return {"TableDescription": describe(region, tx, made, stamp.now_ms)}
 
     answer = await region.write(begin)

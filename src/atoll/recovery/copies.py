@@ -50,7 +50,7 @@ class Copy:
     table: str = ""
     """The name of the source; empty if it is a backup."""
     moment_ms: int | None = None
-    """None: the moment when the job began."""
+    """None: the moment when the job begins to read."""
     position: Position | None = None
     """None: the job has not begun yet."""
     backup: str | None = None
@@ -101,22 +101,24 @@ def begin_backup(tx: Transaction, region: Region, table: Table, name: str, now_m
     return backup
 
 
-def begin_restore(tx: Transaction, target: Table, source: Table, region: str, moment_ms: int) -> None:
-    """Begin to fill the new table `target` with the items of another one, of this or another region, at a moment."""
-    save(
-        tx,
-        Copy(
-            id=str(uuid.uuid4()),
-            kind=RESTORE,
-            region=region,
-            source=moment.source_of(source),
-            space=catalog.new_space(tx),
-            target=target.name,
-            target_id=target.id,
-            table=source.name,
-            moment_ms=moment_ms,
-        ),
+def begin_restore(
+    tx: Transaction, target: Table, source: Table, region: Region, moment_ms: int | None, *, is_here: bool
+) -> None:
+    """Begin to fill the new table `target` with the items of another one at a moment; None is the present, whatever the
+    clock says. `is_here`: whether the source's region is the one of the transaction."""
+    copy = Copy(
+        id=str(uuid.uuid4()),
+        kind=RESTORE,
+        region=region.name,
+        source=moment.source_of(source),
+        space=catalog.new_space(tx),
+        target=target.name,
+        target_id=target.id,
+        table=source.name,
+        moment_ms=moment_ms,
     )
+    position = join(tx, region, copy) if is_here and moment_ms is None else None
+    save(tx, replace(copy, position=position))
 
 
 def begin_restore_from_backup(tx: Transaction, target: Table, backup: Backup, region: str) -> None:
@@ -219,8 +221,7 @@ def join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
         return None
     if copy.id not in table.copies:
         catalog.save(tx, replace(table, copies=(*table.copies, copy.id)))
-    assert copy.moment_ms is not None
-    return moment.at(tx, copy.source, copy.moment_ms)
+    return moment.at_end(tx, copy.source) if copy.moment_ms is None else moment.at(tx, copy.source, copy.moment_ms)
 
 
 def _begin(tx: Transaction, copy: Copy, position: Position) -> None:
