@@ -74,7 +74,7 @@ def _table_of(region: Region, text: str) -> str:
         raise export_errors.table_arn()
     if arn.account != region.settings.account:
         raise backup_errors.job_denied()
-    if arn.region != region.name:
+    if (arn.partition, arn.region) != ("aws", region.name):
         raise backup_errors.table_not_found(text)
     return arn.table
 
