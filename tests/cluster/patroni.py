@@ -106,6 +106,9 @@ class Machine:
                 "listen": f"127.0.0.1:{self._port}",
                 "connect_address": f"127.0.0.1:{self.port}",
                 "use_unix_socket": True,
+                # A server that cannot go on with its data copies that of the primary.
+                "remove_data_directory_on_rewind_failure": True,
+                "remove_data_directory_on_diverged_timelines": True,
                 "basebackup": [{"checkpoint": "fast"}],
                 "bin_dir": str(BIN),
                 "data_dir": str(directory / name),

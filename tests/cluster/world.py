@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.servers import ROOT, Server
 from tests.cluster import programs
@@ -89,13 +90,19 @@ class World:
         return found[0]
 
     def is_whole(self) -> bool:
-        """Whether there are a primary, a synchronous standby, and another standby that follows it."""
-        for machine in self.machines:
-            members = machine.members()
-            roles = sorted(one.get("role", "") for one in members)
-            if roles == ["leader", "replica", "sync_standby"]:
-                return all(one.get("state") in ("running", "streaming") for one in members)
-        return False
+        """Whether all machines say that there are a primary, a synchronous standby, and another standby, which follow
+        it. One that was frozen or cut off may say so of former times."""
+        return all(_is_whole(machine.members()) for machine in self.machines)
+
+
+def _is_whole(members: list[dict[str, Any]]) -> bool:
+    states = sorted((one.get("role", ""), one.get("state", "")) for one in members)
+    timelines = {one.get("timeline") for one in members}
+    return len(timelines) == 1 and states == [
+        ("leader", "running"),
+        ("replica", "streaming"),
+        ("sync_standby", "streaming"),
+    ]
 
 
 def wait(holds: Callable[[], bool], for_: str, patience_s: float = START_S) -> None:

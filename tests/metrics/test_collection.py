@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from atoll.clock import ManualClock
+from atoll.database.region import Region, Settings
+from atoll.metrics.collection import Collection
+from atoll.metrics.store import Metrics
+from atoll.storage.engine import Unavailable
+from atoll.storage.memory import MemoryEngine
 from atoll.testing import LocalServer, serve
 from tests.metrics.conftest import MINUTE, START, START_S, client, statistics, table
 
@@ -296,3 +303,25 @@ def test_alarms_see_the_zeros_of_an_idle_table_and_its_capacity(server: LocalSer
     assert states() == {"idle": "OK", "changed": "ALARM"}
     server.clock.advance("30m")
     assert states() == {"idle": "ALARM", "changed": "ALARM"}
+
+
+def test_what_was_counted_while_the_store_was_away_is_stored_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        clock = ManualClock(START_S * 1000)
+        region = Region("us-east-1", MemoryEngine(), clock, Settings())
+        collection, append = region.state(Collection), Metrics.append
+        for _ in range(2):
+            region.meter.tally("Things", None, "PutItem").user_errors += 1
+            clock.set(clock.now_ms() + 60_000)
+            monkeypatch.setattr(Metrics, "append", refused)
+            with pytest.raises(Unavailable):
+                await collection.settle()
+        monkeypatch.setattr(Metrics, "append", append)
+        await collection.settle()
+        minutes = [await region.state(Metrics).minute("AWS/DynamoDB", START_S * 1000 + m * 60_000) for m in range(3)]
+        assert [[point.sum for point in one.values()] for one in minutes] == [[1], [1], []]
+
+    async def refused(self: Metrics, batch: Any) -> None:
+        raise Unavailable("away")
+
+    asyncio.run(scenario())

@@ -142,6 +142,7 @@ def test_the_table_is_creating_until_the_import_ends(monkeypatch: pytest.MonkeyP
         for _ in range(3):
             await step(world.region, job)
         assert await world.status("New") == "CREATING"
+        assert findings(world.region) == []
         for operation, body, code in (
             ("PutItem", {"Item": thing("x")}, "ResourceNotFoundException"),
             ("UpdateTable", {"BillingMode": "PAY_PER_REQUEST"}, "ResourceInUseException"),
@@ -353,6 +354,7 @@ def test_an_interrupted_import_goes_on_and_counts_nothing_twice(seed: int, monke
         objects = {"a": gzip.compress(texts[format_]), "b": gzip.compress(broken), "c": gzip.compress(texts[format_])}
         begun = await begin(world, objects, InputFormat=format_, InputCompressionType="GZIP")
         while waiting := await world.region.read(jobs.listed):
+            assert findings(world.region) == []
             if world.rng.random() < 0.4:
                 world.runner = runner_of(world.region, world.buckets)
             await world.runner._steps["import"](world.region, waiting[0])

@@ -74,7 +74,7 @@ def _table_of(region: Region, text: str) -> str:
         raise export_errors.table_arn()
     if arn.account != region.settings.account:
         raise backup_errors.job_denied()
-    if arn.region != region.name:
+    if (arn.partition, arn.region) != ("aws", region.name):
         raise backup_errors.table_not_found(text)
     return arn.table
 
@@ -99,8 +99,8 @@ def _check_members(body: Body) -> None:
 
 def _repeated(snapshot: Snapshot, token: str, body: Body, now_ms: int) -> Export | None:
     """The export that an earlier request with the token began."""
-    for export in exports.listed(snapshot):
-        if export.token == token and now_ms - export.started_ms < limits.EXPORT_TOKEN_MS:
+    for export in exports.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
+        if export.token == token:
             if export.request != body:
                 raise export_errors.conflict()
             return export
@@ -210,8 +210,8 @@ async def list_exports(region: Region, body: Body) -> Answer:
                 return []
         found = [
             export
-            for export in exports.listed(snapshot)
-            if export.started_ms > now_ms - limits.EXPORTS_KEPT_MS and (table is None or export.table_id == table.id)
+            for export in exports.listed(snapshot, now_ms - limits.EXPORTS_KEPT_MS + 1)
+            if table is None or export.table_id == table.id
         ]
         return found[::-1]
 

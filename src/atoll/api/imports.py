@@ -16,9 +16,10 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import backups as backup_errors
 from atoll.errors import imports as errors
+from atoll.recovery import jobs
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import imports
-from atoll.transfer.imports import IN_PROGRESS, Import
+from atoll.transfer.imports import Import
 from atoll.transfer.parsing import CSV, ION
 
 Body = dict[str, Any]
@@ -48,7 +49,7 @@ async def import_table(region: Region, body: Body) -> Answer:
         known = None if token is None else _repeated(tx, token, name, stamp.now_ms)
         if known is not None:
             return known
-        if sum(one.status == IN_PROGRESS for one in imports.listed(tx)) >= limits.IMPORTS:
+        if sum(job["kind"] == imports.JOB for job in jobs.listed(tx)) >= limits.IMPORTS:
             raise errors.too_many()
         id_ = backups.new_id(stamp.now_ms)
         one = Import(
@@ -78,8 +79,8 @@ def _check_installed(body: Body) -> None:
 
 def _repeated(snapshot: Snapshot, token: str, name: str, now_ms: int) -> Import | None:
     """The import that an earlier request with the token began. Other sources are ignored, as by the service."""
-    for one in imports.listed(snapshot):
-        if one.token == token and now_ms - one.started_ms < limits.EXPORT_TOKEN_MS:
+    for one in imports.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
+        if one.token == token:
             if one.table.name != name:
                 raise errors.conflict()
             return one
@@ -118,14 +119,12 @@ async def describe_import(region: Region, body: Body) -> Answer:
 async def list_imports(region: Region, body: Body) -> Answer:
     exports.check_list(region, body)
     table_arn, limit = body.get("TableArn"), body.get("PageSize") or limits.EXPORTS_LISTED
-    since_ms = region.clock.now_ms() - limits.EXPORTS_KEPT_MS
+    since_ms = region.clock.now_ms() - limits.EXPORTS_KEPT_MS + 1
     table = None if table_arn is None else arns.parse(table_arn)
 
     def read(snapshot: Snapshot) -> list[Import]:
         return [
-            one
-            for one in imports.listed(snapshot)
-            if one.started_ms > since_ms and (table is None or _table_arn(region, one) == str(table))
+            one for one in imports.listed(snapshot, since_ms) if table is None or _table_arn(region, one) == str(table)
         ]
 
     found = (await region.read(read))[::-1]

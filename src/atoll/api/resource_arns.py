@@ -33,11 +33,11 @@ def target(
     if arn is None or arn.service != "dynamodb" or arn.account != region.settings.account:
         raise foreign_account()
     kind, _, rest = arn.resource.partition("/")
-    table, _, part = rest.partition("/")
+    table, slash, part = rest.partition("/")
     within, _, label = part.partition("/")
     if kind == "table" and within == "index":
         raise tag_errors.resource_of_table_part(text)
-    if kind != "table" or not table or within not in ("", "stream"):
+    if kind != "table" or not table or within not in ("", "stream") or (slash and not part):
         raise tag_errors.not_a_resource(text)
     if (arn.partition, arn.region) != ("aws", region.name):
         raise elsewhere()

@@ -108,10 +108,8 @@ def _invalid_actions(statement: dict[str, Any], stream: bool) -> Iterator[str]:
     allowed = _STREAM_ACTIONS if stream else _TABLE_ACTIONS
     for action in _values(statement, "Action"):
         service, _, name = action.partition(":")
-        pattern = tuple(t for t in parse(name.lower(), variables=False) if not isinstance(t, tuple))
-        if action == ANYONE or (
-            service.lower() == "dynamodb" and any(matcher(pattern)(one.lower()) for one in allowed)
-        ):
+        matches = matcher(tuple(t for t in parse(name.lower(), variables=False) if not isinstance(t, tuple)))
+        if action == ANYONE or (service.lower() == "dynamodb" and any(matches(one.lower()) for one in allowed)):
             continue
         yield action
 

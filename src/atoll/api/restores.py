@@ -106,7 +106,7 @@ def _source(region: Region, body: Body) -> tuple[Region, str]:
             raise backup_errors.no_source()
         return region, resolve_table(region, name)
     arn = arns.parse(text)
-    if arn is None or not arn.table or arn.resource != f"table/{arn.table}":
+    if arn is None or not (arn.table and arn.region) or (arn.partition, arn.resource) != ("aws", f"table/{arn.table}"):
         raise backup_errors.source_arn_invalid()
     if arn.account != region.settings.account:
         raise backup_errors.source_foreign()

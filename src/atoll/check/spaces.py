@@ -150,7 +150,8 @@ class Spaces:
 def _kept(snapshot: Snapshot) -> Iterator[int]:
     for kind in (backups.KIND, jobs.KIND):
         for document in documents.listed(snapshot, kind):
-            yield document["space"]
+            if "space" in document:  # an import has none beside its table's
+                yield document["space"]
 
 
 def _describe_catalog(key: bytes) -> tuple[str | None, Key, str]:

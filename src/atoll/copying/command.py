@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import apsw
+
 from atoll.copying.contents import DOCUMENTS, CannotCopy, Source, Target
 from atoll.copying.database import SourceDatabase, TargetDatabase
 from atoll.copying.directory import SourceDirectory, TargetDirectory
 from atoll.logs import Tenths
 from atoll.storage.engine import Corrupt, Full, Locked, Unavailable
 from atoll.storage.postgresql.url import BadStore
+from atoll.storage.sqlitefile import fault
 
 BAR = 30
 """Characters."""
@@ -46,6 +49,9 @@ def _exit_code() -> Iterator[list[int]]:
     except KeyboardInterrupt:
         print("\natoll: stopped; the same command goes on where this one has ended", file=sys.stderr)
         code[0] = INTERRUPTED
+    except apsw.Error as error:
+        print(f"atoll: {fault(error)}", file=sys.stderr)
+        code[0] = 2
     except (BadStore, CannotCopy, Corrupt, Full, Locked, OSError, Unavailable) as error:
         print(f"atoll: {error}", file=sys.stderr)
         code[0] = 2

@@ -50,6 +50,11 @@ def new_id(now_ms: int, suffix: str | None = None) -> str:
     return f"{now_ms:014d}-{secrets.token_hex(4) if suffix is None else suffix}"
 
 
+def first_id(now_ms: int) -> str:
+    """Less than all ids of this time."""
+    return f"{max(now_ms, 0):014d}"
+
+
 def find(snapshot: Snapshot, id_: str) -> Backup | None:
     document = documents.get(snapshot, KIND, id_)
     return None if document is None else build(Backup, document)

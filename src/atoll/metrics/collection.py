@@ -2,13 +2,15 @@
 
 Once a minute it takes what the meter has counted, and stores it as datapoints of that minute. A reader of metrics makes
 it do so at once: datapoints of one minute add up, so it does not matter how often. A minute without operations is not
-stored.
+stored. What the store does not take is kept, for an hour at most, and stored later.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from atoll.capacity.meter import Key, Replicated, Tally
 from atoll.database.region import Region
@@ -16,6 +18,16 @@ from atoll.database.schema import Table
 from atoll.metrics.measured import COUNT, dynamodb, events, measured, replicated
 from atoll.metrics.series import MINUTE_MS, Datapoint, Series
 from atoll.metrics.store import Metrics
+
+UNSTORED = 60
+"""The number of minutes whose counts wait for the store."""
+
+
+class _Counted(NamedTuple):
+    minute_ms: int
+    taken: Mapping[Key, Tally]
+    expired: Mapping[str, int]
+    arrived: Mapping[Series, list[Datapoint]]
 
 
 class Collection:
@@ -26,11 +38,12 @@ class Collection:
         self._minute_ms = _minute(region.clock.now_ms())
         """What the meter has counted belongs to this minute."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
+        self._unstored: deque[_Counted] = deque(maxlen=UNSTORED)
         self._flushing = asyncio.Lock()
 
     async def settle(self) -> int | None:
         """Store minutes that have ended; returns the end of the present one if anything happened in it."""
-        if self._minute_ms != _minute(self._region.clock.now_ms()):
+        if self._unstored or self._minute_ms != _minute(self._region.clock.now_ms()):
             await self.flush()
         return self._minute_ms + MINUTE_MS if self._region.meter.is_used else None
 
@@ -40,13 +53,19 @@ class Collection:
             minute_ms, self._minute_ms = self._minute_ms, _minute(self._region.clock.now_ms())
             meter = self._region.meter
             if meter.is_used:
-                taken = meter.take()
-                batch = measured(taken, await self._tables(taken), minute_ms)
-                for table, deleted in meter.take_expired().items():
-                    series = Series(dynamodb("TimeToLiveDeletedItemCount", TableName=table), COUNT)
-                    batch[series] = [events(minute_ms, deleted)]
-                batch |= self._arrived(minute_ms)
-                await self._region.state(Metrics).append(batch)
+                counted = _Counted(minute_ms, meter.take(), meter.take_expired(), self._arrived(minute_ms))
+                self._unstored.append(counted)
+            while self._unstored:
+                await self._store(self._unstored[0])
+                self._unstored.popleft()
+
+    async def _store(self, counted: _Counted) -> None:
+        minute_ms, taken, expired, arrived = counted
+        batch = measured(taken, await self._tables(taken), minute_ms)
+        for table, deleted in expired.items():
+            series = Series(dynamodb("TimeToLiveDeletedItemCount", TableName=table), COUNT)
+            batch[series] = [events(minute_ms, deleted)]
+        await self._region.state(Metrics).append({**batch, **arrived})
 
     async def _tables(self, taken: Mapping[Key, Tally]) -> dict[str, Table]:
         """The tables whose definitions say where something counts: those with indexes, or whose streams were read."""

@@ -74,7 +74,9 @@ class AuditLog:
         if not text:
             return
         self._follow()
-        os.write(self._descriptor, text)
+        left = memoryview(text)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
         if os.fstat(self._descriptor).st_size > self._max_bytes:
             self._rotate()
 
@@ -85,8 +87,8 @@ class AuditLog:
         except FileNotFoundError:
             same = False
         if not same:
-            os.close(self._descriptor)
-            self._descriptor = self._open()
+            before, self._descriptor = self._descriptor, self._open()
+            os.close(before)
 
     def _rotate(self) -> None:
         lock = os.open(self._path.with_name(f"{self._path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)

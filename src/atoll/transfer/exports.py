@@ -24,7 +24,7 @@ import orjson
 from isal import igzip
 
 from atoll.clock import Stamp
-from atoll.database import documents, moment
+from atoll.database import backups, documents, moment
 from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.recovery import copies
@@ -97,9 +97,9 @@ def find(snapshot: Snapshot, id_: str) -> Export | None:
     return None if document is None else build(Export, document)
 
 
-def listed(snapshot: Snapshot) -> Iterator[Export]:
-    """By their ids, so by the time at which they began."""
-    for document in documents.listed(snapshot, KIND):
+def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Export]:
+    """Those that began since then, by their ids, so by the time at which they began."""
+    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
         yield build(Export, document)
 
 

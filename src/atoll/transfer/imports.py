@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from atoll.clock import Stamp
-from atoll.database import catalog, documents, writes
+from atoll.database import backups, catalog, documents, writes
 from atoll.database.log import shards
 from atoll.database.records import build, plain
 from atoll.database.region import Region
@@ -95,9 +95,9 @@ def find(snapshot: Snapshot, id_: str) -> Import | None:
     return None if document is None else build(Import, document)
 
 
-def listed(snapshot: Snapshot) -> Iterator[Import]:
-    """By their ids, so by the time at which they began."""
-    for document in documents.listed(snapshot, KIND):
+def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Import]:
+    """Those that began since then, by their ids, so by the time at which they began."""
+    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
         yield build(Import, document)
 
 

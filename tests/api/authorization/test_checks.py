@@ -48,6 +48,13 @@ def needs(operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810
         ("DescribeLimits", {}, [("DescribeLimits", "*")]),
         ("DescribeGlobalTable", {"GlobalTableName": "G"},
          [("DescribeGlobalTable", "arn:aws:dynamodb::{account}:global-table/G")]),
+        ("UpdateGlobalTable", {"GlobalTableName": "G", "ReplicaUpdates": []},
+         [("UpdateGlobalTable", "arn:aws:dynamodb::{account}:global-table/G"), ("UpdateGlobalTable", "G")]),
+        ("ExportTableToPointInTime", {"TableArn": "arn:t", "S3Bucket": "b", "S3Prefix": "p/"},
+         [("ExportTableToPointInTime", "arn:t"), ("PutObject", "arn:aws:s3:::b/p/AWSDynamoDB/")]),
+        ("ImportTable", {"TableCreationParameters": {"TableName": "T"},
+                         "S3BucketSource": {"S3Bucket": "b", "S3KeyPrefix": "p"}},
+         [("ImportTable", "T"), ("ListBucket", "arn:aws:s3:::b"), ("GetObject", "arn:aws:s3:::b/p")]),
     ],
 )  # fmt: skip
 def test_what_a_request_needs(operation: str, body: dict[str, Any], expected: list[tuple[str, str]]) -> None:
@@ -59,3 +66,26 @@ def test_every_operation_of_tables_and_streams_needs_something() -> None:
     for row in services.OPERATIONS:
         if row.service in (services.DYNAMODB, services.STREAMS) and row.touches is resources.NOTHING:
             assert checks_of(row, {})[0].resource == "*"
+
+
+FUNCTION, MAPPING = (
+    "arn:aws:lambda:{region}:{account}:function:f",
+    "arn:aws:lambda:{region}:{account}:event-source-mapping:u",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "expected"),
+    [
+        *(("Invoke", {"FunctionName": given}, [("InvokeFunction", FUNCTION)])
+          for given in ("f", "f:1", "function:f", "000000000000:function:f", "us-east-1:000000000000:function:f:2",
+                        "arn:aws:lambda:us-east-1:000000000000:function:f:1")),
+        ("ListFunctions", {}, [("ListFunctions", "*")]),
+        ("GetEventSourceMapping", {"UUID": "u"}, [("GetEventSourceMapping", MAPPING)]),
+        ("UpdateEventSourceMapping", {"UUID": "u", "FunctionName": "f"},
+         [("UpdateEventSourceMapping", MAPPING), ("UpdateEventSourceMapping", FUNCTION)]),
+    ],
+)  # fmt: skip
+def test_what_a_request_about_functions_needs(name: str, body: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    (row,) = (one for one in services.of(services.LAMBDA) if one.name == name)
+    assert [(check.action.partition(":")[2], check.resource) for check in checks_of(row, body)] == expected

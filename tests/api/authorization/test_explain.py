@@ -175,6 +175,20 @@ def test_the_audit_log_is_rotated(tmp_path: Path) -> None:
             assert json.loads(line)["filling"]
 
 
+def test_the_audit_log_goes_on_when_its_directory_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "audit"
+    path.parent.mkdir()
+    log = AuditLog(path, 1_000)
+    path.parent.rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            log._append(b"lost\n")
+    path.parent.mkdir()
+    log.write({"number": 1})
+    log.close()
+    assert json.loads(path.read_text()) == {"number": 1}
+
+
 # The commands
 
 

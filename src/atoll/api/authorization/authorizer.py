@@ -211,6 +211,10 @@ class Authorizer:
         arn = arns.parse(resource.replace("{region}", name).replace("{account}", account))
         if arn is None:
             arn = arns.Arn("dynamodb", name, account, f"table/{resource}")
+        # A policy names what is meant, whichever way the request writes it.
+        arn = arn._replace(partition="aws", resource=arn.resource.rstrip("/"))
+        if arn.table and not arn.region:
+            arn = arn._replace(region=name)
         if arn.service != "dynamodb" or not arn.table:
             return Target(str(arn), arn.account or account, region, "", None)
         owner = region

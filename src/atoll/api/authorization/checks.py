@@ -67,7 +67,7 @@ def checks_of(operation: Operation, body: Body) -> list[Check]:
         find = _SPECIAL.get(operation.name, _plain)
         return list(find(operation, body))
     if service is LAMBDA:
-        return [_of_lambda(operation, body)]
+        return list(_of_lambda(operation, body))
     if service is CLOUDWATCH:
         return list(_of_cloudwatch(operation, body))
     return list(_plain(operation, body))
@@ -92,18 +92,25 @@ def part_of(operation: str, body: Body) -> Part:
     return Part(operation, body, (), body, None, None, body.get("IndexName") if operation in _INDEXED else None)
 
 
-def _of_lambda(operation: Operation, body: Body) -> Check:
-    name, action = body.get("FunctionName") or body.get("UUID"), operation.name
-    if action == "Invoke":
-        action = "InvokeFunction"
-    kind = "function" if "FunctionName" in body else "event-source-mapping"
-    if not isinstance(name, str):
-        resource = ALL
-    elif name.startswith("arn:"):
-        resource = name
-    else:
-        resource = f"arn:aws:lambda:{{region}}:{{account}}:{kind}:{name.replace('{', '').replace('}', '')}"
-    return Check(f"lambda:{action}", resource, Part(action, body, (), body))
+def _of_lambda(operation: Operation, body: Body) -> Iterator[Check]:
+    """An event source mapping is a resource, and so is the function that it has or gets."""
+    action = "InvokeFunction" if operation.name == "Invoke" else operation.name
+    part = Part(action, body, (), body)
+    resources = []
+    if isinstance(body.get("UUID"), str):
+        resources.append(f"event-source-mapping:{body['UUID']}")
+    if isinstance(body.get("FunctionName"), str):
+        resources.append(f"function:{function_name(body['FunctionName'])}")
+    for resource in resources:
+        shown = resource.replace("{", "").replace("}", "")
+        yield Check(f"lambda:{action}", f"arn:aws:lambda:{{region}}:{{account}}:{shown}", part)
+    if not resources:
+        yield Check(f"lambda:{action}", ALL, part)
+
+
+def function_name(given: str) -> str:
+    """The name of a function that is given by its name or ARN, whole or in part, with or without a version."""
+    return given.rpartition("function:")[2].partition(":")[0]
 
 
 def _of_cloudwatch(operation: Operation, body: Body) -> Iterator[Check]:
@@ -150,8 +157,31 @@ def _restore(operation: Operation, body: Body) -> Iterator[Check]:
 
 
 def _global_table(operation: Operation, body: Body) -> Iterator[Check]:
-    resource = f"arn:aws:dynamodb::{{account}}:global-table/{body['GlobalTableName']}"
-    yield Check(f"dynamodb:{operation.name}", resource, Part(operation.name, body, (), body))
+    """A change concerns the tables, too, which are of the same name."""
+    action, part = f"dynamodb:{operation.name}", Part(operation.name, body, (), body)
+    yield Check(action, f"arn:aws:dynamodb::{{account}}:global-table/{body['GlobalTableName']}", part)
+    if not operation.name.startswith("Describe"):
+        yield Check(action, body["GlobalTableName"], part)
+
+
+def _export(operation: Operation, body: Body) -> Iterator[Check]:
+    """The files are written with the rights of the caller."""
+    yield from _plain(operation, body)
+    prefix = body.get("S3Prefix") or ""
+    key = f"{prefix.rstrip('/')}/AWSDynamoDB/" if prefix else "AWSDynamoDB/"
+    yield Check("s3:PutObject", _s3(f"{body['S3Bucket']}/{key}"), Part(operation.name, body, (), body))
+
+
+def _import(operation: Operation, body: Body) -> Iterator[Check]:
+    """The files are read with the rights of the caller."""
+    yield from _plain(operation, body)
+    source, part = body["S3BucketSource"], Part(operation.name, body, (), body)
+    yield Check("s3:ListBucket", _s3(source["S3Bucket"]), part)
+    yield Check("s3:GetObject", _s3(f"{source['S3Bucket']}/{source.get('S3KeyPrefix') or ''}"), part)
+
+
+def _s3(resource: str) -> str:
+    return f"arn:aws:s3:::{resource.replace('{', '').replace('}', '')}"
 
 
 def _batch_get(operation: Operation, body: Body) -> Iterator[Check]:
@@ -218,6 +248,8 @@ _SPECIAL: Mapping[str, Callable[[Operation, Body], Iterator[Check]]] = {
     "UpdateTable": _update_table,
     "RestoreTableFromBackup": _restore,
     "RestoreTableToPointInTime": _restore,
+    "ExportTableToPointInTime": _export,
+    "ImportTable": _import,
     "BatchGetItem": _batch_get,
     "BatchWriteItem": _batch_write,
     "TransactGetItems": _transact_get,
