@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from atoll.alarms import store
 from atoll.alarms.deciding import decide, evaluation_range
-from atoll.alarms.evaluation import Watch
+from atoll.alarms.evaluation import ACTED_TOGETHER, Watch
 from tests.alarms.conftest import FUNCTION, MINUTE_MS, POLICY, START_MS, TOPIC, UNKNOWN, World
 
 NONE, A, OK = "INSUFFICIENT_DATA", "ALARM", "OK"
@@ -200,6 +201,36 @@ def test_many_changes_at_a_time(world, number):
 
 
 # Actions
+
+
+def test_the_actions_of_many_alarms_let_others_run(world):
+    world.put("old")
+    configuration = {**world.alarm("old").configuration, "AlarmActions": [POLICY]}
+
+    def put(tx):
+        for number in range(5 * ACTED_TOGETHER):
+            store.put(tx, {**configuration, "AlarmName": f"a{number}"}, world.clock.now_ms())
+
+    asyncio.run(world.region.transact(put))
+    world.settle()
+    world.datapoint(5)
+    world.clock.advance(MINUTE_MS)
+    seen = [0]
+
+    async def look():
+        while True:
+            seen.append(len(world.scaled))
+            await asyncio.sleep(0)
+
+    async def scenario():
+        looking = asyncio.create_task(look())
+        await world.evaluation.settle()
+        looking.cancel()
+
+    asyncio.run(scenario())
+    assert len(world.scaled) == 5 * ACTED_TOGETHER
+    steps = [after - before for before, after in pairwise([*seen, len(world.scaled)])]
+    assert max(steps) <= ACTED_TOGETHER
 
 
 def test_actions_of_a_change(world):

@@ -34,10 +34,12 @@ from atoll.metrics.store import Metrics, Wanted
 from atoll.storage.engine import Snapshot, Transaction
 
 TOGETHER = 200
-"""The alarms that one read takes."""
-CHANGED_TOGETHER = 100
+"""The alarms that one read takes, or whose datapoints it takes."""
+CHANGED_TOGETHER = 50
 """The alarms whose states one transaction changes."""
-TOGETHER_PERIODS = 5_000
+ACTED_TOGETHER = 20
+"""The events whose actions begin before the evaluation lets others run."""
+TOGETHER_PERIODS = 500
 """After so many periods, the evaluation lets others run."""
 
 HOUR_MS = 3_600_000
@@ -176,8 +178,11 @@ class Alarms:
 
     async def _evaluate(self, watch: Watch, due: Sequence[Watched], now_ms: int) -> None:
         metrics = self._region.state(Metrics)
-        await self._load(due, metrics, now_ms)
-        await self._follow(due, metrics)
+        for start in range(0, len(due), TOGETHER):
+            together = due[start : start + TOGETHER]
+            await self._load(together, metrics, now_ms)
+            await self._follow(together, metrics)
+            await asyncio.sleep(0)
         changed, repeated = [], []
         looked_at = 0
         for one in due:
@@ -201,6 +206,7 @@ class Alarms:
             watch.seen, alarms = await self._region.transact(partial(_change_states, group, now_ms, watch.seen))
             for one, alarm in zip(group, alarms, strict=True):
                 one.alarm = alarm
+            await asyncio.sleep(0)
         if changed:
             await self._act(watch)
         for one in repeated:
@@ -242,13 +248,15 @@ class Alarms:
     async def _act(self, watch: Watch) -> None:
         """Run the actions of all stored events. If one fails, all are read again at the next look."""
         seen, watch.seen = watch.seen, -1
-        for stored in await self._region.read(store.events):
-            event = Event(stored.new, stored.old, stored.new.state.updated_ms, stored.data)
-            await self._actions.run(event)
-            await self._region.transact(partial(store.forget_event, event=stored))
-            watched = watch.alarms.get(event.alarm.name)
-            if watched is not None:
-                watched.acted_ms = event.now_ms
+        while first := await self._region.read(partial(store.events, most=ACTED_TOGETHER)):
+            for stored in first:
+                event = Event(stored.new, stored.old, stored.new.state.updated_ms, stored.data)
+                await self._actions.run(event)
+                await self._region.transact(partial(store.forget_event, event=stored))
+                watched = watch.alarms.get(event.alarm.name)
+                if watched is not None:
+                    watched.acted_ms = event.now_ms
+            await asyncio.sleep(0)
         watch.seen = seen
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
@@ -146,11 +147,11 @@ def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any
         documents.put(tx, event, EVENT, *_at(now_ms, number))
 
 
-def events(snapshot: Snapshot) -> list[StoredEvent]:
-    """The changes of state whose actions have yet to run, in their order."""
+def events(snapshot: Snapshot, most: int) -> list[StoredEvent]:
+    """The first changes of state whose actions have yet to run, in their order."""
     found = []
     start, end = fmt.documents_of(EVENT)
-    for key, stored in snapshot.scan(start, end):
+    for key, stored in islice(snapshot.scan(start, end), most):
         _, time, number = fmt.parse_document_key(key)
         event = orjson.loads(stored)
         found.append(StoredEvent((time, number), alarms.parse(event["old"]), alarms.parse(event["new"]), event["data"]))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from atoll import limits
+from atoll.api import large
 from atoll.api.metric_search import searched
 from atoll.api.metrics import check_period, metric, shown_time, span
 from atoll.database.region import Region
@@ -69,8 +71,12 @@ async def get_metric_data(region: Region, body: Body) -> Body:
         for (id, stat), label in zip(stats.items(), _labels(stats), strict=True)
     }
     grid = _grid(body, stats, now_ms)
-    results = list(_evaluated(queries, stats, found, grid, await searched(region, body, grid, now_ms)))
-    return _page(results, body, offset)
+    search = await searched(region, body, grid, now_ms)
+    work = partial(_evaluated, queries, stats, found, grid, search)
+    if all(one.get("Expression") is None for one in queries):
+        return _page(work(), body, offset)
+    # An expression may take a second of work.
+    return _page(await large.aside(work), body, offset)
 
 
 def _check(queries: Sequence[Body]) -> None:

@@ -34,6 +34,8 @@ LEASE_MARGIN_S = 2.0
 RENEW_S = 2.0
 FOLLOW_S = 0.1
 """How soon commits of other front ends are noticed, if nothing is read."""
+AGAIN_S = 5.0
+"""The pause after an error that another try would hardly change."""
 
 _log = logging.getLogger(__name__)
 
@@ -144,6 +146,7 @@ class PostgreSQLEngine:
                 continue
             except Exception:
                 _log.exception("commits of other front ends are not noticed")
+                await asyncio.sleep(AGAIN_S)
 
     def _know(self, fetched: Fetched) -> None:
         for key in self._known:
