@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import nsmallest
 from itertools import pairwise
 from typing import Any
 
 import orjson
 
 from atoll import limits
+from atoll.api.large import aside
 from atoll.database.region import Region
 from atoll.errors import metrics as errors
 from atoll.metrics import reading
@@ -26,6 +28,8 @@ Body = dict[str, Any]
 
 SHORT_PERIODS_S = (1, 5, 10, 20, 30)
 UNITLESS = "None"
+FEW_DATA = 20
+"""More data of one request are read in a thread."""
 
 
 def metric(namespace: str, name: str, dimensions: Sequence[Mapping[str, str]] | None) -> Metric:
@@ -69,15 +73,20 @@ def check_period(period_s: int, name: str = "Period") -> None:
 async def list_metrics(region: Region, body: Body) -> Body:
     after = _token(body.get("NextToken"))
     since_ms = limits.METRICS_LISTED_MS if body.get("RecentlyActive") is None else limits.METRICS_RECENT_MS
-    found = await reading.listed(region, region.clock.now_ms() - since_ms)
-    chosen = sorted((one for one in found if _is_chosen(one, body)), key=_order)
-    page = [one for one in chosen if after is None or _order(one) > after]
+    found = list(await reading.listed(region, region.clock.now_ms() - since_ms))
+    page = await aside(_page, found, body, after) if len(found) > limits.METRICS_PAGE else _page(found, body, after)
     answer: Body = {"Metrics": [_shown(one) for one in page[: limits.METRICS_PAGE]]}
     if len(page) > limits.METRICS_PAGE:
         answer["NextToken"] = _as_token(page[limits.METRICS_PAGE - 1])
     if body.get("IncludeLinkedAccounts"):
         answer["OwningAccounts"] = [region.settings.account] * len(answer["Metrics"])
     return answer
+
+
+def _page(found: list[Metric], body: Body, after: tuple[Any, ...] | None) -> list[Metric]:
+    """The page that was asked for, and one metric more if there is another page."""
+    chosen = (one for one in found if _is_chosen(one, body) and (after is None or _order(one) > after))
+    return nsmallest(limits.METRICS_PAGE + 1, chosen, key=_order)
 
 
 def _is_chosen(one: Metric, body: Body) -> bool:
@@ -154,7 +163,15 @@ def _statistics(point: Datapoint, unit: str, simple: Sequence[str], other: Seque
 
 
 async def put_metric_data(region: Region, body: Body) -> Body:
-    namespace, now_ms = body["Namespace"], region.clock.now_ms()
+    now_ms = region.clock.now_ms()
+    is_large = len(body.get("MetricData") or ()) > FEW_DATA or "EntityMetricData" in body
+    batch = await aside(_batch, body, now_ms) if is_large else _batch(body, now_ms)
+    await region.state(Metrics).append(batch)
+    return {}
+
+
+def _batch(body: Body, now_ms: int) -> dict[Series, list[Datapoint]]:
+    namespace = body["Namespace"]
     if namespace.startswith("AWS/"):
         raise errors.reserved_namespace(namespace)
     batch: dict[Series, list[Datapoint]] = {}
@@ -166,8 +183,7 @@ async def put_metric_data(region: Region, body: Body) -> Body:
     for place, datum in data:
         of = metric(namespace, datum["MetricName"], datum.get("Dimensions"))
         batch.setdefault(Series(of, datum.get("Unit") or UNITLESS), []).extend(_points(datum, place, now_ms))
-    await region.state(Metrics).append(batch)
-    return {}
+    return batch
 
 
 def _data(body: Body) -> Iterator[tuple[str, Body]]:

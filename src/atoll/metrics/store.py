@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 READ_BLOCKS = 400
 """How many blocks one read takes, more or less."""
+INLINE_POINTS = 100
+"""More points are encoded in a thread."""
 INLINE_BLOCKS = 20
 """More blocks are decoded in a thread."""
 
@@ -102,7 +104,8 @@ class Metrics:
 
     async def append(self, batch: Batch) -> None:
         if batch:
-            stored = dump_batch(batch)
+            points = sum(map(len, batch.values()))
+            stored = await asyncio.to_thread(dump_batch, batch) if points > INLINE_POINTS else dump_batch(batch)
             await self._region.transact(partial(_append, stored))
 
     async def points(self, wanted: Sequence[Wanted], fold: Callable[[int, Points], T]) -> list[T]:
