@@ -29,6 +29,8 @@ READ_BLOCKS = 400
 """How many blocks one read takes, more or less."""
 INLINE_POINTS = 100
 """More points are encoded in a thread."""
+INLINE_BYTES = 10_000
+"""Longer batches are decoded in a thread."""
 INLINE_BLOCKS = 20
 """More blocks are decoded in a thread."""
 
@@ -124,14 +126,14 @@ class Metrics:
         """Read the blocks, and learn the batches."""
         while True:
             read = await self._region.read(partial(_read, self._read, chunk))
+            await self.take_in(read.moved, read.batches)
             if read.moved.through >= self._through:  # otherwise it is older than what is known
-                self.take_in(read.moved, read.batches)
                 return read
 
     async def learn(self) -> None:
         """Read the batches that are new."""
         self._generation, moved, batches = await self._region.read(partial(_new, self._read))
-        self.take_in(moved, batches)
+        await self.take_in(moved, batches)
 
     @property
     def numbers(self) -> tuple[int, int]:
@@ -142,8 +144,10 @@ class Metrics:
         """Changes when this process learns of a change of a table from which datapoints of the metric may follow."""
         return self._generation if metric.namespace == TABLES else 0
 
-    def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
-        """Remember these batches, and forget those that are in blocks."""
+    async def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
+        """Remember these batches, and forget those that are in blocks. The batches follow what was known when they were
+        read; others may take in some of them meanwhile, or more."""
+        loaded = await _loaded([batch for batch in batches if batch[0] > self._read])
         if moved.through > self._through:
             self._through = moved.through
             self._read = max(self._read, moved.through)
@@ -153,13 +157,11 @@ class Metrics:
                     self.recent[metric] = left
                 else:
                     del self.recent[metric]
-        for number, stored in batches:
+        for number, points in loaded:
             if number > self._read:
                 self._read = number
-                for series, points in load_batch(stored).items():
-                    key = keys.series_key(*parts(series))
-                    known = self.recent.setdefault(series.metric, [])
-                    known += [Known(number, key, series.unit, point) for point in points]
+                for metric, known in points:
+                    self.recent.setdefault(metric, []).extend(known)
 
     def _known(self, wanted: Wanted, moved: Moved) -> Points:
         return [
@@ -183,10 +185,29 @@ class Metrics:
     async def listed(self, since_ms: int) -> set[Metric]:
         """The metrics with a datapoint since then."""
         moved, batches, stored = await self._region.read(partial(_list, self._read, since_ms))
-        self.take_in(moved, batches)
+        await self.take_in(moved, batches)
         return stored | {
             metric for metric, known in self.recent.items() if any(one.point.time_ms >= since_ms for one in known)
         }
+
+
+_Loaded = tuple[int, list[tuple[Metric, list[Known]]]]
+"""The number of a batch, and its datapoints."""
+
+
+async def _loaded(batches: Sequence[tuple[int, bytes]]) -> list[_Loaded]:
+    if sum(len(stored) for _, stored in batches) > INLINE_BYTES:
+        return await asyncio.to_thread(_load, batches)
+    return _load(batches)
+
+
+def _load(batches: Sequence[tuple[int, bytes]]) -> list[_Loaded]:
+    return [(number, [_load_series(number, *one) for one in load_batch(stored).items()]) for number, stored in batches]
+
+
+def _load_series(number: int, series: Series, points: Sequence[Datapoint]) -> tuple[Metric, list[Known]]:
+    key = keys.series_key(*parts(series))
+    return series.metric, [Known(number, key, series.unit, point) for point in points]
 
 
 def parts(series: Series) -> list[str]:

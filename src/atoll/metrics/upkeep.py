@@ -75,7 +75,7 @@ class Upkeep:
     async def _move(self, settled: int) -> None:
         metrics = self._region.state(Metrics)
         state, batches = await self._region.read(_left)
-        metrics.take_in(state, batches)
+        await metrics.take_in(state, batches)
         until = state.until if state.until > state.through else settled
         moving: Moving = {}
         for known in metrics.recent.values():
