@@ -110,6 +110,20 @@ def test_failures_have_metrics_of_their_own_and_only_when_they_happen(server: Lo
     assert statistics(metrics, "SystemErrors", TableName="Things", Operation="PutItem") == []
 
 
+def test_faults_on_demand_count_as_system_errors_and_as_faults(server: LocalServer, metrics: Any) -> None:
+    things = table(server)
+    with server.fault("internal_server_error", table="Things", count=2):
+        for _ in range(3):
+            try:
+                server.client(config=ONCE).put_item(TableName="Things", Item={"pk": {"S": "a"}})
+            except ClientError as error:
+                assert error.response["Error"]["Code"] == "InternalServerError"
+    things.put_item(Item={"pk": "b"})
+    server.clock.advance("5m")
+    for name in ("SystemErrors", "FaultInjectionServiceInducedErrors"):
+        assert statistics(metrics, name, TableName="Things", Operation="PutItem") == [(0, 2)]
+
+
 def test_throttling_counts_by_its_reason() -> None:
     with serve(throttling=True) as server:
         server.clock.set(START_S)

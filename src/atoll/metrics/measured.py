@@ -90,6 +90,8 @@ def _of_operation(key: Key, tally: Tally, table: Table | None, minute_ms: int) -
         yield "ThrottledRequests", COUNT, of_operation, events(minute_ms, tally.throttled)
     if tally.system_errors:
         yield "SystemErrors", COUNT, of_operation, events(minute_ms, tally.system_errors)
+    if tally.injected:
+        yield "FaultInjectionServiceInducedErrors", COUNT, of_operation, events(minute_ms, tally.injected)
     if tally.latencies:
         values = {_milliseconds(class_ns): float(count) for class_ns, count in tally.latencies.items()}
         yield "SuccessfulRequestLatency", MILLISECONDS, of_stream, of_values(minute_ms, values)
