@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.errors import ApiError
 from tests import desk
-from tests.engines import fresh_engine
+from tests.engines import finish, fresh_engine
 
 START_MS = 1_800_000_000_000
 DYNAMODB, STREAMS, SCALING = "DynamoDB_20120810", "DynamoDBStreams_20120810", "AnyScaleFrontendService"
@@ -77,4 +76,4 @@ def test_a_time_outside_of_all_years_is_no_failure(
         except ApiError as error:
             assert error.status == 400
 
-    asyncio.run(scenario())
+    finish(scenario())
