@@ -20,6 +20,7 @@ from tests.isolation.workload import DEFINITION, sessions
 SECONDS = 0.4
 OPERATIONS = 20_000
 """Among so many a fault shows, in as many rounds as they take."""
+EMPTY_ROUNDS = 10
 
 
 @pytest.fixture
@@ -54,10 +55,11 @@ def load(port: int, number: int) -> list[Operation]:
 )
 def test_a_fault_of_the_engine_is_found(port: int, kinds: set[str]) -> None:
     found: set[str] = set()
-    done = 0
+    done = empty = 0
     for number in itertools.count():
         history = load(port, number)
-        assert history
+        empty += not history  # a busy machine may not even begin in time
+        assert empty < EMPTY_ROUNDS
         found |= {anomaly.kind for anomaly in check(history)}
         done += len(history)
         if found & kinds:
