@@ -41,7 +41,6 @@ _MARKED = 1_207_001.0
 PLACES = 1 << 16
 _RECORDS = 16_384
 _OWNER, _EMPTY, _GROWTH = 0, 1, 2
-_MINUTE = _GROWTH + Growth._fields.index("minute_ms")
 _UNITS = _GROWTH + Growth._fields.index("units")
 _RECORD = _GROWTH + len(Growth._fields)
 _GROWTHS = _HEADER + 2 * PLACES

@@ -39,11 +39,6 @@ def unreadable(snapshot: Snapshot) -> Iterator[bytes]:
             yield key
 
 
-def rows(kind: str, *names: str) -> tuple[bytes, bytes]:
-    """The range of the documents whose names begin with these."""
-    return fmt.documents_of(kind, *names)
-
-
 def put(tx: Transaction, document: Any, kind: str, *names: str) -> None:
     tx.put(fmt.document_key(kind, *names), orjson.dumps(document))
 

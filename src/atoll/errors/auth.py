@@ -160,8 +160,3 @@ def wrong_session_token() -> ApiError:
 
 def expired_token() -> ApiError:
     return ApiError("ExpiredTokenException", "The security token included in the request is expired", prefix=CORAL)
-
-
-def user_is_gone() -> ApiError:
-    """The key's user or role is no longer declared."""
-    return unknown_access_key()

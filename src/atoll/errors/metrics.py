@@ -74,12 +74,6 @@ def no_statistics() -> ApiError:
     return invalid_combination("At least one of the parameters Statistics and ExtendedStatistics must be specified.")
 
 
-def both_statistics() -> ApiError:
-    return invalid_combination(
-        "The parameters Statistics and ExtendedStatistics are mutually exclusive and you have specified both."
-    )
-
-
 def unknown_statistic(value: str, name: str) -> ApiError:
     return invalid_value(f"The value {value} for parameter {name} is not supported.")
 

@@ -39,11 +39,6 @@ def alarm_name(id_: Id, kind: str, number: str) -> str:
     return f"TargetTracking-{id_.resource}-{kind}-{number}"
 
 
-def is_name(name: str) -> bool:
-    """Whether an alarm's name is that of a policy's alarm."""
-    return name.startswith("TargetTracking-table/")
-
-
 def alarms(policy: Policy, arn: str, units: int) -> list[Configuration]:
     """The alarms of a policy whose target has so many units."""
     return [_alarm(policy, kind, arn, units) for kind in policy.alarms]

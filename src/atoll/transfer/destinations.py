@@ -53,7 +53,6 @@ RECORD_BYTES = 1024**2
 ATTEMPTS = 6
 WAIT_S = 0.1
 """Before the second attempt to send throttled records; it doubles with each."""
-_SENDING = (ACTIVE, UPDATING, DISABLING)
 _STREAM = re.compile(r"stream/[a-zA-Z0-9_.-]{1,128}")
 
 

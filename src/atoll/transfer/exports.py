@@ -25,6 +25,7 @@ from isal import igzip
 
 from atoll.clock import Stamp
 from atoll.database import backups, documents, moment
+from atoll.database import format as fmt
 from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.recovery import copies
@@ -219,7 +220,7 @@ class Exporter:
 
 
 def _end(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
-    tx.delete_range(*documents.rows(FILES, copy.target))
+    tx.delete_range(*fmt.documents_of(FILES, copy.target))
     copies.release(tx, region, copy, now_ms)
     copies.end(tx, copy, now_ms)
 

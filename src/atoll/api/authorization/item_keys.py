@@ -22,10 +22,8 @@ from atoll.model import numbers
 Values = tuple[str, ...]
 PREFIX = "dynamodb:"
 
-_ITEM_ACTIONS = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"})
 _READS = frozenset({"GetItem", "BatchGetItem", "Query", "Scan", "PartiQLSelect"})
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "PartiQLUpdate", "PartiQLDelete"})
-_BATCHES = frozenset({"BatchGetItem", "BatchWriteItem"})
 _EXPRESSIONS = (
     "ProjectionExpression", "KeyConditionExpression", "FilterExpression", "ConditionExpression", "UpdateExpression",
 )  # fmt: skip

@@ -52,10 +52,6 @@ CONTENDED = 16
 _log = logging.getLogger(__name__)
 
 
-class _Aside(Exception):
-    """The function leaves its batch."""
-
-
 class Writes:
     """`know` is called with the fetched data of each batch, `committed` with the number of each of our commits."""
 
