@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock", "arns", "durations", "logs"}
+BASE = {"errors", "limits", "clock", "arns", "durations", "logs", "platforms"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
@@ -20,16 +20,18 @@ ALLOWED: dict[str, set[str]] = {
     "clock": set(),
     "durations": {"clock", "errors", "limits"},
     "logs": set(),
+    "platforms": set(),
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
-    "storage": {"storage", "errors"},
+    "storage": {"storage", "errors", "platforms"},
     "database": {"capacity.meter", *DATABASE},
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
     "insights": {"insights", "capacity", *DATABASE},
     "faults": {"faults", *DATABASE},
     "metrics": {"metrics", "capacity.meter", *DATABASE},
-    "alarms": {"alarms", "metrics", "triggers", *DATABASE},
+    "botocore_models": set(),
+    "alarms": {"alarms", "botocore_models", "metrics", "triggers", *DATABASE},
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
@@ -38,7 +40,11 @@ ALLOWED: dict[str, set[str]] = {
     "copying": {"check", "copying", "logs", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
-    "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
+    "api": {
+        *("alarms", "api", "botocore_models", "recovery", "transfer", "scaling", "replication", "security"),
+        *SERVICES,
+        *DATABASE,
+    },
     "wire": {"wire", "api", "replication", "security", *BASE},
     "files": {"files", "replicate", "options", "clock"},
     "replicate": {"replicate", "options", "clock", "limits"},

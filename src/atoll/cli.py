@@ -24,9 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-import uvloop
-
-from atoll import __version__, credential_commands, logs, policy_commands, replica_commands, store_commands
+from atoll import __version__, credential_commands, logs, platforms, policy_commands, replica_commands, store_commands
 from atoll.api.functions import check_registry
 from atoll.check.start import unclosed
 from atoll.config import Config
@@ -334,7 +332,7 @@ def _tls(cert: str, key: str) -> ssl.SSLContext | None:
 def _run(config: Config, parent: int | None = None) -> int:
     """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
     try:
-        uvloop.run(_serve_until_signal(config, parent))
+        platforms.run(_serve_until_signal(config, parent))
     except Refused as refused:
         logs.refuse(str(refused))
         return CANNOT_START

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll.options import Refused
-from atoll.replicate.command import FAILED, SUCCEEDED, end_on_signals, rate_of
+from atoll.replicate.command import FAILED, SUCCEEDED, check_botocore, end_on_signals, rate_of
 
 if TYPE_CHECKING:
     from atoll.replicate.crew import Pauses
@@ -55,6 +55,7 @@ def add(commands: Any) -> None:
 
 
 def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Pauses, Counters, Display], None]) -> int:
+    check_botocore()
     from botocore.exceptions import BotoCoreError
 
     from atoll.replicate.crew import Pauses
