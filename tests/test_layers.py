@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
-    "transfer": {"transfer", "recovery", "replication.http", "security", *DATABASE},
+    "transfer": {"transfer", "capacity", "recovery", "replication.http", "security", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
     "copying": {"check", "copying", "logs", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
