@@ -126,7 +126,7 @@ class TestExamples:
             (tmp_path / f"test_{number}.py").write_text(example)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
+        assert done.returncode == 0, done.stdout
         assert len(examples) == 8
 
     def test_the_clock_and_streams_of_a_server_of_its_own_are_moved_as_shown(self) -> None:
