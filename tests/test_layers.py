@@ -42,8 +42,9 @@ ALLOWED: dict[str, set[str]] = {
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
-    "files": {"files", "replicate", "options", "clock"},
-    "replicate": {"replicate", "options", "clock", "limits"},
+    "client": {"client", "clock", "security"},
+    "files": {"client", "files", "replicate", "options", "clock"},
+    "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
     "node",
