@@ -66,7 +66,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def check_botocore() -> None:
     if find_spec("botocore") is None:
-        raise Refused("this command needs botocore, which is not installed: pip install 'atoll[replicate]'")
+        raise Refused("this command needs botocore, which is not installed: pip install 'atoll[aws]'")
 
 
 def run(options: argparse.Namespace) -> int:
