@@ -400,6 +400,8 @@ class Node:
                     wake_ms = await background.run(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
+                    if await region.engine.give_back():
+                        wait_ms = 0
                 region.health.resolve(BACKGROUND)
             except Exception as error:
                 region.health.failing(BACKGROUND, error)
