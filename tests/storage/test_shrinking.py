@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,8 @@ def test_rows_that_a_step_moves_stay_as_they_are(tmp_path: Path) -> None:
         assert len(rows) == 20
 
     run(tmp_path, scenario)
-    with apsw.Connection(str(tmp_path / "atoll.db")) as connection:
+    with closing(apsw.Connection(str(tmp_path / "atoll.db"))) as connection:
         assert connection.execute("PRAGMA integrity_check").get == "ok"
-    connection.close()
 
 
 def test_reads_go_on_and_writes_are_kept_while_a_step_runs(tmp_path: Path) -> None:
@@ -142,10 +142,9 @@ def test_another_worker_that_writes_is_noticed(tmp_path: Path, monkeypatch: pyte
 
 def test_a_file_of_an_older_version_is_left_alone(tmp_path: Path) -> None:
     run(tmp_path, fill)
-    with apsw.Connection(str(tmp_path / "atoll.db")) as connection:
+    with closing(apsw.Connection(str(tmp_path / "atoll.db"))) as connection:
         connection.execute("PRAGMA auto_vacuum = NONE; VACUUM").fetchall()
         assert connection.pragma("auto_vacuum") == 0
-    connection.close()
 
     async def scenario(engine: SQLiteEngine) -> None:
         await empty(engine)

@@ -68,7 +68,7 @@ select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where
 """
 HAS_SCHEMA = "select to_regclass($1) is not null"
 
-_SIZED = ("rows", "numbers", "tallies", "commits", "leases", "buckets")
+SIZED = ("rows", "numbers", "tallies", "commits", "leases", "buckets")
 
 READ_DOCUMENT = "select version, content from atoll.documents where name = $1"
 WRITE_DOCUMENT = """
@@ -244,5 +244,5 @@ def leave_lease(schema: str) -> str:
 
 def size_of(schema: str) -> str:
     """The bytes of a region's tables with their indexes, as they are on the disk."""
-    sizes = [f"coalesce(pg_total_relation_size(to_regclass('{quoted(schema)}.{table}')), 0)" for table in _SIZED]
+    sizes = [f"coalesce(pg_total_relation_size(to_regclass('{quoted(schema)}.{table}')), 0)" for table in SIZED]
     return f"select ({' + '.join(sizes)})::int8"
