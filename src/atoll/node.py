@@ -26,6 +26,7 @@ from atoll.config import Config
 from atoll.data_directory import DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
+from atoll.database.footprint import Footprints
 from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests as request_errors
@@ -79,6 +80,7 @@ class Node:
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
+        self.footprints = Footprints()
         self.callers = front.identities(config, self.shared)
         self.observed = Observed()
         self._audit_log: AuditLog | None = None
