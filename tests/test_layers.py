@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "durations": {"clock", "errors", "limits"},
     "logs": set(),
     "platforms": set(),
+    "progress": {"clock", "logs"},
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
     "storage": {"storage", "errors", "platforms"},
@@ -39,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "recovery": {"recovery", *DATABASE},
     "transfer": {"transfer", "capacity", "recovery", "replication.http", "security", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
-    "copying": {"check", "copying", "logs", "migration", "security", "storage", *DATABASE},
+    "copying": {"check", "copying", "logs", "progress", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {
