@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "client": {"client", "clock", "security"},
+    "shell": {"client", "options", "shell"},
     "files": {"client", "files", "replicate", "options", "clock"},
     "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
@@ -61,6 +62,7 @@ EVERYTHING = {
     "testing",
     "cli",
     "commands",
+    "completion",
     "credential_commands",
     "policy_commands",
     "replica_commands",
