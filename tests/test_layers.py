@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "wire": {"wire", "api", "replication", "security", *BASE},
     "client": {"client", "clock", "security"},
+    "shell": {"client", "options", "shell"},
     "files": {"client", "files", "replicate", "options", "clock"},
     "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
@@ -68,6 +69,7 @@ EVERYTHING = {
     "testing",
     "cli",
     "commands",
+    "completion",
     "credential_commands",
     "policy_commands",
     "replica_commands",
