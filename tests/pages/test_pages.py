@@ -4,9 +4,11 @@
 - A `sh` block runs in bash. The page's blocks share a directory and the exported variables. A command `atoll serve`
   stays in the background, until the page ends or another one wants its port.
 - A `text` block after it shows what it prints; `...` stands for anything.
-- `<!-- run: COMMANDS -->` runs, too, but is not shown. `<!-- not run: REASON -->` excludes the next block.
+- `<!-- run: COMMANDS -->` runs, too, but is not shown; its command `stop` stops the servers. `<!-- not run: REASON -->`
+  excludes the next block.
+- Directories of the system that a page names lie in the reader's directory.
 
-Ports of the pages become free ones, so pages can run while the machine has a server of its own.
+`make pages` runs this in a network namespace of its own, where every port is free.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ROOT / ".cache" / "programs" / "python" / "bin"
+"""Of AWS's command line."""
+
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 
 PART = re.compile(
@@ -34,12 +38,8 @@ PART = re.compile(
     r'|^(?P<indent> *)```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^ *```$',
     re.MULTILINE | re.DOTALL,
 )
+SYSTEM = re.compile(r"(?<![\w.])/(?=(var/lib|run/secrets)/)")
 SERVE = re.compile(r"^(\w+=\S+ )*atoll serve\b")
-PORT = re.compile(r"\b(?<=:|=| )(8000|8001|8002)\b")
-
-urlopen = build_opener(ProxyHandler({})).open
-
-
 class Block(NamedTuple):
     language: str
     title: str
@@ -49,53 +49,41 @@ class Block(NamedTuple):
 
 def blocks(page: Path) -> Iterator[Block]:
     """What a page has to run, in its order."""
-    parts = list(PART.finditer(page.read_text()))
+    text = page.read_text()
+    parts = list(PART.finditer(text))
     for number, part in enumerate(parts):
         before = parts[number - 1] if number else None
         after = parts[number + 1] if number + 1 < len(parts) else None
         if part["kind"] == "run":
             yield Block("sh", "", part["words"], None)
         elif part["language"] and not (before and before["kind"] == "not run"):
-            output = after["text"] if after and after["language"] == "text" and not after["title"] else None
+            shown = after and after["language"] == "text" and "\n#" not in text[part.end() : after.start()]
+            output = after["text"] if after and shown else None
             yield Block(part["language"], part["title"] or "", part["text"], output)
 
 
 class Reader:
     """A person with a directory, a shell and servers."""
 
-    def __init__(self, directory: Path, commands: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.ports: dict[str, int] = {}
-        self.servers: dict[int, subprocess.Popen[bytes]] = {}
-        path = f"{Path(sys.executable).parent}:{commands}:{os.environ['PATH']}"
+        self.servers: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
-            "PATH": path, "HOME": str(directory), "PYTHONPATH": str(ROOT / "src"), "NO_PROXY": "*", "AWS_PAGER": "",
-            "AWS_ENDPOINT_URL": "http://127.0.0.1:8000", "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader",
+            "PATH": f"{Path(sys.executable).parent}:{COMMANDS}:{os.environ['PATH']}",
+            "HOME": str(directory), "PYTHONPATH": str(ROOT / "src"), "AWS_PAGER": "",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:8000", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader",
         }  # fmt: skip
-        self.environment = {name: self.moved(value) for name, value in self.environment.items()}
-
-    def moved(self, text: str) -> str:
-        """The text with this page's ports."""
-        return PORT.sub(lambda found: str(self.port(found[1])), text)
-
-    def port(self, shown: str) -> int:
-        if shown not in self.ports:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.ports[shown] = free.getsockname()[1]
-        return self.ports[shown]
-
-    def save(self, name: str, text: str) -> None:
-        (self.directory / name).write_text(self.moved(text))
 
     def run(self, text: str) -> str:
         """Runs the commands of a block; returns what they print."""
         printed, waiting = "", []
+        text = SYSTEM.sub(f"{self.directory}/", text)
         for command in re.sub(r" *\\\n *", " ", text).split("\n"):
-            if SERVE.match(command):
+            command = command.strip()
+            if command == "stop" or SERVE.match(command):
                 printed += self.shell("\n".join(waiting))
                 waiting = []
-                self.serve(command)
+                self.leave() if command == "stop" else self.serve(command)
             else:
                 waiting.append(command)
         return printed + self.shell("\n".join(waiting))
@@ -104,7 +92,7 @@ class Reader:
         if not commands.strip():
             return ""
         variables = self.directory / ".variables"
-        script = f"{self.moved(commands)}\nenv -0 > {shlex.quote(str(variables))}\n"
+        script = f"{commands}\nenv -0 > {shlex.quote(str(variables))}\n"
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script], cwd=self.directory, env=self.environment,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
@@ -116,32 +104,22 @@ class Reader:
 
     def serve(self, command: str) -> None:
         shown = re.search(r"(?:--port |ATOLL_PORT=)(\d+)", command)
-        port = self.port(shown[1] if shown else "8000")
-        if shown is None:
-            command += f" --port {port}"
+        port = shown[1] if shown else "8000"
         self.stop(port)
         log = self.directory / f".server-{port}.log"
         with log.open("wb") as written:
-            self.servers[port] = subprocess.Popen(
-                ["bash", "-c", self.moved(command)], cwd=self.directory, env=self.environment, stdout=written,
+            server = self.servers[port] = subprocess.Popen(
+                ["bash", "-c", command], cwd=self.directory, env=self.environment, stdout=written,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         begin = time.monotonic()
-        while not self.answers(port):
-            ended = self.servers[port].poll() is not None
-            assert not ended and time.monotonic() - begin < 60, f"{command}\n{log.read_text()}"
+        while not answers(int(port)):
+            assert server.poll() is None and time.monotonic() - begin < 60, f"{command}\n{log.read_text()}"
             time.sleep(0.02)
 
-    def answers(self, port: int) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5):
-                return True
-        except OSError:
-            return False
-
-    def stop(self, port: int) -> None:
+    def stop(self, port: str) -> None:
         server = self.servers.pop(port, None)
-        if server is not None:
+        if server is not None and server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(30)
 
@@ -150,9 +128,17 @@ class Reader:
             self.stop(port)
 
 
+def answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 @pytest.fixture
-def reader(tmp_path: Path, environment: Path) -> Iterator[Reader]:
-    someone = Reader(tmp_path, environment)
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    someone = Reader(tmp_path)
     yield someone
     someone.leave()
 
@@ -166,7 +152,7 @@ def matches(shown: str, printed: str) -> bool:
 def test_a_page_works_as_it_is_shown(page: Path, reader: Reader) -> None:
     for block in blocks(page):
         if block.title:
-            reader.save(block.title, block.text)
+            (reader.directory / block.title).write_text(block.text)
         elif block.language == "sh":
             printed = reader.run(block.text)
-            assert block.output is None or matches(reader.moved(block.output), printed), printed
+            assert block.output is None or matches(block.output, printed), printed
