@@ -21,7 +21,7 @@ from atoll.wire import health
 def commands() -> str:
     """`reference/commands.md`: every command with its options, as the parser of the command line has them."""
     parts = ["# Commands", "Every command and option of `atoll`. `atoll COMMAND --help` prints the same."]
-    for name, parser in _parsers("atoll", cli._parser()):
+    for name, parser in _parsers("atoll", cli.parser_of()):
         if name != "atoll":
             parts += [_command(name, parser)]
     return "\n\n".join(parts) + "\n"
@@ -39,7 +39,10 @@ def _command(name: str, parser: argparse.ArgumentParser) -> str:
     usage = re.sub(r"\s+", " ", parser.format_usage()).removeprefix("usage: ").strip()
     lines = [f"## {name}", "", _plain(parser.description or ""), "", "```text", usage, "```", ""]
     rows = [
-        (", ".join(f"`{text}`" for text in action.option_strings) or f"`{action.metavar or action.dest}`", _help(action))
+        (
+            ", ".join(f"`{text}`" for text in action.option_strings) or f"`{action.metavar or action.dest}`",
+            _help(action),
+        )
         for action in parser._actions
         if action.dest != "help" and action.help is not argparse.SUPPRESS
         if not isinstance(action, argparse._SubParsersAction)
@@ -65,7 +68,9 @@ def operations() -> str:
         if operation.service is not services.ADMIN:
             found.setdefault(operation.service.name, []).append(operation)
     for name, rows in found.items():
-        protocols = ", ".join(protocol.name.replace("_", " ", 1).replace("_", ".") for protocol in rows[0].service.protocols)
+        protocols = ", ".join(
+            protocol.name.replace("_", " ", 1).replace("_", ".") for protocol in rows[0].service.protocols
+        )
         parts.append(f"## {name}\n\nProtocols: {protocols}; signed for the service `{rows[0].service.signing_name}`.")
         table = [(one.name, _request(one), _members(one)) for one in rows]
         parts.append("\n".join(_table(("Operation", "Request", "Members"), table)))
@@ -127,22 +132,36 @@ def _error_modules() -> Iterator[tuple[str, Any]]:
 
 
 def _errors(module: Any) -> Iterator[errors.ApiError]:
-    """What the functions of a module return for placeholders. A few compute with their arguments: those are left out."""
-    for function in vars(module).values():
-        if not inspect.isfunction(function) or function.__module__ != module.__name__ or function.__name__[0] == "_":
-            continue
+    """The errors of a module, with placeholders. Functions that compute with their arguments are left out."""
+    for function in _makers(module):
         try:
             error = sample(function)
-        except (TypeError, ValueError, KeyError, AssertionError, AttributeError):
+        except (TypeError, ValueError, KeyError, AssertionError):
             continue
         if isinstance(error, errors.ApiError):
             yield error
 
 
+def _makers(module: Any) -> Iterator[Callable[..., Any]]:
+    """The functions of a module that return errors."""
+    for function in vars(module).values():
+        own = inspect.isfunction(function) and function.__module__ == module.__name__
+        if own and function.__name__[0] != "_" and function.__annotations__.get("return") == "ApiError":
+            yield function
+
+
+def counted() -> tuple[int, int]:
+    """How many functions return errors, and of how many `reference/errors.md` shows the error."""
+    modules = [module for _, module in _error_modules()]
+    return sum(len(list(_makers(one))) for one in modules), sum(len(list(_errors(one))) for one in modules)
+
+
 def sample(function: Callable[..., Any]) -> Any:
     """What an error's function returns if each argument is its name in braces, or a number where it has to be one."""
     parameters = [
-        one for one in inspect.signature(function).parameters.values() if one.default is one.empty and one.kind != one.VAR_KEYWORD
+        one
+        for one in inspect.signature(function).parameters.values()
+        if one.default is one.empty and one.kind != one.VAR_KEYWORD
     ]
     for numbers in ((), ("int", "float", "int | float")):
         given = {one.name: 1_000 if str(one.annotation) in numbers else Placeholder(one.name) for one in parameters}
@@ -177,7 +196,9 @@ class Placeholder(str):
 
 def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     lines = [headings, ("---",) * len(headings), *rows]
-    return [f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in row)} |" for row in lines]
+    return [
+        f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in row)} |" for row in lines
+    ]
 
 
 def _cell(text: str) -> str:

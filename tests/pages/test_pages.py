@@ -40,6 +40,8 @@ PART = re.compile(
 )
 SYSTEM = re.compile(r"(?<![\w.])/(?=(var/lib|run/secrets)/)")
 SERVE = re.compile(r"^(\w+=\S+ )*atoll serve\b")
+
+
 class Block(NamedTuple):
     language: str
     title: str
@@ -70,9 +72,14 @@ class Reader:
         self.servers: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
             "PATH": f"{Path(sys.executable).parent}:{COMMANDS}:{os.environ['PATH']}",
-            "HOME": str(directory), "PYTHONPATH": str(ROOT / "src"), "AWS_PAGER": "",
-            "AWS_ENDPOINT_URL": "http://127.0.0.1:8000", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader",
-        }  # fmt: skip
+            "HOME": str(directory),
+            "PYTHONPATH": str(ROOT / "src"),
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:8000",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "reader",
+            "AWS_SECRET_ACCESS_KEY": "reader",
+            "AWS_PAGER": "",
+        }
 
     def run(self, text: str) -> str:
         """Runs the commands of a block; returns what they print."""
