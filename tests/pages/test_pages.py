@@ -83,7 +83,8 @@ class Reader:
 
     def run(self, text: str) -> str:
         """Runs the commands of a block; returns what they print."""
-        printed, waiting = "", []
+        printed = ""
+        waiting: list[str] = []
         text = SYSTEM.sub(f"{self.directory}/", text)
         for command in re.sub(r" *\\\n *", " ", text).split("\n"):
             command = command.strip()
