@@ -320,10 +320,16 @@ def test_conditions_scope_and_filter(service: Service) -> None:
     for tenant in ("t1", "t2"):
         for kind in ("k1", "k2"):
             service.put_item(TableName="Things", Item=note(f"{tenant}{kind}", 1, 1, 1, tenant=tenant, kind=kind))
-    values = {":t": {"S": "t1"}, ":k": {"S": "k2"}}
-    of_tenant = {"SearchConditionExpression": "tenant = :t", "ExpressionAttributeValues": {":t": {"S": "t1"}}}
+    values: Any = {":t": {"S": "t1"}, ":k": {"S": "k2"}}
+    of_tenant: dict[str, Any] = {
+        "SearchConditionExpression": "tenant = :t",
+        "ExpressionAttributeValues": {":t": {"S": "t1"}},
+    }
     assert sorted(found(search(service, 1, 1, 1, **of_tenant))) == ["t1k1", "t1k2"]
-    both = {"SearchConditionExpression": "kind = :k AND :t = tenant", "ExpressionAttributeValues": values}
+    both: dict[str, Any] = {
+        "SearchConditionExpression": "kind = :k AND :t = tenant",
+        "ExpressionAttributeValues": values,
+    }
     assert found(search(service, 1, 1, 1, **both)) == ["t1k2"]
 
 
@@ -372,7 +378,7 @@ def test_a_search_vector_has_32_bit_numbers(service: Service, element: str, posi
 def test_searches_that_are_refused(service: Service) -> None:
     elements = schema(("tenant", "HASH"), ("kind", "INLINE_FILTER"))
     service.table(VectorIndexes=[index(), index("scoped", SearchSchema=elements)], types={"tenant": "S", "kind": "S"})
-    values = {"ExpressionAttributeValues": {":t": {"S": "t"}}}
+    values: dict[str, Any] = {"ExpressionAttributeValues": {":t": {"S": "t"}}}
     assert search_refused(service, 1, 2) == "Input search vector dimension 2 does not match vector index dimension 3"
     assert search_refused(service, 1, 2, 3, name="none") == "The table does not have the specified index: none"
     assert search_refused(service, 1, 2, 3, top=101) == (
