@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         *DATABASE,
     },
     "wire": {"wire", "api", "replication", "security", *BASE},
+    "telemetry": {"telemetry", "api", "capacity", *DATABASE},
     "client": {"client", "clock", "security"},
     "shell": {"client", "options", "shell"},
     "files": {"client", "files", "replicate", "options", "clock"},
