@@ -1,6 +1,7 @@
 """Made-up values in place of real ones. Pure: the same value and key give the same fake, in every table.
 
-A fake is drawn from an HMAC of the value, so nobody without the key can tell which value it stands for, or test a guess.
+A fake is drawn from an HMAC of the value, so without the key nobody can tell which value it stands
+for, or test a guess.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ TAG_CHARACTERS = 20
 """Enough that fakes of billions of values differ."""
 
 _FIRST = (
-    "Ada Alan Amara Anna Ben Bruno Carla Chen Clara David Dina Elena Emil Emma Farid Felix Fatima Grace Hana Hugo Ida "
-    "Ines Ivan Jana Jonas Julia Kai Karim Laura Leo Lena Liam Lina Luca Maria Marta Max Mei Mila Nadia Nina Noah Nora "
-    "Omar Oscar Paul Petra Priya Rafael Rosa Ruth Samir Sara Sofia Theo Tom Vera Viktor Yuki Zoe"
+    "Ada Alan Amara Anna Ben Bruno Carla Chen Clara David Dina Elena Emil Emma Farid Felix Fatima Grace Hana Hugo "
+    "Ida Ines Ivan Jana Jonas Julia Kai Karim Laura Leo Lena Liam Lina Luca Maria Marta Max Mei Mila Nadia Nina "
+    "Noah Nora Omar Oscar Paul Petra Priya Rafael Rosa Ruth Samir Sara Sofia Theo Tom Vera Viktor Yuki Zoe"
 ).split()
 _LAST = (
-    "Abbott Adler Ahmed Baker Bauer Becker Berg Bianchi Brown Castro Chen Costa Cruz Dubois Evans Fischer Fontaine Garcia "
-    "Gomez Gruber Hansen Haas Ito Ivanov Jansen Jensen Kaya Keller Khan Klein Kowalski Kumar Lang Larsen Lopez Martin Meyer "
-    "Mori Moreau Nguyen Novak Olsen Park Patel Petrov Reyes Rossi Sato Schmid Silva Singh Smith Sousa Suzuki Tanaka Vogel "
-    "Weber Wolf Yilmaz Young"
+    "Abbott Adler Ahmed Baker Bauer Becker Berg Bianchi Brown Castro Chen Costa Cruz Dubois Evans Fischer Fontaine "
+    "Garcia Gomez Gruber Hansen Haas Ito Ivanov Jansen Jensen Kaya Keller Khan Klein Kowalski Kumar Lang Larsen "
+    "Lopez Martin Meyer Mori Moreau Nguyen Novak Olsen Park Patel Petrov Reyes Rossi Sato Schmid Silva Singh Smith "
+    "Sousa Suzuki Tanaka Vogel Weber Wolf Yilmaz Young"
 ).split()
 _STREETS = (
     "Acacia Avenue|Bridge Street|Castle Road|Cedar Lane|Chapel Street|Church Road|Elm Street|Garden Street|Green Lane|"
@@ -38,16 +39,16 @@ _STREETS = (
     "South Street|Station Road|Valley Road|Victoria Road|Water Lane|West Street|Willow Way|Windmill Hill|Wood Lane"
 ).split("|")
 _CITIES = (
-    "Ashford Bayview Brookfield Cliffside Crestwood Dunmore Eastbrook Fairview Glenwood Greenfield Harborview Hillcrest "
-    "Kingsbury Lakeside Lindenhof Marlow Millbrook Newport Northfield Oakdale Pinehurst Redwood Riverton Rosewood Seaford "
-    "Silverton Southgate Springfield Stonebridge Thornton Westfield Whitmore Winfield Woodside"
+    "Ashford Bayview Brookfield Cliffside Crestwood Dunmore Eastbrook Fairview Glenwood Greenfield Harborview "
+    "Hillcrest Kingsbury Lakeside Lindenhof Marlow Millbrook Newport Northfield Oakdale Pinehurst Redwood Riverton "
+    "Rosewood Seaford Silverton Southgate Springfield Stonebridge Thornton Westfield Whitmore Winfield Woodside"
 ).split()
 _COMPANIES = "Works Labs Group Trading Systems Foods Media Partners Supply Services".split()
 _WORDS = (
-    "amber anchor apple autumn basket birch blue bridge candle cedar cloud copper coral dawn delta ember falcon fern field "
-    "forest garden glass harbor hazel honey island ivory jade lake lantern leaf lemon maple marble meadow mint moon moss "
-    "north ocean olive orange paper pearl pine plum quartz rain raven river rose sage sand silver snow spring stone summer "
-    "sun thistle tiger valley violet water willow wind winter"
+    "amber anchor apple autumn basket birch blue bridge candle cedar cloud copper coral dawn delta ember falcon "
+    "fern field forest garden glass harbor hazel honey island ivory jade lake lantern leaf lemon maple marble "
+    "meadow mint moon moss north ocean olive orange paper pearl pine plum quartz rain raven river rose sage sand "
+    "silver snow spring stone summer sun thistle tiger valley violet water willow wind winter"
 ).split()
 
 

@@ -13,8 +13,9 @@
     note = { replace = "..." }
     ssn = "drop"
 
-A hash or fake depends on the value, its type and the key, not on the table or the attribute: so references between items
-and tables stay. An action on a map, a list or a set applies to each value in it, but drop and replace to the whole.
+A hash or fake depends on the value, its type and the key, not on the table or the attribute. So references between
+items and tables stay. An action on a map, a list or a set applies to each value in it, but drop and replace apply to the
+whole.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class Rules:
         text, action = found[0] if found else ("others", self._others)
         if type_ not in action.unique:
             allowed = "keep, hash, fake email, fake uuid, or split with these" if type_ == "S" else "keep or hash"
-            raise Refused(f"--rules: {text} changes {name} of the table's key so that different items could become one: "
-                          f"use {allowed}")  # fmt: skip
+            raise Refused(f"--rules: {text} changes {name} of the table's key so that different items could become one:"
+                          f" use {allowed}")  # fmt: skip
 
     def changed(self, item: Item) -> Item:
         return self._members(item, self._rules)
