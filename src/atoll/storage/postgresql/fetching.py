@@ -12,7 +12,8 @@ from atoll.storage.postgresql.fetched import Fetched, Scanned, Span
 
 async def fetch(connection: Connection, schema: str, fetched: Fetched, *, deadline_s: float) -> None:
     """One round trip. Adds what is wanted to `fetched`."""
-    rows, numbers = [*map(longkeys.stored_key, fetched.wants_rows)], [*fetched.wants_numbers, *fetched.ride_along]
+    rows = [key if len(key) <= longkeys.PREFIX_BYTES else longkeys.stored_key(key) for key in fetched.wants_rows]
+    numbers = [*fetched.wants_numbers, *fetched.ride_along]
     tallies = list(fetched.wants_tallies)
     scans = list(fetched.wants_scans.items())
     forward = [scan for scan in scans if not scan[0][2]]
@@ -78,7 +79,9 @@ def _keep(fetched: Fetched, found: list[Any]) -> tuple[dict[int, list[Row]], int
         else:
             commits = int.from_bytes(value, "big", signed=True)
     fetched.size += size
-    fetched.is_torn_along |= fetched.trips > 0 and any(numbers[key] != value for key, value in before.items())
+    if any(numbers[key] != value for key, value in before.items()):
+        fetched.is_as_known = False
+        fetched.is_torn_along |= fetched.trips > 0
     return pages, commits
 
 
