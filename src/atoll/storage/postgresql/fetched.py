@@ -161,6 +161,11 @@ class Fetched:
     def wants(self) -> bool:
         return bool(self.wants_rows or self.wants_numbers or self.wants_tallies or self.wants_scans)
 
+    def want_nothing(self) -> None:
+        for wants in (self.wants_rows, self.wants_numbers, self.wants_tallies, self.wants_scans):
+            if wants:
+                wants.clear()
+
     def again(self) -> Fetched:
         """A new one that wants all that this one has."""
         other = Fetched(self.ride_along)
