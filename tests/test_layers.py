@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
+    "templates": {"templates", "api", "storage.memory", *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "client": {"client", "clock", "security"},
     "files": {"client", "files", "replicate", "options", "clock"},
