@@ -7,14 +7,14 @@ VENV := .venv
 RUN := $(VENV)/bin
 
 .PHONY: setup serve test check coverage differential programs hostile test-postgresql cluster drill faults simulate scaling \
-	regions fuzz fuzz-policies attack bench stalls \
+	regions fuzz fuzz-policies attack bench models packages stalls \
 	soak clean
 
 setup: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[test,check,packages]'
 	touch $@
 
 serve: setup
@@ -119,6 +119,16 @@ scaling: setup
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
 	$(RUN)/python -m benchmarks
+
+# Build the source distribution and the wheel into `dist`, install the wheel on each Python of this machine, and use it.
+packages: setup
+	$(RUN)/mypy --platform darwin --cache-dir .mypy_cache/darwin src
+	ATOLL_PACKAGES=1 $(RUN)/python -m pytest tests/packages
+
+# Write the service models that Atoll carries from the newest botocore.
+models: setup
+	$(RUN)/pip install --quiet --disable-pip-version-check --upgrade botocore boto3
+	$(RUN)/python -m tests.packages.models
 
 # How long the worst requests keep other clients waiting.
 stalls: setup

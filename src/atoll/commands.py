@@ -25,6 +25,12 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Serve": {
         "serve": Command("serve DynamoDB's API", "atoll.serve_command"),
     },
+    "Use tables, of any endpoint": {
+        "tables": Command("list tables, their keys and indexes", "atoll.shell.tables"),
+        "query": Command("print the items that meet a key condition", "atoll.shell.query"),
+        "sql": Command("run a PartiQL statement", "atoll.shell.sql"),
+        "tail": Command("print the changes of a table as they happen", "atoll.shell.tail"),
+    },
     "Copy tables": {
         "import": Command("put the items of files into a table", "atoll.files.command", "add_import"),
         "export": Command("write a table into a directory", "atoll.files.command", "add_export"),
@@ -41,6 +47,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "replicas": Command("keep read replicas of a table in other regions", "atoll.replica_commands"),
         "store": Command("maintain the stores of a data directory", "atoll.store_commands"),
+    },
+    "Your shell": {
+        "completion": Command("print the script that completes commands, options and tables", "atoll.completion"),
     },
 }  # fmt: skip
 

@@ -13,9 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import uvloop
-
-from atoll import __version__, logs
+from atoll import __version__, logs, platforms
 from atoll.check.start import unclosed
 from atoll.config import Config
 from atoll.data_directory import claim
@@ -42,7 +40,7 @@ def serve(config: Config) -> int:
 def _run(config: Config, parent: int | None = None) -> int:
     """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
     try:
-        uvloop.run(_serve_until_signal(config, parent))
+        platforms.run(_serve_until_signal(config, parent))
     except Refused as refused:
         logs.refuse(str(refused))
         return CANNOT_START

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll.options import Refused
-from atoll.replicate.command import FAILED, SUCCEEDED, end_on_signals, rate_of
+from atoll.replicate.command import FAILED, SUCCEEDED, check_botocore, end_on_signals, rate_of
 
 if TYPE_CHECKING:
     from atoll.replicate.crew import Pauses
@@ -60,6 +60,7 @@ def _add_end(parser: argparse.ArgumentParser) -> None:
 
 
 def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Pauses, Counters, Display], None]) -> int:
+    check_botocore()
     from botocore.exceptions import BotoCoreError
 
     from atoll.replicate.crew import Pauses

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from atoll.options import Refused
@@ -63,8 +64,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def check_botocore() -> None:
+    if find_spec("botocore") is None:
+        raise Refused("this command needs botocore, which is not installed: pip install 'atoll[aws]'")
+
+
 def run(options: argparse.Namespace) -> int:
     wanted, addresses = _wanted(options), _addresses(options)
+    check_botocore()
     from botocore.exceptions import BotoCoreError
 
     from atoll.clock import SystemClock
