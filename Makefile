@@ -6,7 +6,8 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile test-postgresql cluster drill faults simulate scaling \
+.PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
+	faults simulate scaling \
 	regions fuzz fuzz-policies attack bench models packages stalls \
 	soak clean
 
@@ -47,6 +48,15 @@ differential: setup
 # Tests with programs that must be fetched: the AWS CLI, aiobotocore, moto, the JavaScript SDK (installs node where apt-get can).
 programs: setup
 	ATOLL_PROGRAMS=1 $(RUN)/python -m pytest tests/programs/fetched
+
+# Build the documentation's site into build/site. Every link has to lead somewhere.
+docs: setup
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet
+
+# Follow the documentation as a reader does: run its commands and programs, and compare what they print.
+pages: setup
+	$(RUN)/python -m tests.pages
 
 # Test operations over an engine that does all that a networked one may: threads, conflicts, repeated runs, delays.
 hostile: SEED ?= 0
