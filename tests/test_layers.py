@@ -43,8 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     "copying": {"check", "copying", "logs", "progress", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
+    "vectors": {"vectors", *DATABASE},
     "api": {
-        *("alarms", "api", "botocore_models", "recovery", "transfer", "scaling", "replication", "security"),
+        *("alarms", "api", "botocore_models", "recovery", "transfer", "scaling", "replication", "security", "vectors"),
         *SERVICES,
         *DATABASE,
     },

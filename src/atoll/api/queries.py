@@ -25,6 +25,7 @@ from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
+from atoll.errors import vectors as vector_errors
 from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition, Test
 from atoll.expressions.keyrange import KeyCondition
@@ -75,12 +76,15 @@ def target_of(
     name: str,
     body: Body,
     no_such_index: Callable[[str], ApiError] = query_errors.no_such_index,
+    of_vectors: Callable[[], ApiError] = vector_errors.not_scanned,
 ) -> Target:
     now_ms = region.clock.now_ms()
     table = region.catalog.usable(snapshot, name, now_ms)
     index_name = body.get("IndexName")
     if index_name is None:
         return Target(table, None)
+    if table.vector_index(index_name) is not None:
+        raise of_vectors()
     index = table.index(index_name)
     if index is not None and index.filling_at(now_ms):
         raise query_errors.index_backfilling(index_name)
@@ -137,7 +141,7 @@ async def query(region: Region, body: Body) -> Answer:
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
 
     def read(snapshot: Snapshot) -> tuple[_Reading, Page]:
-        target = target_of(region, snapshot, name, body)
+        target = target_of(region, snapshot, name, body, of_vectors=vector_errors.not_queried)
         schema = target.keys
         index_name = None if target.index is None else target.index.name
         condition = key_condition(schema.partition_types, schema.sort_types, index_name)

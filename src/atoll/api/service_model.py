@@ -57,6 +57,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "Tag": {"required": []},
     "TagKeyString": {"min": None, "max": None},
     "TagValueString": {"min": None, "max": None},
+    "VectorDistanceFunction": {"enum": ["DOT_PRODUCT", "COSINE", "EUCLIDEAN"]},
     "StreamViewType": {"enum": ["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"]},
     **{f"{operation}TableInput.TableName": {"min": 3} for operation in ("Update", "Delete", "Describe")},
     **{

@@ -14,6 +14,7 @@ from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database.records import build, plain
 from atoll.database.schema import Encryption, Index, OnDemandThroughput, Table, Throughput
+from atoll.database.vectors.definition import VectorIndex
 from atoll.storage.engine import Snapshot, Transaction
 
 KIND = "definition"
@@ -28,6 +29,7 @@ class Definition:
     on_demand: OnDemandThroughput | None = None
     encryption: Encryption | None = None
     indexes: tuple[Index, ...] = ()
+    vector_indexes: tuple[VectorIndex, ...] = ()
 
 
 def _of(table: Table) -> Definition:
@@ -43,6 +45,11 @@ def _of(table: Table) -> Definition:
                 on_demand=index.on_demand,
             )
             for index in table.indexes
+            if index.status != "DELETING"
+        ),
+        tuple(
+            replace(index, space=0, log_space=0, status="ACTIVE", backfilling=False, due_ms=0)
+            for index in table.vector_indexes
             if index.status != "DELETING"
         ),
     )  # fmt: skip
@@ -79,6 +86,7 @@ def at(snapshot: Snapshot, table: Table, moment_ms: int) -> Table:
         on_demand=found.on_demand,
         encryption=found.encryption,
         indexes=found.indexes,
+        vector_indexes=found.vector_indexes,
     )
 
 

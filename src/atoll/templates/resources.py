@@ -145,7 +145,7 @@ def _add_resources(found: Declared, resolver: Resolver, region: str) -> None:
 
 _CREATED = (
     "AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "OnDemandThroughput", "WarmThroughput",
-    "LocalSecondaryIndexes", "TableClass", "DeletionProtectionEnabled", "Tags",
+    "LocalSecondaryIndexes", "VectorIndexes", "TableClass", "DeletionProtectionEnabled", "Tags",
 )  # fmt: skip
 _HANDLED = frozenset(
     {*_CREATED, "TableName", "GlobalSecondaryIndexes", "SSESpecification", "StreamSpecification", "ResourcePolicy",
