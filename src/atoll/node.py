@@ -139,15 +139,12 @@ class Node:
         )
         self.address = addresses[0]
         # A server without a port creates no store, and one whose store is damaged accepts no clients. Migrations take
-        # longer: meanwhile their regions refuse requests with an error that SDKs retry.
-        old = set() if self._data is None else set(filter(self._data.is_old, stored))
+        # longer: meanwhile their regions refuse requests with an error that SDKs retry, unless tables are declared.
+        old = set() if self._data is None or config.tables else set(filter(self._data.is_old, stored))
         unclosed = await self._open_stores(stored - old)
-        if config.region not in old:
-            self._finishing = await declarations.begin(self.region(), config.tables)
+        self._finishing = await declarations.begin(self.region(), config.tables)
         await self.server.accept()
         unclosed += await self._open_stores(old)
-        if config.region in old:
-            self._finishing = await declarations.begin(self.region(), config.tables)
         await log_quick_checks([self.region(name) for name in unclosed])
         await self.peering.log_lost(list(self.regions.values()))
         self._run(self._tend())

@@ -144,16 +144,7 @@ def _config(options: argparse.Namespace) -> Config:
     check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
     named = regions("--region", options.region)
     vault = secrets_key("--secrets-key", options.secrets_key)
-    settings = Settings(
-        account=options.account,
-        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
-        error_style=options.error_style,
-        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
-        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
-        strict_stream_readers=options.strict_stream_readers,
-        quotas=options.quotas == "on",
-        throttling=options.throttling,
-    )
+    settings = _settings(options)
     config = Config(
         host=options.host,
         port=_number("--port", options.port, 0, 65_535),
@@ -195,6 +186,19 @@ def _config(options: argparse.Namespace) -> Config:
     )
     _check(config)
     return config
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        account=options.account,
+        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
+        error_style=options.error_style,
+        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
+        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
+        strict_stream_readers=options.strict_stream_readers,
+        quotas=options.quotas == "on",
+        throttling=options.throttling,
+    )
 
 
 def _check(config: Config) -> None:
