@@ -16,8 +16,8 @@ from atoll import errors
 from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
-from atoll.api.large import aside
 from atoll.api.services import Operation
+from atoll.aside import aside, drop_tracebacks
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError, auth
 from atoll.errors.faults import Dropped
@@ -169,7 +169,7 @@ class Gateway:
         except ApiError as error:
             status, body = error.status, error_body(error)
             type_line = _with_query_error(type_line or JSON, operation, error)
-            large.drop_tracebacks(error)
+            drop_tracebacks(error)
         except Dropped:
             raise
         except Exception:
@@ -299,7 +299,7 @@ class Gateway:
                 response = await route(request, caller, region, route_ms)
         except ApiError as error:
             response = self._refuse(request, error) or _response(error)
-            large.drop_tracebacks(error)
+            drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             response = self._refuse(request, errors.internal()) or Response(500, error_body(errors.internal()))
