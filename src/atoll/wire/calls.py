@@ -198,7 +198,9 @@ async def _inflated(request: Request) -> bytes:
         if coding is not None:
             is_large = len(request.body) > _INLINE_BYTES
             inflate = compression.inflate
-            body = await aside(inflate, request.body, coding, BYTES) if is_large else inflate(request.body, coding, BYTES)
+            body = (
+                await aside(inflate, request.body, coding, BYTES) if is_large else inflate(request.body, coding, BYTES)
+            )
     except compression.Undecodable as fault:
         raise service_errors.malformed(f"The request cannot be read: {fault}.") from None
     if body is None or len(body) > BYTES:

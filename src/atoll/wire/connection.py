@@ -45,6 +45,9 @@ class Owner(Limits, Protocol):
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Run a slice of a request's work in a later turn."""
+
     def opened(self, connection: Connection) -> bool:
         """Returns whether there is room for the connection."""
 
@@ -150,7 +153,7 @@ class Connection(Incoming):
     def _run(self, request: Request) -> None:
         self._running = request
         self._turn -= 1
-        start(self._server.answer(request), self._finished)
+        start(self._server.answer(request), self._finished, self._server.later)
 
     def _finished(self, answer: bytes | None, error: BaseException | None) -> None:
         self._running = None

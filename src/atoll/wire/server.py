@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
 
+from atoll.clock import monotonic_ns
 from atoll.wire.connection import Answer, Connection
 from atoll.wire.memory import Memory
 
@@ -21,6 +23,8 @@ RATE_MS = 20_000
 LEAST_RATE = 8 * 1024
 """Bytes a second, on average over RATE_MS."""
 TURN_REQUESTS = 32
+LATER_NS = 1_000_000
+"""After so long, the other slices of requests wait for the next turn."""
 HANDSHAKE_S = 15.0
 SHUTDOWN_S = 3.0
 """How long to wait for a TLS client to confirm the end of a connection."""
@@ -59,6 +63,8 @@ class Server:
         self.call_soon: Callable[[Callable[[], None]], object]
         """The event loop's `call_soon`, set by `listen`."""
         self._to_flush: list[Connection] = []
+        self._later: deque[Callable[[], None]] = deque()
+        self._later_due = False
 
     async def listen(
         self, host: str, port: int, *, ssl: SSLContext | None = None, reuse_port: bool = False, accepts: bool = True
@@ -123,6 +129,23 @@ class Server:
         self._refused.discard(connection)
         if not self.connections:
             self._gone.set()
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Slices of many requests wait here, so that a turn has about one of them."""
+        self._later.append(work)
+        if not self._later_due:
+            self._later_due = True
+            self.call_soon(self._run_later)
+
+    def _run_later(self) -> None:
+        end_ns = monotonic_ns() + LATER_NS
+        for _ in range(len(self._later)):
+            self._later.popleft()()
+            if monotonic_ns() >= end_ns:
+                break
+        self._later_due = bool(self._later)
+        if self._later_due:
+            self.call_soon(self._run_later)
 
     def end_turns(self) -> None:
         if self.turn_requests:
