@@ -154,7 +154,7 @@ class Gateway:
             if operation is None:
                 raise unserved(headers.get(b"x-amz-target", b""))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
-            share = caller.share or request.peer
+            request.share = share = caller.share or request.peer
             if share != self._shares.sole:
                 body = await self._shares.run(share, self._call_any(operation, region, caller, request, now_ms))
             elif b"content-encoding" in headers or len(request.body) > large.LEAST_BYTES:
@@ -299,7 +299,7 @@ class Gateway:
                     caller, region = self._stranger
                 else:
                     caller, region = self._caller(request, route_ms, service)
-                share = caller.share or request.peer
+                request.share = share = caller.share or request.peer
                 if signed_for is None or share == self._shares.sole:
                     response = await route(request, caller, region, route_ms)
                 else:

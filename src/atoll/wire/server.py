@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
@@ -109,20 +109,33 @@ class Server:
             self._timer = None
 
     def opened(self, connection: Connection) -> bool:
-        """Add a connection; returns whether there is room for it. The connection that has been idle longest makes room
-        for another. A refused client may take a moment to read why, but not too many at a time."""
+        """Add a connection; returns whether there is room for it. A refused client may take a moment to read why, but
+        not too many at a time."""
         self.connections.add(connection)
         self._gone.clear()
-        if len(self.connections) - len(self._refused) <= self._max_connections:
-            return True
-        idle = min((one for one in self.connections if one.is_idle), key=lambda one: one.idle_since, default=None)
-        if idle is not None:
-            idle.close_idle()
+        if len(self.connections) - len(self._refused) <= self._max_connections or self._make_room(connection):
             return True
         self._refused.add(connection)
         if len(self._refused) > self._max_connections:
             connection.abort()
         return False
+
+    def _make_room(self, connection: Connection) -> bool:
+        """Close a connection of the client that has most: the one that has been idle longest. If none is idle, and the
+        new connection's client has fewer, the one that has not begun a request for longest ends after its request."""
+        served = self.connections - self._refused
+        counts = Counter(one.client for one in served)
+        most = max(counts.values())
+        client = connection.client if counts[connection.client] == most else max(counts, key=lambda one: counts[one])
+        own = [one for one in served if one.client == client and one is not connection and not one.is_ending]
+        idle = min((one for one in own if one.is_idle), key=lambda one: one.idle_since, default=None)
+        if idle is not None:
+            idle.close_idle()
+            return True
+        if client == connection.client or not own:
+            return False
+        min(own, key=lambda one: one.idle_since).close_when_answered()
+        return True
 
     def closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
