@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from atoll.aside import aside, run, thread
+from atoll.aside import aside, collector, run, thread
 from atoll.expressions.projection import PathProjection
 from atoll.model import pieces
 from atoll.model.values import Item
@@ -87,11 +86,11 @@ def _abandon(parsing: Future[LargeBody]) -> None:
 
 
 def _parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
-    _collector.pause()
+    collector.pause()
     try:
         return run(parse_, text)
     except BaseException:
-        _collector.resume()
+        collector.resume()
         raise
 
 
@@ -102,7 +101,7 @@ def release(body: LargeBody) -> Future[None]:
 
 def _release(body: LargeBody) -> None:
     empty(body)
-    _collector.resume()
+    collector.resume()
 
 
 def empty(container: dict[str, Any] | list[Any]) -> None:
@@ -116,25 +115,3 @@ def empty(container: dict[str, Any] | list[Any]) -> None:
                 member = member[1]
             if type(member) is dict or type(member) is list:
                 left.append(member)
-
-
-class _Collector:
-    """Python's garbage collector, paused while large bodies are in memory. Only the thread uses it."""
-
-    def __init__(self) -> None:
-        self._bodies = 0
-        self._was_enabled = False
-
-    def pause(self) -> None:
-        if self._bodies == 0:
-            self._was_enabled = gc.isenabled()
-            gc.disable()
-        self._bodies += 1
-
-    def resume(self) -> None:
-        self._bodies -= 1
-        if self._bodies == 0 and self._was_enabled:
-            gc.enable()
-
-
-_collector = _Collector()
