@@ -26,6 +26,7 @@ from atoll.config import Config
 from atoll.data_directory import DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
+from atoll.database.footprint import Footprints
 from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests as request_errors
@@ -42,6 +43,7 @@ from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
+from atoll.wire.access_log import logging_access
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class Node:
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
+        self.footprints = Footprints()
         self.callers = front.identities(config, self.shared)
         self.observed = Observed()
         self._audit_log: AuditLog | None = None
@@ -123,7 +126,9 @@ class Node:
             clock=self.signature_clock, peers=peers, examine=self.examine, faults=self.faults,
         )  # fmt: skip
         self.server = Server(
-            gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
+            logging_access(gateway.answer) if config.access_log else gateway.answer,
+            max_connections=config.max_connections,
+            memory=memory.Memory(config.memory_limit),
         )
         stored = self._stored(self.callers.directory.accounts)
         addresses = await self.server.listen(
@@ -221,7 +226,7 @@ class Node:
         wakes.append(await self.peering.settle())
         for region in open_:
             if await region.engine.lease():
-                await self.runners[region.key].settle()
+                wakes.append(await self.runners[region.key].settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         evaluated = await self._evaluate()  # again, since all of this is measured
         wakes += evaluated if not uncounted else ()
@@ -400,6 +405,8 @@ class Node:
                     wake_ms = await background.run(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
+                    if await region.engine.give_back():
+                        wait_ms = 0
                 region.health.resolve(BACKGROUND)
             except Exception as error:
                 region.health.failing(BACKGROUND, error)

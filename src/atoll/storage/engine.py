@@ -16,8 +16,10 @@ Beside the rows a store has two kinds of counters. Each kind has a key space of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -63,6 +65,18 @@ class NoFiles(Full):
     def __init__(self) -> None:
         how = "raise the limit (ulimit -n), or lower --max-connections or --max-regions"
         super().__init__(f"this process may open no more files: {how}")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The room that a store takes, in bytes."""
+
+    total: int
+    """Without the write-ahead log."""
+    unused: int | None
+    """The part of `total` that new rows will use again; None if the store does not know it."""
+    log: int | None
+    """The write-ahead log; None if it is shared with other stores."""
 
 
 class Snapshot(Protocol):
@@ -120,6 +134,34 @@ class Transaction(Snapshot, Protocol):
         `Long`, and runs this one again in a thread."""
 
 
+class RowRead(Generic[P]):
+    """A function for `Engine.read` that reads one row. `plan` finds its key; see `Planned`. It returns what `plan` has
+    returned, and the row's value."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self, plan: Callable[[Snapshot], tuple[P, bytes]]) -> None:
+        self.plan = plan
+
+    def __call__(self, snapshot: Snapshot) -> tuple[P, bytes, bytes | None]:
+        found, key = self.plan(snapshot)
+        return found, key, snapshot.get(key)
+
+
+class Planned(Generic[P, T]):
+    """A function for `Engine.read` in two steps, for hot paths. `plan` reads little but numbers. A networked engine
+    runs both steps before it fetches anything. After that, if the numbers are the same, it repeats only `finish`."""
+
+    __slots__ = ("finish", "plan")
+
+    def __init__(self, plan: Callable[[Snapshot], P], finish: Callable[[Snapshot, P], T]) -> None:
+        self.plan = plan
+        self.finish = finish
+
+    def __call__(self, snapshot: Snapshot) -> T:
+        return self.finish(snapshot, self.plan(snapshot))
+
+
 class Engine(Protocol):
     """The store of one region."""
 
@@ -134,6 +176,13 @@ class Engine(Protocol):
     async def lease(self) -> bool:
         """Whether this process may run the background work for now. At most one process of a store holds the lease.
         It keeps it by asking again at least every second and loses it when it dies or stops asking."""
+
+    async def size(self) -> Size | None:
+        """The room that the store takes; None if it takes none on a disk."""
+
+    async def give_back(self) -> bool:
+        """Give some unused space of the store back to the disk, if nobody writes to the store. Returns whether there is
+        more to give back now."""
 
     async def close(self) -> None:
         """Commit pending transactions, then release the store. Closing twice is allowed."""

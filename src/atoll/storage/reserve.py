@@ -8,8 +8,11 @@ room for a new reserve.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from atoll.platforms import allocate
 
 BYTES = 64 * 1024 * 1024
 
@@ -32,6 +35,12 @@ class Reserve:
             return False
         return True
 
+    def has_room(self, free_bytes: Callable[[], int]) -> bool:
+        """Whether there is room on the disk, or in the file, which has so many bytes free."""
+        if self.is_spent:
+            self.refill()
+        return not self.is_spent or free_bytes() > self.size
+
     def refill(self) -> None:
         """Take the space again if there is enough of it, and as much again for the next writes."""
         if self._path.exists():
@@ -45,7 +54,7 @@ class Reserve:
         try:
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(file, 0, self.size)
+                allocate(file, self.size)
             finally:
                 os.close(file)
             part.rename(self._path)

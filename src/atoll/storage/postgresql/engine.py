@@ -1,10 +1,12 @@
 """The engine: a region in a schema of a PostgreSQL database. Any number of front ends may have it open.
 
     url         how a store is named; its servers
-    connection  one connection: deadlines, and errors that tell whether a statement had an effect
+    connection  one connection: deadlines, and errors that tell whether a statement had an effect. `arrays`: keys and
+                values as it sends them
     cluster     which server is the primary, and the connections to it
-    reads, writes   functions run on the event loop on what was fetched; their fetches and commits are shared. Each
-                function that waits is a `pending`; `fetched` is the snapshot that it runs on, `fetching` fills it
+    reads, writes   functions run on the event loop on what was fetched; their fetches and commits are shared. `pending`
+                has the functions that wait, and the lanes that serve them; `fetched` is the snapshot that they run on,
+                `fetching` fills it
     statements  the tables and the SQL; `longkeys`: keys that PostgreSQL's index does not take
 
 What front ends know of each other's commits they learn from the number of commits, which comes with every fetch, and
@@ -20,7 +22,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from atoll.storage.engine import Snapshot, T, Transaction, Unavailable
+from atoll.storage.engine import Size, Snapshot, T, Transaction, Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Lost, Undone
@@ -37,6 +39,9 @@ FOLLOW_S = 0.1
 AGAIN_S = 5.0
 """The pause after an error that another try would hardly change."""
 
+SIZE_S = 10.0
+"""How long to wait for the size of the store."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +53,7 @@ class Replica:
         self._reads = Reads(cluster, schema, self._known, self._know)
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        result: T = await self._reads.add(fn).outcome()
+        result: T = await self._reads.add(fn)
         return result
 
     def _know(self, fetched: Fetched) -> None:
@@ -88,7 +93,7 @@ class PostgreSQLEngine:
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         if self._opened is None or not self._opened.done():
             await self._open()
-        result: T = await self._reads.add(fn).outcome()
+        result: T = await self._reads.add(fn)
         return result
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
@@ -96,7 +101,7 @@ class PostgreSQLEngine:
             raise RuntimeError("the store is closed")
         if self._opened is None or not self._opened.done():
             await self._open()
-        result: T = await self._writes.add(fn).outcome()
+        result: T = await self._writes.add(fn)
         return result
 
     async def lease(self) -> bool:
@@ -114,6 +119,15 @@ class PostgreSQLEngine:
             return self._loop.time() < self._lease_until
         self._lease_until = now + LEASE_S - LEASE_MARGIN_S if epoch is not None else now - LEASE_S
         return epoch is not None
+
+    async def size(self) -> Size | None:
+        await self._open()
+        async with self._cluster.use(self._loop.time() + SIZE_S) as connection:
+            return Size(await connection.value(statements.size_of(self._schema), (), SIZE_S), None, None)
+
+    async def give_back(self) -> bool:
+        """PostgreSQL does it itself: autovacuum."""
+        return False
 
     async def close(self) -> None:
         if self._closed:
