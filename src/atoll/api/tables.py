@@ -19,8 +19,9 @@ from atoll.api import (
     update_rules,
 )
 from atoll.api.description import describe
-from atoll.api.large import LargeBody, aside
+from atoll.api.large import LargeBody
 from atoll.api.table_names import table_name
+from atoll.aside import aside
 from atoll.capacity import throttling
 from atoll.clock import Stamp
 from atoll.database import catalog, deletion, streams
