@@ -81,7 +81,8 @@ class Client:
                 content += self._exactly(size)
                 self._exactly(2)
             self._exactly(2)
-        return Answer(int(status_line.split(" ", 2)[1]), json.loads(content) if content else {})
+        is_json = "json" in headers.get("content-type", "")
+        return Answer(int(status_line.split(" ", 2)[1]), json.loads(content) if content and is_json else {})
 
     def _until(self, end: bytes) -> bytes:
         while (at := self._buffer.find(end)) < 0:
