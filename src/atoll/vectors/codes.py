@@ -4,9 +4,11 @@ A code is a vector divided by its scale, the greatest of its elements over 127, 
 is about that of their codes times both scales. numkong computes it for many codes at once with the processor's
 instructions for 8-bit integers.
 
-From the product follows an approximate *rank* (smaller is nearer): the score of COSINE, the square of that of
-EUCLIDEAN, and the negative one of DOT_PRODUCT. For EUCLIDEAN all vectors are moved by an origin near their middle. That
-changes no distance, but makes their elements, and so the errors, smaller.
+Codes are made of vectors seen from an origin near their middle: they are shorter, so the errors are smaller. What the
+origin adds to a product is kept exactly: a·b = a'·b' + a'·o + b'·o + o·o for a = a' + o and b = b' + o.
+
+From the product follows an approximate *rank* (smaller is nearer): the score of COSINE, whose vectors have length 1
+here, the square of that of EUCLIDEAN, and the negative one of DOT_PRODUCT.
 """
 
 from __future__ import annotations
@@ -22,18 +24,17 @@ from atoll.database.vectors.definition import COSINE, DOT_PRODUCT, EUCLIDEAN
 from atoll.vectors.distances import Matrix, Scores
 
 Codes = npt.NDArray[np.int8]
-Factors = npt.NDArray[np.float64]
+Reals = npt.NDArray[np.float64]
 
 _MOST = 127
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Vectors as codes. An approximate rank is `base` + `factor` * product of codes, of both sides."""
-
     codes: Codes
-    factor: Factors
-    base: Factors
+    scale: Reals
+    base: Reals
+    """EUCLIDEAN: the square of the length, seen from the origin. Otherwise the product with the origin."""
 
 
 class Encoder:
@@ -41,29 +42,32 @@ class Encoder:
 
     def __init__(self, distance: str, sample: Matrix) -> None:
         self._distance = distance
-        rows = sample.astype(np.float64)
-        self._origin = rows.mean(axis=0) if distance == EUCLIDEAN and len(rows) else np.zeros(sample.shape[1])
+        self._origin: Reals = np.median(self._normal(sample), axis=0)  # a few long vectors do not move it
+        self._of_origin = float(self._origin @ self._origin)
 
     def encode(self, vectors: Matrix) -> Encoded:
-        rows = vectors.astype(np.float64) - self._origin
-        scale = np.abs(rows).max(axis=1) / _MOST
+        rows = self._normal(vectors) - self._origin
+        scale: Reals = np.abs(rows).max(axis=1) / _MOST
         codes = np.rint(np.divide(rows, scale[:, None], out=np.zeros_like(rows), where=scale[:, None] > 0))
-        factor, base = scale, np.zeros(len(rows))
-        if self._distance == COSINE:
-            lengths = np.linalg.norm(rows, axis=1)
-            factor = np.divide(scale, lengths, out=np.zeros(len(rows)), where=lengths > 0)
-        elif self._distance == EUCLIDEAN:
-            base = np.square(rows).sum(axis=1)
-        return Encoded(codes.astype(np.int8), factor, base)
+        base = np.square(rows).sum(axis=1) if self._distance == EUCLIDEAN else rows @ self._origin
+        return Encoded(codes.astype(np.int8), scale, base)
 
-    def ranks(self, query: Encoded, codes: Codes, factor: Factors, base: Factors) -> Scores:
+    def _normal(self, vectors: Matrix) -> Reals:
+        rows: Reals = vectors.astype(np.float64)
+        if self._distance == COSINE:
+            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+            np.divide(rows, lengths, out=rows, where=lengths > 0)
+        return rows
+
+    def ranks(self, query: Encoded, codes: Codes, scale: Reals, base: Reals) -> Scores:
         """The approximate ranks of codes for a query, which is the only row of its own."""
-        products: Any = numkong.cdist(codes, query.codes, "dot")
-        scaled: Scores = np.asarray(products).reshape(len(codes)) * factor * query.factor[0]
+        found: Any = numkong.cdist(codes, query.codes, "dot")
+        products: Scores = np.asarray(found).reshape(len(codes)) * scale * query.scale[0]
         if self._distance == EUCLIDEAN:
-            squares: Scores = base + query.base[0] - 2 * scaled
+            squares: Scores = base + query.base[0] - 2 * products
             return squares
-        return -scaled if self._distance == DOT_PRODUCT else 1 - scaled
+        products += base + (query.base[0] + self._of_origin)
+        return -products if self._distance == DOT_PRODUCT else 1 - products
 
 
 def exact_ranks(distance: str, scores: Scores) -> Scores:

@@ -40,7 +40,7 @@ class _Chunk:
 
     def __init__(self, dimensions: int, columns: int) -> None:
         self.codes = np.empty((CHUNK, dimensions), dtype=np.int8)
-        self.factor = np.empty(CHUNK)
+        self.scale = np.empty(CHUNK)
         self.base = np.empty(CHUNK)
         self.used = np.zeros(CHUNK, dtype=np.bool_)
         self.columns = np.empty((columns, CHUNK), dtype=np.uint64)
@@ -55,9 +55,6 @@ class Memory:
         """By slot; those of retired slots are outdated."""
         self._slots: dict[bytes, int] = {}
         self._free: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self._slots)
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Add entries, or replace them. No key occurs twice."""
@@ -77,7 +74,7 @@ class Memory:
             chosen = np.flatnonzero(numbers // CHUNK == number)
             at, chunk = numbers[chosen] % CHUNK, self._chunk(int(number))
             chunk.codes[at] = encoded.codes[chosen]
-            chunk.factor[at], chunk.base[at] = encoded.factor[chosen], encoded.base[chosen]
+            chunk.scale[at], chunk.base[at] = encoded.scale[chosen], encoded.base[chosen]
             if hashes:
                 chunk.columns[:, at] = np.array([hashes[i] for i in chosen], dtype=np.uint64).T
             chunk.used[at] = True
@@ -144,14 +141,13 @@ class Memory:
         if len(at) == 0:
             return at, np.empty(0)
         if len(at) > rows_ // 2:  # then copying them would take longer than ranking the others, too
-            return at, self._encoder.ranks(query, chunk.codes[:rows_], chunk.factor[:rows_], chunk.base[:rows_])[at]
-        return at, self._encoder.ranks(query, chunk.codes[at], chunk.factor[at], chunk.base[at])
+            return at, self._encoder.ranks(query, chunk.codes[:rows_], chunk.scale[:rows_], chunk.base[:rows_])[at]
+        return at, self._encoder.ranks(query, chunk.codes[at], chunk.scale[at], chunk.base[at])
 
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        of_slot = self.index.dimensions + 17 + 8 * len(self.index.searched) + _KEY_BYTES
-        return len(self._keys) * of_slot
+        return bytes_of(self.index, len(self._keys))
 
 
 _KEY_BYTES = 250

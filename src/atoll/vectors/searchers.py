@@ -70,6 +70,9 @@ class Searchers:
                     return None
                 while followed.position < number:
                     await self._catch_up(followed)
+            if not self._make_room(index, followed.memory.size):
+                self._followed.pop(index.space, None)
+                return None
         return followed.memory
 
     async def _load(self, followed: _Followed) -> bool:
@@ -95,16 +98,16 @@ class Searchers:
         return True
 
     def _make_room(self, index: VectorIndex, size: int) -> bool:
-        """Drop memories of indexes that are gone, then of others, until this one has room."""
+        """Drop memories of indexes that are gone, then of others, until this one has room. Returns False if it has
+        not."""
         tables = self._region.catalog.known.tables.values()
         spaces = {one.space for table in tables for one in table.vector_indexes}
         for space in self._followed.keys() - spaces - {index.space}:
             del self._followed[space]
-        for space in list(self._followed):
-            if sum(one.memory.size for one in self._followed.values()) + size <= MOST_BYTES:
-                break
-            if space != index.space:
-                del self._followed[space]
+        others = {space: one.memory.size for space, one in self._followed.items() if space != index.space}
+        while others and sum(others.values()) + size > MOST_BYTES:
+            space = next(iter(others))
+            del self._followed[space], others[space]
         return size <= MOST_BYTES
 
     async def _catch_up(self, followed: _Followed) -> None:
