@@ -39,11 +39,13 @@ from atoll.regions import Regions, ended
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot, Unavailable
 from atoll.storage.memory import MemoryEngine
+from atoll.templates import declarations
 from atoll.transfer import kinesis
 from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
+from atoll.wire.access_log import logging_access
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
@@ -104,6 +106,8 @@ class Node:
         """By which the background work of an open region is woken."""
         self._resting: set[str] = set()
         """Regions whose background work waits."""
+        self._finishing: asyncio.Task[None] | None = None
+        """Sets what is declared of tables."""
         self._stop_asked = asyncio.Event()
         self._stopping = False
         self._moving = asyncio.Lock()
@@ -126,7 +130,9 @@ class Node:
             clock=self.signature_clock, peers=peers, examine=self.examine, faults=self.faults,
         )  # fmt: skip
         self.server = Server(
-            gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
+            logging_access(gateway.answer) if config.access_log else gateway.answer,
+            max_connections=config.max_connections,
+            memory=memory.Memory(config.memory_limit),
         )
         stored = self._stored(self.callers.directory.accounts)
         addresses = await self.server.listen(
@@ -134,9 +140,10 @@ class Node:
         )
         self.address = addresses[0]
         # A server without a port creates no store, and one whose store is damaged accepts no clients. Migrations take
-        # longer: meanwhile their regions refuse requests with an error that SDKs retry.
-        old = set() if self._data is None else set(filter(self._data.is_old, stored))
+        # longer: meanwhile their regions refuse requests with an error that SDKs retry, unless tables are declared.
+        old = set() if self._data is None or config.tables else set(filter(self._data.is_old, stored))
         unclosed = await self._open_stores(stored - old)
+        self._finishing = await declarations.begin(self.region(), config.tables)
         await self.server.accept()
         unclosed += await self._open_stores(old)
         await log_quick_checks([self.region(name) for name in unclosed])
@@ -174,6 +181,8 @@ class Node:
     async def stop(self) -> None:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
+        if self._finishing is not None:
+            self._finishing.cancel()
         if self.server is not None:
             self.server.stop_accepting()
         self._stop_asked.set()

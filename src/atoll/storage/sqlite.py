@@ -180,7 +180,8 @@ class SQLiteEngine:
         self._idle.was_used = True
         self._enqueue(pending)
         await pending.future
-        self._raise_error(pending)
+        if pending.error is not None:
+            self._raise_error(pending)
         result: T = pending.result
         return result
 
