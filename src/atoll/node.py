@@ -29,7 +29,6 @@ from atoll.database import format as fmt
 from atoll.database.footprint import Footprints
 from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
-from atoll.errors import ApiError
 from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, earliest, works
 from atoll.faults.injection import Faults
@@ -37,7 +36,7 @@ from atoll.peering import Peering
 from atoll.recovery.jobs import Runner
 from atoll.regions import Regions, ended
 from atoll.security.audit import AuditLog
-from atoll.storage.engine import Corrupt, Engine, Snapshot, Unavailable
+from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
 from atoll.templates import declarations
 from atoll.transfer import kinesis
@@ -327,7 +326,7 @@ class Node:
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
-        self._run(_load_vectors(region))
+        self._run(search.load(region))
         self._run(evaluation.run())
         self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
@@ -439,14 +438,6 @@ class Node:
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
-
-
-async def _load_vectors(region: Region) -> None:
-    """A search would load them, too. Where this fails, it has to."""
-    try:
-        await search.load(region)
-    except (ApiError, Corrupt, Unavailable) as error:
-        _log.warning("the vector indexes of %s are not loaded: %s", region.name, error)
 
 
 def _wake_all(*wakes: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -17,12 +18,15 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.vectors import floats, rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.errors import ApiError
 from atoll.errors import queries as query_errors
 from atoll.errors import vectors as errors
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import AttributeValue
-from atoll.storage.engine import Snapshot
+from atoll.storage.engine import Corrupt, Snapshot, Unavailable
+
+_log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -75,7 +79,14 @@ def _searching() -> ModuleType:
 
 
 async def load(region: Region) -> None:
-    """Load all vector indexes of a region that has just been opened."""
+    """Load all vector indexes of a region that has just been opened. Where this fails, a search has to."""
+    try:
+        await _load(region)
+    except (ApiError, Corrupt, Unavailable) as error:
+        _log.warning("the vector indexes of %s are not loaded: %s", region.name, error)
+
+
+async def _load(region: Region) -> None:
 
     def find(snapshot: Snapshot) -> list[tuple[VectorIndex, int]]:
         indexes = [index for table in region.catalog.tables(snapshot) for index in table.vector_indexes]
