@@ -5,11 +5,10 @@
 
 A record of the kind B is a *block*: rows, or counters as rows. One of the kind I is an *index*: JSON that lists the
 blocks of a complete backup with their digests, so the digest of the index is that of the whole backup. A backup writes
-its index last, and only blocks that the file does not have yet. So a second backup adds what has changed, an interrupted
-one goes on with the blocks that it has, and whatever happens to a backup, those before it stay as they are.
+its index last, and only blocks that the file does not have yet. So a second backup adds what has changed, and an
+interrupted one goes on with the blocks that it has. Nothing is ever overwritten: earlier backups stay as they are.
 
-A block ends at a row whose key says so (`ENDS`), or when it is large. The end depends on nothing before it, so a changed
-row changes the block that it is in, and no other.
+A block ends at a row whose key says so (`ENDS`), or when it is large. So a changed row changes its own block only.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ from typing import Any, BinaryIO
 
 import orjson
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
-from atoll.copying.contents import Sums
+from atoll.copying.contents import CannotCopy, Sums
 from atoll.storage.buffer import Row
 
 MAGIC = b"AtollBk1"
@@ -41,9 +41,11 @@ FORMAT = 1
 _RECORD = struct.Struct(">cQ32sI")
 _LENGTHS = struct.Struct(">II")
 _LEVEL = 1
+_UNPACKING: Any = (IsalError, EOFError, ValueError)
+"""What unpacking damaged content raises."""
 
 
-class BadBackup(Exception):
+class BadBackup(CannotCopy):
     """The file is damaged, incomplete, or no backup. Its text says which."""
 
 
@@ -118,6 +120,8 @@ class BackupFile:
         """The offset of each block, by its digest."""
         self.end = HEADER_BYTES
         """Of the records that are whole."""
+        self.damaged_at: int | None = None
+        """Where the records cannot be followed further. Behind it may be complete backups."""
         self._unproven: list[tuple[bytes, int]] = []
         """Blocks behind the last index, which a crash may have damaged."""
         self._look()
@@ -188,6 +192,8 @@ class BackupFile:
             else:
                 self._unproven.append((digest, at))
             at = self.end = after
+        if record is None and size - at >= _RECORD.size:
+            self.damaged_at = at
 
     def _record(self, at: int) -> tuple[bytes, int, bytes] | None:
         """The kind, length and digest of the record there; None if there is no whole and intact one."""
@@ -205,7 +211,7 @@ class BackupFile:
         _, length, digest = record
         try:
             content = isal_zlib.decompress(self._file.read(length))
-        except isal_zlib.error as error:
+        except _UNPACKING as error:
             raise BadBackup(f"{self.path} is damaged at {at}: {error}") from error
         if sha256(content).digest() != digest:
             raise BadBackup(f"{self.path} is damaged at {at}: a checksum differs")
@@ -223,20 +229,25 @@ class BackupFile:
 
 def _part(found: Any) -> Part:
     blocks = [Place(offset, rows, bytes.fromhex(digest)) for offset, rows, digest in found["blocks"]]
-    return Part(tuple(blocks), Sums(found["rows"], found["digest"]))
+    return Part(tuple(blocks), Sums(found["rows"], int(found["digest"])))
 
 
 class BackupWriter:
     """Appends one backup. Create it for a file that is locked."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        """Raises `BadBackup` if the file is something else, or damaged. Cuts off a record that was not written whole."""
-        if os.fstat(file.fileno()).st_size < HEADER_BYTES:
+        """Raises `BadBackup` if the file is something else, or damaged. Cuts off a record of which only the beginning
+        was written."""
+        start = file.read(HEADER_BYTES)
+        file.seek(0)
+        if len(start) < HEADER_BYTES and MAGIC.startswith(start[: len(MAGIC)]):  # new, or all that a kill left
             file.truncate(0)
             file.write(MAGIC + os.urandom(HEADER_BYTES - len(MAGIC)))
             file.flush()
             file.seek(0)
         self._known = BackupFile(path, file)
+        if self._known.damaged_at is not None:
+            raise BadBackup(f"{path} is damaged at {self._known.damaged_at}: name another file")
         self._known.trust()
         self._file = file
         self._at = self._known.end
@@ -266,7 +277,7 @@ class BackupWriter:
             part["rows"] += sums.rows
             part["digest"] += sums.digest
             yield len(block)
-        self._regions.setdefault(region, []).append(part)
+        self._regions.setdefault(region, []).append({**part, "digest": str(part["digest"])})
 
     def add_document(self, name: str, content: bytes) -> None:
         self._documents[name] = base64.b64encode(content).decode()
