@@ -57,6 +57,8 @@ class Config:
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
     slow_ms: int | None = None
     """Log requests that take at least this long; None logs none."""
+    access_log: bool = False
+    """Whether to log each request."""
     credentials: Path | None = None
     """The credentials file; None is the one in the data directory."""
     policies: Path | None = None

@@ -57,6 +57,14 @@ ACCOUNT_READ_UNITS = 80_000
 ACCOUNT_WRITE_UNITS = 80_000
 TABLE_READ_UNITS = 40_000
 TABLE_WRITE_UNITS = 40_000
+# Vector indexes of a table; a search's results; the bytes below which no search and no write of an entry is charged.
+VECTOR_INDEXES = 5
+VECTOR_DIMENSIONS = 4_096
+VECTOR_FILTERS = 18
+VECTOR_FILTER_BYTES = 10_240
+VECTOR_TOP_K = 100
+VECTOR_BYTES_LEAST = 1_024
+VECTOR_RESULTS_BYTES = 16 * 1024 * 1024
 # Decreases of a table's or index's provisioned units: 4 at any time of a UTC day, then one per hour.
 THROUGHPUT_DECREASES = 4
 THROUGHPUT_DECREASE_INTERVAL_MS = 3600 * 1000

@@ -43,6 +43,7 @@ from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
 from atoll.triggers.poller import Triggers
 from atoll.wire import memory
+from atoll.wire.access_log import logging_access
 from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,9 @@ class Node:
             clock=self.signature_clock, peers=peers, examine=self.examine, faults=self.faults,
         )  # fmt: skip
         self.server = Server(
-            gateway.answer, max_connections=config.max_connections, memory=memory.Memory(config.memory_limit)
+            logging_access(gateway.answer) if config.access_log else gateway.answer,
+            max_connections=config.max_connections,
+            memory=memory.Memory(config.memory_limit),
         )
         stored = self._stored(self.callers.directory.accounts)
         addresses = await self.server.listen(

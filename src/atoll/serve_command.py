@@ -95,6 +95,7 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
+    flag("--access-log", "log each request: its operation, table, status and time")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
     option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
@@ -125,7 +126,7 @@ def _serve(options: argparse.Namespace) -> int:
     # A process without a free descriptor cannot open a store. A refused connection takes one, too, for a moment.
     room = max(LEAST_CONNECTIONS, (files - OTHER_FILES - REGION_FILES) // 2)
     config = replace(config, max_connections=min(config.max_connections, room))
-    return serving.serve(config)
+    return serving.serve(config, announces=options.log_format == "text")
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -167,6 +168,7 @@ def _config(options: argparse.Namespace) -> Config:
         on_damage=options.on_damage,
         reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
+        access_log=options.access_log,
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
         policies=policies_file("--policies", options.policies),

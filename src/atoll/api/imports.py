@@ -97,6 +97,7 @@ def _table(region: Region, name: str, parameters: Body, now_ms: int) -> Table:
         created_ms=now_ms,
         keys=definitions.key_schema(parameters),
         indexes=definitions.indexes(parameters, lambda: 0),
+        vector_indexes=definitions.vector_indexes(parameters, lambda: 0),
         **definitions.settings(parameters, region, now_ms),
     )
 

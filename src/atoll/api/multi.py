@@ -20,7 +20,7 @@ from atoll.api.slices import Slices
 from atoll.api.table_names import resolve_table, table_name
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
-from atoll.database import indexes, reads, tokens, writes
+from atoll.database import indexes, long, reads, tokens, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -209,7 +209,7 @@ def _ends(region: Region, prepared: _Prepared) -> list[int]:
     ends, size, position = [], 0, 0
     for name, _, makers in prepared:
         table = region.catalog.known.tables.get(name)
-        copies = 1 if table is None else 1 + len(table.indexes)
+        copies = 1 if table is None else long.copies(table)
         for _, maker in makers:
             bytes_ = maker.size * copies
             if size and size + bytes_ > _PIECE_BYTES:
@@ -286,7 +286,7 @@ def _written_answer(body: Body, done: list[tuple[str, writes.Write, writes.Outco
 def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes]) -> list[T]:
     """The actions of a transaction. Duplicate items are reported first; any other invalid action cancels the
     transaction."""
-    made, refusals = writes.try_all(attempts)
+    made, refusals = multi_errors.try_all(attempts)
     _refuse_repeated(list(map(row_key, made)), multi_errors.duplicate_operations)
     if any(refusals):
         raise multi_errors.Cancelled(refusals)

@@ -1,6 +1,6 @@
 """`atoll import` and `atoll export`: their options, signals and exit codes.
 
-botocore is imported when a command runs: no other command needs its clients.
+The client is imported when a command runs.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ def _add_end(parser: argparse.ArgumentParser) -> None:
 
 
 def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Pauses, Counters, Display], None]) -> int:
-    from botocore.exceptions import BotoCoreError
-
+    from atoll.client.failures import Misconfigured
     from atoll.replicate.crew import Pauses
     from atoll.replicate.ends import Address, End
     from atoll.replicate.failures import Failed, Stopped
@@ -69,8 +68,8 @@ def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Paus
 
     pauses, counters = Pauses(), Counters()
     try:
-        end = End(role, Address(options.endpoint, options.region, options.profile).clients(), pauses, counters)
-    except (BotoCoreError, ValueError) as error:
+        end = End(role, Address(options.endpoint, options.region, options.profile).client(), pauses, counters)
+    except Misconfigured as error:
         raise Refused(str(error)) from error
     display = Display(counters, sys.stdout if options.json else sys.stderr, as_json=options.json)
     end_on_signals(pauses.stop)
@@ -108,7 +107,7 @@ def _import(options: argparse.Namespace) -> int:
             path = Path(name)
             paths += exporting.files_of(path) if path.is_dir() else [path]
         if options.create and tables.describe(end, options.table) is None:
-            end.call("create_table", **_definition(Path(options.files[0]), options.table))
+            end.call("CreateTable", **_definition(Path(options.files[0]), options.table))
         if tables.describe(end, options.table) is None:
             raise Failed(f"there is no table {options.table}")
         description = tables.wait_until_active(end, options.table)

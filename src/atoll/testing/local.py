@@ -18,8 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import uvloop
-
+from atoll import platforms
 from atoll.api import admin, faults, links
 from atoll.clock import ManualClock
 from atoll.config import Config
@@ -153,7 +152,7 @@ class LocalServer:
         self.stop()
 
     def _run(self, started: Future[None]) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=platforms.event_loop()) as runner:
             runner.run(self._serve(started))
 
     async def _serve(self, started: Future[None]) -> None:

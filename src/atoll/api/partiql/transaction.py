@@ -70,7 +70,7 @@ def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_
     """The statements with their keys. A condition that does not fit its table cancels the transaction; this is reported
     before duplicate items."""
     pairs = enumerate(zip(bounds, [bound.table(region, snapshot, now_ms) for bound in bounds], strict=True))
-    found, refusals = writes.try_all(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
+    found, refusals = multi_errors.try_all(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
         raise multi_errors.Cancelled(refusals)
     return found
