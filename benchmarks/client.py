@@ -62,10 +62,14 @@ class Client:
 
     def exchange(self, request: bytes) -> Answer:
         """Send one complete HTTP request and read its answer."""
-        self._socket.sendall(request)
-        return self._receive()
+        self.start(request)
+        return self.finish()
 
-    def _receive(self) -> Answer:
+    def start(self, request: bytes) -> None:
+        self._socket.sendall(request)
+
+    def finish(self) -> Answer:
+        """The answer to the request that was started."""
         head = self._until(b"\r\n\r\n")
         status_line, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
@@ -77,7 +81,8 @@ class Client:
                 content += self._exactly(size)
                 self._exactly(2)
             self._exactly(2)
-        return Answer(int(status_line.split(" ", 2)[1]), json.loads(content) if content else {})
+        is_json = "json" in headers.get("content-type", "")
+        return Answer(int(status_line.split(" ", 2)[1]), json.loads(content) if content and is_json else {})
 
     def _until(self, end: bytes) -> bytes:
         while (at := self._buffer.find(end)) < 0:

@@ -38,6 +38,7 @@ from atoll.regions import Regions, ended
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.templates import declarations
 from atoll.transfer import kinesis
 from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
@@ -105,6 +106,8 @@ class Node:
         """By which the background work of an open region is woken."""
         self._resting: set[str] = set()
         """Regions whose background work waits."""
+        self._finishing: asyncio.Task[None] | None = None
+        """Sets what is declared of tables."""
         self._stop_asked = asyncio.Event()
         self._stopping = False
         self._moving = asyncio.Lock()
@@ -137,9 +140,10 @@ class Node:
         )
         self.address = addresses[0]
         # A server without a port creates no store, and one whose store is damaged accepts no clients. Migrations take
-        # longer: meanwhile their regions refuse requests with an error that SDKs retry.
-        old = set() if self._data is None else set(filter(self._data.is_old, stored))
+        # longer: meanwhile their regions refuse requests with an error that SDKs retry, unless tables are declared.
+        old = set() if self._data is None or config.tables else set(filter(self._data.is_old, stored))
         unclosed = await self._open_stores(stored - old)
+        self._finishing = await declarations.begin(self.region(), config.tables)
         await self.server.accept()
         unclosed += await self._open_stores(old)
         await log_quick_checks([self.region(name) for name in unclosed])
@@ -177,6 +181,8 @@ class Node:
     async def stop(self) -> None:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
+        if self._finishing is not None:
+            self._finishing.cancel()
         if self.server is not None:
             self.server.stop_accepting()
         self._stop_asked.set()

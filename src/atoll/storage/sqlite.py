@@ -179,7 +179,8 @@ class SQLiteEngine:
         pending = Pending(fn, self._loop.create_future())
         self._enqueue(pending)
         await pending.future
-        self._raise_error(pending)
+        if pending.error is not None:
+            self._raise_error(pending)
         result: T = pending.result
         return result
 
