@@ -1,5 +1,5 @@
-"""The worst requests to the services beside the tables: CloudWatch in its three protocols, Application Auto Scaling, STS,
-Lambda, the administration and `/metrics`. `load` fills a server whose clock is manual.
+"""The worst requests to the services beside the tables: CloudWatch in its three protocols, Application Auto Scaling,
+STS, Lambda, the administration and `/metrics`. `load` fills a server whose clock is manual.
 """
 
 from __future__ import annotations
@@ -532,7 +532,8 @@ def _others() -> Iterator[Service]:
             "S3BucketSource": {"S3Bucket": "b"}, "InputFormat": "CSV", "TableCreationParameters": _table("Imported"),
             "InputFormatOptions": {"Csv": {"HeaderList": ["h"] * 300_000}}}),
         ("RestoreTableFromBackup 100,000 indexes", "RestoreTableFromBackup", {
-            "TargetTableName": "Restored", "BackupArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Table1/backup/0123",
+            "TargetTableName": "Restored",
+            "BackupArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Table1/backup/0123",
             "GlobalSecondaryIndexOverride": [{"IndexName": "i"}] * 100_000}),
         ("ListBackups", "ListBackups", {"Limit": 100}),
         ("UpdateGlobalTable 300,000 replicas", "UpdateGlobalTable", {
