@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "wire": {"wire", "api", "replication", "security", *BASE},
     "client": {"client", "clock", "security"},
     "shell": {"client", "options", "shell"},
-    "files": {"client", "files", "replicate", "options", "clock"},
+    "files": {"client", "files", "replicate", "options", "clock", "shell.values"},
     "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
