@@ -70,6 +70,7 @@ EVERYTHING = {
     "regions",
     "supervisor",
     "testing",
+    "backup_commands",
     "cli",
     "commands",
     "completion",

@@ -23,7 +23,7 @@ from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
-from atoll.data_directory import DataDirectory
+from atoll.data_directory import DataDirectory, require_complete
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.footprint import Footprints
@@ -76,6 +76,7 @@ class Node:
         self._regions = Regions(self, config.regions, config.max_regions)
         self._data: DataDirectory | None = None
         if config.data is not None:
+            require_complete(config.data)
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
         self.shared = front.shared_store(config)
         self.regions = self._regions.open
