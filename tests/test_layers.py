@@ -71,6 +71,7 @@ EVERYTHING = {
     "regions",
     "supervisor",
     "testing",
+    "backup_commands",
     "cli",
     "commands",
     "completion",

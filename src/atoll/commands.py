@@ -47,6 +47,8 @@ GROUPS: dict[str, dict[str, Command]] = {
             "declare policies, and explain what they allow", "atoll.policy_commands", "add_policies"
         ),
         "replicas": Command("keep read replicas of a table in other regions", "atoll.replica_commands"),
+        "backup": Command("back a data directory up, while a server uses it", "atoll.backup_commands", "add_backup"),
+        "restore": Command("restore a data directory from a backup", "atoll.backup_commands", "add_restore"),
         "store": Command("maintain the stores of a data directory", "atoll.store_commands"),
     },
     "Your shell": {
