@@ -13,6 +13,7 @@ from atoll.database.region import Settings
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.vault import PLAIN, Vault
+from atoll.templates.declarations import Declarations
 from atoll.transfer.buckets import DIRECTORY as BUCKETS_DIRECTORY
 from atoll.transfer.buckets import Buckets, Directories, Memory
 from atoll.triggers.registry import Registry
@@ -93,6 +94,8 @@ class Config:
     kinesis: str = ""
     """The URL of the Kinesis streams that get changes; see `transfer.kinesis`."""
     functions: Registry = field(default_factory=Registry)
+    tables: Declarations | None = None
+    """Tables of the default region, to be made at the start."""
     settings: Settings = field(default_factory=Settings)
 
     @property

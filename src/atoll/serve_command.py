@@ -7,6 +7,7 @@ ATOLL_CONTROL_PLANE_DELAY.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import re
 import ssl
 from dataclasses import replace
@@ -37,6 +38,9 @@ from atoll.options import (
     size,
     writable,
 )
+from atoll.templates import declarations
+from atoll.templates.declarations import Declarations
+from atoll.templates.documents import BadTemplate
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
@@ -102,6 +106,7 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
     option("--kinesis", "", "where tables send their changes: file:///DIRECTORY or https://ENDPOINT of Kinesis")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
+    option("--tables", "", "a file of tables to make: CloudFormation, SAM, or bodies of CreateTable as JSON")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
@@ -140,16 +145,7 @@ def _config(options: argparse.Namespace) -> Config:
     check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
     named = regions("--region", options.region)
     vault = secrets_key("--secrets-key", options.secrets_key)
-    settings = Settings(
-        account=options.account,
-        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
-        error_style=options.error_style,
-        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
-        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
-        strict_stream_readers=options.strict_stream_readers,
-        quotas=options.quotas == "on",
-        throttling=options.throttling,
-    )
+    settings = _settings(options)
     config = Config(
         host=options.host,
         port=_number("--port", options.port, 0, 65_535),
@@ -187,6 +183,7 @@ def _config(options: argparse.Namespace) -> Config:
         kinesis=kinesis_url("--kinesis", options.kinesis),
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
+        tables=_tables(options.tables, named[0], settings),
         settings=settings,
     )
     _check(config)
@@ -205,6 +202,19 @@ def _otel(wanted: bool) -> bool:
     except exporters.BadVariable as fault:
         raise Refused(f"--otel: {fault}") from None
     return True
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        account=options.account,
+        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
+        error_style=options.error_style,
+        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
+        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
+        strict_stream_readers=options.strict_stream_readers,
+        quotas=options.quotas == "on",
+        throttling=options.throttling,
+    )
 
 
 def _check(config: Config) -> None:
@@ -267,6 +277,17 @@ def _registry(path: str) -> Registry:
     except BadRegistry as error:
         raise Refused(f"--functions: {path}: {error}") from error
     return registry
+
+
+def _tables(path: str, region: str, settings: Settings) -> Declarations | None:
+    if not path:
+        return None
+    try:
+        return asyncio.run(declarations.read(Path(path), region, settings))
+    except OSError as error:
+        raise Refused(f"--tables: {error}") from error
+    except BadTemplate as error:
+        raise Refused(f"--tables: {path}: {error}") from error
 
 
 def _tls(cert: str, key: str) -> ssl.SSLContext | None:
