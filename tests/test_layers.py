@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "wire": {"wire", "api", "replication", "security", *BASE},
     "client": {"client", "clock", "security"},
     "shell": {"client", "options", "shell"},
+    "mcp": {"client", "mcp", "options", "shell"},
     "files": {"client", "files", "replicate", "options", "clock", "shell.values"},
     "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
@@ -70,6 +71,7 @@ EVERYTHING = {
     "regions",
     "supervisor",
     "testing",
+    "backup_commands",
     "cli",
     "commands",
     "completion",
