@@ -34,6 +34,9 @@ from atoll.storage.sqlitefile import FORMAT_VERSION, identity
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
 LITTLE_ROOM_BYTES = reserve.BYTES
+LITTLE_ROOM_AT_START = (
+    f"less than {2 * reserve.BYTES >> 20} MiB of the disk are free: stores accept only deletions until there is room"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +108,10 @@ class DataDirectory:
                 raise
             raise NoFiles from error
         if self._reserves:
-            self._reserve = self._reserve or Reserve(self._path / "reserve")
+            if self._reserve is None:
+                self._reserve = Reserve(self._path / "reserve")
+                if self._reserve.is_spent:
+                    _log.error("%s: %s", self._path, LITTLE_ROOM_AT_START)
             engine.reserve = self._reserve
         return engine
 

@@ -34,7 +34,7 @@ from atoll.evaluation import Evaluation, earliest, works
 from atoll.faults.injection import Faults
 from atoll.peering import Peering
 from atoll.recovery.jobs import Runner
-from atoll.regions import Regions, ended
+from atoll.regions import Regions, ended, resume
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -143,6 +143,7 @@ class Node:
         # longer: meanwhile their regions refuse requests with an error that SDKs retry, unless tables are declared.
         old = set() if self._data is None or config.tables else set(filter(self._data.is_old, stored))
         unclosed = await self._open_stores(stored - old)
+        await resume(self.clock, self.regions.values())
         self._finishing = await declarations.begin(self.region(), config.tables)
         await self.server.accept()
         unclosed += await self._open_stores(old)
