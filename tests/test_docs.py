@@ -70,7 +70,7 @@ class TestConfiguration:
         there = {name for _, action in options("", _parser()) for name in action.option_strings}
         pages = self.PAGE + "".join(
             (ROOT / "docs" / page).read_text()
-            for page in ("files.md", "upgrading.md", "checking.md", "replicate.md", "security.md")
+            for page in ("console.md", "files.md", "upgrading.md", "checking.md", "replicate.md", "security.md")
         )
         named = set(re.findall(r"--[a-z][a-z0-9-]*", pages))
         regions = set(re.findall(r"--[a-z][a-z0-9-]*", (ROOT / "docs" / "regions.md").read_text()))

@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
+    "console": {"console", "options", "clock", "security.browsers"},
     "files": {"files", "replicate", "options", "clock"},
     "replicate": {"replicate", "options", "clock", "limits"},
 }

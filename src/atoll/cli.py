@@ -30,6 +30,7 @@ from atoll import __version__, credential_commands, logs, policy_commands, repli
 from atoll.api.functions import check_registry
 from atoll.check.start import unclosed
 from atoll.config import Config
+from atoll.console import command as console
 from atoll.data_directory import claim, warn_of_readers
 from atoll.database.region import Settings
 from atoll.durations import duration_ms
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
     store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
     files.add(commands)
+    console.add(commands)
     replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
     return parser
 
