@@ -63,5 +63,5 @@ class WatchedNode(Node):
 
 
 if __name__ == "__main__":
-    with mock.patch("atoll.cli.Node", WatchedNode):
+    with mock.patch("atoll.serving.Node", WatchedNode):
         sys.exit(main(sys.argv[2:]))

@@ -1,100 +1,43 @@
-"""The command line: `atoll serve`, and the commands that manage, copy, import and export.
-
-Every option of `serve` may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
-ATOLL_CONTROL_PLANE_DELAY.
-"""
+"""The command line. `commands` lists its commands, each with its module."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import errno
-import gc
-import logging
 import os
-import re
-import signal
-import socket
-import ssl
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from difflib import get_close_matches
 from typing import NoReturn
 
-import uvloop
-
-from atoll import __version__, credential_commands, logs, policy_commands, replica_commands, store_commands
-from atoll.api.functions import check_registry
-from atoll.check.start import unclosed
-from atoll.config import Config
-from atoll.console import command as console
-from atoll.data_directory import claim, warn_of_readers
-from atoll.database.region import Settings
-from atoll.durations import duration_ms
-from atoll.errors import ApiError
-from atoll.files import command as files
-from atoll.node import Node
-from atoll.options import (
-    Declared,
-    Refused,
-    buckets,
-    check_store,
-    credentials_file,
-    kinesis_url,
-    origins,
-    peer_credentials,
-    peer_tls,
-    peers,
-    policies_file,
-    raise_file_limit,
-    regions,
-    secrets_key,
-    size,
-    writable,
-)
-from atoll.replicate import command as replicate
-from atoll.security.credentials import BadCredentials
-from atoll.security.directory import BadDirectory
-from atoll.security.sessions import BadKey
-from atoll.storage.engine import Corrupt, Full, Locked
-from atoll.storage.locks import FileLock
-from atoll.storage.postgresql.url import BadStore
-from atoll.supervisor import CANNOT_START, supervise
-from atoll.triggers.registry import BadRegistry, Registry
-from atoll.triggers.registry import load as load_registry
-from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
-
-# Descriptors: of an open region's store at most, and all besides regions and connections.
-REGION_FILES = 16
-OTHER_FILES = 100
-LEAST_CONNECTIONS = 10
-AUDIT_BYTES = 64 * 1024
-
-# Run the garbage collector after this many more allocations than deallocations of container objects.
-GC_OBJECTS = 50_000
-
-_log = logging.getLogger("atoll")
+from atoll import __version__, logs
+from atoll.commands import COMMANDS, GROUPS
+from atoll.options import Refused
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # what Atoll creates is private
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = _parser().parse_args(arguments)
-        result: int = options.run(options)
+        result: int = _run(words)
     except Refused as refused:
         logs.refuse(str(refused))
         return 2
     return result
 
 
-class _Data(argparse.Action):
-    """Record that --data was given on the command line, not by the environment."""
-
-    def __call__(self, parser: object, namespace: argparse.Namespace, values: object, option: object = None) -> None:
-        namespace.data, namespace.data_named = values, True
+def _run(words: Sequence[str]) -> int:
+    if not words:
+        parser_of("").print_help()
+        return 0
+    command = words[0]
+    if not command.startswith("-") and command not in COMMANDS:
+        near = get_close_matches(command, COMMANDS, 1)
+        raise Refused(
+            f"there is no command {command!r}{f': did you mean {near[0]}?' if near else ''} (see atoll --help)"
+        )
+    options = parser_of(command).parse_args(words)
+    result: int = options.run(options)
+    return result
 
 
 class _Parser(argparse.ArgumentParser):
@@ -102,331 +45,32 @@ class _Parser(argparse.ArgumentParser):
         raise Refused(f"{message} (see {self.prog} --help)")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="atoll", description="An open-source DynamoDB that you run yourself.")
+def parser_of(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser, with the options of this command; None: of all commands."""
+    parser = _Parser(
+        prog="atoll",
+        usage="atoll COMMAND ...",
+        description="An open-source DynamoDB that you run yourself.",
+        epilog=_listed(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"atoll {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_serve(commands.add_parser("serve", help="serve DynamoDB's API", description="Serve DynamoDB's API."))
-    credential_commands.add(commands.add_parser("credentials", help="manage the access keys that may sign requests"))
-    policy_commands.add(commands)
-    replica_commands.add(commands.add_parser("replicas", help="keep read replicas of a table in other regions"))
-    store_commands.add(commands.add_parser("store", help="maintain the stores of a data directory"))
-    files.add(commands)
-    console.add(commands)
-    replicate.add(commands.add_parser("replicate", help="copy a table to another endpoint and keep it up to date"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog="atoll")
+    for name, one in COMMANDS.items():
+        parser_of_one = commands.add_parser(name)
+        if command in (name, None):
+            one.add(parser_of_one)
     return parser
 
 
-def _add_serve(serve: argparse.ArgumentParser) -> None:
-    declared = Declared(serve)
-    option, flag, repeatable = declared.option, declared.flag, declared.repeatable
-    option("--host", "127.0.0.1", "the address to listen on")
-    option("--port", "8000", "the port to listen on; 0 picks a free one")
-    option("--data", "data", "the directory for tables and credentials", action=_Data)
-    flag("--in-memory", "keep everything in memory; all data is lost when the process ends")
-    option("--store", "", "a PostgreSQL database that front ends share: postgresql://user@host1,host2/database")
-    option("--read-store", "", "its replicas, for eventually consistent reads")
-    repeatable("--region", "a region that is always open; the first is that of requests that name none", "REGION",
-               ["us-east-1"])  # fmt: skip
-    flag("--only-regions", "refuse all regions that --region does not name")
-    repeatable("--peer", "a region that another server serves, and its address", "REGION=URL")
-    option("--peer-credentials", "", "the file of the peering credentials; none: that of the access keys")
-    option("--peer-ca", "", "a PEM file of the certificate authorities of peers; none: those of the system")
-    option("--workers", "1", "the number of worker processes")
-    option("--auth", "none", "sigv4: require signed requests; iam: authorize each by policies; iam-log: log refusals",
-           ["none", "sigv4", "iam", "iam-log"])  # fmt: skip
-    option(
-        "--policies", "", "a TOML or JSON file of users, groups and roles; none: policies.toml in the data directory"
-    )
-    option("--session-key", "", "a file of the key of session tokens; none: session.key in the data directory")
-    option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
-    option("--secrets-key", "", "the file of a key that encrypts stored secrets, or env:NAME: a variable that holds it")
-    option("--audit-log", "", "a file of JSON lines that say who did what, and which policy allowed or denied it")
-    option("--audit-log-size", "100MB", "the size at which the audit log is rotated; five older files are kept")
-    option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
-    option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
-    option("--account", "000000000000", "the account number in ARNs")
-    option("--durability", "full", "what answered writes survive: power failures, or crashes", ["full", "relaxed"])
-    option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it goes on", ["stop", "serve"])
-    option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
-    option("--error-style", "2026", "the wording of validation errors", ["2026", "classic"])
-    option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
-    option("--ttl-rate", "", "maximum number of expired items to delete per second")
-    option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])
-    option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
-    flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
-    option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
-    option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
-    option("--log-level", "info", "the least level of log lines", logs.LEVELS)
-    option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
-    option("--kinesis", "", "where tables send their changes: file:///DIRECTORY or https://ENDPOINT of Kinesis")
-    option("--functions", "", "a TOML file with functions and the tables that trigger them")
-    option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
-    option("--tls-key", "", "a PEM file with its private key")
-    option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
-    option("--max-connections", "1000", "the number of connections, for each worker")
-    option("--max-regions", "64", "the number of regions in use at a time")
-    repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
-    repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
-    flag("--insecure", "allow --auth none on an address that other machines can reach")
-    serve.set_defaults(run=_serve, allowed=declared.allowed, data_named=False)
-
-
-def _serve(options: argparse.Namespace) -> int:
-    config = _config(options)
-    logs.configure(options.log_format, options.log_level)
-    if config.auth == "none" and not options.insecure and not config.loopback:
-        raise Refused(
-            f"--auth none on {config.host} gives everyone who can reach this address full access: "
-            "use --auth sigv4, or --insecure to allow this"
-        )
-    if config.data is not None:
-        warn_of_readers(config.data)
-    files = raise_file_limit(2 * config.max_connections + REGION_FILES * config.max_regions + OTHER_FILES)
-    # A process without a free descriptor cannot open a store. A refused connection takes one, too, for a moment.
-    room = max(LEAST_CONNECTIONS, (files - OTHER_FILES - REGION_FILES) // 2)
-    config = replace(config, max_connections=min(config.max_connections, room))
-    if config.workers > 1:
-        return _serve_with_workers(config)
-    return _run(config)
-
-
-def _config(options: argparse.Namespace) -> Config:
-    for name, choices in options.allowed.items():
-        value = getattr(options, name.strip("-").replace("-", "_"))
-        if value not in choices:
-            raise Refused(f"{name} must be {' or '.join(choices)}, not {value!r}")
-    if options.in_memory and options.data_named:
-        raise Refused("--in-memory and --data exclude each other: remove one of them")
-    check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
-    named = regions("--region", options.region)
-    vault = secrets_key("--secrets-key", options.secrets_key)
-    settings = Settings(
-        account=options.account,
-        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
-        error_style=options.error_style,
-        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
-        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
-        strict_stream_readers=options.strict_stream_readers,
-        quotas=options.quotas == "on",
-        throttling=options.throttling,
-    )
-    config = Config(
-        host=options.host,
-        port=_number("--port", options.port, 0, 65_535),
-        data=None if options.in_memory or options.store else Path(options.data),
-        store=options.store,
-        read_store=options.read_store,
-        region=named[0],
-        more_regions=named[1:],
-        only_regions=options.only_regions,
-        peers=peers("--peer", options.peer, named),
-        peer_credentials=peer_credentials("--peer-credentials", options.peer_credentials, vault),
-        peer_tls=peer_tls("--peer-ca", options.peer_ca),
-        workers=_number("--workers", options.workers, 1),
-        auth=options.auth,
-        clock=options.clock,
-        durability=options.durability,
-        on_damage=options.on_damage,
-        reserves=True,
-        tls=_tls(options.tls_cert, options.tls_key),
-        slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
-        credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
-        policies=policies_file("--policies", options.policies),
-        session_key=Path(options.session_key) if options.session_key else None,
-        vault=vault,
-        audit_log=writable("--audit-log", options.audit_log),
-        audit_log_bytes=size("--audit-log-size", options.audit_log_size, AUDIT_BYTES),
-        admin_token=options.admin_token,
-        memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
-        max_connections=_number("--max-connections", options.max_connections, 1),
-        max_regions=_number("--max-regions", options.max_regions, 1),
-        cors_origins=origins("--cors-origin", options.cors_origin),
-        allowed_hosts=tuple(options.allowed_host),
-        kinesis=kinesis_url("--kinesis", options.kinesis),
-        buckets=buckets("--s3", options.s3),
-        functions=_registry(options.functions),
-        settings=settings,
-    )
-    _check(config)
-    return config
-
-
-def _check(config: Config) -> None:
-    """Options that exclude each other, or need each other."""
-    if config.peers and config.peer_credentials_file is None and not config.store:
-        raise Refused("--peer needs peering credentials: remove --in-memory, "
-                      "or name their file with --peer-credentials")  # fmt: skip
-    if config.max_regions < len(config.regions):
-        raise Refused(f"--max-regions must be at least the number of regions named by --region, {len(config.regions)}")
-    if config.auth != "none" and config.credentials_file is None and config.policies is None and not config.store:
-        raise Refused(f"--auth {config.auth} needs the credentials in the data directory: remove --in-memory, "
-                      "or name their file with --credentials or --policies")  # fmt: skip
-    if config.workers > 1 and config.keeps_in_memory:
-        raise Refused("--workers greater than 1 needs --data: several workers cannot share memory")
-    if config.workers > 1 and config.clock == "manual":
-        raise Refused("--clock manual needs --workers 1: several workers cannot share a manual clock")
-    if re.fullmatch("[0-9]{12}", config.settings.account) is None:
-        raise Refused("--account must be twelve digits")
-
-
-def _number(name: str, text: str, least: int, most: int | None = None) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least or (most is not None and number > most):
-        raise Refused(f"{name} must be a number from {least}{'' if most is None else f' to {most}'}, not {text!r}")
-    return number
-
-
-def _milliseconds(name: str, text: str) -> int:
-    try:
-        ms = int(float(text) * 1000)
-    except (ValueError, OverflowError):
-        ms = -1
-    if ms < 0:
-        raise Refused(f"{name} must be a number of seconds, at least 0, not {text!r}")
-    return ms
-
-
-def _duration_ms(name: str, text: str) -> int:
-    try:
-        ms = duration_ms(text)
-    except ApiError:
-        ms = -1
-    if ms < 0:
-        raise Refused(f"{name} takes a duration, as in 1s, 500ms or 1m, not {text!r}")
-    return ms
-
-
-def _registry(path: str) -> Registry:
-    if not path:
-        return Registry()
-    try:
-        registry = load_registry(Path(path))
-    except BadRegistry as error:
-        raise Refused(f"--functions: {error}") from error
-    try:
-        check_registry(registry)
-    except BadRegistry as error:
-        raise Refused(f"--functions: {path}: {error}") from error
-    return registry
-
-
-def _tls(cert: str, key: str) -> ssl.SSLContext | None:
-    if key and not cert:
-        raise Refused("--tls-key needs --tls-cert, the certificate of the key")
-    if not cert:
-        return None
-    files = [("--tls-cert", cert), ("--tls-key", key)] if key else [("--tls-cert", cert)]
-    for name, path in files:
-        try:
-            Path(path).read_bytes()  # this error names the unreadable file; those below do not
-        except OSError as error:
-            raise Refused(f"{name}: {error}") from error
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(cert, key or None)
-    except ssl.SSLError as error:
-        raise Refused(f"{', '.join(f'{name} {path}' for name, path in files)}: {error}") from error
-    return context
-
-
-def _run(config: Config, parent: int | None = None) -> int:
-    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
-    try:
-        uvloop.run(_serve_until_signal(config, parent))
-    except Refused as refused:
-        logs.refuse(str(refused))
-        return CANNOT_START
-    return 0
-
-
-async def _serve_until_signal(config: Config, parent: int | None) -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        if parent is not None:
-            loop.remove_reader(parent)
-        told.set()
-
-    if parent is not None:
-        loop.add_reader(parent, end)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    try:
-        node = Node(config)
-        await node.start()
-    except Locked as error:
-        raise Refused(f"{error}: choose another data directory with --data") from error
-    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
-        raise _start_failure(config, error) from error
-    except (Corrupt, Full, BadCredentials, BadDirectory, BadKey, BadStore) as error:
-        raise Refused(str(error)) from error
-    # Exclude the objects that exist now from garbage collection: scanning them would delay requests by milliseconds.
-    # Objects of requests are freed by reference counting, so collect cycles rarely.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_OBJECTS)
-    scheme = "https" if config.tls is not None else "http"
-    host, port = node.address
-    _log.info(
-        "atoll %s serves %s://%s:%d", __version__, scheme, f"[{host}]" if ":" in host else host, port,
-        extra={
-            "region": ",".join(config.regions), "data": str(config.data or node.shared or "(memory)"),
-            "engine": config.engine, "auth": config.auth,
-        },
-    )  # fmt: skip
-    await told.wait()
-    _log.info("stopping: answering the requests received so far")
-    await node.stop()
-
-
-def _start_failure(config: Config, error: OSError | UnicodeError) -> Refused:
-    """Why the server cannot start, with the option at fault. File errors carry a file name."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return Refused(f"--data {config.data}: {error}")
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return Refused(f"{config.host}:{config.port}: {error}: choose another port with --port or ATOLL_PORT")
-    return Refused(f"--host {config.host}, --port {config.port}: {error}")
-
-
-def _serve_with_workers(config: Config) -> int:
-    """Bind the port here without listening, so that with `--port 0` all workers use the same port."""
-    try:
-        if config.port:  # fail if another server uses the port
-            _bound(config, shared=False).close()
-        reserved = _bound(config, shared=True)
-    except (OSError, UnicodeError) as error:
-        raise _start_failure(config, error) from error
-    data = config.data
-    with reserved, nullcontext() if data is None else closing(_claimed(data)):
-        config = replace(config, port=reserved.getsockname()[1], unclosed=())
-        first = config if data is None else replace(config, unclosed=unclosed(data))
-        return supervise(config.workers, partial(_run, config), partial(_run, first))
-
-
-def _claimed(data: Path) -> FileLock:
-    try:
-        return claim(data)
-    except Locked as error:
-        raise Refused(f"{error}: name another data directory with --data") from error
-    except OSError as error:
-        raise Refused(f"--data {data}: {error}") from error
-
-
-def _bound(config: Config, *, shared: bool) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a previous server may linger
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
-        bound.bind((config.host, config.port))
-    except BaseException:
-        bound.close()
-        raise
-    return bound
+def _listed() -> str:
+    """The commands, in their groups."""
+    width = max(map(len, COMMANDS))
+    parts = [
+        "\n".join([f"{group}:", *(f"  {name.ljust(width)}  {command.summary}" for name, command in commands.items())])
+        for group, commands in GROUPS.items()
+    ]
+    return "\n\n".join([*parts, "`atoll COMMAND --help` explains a command and its options."])
 
 
 if __name__ == "__main__":

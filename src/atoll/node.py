@@ -221,7 +221,7 @@ class Node:
         wakes.append(await self.peering.settle())
         for region in open_:
             if await region.engine.lease():
-                await self.runners[region.key].settle()
+                wakes.append(await self.runners[region.key].settle())
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
         evaluated = await self._evaluate()  # again, since all of this is measured
         wakes += evaluated if not uncounted else ()

@@ -27,31 +27,39 @@ from atoll.security.identities import COMMANDS_FILE_NAME, FILE_NAME, load
 Document = dict[str, Any]
 
 
-def add(commands: Any) -> None:
-    """Add the three commands."""
-    users = commands.add_parser("users", help="declare users, to whom access keys and policies belong")
-    roles = commands.add_parser("roles", help="declare roles, which users and applications assume")
-    policies = commands.add_parser("policies", help="declare policies, and explain what they allow")
-    of_users, of_roles, of_policies = (_actions(parser) for parser in (users, roles, policies))
-    for actions, section in ((of_users, "users"), (of_roles, "roles")):
-        attach = _action(actions, "attach", section, _attach, "attach a policy: a name, or a file with a document")
-        attach.add_argument("policy")
-        detach = _action(actions, "detach", section, _detach, "detach a policy, by its name or number")
-        detach.add_argument("policy")
-        _action(actions, "delete", section, _delete, "delete it")
-        _list(actions, section)
-    creating = _action(of_users, "create", "users", _create, "create a user")
+def add_users(users: argparse.ArgumentParser) -> None:
+    actions = _actions(users)
+    creating = _action(actions, "create", "users", _create, "create a user")
     creating.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
     creating.add_argument("--boundary", default="", help="the permissions boundary: a name, or a file")
-    role = _action(of_roles, "create", "roles", _create, "create a role")
-    role.add_argument("--trust", required=True, help="a file with the trust policy")
-    role.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
-    role.add_argument("--boundary", default="", help="the permissions boundary: a name, or a file")
-    putting = _action(of_policies, "put", "policies", _put, "declare a policy, or replace it")
+    _add_changes(actions, "users")
+
+
+def add_roles(roles: argparse.ArgumentParser) -> None:
+    actions = _actions(roles)
+    creating = _action(actions, "create", "roles", _create, "create a role")
+    creating.add_argument("--trust", required=True, help="a file with the trust policy")
+    creating.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
+    creating.add_argument("--boundary", default="", help="the permissions boundary: a name, or a file")
+    _add_changes(actions, "roles")
+
+
+def add_policies(policies: argparse.ArgumentParser) -> None:
+    actions = _actions(policies)
+    putting = _action(actions, "put", "policies", _put, "declare a policy, or replace it")
     putting.add_argument("file", help="a JSON file with the document")
-    _action(of_policies, "delete", "policies", _delete, "delete a policy")
-    _list(of_policies, "policies")
-    _add_questions(of_policies)
+    _action(actions, "delete", "policies", _delete, "delete a policy")
+    _list(actions, "policies")
+    _add_questions(actions)
+
+
+def _add_changes(actions: Any, section: str) -> None:
+    attach = _action(actions, "attach", section, _attach, "attach a policy: a name, or a file with a document")
+    attach.add_argument("policy")
+    detach = _action(actions, "detach", section, _detach, "detach a policy, by its name or number")
+    detach.add_argument("policy")
+    _action(actions, "delete", section, _delete, "delete it")
+    _list(actions, section)
 
 
 def _actions(parser: argparse.ArgumentParser) -> Any:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from atoll.cli import GC_OBJECTS
 from atoll.config import Config
 from atoll.database.region import Settings
 from atoll.node import Node
+from atoll.serving import GC_OBJECTS
 from atoll.wire.codec import Request
 from tests.differential import definitions, legacy, malformed, multi, partiql, queries, single, syntax
 from tests.differential.tables import TABLES, Step

@@ -528,7 +528,13 @@ def test_signed_requests_are_verified(signed_endpoint: Endpoint) -> None:
     table.delete()
 
 
-def test_an_operation_that_is_not_served_is_named(client: Any) -> None:
-    with pytest.raises(ClientError, match=r"Atoll does not serve ListBulkOperations$") as caught:
-        client.list_bulk_operations()
+def test_an_operation_that_is_not_served_is_named(endpoint: Endpoint) -> None:
+    client = boto3.client("dynamodb", **endpoint.client_options(REGION))
+
+    def of_the_future(params: Any, **_: Any) -> None:
+        params["headers"]["X-Amz-Target"] = "DynamoDB_20120810.ListDreams"
+
+    client.meta.events.register("before-call.dynamodb.ListTables", of_the_future)
+    with pytest.raises(ClientError, match=r"Atoll does not serve ListDreams$") as caught:
+        client.list_tables()
     assert caught.value.response["Error"]["Code"] == "UnknownOperationException"

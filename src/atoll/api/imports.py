@@ -39,7 +39,7 @@ async def import_table(region: Region, body: Body) -> Answer:
     else:
         await aside(table_rules.check_create, parameters)
     name = resolve_table(region, parameters["TableName"])
-    _check_installed(body)
+    check_installed(format_, body.get("InputCompressionType"))
     token = body.get("ClientToken")
 
     def begin(tx: Transaction, stamp: Stamp) -> Import:
@@ -68,10 +68,10 @@ async def import_table(region: Region, body: Body) -> Answer:
     return {"ImportTableDescription": _description(region, one)}
 
 
-def _check_installed(body: Body) -> None:
+def check_installed(format_: str, compression: str | None) -> None:
     for is_needed, package, module in (
-        (body["InputFormat"] == ION, "amazon.ion", "amazon"),
-        (body.get("InputCompressionType") == "ZSTD", "zstandard", "zstandard"),
+        (format_ == ION, "amazon.ion", "amazon"),
+        (compression == "ZSTD", "zstandard", "zstandard"),
     ):
         if is_needed and importlib.util.find_spec(module) is None:
             raise errors.not_installed(package)
@@ -130,18 +130,18 @@ async def list_imports(region: Region, body: Body) -> Answer:
     found = (await region.read(read))[::-1]
     token = body.get("NextToken")
     if token is not None:
-        tokens = [_token(one) for one in found]
+        tokens = [page_token(one.id) for one in found]
         if token not in tokens:
             raise backup_errors.next_token_invalid(token)
         found = found[tokens.index(token) + 1 :]
     answer: Answer = {"ImportSummaryList": [_summary(region, one) for one in found[:limit]]}
     if len(found) > limit:
-        answer["NextToken"] = _token(found[limit - 1])
+        answer["NextToken"] = page_token(found[limit - 1].id)
     return answer
 
 
-def _token(one: Import) -> str:
-    digits = one.id.encode().hex()
+def page_token(id_: str) -> str:
+    digits = id_.encode().hex()
     return digits.ljust(max(_TOKEN_CHARS, -(-len(digits) // _TOKEN_WORD) * _TOKEN_WORD), "0")
 
 

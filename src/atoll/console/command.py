@@ -12,7 +12,6 @@ import sys
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from atoll.options import Refused
 
@@ -23,8 +22,7 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _URL = re.compile(r"https?://[^/\s?#@]+/?")
 
 
-def add(commands: Any) -> None:
-    parser = commands.add_parser("console", help="serve a web page to look after tables")
+def add(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve a web page to look after the tables of a DynamoDB endpoint."
     parser.add_argument("--endpoint", default=ENDPOINT, metavar="URL",
                         help=f"the server, or a region of the service (default: {ENDPOINT})")  # fmt: skip

@@ -291,7 +291,7 @@ def commit(tx: Transaction, batch: Sequence[Write], stamp: Stamp, decide: Decide
 def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = decide_freely) -> Outcome:
     """`commit` one write; raises its refusal directly."""
     if tx.is_remote:
-        _prefetch(tx, (write,), stamp)
+        announce(tx, (write,), stamp)
     old = reads.get(tx, write.row_key)
     if old is not None and len(old.json) > long.LEAST_BYTES:
         long.announce_item(tx, old.json, write.reads)
@@ -326,11 +326,11 @@ def commit_each(
 
 def _read(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> list[Row | None]:
     if tx.is_remote:
-        _prefetch(tx, batch, stamp)
+        announce(tx, batch, stamp)
     return reads.get_many(tx, [write.row_key for write in batch])
 
 
-def _prefetch(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
+def announce(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
     """Announce the items of the writes, and the counters that applying them needs."""
     numbers = [write.table.log_of(write.row_key)[0] for write in batch]
     if stamp.reserves is not None:

@@ -1,4 +1,4 @@
-"""Errors of imports. The texts of the last four are assumed; the last three are of single records."""
+"""Errors of imports. The texts of the last five are assumed; the last four are of single records."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def too_many() -> ApiError:
 
 def no_item() -> ApiError:
     return validation("The record has no Item")
+
+
+def condition_malformed() -> ApiError:
+    """Of a record of a bulk operation."""
+    return validation("The record's condition is malformed")
 
 
 def ion_type(kind: str) -> ApiError:

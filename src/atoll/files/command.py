@@ -25,8 +25,7 @@ SEGMENTS = 32
 TYPES = ("S", "N", "B", "BOOL")
 
 
-def add(commands: Any) -> None:
-    importing = commands.add_parser("import", help="put the items of files into a table")
+def add_import(importing: argparse.ArgumentParser) -> None:
     importing.description = (
         "Put the items of files into a table: DynamoDB JSON or plain JSON lines, CSV, Parquet, the file of DynamoDB "
         "Local, or a directory that `atoll export` wrote. Exit codes: 0 done, 1 failed, 2 invalid options."
@@ -40,18 +39,24 @@ def add(commands: Any) -> None:
     importing.add_argument("--state", default="", metavar="FILE", help="the file for progress")
     importing.add_argument("--write-rate", default="", metavar="UNITS", help="write units per second (default: any)")
     importing.set_defaults(run=_import)
-    exporting = commands.add_parser("export", help="write a table into a directory")
+    _add_end(importing)
+
+
+def add_export(exporting: argparse.ArgumentParser) -> None:
     exporting.description = "Write a table into a directory. Exit codes: 0 done, 1 failed, 2 invalid options."
     exporting.add_argument("table", metavar="TABLE")
     exporting.add_argument("directory", metavar="DIR")
     exporting.add_argument("--segments", default="4", metavar="N", help="parallel scans (default: 4)")
     exporting.add_argument("--read-rate", default="", metavar="UNITS", help="read units per second (default: any)")
     exporting.set_defaults(run=_export)
-    for parser in (importing, exporting):
-        parser.add_argument("--endpoint", default=ENDPOINT, metavar="URL", help=f"the server (default: {ENDPOINT})")
-        parser.add_argument("--region", default="", metavar="REGION", help="the region of the table")
-        parser.add_argument("--profile", default="", metavar="NAME", help="the AWS profile")
-        parser.add_argument("--json", action="store_true", help="print progress as JSON, one object a line")
+    _add_end(exporting)
+
+
+def _add_end(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--endpoint", default=ENDPOINT, metavar="URL", help=f"the server (default: {ENDPOINT})")
+    parser.add_argument("--region", default="", metavar="REGION", help="the region of the table")
+    parser.add_argument("--profile", default="", metavar="NAME", help="the AWS profile")
+    parser.add_argument("--json", action="store_true", help="print progress as JSON, one object a line")
 
 
 def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Pauses, Counters, Display], None]) -> int:

@@ -29,8 +29,9 @@ FOLLOW_MS = 250
 Document = dict[str, Any]
 """Has the members `id` and `kind`, and those of its kind."""
 
-Step = Callable[[Region, Document], Awaitable[None]]
-"""Does one step of a job and stores its progress, or deletes the job. It runs again if the process ends before."""
+Step = Callable[[Region, Document], Awaitable[int | None]]
+"""Does one step of a job and stores its progress, or deletes the job. It runs again if the process ends before. Returns
+when the job's next step may run, in ms since 1970; None: at once."""
 
 
 def put(tx: Transaction, job: Document) -> None:
@@ -82,7 +83,10 @@ class Runner:
             self._woken.clear()
             wait_ms = None if self._alone else LOOK_AGAIN_MS
             try:
-                await self.settle()
+                wake_ms = await self.settle()
+                if wake_ms is not None:
+                    left_ms = max(0, wake_ms - self._region.clock.now_ms())
+                    wait_ms = left_ms if wait_ms is None else min(wait_ms, left_ms)
                 self._region.health.resolve(JOBS)
             except Exception as error:
                 self._region.health.failing(JOBS, error)
@@ -93,18 +97,26 @@ class Runner:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
 
-    async def settle(self) -> None:
-        """Run all jobs to their ends, and the endless work until it has caught up. If one fails, the others still run,
-        and the errors are raised at the end."""
+    async def settle(self) -> int | None:
+        """Run all jobs until they end or wait, and the endless work until it has caught up; return when the first
+        waiting job may go on. If one fails, the others still run, and the errors are raised at the end."""
         failed: dict[str, Exception] = {}
+        waits: dict[str, int] = {}
         async with self._passing:
             while not self._stopping and await self._region.engine.lease():
-                waiting = [job for job in await self._region.read(listed) if job["id"] not in failed]
-                for job in waiting:
+                now_ms = self._region.clock.now_ms()
+                ready = [
+                    job
+                    for job in await self._region.read(listed)
+                    if job["id"] not in failed and waits.get(job["id"], now_ms) <= now_ms
+                ]
+                for job in ready:
                     try:
-                        await self._steps[job["kind"]](self._region, job)
+                        next_ms = await self._steps[job["kind"]](self._region, job)
                     except Exception as error:
                         failed[job["id"]] = error
+                    else:
+                        waits[job["id"]] = now_ms if next_ms is None else next_ms
                     await asyncio.sleep(0)
                 has_more = False
                 if self._endless is not None and ENDLESS not in failed:
@@ -112,10 +124,12 @@ class Runner:
                         has_more = await self._endless.step()
                     except Exception as error:
                         failed[ENDLESS] = error
-                if not waiting and not has_more:
+                if not ready and not has_more:
                     break
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
+        now_ms = self._region.clock.now_ms()
+        return min((wait_ms for wait_ms in waits.values() if wait_ms > now_ms), default=None)
 
     async def is_busy(self) -> bool:
         return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))

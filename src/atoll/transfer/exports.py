@@ -183,7 +183,7 @@ class Exporter:
         body = await asyncio.to_thread(igzip.compress, lines, 1)
         extension = "json" if export.format == JSON else "ion"
         folder = "data" if export.type == INCREMENTAL else f"{export.id}/data"
-        key = f"{export.root}{folder}/{_name(export.id, number)}.{extension}.gz"
+        key = f"{export.root}{folder}/{file_name(export.id, number)}.{extension}.gz"
         etag = await self._buckets.put(export.bucket, key, body)
         return {"itemCount": items, "md5Checksum": _md5(body), "etag": etag, "dataFileS3Key": key}
 
@@ -229,7 +229,7 @@ def billed(export: Export) -> int:
     return max(export.size, BILLED_LEAST_BYTES) if export.type == INCREMENTAL else export.size
 
 
-def _name(id_: str, number: int) -> str:
+def file_name(id_: str, number: int | str) -> str:
     """26 characters from a-z and 2-7."""
     digest = hashlib.sha256(f"{id_} {number}".encode()).digest()[:16]
     return base64.b32encode(digest).decode().rstrip("=").lower()

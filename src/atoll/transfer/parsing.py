@@ -111,7 +111,8 @@ class Parser(Protocol):
     """Of one object."""
 
     def parse(self, line: bytes) -> Any | None:
-        """The item of a line, still unchecked. None if the line has no record. Raises `Unparsable` and `ApiError`."""
+        """The record of a line, still unchecked: a mapping with an Item. None if the line has no record. Raises
+        `Unparsable` and `ApiError`."""
 
 
 class JsonParser:
@@ -122,13 +123,13 @@ class JsonParser:
             record = orjson.loads(line) if len(line) <= pieces.WHOLE_BYTES else pieces.parse(line)
         except orjson.JSONDecodeError:
             raise Unparsable("The line is not in DynamoDB JSON format") from None
-        return _item_of(record)
+        return _with_item(record)
 
 
-def _item_of(record: Any) -> Any:
+def _with_item(record: Any) -> Any:
     if not isinstance(record, Mapping) or not isinstance(record.get("Item"), Mapping):
         raise errors.no_item()
-    return record["Item"]
+    return record
 
 
 class IonParser:
@@ -157,7 +158,14 @@ class IonParser:
             return None
         if len(found) > 1:
             raise Unparsable("The line has more than one value")
-        return self._struct(_item_of(found[0]))
+        return {name: self._member(name, value) for name, value in _with_item(found[0]).items()}
+
+    def _member(self, name: str, value: Any) -> Any:
+        if name in _VALUE_STRUCTS and isinstance(value, Mapping):
+            return self._struct(value)
+        if isinstance(value, Mapping):
+            return {str(key): str(text) for key, text in value.items()}
+        return str(value)
 
     def _struct(self, struct: Mapping[str, Any]) -> Item:
         return {str(name): self._value(value) for name, value in struct.items()}
@@ -194,6 +202,8 @@ class IonParser:
         return {type_: [member[type_[0]] for member in members]}
 
 
+_VALUE_STRUCTS = frozenset({"Item", "ExpressionAttributeValues"})
+"""Members of a record whose members are attribute values; those of the others are names or texts."""
 _ION_SETS = {f"$dynamodb_{type_}": type_ for type_ in ("SS", "NS", "BS")}
 
 
@@ -226,7 +236,8 @@ class CsvParser:
         if len(fields) != len(self._names):
             raise errors.csv_columns(len(self._names), len(fields))
         types = self._types
-        return {name: {types.get(name, "S"): field} for name, field in zip(self._names, fields, strict=True) if field}
+        named = zip(self._names, fields, strict=True)
+        return {"Item": {name: {types.get(name, "S"): field} for name, field in named if field}}
 
     def _checked(self, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):

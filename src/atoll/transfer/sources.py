@@ -23,6 +23,8 @@ from atoll.database.writes import Image
 from atoll.errors import ApiError
 from atoll.errors import imports as errors
 from atoll.errors import values as value_errors
+from atoll.expressions import bind
+from atoll.expressions.condition import Condition
 from atoll.model import values
 from atoll.transfer.buckets import Buckets, Object
 from atoll.transfer.compression import EXPANSIONS, Expansion, Unreadable
@@ -59,6 +61,7 @@ class Position(NamedTuple):
 
 
 ALL = 1 << 53
+CONDITION = "ConditionExpression"
 BEGINNING = Position("", 0, 0)
 
 
@@ -69,6 +72,7 @@ class Record(NamedTuple):
     """In the object, from 0. The header of a CSV file has none."""
     row_key: bytes
     image: Image | None
+    condition: Condition | None = None
     error: str = ""
     """Why there is no image."""
 
@@ -79,6 +83,8 @@ class Batch(NamedTuple):
     """Behind them."""
     size: int
     """Of their lines, in bytes."""
+    read: int
+    """Bytes of the objects up to the position, as they are stored; those that were read ahead count."""
     is_last: bool
 
 
@@ -90,6 +96,8 @@ class Format:
     header: Sequence[str] | None = None
     types: Mapping[str, str] | None = None
     """Of CSV columns that are no strings."""
+    has_conditions: bool = False
+    """Whether a record may have a ConditionExpression beside its Item."""
 
     def parser(self) -> Parser:
         if self.name == CSV:
@@ -114,7 +122,8 @@ class Reading:
         self._buckets = buckets
         self._bucket = bucket
         done = position.key if position.lines == ALL else None
-        self._keys = deque(one.key for one in objects if one.key >= position.key and one.key != done)
+        self._left = deque(one for one in objects if one.key >= position.key and one.key != done)
+        self._done_bytes = sum(one.size for one in objects) - sum(one.size for one in self._left)
         self._format = format_
         self._object: _Object | None = None
 
@@ -137,11 +146,11 @@ class Reading:
         while len(records) < RECORDS and load < PIECE_BYTES:
             current = self._object
             if current is None:
-                if not self._keys:
-                    return Batch(records, self._read_to, size, True)
-                current = self._object = await self._opened(self._keys.popleft())
-            if not current.lines and not await current.fill():
-                self._object = None
+                if not self._left:
+                    return Batch(records, self._read_to, size, self._done_bytes, True)
+                current = self._object = await self._opened(self._left.popleft())
+            if not current.lines:
+                await current.fill()
             if current.lines:
                 line = current.lines.popleft()
                 read = LINE_BYTES[self._format.name] if line is None else len(line) + 1
@@ -155,14 +164,16 @@ class Reading:
                 current.records += 1
             if current.is_ended:
                 self._object = None
+                self._done_bytes += current.size
             if len(records) % TURN_RECORDS == 0:
                 await asyncio.sleep(0)
             self._read_to = Position(current.key, ALL if self._object is None else current.done, current.records)
-        return Batch(records, self._read_to, size, False)
+        read = self._done_bytes + (self._object.read if self._object is not None else 0)
+        return Batch(records, self._read_to, size, read, False)
 
-    async def _opened(self, key: str) -> _Object:
-        opened = _Object(self._buckets.read(self._bucket, key), key, self._format)
-        if key == self._read_to.key:
+    async def _opened(self, found: Object) -> _Object:
+        opened = _Object(self._buckets.read(self._bucket, found.key), found, self._format)
+        if found.key == self._read_to.key:
             await opened.skip(self._read_to.lines, self._read_to.records)
         return opened
 
@@ -170,8 +181,11 @@ class Reading:
 class _Object:
     """An object that is being read."""
 
-    def __init__(self, data: AsyncIterator[bytes], key: str, format_: Format) -> None:
-        self.key = key
+    def __init__(self, data: AsyncIterator[bytes], found: Object, format_: Format) -> None:
+        self.key = found.key
+        self.size = found.size
+        self.read = 0
+        """The bytes that were read."""
         self.lines: deque[bytes | None] = deque()
         """That were read and not yet taken."""
         self.done = self.records = 0
@@ -186,6 +200,7 @@ class _Object:
         lines = self._format.lines()
         try:
             async for piece in data:
+                self.read += len(piece)
                 for expanded in expansion.feed(piece):
                     yield lines.feed(expanded)
                     await asyncio.sleep(0)
@@ -210,7 +225,7 @@ class _Object:
 
     def _failed(self, reason: str) -> Record:
         self.is_ended = True
-        return Record(self.key, self.records, b"", None, reason)
+        return Record(self.key, self.records, b"", None, error=reason)
 
     async def skip(self, lines: int, records: int) -> None:
         while self.done < lines and (self.lines or await self.fill()):
@@ -228,21 +243,24 @@ class _Object:
 
     async def record(self, line: bytes | None, table: Table) -> Record | None:
         if line is None:
-            return Record(self.key, self.records, b"", None, value_errors.item_too_large().message or "")
+            return Record(self.key, self.records, b"", None, error=value_errors.item_too_large().message or "")
         try:
             if len(line) > ASIDE_BYTES:
                 checked = await asyncio.to_thread(self._checked, line, table)
             else:
                 checked = self._checked(line, table)
         except ApiError as error:
-            return Record(self.key, self.records, b"", None, error.message or error.code)
+            return Record(self.key, self.records, b"", None, error=error.message or error.code)
         except Unparsable as reason:
             return self._failed(str(reason))
         return None if checked is None else Record(self.key, self.records, *checked)
 
-    def _checked(self, line: bytes, table: Table) -> tuple[bytes, Image] | None:
-        item = self._parse(line)
-        return None if item is None else image_of(item, table)
+    def _checked(self, line: bytes, table: Table) -> tuple[bytes, Image, Condition | None] | None:
+        record = self._parse(line)
+        if record is None:
+            return None
+        row_key, image = image_of(record["Item"], table)
+        return row_key, image, _condition_of(record) if self._format.has_conditions else None
 
 
 def image_of(item: Any, table: Table) -> tuple[bytes, Image]:
@@ -257,3 +275,16 @@ def image_of(item: Any, table: Table) -> tuple[bytes, Image]:
     row_key = row_key_of_item(table, item)
     indexes.check_keys(table, item)
     return row_key, Image(item, size, json)
+
+
+def _condition_of(record: Mapping[str, Any]) -> Condition | None:
+    try:
+        bind.check_parameters(record, (CONDITION,))
+        if record.get(CONDITION) is None:
+            return None
+        bound = bind.bindings(record)
+        condition = bound.condition(record[CONDITION], CONDITION)
+        bound.finish()
+    except (ValueError, TypeError, AttributeError, LookupError):
+        raise errors.condition_malformed() from None
+    return condition

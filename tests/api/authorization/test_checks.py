@@ -55,6 +55,14 @@ def needs(operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810
         ("ImportTable", {"TableCreationParameters": {"TableName": "T"},
                          "S3BucketSource": {"S3Bucket": "b", "S3KeyPrefix": "p"}},
          [("ImportTable", "T"), ("ListBucket", "arn:aws:s3:::b"), ("GetObject", "arn:aws:s3:::b/p")]),
+        ("StartBulkPutItems", {"TableName": "T", "InputS3Configuration": {"S3Bucket": "b", "S3KeyPrefix": "p"},
+                               "OutputS3Configuration": {"S3Bucket": "o", "OutputType": ["ERROR"]}},
+         [("StartBulkPutItems", "T"), ("ListBucket", "arn:aws:s3:::b"), ("GetObject", "arn:aws:s3:::b/p"),
+          ("PutObject", "arn:aws:s3:::o/AWSDynamoDB/")]),
+        ("StartBulkPutItems", {"TableName": "T", "InputS3Configuration": {"S3Bucket": "b"},
+                               "OutputS3Configuration": {"S3Bucket": "o", "OutputType": []}},
+         [("StartBulkPutItems", "T"), ("ListBucket", "arn:aws:s3:::b"), ("GetObject", "arn:aws:s3:::b/")]),
+        ("ListBulkOperations", {}, [("ListBulkOperations", "*")]),
     ],
 )  # fmt: skip
 def test_what_a_request_needs(operation: str, body: dict[str, Any], expected: list[tuple[str, str]]) -> None:

@@ -27,6 +27,7 @@ MEMBERS: dict[str, Any] = {
     "TableName": "Things", "SourceTableName": "Things", "TargetTableName": "Copy", "GlobalTableName": "Things",
     "TableArn": ARN, "ResourceArn": ARN, "StreamArn": STREAM, "ShardIterator": f"{STREAM}|1|AAAA",
     "BackupArn": f"{ARN}/backup/{JOB}", "ExportArn": f"{ARN}/export/{JOB}", "ImportArn": f"{ARN}/import/{JOB}",
+    "BulkOperationArn": f"{ARN}/bulk-operation/{JOB}",
     "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/ops", "Statement": "SELECT * FROM Things", "Policy": "{}",
     "ResourceARN": f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:a", "UseLatestRestorableTime": True,
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}], "RequestItems": {"Things": {"Keys": [KEY]}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import time
@@ -101,6 +102,40 @@ def test_tables_go_through_s3(moto: Endpoint, tmp_path: Path, monkeypatch: pytes
                 assert client.scan(TableName="New")["Count"] == 100
             else:
                 assert (ended["ImportStatus"], ended["FailureCode"]) == ("FAILED", "S3NoSuchBucket")
+
+
+def test_items_are_put_from_s3(moto: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = boto3.client("s3", **moto.client_options(REGION))
+    s3.create_bucket(Bucket="bulk")
+    records: list[Any] = [{"Item": {"pk": {"S": f"{number}"}}} for number in range(1000)]
+    records += [{**records[7], "ConditionExpression": "attribute_not_exists(pk)"}, {"Item": {}}]
+    s3.put_object(Bucket="bulk", Key="in/1", Body="\n".join(map(json.dumps, records)).encode())
+    with atoll(moto, tmp_path / "data", monkeypatch) as client:
+        client.create_table(TableName="Things", **PARAMETERS)
+        begun = client.start_bulk_put_items(
+            TableName="Things",
+            InputS3Configuration={"S3Bucket": "bulk", "S3KeyPrefix": "in/", "InputFormat": "DYNAMODB_JSON"},
+            OutputS3Configuration={"S3Bucket": "bulk", "OutputType": ["ERROR", "CONDITION_CHECK_FAILURE"]},
+            MaxWriteRequestUnits=5000,
+        )["BulkOperationDescription"]
+
+        def ended() -> Any:
+            found = client.describe_bulk_operation(BulkOperationArn=begun["BulkOperationArn"])
+            done = found["BulkOperationDescription"]
+            return done if done["BulkOperationStatus"] != "IN_PROGRESS" else None
+
+        done = until(ended)
+        assert (done["BulkOperationStatus"], done["ProcessedItemCount"]) == ("COMPLETED_WITH_ERRORS", 1002)
+        assert client.scan(TableName="Things", Select="COUNT")["Count"] == 1000
+        (listed,) = client.list_bulk_operations()["BulkOperationsSummaryList"]
+        assert listed["BulkOperationArn"] == begun["BulkOperationArn"]
+    found = {}
+    for one in s3.list_objects_v2(Bucket="bulk", Prefix="AWSDynamoDB/")["Contents"]:
+        kind = one["Key"].split("/")[2]
+        if kind != "_started":
+            lines = gzip.decompress(s3.get_object(Bucket="bulk", Key=one["Key"])["Body"].read()).splitlines()
+            found[kind] = [json.loads(line)["itemS3Pointer"]["itemIndex"] for line in lines]
+    assert found == {"condition-check-failure": [1000], "error": [1001]}
 
 
 def test_changes_go_to_kinesis(moto: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,8 +50,8 @@ class Check:
 
 _ONLY_ALL = frozenset(
     {
-        "ListTables", "ListStreams", "ListBackups", "ListGlobalTables", "ListContributorInsights", "DescribeLimits",
-        "DescribeEndpoints",
+        "ListTables", "ListStreams", "ListBackups", "ListGlobalTables", "ListContributorInsights",
+        "ListBulkOperations", "DescribeLimits", "DescribeEndpoints",
     }
 )  # fmt: skip
 _KEY_MEMBERS = {"GetItem": "Key", "UpdateItem": "Key", "DeleteItem": "Key", "PutItem": "Item"}
@@ -167,9 +167,8 @@ def _global_table(operation: Operation, body: Body) -> Iterator[Check]:
 def _export(operation: Operation, body: Body) -> Iterator[Check]:
     """The files are written with the rights of the caller."""
     yield from _plain(operation, body)
-    prefix = body.get("S3Prefix") or ""
-    key = f"{prefix.rstrip('/')}/AWSDynamoDB/" if prefix else "AWSDynamoDB/"
-    yield Check("s3:PutObject", _s3(f"{body['S3Bucket']}/{key}"), Part(operation.name, body, (), body))
+    resource = _s3(f"{body['S3Bucket']}/{_output_root(body.get('S3Prefix'))}")
+    yield Check("s3:PutObject", resource, Part(operation.name, body, (), body))
 
 
 def _import(operation: Operation, body: Body) -> Iterator[Check]:
@@ -178,6 +177,20 @@ def _import(operation: Operation, body: Body) -> Iterator[Check]:
     source, part = body["S3BucketSource"], Part(operation.name, body, (), body)
     yield Check("s3:ListBucket", _s3(source["S3Bucket"]), part)
     yield Check("s3:GetObject", _s3(f"{source['S3Bucket']}/{source.get('S3KeyPrefix') or ''}"), part)
+
+
+def _bulk_put(operation: Operation, body: Body) -> Iterator[Check]:
+    """The files are read and written with the rights of the caller."""
+    yield from _plain(operation, body)
+    source, target, part = body["InputS3Configuration"], body["OutputS3Configuration"], part_of(operation.name, body)
+    yield Check("s3:ListBucket", _s3(source["S3Bucket"]), part)
+    yield Check("s3:GetObject", _s3(f"{source['S3Bucket']}/{source.get('S3KeyPrefix') or ''}"), part)
+    if target.get("S3Bucket") and target["OutputType"]:
+        yield Check("s3:PutObject", _s3(f"{target['S3Bucket']}/{_output_root(target.get('S3KeyPrefix'))}"), part)
+
+
+def _output_root(prefix: str | None) -> str:
+    return f"{prefix.rstrip('/')}/AWSDynamoDB/" if prefix else "AWSDynamoDB/"
 
 
 def _s3(resource: str) -> str:
@@ -250,6 +263,7 @@ _SPECIAL: Mapping[str, Callable[[Operation, Body], Iterator[Check]]] = {
     "RestoreTableToPointInTime": _restore,
     "ExportTableToPointInTime": _export,
     "ImportTable": _import,
+    "StartBulkPutItems": _bulk_put,
     "BatchGetItem": _batch_get,
     "BatchWriteItem": _batch_write,
     "TransactGetItems": _transact_get,

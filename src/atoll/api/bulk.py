@@ -1,0 +1,173 @@
+"""StartBulkPutItems, DescribeBulkOperation, ListBulkOperations, CancelBulkOperation. `transfer.bulk_puts` has the
+steps."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from atoll import arns, limits
+from atoll.api import description
+from atoll.api.imports import check_installed, page_token
+from atoll.api.table_names import table_name
+from atoll.clock import Stamp
+from atoll.database import backups
+from atoll.database.region import Region
+from atoll.database.schema import Table
+from atoll.errors import backups as backup_errors
+from atoll.errors import bulk as errors
+from atoll.errors import exports as export_errors
+from atoll.errors import multi as multi_errors
+from atoll.recovery import jobs
+from atoll.storage.engine import Snapshot, Transaction
+from atoll.transfer import bulk
+from atoll.transfer.bulk import CANCELLING, UNDER_WAY, Bulk, Output
+
+Body = dict[str, Any]
+Answer = dict[str, Any]
+
+
+async def start_bulk_put_items(region: Region, body: Body) -> Answer:
+    name, source, target = table_name(region, body), body["InputS3Configuration"], body["OutputS3Configuration"]
+    if "S3Bucket" not in target:
+        raise errors.output_bucket_missing()
+    if "S3SseKmsKeyId" in target and target.get("S3SseAlgorithm") != "KMS":
+        raise export_errors.key_without_kms()
+    check_installed(source["InputFormat"], source.get("InputCompressionType"))
+    token = body.get("ClientToken")
+
+    def begin(tx: Transaction, stamp: Stamp) -> tuple[Bulk, Table | None]:
+        known = None if token is None else _repeated(tx, token, body, stamp.now_ms)
+        table = region.catalog.find(tx, name)
+        if known is not None:
+            return known, table
+        table = region.catalog.changeable(tx, name, stamp.now_ms)
+        if sum(job["kind"] == bulk.JOB for job in jobs.listed(tx)) >= limits.BULK_OPERATIONS:
+            raise errors.too_many(limits.BULK_OPERATIONS)
+        id_ = backups.new_id(stamp.now_ms)
+        one = Bulk(
+            id=id_,
+            arn=region.arn(f"table/{name}/bulk-operation/{id_}"),
+            table=name,
+            table_id=table.id,
+            request=body,
+            token=token or str(uuid.uuid4()),
+            started_ms=stamp.now_ms,
+            outputs=tuple(map(Output, dict.fromkeys(target["OutputType"]))),
+        )
+        bulk.begin(tx, one)
+        return one, table
+
+    one, table = await region.write(begin)
+    region.wake()
+    return {"BulkOperationDescription": _description(region, one, table)}
+
+
+def _repeated(snapshot: Snapshot, token: str, body: Body, now_ms: int) -> Bulk | None:
+    """The operation that an earlier request with the token began."""
+    for one in bulk.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
+        if one.token == token:
+            if one.request != body:
+                raise multi_errors.token_mismatch()
+            return one
+    return None
+
+
+async def describe_bulk_operation(region: Region, body: Body) -> Answer:
+    def read(snapshot: Snapshot) -> tuple[Bulk, Table | None]:
+        one = _find(region, snapshot, body["BulkOperationArn"])
+        return one, region.catalog.find(snapshot, one.table)
+
+    return {"BulkOperationDescription": _description(region, *await region.read(read))}
+
+
+async def cancel_bulk_operation(region: Region, body: Body) -> Answer:
+    text = body["BulkOperationArn"]
+
+    def cancel(tx: Transaction, stamp: Stamp) -> None:
+        one = _find(region, tx, text)
+        if one.status not in UNDER_WAY:
+            raise errors.has_ended(one.status)
+        bulk.put(tx, replace(one, status=CANCELLING))
+
+    await region.write(cancel)
+    region.wake()
+    return {"BulkOperationArn": text, "BulkOperationStatus": CANCELLING}
+
+
+def _find(region: Region, snapshot: Snapshot, text: str) -> Bulk:
+    arn = arns.parse(text)
+    if arn is None or "/bulk-operation/" not in arn.resource:
+        raise errors.arn_invalid()
+    if arn.account != region.settings.account:
+        raise backup_errors.job_denied()
+    one = bulk.find(snapshot, arn.resource.rpartition("/")[2])
+    if one is None or one.arn != text:
+        raise errors.not_found(text)
+    return one
+
+
+async def list_bulk_operations(region: Region, body: Body) -> Answer:
+    limit = body.get("MaxResults") or limits.EXPORTS_LISTED
+    since_ms = region.clock.now_ms() - limits.EXPORTS_KEPT_MS + 1
+    found = (await region.read(lambda snapshot: list(bulk.listed(snapshot, since_ms))))[::-1]
+    token = body.get("NextToken")
+    if token is not None:
+        tokens = [page_token(one.id) for one in found]
+        if token not in tokens:
+            raise backup_errors.next_token_invalid(token)
+        found = found[tokens.index(token) + 1 :]
+    answer: Answer = {"BulkOperationsSummaryList": [_summary(one) for one in found[:limit]]}
+    if len(found) > limit:
+        answer["NextToken"] = page_token(found[limit - 1].id)
+    return answer
+
+
+def _summary(one: Bulk) -> Answer:
+    summary: Answer = {
+        "BulkOperationArn": one.arn,
+        "BulkOperationStatus": one.status,
+        "StartTime": description.seconds(one.started_ms),
+    }
+    if one.ended_ms is not None:
+        summary["EndTime"] = description.seconds(one.ended_ms)
+    return summary
+
+
+def _description(region: Region, one: Bulk, table: Table | None) -> Answer:
+    owner = {"S3BucketOwner": region.settings.account}
+    described: Answer = {
+        **_summary(one),
+        "TableDetails": [{"TableName": one.request["TableName"], "TableId": one.table_id}],
+        "ClientToken": one.token,
+        "InputS3Configuration": {**owner, "InputCompressionType": "NONE", **one.request["InputS3Configuration"]},
+        "OutputS3Configuration": {**owner, **one.request["OutputS3Configuration"]},
+        "ProcessedItemCount": one.processed,
+        "FailedItemCount": one.failed,
+        "ProcessedInputBytes": one.read,
+        "BulkOperationUsage": [_usage(one, table)],
+        "PerformanceTier": one.tier,
+    }
+    if one.total_size is not None:
+        described["TotalInputBytes"] = one.total_size
+    if one.rate is not None:
+        described["MaxWriteRequestUnits"] = one.rate
+    if one.failure is not None:
+        described["FailureCode"], described["FailureMessage"] = one.failure
+    return described
+
+
+def _usage(one: Bulk, table: Table | None) -> Answer:
+    """The bytes of the table and its indexes. An index that is gone was a global one: local ones stay."""
+    used = dict(one.used)
+    usage: Answer = {
+        "TableName": one.request["TableName"],
+        "BulkPutBytes": sum(used.values()),
+        "Table": {"BulkPutBytes": used.pop("", 0)},
+    }
+    local = {index.name for index in table.local_indexes} if table is not None and table.id == one.table_id else set()
+    for name, size in used.items():
+        kind = "LocalSecondaryIndexes" if name in local else "GlobalSecondaryIndexes"
+        usage.setdefault(kind, {})[name] = {"BulkPutBytes": size}
+    return usage

@@ -1,0 +1,132 @@
+"""Calls of operations: signed, and repeated after faults that pass.
+
+A call is repeated when it was throttled, when the server failed, and when its answer did not arrive whole. The waits
+between grow, and are random, so that clients do not come back together. As with SDKs, a repeated call may have been
+carried out before; those for which this matters have a token, which the client adds.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from atoll.client.connections import ANSWER_S, Answer, Connections
+from atoll.client.endpoint import Endpoint
+from atoll.client.failures import CallError, Refusal, Unreachable
+from atoll.clock import SystemClock
+from atoll.security.signing import sign
+
+TABLES = "DynamoDB_20120810"
+STREAMS = "DynamoDBStreams_20120810"
+SERVICE = "dynamodb"
+"""For which requests to both are signed."""
+
+STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
+_TOKENS = {
+    "ExecuteTransaction": "ClientRequestToken",
+    "ExportTableToPointInTime": "ClientToken",
+    "ImportTable": "ClientToken",
+    "TransactWriteItems": "ClientRequestToken",
+}
+
+ATTEMPTS = 10
+FIRST_DELAY_S = 0.05
+LONGEST_DELAY_S = 5.0
+
+Document = dict[str, Any]
+
+
+class Client:
+    """`pause` waits between attempts; it may raise, which ends the call."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        attempts: int = ATTEMPTS,
+        answer_s: float = ANSWER_S,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = endpoint
+        self._attempts = attempts
+        self._pause = pause
+        self._clock = SystemClock()
+        self._tables = Connections(endpoint.url, endpoint.tls, answer_s=answer_s)
+        same = endpoint.streams_url == endpoint.url
+        self._streams = self._tables if same else Connections(endpoint.streams_url, endpoint.tls, answer_s=answer_s)
+
+    def call(self, operation: str, **parameters: Any) -> Document:
+        """The answer, after as many attempts as it takes or are allowed. Raises Refusal or Unreachable."""
+        parameters = with_token(operation, parameters)
+        for attempt in range(self._attempts):
+            try:
+                return self.send(operation, parameters)
+            except CallError as error:
+                if not error.passes or attempt == self._attempts - 1:
+                    raise
+            self._pause(delay_s(attempt))
+        raise AssertionError("there is at least one attempt")
+
+    def send(self, operation: str, parameters: Document) -> Document:
+        """One attempt. Raises Refusal or Unreachable."""
+        streams = operation in STREAM_OPERATIONS
+        answer = self._post(
+            self._streams if streams else self._tables, f"{STREAMS if streams else TABLES}.{operation}",
+            orjson.dumps(parameters),
+        )  # fmt: skip
+        body = _parsed(answer)
+        if answer.status != 200:
+            raise Refusal(operation, answer.status, body or {}, answer.headers.get("x-amzn-RequestId", ""))
+        if body is None:
+            raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
+        return body
+
+    def _post(self, connections: Connections, target: str, body: bytes) -> Answer:
+        headers = sign(
+            self.endpoint.credentials(),
+            path=connections.path,
+            query="",
+            headers={
+                "host": connections.host,
+                "content-type": "application/x-amz-json-1.0",
+                "x-amz-target": target,
+            },
+            body=body,
+            region=self.endpoint.region,
+            service=SERVICE,
+            now_ms=self._clock.now_ms(),
+        )
+        return connections.post(connections.path, headers, body)
+
+    def close(self) -> None:
+        self._tables.close()
+        self._streams.close()
+
+
+def with_token(operation: str, parameters: Document) -> Document:
+    """The parameters of a call that may be repeated: the endpoint carries it out once."""
+    name = _TOKENS.get(operation)
+    return parameters if name is None or name in parameters else {**parameters, name: str(uuid.uuid4())}
+
+
+def delay_s(attempt: int) -> float:
+    """How long to wait after an attempt; the first one has the number 0."""
+    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
+
+
+def _parsed(answer: Answer) -> Document | None:
+    """The object in the body; None if there is none. Raises Unreachable if the body is damaged."""
+    checksum = answer.headers.get("x-amz-crc32")
+    if checksum is not None and checksum != str(zlib.crc32(answer.body)):
+        raise Unreachable("the checksum of an answer is wrong")
+    try:
+        body = orjson.loads(answer.body)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None

@@ -1,0 +1,136 @@
+"""HTTP connections to one origin, kept alive. Each is used by one thread at a time; there are as many as threads."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import threading
+from base64 import b64encode
+from collections.abc import Mapping
+from email.message import Message
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from atoll.client.endpoint import is_local
+from atoll.client.failures import Unreachable
+
+CONNECT_S = 5.0
+ANSWER_S = 20.0
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Message
+    """Looked up by name, in any case."""
+    body: bytes
+
+
+class Connections:
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None, *, answer_s: float = ANSWER_S) -> None:
+        self.url = url
+        parts = urlsplit(url)
+        self.host = parts.netloc
+        self.path = parts.path.rstrip("/") + "/"
+        self._parts = parts
+        self._proxy = _proxy(parts)
+        self._tls = tls
+        self._answer_s = answer_s
+        self._idle: list[HTTPConnection] = []
+        self._lock = threading.Lock()
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Raises Unreachable."""
+        connection: HTTPConnection | None = None
+        try:
+            connection = self._take()
+            target = f"http://{self.host}{path}" if self._proxy is not None and self._parts.scheme == "http" else path
+            connection.request("POST", target, body, dict(headers))
+            response = connection.getresponse()
+            answer = Answer(response.status, response.headers, response.read())
+        except (OSError, HTTPException) as error:
+            if connection is not None:
+                connection.close()
+            raise Unreachable(f"{self.url}: {_reason(error)}") from error
+        except BaseException:  # Ctrl-C: the answer would be taken for that of another request
+            if connection is not None:
+                connection.close()
+            raise
+        self._give_back(connection, response)
+        return answer
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> HTTPConnection:
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return self._opened()
+            if not _ended(connection):
+                return connection
+            connection.close()
+
+    def _give_back(self, connection: HTTPConnection, response: HTTPResponse) -> None:
+        if response.will_close:
+            connection.close()
+            return
+        with self._lock:
+            self._idle.append(connection)
+
+    def _opened(self) -> HTTPConnection:
+        server = self._proxy or self._parts
+        assert server.hostname is not None  # endpoints and proxies were checked
+        if self._parts.scheme == "https":
+            port = server.port or (443 if self._proxy is None else 80)
+            connection: HTTPConnection = HTTPSConnection(server.hostname, port, timeout=CONNECT_S, context=self._tls)
+            if self._proxy is not None:
+                assert self._parts.hostname is not None
+                connection.set_tunnel(self._parts.hostname, self._parts.port or 443, _proxy_headers(self._proxy))
+        else:
+            connection = HTTPConnection(server.hostname, server.port or 80, timeout=CONNECT_S)
+        connection.connect()
+        connection.sock.settimeout(self._answer_s)
+        return connection
+
+
+def _ended(connection: HTTPConnection) -> bool:
+    """Whether the server has closed an idle connection. It has nothing to send otherwise."""
+    sock: socket.socket | None = connection.sock
+    if sock is None:
+        return True
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    """That of HTTP_PROXY or HTTPS_PROXY. Servers on this machine, and those of NO_PROXY, are reached without."""
+    found = getproxies().get(parts.scheme)
+    if not found or is_local(parts.geturl()) or proxy_bypass(parts.netloc):
+        return None
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    return proxy if proxy.hostname else None
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if not proxy.username:
+        return {}
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__

@@ -1,0 +1,127 @@
+"""Which endpoint a command calls: the URL, the region and the credentials.
+
+The URL is that of --endpoint-url, of AWS_ENDPOINT_URL_DYNAMODB, of AWS_ENDPOINT_URL or of the profile, else that of an
+Atoll on this machine. The service itself is called only if it is named: by `aws`, or by a region. So a command without
+options never reaches production by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from atoll.client import credentials
+from atoll.client.failures import Misconfigured
+from atoll.client.profiles import Profile
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_REGION = "us-east-1"
+AWS = "aws"
+"""As an endpoint: the service, in the region that is configured."""
+
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", re.ASCII)
+_URL = re.compile(r"https?://[^\s?#]+", re.ASCII | re.IGNORECASE)
+
+_DOMAINS = {
+    "cn-": "amazonaws.com.cn",
+    "eu-isoe-": "cloud.adc-e.uk",
+    "eusc-": "amazonaws.eu",
+    "us-iso-": "c2s.ic.gov",
+    "us-isob-": "sc2s.sgov.gov",
+    "us-isof-": "csp.hci.ic.gov",
+}
+"""By the region's prefix, where it is not amazonaws.com."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    url: str
+    streams_url: str
+    region: str
+    credentials: credentials.Source
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def local(self) -> bool:
+        return is_local(self.url)
+
+
+def resolve(
+    place: str = "",
+    region: str = "",
+    profile: str = "",
+    *,
+    streams_url: str = "",
+    ca_bundle: str = "",
+    environment: Mapping[str, str] = os.environ,
+) -> Endpoint:
+    """`place` is a URL, a region of the service, `aws`, or "": what the environment says. Raises Misconfigured."""
+    chosen = Profile(environment, profile)
+    place = place or _configured(environment, chosen)
+    if _REGION.fullmatch(place):
+        region, place = place, AWS
+    region = (
+        region
+        or environment.get("AWS_REGION")
+        or environment.get("AWS_DEFAULT_REGION")
+        or chosen.values.get("region")
+        or DEFAULT_REGION
+    )
+    if re.fullmatch(r"[a-z0-9-]{1,64}", region, re.ASCII) is None:
+        raise Misconfigured(f"{region!r} is no region: name one such as eu-west-1")
+    if place == AWS:
+        urls = f"https://dynamodb.{region}.{_domain(region)}", f"https://streams.dynamodb.{region}.{_domain(region)}"
+    else:
+        urls = _checked(place), _checked(streams_url or environment.get("AWS_ENDPOINT_URL_DYNAMODB_STREAMS") or place)
+    found = credentials.find(environment, chosen, named=profile, local=is_local(urls[0]))
+    bundle = ca_bundle or environment.get("AWS_CA_BUNDLE") or chosen.values.get("ca_bundle", "")
+    return Endpoint(*urls, region, found, _tls(bundle) if any(url.startswith("https") for url in urls) else None)
+
+
+def _configured(environment: Mapping[str, str], profile: Profile) -> str:
+    if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return DEFAULT_URL
+    return (
+        environment.get("AWS_ENDPOINT_URL_DYNAMODB")
+        or environment.get("AWS_ENDPOINT_URL")
+        or profile.endpoint("dynamodb")
+        or DEFAULT_URL
+    )
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        if _URL.fullmatch(url) and parts.hostname and parts.port != 0 and not parts.username:
+            return url.rstrip("/")
+    except ValueError:  # a port that is no number
+        pass
+    raise Misconfigured(f"{url!r} is no endpoint: give a URL such as {DEFAULT_URL}, a region of the service, or {AWS}")
+
+
+def is_local(url: str) -> bool:
+    """Whether the URL is of this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _domain(region: str) -> str:
+    return next((domain for prefix, domain in _DOMAINS.items() if region.startswith(prefix)), "amazonaws.com")
+
+
+def _tls(bundle: str) -> ssl.SSLContext:
+    """Trusts the certificate authorities of the file, or those of the system."""
+    try:
+        return ssl.create_default_context(cafile=bundle or None)
+    except OSError as error:
+        raise Misconfigured(f"the CA bundle {bundle}: {error}") from None

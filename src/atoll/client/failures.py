@@ -1,0 +1,69 @@
+"""How a call can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TRANSACTION_CANCELED = "TransactionCanceledException"
+NOT_FOUND = "ResourceNotFoundException"
+
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+_PASSING_REASONS = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+_STREAM_OPERATIONS = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+_SERVER_FAILED = 500
+
+
+class Misconfigured(Exception):
+    """The endpoint, the region or the credentials cannot be used as they are given. Its text says why."""
+
+
+class CallError(Exception):
+    """A call failed. Its text says why."""
+
+    passes = False
+    """Whether the same call may succeed later."""
+
+
+class Unreachable(CallError):
+    """The endpoint cannot be reached, or its answer did not arrive whole."""
+
+    passes = True
+
+
+class Refusal(CallError):
+    """The endpoint answered with an error."""
+
+    def __init__(self, operation: str, status: int, body: Mapping[str, Any], request_id: str = "") -> None:
+        kind = str(body.get("__type") or body.get("code") or "")
+        self.operation = operation
+        self.status = status
+        self.code = kind.rpartition("#")[2].partition(":")[0] or f"HTTP status {status}"
+        self.message = str(body.get("message") or body.get("Message") or "")
+        self.request_id = request_id
+        self.body = body
+        super().__init__(f"{self.code}: {self.message}" if self.message else self.code)
+
+    @property
+    def reasons(self) -> list[str]:
+        """The codes of the reasons for which a transaction was cancelled, one for each of its items."""
+        return [str(reason.get("Code", "None")) for reason in self.body.get("CancellationReasons") or ()]
+
+    @property
+    def throttled(self) -> bool:
+        if self.code == TRANSACTION_CANCELED:
+            return set(self.reasons) <= _PASSING_REASONS
+        if self.code == "LimitExceededException":  # of a stream: too many readers or calls; of tables: a quota
+            return self.operation in _STREAM_OPERATIONS
+        return self.code in _THROTTLED
+
+    @property
+    def passes(self) -> bool:  # type: ignore[override]
+        return self.throttled or self.status >= _SERVER_FAILED

@@ -1,0 +1,135 @@
+"""Serve in this process or in several, until a signal: the work of `atoll serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import logging
+import signal
+import socket
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from atoll import __version__, logs
+from atoll.check.start import unclosed
+from atoll.config import Config
+from atoll.data_directory import claim
+from atoll.node import Node
+from atoll.options import Refused
+from atoll.security.credentials import BadCredentials
+from atoll.security.directory import BadDirectory
+from atoll.security.sessions import BadKey
+from atoll.storage.engine import Corrupt, Full, Locked
+from atoll.storage.locks import FileLock
+from atoll.storage.postgresql.url import BadStore
+from atoll.supervisor import CANNOT_START, supervise
+
+# Run the garbage collector after this many more allocations than deallocations of container objects.
+GC_OBJECTS = 50_000
+
+_log = logging.getLogger("atoll")
+
+
+def serve(config: Config) -> int:
+    return _serve_with_workers(config) if config.workers > 1 else _run(config)
+
+
+def _run(config: Config, parent: int | None = None) -> int:
+    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
+    try:
+        uvloop.run(_serve_until_signal(config, parent))
+    except Refused as refused:
+        logs.refuse(str(refused))
+        return CANNOT_START
+    return 0
+
+
+async def _serve_until_signal(config: Config, parent: int | None) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if parent is not None:
+            loop.remove_reader(parent)
+        told.set()
+
+    if parent is not None:
+        loop.add_reader(parent, end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    try:
+        node = Node(config)
+        await node.start()
+    except Locked as error:
+        raise Refused(f"{error}: choose another data directory with --data") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+        raise _start_failure(config, error) from error
+    except (Corrupt, Full, BadCredentials, BadDirectory, BadKey, BadStore) as error:
+        raise Refused(str(error)) from error
+    # Exclude the objects that exist now from garbage collection: scanning them would delay requests by milliseconds.
+    # Objects of requests are freed by reference counting, so collect cycles rarely.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_OBJECTS)
+    scheme = "https" if config.tls is not None else "http"
+    host, port = node.address
+    _log.info(
+        "atoll %s serves %s://%s:%d", __version__, scheme, f"[{host}]" if ":" in host else host, port,
+        extra={
+            "region": ",".join(config.regions), "data": str(config.data or node.shared or "(memory)"),
+            "engine": config.engine, "auth": config.auth,
+        },
+    )  # fmt: skip
+    await told.wait()
+    _log.info("stopping: answering the requests received so far")
+    await node.stop()
+
+
+def _start_failure(config: Config, error: OSError | UnicodeError) -> Refused:
+    """Why the server cannot start, with the option at fault. File errors carry a file name."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return Refused(f"--data {config.data}: {error}")
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return Refused(f"{config.host}:{config.port}: {error}: choose another port with --port or ATOLL_PORT")
+    return Refused(f"--host {config.host}, --port {config.port}: {error}")
+
+
+def _serve_with_workers(config: Config) -> int:
+    """Bind the port here without listening, so that with `--port 0` all workers use the same port."""
+    try:
+        if config.port:  # fail if another server uses the port
+            _bound(config, shared=False).close()
+        reserved = _bound(config, shared=True)
+    except (OSError, UnicodeError) as error:
+        raise _start_failure(config, error) from error
+    data = config.data
+    with reserved, nullcontext() if data is None else closing(_claimed(data)):
+        config = replace(config, port=reserved.getsockname()[1], unclosed=())
+        first = config if data is None else replace(config, unclosed=unclosed(data))
+        return supervise(config.workers, partial(_run, config), partial(_run, first))
+
+
+def _claimed(data: Path) -> FileLock:
+    try:
+        return claim(data)
+    except Locked as error:
+        raise Refused(f"{error}: name another data directory with --data") from error
+    except OSError as error:
+        raise Refused(f"--data {data}: {error}") from error
+
+
+def _bound(config: Config, *, shared: bool) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a previous server may linger
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        bound.bind((config.host, config.port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound

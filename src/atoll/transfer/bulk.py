@@ -1,0 +1,172 @@
+"""Bulk operations: what is stored of them.
+
+    bulk           the operation, as long as it is listed
+    bulk-output    lines of an output file that is not written yet, in the order of the records
+
+A bulk operation puts the items of a bucket's objects into an existing table. `bulk_puts` has its steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from atoll.database import backups, documents
+from atoll.database import format as fmt
+from atoll.database.records import build, plain
+from atoll.recovery import jobs
+from atoll.recovery.jobs import Document
+from atoll.storage.engine import Snapshot, Transaction
+from atoll.transfer.sources import BEGINNING, Format, Position
+
+KIND, OUTPUT = "bulk", "bulk-output"
+JOB = "bulk"
+IN_PROGRESS, CANCELLING = "IN_PROGRESS", "CANCELLING"
+COMPLETED, COMPLETED_WITH_ERRORS, CANCELLED, FAILED = "COMPLETED", "COMPLETED_WITH_ERRORS", "CANCELLED", "FAILED"
+UNDER_WAY = (IN_PROGRESS, CANCELLING)
+STANDARD, ACCELERATED = "STANDARD", "ACCELERATED"
+ERROR, CONDITION_CHECK_FAILURE = "ERROR", "CONDITION_CHECK_FAILURE"
+
+CHUNK_BYTES = 1024**2
+"""The lines of one document."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """The files of one type: `files` were written, the lines of the next one are stored."""
+
+    type: str
+    files: int = 0
+    chunks: int = 0
+    """Documents of the next file."""
+    size: int = 0
+    """Bytes of its lines."""
+
+
+@dataclass(frozen=True)
+class Bulk:
+    id: str
+    arn: str
+    table: str
+    table_id: str
+    request: Any
+    """The request's members, as they were sent."""
+    token: str
+    started_ms: int
+    outputs: tuple[Output, ...]
+    status: str = IN_PROGRESS
+    ended_ms: int | None = None
+    failure: tuple[str, str] | None = None
+    """Code and message."""
+    total_size: int | None = None
+    """Bytes of all objects; None until the bucket was listed."""
+    read: int = 0
+    """Bytes of the objects that were read."""
+    is_read: bool = False
+    """Whether all records are done."""
+    processed: int = 0
+    failed: int = 0
+    used: tuple[tuple[str, int], ...] = ()
+    """Bytes that were put into the table, whose name here is empty, and into its indexes."""
+    paced_ms: int = 0
+    """When the rate limit lets the operation go on."""
+    key: str = BEGINNING.key
+    lines: int = BEGINNING.lines
+    records: int = BEGINNING.records
+    """The position behind the records that are done."""
+
+    @property
+    def position(self) -> Position:
+        return Position(self.key, self.lines, self.records)
+
+    @property
+    def bucket(self) -> str:
+        name: str = self.request["InputS3Configuration"]["S3Bucket"]
+        return name
+
+    @property
+    def prefix(self) -> str:
+        return self.request["InputS3Configuration"].get("S3KeyPrefix") or ""
+
+    @property
+    def format(self) -> Format:
+        source = self.request["InputS3Configuration"]
+        return Format(source["InputFormat"], source.get("InputCompressionType") or "NONE", has_conditions=True)
+
+    @property
+    def output_bucket(self) -> str:
+        name: str = self.request["OutputS3Configuration"]["S3Bucket"]
+        return name
+
+    @property
+    def output_root(self) -> str:
+        """The prefix of the keys of all output files."""
+        prefix = self.request["OutputS3Configuration"].get("S3KeyPrefix") or ""
+        return f"{prefix}{'/' if prefix and not prefix.endswith('/') else ''}AWSDynamoDB/{self.id}/"
+
+    @property
+    def rate(self) -> int | None:
+        """Write request units a second."""
+        rate: int | None = self.request.get("MaxWriteRequestUnits")
+        return rate
+
+    @property
+    def tier(self) -> str:
+        return self.request.get("PerformanceTier") or STANDARD
+
+
+def find(snapshot: Snapshot, id_: str) -> Bulk | None:
+    document = documents.get(snapshot, KIND, id_)
+    return None if document is None else build(Bulk, document)
+
+
+def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Bulk]:
+    """Those that began since then, by their ids, so by the time at which they began."""
+    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
+        yield build(Bulk, document)
+
+
+def put(tx: Transaction, bulk: Bulk) -> None:
+    documents.put(tx, plain(bulk), KIND, bulk.id)
+
+
+def begin(tx: Transaction, bulk: Bulk) -> None:
+    put(tx, bulk)
+    jobs.put(tx, {"id": bulk.id, "kind": JOB})
+
+
+def end(tx: Transaction, bulk: Bulk) -> None:
+    tx.delete_range(*fmt.documents_of(OUTPUT, bulk.id))
+    put(tx, bulk)
+    jobs.delete(tx, bulk.id)
+
+
+# Output
+
+
+def add_lines(tx: Transaction, bulk: Bulk, output: Output, lines: Sequence[Document]) -> Output:
+    """Store lines of the next output file; returns the output with them."""
+    chunk = bytearray()
+    for number, line in enumerate(lines, 1):
+        chunk += orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        if len(chunk) >= CHUNK_BYTES or number == len(lines):
+            documents.put(tx, chunk.decode(), OUTPUT, bulk.id, output.type, f"{output.chunks:08d}")
+            output = replace(output, chunks=output.chunks + 1, size=output.size + len(chunk))
+            chunk.clear()
+    return output
+
+
+def next_file(snapshot: Snapshot, bulk: Bulk, output: Output) -> bytes:
+    return "".join(documents.listed(snapshot, OUTPUT, bulk.id, output.type)).encode()
+
+
+def file_written(tx: Transaction, bulk: Bulk, output: Output) -> Bulk:
+    """The next output file was written: forget its lines."""
+    tx.delete_range(*fmt.documents_of(OUTPUT, bulk.id, output.type))
+    written = Output(output.type, output.files + 1)
+    changed = replace(bulk, outputs=tuple(written if one == output else one for one in bulk.outputs))
+    put(tx, changed)
+    return changed
