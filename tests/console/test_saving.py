@@ -7,10 +7,10 @@ from botocore.exceptions import ClientError
 
 from atoll import testing
 from atoll.console import saving
-from atoll.console.values import BadValue
+from atoll.console.values import BadValue, Item
 
 KEY = ["id"]
-SEEN = {"id": {"S": "1"}, "a": {"N": "1"}, "b": {"S": "x"}, "set": {"SS": ["p", "q"]}, "blob": {"B": b"\x00"}}
+SEEN: Item = {"id": {"S": "1"}, "a": {"N": "1"}, "b": {"S": "x"}, "set": {"SS": ["p", "q"]}, "blob": {"B": b"\x00"}}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def item(client):
     client.put_item(TableName="Table", Item=SEEN)
 
 
-WANTED = {
+WANTED: Item = {
     "id": {"S": "1"},
     "a": {"N": "2"},
     "c": {"M": {"d": {"NULL": True}}},
