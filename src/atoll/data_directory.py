@@ -26,8 +26,8 @@ from atoll.storage import reserve
 from atoll.storage.engine import Engine, Full, Locked, NoFiles
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
-from atoll.storage.sqlite import FILE_NAME, SQLiteEngine, identity
-from atoll.storage.sqlitefile import FORMAT_VERSION
+from atoll.storage.sqlite import FILE_NAME, SQLiteEngine
+from atoll.storage.sqlitefile import FORMAT_VERSION, identity
 
 # Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")

@@ -26,6 +26,7 @@ from atoll.config import Config
 from atoll.data_directory import DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
+from atoll.database.footprint import Footprints
 from atoll.database.health import BACKGROUND, Health, StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests as request_errors
@@ -79,6 +80,7 @@ class Node:
         """The open regions."""
         self.peering = Peering(config, self.region, self.clock)
         self.links = self.peering.links
+        self.footprints = Footprints()
         self.callers = front.identities(config, self.shared)
         self.observed = Observed()
         self._audit_log: AuditLog | None = None
@@ -400,6 +402,8 @@ class Node:
                     wake_ms = await background.run(region)
                     if wake_ms is not None:
                         wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
+                    if await region.engine.give_back():
+                        wait_ms = 0
                 region.health.resolve(BACKGROUND)
             except Exception as error:
                 region.health.failing(BACKGROUND, error)

@@ -13,8 +13,10 @@ from atoll.clock import SystemClock
 from atoll.logs import Tenths
 from atoll.migration import store as migration
 from atoll.options import Refused, check_store
-from atoll.storage.engine import Corrupt, Full, Locked
-from atoll.storage.postgresql.url import is_url
+from atoll.progress import Progress
+from atoll.storage.compacting import compact
+from atoll.storage.engine import Corrupt, Full, Locked, Unavailable
+from atoll.storage.postgresql.url import BadStore, is_url
 from atoll.storage.sqlite import FILE_NAME
 
 
@@ -39,6 +41,17 @@ def add(store: argparse.ArgumentParser) -> None:
     checking.add_argument("--repair", action="store_true", help="repair what can be derived; drop what is unreadable")
     checking.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
     checking.set_defaults(run=_check)
+    compacting = actions.add_parser(
+        "compact",
+        help="give the unused space of stores back to the disk",
+        description="Write the stores of a data directory anew, without unused space, while no server has them open."
+        " (A server gives unused space back by itself while nobody writes.) With --store: VACUUM the tables of a store"
+        " in PostgreSQL, beside its front ends; PostgreSQL then uses the space again for new rows, and shortens a file"
+        " only if its end is empty.",
+    )
+    compacting.add_argument("--data", help="the data directory")
+    compacting.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
+    compacting.set_defaults(run=_compact)
     copying = actions.add_parser(
         "copy",
         help="copy stores between a data directory and PostgreSQL",
@@ -53,11 +66,11 @@ def add(store: argparse.ArgumentParser) -> None:
 
 def _upgrade(options: argparse.Namespace) -> int:
     data = Path(options.data)
-    if not any(_stores(data)):
+    if not any(stores(data)):
         print(f"atoll: there are no stores in {data}: name another data directory with --data", file=sys.stderr)
         return 2
     try:
-        for directory in _stores(data):
+        for directory in stores(data):
             if migration.needed(directory):
                 migration.migrate(directory, report=_progress(directory))
                 print(f"{directory}: migrated")
@@ -81,7 +94,7 @@ def _check(options: argparse.Namespace) -> int:
         from atoll.check import shared  # its driver is an extra
 
         return shared.run(named, SystemClock().now_ms(), as_json=options.json, repairs=options.repair)
-    directories = _stores(Path(options.data or os.environ.get("ATOLL_DATA", "data")))
+    directories = stores(Path(options.data or os.environ.get("ATOLL_DATA", "data")))
     return command.run(directories, SystemClock().now_ms(), as_json=options.json, repairs=options.repair)
 
 
@@ -94,10 +107,46 @@ def _copy(options: argparse.Namespace) -> int:
     if options.store:
         return copying.to_directory(options.store, Path(options.to))
     data = Path(options.data)
-    return copying.to_database(data, [*_stores(data)], options.to)
+    return copying.to_database(data, [*stores(data)], options.to)
 
 
-def _stores(data: Path) -> Iterator[Path]:
+def _compact(options: argparse.Namespace) -> int:
+    named = options.store or ("" if options.data else os.environ.get("ATOLL_STORE", ""))
+    data = Path(options.data or os.environ.get("ATOLL_DATA", "data"))
+    if named:
+        check_store(named, "", in_memory=False, data_named=options.data is not None)
+    elif not any(stores(data)):
+        raise Refused(f"there are no stores in {data}: name another data directory with --data")
+    try:
+        if named:
+            from atoll.storage.postgresql.vacuuming import vacuum  # its driver is an extra
+
+            results = vacuum(named)
+        else:
+            results = ((str(one), *compact(one, _bar(one))) for one in stores(data))
+        for name, before, after in results:
+            print(f"{name}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now", flush=True)
+    except (BadStore, Corrupt, Full, Locked, OSError, Unavailable) as error:
+        print(f"atoll: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\natoll: stopped; nothing has changed, except in the stores named above", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _bar(directory: Path) -> Callable[[int, int], None]:
+    shown: list[Progress] = []
+
+    def report(done: int, total: int) -> None:
+        if not shown:
+            shown.append(Progress(str(directory), total, "bytes"))
+        shown[0](done)
+
+    return report
+
+
+def stores(data: Path) -> Iterator[Path]:
     """The directories of the stores: of the default account, then of other accounts."""
     names = {FILE_NAME, migration.NEW_NAME, migration.KEPT_NAME}
     for directory in (*sorted(data.glob("*/")), *sorted(data.glob("*/*/"))):

@@ -37,7 +37,7 @@ class Counting:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.lease, self.close = engine.lease, engine.close
+        self.lease, self.close, self.size, self.give_back = engine.lease, engine.close, engine.size, engine.give_back
         self.asked: Counter[bytes] = Counter()
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:

@@ -34,7 +34,7 @@ from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Full
 from atoll.storage.sqlite import FILE_NAME
-from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, NUMBERS, PAGE_BYTES, Rows
+from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, INCREMENTAL, NUMBERS, PAGE_BYTES, Rows
 
 T = TypeVar("T")
 
@@ -104,6 +104,7 @@ def _free_name(directory: Path) -> Path:
 
 def _create(target: apsw.Connection) -> None:
     target.pragma("page_size", PAGE_BYTES)
+    target.pragma("auto_vacuum", INCREMENTAL)
     target.pragma("journal_mode", "wal")
     target.pragma("synchronous", "NORMAL")
     with target:

@@ -12,13 +12,11 @@ import apsw
 from atoll.copying.contents import DOCUMENTS, CannotCopy, Source, Target
 from atoll.copying.database import SourceDatabase, TargetDatabase
 from atoll.copying.directory import SourceDirectory, TargetDirectory
-from atoll.logs import Tenths
+from atoll.progress import Progress
 from atoll.storage.engine import Corrupt, Full, Locked, Unavailable
 from atoll.storage.postgresql.url import BadStore
 from atoll.storage.sqlitefile import fault
 
-BAR = 30
-"""Characters."""
 INTERRUPTED = 130
 
 
@@ -90,21 +88,3 @@ def _copy_region(source: Source, target: Target, region: str) -> None:
         )
     rows = expected[0]
     print(f"{region}: {rows.rows:,} rows, {len(numbers) + len(tallies):,} counters, verified ({rows.digest:x})")
-
-
-class Progress:
-    """A bar on a terminal; elsewhere a line for each further tenth."""
-
-    def __init__(self, name: str, total: int) -> None:
-        self._name = name
-        self._total = total
-        self._tenths = Tenths()
-
-    def __call__(self, done: int) -> None:
-        share = min(1.0, done / self._total) if self._total else 1.0
-        if sys.stderr.isatty():
-            bar = ("#" * round(BAR * share)).ljust(BAR, ".")
-            end = "\n" if done >= self._total else ""
-            print(f"\r{self._name} [{bar}] {share:4.0%} {done:,} rows", end=end, file=sys.stderr, flush=True)
-        elif self._tenths.passed(done, self._total) is not None:
-            print(f"{self._name}: {done:,} of {self._total:,} rows", file=sys.stderr, flush=True)

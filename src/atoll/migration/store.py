@@ -114,7 +114,8 @@ def _check_room(directory: Path, target: Path) -> None:
 def _write_new(old_path: Path, new_path: Path, report: Report) -> None:
     with closing(apsw.Connection(str(old_path))) as old, closing(apsw.Connection(str(new_path))) as new:
         old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        new.execute("PRAGMA page_size = 4096; PRAGMA journal_mode = wal; PRAGMA synchronous = NORMAL").fetchall()
+        new.execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL").fetchall()
+        new.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = NORMAL").fetchall()
         if new.execute("SELECT count(*) FROM sqlite_schema").get == 0:
             with new:
                 new.execute(CREATE)

@@ -12,6 +12,7 @@ The format of the WAL: https://www.sqlite.org/fileformat2.html#the_write_ahead_l
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import struct
@@ -29,6 +30,8 @@ _WAL_HEADER_BYTES = 32
 _SALTS = slice(16, 24)
 _BIG_ENDIAN_MAGIC = 0x377F0683
 _MAGICS = (_BIG_ENDIAN_MAGIC - 1, _BIG_ENDIAN_MAGIC)
+
+_log = logging.getLogger(__name__)
 
 
 class Acknowledged:
@@ -70,6 +73,14 @@ class Acknowledged:
         """The WAL is about to be removed."""
         self._write(*_NOTHING)
         self._map.flush()
+
+    def try_to_clear(self) -> bool:
+        try:
+            self.clear()
+        except OSError as error:
+            _log.warning("the log is kept for the next start, because its mark was not cleared: %s", error)
+            return False
+        return True
 
     def close(self) -> None:
         self._map.close()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from atoll.storage.engine import Engine, Snapshot, T, Transaction
+from atoll.storage.engine import Engine, Size, Snapshot, T, Transaction
 
 PAGE_BYTES = 1_000_000
 
@@ -51,6 +51,12 @@ class CountingEngine:
 
     async def lease(self) -> bool:
         return await self._inner.lease()
+
+    async def size(self) -> Size | None:
+        return await self._inner.size()
+
+    async def give_back(self) -> bool:
+        return await self._inner.give_back()
 
     async def close(self) -> None:
         await self._inner.close()

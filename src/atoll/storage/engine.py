@@ -16,6 +16,7 @@ Beside the rows a store has two kinds of counters. Each kind has a key space of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -63,6 +64,18 @@ class NoFiles(Full):
     def __init__(self) -> None:
         how = "raise the limit (ulimit -n), or lower --max-connections or --max-regions"
         super().__init__(f"this process may open no more files: {how}")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The room that a store takes, in bytes."""
+
+    total: int
+    """Without the write-ahead log."""
+    unused: int | None
+    """The part of `total` that new rows will use again; None if the store does not know it."""
+    log: int | None
+    """The write-ahead log; None if it is shared with other stores."""
 
 
 class Snapshot(Protocol):
@@ -134,6 +147,13 @@ class Engine(Protocol):
     async def lease(self) -> bool:
         """Whether this process may run the background work for now. At most one process of a store holds the lease.
         It keeps it by asking again at least every second and loses it when it dies or stops asking."""
+
+    async def size(self) -> Size | None:
+        """The room that the store takes; None if it takes none on a disk."""
+
+    async def give_back(self) -> bool:
+        """Give some unused space of the store back to the disk, if nobody writes to the store. Returns whether there is
+        more to give back now."""
 
     async def close(self) -> None:
         """Commit pending transactions, then release the store. Closing twice is allowed."""

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TypeVar
 
 from atoll.storage.buffer import Buffer, Row
-from atoll.storage.engine import Conflict, Snapshot, T, Transaction
+from atoll.storage.engine import Conflict, Size, Snapshot, T, Transaction
 from atoll.storage.memory import MemoryEngine
 
 TRIES = 50
@@ -86,6 +86,12 @@ class HostileEngine(MemoryEngine):
     async def lease(self) -> bool:
         await self._turns()
         return True
+
+    async def size(self) -> Size | None:
+        return None
+
+    async def give_back(self) -> bool:
+        return False
 
     async def close(self) -> None:
         while self._running:

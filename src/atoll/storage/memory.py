@@ -10,7 +10,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from atoll.storage.buffer import Buffer
-from atoll.storage.engine import Long, Snapshot, T, Transaction
+from atoll.storage.engine import Long, Size, Snapshot, T, Transaction
 
 State = tuple[SortedDict, dict[bytes, int], dict[bytes, int]]
 """Rows, numbers, tallies."""
@@ -61,6 +61,12 @@ class MemoryEngine:
 
     async def lease(self) -> bool:
         return True
+
+    async def size(self) -> Size | None:
+        return None
+
+    async def give_back(self) -> bool:
+        return False
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from atoll.storage.engine import Engine, Snapshot, T, Transaction
+from atoll.storage.engine import Engine, Size, Snapshot, T, Transaction
 
 S = TypeVar("S", bound=Snapshot)
 
@@ -49,6 +49,13 @@ class MirrorEngine:
 
     async def lease(self) -> bool:
         return await self._one.lease() and await self._other.lease()
+
+    async def size(self) -> Size | None:
+        return await self._one.size()
+
+    async def give_back(self) -> bool:
+        gave = [await engine.give_back() for engine in (self._one, self._other)]
+        return any(gave)
 
     async def close(self) -> None:
         async with self._alone:

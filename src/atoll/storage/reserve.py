@@ -8,6 +8,7 @@ room for a new reserve.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +32,12 @@ class Reserve:
         except OSError:
             return False
         return True
+
+    def has_room(self, free_bytes: Callable[[], int]) -> bool:
+        """Whether there is room on the disk, or in the file, which has so many bytes free."""
+        if self.is_spent:
+            self.refill()
+        return not self.is_spent or free_bytes() > self.size
 
     def refill(self) -> None:
         """Take the space again if there is enough of it, and as much again for the next writes."""

@@ -41,12 +41,13 @@ from atoll.storage.acknowledged import Acknowledged
 from atoll.storage.checkpoints import Checkpoints
 from atoll.storage.commit_sequence import CommitSequence
 from atoll.storage.datasync import DataSync, open_sync, sync_again
-from atoll.storage.engine import Corrupt, Damaged, Gone, Locked, Snapshot, T, Transaction
+from atoll.storage.engine import Corrupt, Damaged, Gone, Locked, Size, Snapshot, T, Transaction
 from atoll.storage.locks import FileLock, Turn
 from atoll.storage.pending import ONLY_DELETIONS, Pending
 from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
-from atoll.storage.sqlitefile import Rows, connect, fault, is_failed_sync
+from atoll.storage.shrinking import Idle, Step, excess_pages, file_sizes
+from atoll.storage.sqlitefile import Rows, connect, fault, identity, is_failed_sync
 
 FILE_NAME = "atoll.db"
 
@@ -145,6 +146,7 @@ class SQLiteEngine:
         self._only_deletions = False
         self._lease, self._owner, self._sync = lease, owner, sync
         self._turn, self._commits = turn, commits
+        self._idle = Idle(commits)
         self._queue: list[Pending] = []
         self._busy = False
         self._expected_writers = 0
@@ -175,12 +177,38 @@ class SQLiteEngine:
         if self.damage and not self.serves_damage:
             raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
         pending = Pending(fn, self._loop.create_future())
+        self._idle.was_used = True
+        self._enqueue(pending)
+        await pending.future
+        self._raise_error(pending)
+        result: T = pending.result
+        return result
+
+    async def size(self) -> Size | None:
+        total, unused = await self.read(file_sizes)
+        return Size(total, unused, self._path.with_name(f"{FILE_NAME}-wal").stat().st_size)
+
+    async def give_back(self) -> bool:
+        if self._closed or self._busy or self._broken or self.damage or not self._idle.is_long(self._loop.time()):
+            return False
+        pages = await self.read(excess_pages)
+        step = Step(pages, self._loop.create_future())
+        if pages > 0:
+            self._checkpoints.rest_due = step.is_last  # only a complete checkpoint shortens the file
+            self._enqueue(step)
+            await step.future
+            self._raise_error(step)
+            self._idle.skip_own()
+        return not step.is_last
+
+    def _enqueue(self, pending: Pending) -> None:
         self._queue.append(pending)
         if not self._busy:
             self._busy = True
             self._loop.call_soon(self._gather)
-        await pending.future
-        error, pending.error = pending.error, None
+
+    def _raise_error(self, done: Pending) -> None:
+        error, done.error = done.error, None
         try:
             if isinstance(error, apsw.Error):
                 raise self._fault(error) from error
@@ -190,8 +218,6 @@ class SQLiteEngine:
                 raise error
         finally:
             del error  # its traceback refers to this frame: break the cycle
-        result: T = pending.result
-        return result
 
     def _fault(self, error: apsw.Error) -> Exception:
         translated = fault(error)
@@ -221,7 +247,7 @@ class SQLiteEngine:
         self._reader.drop()
         self._committer.shutdown()
         self._checkpoints.close()
-        ends = not self._broken and (self._turn is None or self._owner.try_acquire()) and self._mark_cleared()
+        ends = not self._broken and (self._turn is None or self._owner.try_acquire()) and self._mark.try_to_clear()
         self._mark.close()
         for connection in self._connections:
             # Closing the last connection checkpoints and removes the WAL.
@@ -234,14 +260,6 @@ class SQLiteEngine:
         if self._turn and self._commits:
             self._turn.close()
             self._commits.close()
-
-    def _mark_cleared(self) -> bool:
-        try:
-            self._mark.clear()
-        except OSError as error:
-            _log.warning("the log is kept for the next start, because its mark was not cleared: %s", error)
-            return False
-        return True
 
     # One batch: gather, take the turn, run, commit, answer.
 
@@ -374,7 +392,7 @@ class SQLiteEngine:
         now = self._loop.time()
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
-            self._only_deletions = self.reserve is not None and not self._has_room(self.reserve)
+            self._only_deletions = self.reserve is not None and not self.reserve.has_room(self._writer.free_bytes)
             if identity(self._path) != self._identity:
                 self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
                 assert self._broken
@@ -385,12 +403,6 @@ class SQLiteEngine:
             self._only_deletions = True
             if self.reserve.spend():
                 _log.error(ONLY_DELETIONS)
-
-    def _has_room(self, reserve: Reserve) -> bool:
-        """Whether there is room on the disk, or in the file."""
-        if reserve.is_spent:
-            reserve.refill()
-        return not reserve.is_spent or self._writer.free_bytes() > reserve.size
 
     def _failure(self, error: BaseException | None) -> BaseException | None:
         """The error for the callers of a batch. If syncing the WAL failed, the next start may still apply the batch."""
@@ -431,12 +443,3 @@ class SQLiteEngine:
                 self._drained.set_result(None)
         if not self._broken and not self._closed:
             self._checkpoints.look()
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """By which a file is known whatever its name; None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -30,6 +30,9 @@ from atoll.storage.engine import Corrupt, Damaged, Full
 APPLICATION_ID = 0x41746F6C
 FORMAT_VERSION = 4
 PAGE_BYTES = 4096
+INCREMENTAL = 2
+"""The value of SQLite's `auto_vacuum` by which unused pages can be given back to the disk. Files of older versions have
+0 until `atoll store compact`."""
 
 # Pages are read through a memory map, so a point read costs the same at any file size. The page cache holds pages that
 # are still in the WAL. Both numbers are limits; unused space costs no memory.
@@ -92,6 +95,15 @@ def format_of(path: Path) -> tuple[int, int]:
         raise Corrupt(f"{path}: {error}") from error
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """By which a file is known whatever its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def connect(path: Path, *, synced: bool) -> apsw.Connection:
     """Connect to the file, creating it if missing. With `synced`, commits wait for the disk. Raises Corrupt for a file
     that is not an Atoll store, and Full if its disk fails. Closing the last connection keeps the WAL, because the mark
@@ -129,6 +141,7 @@ def _check_format(connection: apsw.Connection, path: Path) -> None:
     application, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application == version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
         connection.pragma("page_size", PAGE_BYTES)
+        connection.pragma("auto_vacuum", INCREMENTAL)
         connection.pragma("journal_mode", "wal")
         connection.execute(f"BEGIN IMMEDIATE; {CREATE} {_STAMP} COMMIT").fetchall()
     elif application != APPLICATION_ID:
@@ -264,6 +277,17 @@ class Rows:
         """The size of the file's free pages."""
         pages: int = self._connection.pragma("freelist_count")
         return pages * PAGE_BYTES
+
+    def file_bytes(self) -> int:
+        pages: int = self._connection.pragma("page_count")
+        return pages * PAGE_BYTES
+
+    def can_shrink(self) -> bool:
+        return bool(self._connection.pragma("auto_vacuum") == INCREMENTAL)
+
+    def shrink(self, pages: int) -> None:
+        """Move so many free pages to the end of the file, and cut them off. Works only within a transaction."""
+        self._execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
 
     def begin(self, how: str) -> None:
         self._execute(how)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from atoll.storage.buffer import Buffer
-from atoll.storage.engine import Engine, Snapshot, T, Transaction
+from atoll.storage.engine import Engine, Size, Snapshot, T, Transaction
 from atoll.storage.memory import MemoryEngine
 
 _EMPTY = MemoryEngine()
@@ -44,6 +44,12 @@ class Unopened:
         return await engine.transact(fn)
 
     async def lease(self) -> bool:
+        return False
+
+    async def size(self) -> Size | None:
+        return await (await self._open()).size() if await self._is_there() else None
+
+    async def give_back(self) -> bool:
         return False
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from atoll.storage.engine import Snapshot, T, Transaction, Unavailable
+from atoll.storage.engine import Size, Snapshot, T, Transaction, Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Lost, Undone
@@ -36,6 +36,9 @@ FOLLOW_S = 0.1
 """How soon commits of other front ends are noticed, if nothing is read."""
 AGAIN_S = 5.0
 """The pause after an error that another try would hardly change."""
+
+SIZE_S = 10.0
+"""How long to wait for the size of the store."""
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +117,15 @@ class PostgreSQLEngine:
             return self._loop.time() < self._lease_until
         self._lease_until = now + LEASE_S - LEASE_MARGIN_S if epoch is not None else now - LEASE_S
         return epoch is not None
+
+    async def size(self) -> Size | None:
+        await self._open()
+        async with self._cluster.use(self._loop.time() + SIZE_S) as connection:
+            return Size(await connection.value(statements.size_of(self._schema), (), SIZE_S), None, None)
+
+    async def give_back(self) -> bool:
+        """PostgreSQL does it itself: autovacuum."""
+        return False
 
     async def close(self) -> None:
         if self._closed:

@@ -68,6 +68,8 @@ select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where
 """
 HAS_SCHEMA = "select to_regclass($1) is not null"
 
+SIZED = ("rows", "numbers", "tallies", "commits", "leases", "buckets")
+
 READ_DOCUMENT = "select version, content from atoll.documents where name = $1"
 WRITE_DOCUMENT = """
 insert into atoll.documents values ($1, 1, $3)
@@ -238,3 +240,9 @@ where l.owner = excluded.owner or l.until < now() returning epoch"""
 
 def leave_lease(schema: str) -> str:
     return f"update {quoted(schema)}.leases set until = now() where name = $1 and owner = $2"
+
+
+def size_of(schema: str) -> str:
+    """The bytes of a region's tables with their indexes, as they are on the disk."""
+    sizes = [f"coalesce(pg_total_relation_size(to_regclass('{quoted(schema)}.{table}')), 0)" for table in SIZED]
+    return f"select ({' + '.join(sizes)})::int8"
