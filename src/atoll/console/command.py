@@ -12,8 +12,12 @@ import sys
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atoll.options import Refused
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 ENDPOINT = "http://127.0.0.1:8000"
 PASSWORD = "ATOLL_CONSOLE_PASSWORD"
@@ -45,8 +49,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--tls-cert", default="", metavar="FILE", help="a PEM file with the certificate chain: serve HTTPS"
     )
     parser.add_argument("--tls-key", default="", metavar="FILE", help="a PEM file with its private key")
+    parser.add_argument("--with-server", action="store_true", help="end when the standard input ends")
     parser.add_argument("--open", action="store_true", help="open a browser")
-    parser.set_defaults(run=run, parent=None)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -111,10 +116,20 @@ def _serve(options: argparse.Namespace, port: int, password: str) -> int:
 
     async def serve() -> None:
         await endpoint.recognize()
+        warming = asyncio.create_task(endpoint.warm_up())
         print(f"the console is at {web.url}{' (read-only)' if endpoint.read_only else ''}", file=sys.stderr, flush=True)
         if options.open:
             webbrowser.open(web.url)
+        if options.with_server:
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _end, app)
         await app.serve([listening])
+        await warming
 
     asyncio.run(serve())
     return 0
+
+
+def _end(app: Server) -> None:
+    """The server that started this console has ended: nothing is ever written to its pipe."""
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    app.should_exit = True

@@ -27,6 +27,7 @@ Answer = dict[str, Any]
 
 TABLES, STREAMS = "dynamodb", "dynamodbstreams"
 METRICS, SCALING, TRIGGERS, CALLER = "cloudwatch", "application-autoscaling", "lambda", "sts"
+SERVICES = (TABLES, STREAMS, METRICS, SCALING, TRIGGERS, CALLER)
 
 CALLS_AT_A_TIME = 16
 CONNECT_SECONDS = 5
@@ -106,6 +107,7 @@ class Endpoint:
         configured = self.session.get_config_variable("region") if address.url else address.place
         self.region: str = address.region or configured or DEFAULT_REGION
         self.is_atoll = False
+        self._recognized = False
         self._allow_writes = allow_writes
         self._making = threading.Lock()
         self._clients: dict[tuple[Key, str, str], Any] = {}
@@ -124,14 +126,26 @@ class Endpoint:
         return Key(frozen.access_key, frozen.secret_key, frozen.token)
 
     async def recognize(self) -> None:
-        """Find out whether this is Atoll."""
-        if self.address.url is None:
+        """Find out whether this is Atoll, once it can be reached."""
+        if self._recognized or self.address.url is None:
             return
         try:
             answer = await self.http("GET", LIVE_PATH)
-        except CallFailed:
+        except CallFailed as failure:
+            self._recognized = failure.status != 0
             return
         self.is_atoll = answer.get("status") == "live"
+        self._recognized = True
+
+    async def warm_up(self) -> None:
+        """Make the clients before the first page needs them: botocore reads their models for a second or so."""
+        key = self.own_key() or UNSIGNED
+        for service in SERVICES:
+            await in_thread(partial(self._made, key, service))
+
+    def _made(self, key: Key, service: str) -> Answer:
+        self.client(key, self.region, service)
+        return {}
 
     def client(self, key: Key, region: str, service: str) -> Any:
         with self._making:
@@ -168,9 +182,13 @@ class Endpoint:
             SigV4Auth(Credentials(key.access_key, key.secret, key.token), TABLES, self.region).add_auth(request)
         try:
             answer = self._http.send(request.prepare())
-            found = json.loads(answer.content or b"{}")
-        except (BotoCoreError, ValueError) as error:
+            content = answer.content
+        except BotoCoreError as error:
             raise CallFailed("", str(error)) from error
+        try:
+            found = json.loads(content or b"{}")
+        except ValueError:  # a page of another server
+            found = None
         if not isinstance(found, dict) or answer.status_code >= 400:
             told = found if isinstance(found, dict) else {}
             code = str(told.get("__type", "")).rpartition("#")[2]

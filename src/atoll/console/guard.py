@@ -81,6 +81,7 @@ class Guard:
         refusal = self._refusal(headers)
         if refusal is not None:
             return await _refuse(scope, receive, send, 403, refusal)
+        await self._endpoint.recognize()
         token = _cookie(headers)
         key = await self._key(token)
         if scope["path"] == "/sign-out" and scope["type"] == "http" and scope["method"] == "POST":

@@ -26,8 +26,26 @@ from atoll.console.widgets import box, callout
 FEATURES_NS = 60 * 10**9
 """Ask what the endpoint has again after this time."""
 
-MAIN = (("Tables", "/", ""),)
-OF_TABLE = (("Items", "items", ""), ("Settings", "settings", ""))
+MAIN = (
+    ("Tables", "/", ""),
+    ("PartiQL", "/partiql", ""),
+    ("Capacity", "/capacity", features.METERS),
+    ("Streams", "/streams", features.EVENTS),
+    ("Triggers", "/triggers", features.MAPPINGS),
+    ("Backups", "/backups", features.BACKUPS),
+    ("Regions", "/regions", features.LINKS),
+    ("Storage", "/storage", features.STORAGE),
+    ("Clock", "/clock", features.CLOCK),
+)
+OF_TABLE = (
+    ("Items", "items", ""),
+    ("Settings", "settings", ""),
+    ("Indexes", "indexes", ""),
+    ("Stream", "stream", features.EVENTS),
+    ("Expiry", "ttl", ""),
+    ("Capacity", "capacity", features.METERS),
+    ("Backups", "backups", features.BACKUPS),
+)
 
 _known: WeakKeyDictionary[Endpoint, dict[tuple[Key, str], tuple[int, Features]]] = WeakKeyDictionary()
 
@@ -75,7 +93,7 @@ def page(path: str, title: str) -> Callable[[Build], Build]:
             )
             ui.add_head_html(_head())
             ui.add_body_html(_frame(view, path, heading))
-            with box(tag="main").props("id=main tabindex=-1"):
+            with box().props("id=main tabindex=-1"):
                 try:
                     await build(view)
                 except CallFailed as failure:
@@ -129,7 +147,8 @@ def _frame(view: View, path: str, heading: str) -> str:
 <datalist id="regions">{regions}</datalist></form></div></dl>
 {badges}{sign_out}<button type="button" class="icon" id="theme" title="Dark or light">{_THEME}</button></header>
 <nav class="side" aria-label="Pages"><ul>{_main_links(view, path)}</ul></nav>
-<div class="early">{_crumbs(view, path)}<h1>{escape(heading)}</h1>{_table_tabs(view, path)}</div>"""
+<div class="early" role="region" aria-label="Page">{_crumbs(view, path)}<h1>{escape(heading)}</h1>
+{_table_tabs(view, path)}</div>"""
 
 
 def _main_links(view: View, path: str) -> str:

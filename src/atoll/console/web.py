@@ -11,7 +11,23 @@ from starlette.staticfiles import StaticFiles
 
 from atoll.console.endpoint import Endpoint
 from atoll.console.guard import Guard
-from atoll.console.pages import creation, editor, items, settings, tables  # noqa: F401  importing registers pages
+from atoll.console.pages import (  # noqa: F401  importing registers them
+    backups,
+    capacity,
+    clock,
+    creation,
+    editor,
+    expiry,
+    indexes,
+    items,
+    partiql,
+    regions,
+    settings,
+    storage,
+    streams,
+    tables,
+    triggers,
+)
 from atoll.console.widgets import STATIC
 from atoll.security.browsers import Browsers
 

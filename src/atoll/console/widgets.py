@@ -18,6 +18,9 @@ from nicegui.events import GenericEventArguments
 from atoll.console.endpoint import CallFailed
 
 STATIC = Path(__file__).parent / "static"
+WIDE = 48
+"""A longer fact has a line of its own."""
+
 Kind = Literal["positive", "negative", "warning", "info"]
 Action = Callable[[], Any]
 Choices = Mapping[Any, str] | Sequence[str]
@@ -121,7 +124,7 @@ class Field(ValueElement[Any], component="static/field.js"):
         for name, given in props.items():
             self.props[name] = given
         if width:
-            self.style(f"flex:0 1 {width}")
+            self.style(f"flex:0 1 auto;width:{width}")
         if change is not None:
             self.on_value_change(lambda: attempt(change))
         if enter is not None:
@@ -171,7 +174,7 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> None:
     with ui.element("dl").classes("facts"):
         for name, value in pairs:
             if value is not None:
-                with ui.element("div"):
+                with box("wide" if len(str(value)) > WIDE else ""):
                     text(name, "dt")
                     text(str(value), "dd")
 
