@@ -22,6 +22,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
+from botocore.parsers import ResponseParserError
 
 Answer = dict[str, Any]
 
@@ -231,7 +232,7 @@ class Connection:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             code, message = str(told.get("Code", "")), str(told.get("Message", ""))
             raise CallFailed(code, message, dict(error.response), status) from error
-        except (BotoCoreError, TypeError, ValueError, AttributeError) as error:
+        except (BotoCoreError, ResponseParserError, TypeError, ValueError, AttributeError) as error:
             raise CallFailed("", str(error)) from error
         answer.pop("ResponseMetadata", None)
         return answer

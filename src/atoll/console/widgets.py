@@ -134,6 +134,12 @@ class Field(ValueElement[Any], component="static/field.js"):
         pairs = options.items() if isinstance(options, Mapping) else ((one, one) for one in options)
         self.props["options"] = [list(pair) for pair in pairs]
 
+    def show(self, value: Any) -> None:
+        """Replace what the user sees, even if the page set this value before and the user changed it since."""
+        self.value = value
+        self._client_value = object()
+        self.props["shown"] = self.props.get("shown", 0) + 1
+
     @property
     def text(self) -> str:
         return str(self.value if self.value is not None else "").strip()
@@ -200,11 +206,11 @@ def drawing(svg: ElementTree.Element) -> ui.html:
 
 async def confirmed(title: str, message: str, action: str, word: str = "") -> bool:
     """Ask before something that cannot be undone. With `word`, the user has to type it."""
-    with ui.dialog() as dialog, box("dialog", "form"):
+    with ui.dialog() as dialog, box("dialog"):
         dialog.props["aria-label"] = title
         text(title, "h2")
         text(message)
-        typed = Field(f"Type {word} to confirm", enter=lambda: _if_typed()) if word else None
+        typed = Field(f"Type {word} to confirm", focus=True, enter=lambda: _if_typed()) if word else None
 
         def _if_typed() -> None:
             if typed is None or typed.text == word:
@@ -215,10 +221,10 @@ async def confirmed(title: str, message: str, action: str, word: str = "") -> bo
         with box("actions"):
             button("Cancel", lambda: dialog.submit(False))
             button(action, _if_typed, "danger")
-    try:
-        return bool(await dialog)
-    finally:
+    answer = bool(await dialog)
+    if not dialog.is_deleted:  # with its page, which the user left
         dialog.delete()
+    return answer
 
 
 def later(action: Callable[[], Any], seconds: float = 0.05) -> None:

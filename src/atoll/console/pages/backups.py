@@ -83,15 +83,19 @@ async def _restore(view: View, one: dict[str, Any]) -> None:
     with ui.dialog() as dialog, box("dialog"):
         dialog.props["aria-label"] = "Restore backup"
         text("Restore backup", "h2")
-        name = Field("Name of the new table", f"{one['TableName']}-restored", enter=lambda: dialog.submit(True))
+        name = Field(
+            "Name of the new table", f"{one['TableName']}-restored", focus=True, enter=lambda: dialog.submit(True)
+        )
         with box("actions"):
             button("Cancel", lambda: dialog.submit(False))
             button("Restore", lambda: dialog.submit(True), "primary")
-    if await dialog:
+    wanted = bool(await dialog)
+    if not dialog.is_deleted:
+        dialog.delete()
+    if wanted:
         await view.connection.call("restore_table_from_backup", TargetTableName=name.text, BackupArn=one["BackupArn"])
         say("The table is being restored")
         ui.navigate.to(view.table_url(name.text, "settings"))
-    dialog.delete()
 
 
 async def _recovery(view: View) -> None:
@@ -130,7 +134,7 @@ def _moment(view: View, first: datetime, last: datetime) -> None:
 
     def slide() -> None:
         at = first + span * (int(float(slider.value or 0)) / STEPS)
-        exact.value = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        exact.show(at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def show() -> None:
         try:

@@ -114,7 +114,8 @@ class Editor:
     def _draw(self) -> None:
         self._body.clear()
         self._rows = []
-        as_rows = self._way.value == "typed"
+        self._form = self._way.value
+        as_rows = self._form == "typed"
         with self._body:
             if as_rows:
                 for name in [*self._key, *(name for name in self._draft if name not in self._key)]:
@@ -137,18 +138,19 @@ class Editor:
         row.element.delete()
 
     def _switch(self) -> None:
-        """Read the draft from the other form. Stay with it if it cannot be read."""
-        if not hasattr(self, "_json") and not self._rows:
+        """Read the draft from the other form. Stay there if it cannot be read."""
+        if self._way.value == self._form:
             return
-        to = self._way.value
         try:
-            self._draft = self._wanted("json" if to == "typed" else "typed")
+            self._draft = self._wanted()
         except BadValue as error:
             say(str(error), "warning")
+            self._way.show(self._form)
+            return
         self._draw()
 
-    def _wanted(self, way: str) -> Item:
-        if way == "json":
+    def _wanted(self) -> Item:
+        if self._form == "json":
             return from_json(str(self._json.value))
         found: Item = {}
         for row in self._rows:
@@ -162,7 +164,7 @@ class Editor:
 
     async def _save(self) -> None:
         try:
-            wanted = self._wanted(self._way.value)
+            wanted = self._wanted()
             if self._seen is None:
                 change: tuple[str, dict[str, Any]] | None = saving.creation(self._view.table, wanted, self._key)
             else:
@@ -179,12 +181,12 @@ class Editor:
 
     def _copy(self) -> None:
         try:
-            wanted = self._wanted(self._way.value)
+            wanted = self._wanted()
         except BadValue as error:
             self._alert(str(error))
             return
+        say("Change the key, then create the item", "info")  # before this button is gone
         Editor(self._place, self._view, self._key, self._types, None, wanted)
-        say("Change the key, then create the item", "info")
 
     async def _delete(self) -> None:
         assert self._seen is not None
@@ -236,8 +238,8 @@ class Editor:
         self._draft = merged | {name: wanted[name] for name in mine if name in wanted}
         self._seen = now
         self._draw()
-        self._alerts.clear()
         say("Check the item and save again", "info")
+        self._alerts.clear()  # with the button that was pressed
 
     def _open(self, item: Item) -> None:
         key = as_json({name: item[name] for name in self._key}, indent=None)

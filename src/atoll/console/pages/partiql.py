@@ -56,7 +56,7 @@ class Console:
 
     def _recall(self) -> None:
         if self._past.value:
-            self._text.value = self._past.value
+            self._text.show(self._past.value)
             self._show_code()
 
     def _request(self) -> dict[str, Any]:

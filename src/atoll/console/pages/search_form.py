@@ -53,7 +53,7 @@ class _Row:
     def show(self, one: Condition) -> None:
         for field, value in zip((self.name, self.operator, self.type, self.value, self.other),
                                 (one.name, one.operator, one.type, one.value, one.other), strict=True):  # fmt: skip
-            field.value = value
+            field.show(value)
         self._fit()
 
     @property
@@ -118,15 +118,16 @@ class SearchForm:
         key = self._keys[self._index.value]
         for row, name in ((self._partition, key[0]), (self._sort, key[1] if len(key) > 1 else "")):
             row.element.set_visibility(queries and bool(name))
-            row.name.value = name
-            row.type.value = self._types.get(name, "S")
+            row.name.show(name)
+            row.type.show(self._types.get(name, "S"))
         self._descending.set_visibility(queries)
 
     def show(self, search: Search) -> None:
-        self._way.value = search.operation
-        self._index.value = search.index if search.index in self._keys else ""
-        self._limit.value = str(search.limit)
-        self._consistent.value, self._descending.value = search.consistent, search.descending
+        self._way.show(search.operation)
+        self._index.show(search.index if search.index in self._keys else "")
+        self._limit.show(str(search.limit))
+        self._consistent.show(search.consistent)
+        self._descending.show(search.descending)
         self._fit()
         for row, one in ((self._partition, search.partition), (self._sort, search.sort)):
             if one is not None:

@@ -26,15 +26,19 @@ export default {
       <small v-if="hint">{{ hint }}</small>
     </div>`,
   props: {
-    value: {}, label: String, kind: String, options: { default: () => [] }, hint: String, rows: Number, bare: Boolean,
+    value: {}, label: String, kind: String, options: { default: () => [] }, hint: String, rows: Number, bare: Boolean, focus: Boolean, shown: Number,
     disabled: Boolean, readonly: Boolean, placeholder: String, least: String, most: String, step: String,
   },
   emits: ["update:value", "enter"],
   data() {
-    return { current: this.value, id: "f" + Math.random().toString(36).slice(2) };
+    return { current: this.value, sent: this.value, id: "f" + Math.random().toString(36).slice(2) };
+  },
+  mounted() {
+    if (this.focus) setTimeout(() => this.$el.querySelector("input")?.focus(), 50); // after the dialog takes the focus
   },
   watch: {
-    value(now) { this.current = now; },
-    current(now) { if (now !== this.value) this.$emit("update:value", now); },
+    value(now) { this.current = this.sent = now; },
+    shown() { this.current = this.sent = this.value; },
+    current(now) { if (now !== this.sent) this.$emit("update:value", (this.sent = now)); },
   },
 };
