@@ -6,15 +6,16 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: setup serve test check coverage differential programs hostile test-postgresql cluster drill faults simulate scaling \
-	regions browser fuzz fuzz-policies attack bench stalls \
+.PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
+	faults simulate scaling \
+	regions browser fuzz fuzz-policies attack bench instructions models packages stalls \
 	soak clean
 
 setup: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[test,check,packages]'
 	touch $@
 
 serve: setup
@@ -47,6 +48,15 @@ differential: setup
 # Tests with programs that must be fetched: the AWS CLI, aiobotocore, moto, the JavaScript SDK (installs node where apt-get can).
 programs: setup
 	ATOLL_PROGRAMS=1 $(RUN)/python -m pytest tests/programs/fetched
+
+# Build the documentation's site into build/site. Every link has to lead somewhere.
+docs: setup
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet
+
+# Follow the documentation as a reader does: run its commands and programs, and compare what they print.
+pages: setup
+	$(RUN)/python -m tests.pages
 
 # Test operations over an engine that does all that a networked one may: threads, conflicts, repeated runs, delays.
 hostile: SEED ?= 0
@@ -101,6 +111,11 @@ attack: SEED ?= 0
 attack: setup
 	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m benchmarks.attack
 
+# Count the instructions of a request (needs valgrind; installs it where apt-get can). `make instructions AGAINST=DIR`
+# compares with another checkout.
+instructions: setup
+	$(RUN)/python -m benchmarks.instructions $(if $(AGAINST),--against $(AGAINST))
+
 # Three servers that replicate a table over TLS, killed and cut off under load, for so many seconds.
 regions: DURATION ?= 300
 regions: SEED ?= 1
@@ -123,6 +138,16 @@ scaling: setup
 # Compare the speed with that of the peers (needs Java, npm and wrk).
 bench: setup
 	$(RUN)/python -m benchmarks
+
+# Build the source distribution and the wheel into `dist`, install the wheel on each Python of this machine, and use it.
+packages: setup
+	$(RUN)/mypy --platform darwin --cache-dir .mypy_cache/darwin src
+	ATOLL_PACKAGES=1 $(RUN)/python -m pytest tests/packages
+
+# Write the service models that Atoll carries from the newest botocore.
+models: setup
+	$(RUN)/pip install --quiet --disable-pip-version-check --upgrade botocore boto3
+	$(RUN)/python -m tests.packages.models
 
 # How long the worst requests keep other clients waiting.
 stalls: setup

@@ -1,7 +1,8 @@
 """Atoll over PostgreSQL beside pgbench, with as many clients, on the same server: `--store postgresql`.
 
-pgbench selects and upserts single rows of 1 KB by their key, with prepared statements. Everything is durable, every
-signature verified. The CPU of the front end is compared with that of a server on SQLite.
+pgbench selects and upserts single rows of 1 KB by their key, once by its default protocol, the simple one, which parses
+and plans each statement again, and once with prepared statements. Everything is durable, every signature verified. The
+CPU of the front end is compared with that of a server on SQLite. At the end, two workers.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ UPSERT = (
     " on conflict (k) do update set v = excluded.v;\n"
 )
 
-# The rate of a workload, as a part of that of pgbench: (workload, beside, goal).
+# The rate of a workload, as a part of that of pgbench by its default protocol: (workload, beside, goal).
 GOALS = (
     ("GetItem", "select", 0.65),
     ("Query", "select", 0.15),
@@ -65,14 +66,14 @@ def store(scratch: Path) -> Iterator[postgresql.Server]:
 
 
 @contextmanager
-def front_end(database: postgresql.Server) -> Iterator[tuple[servers.Server, Credentials]]:
+def front_end(database: postgresql.Server, *options: str) -> Iterator[tuple[servers.Server, Credentials]]:
     environment = {"PYTHONPATH": str(servers.ROOT / "src"), "ATOLL_STORE": database.url, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "atoll.cli"]
     created = subprocess.run(
         [*command, "credentials", "create"], env=os.environ | environment, check=True, capture_output=True, text=True
     ).stdout
     known = dict(line.split("=", 1) for line in created.split())
-    serving = [*command, "serve", "--host", servers.HOST, "--port", "0", "--auth", "sigv4"]
+    serving = [*command, "serve", "--host", servers.HOST, "--port", "0", "--auth", "sigv4", *options]
     name = "Atoll on PostgreSQL"
     with servers.Server(name, serving, 0, servers.log_file(name), environment) as server:
         yield server, Credentials(known["AWS_ACCESS_KEY_ID"], known["AWS_SECRET_ACCESS_KEY"])
@@ -83,25 +84,37 @@ def compare(results: Results, scratch: Path, atoll: Atoll, prepare: Any, seconds
     with atoll(scratch / "sqlite") as (server, credentials):
         prepare(server, credentials, {"plain"})
         sqlite = {name: _run(server, credentials, one, seconds) for name, one in chosen.items()}
-    rows = []
-    with store(scratch) as database, front_end(database) as (server, credentials):
-        prepare(server, credentials, {"plain"})
+    with store(scratch) as database:
         database.run("psql", "-q", "-h", "127.0.0.1", "-p", str(database.port), "-U", "postgres", "-c", TABLE)
-        for name, beside, goal in GOALS:
-            own = _run(server, credentials, chosen[name], seconds)
-            other = _pgbench(database, beside, seconds)
-            cpu = own.cpu_us / sqlite[name].cpu_us
-            rows.append([
-                name, f"{own.per_second:,.0f}", f"{own.p50_ms:.2f}", f"{own.p99_ms:.2f}", str(own.failed), beside,
-                f"{other:,.0f}", f"{own.per_second / other:.0%}", f"{goal:.0%}", f"{own.cpu_us:.0f}",
-                f"{sqlite[name].cpu_us:.0f}", f"{cpu:.2f}", str(CPU_GOALS.get(name, "")),
-            ])  # fmt: skip
-            print("  ".join(rows[-1]), flush=True)
-    headings = [
-        "", "requests/s", "p50 ms", "p99 ms", "failed", "pgbench", "of it /s", "part", "goal", "CPU us", "on SQLite",
-        "times", "goal",
-    ]  # fmt: skip
+        with front_end(database) as (server, credentials):
+            prepare(server, credentials, {"plain"})
+            rows = [_row(database, server, credentials, chosen, sqlite, *goal, seconds) for goal in GOALS]
+        with front_end(database, "--workers", "2") as (server, credentials):
+            two = [[name, *_shown(_run(server, credentials, one, seconds))] for name, one in chosen.items()]
+    rates = ["requests/s", "p50 ms", "p99 ms", "failed", "CPU us"]
+    headings = ["", *rates, "on SQLite", "times", "goal", "pgbench", "simple /s", "part", "goal", "prepared /s", "part"]
     results.add_table("On PostgreSQL, beside pgbench with as many clients", headings, rows)
+    results.add_table("The same with two workers", ["", *rates], two)
+
+
+def _row(
+    database: postgresql.Server, server: servers.Server, credentials: Credentials, chosen: dict[str, Workload],
+    sqlite: dict[str, Result], name: str, beside: str, goal: float, seconds: float,
+) -> list[str]:  # fmt: skip
+    own = _run(server, credentials, chosen[name], seconds)
+    simple, prepared = (_pgbench(database, beside, protocol, seconds) for protocol in ("simple", "prepared"))
+    cpu = own.cpu_us / sqlite[name].cpu_us
+    row = [
+        name, *_shown(own), f"{sqlite[name].cpu_us:.0f}", f"{cpu:.2f}", str(CPU_GOALS.get(name, "")), beside,
+        f"{simple:,.0f}", f"{own.per_second / simple:.0%}", f"{goal:.0%}",
+        f"{prepared:,.0f}", f"{own.per_second / prepared:.0%}",
+    ]  # fmt: skip
+    print("  ".join(row), flush=True)
+    return row
+
+
+def _shown(one: Result) -> list[str]:
+    return [f"{one.per_second:,.0f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", str(one.failed), f"{one.cpu_us:.0f}"]
 
 
 def _run(server: servers.Server, credentials: Credentials, workload: Workload, seconds: float) -> Result:
@@ -110,13 +123,13 @@ def _run(server: servers.Server, credentials: Credentials, workload: Workload, s
     return measure(server, islice(cycle(requests), max(len(requests), 20_000)), seconds=seconds, warm_up=1)
 
 
-def _pgbench(database: postgresql.Server, kind: str, seconds: float) -> float:
+def _pgbench(database: postgresql.Server, kind: str, protocol: str, seconds: float) -> float:
     """Transactions a second."""
     script = database.directory / f"{kind}.sql"
     script.write_text({"select": SELECT, "upsert": UPSERT}[kind])
     script.chmod(0o644)
     command = [
-        str(postgresql.BIN / "pgbench"), "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T",
+        str(postgresql.BIN / "pgbench"), "-n", "-M", protocol, "-c", str(CONNECTIONS), "-j", "2", "-T",
         str(max(1, round(seconds))), "-f", str(script), "-h", "127.0.0.1", "-p", str(database.port), "-U", "postgres",
         "postgres",
     ]  # fmt: skip

@@ -119,6 +119,38 @@ def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(name)
 
 
+class TestFirstMinutes:
+    def test_without_a_command_there_is_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([]) == 0
+        told = capsys.readouterr().out
+        assert "serve DynamoDB's API" in told and "list tables" in told
+
+    def test_a_command_that_is_none_has_a_suggestion(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["exprot"]) == 2
+        assert (
+            capsys.readouterr().err == "atoll: there is no command 'exprot': did you mean export? (see atoll --help)\n"
+        )
+        assert main(["xyzzy"]) == 2
+        assert capsys.readouterr().err == "atoll: there is no command 'xyzzy' (see atoll --help)\n"
+
+    @pytest.mark.parametrize(("workers", "auth"), [(1, "none"), (2, "sigv4")])
+    def test_the_server_prints_what_to_export(self, workers: int, auth: str, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "atoll", "serve", "--port", "0", "--auth", auth, "--workers", str(workers)]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout is not None
+            told = ""
+            while "AWS_SECRET" not in told and "access key" not in told:
+                told += process.stdout.readline()
+            process.terminate()
+            told += process.stdout.read()
+        exported = dict(re.findall(r"export (\w+)=(\S+)", told))
+        assert exported["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+        assert ("AWS_ACCESS_KEY_ID" in exported) == (auth == "none")
+        assert told.count("export AWS_ENDPOINT_URL") == 1
+
+
 class TestLog:
     def test_every_line_of_a_json_log_is_a_record(self, tmp_path: Path) -> None:
         arguments = ("--in-memory", "--log-format", "json", "--slow", "0s", "--log-level", "debug")
@@ -132,6 +164,36 @@ class TestLog:
         (slow,) = [record for record in records if record["message"] == "a slow request"]
         assert (slow["operation"], slow["level"]) == ("DynamoDB.ListTables", "warning")
         assert slow["request_id"] == answer["ResponseMetadata"]["RequestId"]
+
+    def test_the_access_log_has_a_line_for_each_request(self, tmp_path: Path) -> None:
+        arguments = ("--in-memory", "--log-format", "json", "--access-log")
+        with serving(tmp_path, *arguments) as running:
+            client = running.client()
+            made = client.create_table(
+                TableName="Things",
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+            with pytest.raises(ClientError):
+                client.get_item(TableName="Nothing", Key={"pk": {"S": "a"}})
+            client.batch_get_item(RequestItems={"Things": {"Keys": [{"pk": {"S": "a"}}]}})
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(f"{running.url}/nothing")
+            running.stop()
+        lines = [json.loads(line) for line in running.log if '"request"' in line]
+        shown = [
+            tuple(line.get(name) for name in ("method", "operation", "path", "table", "status", "error"))
+            for line in lines
+        ]
+        assert shown == [
+            ("POST", "DynamoDB.CreateTable", None, "Things", 200, None),
+            ("POST", "DynamoDB.GetItem", None, "Nothing", 400, "ResourceNotFoundException"),
+            ("POST", "DynamoDB.BatchGetItem", None, "Things", 200, None),
+            ("GET", None, "/nothing", None, 404, None),
+        ]
+        assert lines[0]["request_id"] == made["ResponseMetadata"]["RequestId"]
+        assert all(line["latency_ms"] > 0 and line["client"] == "127.0.0.1" for line in lines)
 
     def test_a_start_that_fails_is_a_record_too(self, tmp_path: Path) -> None:
         ran = subprocess.run(
@@ -396,7 +458,10 @@ class TestRefusals:
             port = taken.getsockname()[1]
             assert main(["serve", "--port", str(port), "--workers", workers]) == 2
         told = capsys.readouterr().err.lower()
-        assert "address already in use: choose another port with --port or atoll_port" in told
+        assert told == (
+            f"atoll: port {port} of 127.0.0.1 is in use by another program: stop it, or choose another port "
+            "with --port or atoll_port\n"
+        )
         assert list(tmp_path.iterdir()) == []
 
     def test_a_port_that_the_workers_of_another_server_share(
@@ -407,7 +472,7 @@ class TestRefusals:
         with serving(tmp_path, "--workers", "2", processes=2) as running:
             port = running.url.rpartition(":")[2]
             assert main(["serve", "--data", "other", "--port", port, "--workers", "2"]) == 2
-        assert "choose another port with --port" in capsys.readouterr().err
+        assert "or choose another port with --port" in capsys.readouterr().err
         assert not (tmp_path / "other").exists()
 
     def test_a_port_whose_last_connections_linger(self, tmp_path: Path) -> None:

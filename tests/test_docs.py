@@ -15,7 +15,9 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from atoll import testing
+from atoll.api import services
 from atoll.cli import parser_of
+from documentation import reference
 
 urlopen = build_opener(ProxyHandler({})).open
 
@@ -26,7 +28,8 @@ OPTION_ROW = re.compile(r"^\| `(--[a-z0-9-]+)` \| `([A-Z0-9_]+)` \| (.+?) \| .+ 
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    block = rf"^```{language}(?: title=.+?)?\n(.*?)^```$"
+    return re.findall(block, (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
 def options(command: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
@@ -47,6 +50,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestConfiguration:
     PAGE = (ROOT / "docs" / "configuration.md").read_text()
+    COMMANDS = (ROOT / "docs" / "command-line.md").read_text()
 
     def test_every_option_of_the_server_stands_in_the_table_with_its_variable_and_default(self) -> None:
         rows = OPTION_ROW.findall(self.PAGE)
@@ -64,18 +68,22 @@ class TestConfiguration:
     def test_every_choice_is_named(self) -> None:
         for _, action in options("", parser_of()):
             for choice in action.choices or ():
-                assert f"`{choice}`" in self.PAGE, action.option_strings
+                assert re.search(rf"`{choice}`|{action.option_strings[0]} {choice}`", self.PAGE + self.COMMANDS), action
 
     def test_every_option_of_other_commands_is_named(self) -> None:
         there = {name for _, action in options("", parser_of()) for name in action.option_strings}
-        pages = self.PAGE + "".join(
-            (ROOT / "docs" / page).read_text()
-            for page in ("console.md", "files.md", "upgrading.md", "checking.md", "replicate.md", "security.md")
+        pages = (
+            self.PAGE
+            + self.COMMANDS
+            + "".join(
+                (ROOT / "docs" / page).read_text()
+                for page in ("console.md", "files.md", "upgrading.md", "checking.md", "replicate.md", "security.md")
+            )
         )
-        named = set(re.findall(r"--[a-z][a-z0-9-]*", pages))
+        named = set(re.findall(r"--[a-z][a-z0-9-]*", re.sub(r"<!--.*?-->", "", pages, flags=re.DOTALL)))
         regions = set(re.findall(r"--[a-z][a-z0-9-]*", (ROOT / "docs" / "regions.md").read_text()))
         assert there - {"--version"} <= named | regions
-        assert named <= there, "these options are not there any more"
+        assert named - {"--help"} <= there, "these options are not there any more"
 
 
 class TestLinks:
@@ -85,10 +93,36 @@ class TestLinks:
             if target.startswith(("https://", "http://", "mailto:")):
                 continue
             path, _, anchor = target.partition("#")
+            if path in reference.PAGES:
+                continue
             linked = page if not path else page.parent / path
             assert linked.exists(), f"{target} leads nowhere"
             if anchor:
                 assert anchor in anchors(linked.read_text()), f"{target}: there is no such heading"
+
+
+class TestBlocks:
+    AS_TESTS = ("testing.md", "regions.md")
+    """Pages whose programs are tests, which `TestExamples` runs."""
+
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+    def test_every_program_is_saved_by_the_name_by_which_the_page_runs_it(self, page: Path) -> None:
+        """`make pages` saves blocks with a title and runs the page's commands."""
+        programs = re.findall(r"^```(python|js|java)( title=\".+\")?$", page.read_text(), re.MULTILINE)
+        assert page.name in self.AS_TESTS or all(title for _, title in programs)
+
+
+class TestReference:
+    def test_operations_administration_and_commands_are_complete(self) -> None:
+        shown = reference.operations() + reference.administration()
+        assert [one for one in services.OPERATIONS if one.name not in shown] == []
+        options_there = {name for _, action in options("", parser_of()) for name in action.option_strings}
+        assert options_there - {"--version", "-h", "--help"} <= set(re.findall(r"--[a-z0-9-]+", reference.commands()))
+
+    def test_nearly_all_errors_are_shown(self) -> None:
+        """A few compute with their arguments, so placeholders do not do."""
+        makers, shown = reference.counted()
+        assert shown > 0.97 * makers > 500
 
 
 class TestModules:

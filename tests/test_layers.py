@@ -11,28 +11,31 @@ from atoll.commands import COMMANDS
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock", "arns", "durations", "logs"}
+BASE = {"aside", "errors", "limits", "clock", "arns", "durations", "logs", "platforms"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": {"errors", "limits", "arns"},
     "arns": set(),
+    "aside": {"errors"},
     "limits": set(),
     "clock": set(),
     "durations": {"clock", "errors", "limits"},
     "logs": set(),
+    "platforms": set(),
     "progress": {"clock", "logs"},
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
-    "storage": {"storage", "errors"},
+    "storage": {"storage", "errors", "platforms"},
     "database": {"capacity.meter", *DATABASE},
     "capacity": {"capacity", *DATABASE},
     "triggers": {"triggers", *DATABASE},
     "insights": {"insights", "capacity", *DATABASE},
     "faults": {"faults", *DATABASE},
     "metrics": {"metrics", "capacity.meter", *DATABASE},
-    "alarms": {"alarms", "metrics", "triggers", *DATABASE},
+    "botocore_models": set(),
+    "alarms": {"alarms", "botocore_models", "metrics", "triggers", *DATABASE},
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
@@ -41,11 +44,18 @@ ALLOWED: dict[str, set[str]] = {
     "copying": {"check", "copying", "logs", "progress", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
-    "api": {"alarms", "api", "recovery", "transfer", "scaling", "replication", "security", *SERVICES, *DATABASE},
+    "vectors": {"vectors", *DATABASE},
+    "api": {
+        *("alarms", "api", "botocore_models", "recovery", "transfer", "scaling", "replication", "security", "vectors"),
+        *SERVICES,
+        *DATABASE,
+    },
+    "templates": {"templates", "api", "storage.memory", *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "client": {"client", "clock", "security"},
     "console": {"console", "options", "clock", "security.browsers"},
-    "files": {"client", "files", "replicate", "options", "clock"},
+    "shell": {"client", "options", "shell"},
+    "files": {"client", "files", "replicate", "options", "clock", "shell.values"},
     "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
@@ -61,8 +71,10 @@ EVERYTHING = {
     "regions",
     "supervisor",
     "testing",
+    "backup_commands",
     "cli",
     "commands",
+    "completion",
     "credential_commands",
     "policy_commands",
     "replica_commands",

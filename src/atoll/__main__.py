@@ -1,7 +1,18 @@
-"""`python -m atoll` runs the command line."""
+"""The program `atoll`, and `python -m atoll`: the command line, where Atoll can run."""
 
 import sys
 
-from atoll.cli import main
+from atoll import platforms
 
-sys.exit(main())
+
+def main() -> int:
+    if reason := platforms.unsupported():
+        print(f"atoll: {reason}", file=sys.stderr)
+        return 2
+    from atoll import cli
+
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

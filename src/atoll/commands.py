@@ -26,6 +26,12 @@ GROUPS: dict[str, dict[str, Command]] = {
         "serve": Command("serve DynamoDB's API", "atoll.serve_command"),
         "console": Command("serve a web page to look after tables", "atoll.console.command"),
     },
+    "Use tables, of any endpoint": {
+        "tables": Command("list tables, their keys and indexes", "atoll.shell.tables"),
+        "query": Command("print the items that meet a key condition", "atoll.shell.query"),
+        "sql": Command("run a PartiQL statement", "atoll.shell.sql"),
+        "tail": Command("print the changes of a table as they happen", "atoll.shell.tail"),
+    },
     "Copy tables": {
         "import": Command("put the items of files into a table", "atoll.files.command", "add_import"),
         "export": Command("write a table into a directory", "atoll.files.command", "add_export"),
@@ -41,7 +47,12 @@ GROUPS: dict[str, dict[str, Command]] = {
             "declare policies, and explain what they allow", "atoll.policy_commands", "add_policies"
         ),
         "replicas": Command("keep read replicas of a table in other regions", "atoll.replica_commands"),
+        "backup": Command("back a data directory up, while a server uses it", "atoll.backup_commands", "add_backup"),
+        "restore": Command("restore a data directory from a backup", "atoll.backup_commands", "add_restore"),
         "store": Command("maintain the stores of a data directory", "atoll.store_commands"),
+    },
+    "Your shell": {
+        "completion": Command("print the script that completes commands, options and tables", "atoll.completion"),
     },
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from atoll.database.region import Settings
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.vault import PLAIN, Vault
+from atoll.templates.declarations import Declarations
 from atoll.transfer.buckets import DIRECTORY as BUCKETS_DIRECTORY
 from atoll.transfer.buckets import Buckets, Directories, Memory
 from atoll.triggers.registry import Registry
@@ -57,6 +58,8 @@ class Config:
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
     slow_ms: int | None = None
     """Log requests that take at least this long; None logs none."""
+    access_log: bool = False
+    """Whether to log each request."""
     credentials: Path | None = None
     """The credentials file; None is the one in the data directory."""
     policies: Path | None = None
@@ -86,6 +89,8 @@ class Config:
     functions: Registry = field(default_factory=Registry)
     console_port: int | None = None
     """The port of the console that starts with the server; None starts none."""
+    tables: Declarations | None = None
+    """Tables of the default region, to be made at the start."""
     settings: Settings = field(default_factory=Settings)
 
     @property

@@ -57,6 +57,14 @@ ACCOUNT_READ_UNITS = 80_000
 ACCOUNT_WRITE_UNITS = 80_000
 TABLE_READ_UNITS = 40_000
 TABLE_WRITE_UNITS = 40_000
+# Vector indexes of a table; a search's results; the bytes below which no search and no write of an entry is charged.
+VECTOR_INDEXES = 5
+VECTOR_DIMENSIONS = 4_096
+VECTOR_FILTERS = 18
+VECTOR_FILTER_BYTES = 10_240
+VECTOR_TOP_K = 100
+VECTOR_BYTES_LEAST = 1_024
+VECTOR_RESULTS_BYTES = 16 * 1024 * 1024
 # Decreases of a table's or index's provisioned units: 4 at any time of a UTC day, then one per hour.
 THROUGHPUT_DECREASES = 4
 THROUGHPUT_DECREASE_INTERVAL_MS = 3600 * 1000
@@ -179,6 +187,8 @@ METRIC_DATAPOINTS = 100_800
 STATISTICS_POINTS = 1_440
 LATEST_SECOND = 1 << 35
 """The times that requests may name lie within a thousand years of 1970."""
+METRIC_SEARCHES = 100
+METRIC_SEARCH_CHARS = 1_024
 METRIC_SEARCHED_MS = 14 * 24 * 3600 * 1000
 """SEARCH finds metrics with a datapoint in the last two weeks."""
 

@@ -9,6 +9,7 @@ import re
 import resource
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -259,8 +260,10 @@ def raise_file_limit(needed: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES if hard == resource.RLIM_INFINITY else min(hard, max(FILES, needed))
     if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
+        # macOS has a maximum for all processes (kern.maxfilesperproc), which the hard limit does not tell.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return needed
     _log.warning(

@@ -7,6 +7,7 @@ ATOLL_CONTROL_PLANE_DELAY.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import re
 import ssl
 from dataclasses import replace
@@ -38,6 +39,9 @@ from atoll.options import (
     size,
     writable,
 )
+from atoll.templates import declarations
+from atoll.templates.declarations import Declarations
+from atoll.templates.documents import BadTemplate
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
@@ -96,11 +100,13 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
+    flag("--access-log", "log each request: its operation, table, status and time")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
     option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
     option("--kinesis", "", "where tables send their changes: file:///DIRECTORY or https://ENDPOINT of Kinesis")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
+    option("--tables", "", "a file of tables to make: CloudFormation, SAM, or bodies of CreateTable as JSON")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
@@ -128,7 +134,7 @@ def _serve(options: argparse.Namespace) -> int:
     # A process without a free descriptor cannot open a store. A refused connection takes one, too, for a moment.
     room = max(LEAST_CONNECTIONS, (files - OTHER_FILES - REGION_FILES) // 2)
     config = replace(config, max_connections=min(config.max_connections, room))
-    return serving.serve(config)
+    return serving.serve(config, announces=options.log_format == "text")
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -141,16 +147,7 @@ def _config(options: argparse.Namespace) -> Config:
     check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
     named = regions("--region", options.region)
     vault = secrets_key("--secrets-key", options.secrets_key)
-    settings = Settings(
-        account=options.account,
-        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
-        error_style=options.error_style,
-        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
-        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
-        strict_stream_readers=options.strict_stream_readers,
-        quotas=options.quotas == "on",
-        throttling=options.throttling,
-    )
+    settings = _settings(options)
     config = Config(
         host=options.host,
         port=_number("--port", options.port, 0, 65_535),
@@ -170,6 +167,7 @@ def _config(options: argparse.Namespace) -> Config:
         on_damage=options.on_damage,
         reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
+        access_log=options.access_log,
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
         policies=policies_file("--policies", options.policies),
@@ -187,10 +185,24 @@ def _config(options: argparse.Namespace) -> Config:
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
         console_port=_number("--console-port", options.console_port, 0, 65_535) if options.console else None,
+        tables=_tables(options.tables, named[0], settings),
         settings=settings,
     )
     _check(config)
     return config
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        account=options.account,
+        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
+        error_style=options.error_style,
+        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
+        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
+        strict_stream_readers=options.strict_stream_readers,
+        quotas=options.quotas == "on",
+        throttling=options.throttling,
+    )
 
 
 def _check(config: Config) -> None:
@@ -259,6 +271,17 @@ def _registry(path: str) -> Registry:
     except BadRegistry as error:
         raise Refused(f"--functions: {path}: {error}") from error
     return registry
+
+
+def _tables(path: str, region: str, settings: Settings) -> Declarations | None:
+    if not path:
+        return None
+    try:
+        return asyncio.run(declarations.read(Path(path), region, settings))
+    except OSError as error:
+        raise Refused(f"--tables: {error}") from error
+    except BadTemplate as error:
+        raise Refused(f"--tables: {path}: {error}") from error
 
 
 def _tls(cert: str, key: str) -> ssl.SSLContext | None:

@@ -13,9 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import uvloop
-
-from atoll import __version__, logs
+from atoll import __version__, logs, platforms
 from atoll.check.start import unclosed
 from atoll.config import Config
 from atoll.console import child as console
@@ -36,21 +34,22 @@ GC_OBJECTS = 50_000
 _log = logging.getLogger("atoll")
 
 
-def serve(config: Config) -> int:
-    return _serve_with_workers(config) if config.workers > 1 else _run(config)
+def serve(config: Config, *, announces: bool = False) -> int:
+    """`announces`: whether to tell people on standard output how to use the server."""
+    return _serve_with_workers(config, announces) if config.workers > 1 else _run(config, announces)
 
 
-def _run(config: Config, parent: int | None = None) -> int:
+def _run(config: Config, announces: bool, parent: int | None = None) -> int:
     """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
     try:
-        uvloop.run(_serve_until_signal(config, parent))
+        platforms.run(_serve_until_signal(config, announces, parent))
     except Refused as refused:
         logs.refuse(str(refused))
         return CANNOT_START
     return 0
 
 
-async def _serve_until_signal(config: Config, parent: int | None) -> None:
+async def _serve_until_signal(config: Config, announces: bool, parent: int | None) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -77,19 +76,37 @@ async def _serve_until_signal(config: Config, parent: int | None) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_OBJECTS)
-    scheme = "https" if config.tls is not None else "http"
-    host, port = node.address
     _log.info(
-        "atoll %s serves %s://%s:%d", __version__, scheme, f"[{host}]" if ":" in host else host, port,
+        "atoll %s serves %s", __version__, _url(config, *node.address),
         extra={
             "region": ",".join(config.regions), "data": str(config.data or node.shared or "(memory)"),
             "engine": config.engine, "auth": config.auth,
         },
     )  # fmt: skip
-    with _console(config, host, port) if parent is None else nullcontext():
+    if announces:
+        print(_welcome(config, node), flush=True)
+    with _console(config, *node.address) if parent is None else nullcontext():
         await told.wait()
     _log.info("stopping: answering the requests received so far")
     await node.stop()
+
+
+def _url(config: Config, host: str, port: int) -> str:
+    scheme = "https" if config.tls is not None else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _welcome(config: Config, node: Node) -> str:
+    """For people: the address, and what to export so that SDKs and the AWS CLI use it."""
+    host, port = node.address
+    url = _url(config, {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
+    lines = [f"Atoll {__version__} serves DynamoDB at {url}. For SDKs, the AWS CLI and other programs:", ""]
+    lines += [f"    export AWS_ENDPOINT_URL={url}", f"    export AWS_DEFAULT_REGION={config.region}"]
+    if config.auth == "none":
+        lines += ["    export AWS_ACCESS_KEY_ID=anything", "    export AWS_SECRET_ACCESS_KEY=anything"]
+    else:
+        lines += ["", "Requests need an access key: `atoll credentials create` makes one."]
+    return "\n".join([*lines, ""])
 
 
 def _start_failure(config: Config, error: OSError | UnicodeError) -> Refused:
@@ -97,11 +114,12 @@ def _start_failure(config: Config, error: OSError | UnicodeError) -> Refused:
     if isinstance(error, OSError) and error.filename is not None:
         return Refused(f"--data {config.data}: {error}")
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return Refused(f"{config.host}:{config.port}: {error}: choose another port with --port or ATOLL_PORT")
+        return Refused(f"port {config.port} of {config.host} is in use by another program: stop it, or choose another "
+                       "port with --port or ATOLL_PORT")  # fmt: skip
     return Refused(f"--host {config.host}, --port {config.port}: {error}")
 
 
-def _serve_with_workers(config: Config) -> int:
+def _serve_with_workers(config: Config, announces: bool) -> int:
     """Bind the port here without listening, so that with `--port 0` all workers use the same port."""
     try:
         if config.port:  # fail if another server uses the port
@@ -114,7 +132,7 @@ def _serve_with_workers(config: Config) -> int:
         config = replace(config, port=reserved.getsockname()[1], unclosed=())
         first = config if data is None else replace(config, unclosed=unclosed(data))
         with _console(config, config.host, config.port):
-            return supervise(config.workers, partial(_run, config), partial(_run, first))
+            return supervise(config.workers, partial(_run, config, False), partial(_run, first, announces))
 
 
 def _console(config: Config, host: str, port: int) -> AbstractContextManager[None]:

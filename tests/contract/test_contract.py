@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from atoll.storage.engine import Planned, RowRead
+
 ROWS = [(b"a", b"1"), (b"b", b"2"), (b"b\x00", b"3"), (b"c", b"4"), (b"d", b"5")]
 ALL = (b"", b"\xff")
 
@@ -27,6 +29,30 @@ def test_committed_row_is_read_and_missing_one_is_none(run):
     async def scenario(engine):
         await engine.transact(lambda tx: tx.put(b"k", b"v"))
         assert await engine.read(lambda s: (s.get(b"k"), s.get(b"other"))) == (b"v", None)
+
+    run(scenario)
+
+
+def test_reads_in_two_steps_see_what_others_see(run):
+    def refuse(snapshot):
+        raise Refused(snapshot.number(b"n"))
+
+    async def scenario(engine):
+        await engine.transact(lambda tx: (put_all(tx), tx.add_number(b"n", 1)))
+        row = RowRead(lambda s: (s.number(b"n"), b"b"))
+        missing = RowRead(lambda s: (s.get(b"a"), b"x"))
+        page = Planned(lambda s: s.number(b"n"), lambda s, n: (n, list(s.scan(b"a", b"c"))))
+        for _ in range(2):
+            assert await engine.read(row) == (1, b"b", b"2")
+            assert await engine.read(missing) == (b"1", b"x", None)
+            assert await engine.read(page) == (1, ROWS[:3])
+            for one in (
+                RowRead(refuse),
+                Planned(refuse, lambda s, n: None),
+                Planned(lambda s: s, lambda s, n: refuse(s)),
+            ):
+                with pytest.raises(Refused):
+                    await engine.read(one)
 
     run(scenario)
 

@@ -71,7 +71,7 @@ def test_an_interrupted_export_goes_on(server: LocalServer, monkeypatch: pytest.
     call, calls = End.call, [0]
 
     def failing(self: End, operation: str, *gate: Any, **parameters: Any) -> Any:
-        calls[0] += operation == "scan"
+        calls[0] += operation == "Scan"
         if calls[0] > 3:
             raise Failed("interrupted")
         return call(self, operation, *gate, **parameters)
@@ -173,6 +173,11 @@ FAULTS: list[tuple[str, bytes, str]] = [
     ("broken.jsonl", b'{"pk":"a"}\n{oops\n', "record 2: no JSON"),
     ("list.jsonl", b"[]\n", "record 1: no JSON object"),
     ("untyped.jsonl", b'{"Item":{"pk":"a"}}\n', "record 1: 'a' is no attribute value"),
+    ("kind.jsonl", b'{"Item":{"pk":{"X":"a"}}}\n', "record 1: {'X': 'a'} is no attribute value"),
+    ("bare.jsonl", b'{"Item":{"pk":{"N":1}}}\n', "record 1: {'N': 1} is no attribute value"),
+    ("set.jsonl", b'{"Item":{"pk":{"S":"a"},"s":{"NS":[1]}}}\n', "record 1: {'NS': [1]} is no attribute value"),
+    ("binary.jsonl", b'{"Item":{"pk":{"B":"a"}}}\n', "record 1: {'B': 'a'} is no attribute value"),
+    ("half.jsonl", b'{"pk":"a"}\n{"pk":"\\ud83d"}\n', "record 2: it cannot be sent"),
     ("keyless.jsonl", b'{"n":1}\n', "lacks the key pk"),
     ("number.jsonl", b'{"pk":{"x":1}}\n', "the target refuses an item"),
     ("deep.jsonl", b'{"pk":' + b"[" * 100_000 + b"\n", "no JSON"),

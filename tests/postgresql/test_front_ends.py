@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from atoll.storage.engine import Corrupt
+from atoll.storage.engine import Corrupt, Planned, RowRead
 from atoll.storage.postgresql import url
 from atoll.storage.postgresql.cluster import MOST_CONNECTIONS, Cluster
 from atoll.storage.postgresql.engine import PostgreSQLEngine
@@ -161,6 +161,25 @@ def test_number_that_rides_along_is_never_older_than_the_rows(run):
             assert await one.read(lambda s: (s.number(GENERATION), int(s.get(b"definition")))) == (
                 await other.read(lambda s: (s.number(GENERATION), int(s.get(b"definition"))))
             )
+
+    run(scenario)
+
+
+def test_a_plan_of_an_older_generation_is_not_used(run):
+    """Where a row is depends on a number that the other front end has changed."""
+    row = RowRead(lambda s: (s.number(GENERATION), b"row%d" % s.number(GENERATION)))
+    page = Planned(row.plan, lambda s, plan: (*plan, next(s.scan(plan[1], plan[1] + b"\xff"))[1]))
+
+    def move(tx):
+        number = tx.add_number(GENERATION, 1)
+        tx.put(b"row%d" % number, b"%d" % number)
+
+    async def scenario(one, other):
+        for number in range(1, 20):
+            await other.transact(move)
+            found = await asyncio.gather(*(one.read(fn) for fn in (row, page) for _ in range(3)))
+            assert found == [(number, b"row%d" % number, b"%d" % number)] * 6
+            one, other = other, one
 
     run(scenario)
 

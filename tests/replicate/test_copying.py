@@ -10,7 +10,7 @@ from tests.replicate.world import World
 
 
 def table_of(world: World) -> Table:
-    end = End("source", Address(world.source.endpoint_url).clients(), world.pauses, world.counters)
+    end = End("source", Address(world.source.endpoint_url).client(), world.pauses, world.counters)
     return Table(end, "Things", ["pk"], Rate(None, world.pauses), world.pauses, world.counters)
 
 

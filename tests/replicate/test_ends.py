@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from atoll.replicate.ends import STREAMS, TABLES, Address
+from atoll.replicate.ends import Address
 
 
 def urls(address: Address) -> tuple[str, str]:
-    clients = address.clients()
-    return clients[TABLES].meta.endpoint_url, clients[STREAMS].meta.endpoint_url
+    endpoint = address.client().endpoint
+    return endpoint.url, endpoint.streams_url
 
 
 def region(address: Address) -> str:
-    (found,) = {client.meta.region_name for client in address.clients().values()}
-    return str(found)
+    return address.client().endpoint.region
 
 
 def test_a_url_serves_tables_and_streams() -> None:
@@ -26,6 +25,12 @@ def test_a_url_serves_tables_and_streams() -> None:
 def test_the_streams_of_a_url_may_be_elsewhere() -> None:
     address = Address("http://localhost:8000", streams="http://localhost:9000")
     assert urls(address) == ("http://localhost:8000", "http://localhost:9000")
+
+
+def test_the_streams_of_a_region_may_be_elsewhere() -> None:
+    tables, streams = urls(Address("eu-west-1", streams="http://localhost:9000"))
+    assert tables.startswith("https://dynamodb.eu-west-1.")
+    assert streams == "http://localhost:9000"
 
 
 def test_a_region_is_the_service_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,5 +61,5 @@ def test_each_end_has_credentials_of_its_own(monkeypatch: pytest.MonkeyPatch, tm
     file.write_text("".join(f"[{n}]\naws_access_key_id = key-{n}\naws_secret_access_key = x\n" for n in ("a", "b")))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
     for name in ("a", "b"):
-        client = Address("http://localhost:8000", profile=name).clients()[TABLES]
-        assert client._request_signer._credentials.access_key == f"key-{name}"
+        endpoint = Address("http://localhost:8000", profile=name).client().endpoint
+        assert endpoint.credentials().access_key == f"key-{name}"

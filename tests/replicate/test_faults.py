@@ -6,16 +6,15 @@ import os
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
+from atoll.client.failures import Refusal, Unreachable
 from atoll.replicate import checkpoints, ends
 from atoll.replicate.failures import Failed, Stopped
 from tests.replicate.world import Killed, QuickPauses, World
 
 
-def failure(operation: str, code: str, status: int) -> ClientError:
-    answer = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, operation)
+def failure(operation: str, code: str, status: int) -> Refusal:
+    return Refusal(operation, status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"})
 
 
 class TestThrottling:
@@ -45,7 +44,7 @@ class TestThrottling:
 
         def throttle(role: str, operation: str, parameters: dict[str, Any]) -> None:
             nonlocal throttled
-            if operation == "describe_stream" and throttled:
+            if operation == "DescribeStream" and throttled:
                 throttled -= 1
                 raise failure(operation, "ThrottlingException", 400)
 
@@ -63,7 +62,7 @@ class TestThrottling:
         send = ends.End.send
 
         def partly(end: ends.End, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-            if operation == "batch_write_item":
+            if operation == "BatchWriteItem":
                 requests = parameters["RequestItems"]["Things"]
                 kept = requests[: len(requests) // 2]
                 answer = send(end, operation, parameters | {"RequestItems": {"Things": kept}}) if kept else {}
@@ -71,7 +70,7 @@ class TestThrottling:
             return send(end, operation, parameters)
 
         def all_alone(end: ends.End, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-            if operation == "batch_write_item" and len(parameters["RequestItems"]["Things"]) == 1:
+            if operation == "BatchWriteItem" and len(parameters["RequestItems"]["Things"]) == 1:
                 return send(end, operation, parameters)
             return partly(end, operation, parameters)
 
@@ -86,7 +85,7 @@ class TestThrottling:
         send = ends.End.send
 
         def partly(end: ends.End, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-            if operation != "batch_get_item":
+            if operation != "BatchGetItem":
                 return send(end, operation, parameters)
             wanted = parameters["RequestItems"]["Things"]
             kept, left = wanted["Keys"][:7], wanted["Keys"][7:]
@@ -101,7 +100,7 @@ class TestFailures:
     def test_a_failing_server_is_asked_again(self, world: World) -> None:
         world.create()
         world.fill(range(50))
-        failures = {"scan": 3, "batch_write_item": 3, "get_records": 3, "transact_write_items": 3}
+        failures = {"Scan": 3, "BatchWriteItem": 3, "GetRecords": 3, "TransactWriteItems": 3}
 
         def fail(role: str, operation: str, parameters: dict[str, Any]) -> None:
             left = failures.get(operation, 0)
@@ -110,7 +109,7 @@ class TestFailures:
                 raise (
                     failure(operation, "InternalServerError", 500)
                     if left % 2
-                    else EndpointConnectionError(endpoint_url="http://nowhere")
+                    else Unreachable("http://nowhere: nothing listens there")
                 )
 
         told = world.replicate(fail)
@@ -120,9 +119,9 @@ class TestFailures:
 
     def test_an_endpoint_that_cannot_be_reached_at_first_ends_the_program(self, world: World) -> None:
         def fail(role: str, operation: str, parameters: dict[str, Any]) -> None:
-            raise EndpointConnectionError(endpoint_url="http://nowhere")
+            raise Unreachable("http://nowhere: nothing listens there")
 
-        with pytest.raises(Failed, match="source: describe_table: Could not connect"):
+        with pytest.raises(Failed, match="source: DescribeTable: http://nowhere: nothing listens there"):
             world.replicate(fail)
 
     def test_an_endpoint_that_fails_for_long_ends_the_program(
@@ -132,20 +131,20 @@ class TestFailures:
         world.create()
 
         def fail(role: str, operation: str, parameters: dict[str, Any]) -> None:
-            if operation == "get_records":
+            if operation == "GetRecords":
                 raise failure(operation, "InternalServerError", 500)
 
-        with pytest.raises(Failed, match=r"source: get_records: .*InternalServerError"):
+        with pytest.raises(Failed, match=r"source: GetRecords: .*InternalServerError"):
             world.replicate(fail)
 
     def test_a_refused_call_names_the_end_and_the_operation(self, world: World) -> None:
         world.create()
 
         def refuse(role: str, operation: str, parameters: dict[str, Any]) -> None:
-            if operation == "create_table":
+            if operation == "CreateTable":
                 raise failure(operation, "AccessDeniedException", 400)
 
-        with pytest.raises(Failed, match="target: create_table: AccessDeniedException: no"):
+        with pytest.raises(Failed, match="target: CreateTable: AccessDeniedException: no"):
             world.replicate(refuse)
 
     def test_a_failure_in_one_thread_ends_those_that_wait(self, world: World) -> None:
@@ -154,9 +153,9 @@ class TestFailures:
         world.fill(range(50))
 
         def disturb(role: str, operation: str, parameters: dict[str, Any]) -> None:
-            if operation == "scan" and parameters.get("Segment") == 0:
+            if operation == "Scan" and parameters.get("Segment") == 0:
                 raise failure(operation, "ThrottlingException", 400)
-            if operation == "scan" and parameters.get("Segment") == 1:
+            if operation == "Scan" and parameters.get("Segment") == 1:
                 raise failure(operation, "AccessDeniedException", 400)
 
         with pytest.raises(Failed, match="AccessDenied"):
@@ -167,7 +166,7 @@ class TestFailures:
         world.fill(range(50))
 
         def disturb(role: str, operation: str, parameters: dict[str, Any]) -> None:
-            if operation == "batch_write_item":
+            if operation == "BatchWriteItem":
                 world.pauses.stop()
                 raise failure(operation, "ThrottlingException", 400)
 
@@ -214,7 +213,7 @@ class TestTheLease:
         world.create()
 
         def kill(role: str, operation: str, parameters: dict[str, Any]) -> None:
-            if operation == "get_records":
+            if operation == "GetRecords":
                 raise Killed
 
         with pytest.raises(Killed):
@@ -233,9 +232,9 @@ class TestTheLease:
         written = []
 
         def take(role: str, operation: str, parameters: dict[str, Any]) -> None:
-            if operation == "batch_write_item":
+            if operation == "BatchWriteItem":
                 written.append(parameters)
-            if operation == "scan" and "Segment" in parameters:
+            if operation == "Scan" and "Segment" in parameters:
                 self.change(world, owner="other")
 
         with pytest.raises(Failed, match="another process has taken over"):

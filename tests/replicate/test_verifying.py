@@ -52,7 +52,7 @@ def test_a_change_that_arrives_meanwhile_is_no_difference(copied: World) -> None
     def change(role: str, operation: str, parameters: dict[str, Any]) -> None:
         nonlocal reads
         keys = parameters.get("RequestItems", {}).get("Things", {}).get("Keys", ())
-        if operation == "batch_get_item" and {"pk": {"S": "item-8"}} in keys:
+        if operation == "BatchGetItem" and {"pk": {"S": "item-8"}} in keys:
             reads += 1
             if reads == 4:
                 copied.there.put_item(TableName="Things", Item={"pk": {"S": "item-8"}, "n": {"N": "-1"}})

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from atoll import testing
+from atoll.client import Client
 from atoll.clock import Clock, SystemClock
 from atoll.replicate.crew import Pauses
 from atoll.replicate.ends import Address, End
@@ -55,7 +56,7 @@ class World:
         self.source = testing.serve(**(source or {}))
         self.target = testing.serve(**(target or {}))
         self._stack = ExitStack()
-        self._clients: dict[str, dict[str, Any]] = {}
+        self._clients: dict[str, Client] = {}
         self.told = io.StringIO()
         self.counters = Counters()
         self.pauses: Pauses = QuickPauses()
@@ -120,7 +121,7 @@ class World:
 
     def _end(self, role: str, server: testing.LocalServer, before: Before | None) -> End:
         if role not in self._clients:  # they take long to make
-            self._clients[role] = Address(server.endpoint_url, server.region).clients()
+            self._clients[role] = Address(server.endpoint_url, server.region).client()
         end = WatchedEnd(role, self._clients[role], self.pauses, self.counters)
         end.before = before
         return end

@@ -136,7 +136,7 @@ class TestCalls:
     @pytest.mark.parametrize(
         ("target", "named"),
         [
-            (b"DynamoDB_20120810.SearchVectors", "SearchVectors"),
+            (b"DynamoDB_20120810.DescribeNothing", "DescribeNothing"),
             (b"DynamoDBStreams_20120810.Nonsense", "Nonsense"),
             (b"DynamoDB_20111205.GetItem", "DynamoDB_20111205.GetItem"),
             (b"com.example.Service.Op", "com.example.Service.Op"),

@@ -4,12 +4,9 @@ them."""
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import orjson
-
+from atoll import botocore_models
 from atoll.alarms.alarm import Alarm
 from atoll.alarms.reasons import instant
 from atoll.database.region import Region
@@ -151,10 +148,8 @@ def _stat(named: Any, period_s: int, statistic: str) -> dict[str, Any]:
 
 @lru_cache
 def _long_names() -> dict[str, str]:
-    spec = find_spec("botocore")
-    assert spec is not None and spec.origin is not None
-    partitions = orjson.loads((Path(spec.origin).parent / "data" / "endpoints.json").read_bytes())["partitions"]
-    return {name: one["description"] for partition in partitions for name, one in partition["regions"].items()}
+    names: dict[str, str] = botocore_models.read("regions")
+    return names
 
 
 def long_name(region: str) -> str:

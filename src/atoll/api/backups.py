@@ -207,6 +207,8 @@ def _features(table: Table) -> Answer:
     ):
         if indexes:
             features[member] = [_index(index) for index in indexes]
+    if table.vector_indexes:
+        features["VectorIndexes"] = [description.vector_index(index) for index in table.vector_indexes]
     if table.stream is not None and table.stream.enabled:
         features["StreamDescription"] = {"StreamEnabled": True, "StreamViewType": table.stream.view_type}
     if table.ttl is not None and table.ttl.status in ("ENABLING", "ENABLED"):

@@ -9,6 +9,7 @@ from atoll.expressions.bind import NAMES, VALUES, Bindings, KeyConditionOf, bind
 from atoll.expressions.condition import Condition
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
+from atoll.model.values import AttributeValue
 
 # A condition with more bytes of values is prepared with the checks of its request: both take long.
 _PREPARED_BYTES = 4_096
@@ -48,6 +49,7 @@ QUERY = Parameters(
 SCAN = Parameters(
     ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
 )
+SEARCH = Parameters(("ProjectionExpression", "SearchConditionExpression"))
 
 
 class Expressions:
@@ -58,6 +60,7 @@ class Expressions:
     """
 
     key_condition: KeyConditionOf | None = None
+    search: tuple[tuple[str, AttributeValue], ...] | None = None
     update: Update | None = None
     condition: Condition | None = None
     """Of a write, or the filter of a read."""
@@ -82,6 +85,8 @@ class Expressions:
         members, condition_member = self._parameters.expressions, self._parameters.condition
         if "KeyConditionExpression" in members:
             self.key_condition = self._key_condition(late)
+        if "SearchConditionExpression" in members and (text := self._body.get("SearchConditionExpression")) is not None:
+            self.search = self._bindings().search_condition(text)
         if "UpdateExpression" in members:
             self.update = self._update()
         if condition_member is not None:

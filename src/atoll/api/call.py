@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from atoll import errors
-from atoll.api.large import aside
 from atoll.api.resources import FUNCTION, MAPPING, table_of
 from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
+from atoll.aside import aside
 from atoll.clock import monotonic_ns
 from atoll.database.health import Health
 from atoll.database.region import Region
@@ -158,7 +158,7 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
         finally:
             latency_ns = monotonic_ns() - started_ns
             if latency_ns >= slow_ms * 1_000_000:
-                extra = _fields(operation, _checked_tables(operation, body), next_id())
+                extra = _fields(operation, tables_of(operation, body), next_id())
                 extra |= {"latency_ms": latency_ns // 1_000_000, "error": error and error.code}
                 _log.warning("a slow request", extra=extra)
             error = None  # its traceback refers to this frame: break the cycle
@@ -189,7 +189,8 @@ _SUBJECTS = {FUNCTION: "function", MAPPING: "mapping"}
 """The field of the log that names the subject of a Lambda operation."""
 
 
-def _checked_tables(operation: Operation, body: Body) -> Set[str]:
+def tables_of(operation: Operation, body: Body) -> Set[str]:
+    """The tables that a request names; an empty name if it has none, or is invalid."""
     try:
         operation.check(body)
     except ApiError:

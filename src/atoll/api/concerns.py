@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from atoll.database.schema import PROVISIONED, Change, Encryption, Index, Table, WarmThroughput
+from atoll.database.vectors.definition import VectorIndex
 from atoll.errors import ApiError
 from atoll.errors import changes as change_errors
 
@@ -50,7 +51,7 @@ MEMBERS: Mapping[str, str] = {
     "ReplicaUpdates": REPLICAS,
     "GlobalTableSettingsReplicationMode": REPLICATION,
 }
-"""The members of a request and their concerns. `ACTIONS` has those of GlobalSecondaryIndexUpdates."""
+"""The members of a request and their concerns. `ACTIONS` has those of the updates of indexes."""
 
 ACTIONS: Mapping[str, str] = {"Create": CREATION, "Delete": DELETION, "Update": INDEX}
 
@@ -83,6 +84,8 @@ def requested(body: Body) -> frozenset[str]:
     """The concerns of a request. A BillingMode of PROVISIONED counts as a change of units, too."""
     found = {concern for member, concern in MEMBERS.items() if body.get(member) is not None}
     for update in body.get("GlobalSecondaryIndexUpdates") or ():
+        found |= {concern for action, concern in ACTIONS.items() if action in update}
+    for update in body.get("VectorIndexUpdates") or ():
         found |= {concern for action, concern in ACTIONS.items() if action in update}
     if body.get("BillingMode") == PROVISIONED:
         found.add(UNITS)
@@ -202,14 +205,14 @@ def running(table: Table, now_ms: int) -> dict[str, list[str]]:
     """The concerns that are under way, with the indexes that are being created or deleted. An index that is being
     filled is ready for most changes, so it does not count."""
     found: dict[str, list[str]] = {change.concern: [] for change in table.under_way(now_ms) if change.index is None}
-    for index in table.global_indexes:
+    for index in table.online_indexes:
         concern = running_on(table, index, now_ms)
         if concern in (CREATION, DELETION):
             found.setdefault(concern, []).append(index.name)
     return found
 
 
-def running_on(table: Table, index: Index, now_ms: int) -> str | None:
+def running_on(table: Table, index: Index | VectorIndex, now_ms: int) -> str | None:
     """The changes of an index that are in progress."""
     if index.status == "DELETING":
         return DELETION
@@ -226,6 +229,10 @@ def check_overlap(table: Table, body: Body, now_ms: int) -> None:
             index = table.index(given["IndexName"]) if action in ACTIONS else None
             if index is not None and not index.local:
                 _check_index_overlap(table, index, ACTIONS[action], now_ms)
+    for update in body.get("VectorIndexUpdates") or ():
+        vector_index = table.vector_index(update["Delete"]["IndexName"]) if "Delete" in update else None
+        if vector_index is not None:
+            _check_index_overlap(table, vector_index, DELETION, now_ms)
     asked = requested(body)
     if body.get("BillingMode") == table.billing_mode and UNITS not in asked:
         asked -= {MODE}
@@ -236,7 +243,7 @@ def check_overlap(table: Table, body: Body, now_ms: int) -> None:
                 raise refusal(table, under_way[other])
 
 
-def _check_index_overlap(table: Table, index: Index, concern: str, now_ms: int) -> None:
+def _check_index_overlap(table: Table, index: Index | VectorIndex, concern: str, now_ms: int) -> None:
     refusals = INDEX_REFUSED_WHILE.get(concern, {})
     ongoing = running_on(table, index, now_ms)
     if ongoing is not None and ongoing in refusals:

@@ -22,6 +22,7 @@ from atoll.database.schema import (
     WarmThroughput,
     unwarmed,
 )
+from atoll.database.vectors.definition import VectorIndex
 
 Body = dict[str, Any]
 
@@ -65,6 +66,29 @@ def global_index(entry: Body, declared: dict[str, str], space: int, mode: str) -
         throughput=throughput,
         on_demand=_on_demand(entry, None),
         warm=_warm(entry, unwarmed(mode, throughput)),
+    )
+
+
+def vector_indexes(body: Body, new_space: Callable[[], int]) -> tuple[VectorIndex, ...]:
+    declared = types(body)
+    return tuple([vector_index(entry, declared, new_space) for entry in body.get("VectorIndexes") or ()])
+
+
+def vector_index(entry: Body, declared: dict[str, str], new_space: Callable[[], int]) -> VectorIndex:
+    by_kind: dict[str, list[KeyAttribute]] = {"HASH": [], "INLINE_FILTER": []}
+    for element in entry.get("SearchSchema") or ():
+        name = element["AttributeName"]
+        by_kind[element["SearchSchemaElementType"]].append(KeyAttribute(name, declared[name]))
+    return VectorIndex(
+        entry["IndexName"],
+        entry["VectorAttribute"]["AttributeName"],
+        entry["Dimensions"],
+        entry["DistanceFunction"],
+        _projection(entry),
+        new_space(),
+        new_space(),
+        partition=next(iter(by_kind["HASH"]), None),
+        filters=tuple(by_kind["INLINE_FILTER"]),
     )
 
 

@@ -17,6 +17,7 @@ from atoll.database.schema import (
     Table,
     Throughput,
 )
+from atoll.database.vectors.definition import VectorIndex
 from atoll.replication import shared
 from atoll.storage.engine import Snapshot
 
@@ -38,7 +39,7 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
     arn = table_arn(region, table)
     status, settled = concerns.status(table, now_ms), table
     table = concerns.shown(table, now_ms)
-    spaces = [table.space, *(index.space for index in table.indexes)]
+    spaces = [table.space, *(index.space for index in table.all_indexes)]
     snapshot.prefetch(
         tallies=[counter(space) for space in spaces for counter in (fmt.bytes_counter, fmt.count_counter)]
     )
@@ -66,6 +67,10 @@ def describe(region: Region, snapshot: Snapshot, table: Table, now_ms: int) -> D
         chosen = [d for index, d in zip(table.indexes, indexes, strict=True) if index.local is local]
         if chosen:
             description[member] = chosen
+    if table.vector_indexes:
+        description["VectorIndexes"] = [
+            describe_vector_index(snapshot, table, arn, index, now_ms) for index in table.vector_indexes
+        ]
     description.update(_settings(table, arn, now_ms))
     return description
 
@@ -180,10 +185,45 @@ def describe_index(snapshot: Snapshot, table: Table, table_arn: str, index: Inde
     return description
 
 
+def describe_vector_index(
+    snapshot: Snapshot, table: Table, table_arn: str, index: VectorIndex, now_ms: int
+) -> Description:
+    description: Description = {
+        **vector_index(index),
+        "IndexSizeBytes": snapshot.tally(fmt.bytes_counter(index.space)),
+        "ItemCount": snapshot.tally(fmt.count_counter(index.space)),
+        "IndexArn": f"{table_arn}/index/{index.name}",
+    }
+    table_status = table.status_at(now_ms)
+    status = table_status if table_status in ("CREATING", "DELETING") else index.status
+    if table.origin is None:
+        description["IndexStatus"] = status
+    if status == "CREATING" and table_status != "CREATING":
+        description["Backfilling"] = index.filling_at(now_ms)
+    return description
+
+
+def vector_index(index: VectorIndex) -> Description:
+    """Its definition."""
+    elements = [*((one.name, "HASH") for one in index.keys.partition)] if index.keys is not None else []
+    elements += [(one.name, "INLINE_FILTER") for one in index.filters]
+    schema = [{"AttributeName": name, "SearchSchemaElementType": kind} for name, kind in elements]
+    return {
+        "IndexName": index.name,
+        **({"SearchSchema": schema} if schema else {}),
+        "VectorAttribute": {"AttributeName": index.attribute},
+        "Projection": projection(index.projection),
+        "Dimensions": index.dimensions,
+        "DistanceFunction": index.distance,
+    }
+
+
 def attribute_definitions(table: Table) -> list[Description]:
     types: dict[str, str] = {}
     for keys in (table.keys, *(index.keys for index in table.indexes)):
         types.update(keys.types)
+    for index in table.vector_indexes:
+        types.update(index.types)
     return [{"AttributeName": name, "AttributeType": type_} for name, type_ in sorted(types.items())]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from atoll import arns, limits
 from atoll.api import definitions, description, exports, table_rules
-from atoll.api.large import aside
 from atoll.api.table_names import resolve_table
+from atoll.aside import aside
 from atoll.clock import Stamp
 from atoll.database import backups
 from atoll.database.region import Region
@@ -97,6 +97,7 @@ def _table(region: Region, name: str, parameters: Body, now_ms: int) -> Table:
         created_ms=now_ms,
         keys=definitions.key_schema(parameters),
         indexes=definitions.indexes(parameters, lambda: 0),
+        vector_indexes=definitions.vector_indexes(parameters, lambda: 0),
         **definitions.settings(parameters, region, now_ms),
     )
 

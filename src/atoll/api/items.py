@@ -10,12 +10,13 @@ import orjson
 
 from atoll.api import keys, plans
 from atoll.api.binding import GET, Expressions
-from atoll.api.large import LargeBody, aside, of_json, projected
+from atoll.api.large import LargeBody, of_json, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
+from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, read_units
-from atoll.database import indexes, reads, writes
+from atoll.database import indexes, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -23,7 +24,7 @@ from atoll.errors import values as value_errors
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import values
-from atoll.storage.engine import Snapshot, Transaction
+from atoll.storage.engine import RowRead, Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -35,15 +36,16 @@ async def get_item(region: Region, body: Body) -> Answer:
     key, projection = asked
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
-    def read(snapshot: Snapshot) -> tuple[Table, bytes, Row | None]:
+    def plan(snapshot: Snapshot) -> tuple[Table, bytes]:
         table = region.catalog.usable(snapshot, name, now_ms)
         row_key = keys.row_key(table, key)
         if projection is not None:
             keys.check_scalars(table, projection.entered)
-        return table, row_key, reads.get(snapshot, row_key)
+        return table, row_key
 
-    consistent = body.get("ConsistentRead") is True
-    table, row_key, row = await (region.read(read) if consistent else region.read_eventually(read))
+    consistent, read = body.get("ConsistentRead") is True, RowRead(plan)
+    table, row_key, stored = await (region.read(read) if consistent else region.read_eventually(read))
+    row = Row(stored) if stored is not None else None
     answer: Answer = {}
     if row is not None:
         answer["Item"] = row.fragment if projection is None else await projected(row.json, projection)

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Expressions
-from atoll.api.large import aside, of_json
+from atoll.api.large import of_json
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
+from atoll.aside import aside
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import format as fmt
@@ -25,6 +26,7 @@ from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
 from atoll.errors import queries as query_errors
+from atoll.errors import vectors as vector_errors
 from atoll.expressions.bind import KeyConditionOf
 from atoll.expressions.condition import Condition, Test
 from atoll.expressions.keyrange import KeyCondition
@@ -32,7 +34,7 @@ from atoll.expressions.projection import PathProjection
 from atoll.model import pieces, values
 from atoll.model.pieces import LONG_BYTES
 from atoll.model.values import Item
-from atoll.storage.engine import Snapshot
+from atoll.storage.engine import Planned, Snapshot
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -75,12 +77,15 @@ def target_of(
     name: str,
     body: Body,
     no_such_index: Callable[[str], ApiError] = query_errors.no_such_index,
+    of_vectors: Callable[[], ApiError] = vector_errors.not_scanned,
 ) -> Target:
     now_ms = region.clock.now_ms()
     table = region.catalog.usable(snapshot, name, now_ms)
     index_name = body.get("IndexName")
     if index_name is None:
         return Target(table, None)
+    if table.vector_index(index_name) is not None:
+        raise of_vectors()
     index = table.index(index_name)
     if index is not None and index.filling_at(now_ms):
         raise query_errors.index_backfilling(index_name)
@@ -136,8 +141,8 @@ async def query(region: Region, body: Body) -> Answer:
     name = table_name(region, body)
     reverse, limit, select = body.get("ScanIndexForward") is False, body.get("Limit"), body.get("Select")
 
-    def read(snapshot: Snapshot) -> tuple[_Reading, Page]:
-        target = target_of(region, snapshot, name, body)
+    def plan(snapshot: Snapshot) -> tuple[_Reading, Range]:
+        target = target_of(region, snapshot, name, body, of_vectors=vector_errors.not_queried)
         schema = target.keys
         index_name = None if target.index is None else target.index.name
         condition = key_condition(schema.partition_types, schema.sort_types, index_name)
@@ -145,13 +150,16 @@ async def query(region: Region, body: Body) -> Answer:
         if start is not None:
             range_ = _restart(target, range_, start, condition, reverse)
         fetch = _must_fetch(target, select, projection, filter_, body)
-        reading = _Reading(target, limit, fetch, reverse, start=range_.start)
+        return _Reading(target, limit, fetch, reverse, start=range_.start), range_
+
+    def finish(snapshot: Snapshot, plan: tuple[_Reading, Range]) -> tuple[_Reading, Page]:
+        reading, range_ = plan
         page = reading.piece(snapshot, range_)
-        if target.index is None and not schema.sort:
+        if reading.target.index is None and not reading.target.keys.sort:
             page.last = None  # a single row has no next page
         return reading, page
 
-    consistent = body.get("ConsistentRead") is True
+    consistent, read = body.get("ConsistentRead") is True, Planned(plan, finish)
     reading, page = await (region.read(read) if consistent else region.read_eventually(read))
     return await _answer(region, reading, page, filter_, projection, body, "Query")
 

@@ -13,19 +13,22 @@ from typing import Any
 from atoll import arns, limits
 from atoll.api import backups as backup_operations
 from atoll.api import definitions, recovery
-from atoll.api.description import describe, key_schema, projection
+from atoll.api.description import describe, key_schema, projection, vector_index
 from atoll.api.table_names import resolve_table
 from atoll.clock import Stamp
 from atoll.database import backups, catalog
+from atoll.database import definitions as history
 from atoll.database.backups import Backup
 from atoll.database.encryption import MANAGED_KEY, key_arn
 from atoll.database.log import shards
 from atoll.database.recovery import Origin
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Encryption, Index, Table, Throughput
+from atoll.database.vectors.definition import VectorIndex
 from atoll.durations import instant
 from atoll.errors import backups as backup_errors
 from atoll.errors import tables as table_errors
+from atoll.errors import vectors as vector_errors
 from atoll.recovery import copies
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -82,13 +85,14 @@ async def restore_table_to_point_in_time(region: Region, body: Body) -> Answer:
     target, now_ms = body["TargetTableName"], region.clock.now_ms()
     table = await source.read(lambda snapshot: recovery.find(source, snapshot, name, now_ms))
     moment_ms = _moment_ms(source, table, asked, now_ms)
-    _check_encryption(region, source, body)
-    _check_overrides(table, body)
-    origin = Origin(moment_ms, source.arn(f"table/{name}"))
     is_present = asked is None and not recovery.lags(source)
+    then = table if is_present else await source.read(lambda snapshot: history.at(snapshot, table, moment_ms))
+    _check_encryption(region, source, body)
+    _check_overrides(then, body)
+    origin = Origin(moment_ms, source.arn(f"table/{name}"))
 
     def begin(tx: Transaction, stamp: Stamp) -> Answer:
-        made = _make(tx, region, target, _overridden(tx, region, table, body), origin, stamp.now_ms)
+        made = _make(tx, region, target, _overridden(tx, region, then, body), origin, stamp.now_ms)
         copies.begin_restore(tx, made, table, source, None if is_present else moment_ms, is_here=source is region)
         return {"TableDescription": describe(region, tx, made, stamp.now_ms)}
 
@@ -154,6 +158,7 @@ def _make(tx: Transaction, region: Region, name: str, definition: Table, origin:
         created_ms=now_ms,
         status="CREATING",
         indexes=definition.indexes,
+        vector_indexes=definition.vector_indexes,
         billing_mode=definition.billing_mode,
         billing_changed_ms=now_ms if definition.billing_mode == ON_DEMAND else None,
         throughput=definition.throughput,
@@ -181,6 +186,7 @@ def _overridden(tx: Transaction, region: Region, source: Table, body: Body) -> T
         throughput=Throughput(throughput.read, throughput.write),
         on_demand=(on_demand or source.on_demand) if mode == ON_DEMAND else None,
         indexes=_indexes(tx, source, body, mode),
+        vector_indexes=catalog.renewed(tx, _vector_indexes(source, body, mode)),
         encryption=_encryption(region, source, body),
     )
 
@@ -213,6 +219,23 @@ def _indexes(tx: Transaction, source: Table, body: Body, mode: str) -> tuple[Ind
     return tuple(chosen)
 
 
+def _vector_indexes(source: Table, body: Body, mode: str) -> tuple[VectorIndex, ...]:
+    """The source's vector indexes, or those of the request's override, with the names of that."""
+    entries = body.get("VectorIndexOverride")
+    chosen = source.vector_indexes if entries is None else tuple(_match_vectors(source, one) for one in entries)
+    if chosen and mode != ON_DEMAND:
+        raise vector_errors.provisioned()
+    return chosen
+
+
+def _match_vectors(source: Table, entry: Body) -> VectorIndex:
+    for index in source.vector_indexes:
+        renamed = replace(index, name=entry["IndexName"])
+        if vector_index(renamed) == {**entry, "Projection": _in_order(entry["Projection"])}:
+            return renamed
+    raise backup_errors.no_such_index(entry["IndexName"])
+
+
 def _chosen(source: Table, body: Body) -> list[tuple[tuple[Index, ...], list[Body] | None]]:
     """The source's local and global indexes, each with the request's override."""
     return [
@@ -221,13 +244,18 @@ def _chosen(source: Table, body: Body) -> list[tuple[tuple[Index, ...], list[Bod
     ]
 
 
+def _in_order(given: Body) -> Body:
+    """A request's projection, as descriptions show it."""
+    included = given.get("NonKeyAttributes")
+    return given if included is None else {**given, "NonKeyAttributes": sorted(included)}
+
+
 def _match(indexes: tuple[Index, ...], entry: Body) -> Index:
     """The source's index with the keys and projection of the entry, with the name and units of the entry."""
-    given = {**entry["Projection"]}
-    if "NonKeyAttributes" in given:
-        given["NonKeyAttributes"] = sorted(given["NonKeyAttributes"])
     for index in indexes:
-        if key_schema(index.keys) == entry["KeySchema"] and projection(index.projection) == given:
+        if key_schema(index.keys) == entry["KeySchema"] and projection(index.projection) == _in_order(
+            entry["Projection"]
+        ):
             units = entry.get("ProvisionedThroughput")
             throughput = index.throughput
             if units is not None:
@@ -256,6 +284,7 @@ def _check_overrides(source: Table, body: Body) -> None:
     for member in ("MaxReadRequestUnits", "MaxWriteRequestUnits"):
         if member in (body.get("OnDemandThroughputOverride") or {}) and mode != ON_DEMAND:
             raise backup_errors.maximum_without_mode(member)
+    _vector_indexes(source, body, mode)
     for indexes, entries in _chosen(source, body):
         for entry in entries or ():
             index = _match(indexes, entry)

@@ -2,23 +2,18 @@
 
 A model has a request's members, their types and most of their constraints. The tables CORRECTIONS and ORDER add what
 the model lacks: the order in which the service checks members, the order in which it lists the values of an enum, and
-missing or outdated bounds. This module never imports botocore: that takes longer than the whole start of this server.
+missing or outdated bounds. The models are files of Atoll (`botocore_models`); it runs without botocore.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
-from atoll import arns, limits
+from atoll import arns, botocore_models, limits
 from atoll.errors import requests as errors
 
 NAME_PATTERN = "[a-zA-Z0-9_.-]+"
@@ -62,6 +57,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     "Tag": {"required": []},
     "TagKeyString": {"min": None, "max": None},
     "TagValueString": {"min": None, "max": None},
+    "VectorDistanceFunction": {"enum": ["DOT_PRODUCT", "COSINE", "EUCLIDEAN"]},
     "StreamViewType": {"enum": ["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"]},
     **{f"{operation}TableInput.TableName": {"min": 3} for operation in ("Update", "Delete", "Describe")},
     **{
@@ -229,13 +225,9 @@ class Model:
 
 @cache
 def model(service: str) -> Model:
-    """The newest model of a service; `service` is the name of botocore's directory."""
-    spec = find_spec("botocore")
-    assert spec is not None and spec.origin is not None
-    version = max((Path(spec.origin).parent / "data" / service).iterdir())
-    packed = version / "service-2.json.gz"
-    content = gzip.decompress(packed.read_bytes()) if packed.exists() else (version / "service-2.json").read_bytes()
-    return Model(orjson.loads(content), CORRECTIONS_OF_CLOUDWATCH if service == "cloudwatch" else CORRECTIONS)
+    """The model of a service; `service` is botocore's name."""
+    corrections = CORRECTIONS_OF_CLOUDWATCH if service == "cloudwatch" else CORRECTIONS
+    return Model(botocore_models.read(service), corrections)
 
 
 def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:

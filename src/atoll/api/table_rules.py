@@ -1,7 +1,7 @@
 """Pure checks of CreateTable beyond the shape of the request; `update_rules` has those of UpdateTable.
 
 The checks run in the service's order: capacity, keys, attribute definitions as a whole, local indexes, global indexes,
-the rest.
+vector indexes, the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from atoll import limits
 from atoll.api import capacity_rules as capacity
-from atoll.api import tag_rules
+from atoll.api import tag_rules, vector_rules
 from atoll.api.definitions import encrypts
 from atoll.database.schema import PROVISIONED
 from atoll.errors import tables as table_errors
@@ -21,11 +21,7 @@ Body = dict[str, Any]
 TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 
 # Table features that Atoll lacks. Requests for them are refused, so that no client believes it has them.
-NOT_SERVED = (
-    "GlobalTableSourceArn",
-    "VectorIndexes",
-    "VectorIndexUpdates",
-)
+NOT_SERVED = ("GlobalTableSourceArn",)
 
 
 def check_create(body: Body) -> None:
@@ -41,8 +37,14 @@ def check_create(body: Body) -> None:
         _check_local_indexes(body, declared, names)
     if body.get("GlobalSecondaryIndexes") is not None:
         _check_global_indexes(body["GlobalSecondaryIndexes"], mode, declared, names)
+    vector_indexes = body.get("VectorIndexes") or []
+    if vector_indexes:
+        vector_rules.check_created(vector_indexes, mode, declared)
+    for index in vector_indexes:
+        check_projection(index)
+        _check_new_name(index["IndexName"], names)
     indexes = [*(body.get("LocalSecondaryIndexes") or ()), *(body.get("GlobalSecondaryIndexes") or ())]
-    check_projected(included(index) for index in indexes)
+    check_projected([*map(included, indexes), *map(vector_rules.projected, vector_indexes)])
     _check_stream(body)
     check_encryption(body)
     check_class(body)
@@ -76,7 +78,8 @@ def _check_table_keys(body: Body, declared: list[str]) -> None:
         if name in seen:
             raise table_errors.definition_repeated(name)
         seen.add(name)
-    indexed = body.get("LocalSecondaryIndexes") is not None or body.get("GlobalSecondaryIndexes") is not None
+    indexes = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes")
+    indexed = any(body.get(member) is not None for member in indexes)
     if not indexed and len(schema) != len(declared):
         raise table_errors.definitions_do_not_match()
 
@@ -115,6 +118,8 @@ def _check_all_used(body: Body, declared: list[str]) -> None:
     for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
         for index in body.get(member) or ():
             used |= dict.fromkeys(_names(index["KeySchema"]))
+    for index in body.get("VectorIndexes") or ():
+        used |= dict.fromkeys([*vector_rules.schema_names(index), vector_rules.vector_name(index)])
     if not used.keys() >= set(declared):
         raise table_errors.definitions_unused(declared, _in_java_order(used))
 
@@ -160,7 +165,7 @@ def _check_local_indexes(body: Body, declared: list[str], names: set[str]) -> No
             raise table_errors.index_without_range_key(name)
         if schema[0]["AttributeName"] != table_key:
             raise table_errors.index_hash_key_differs(name, schema[0]["AttributeName"], table_key)
-        _check_projection(index)
+        check_projection(index)
         _check_new_name(name, names)
     if len(indexes) > limits.LOCAL_INDEXES:
         raise table_errors.too_many_local_indexes()
@@ -179,7 +184,7 @@ def _check_global_indexes(indexes: list[Body], mode: str, declared: list[str], n
 def check_global_index(index: Body, mode: str, declared: Iterable[str]) -> None:
     _check_defined(index["KeySchema"], declared)
     _check_lists(index["KeySchema"])
-    _check_projection(index)
+    check_projection(index)
     capacity.check_index_units(mode, index)
 
 
@@ -189,7 +194,7 @@ def _check_new_name(name: str, names: set[str]) -> None:
     names.add(name)
 
 
-def _check_projection(index: Body) -> None:
+def check_projection(index: Body) -> None:
     kind, included = index["Projection"].get("ProjectionType"), index["Projection"].get("NonKeyAttributes")
     if kind is None:
         raise table_errors.no_projection_type()

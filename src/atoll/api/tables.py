@@ -19,11 +19,13 @@ from atoll.api import (
     update_rules,
 )
 from atoll.api.description import describe
-from atoll.api.large import LargeBody, aside
+from atoll.api.large import LargeBody
 from atoll.api.table_names import table_name
+from atoll.aside import aside
 from atoll.capacity import throttling
 from atoll.clock import Stamp
 from atoll.database import catalog, deletion, streams
+from atoll.database import definitions as history
 from atoll.database.group import MULTI_MASTER
 from atoll.database.log import shards
 from atoll.database.region import Region
@@ -68,6 +70,7 @@ async def create_table(region: Region, body: Body) -> Answer:
             due_ms=now_ms + region.settings.control_plane_delay_ms,
             keys=definitions.key_schema(body),
             indexes=definitions.indexes(body, lambda: catalog.new_space(tx)),
+            vector_indexes=definitions.vector_indexes(body, lambda: catalog.new_space(tx)),
             **definitions.settings(body, region, now_ms),
         )
         _check_quotas(region, tx, None, table, body)
@@ -155,7 +158,7 @@ def _check_deletable(table: Table, now_ms: int) -> None:
     if table.deletion_protection:
         raise table_errors.table_protected()
     if table.changing_index(now_ms) is not None or any(
-        concerns.running_on(table, index, now_ms) is not None for index in table.global_indexes
+        concerns.running_on(table, index, now_ms) is not None for index in table.online_indexes
     ):
         raise change_errors.deletion_while_indexes_change()
     if any(change.concern != concerns.TAGS for change in table.under_way(now_ms)):
@@ -168,6 +171,7 @@ _GONE = (
     "CreationDateTime",
     "LocalSecondaryIndexes",
     "GlobalSecondaryIndexes",
+    "VectorIndexes",
     "WarmThroughput",
 )
 
@@ -201,6 +205,7 @@ async def update_table(region: Region, body: Body) -> Answer:
         begun = concerns.begun(table, changed, body, now_ms + max(delay_ms, 1), now_ms)
         kept = tuple(change for change in begun if delay_ms and change.concern != concerns.AGAIN)
         catalog.save(tx, replace(changed, status="ACTIVE", changes=ongoing + kept))
+        history.note(tx, changed, now_ms)
         answered = _transitional(table, replace(changed, changes=ongoing + begun), now_ms)
         return table, changed, {"TableDescription": describe(region, tx, answered, now_ms)}
 
@@ -218,7 +223,7 @@ def _as_if_on_demand(table: Table) -> Table:
 
 def _transitional(old: Table, new: Table, now_ms: int) -> Table:
     """The table for the answer to its change: an index that the request creates or deletes shows it in any case."""
-    begun = [index for index in new.indexes if index.status != "ACTIVE" and old.index(index.name) != index]
+    begun = [index for index in new.all_indexes if index.status != "ACTIVE" and index not in old.all_indexes]
     for index in begun:
         new = new.with_index(replace(index, due_ms=max(index.due_ms, now_ms + 1)))
     return new
@@ -230,6 +235,8 @@ def _changed(tx: Transaction, region: Region, table: Table, body: Body, now_ms: 
     changed = definitions.with_settings(changed, body, region, now_ms)
     for entry in body.get("GlobalSecondaryIndexUpdates") or ():
         changed = _with_index_change(tx, region, changed, entry, body, now_ms)
+    for entry in body.get("VectorIndexUpdates") or ():
+        changed = _with_vector_index_change(tx, region, changed, entry, body, now_ms)
     stream = body.get("StreamSpecification")
     if stream is not None:
         if stream["StreamEnabled"]:
@@ -257,6 +264,19 @@ def _with_index_change(tx: Transaction, region: Region, table: Table, entry: Bod
     return table.with_index(
         definitions.with_index_capacity(table, _index(table, entry["Update"]), entry["Update"], now_ms)
     )
+
+
+def _with_vector_index_change(
+    tx: Transaction, region: Region, table: Table, entry: Body, body: Body, now_ms: int
+) -> Table:
+    due_ms = now_ms + region.settings.control_plane_delay_ms
+    if "Create" in entry:
+        index = definitions.vector_index(entry["Create"], definitions.types(body), lambda: catalog.new_space(tx))
+        index = replace(index, status="CREATING", backfilling=True, due_ms=due_ms)
+        return replace(table, vector_indexes=(*table.vector_indexes, index))
+    existing = table.vector_index(entry["Delete"]["IndexName"])
+    assert existing is not None  # checked by vector_rules
+    return table.with_index(replace(existing, status="DELETING", due_ms=due_ms))
 
 
 def _index(table: Table, entry: Body) -> Index:

@@ -7,17 +7,18 @@ indexes, streams, encryption.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from atoll import limits
 from atoll.api import capacity_rules as capacity
-from atoll.api import concerns, replica_rules, table_rules
-from atoll.api.definitions import encrypts
+from atoll.api import concerns, replica_rules, table_rules, vector_rules
+from atoll.api.definitions import encrypts, types
 from atoll.api.table_rules import Body
-from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, KeySchema, Table
+from atoll.database.schema import ON_DEMAND, PROVISIONED, Index, Table
 from atoll.errors import changes as change_errors
 from atoll.errors import tables as table_errors
+from atoll.errors import vectors as vector_errors
 
 # Members that alone change nothing.
 _NO_CHANGES = ("GlobalTableWitnessUpdates", "MultiRegionConsistency")
@@ -31,6 +32,7 @@ def check(body: Body) -> None:
     if any(not update for update in body.get("ReplicaUpdates") or ()):
         raise change_errors.no_replica_action()
     _check_index_actions(body.get("GlobalSecondaryIndexUpdates"))
+    vector_rules.check_actions(body)
     concerns.check_combination(body)
     table_rules.check_served(body)
     replica_rules.check(body)
@@ -86,10 +88,12 @@ def check_of(table: Table, body: Body, now_ms: int, *, quotas: bool = True) -> N
         if body.get(member) == {} and len(concerns.requested(body)) == 1:
             raise change_errors.empty_throughput()
     _check_indexes_exist(table, body)
+    vector_rules.check_exist(table, body)
     concerns.check_overlap(table, body, now_ms)
     if quotas:
         _check_budgets(table, body, now_ms)
     mode = body.get("BillingMode") or table.billing_mode
+    vector_rules.check_mode(table, mode, body)
     _check_new_units(table, mode, body, now_ms, quotas=quotas)
     _check_index_updates(table, mode, body, now_ms, quotas=quotas)
     _check_new_stream(table, body)
@@ -139,7 +143,8 @@ def _check_indexes_exist(table: Table, body: Body) -> None:
                 raise change_errors.index_not_found(given["IndexName"], table.name)
             if index.local:
                 raise change_errors.index_is_local(action, index.name)
-    if any(table.index(given["IndexName"]) is not None for given in _actions(body, "Create")):
+    names = {index.name for index in table.all_indexes}
+    if any(given["IndexName"] in names for given in _actions(body, "Create")):
         raise change_errors.index_exists()
 
 
@@ -149,11 +154,14 @@ def _check_index_updates(table: Table, mode: str, body: Body, now_ms: int, *, qu
         assert index is not None
         _check_index_update(table, index, mode, given, now_ms, quotas=quotas)
     made = [given["IndexName"] for given in _actions(body, "Create", "Delete")]
+    made += [given["IndexName"] for given in vector_rules.actions(body, *vector_rules.ACTIONS)]
     changing = table.changing_index(now_ms)
     if len(made) > 1 or (made and changing is not None and changing.name not in made):
         raise change_errors.one_index_at_a_time()
     for created in _actions(body, "Create"):
         _check_created(table, mode, created, body)
+    for created in vector_rules.actions(body, "Create"):
+        _check_created_vectors(table, created, body)
 
 
 def _check_index_update(table: Table, index: Index, mode: str, given: Body, now_ms: int, *, quotas: bool) -> None:
@@ -182,18 +190,26 @@ def _check_created(table: Table, mode: str, created: Body, body: Body) -> None:
         if [name for name, _ in definitions].count(key["AttributeName"]) > 1:
             raise table_errors.definition_repeated(key["AttributeName"])
     new = [(key["AttributeName"], declared[key["AttributeName"]], key["KeyType"]) for key in created["KeySchema"]]
-    for keys in (table.keys, *(index.keys for index in table.indexes)):
+    for keys in vector_rules.key_schemas(table):
         if any(keys.types.get(name, type_) != type_ for name, type_, _ in new):
-            raise change_errors.attribute_redefined(_described(keys), new)
+            raise change_errors.attribute_redefined(vector_rules.described(keys), new)
     if len(table.global_indexes) >= limits.GLOBAL_INDEXES:
         raise change_errors.too_many_global_indexes()
+    for index in table.vector_indexes:
+        if index.attribute in declared:
+            raise vector_errors.vector_defined(index.attribute)
+    _check_projected(table, table_rules.included(created))
+
+
+def _check_created_vectors(table: Table, created: Body, body: Body) -> None:
+    vector_rules.check_new(table, created, types(body))
+    table_rules.check_projection(created)
+    _check_projected(table, vector_rules.projected(created))
+
+
+def _check_projected(table: Table, added: int) -> None:
     others = (len(index.projection.attributes) for index in table.indexes)
-    table_rules.check_projected([table_rules.included(created), *others])
-
-
-def _described(keys: KeySchema) -> Sequence[tuple[str, str, str]]:
-    hashes = [(attribute.name, attribute.type, "HASH") for attribute in keys.partition]
-    return [*hashes, *((attribute.name, attribute.type, "RANGE") for attribute in keys.sort)]
+    table_rules.check_projected([added, *others, *vector_rules.projected_of(table)])
 
 
 def _check_new_stream(table: Table, body: Body) -> None:

@@ -30,6 +30,7 @@ from atoll.capacity.growth import MINUTE_MS, Growth, admitted, turned
 from atoll.clock import Clock
 from atoll.database.schema import PROVISIONED, Index, Table
 from atoll.errors.capacity import ACCOUNT, KEY_RANGE
+from atoll.platforms import allocate
 
 FILE_NAME = "key-ranges"
 
@@ -300,7 +301,7 @@ def _mapped(path: Path | None) -> mmap:
         return mmap(-1, 8 * _NUMBERS)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.posix_fallocate(fd, 0, 8 * _NUMBERS)  # a full disk must not end the process later
+        allocate(fd, 8 * _NUMBERS)  # a full disk must not end the process later
         return mmap(fd, 8 * _NUMBERS)
     finally:
         os.close(fd)

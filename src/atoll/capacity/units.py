@@ -54,6 +54,8 @@ class Consumed:
     table: float = 0.0
     local: dict[str, float] = field(default_factory=dict)
     global_: dict[str, float] = field(default_factory=dict)
+    vector: dict[str, float] = field(default_factory=dict)
+    """Bytes that were written to vector indexes, which cost no units."""
 
     @property
     def total(self) -> float:
@@ -67,6 +69,8 @@ class Consumed:
         self.add_row(write, outcome.table_bytes, factor)
         for index_write in outcome.index_writes:
             self.add_index(index_write.index, index_write_units(index_write))
+        for one in outcome.vector_writes:
+            self.vector[one.index.name] = self.vector.get(one.index.name, 0.0) + one.size
 
     def add_row(self, write: Write, size: int, factor: int = 1) -> None:
         """Add the table's part of a write, even of a refused one. `factor` is 2 in a transaction, which doubles this
@@ -105,6 +109,8 @@ class Consumed:
                 answer["LocalSecondaryIndexes"] = {name: units(u) for name, u in self.local.items()}
             if self.global_:
                 answer["GlobalSecondaryIndexes"] = {name: units(u) for name, u in self.global_.items()}
+            if self.vector:
+                answer["VectorIndexes"] = {name: {"VectorWriteRequestBytes": n} for name, n in self.vector.items()}
         return answer
 
 

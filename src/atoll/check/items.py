@@ -31,9 +31,14 @@ from atoll.database import expiry, indexes
 from atoll.database import format as fmt
 from atoll.database.format import Entry, Row
 from atoll.database.schema import Index, Table, TimeToLive
+from atoll.database.vectors import entries as vectors
+from atoll.database.vectors import rows
+from atoll.database.vectors.definition import VectorIndex
 from atoll.model import keycode, values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot
+
+AnyIndex = Index | VectorIndex
 
 
 @dataclass(slots=True)
@@ -63,7 +68,7 @@ class _TableCheck:
         self._snapshot = snapshot
         self._table = table
         self._items = _Counted()
-        self._indexes = [(index, _Counted(), self._progress(index)) for index in table.indexes if _is_kept(index)]
+        self._indexes = [(index, _Counted(), self._progress(index)) for index in table.all_indexes if _is_kept(index)]
         self._expiring = _Counted()
         self._expiry_progress = self._progress_of_expiry(table.ttl)
         self._collections = 0
@@ -106,7 +111,7 @@ class _TableCheck:
         """The spaces that writes maintain."""
         if table is None:
             return set()
-        found = {table.space, *(index.space for index in table.indexes if _is_kept(index))}
+        found = {table.space, *(index.space for index in table.all_indexes if _is_kept(index))}
         if table.ttl is not None and (table.ttl.status != "DISABLING" or table is self._table):
             found.add(table.ttl.space)
         if table.tombstone_space is not None:
@@ -120,7 +125,7 @@ class _TableCheck:
                 return
             yield row
 
-    def _progress(self, index: Index) -> bytes | None:
+    def _progress(self, index: AnyIndex) -> bytes | None:
         """The last item that must be in the index; None if all must be."""
         if not index.backfilling:
             return None
@@ -195,7 +200,7 @@ class _TableCheck:
 
     def _check_derived(self, key: bytes, image: _Image) -> Iterator[Finding]:
         for index, counted, progress in self._indexes:
-            made = indexes.entry(self._table, index, image, key) if index.space in self._spaces else None
+            made = _made(self._table, index, image, key) if index.space in self._spaces else None
             if made is None:
                 continue
             stored = self._snapshot.get(made.key)
@@ -203,12 +208,13 @@ class _TableCheck:
                 if progress is not None and key > progress:
                     continue
                 text = f"the index {index.name} has no entry of the item"
-                yield self._item_finding(on.INDEX, key, text, on.put(made.key, made.row))
+                yield self._item_finding(on.INDEX, key, text, on.put(made.key, made.row), *self._announced(index))
             else:
                 counted.found += 1
                 if stored != made.row and not _shows(stored, made):
                     text = f"the entry in the index {index.name} does not show what the item has"
-                    yield self._item_finding(on.INDEX, key, text, on.put(made.key, made.row))
+                    fix = on.put(made.key, made.row)
+                    yield self._item_finding(on.INDEX, key, text, fix, *self._announced(index))
             counted.rows += 1
             counted.size += made.size
         ttl = self._table.ttl
@@ -221,6 +227,13 @@ class _TableCheck:
         elif self._expiry_progress is None or key <= self._expiry_progress:
             text = f"the item expires at {second}, but the expiry index has no entry of it"
             yield self._item_finding(on.EXPIRY, key, text, on.put(entry, b""))
+
+    def _announced(self, index: AnyIndex) -> list[Fix]:
+        """With a repair of a vector index: make its searches read all entries again."""
+        if not isinstance(index, VectorIndex):
+            return []
+        counter = rows.counter(index.log_space)
+        return [on.set_number(counter, self._snapshot.number(counter) + rows.SLOTS + 1)]
 
     def _check_collection(self, prefix: bytes, size: int) -> Iterator[Finding]:
         if not prefix:
@@ -281,7 +294,7 @@ class _TableCheck:
 
     # The other way: each entry has its item
 
-    def _check_entries(self, index: Index, counted: _Counted) -> Iterator[Finding]:
+    def _check_entries(self, index: AnyIndex, counted: _Counted) -> Iterator[Finding]:
         if not self._has(index.space):
             return
         if not self._moves and self._count(index.space).rows == counted.found:
@@ -292,7 +305,7 @@ class _TableCheck:
                 shown = readable_entry(self._table, index, key)
                 yield Finding(on.INDEX, self._table.name, shown, damage, (on.delete(key),))
 
-    def _damage_of_entry(self, index: Index, key: bytes) -> str | None:
+    def _damage_of_entry(self, index: AnyIndex, key: bytes) -> str | None:
         try:
             row_key = self._table.item_key(entry_item(self._table, index, key))
         except UNREADABLE:
@@ -300,7 +313,8 @@ class _TableCheck:
         item = self._readable(row_key)
         if item is None:
             return f"the index {index.name} has an entry of an item that does not exist"
-        if indexes.entry_key(index, item, row_key) != key:
+        made = _made(self._table, index, _Image(item, 0, b""), row_key)
+        if made is None or made.key != key:
             return f"the index {index.name} has an entry at a key that the item does not have"
         return None
 
@@ -335,14 +349,24 @@ class _TableCheck:
                 yield self._item_finding(on.ITEM, row_key, text, on.delete(key))
 
 
-def _is_kept(index: Index) -> bool:
+def _is_kept(index: AnyIndex) -> bool:
     """Writes do not maintain an index that is being deleted."""
     return index.status != "DELETING"
 
 
-def _shows(stored: bytes, made: indexes.NewEntry) -> bool:
+def _made(table: Table, index: AnyIndex, image: _Image, row_key: bytes) -> indexes.NewEntry | vectors.Entry | None:
+    """The entry that the item has to have."""
+    if isinstance(index, VectorIndex):
+        return vectors.entry(table, index, image, row_key)
+    return indexes.entry(table, index, image, row_key)
+
+
+def _shows(stored: bytes, made: indexes.NewEntry | vectors.Entry) -> bool:
     """Whether a stored entry shows the same, perhaps in another order of its attributes."""
     try:
+        if isinstance(made, vectors.Entry):
+            vector, json = rows.parse_entry(stored, len(made.vector) // 4)
+            return vector == made.vector and orjson.loads(json) == made.item and stored[:4] == made.row[:4]
         entry = Entry(stored)
         return entry.size == made.size and entry.item == made.item
     except UNREADABLE:

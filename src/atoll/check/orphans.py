@@ -10,6 +10,7 @@ from atoll.check.spaces import DISCARDED, ENTRIES, EXPIRY, ITEMS, KEPT, Spaces
 from atoll.database import format as fmt
 from atoll.database.garbage import Garbage
 from atoll.database.records import dump
+from atoll.database.vectors import entries as vectors
 from atoll.storage.engine import Snapshot
 
 _END = b"\xff" * 5
@@ -47,6 +48,7 @@ def _check_numbers(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
         for table in spaces.tables.values()
         for shard in table.shards
     }
+    open_shards |= {counter for table in spaces.tables.values() for counter in vectors.counters(table)}
     for key, _ in on.counters(snapshot, b"s", b"t", tallies=False):
         if len(key) == 9 and key not in open_shards:
             text = "a sequence counter belongs to no open shard"

@@ -14,12 +14,15 @@ from atoll.database.garbage import Garbage
 from atoll.database.records import load
 from atoll.database.schema import Index, KeySchema, Shard, Table
 from atoll.database.streams import StreamDescription
+from atoll.database.vectors.definition import VectorIndex
 from atoll.errors import ApiError
 from atoll.model import keycode
 from atoll.recovery import jobs
 from atoll.storage.engine import Snapshot
 
 ITEMS, ENTRIES, LOG, EXPIRY, TOMBSTONES, DISCARDED = "items", "index", "log", "expiry", "tombstones", "discarded"
+CHANGED = "changed entries"
+"""Those of a vector index."""
 KEPT = "kept"
 """Items of a backup, or what a job keeps."""
 
@@ -64,7 +67,7 @@ def _touch(table: Table) -> None:
     """Use every part of the definition that requests use."""
     for index in table.indexes:
         table.projected_names(index)
-    for keys in (table.keys, *(index.keys for index in table.indexes)):
+    for keys in (table.keys, *(index.keys for index in table.all_indexes if index.keys is not None)):
         _ = keys.encode_partition, keys.encode_sort
         for attribute in keys.attributes:
             keycode.encoder(attribute.type)
@@ -75,7 +78,7 @@ def _touch(table: Table) -> None:
 class Owner:
     role: str
     table: Table | None = None
-    index: Index | None = None
+    index: Index | VectorIndex | None = None
     garbage: Garbage | None = None
 
 
@@ -112,6 +115,9 @@ class Spaces:
         self.tables[table.log_space] = table
         for index in table.indexes:
             self._own(index.space, Owner(ENTRIES, table, index))
+        for vector_index in table.vector_indexes:
+            self._own(vector_index.space, Owner(ENTRIES, table, vector_index))
+            self._own(vector_index.log_space, Owner(CHANGED, table, vector_index))
         if table.ttl is not None:
             self._own(table.ttl.space, Owner(EXPIRY, table))
         if table.tombstone_space is not None:
@@ -140,6 +146,8 @@ class Spaces:
         if owner.role == ENTRIES:
             assert owner.index is not None
             return table.name, readable_entry(table, owner.index, key), f"entry of the index {owner.index.name}"
+        if owner.role == CHANGED:
+            return table.name, key.hex(), "change of a vector index"
         if owner.role == LOG:
             return table.name, readable_change(key), "change record"
         if owner.role == EXPIRY:
@@ -195,16 +203,16 @@ def readable_item(table: Table, row_key: bytes) -> Key:
         return row_key.hex()
 
 
-def readable_entry(table: Table, index: Index, key: bytes) -> Key:
+def readable_entry(table: Table, index: Index | VectorIndex, key: bytes) -> Key:
     try:
         return entry_item(table, index, key)
     except UNREADABLE:
         return key.hex()
 
 
-def entry_item(table: Table, index: Index, key: bytes) -> dict[str, Any]:
+def entry_item(table: Table, index: Index | VectorIndex, key: bytes) -> dict[str, Any]:
     """The key attributes of the index and of the table. Raises ValueError and others."""
-    attributes, start = key_item(index.keys, key)
+    attributes, start = key_item(index.keys or KeySchema(()), key)
     own, end = key_item(table.keys, key, start)
     if end != len(key):
         raise ValueError(key)

@@ -1,4 +1,4 @@
-"""Build or delete global indexes while their table is in use.
+"""Build or delete global indexes and vector indexes while their table is in use.
 
 Once an index is in the catalog, every write maintains it. The backfill walks over the existing items, a few in each
 transaction, and writes their index entries. It stores its progress in the same transaction, so a crash loses nothing.
@@ -15,6 +15,9 @@ from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Index, Table
+from atoll.database.vectors import entries as vectors
+from atoll.database.vectors import rows
+from atoll.database.vectors.definition import VectorIndex
 from atoll.database.walk import walk
 from atoll.storage.engine import Transaction
 
@@ -39,16 +42,22 @@ def change_indexes(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
     return None
 
 
-def _remove(tx: Transaction, table: Table, index: Index, now_ms: int) -> None:
+def _remove(tx: Transaction, table: Table, index: Index | VectorIndex, now_ms: int) -> None:
     tx.delete(fmt.backfill_key(index.space))
-    garbage.discard(tx, index.space, now_ms)
-    catalog.save(tx, replace(table, indexes=tuple(i for i in table.indexes if i.name != index.name)))
+    for space in index.spaces:
+        garbage.discard(tx, space, now_ms)
+    if isinstance(index, VectorIndex):
+        rows.forget(tx, index.log_space)
+    catalog.save(tx, table.without_index(index.name))
 
 
-def _backfill(tx: Transaction, table: Table, index: Index) -> bool:
+def _backfill(tx: Transaction, table: Table, index: Index | VectorIndex) -> bool:
     """Index some items; return whether all are done."""
 
     def visit(row_key: bytes, stored: bytes) -> None:
-        indexes.add(tx, table, index, row_key, Row(stored))
+        if isinstance(index, VectorIndex):
+            vectors.add(tx, table, index, row_key, Row(stored))
+        else:
+            indexes.add(tx, table, index, row_key, Row(stored))
 
     return walk(tx, table.space, fmt.backfill_key(index.space), ITEMS, visit)

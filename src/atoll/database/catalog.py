@@ -8,7 +8,8 @@ changes the definitions. After enough misses, `Region` reloads them outside, fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.records import dump, load
 from atoll.database.schema import Table
+from atoll.database.vectors.definition import VectorIndex
 from atoll.errors import tables as table_errors
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -30,8 +32,12 @@ class Definitions(NamedTuple):
 NOTHING_KNOWN = Definitions(-1, {})
 
 
-# A change of one table makes every process reload all tables; this cache avoids parsing unchanged rows again.
-@lru_cache(maxsize=limits.TABLES)
+PARSED = 20 * limits.TABLES
+
+
+# A change of one table makes every process reload all tables; this cache avoids parsing unchanged rows again. A node
+# without quotas may have more tables than an account.
+@lru_cache(maxsize=PARSED)
 def _parse(stored: bytes) -> Table:
     table: Table = load(Table, stored)
     return table
@@ -115,3 +121,14 @@ def save(tx: Transaction, table: Table) -> None:
 
 def new_space(tx: Transaction) -> int:
     return tx.add_number(fmt.SPACES, 1)
+
+
+def renewed(tx: Transaction, indexes: Iterable[VectorIndex]) -> tuple[VectorIndex, ...]:
+    """The indexes of another table for a new one: empty ones, in spaces of their own."""
+    return tuple(
+        [
+            replace(index, space=new_space(tx), log_space=new_space(tx), status="ACTIVE", backfilling=False, due_ms=0)
+            for index in indexes
+            if index.status != "DELETING"
+        ]
+    )

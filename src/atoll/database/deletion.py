@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from atoll.clock import Stamp
-from atoll.database import backups, destinations, expiry, resource_policies, streams
+from atoll.database import backups, definitions, destinations, expiry, resource_policies, streams
 from atoll.database import format as fmt
 from atoll.database.garbage import collections_of, discard
 from atoll.database.log import retention
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.database.vectors import rows
 from atoll.storage.engine import Transaction
 
 
@@ -18,6 +19,7 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
     resource_policies.drop(tx, table.name)
+    definitions.forget(tx, table)
     tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
     for one in table.destinations:
@@ -27,12 +29,14 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     else:
         discard(tx, table.space, now_ms + (retention.of(table).keep_ms if table.copies else 0), collections_of(table))
     tx.delete_range(*fmt.links_of(table.space))
-    spaces = [index.space for index in table.indexes]
+    spaces = [space for index in table.all_indexes for space in index.spaces]
     if table.ttl is not None:
         expiry.unschedule(tx, table, table.ttl)
         spaces.append(table.ttl.space)
     if table.tombstone_space is not None:
         spaces.append(table.tombstone_space)
+    for vector_index in table.vector_indexes:
+        rows.forget(tx, vector_index.log_space)
     for space in spaces:
         tx.delete(fmt.backfill_key(space))
         discard(tx, space, now_ms)

@@ -1,4 +1,4 @@
-"""Every row that Atoll stores. With `metric_keys`, the only module that builds or parses a key. This is format 4.
+"""Every row that Atoll stores. Only this module, `metric_keys` and `vectors.rows` build or parse keys. It is format 4.
 
 A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
 

@@ -14,6 +14,7 @@ import orjson
 from atoll.database import format as fmt
 from atoll.database import keys
 from atoll.database.schema import Index, Table
+from atoll.database.vectors import entries as vectors
 from atoll.errors import tables as table_errors
 from atoll.model import values
 from atoll.model.comparison import items_equal
@@ -39,12 +40,15 @@ class IndexWrite:
 
 
 def check_keys(table: Table, item: Item) -> None:
-    """An item's index key attributes must have the index's types and be no longer than keys may be."""
+    """An item's index key attributes must have the index's types and be no longer than keys may be; vectors must fit
+    their indexes."""
     for index in table.indexes:
         for name, type_ in index.keys.name_types:
             value = item.get(name)
             if value is not None and not 0 < len(value.get(type_, "")) <= keys.SHORT:
                 _check_keys(table, item)
+    if table.vector_indexes:
+        vectors.check(table, item)
 
 
 def _check_keys(table: Table, item: Item) -> None:
@@ -82,6 +86,8 @@ def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression
                     raise table_errors.index_key_update()
                 changed[name] = value
     check_keys(table, changed)
+    if table.vector_indexes:
+        vectors.check_updated(table, before, after)
 
 
 def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
@@ -155,7 +161,7 @@ def uncertain_entries(table: Table, row_key: bytes, old: Stored | None) -> list[
     if old is None:
         return []
     found = [entry_key(index, old.item, row_key) for index in table.indexes if index.backfilling]
-    return [key for key in found if key is not None]
+    return [*(key for key in found if key is not None), *vectors.uncertain(table, row_key, old)]
 
 
 def same_entry(index: Index, before: NewEntry | None, after: NewEntry | None) -> bool:

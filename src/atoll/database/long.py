@@ -27,6 +27,11 @@ class Write(Protocol):
     def reads(self) -> int: ...
 
 
+def copies(table: Table) -> int:
+    """How often a write stores the attributes of its item at most."""
+    return 1 + len(table.all_indexes)
+
+
 def announce_item(tx: Transaction, json: bytes, reads: int) -> None:
     """Announce a write to a stored item if it takes long to parse it and to go over it so often."""
     if pieces.takes_long(json, 1 + reads):
@@ -47,7 +52,7 @@ def announce_batch(tx: Transaction, batch: Sequence[tuple[Write, Row | None]]) -
             read += len(old.json) * (1 + write.reads)
         image = getattr(write, "image", None)
         if image is not None:
-            size += len(image.json) * (1 + len(write.table.indexes))
+            size += len(image.json) * copies(write.table)
     if size > BATCH_BYTES or (read > _VALUE_BYTES * BATCH_VALUES and _values(batch) > BATCH_VALUES):
         tx.announce_long()
 

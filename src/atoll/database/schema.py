@@ -15,8 +15,11 @@ from atoll import limits
 from atoll.database import format as fmt
 from atoll.database.destination import Destination
 from atoll.database.group import Group
+from atoll.database.key_schema import KeyAttribute as KeyAttribute
+from atoll.database.key_schema import KeySchema as KeySchema
+from atoll.database.key_schema import Projection as Projection
 from atoll.database.recovery import Origin, Recovery
-from atoll.model import keycode
+from atoll.database.vectors.definition import VectorIndex
 from atoll.model.values import Item
 
 # Billing modes, view types, table classes and statuses are the service's own strings, returned unchanged.
@@ -25,99 +28,6 @@ ON_DEMAND = "PAY_PER_REQUEST"
 BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
 NEW_VIEWS = ("NEW_IMAGE", BOTH_IMAGES)
 OLD_VIEWS = ("OLD_IMAGE", BOTH_IMAGES)
-
-
-@dataclass(frozen=True)
-class KeyAttribute:
-    name: str
-    type: str
-    """S, N or B"""
-
-
-@dataclass(frozen=True)
-class KeySchema:
-    """The key attributes. A table has one partition attribute and at most one sort attribute; a global index may have
-    up to four of each."""
-
-    partition: tuple[KeyAttribute, ...]
-    sort: tuple[KeyAttribute, ...] = ()
-
-    @cached_property
-    def attributes(self) -> tuple[KeyAttribute, ...]:
-        return self.partition + self.sort
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        return tuple(a.name for a in self.attributes)
-
-    @cached_property
-    def partition_types(self) -> list[tuple[str, str]]:
-        return [(a.name, a.type) for a in self.partition]
-
-    @cached_property
-    def sort_types(self) -> list[tuple[str, str]]:
-        return [(a.name, a.type) for a in self.sort]
-
-    @cached_property
-    def name_types(self) -> tuple[tuple[str, str], ...]:
-        return tuple((a.name, a.type) for a in self.attributes)
-
-    @cached_property
-    def types(self) -> dict[str, str]:
-        return {a.name: a.type for a in self.attributes}
-
-    @cached_property
-    def encode_partition(self) -> Callable[[Item], bytes]:
-        """A function that encodes an item's hash and partition attributes as the start of its key. The item must have
-        all of them."""
-        return _prefix_encoder(self.partition)
-
-    @cached_property
-    def encode_sort(self) -> Callable[[Item], bytes]:
-        return _encoder(self.sort)
-
-    def decode(self, row_key: bytes) -> Item:
-        """The key attributes of the item with this row key."""
-        contents = fmt.key_contents(row_key, self._kinds)
-        return {name: {type_: content} for (name, type_), content in zip(self.name_types, contents, strict=True)}
-
-    @cached_property
-    def _kinds(self) -> str:
-        return "".join(a.type for a in self.attributes)
-
-    def followed_by(self, other: KeySchema) -> KeySchema:
-        """The attributes of both, of which keys of index entries consist."""
-        return KeySchema(self.partition, (*self.sort, *other.attributes))
-
-    def encode(self, item: Item) -> bytes:
-        return self.encode_partition(item) + self.encode_sort(item)
-
-    def key_of(self, item: Item) -> Item:
-        return {name: item[name] for name in self.names}
-
-
-def _encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], bytes]:
-    if len(attributes) == 1:
-        (name, type_), encode = (attributes[0].name, attributes[0].type), keycode.encoder(attributes[0].type)
-        return lambda item: encode(item[name][type_])
-    parts = [(a.name, a.type, keycode.encoder(a.type)) for a in attributes]
-    return lambda item: b"".join([encode(item[name][type_]) for name, type_, encode in parts])
-
-
-def _prefix_encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], bytes]:
-    if len(attributes) == 1:
-        name, type_, partition = attributes[0].name, attributes[0].type, keycode.partition_encoder(attributes[0].type)
-        return lambda item: partition(item[name][type_])
-    encode, partition_hash = _encoder(attributes), keycode.partition_hash
-    parts = [(a.name, a.type, keycode.raw_encoder(a.type)) for a in attributes]
-    return lambda item: partition_hash(b"".join([raw(item[n][t]) for n, t, raw in parts])) + encode(item)
-
-
-@dataclass(frozen=True)
-class Projection:
-    type: str
-    """ALL, KEYS_ONLY or INCLUDE"""
-    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,6 +82,10 @@ class Index:
     throughput: Throughput | None = None
     on_demand: OnDemandThroughput | None = None
     warm: WarmThroughput | None = None
+
+    @property
+    def spaces(self) -> tuple[int, ...]:
+        return (self.space,)
 
     def status_at(self, now_ms: int) -> str:
         return "ACTIVE" if self.status == "UPDATING" and now_ms >= self.due_ms else self.status
@@ -263,6 +177,7 @@ class Table:
     due_ms: int = 0
     """A transitional status ends by itself at this time."""
     indexes: tuple[Index, ...] = ()
+    vector_indexes: tuple[VectorIndex, ...] = ()
     billing_mode: str = PROVISIONED
     billing_changed_ms: int | None = None
     """When the table last became on-demand."""
@@ -306,6 +221,13 @@ class Table:
     def _indexes_by_name(self) -> dict[str, Index]:
         return {index.name: index for index in self.indexes}
 
+    def vector_index(self, name: str) -> VectorIndex | None:
+        return next((index for index in self.vector_indexes if index.name == name), None)
+
+    @cached_property
+    def all_indexes(self) -> tuple[Index | VectorIndex, ...]:
+        return self.indexes + self.vector_indexes
+
     def projected_names(self, index: Index) -> frozenset[str]:
         """The attributes in an index that does not project all."""
         return self._projected_names[index.name]
@@ -324,9 +246,14 @@ class Table:
         return tuple(index for index in self.indexes if not index.local)
 
     @cached_property
+    def online_indexes(self) -> tuple[Index | VectorIndex, ...]:
+        """Those that can be created and deleted while the table is in use."""
+        return self.global_indexes + self.vector_indexes
+
+    @cached_property
     def is_filling(self) -> bool:
         """Whether an index may still lack entries of items older than the index."""
-        return any(index.backfilling for index in self.indexes)
+        return any(index.backfilling for index in self.all_indexes)
 
     @cached_property
     def prefix(self) -> bytes:
@@ -392,9 +319,9 @@ class Table:
     def under_way(self, now_ms: int) -> tuple[Change, ...]:
         return tuple(change for change in self.changes if now_ms < change.due_ms)
 
-    def changing_index(self, now_ms: int) -> Index | None:
+    def changing_index(self, now_ms: int) -> Index | VectorIndex | None:
         """The index that is being built or deleted, if there is one."""
-        for index in self.indexes:
+        for index in self.all_indexes:
             if index.status_at(now_ms) in ("CREATING", "DELETING"):
                 return index
         return None
@@ -421,6 +348,7 @@ class Table:
     def spaces(self) -> frozenset[int]:
         """All that the table owns."""
         found = {self.space, self.log_space, *(index.space for index in self.indexes)}
+        found |= {space for index in self.vector_indexes for space in index.spaces}
         if self.ttl is not None:
             found.add(self.ttl.space)
         if self.tombstone_space is not None:
@@ -436,7 +364,7 @@ class Table:
             yield self.group.raises_floor_ms, fmt.DROP_TOMBSTONES
         if self.stream is not None and self.stream.enabled:
             yield self.oldest_shard_ms + limits.STREAM_ROTATION_MS, fmt.ROTATE
-        for index in self.indexes:
+        for index in self.all_indexes:
             if index.status in ("CREATING", "DELETING"):
                 yield index.due_ms, fmt.INDEX
         if self.ttl is not None:
@@ -445,6 +373,16 @@ class Table:
     def gone_at(self, now_ms: int) -> bool:
         return self.status == "DELETING" and now_ms >= self.due_ms
 
-    def with_index(self, changed: Index) -> Table:
+    def with_index(self, changed: Index | VectorIndex) -> Table:
         """The table with the index of that name replaced."""
+        if isinstance(changed, VectorIndex):
+            kept = tuple(changed if i.name == changed.name else i for i in self.vector_indexes)
+            return replace(self, vector_indexes=kept)
         return replace(self, indexes=tuple(changed if i.name == changed.name else i for i in self.indexes))
+
+    def without_index(self, name: str) -> Table:
+        return replace(
+            self,
+            indexes=tuple(i for i in self.indexes if i.name != name),
+            vector_indexes=tuple(i for i in self.vector_indexes if i.name != name),
+        )

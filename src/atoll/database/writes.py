@@ -8,10 +8,10 @@ entry, counters and change record. Single writes, batches, transactions, stateme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol
 
 import orjson
 from isal.isal_zlib import adler32
@@ -24,17 +24,17 @@ from atoll.database.format import Row
 from atoll.database.indexes import IndexWrite
 from atoll.database.log import changes
 from atoll.database.schema import Table
+from atoll.database.vectors import entries as vectors
+from atoll.database.vectors.entries import VectorWrite
 from atoll.errors import replication as replication_errors
 from atoll.errors import values as value_errors
-from atoll.errors.multi import Cancelled
+from atoll.errors.multi import Cancelled, try_all
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
 from atoll.model import sets, values
 from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
-
-T = TypeVar("T")
 
 
 class Image(NamedTuple):
@@ -147,7 +147,7 @@ class Update(_Conditional):
         item = self.update.apply(before, missing=old is None) if self.update is not None else before
         if old is None and self.update is not None and len(item) == len(self.key):
             return None  # it only removes attributes of a missing item: create no item
-        if self.table.indexes:
+        if self.table.all_indexes:
             by_expression = self.update is not None and self.update.is_expression
             indexes.check_updated_keys(
                 self.table, old.item if old is not None else {}, item, by_expression=by_expression
@@ -215,6 +215,9 @@ class Outcome:
     old: Row | None
     new: Image | None
     index_writes: list[IndexWrite] = field(default_factory=list)
+    vector_writes: list[VectorWrite] = field(default_factory=list)
+    saved: tuple[int, int] = (0, 0)
+    """By how much less than their sizes the images before and after count, since they have vectors."""
     collection_size: int | None = None
     """Bytes of the item's collection, on tables with local indexes."""
     found: Version | None = None
@@ -225,22 +228,9 @@ class Outcome:
     @property
     def table_bytes(self) -> int:
         """The size for which the table is charged: the larger image."""
-        before = self.old.size if self.old is not None else 0
-        after = self.new.size if self.new is not None else 0
+        before = self.old.size - self.saved[0] if self.old is not None else 0
+        after = self.new.size - self.saved[1] if self.new is not None else 0
         return before if before > after else after
-
-
-def try_all(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[errors.ApiError | None]]:
-    """Call all attempts of a transaction. Returns the successful results, and per attempt its error or None."""
-    made: list[T] = []
-    refusals: list[errors.ApiError | None] = []
-    for attempt in attempts:
-        try:
-            made.append(attempt())
-            refusals.append(None)
-        except errors.ApiError as refusal:
-            refusals.append(refusal.with_traceback(None))
-    return made, refusals
 
 
 class Refused(Cancelled):
@@ -296,8 +286,8 @@ def commit_single(tx: Transaction, write: Write, stamp: Stamp, decide: Decide = 
     if old is not None and len(old.json) > long.LEAST_BYTES:
         long.announce_item(tx, old.json, write.reads)
     decision = decide(write, old)
-    if write.table.indexes and isinstance(decision, Image) and len(decision.json) > long.LEAST_BYTES:
-        long.announce_entries(tx, decision.json, len(write.table.indexes))
+    if write.table.all_indexes and isinstance(decision, Image) and len(decision.json) > long.LEAST_BYTES:
+        long.announce_entries(tx, decision.json, long.copies(write.table) - 1)
     if write.table.is_filling:
         _prefetch_entries(tx, (write,), (old,), (decision,))
     return _apply(tx, stamp, write, old, decision)
@@ -339,6 +329,7 @@ def announce(tx: Transaction, batch: Sequence[Write], stamp: Stamp) -> None:
     for write in batch:
         if (space := write.table.tombstone_space) is not None:
             rows.append(fmt.tombstone_key(space, write.row_key))
+        numbers += vectors.counters(write.table)
         if write.table.ttl is not None:
             numbers.append(fmt.expiry_due_number(write.table.ttl.space))
     tx.prefetch(
@@ -361,6 +352,13 @@ def _prefetch_entries(
 
 
 def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
+    outcome = _applied(tx, stamp, write, old, decision)
+    if write.table.vector_indexes:
+        outcome.saved = vectors.saved_bytes(write.table, outcome.old), vectors.saved_bytes(write.table, outcome.new)
+    return outcome
+
+
+def _applied(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
     """Write the item's row and everything derived from it. `decision` is the write's decision on `old`, the stored
     row."""
     version, group = write.version, write.table.group
@@ -419,6 +417,8 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
     _store(tx, write, version, outcome)
     if table.indexes:
         outcome.index_writes = indexes.apply(tx, table, row_key, old, new)
+    if table.vector_indexes:
+        outcome.vector_writes = vectors.apply(tx, table, row_key, old, new)
     if table.ttl is not None:
         expiry.apply(tx, table, table.ttl, row_key, old.item if old else None, new.item if new else None)
     before = (old.size, old.json) if old is not None else None

@@ -23,6 +23,10 @@ def invalid(parameter: str, fault: Fault) -> ApiError:
     return enveloped_since_2026(validation(f"Invalid {parameter}: {fault.args[0]}"))
 
 
+def search_comparator() -> Fault:
+    return Fault("Invalid comparator used in SearchConditionExpression")
+
+
 # Syntax
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from atoll import limits
 from atoll.errors import ApiError, validation
+
+T = TypeVar("T")
 
 
 def duplicate_keys() -> ApiError:
@@ -66,3 +69,16 @@ def transaction_cancelled(refusals: list[ApiError | None]) -> ApiError:
         f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
         fields={"CancellationReasons": reasons},
     )
+
+
+def try_all(attempts: Iterable[Callable[[], T]]) -> tuple[list[T], list[ApiError | None]]:
+    """Call all attempts of a transaction. Returns the successful results, and per attempt its error or None."""
+    made: list[T] = []
+    refusals: list[ApiError | None] = []
+    for attempt in attempts:
+        try:
+            made.append(attempt())
+            refusals.append(None)
+        except ApiError as refusal:
+            refusals.append(refusal.with_traceback(None))
+    return made, refusals

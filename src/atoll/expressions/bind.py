@@ -17,7 +17,7 @@ from atoll import limits
 from atoll.errors import ApiError
 from atoll.errors import expressions as errors
 from atoll.errors import values as value_errors
-from atoll.expressions import condition, keyrange, operands, parser, projection, tree, update
+from atoll.expressions import condition, keyrange, operands, parser, projection, search, tree, update
 from atoll.expressions.condition import Condition
 from atoll.expressions.keyrange import KeyCondition, NameType
 from atoll.expressions.projection import PathProjection
@@ -132,6 +132,11 @@ class Bindings:
             self._late, found = fault, {}
         return partial(keyrange.key_condition, found, self._values)
 
+    def search_condition(self, text: str) -> tuple[tuple[str, AttributeValue], ...]:
+        """The attributes that a vector search compares, each with its value."""
+        found: search.Conditions = self._program(_SEARCH, text, "SearchConditionExpression")
+        return tuple([(name, self._values[value]) for name, value in found])
+
     def finish(self) -> None:
         """Reject names and values that no expression used. Call it after binding all expressions of the request."""
         used = self._used
@@ -181,6 +186,7 @@ class _Language:
 
 _CONDITION = _Language(parser.condition, operands.check_condition, condition.program)
 _KEY_CONDITION = _Language(parser.condition, operands.check_condition, keyrange.conditions)
+_SEARCH = _Language(parser.condition, operands.check_condition, search.conditions)
 _UPDATE = _Language(parser.update, operands.check_update, update.program)
 _PROJECTION = _Language(parser.projection, operands.check_projection, projection.program)
 

@@ -111,9 +111,9 @@ class Export:
         with (self._directory / part.name).open("ab") as file:
             while not part.done:
                 self._pauses.check()
-                start = {} if part.last_key is None else {"ExclusiveStartKey": items.from_json(part.last_key)}
+                start = {} if part.last_key is None else {"ExclusiveStartKey": part.last_key}
                 answer = self._source.call(
-                    "scan", self._rate.wait, TableName=self._table, Segment=part.number,
+                    "Scan", self._rate.wait, TableName=self._table, Segment=part.number,
                     TotalSegments=len(self._parts), ConsistentRead=True, ReturnConsumedCapacity="TOTAL", **start,
                 )  # fmt: skip
                 self._rate.spend(units(answer))
@@ -126,7 +126,7 @@ class Export:
                 last_key = answer.get("LastEvaluatedKey")
                 with self._lock:
                     part.size, part.items = part.size + len(written), part.items + len(page)
-                    part.last_key = None if last_key is None else items.to_json(last_key)
+                    part.last_key = last_key
                     part.done = last_key is None
                     self._write(PROGRESS, {"table": self._identity, "parts": [vars(one) for one in self._parts]})
                 self._counters.add(items=len(page))
@@ -152,7 +152,7 @@ class Export:
 
 
 def _line(item: items.Item) -> bytes:
-    return json.dumps({"Item": items.to_json(item)}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps({"Item": item}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def files_of(directory: Path) -> Sequence[Path]:

@@ -1,4 +1,4 @@
-"""Attribute values, from and to other forms. Binary values are `bytes`, as botocore has them."""
+"""Attribute values, from other forms. A binary value is base64, as in the JSON of the protocol."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ Value = dict[str, Any]
 Item = dict[str, Value]
 
 TYPES = ("S", "N", "B", "BOOL")
+_FORMS: dict[str, Any] = {
+    **dict.fromkeys(("S", "N", "B"), str),
+    **dict.fromkeys(("BOOL", "NULL"), bool),
+    **dict.fromkeys(("SS", "NS", "BS", "L"), list),
+    "M": dict,
+}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,37})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
@@ -20,10 +26,11 @@ class Invalid(Exception):
     """Its text is the reason."""
 
 
-# DynamoDB JSON, in which binary values are base64
+# DynamoDB JSON
 
 
 def from_json(members: Mapping[str, Any]) -> Item:
+    """The item itself, if its values have the right form."""
     return {name: _from_json(value) for name, value in members.items()}
 
 
@@ -31,35 +38,27 @@ def _from_json(value: Any) -> Value:
     if not isinstance(value, dict) or len(value) != 1:
         raise Invalid(f"{value!r:.100} is no attribute value")
     ((kind, content),) = value.items()
+    if kind not in _FORMS or not isinstance(content, _FORMS[kind]):
+        raise Invalid(f"{value!r:.100} is no attribute value")
     try:
         if kind == "B":
-            return {kind: b64decode(content, validate=True)}
+            return {kind: _canonical(content)}
         if kind == "BS":
-            return {kind: [b64decode(one, validate=True) for one in content]}
+            return {kind: [_canonical(one) for one in content]}
         if kind == "M":
             return {kind: from_json(content)}
         if kind == "L":
             return {kind: [_from_json(one) for one in content]}
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         raise Invalid(f"{value!r:.100} is no attribute value") from None
+    if kind in ("SS", "NS") and not all(isinstance(one, str) for one in content):
+        raise Invalid(f"{value!r:.100} is no attribute value")
     return {kind: content}
 
 
-def to_json(item: Item) -> dict[str, Any]:
-    return {name: _to_json(value) for name, value in item.items()}
-
-
-def _to_json(value: Value) -> Any:
-    ((kind, content),) = value.items()
-    if kind == "B":
-        return {kind: b64encode(content).decode()}
-    if kind == "BS":
-        return {kind: [b64encode(one).decode() for one in content]}
-    if kind == "M":
-        return {kind: to_json(content)}
-    if kind == "L":
-        return {kind: [_to_json(one) for one in content]}
-    return value
+def _canonical(text: str) -> str:
+    """Equal bytes have equal texts: the last character of base64 may have bits that do not count."""
+    return b64encode(b64decode(text, validate=True)).decode()
 
 
 # Values of Python, as JSON and Parquet give them
@@ -80,7 +79,7 @@ def _from_plain(value: Any) -> Value:
     if isinstance(value, (int, float, Decimal)):
         return {"N": str(value)}
     if isinstance(value, bytes):
-        return {"B": value}
+        return {"B": b64encode(value).decode()}
     if isinstance(value, (datetime, date, time)):
         return {"S": value.isoformat()}
     if isinstance(value, list):
@@ -106,7 +105,7 @@ def from_text(text: str, type_: str | None) -> Value:
         return {"BOOL": text.lower() == "true"}
     if type_ == "B":
         try:
-            return {"B": b64decode(text, validate=True)}
+            return {"B": _canonical(text)}
         except ValueError:
             raise Invalid(f"{text!r:.100} is not base64") from None
     return {type_: text}

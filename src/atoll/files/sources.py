@@ -23,6 +23,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
+
 from atoll.files import items
 from atoll.files.items import Invalid, Item
 from atoll.replicate.failures import Failed
@@ -47,6 +49,7 @@ class Source:
         number = 0
         try:
             for item in self._rows():
+                _check_text(item)
                 number += 1
                 yield item
         except Invalid as error:
@@ -140,3 +143,11 @@ class Source:
             for (stored,) in file.execute(f"SELECT ObjectJSON FROM {quoted} ORDER BY rowid"):
                 done += 1
                 yield items.from_json(json.loads(stored))
+
+
+def _check_text(item: Item) -> None:
+    """JSON can name halves of characters, which no text may have."""
+    try:
+        orjson.dumps(item)
+    except TypeError as error:
+        raise Invalid(f"it cannot be sent: {error}") from None

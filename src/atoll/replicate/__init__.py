@@ -1,7 +1,7 @@
 """`atoll replicate`: copy one table to another endpoint and keep the copy up to date, over the public APIs alone.
 
 Source and target may be any endpoints that speak DynamoDB's protocol: the service, Atoll, DynamoDB Local. This package
-is a client. It calls botocore and uses nothing of the server.
+is a client. It calls both ends with `client` and uses nothing of the server.
 
 A replication has three phases (`run`):
 

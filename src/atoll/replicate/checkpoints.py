@@ -17,10 +17,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from atoll.client.failures import TRANSACTION_CANCELED
 from atoll.clock import monotonic_ns
 from atoll.replicate import state as rows
 from atoll.replicate import tables
-from atoll.replicate.ends import TRANSACTION_CANCELED, End
+from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.state import Item, Place, Run, Segment
 
@@ -134,7 +135,7 @@ class Checkpoints:
     def _store(self, actions: list[dict[str, Any]]) -> None:
         begun_ns = monotonic_ns()
         try:
-            self._target.call("transact_write_items", TransactItems=[*actions, {"Update": self._beat()}])
+            self._target.call("TransactWriteItems", TransactItems=[*actions, {"Update": self._beat()}])
         except CallFailed as error:
             if error.code == TRANSACTION_CANCELED and _CONDITION_FAILED in error.reasons:
                 self._lost = True
@@ -211,7 +212,7 @@ class Checkpoints:
         begun_ns = monotonic_ns()
         try:
             self._target.call(
-                "put_item",
+                "PutItem",
                 TableName=self._name,
                 Item=self._key(rows.LEASE) | lease,
                 ExpressionAttributeNames={"#owner": "owner"},
@@ -232,7 +233,7 @@ class Checkpoints:
         return {"table": {"S": self._table}, "row": {"S": row}}
 
     def _get(self, row: str, end: End | None = None) -> Item | None:
-        answer = (end or self._target).call("get_item", TableName=self._name, Key=self._key(row), ConsistentRead=True)
+        answer = (end or self._target).call("GetItem", TableName=self._name, Key=self._key(row), ConsistentRead=True)
         found: Item | None = answer.get("Item")
         return found
 
@@ -244,7 +245,7 @@ class Checkpoints:
         start: dict[str, Any] = {}
         while True:
             answer = self._target.call(
-                "query",
+                "Query",
                 TableName=self._name,
                 ConsistentRead=True,
                 KeyConditionExpression=condition,

@@ -1,6 +1,6 @@
 """`atoll replicate`: its options, its signals and its exit codes.
 
-botocore is imported when the command runs: no other command needs its clients.
+The client is imported when the command runs.
 """
 
 from __future__ import annotations
@@ -65,8 +65,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     wanted, addresses = _wanted(options), _addresses(options)
-    from botocore.exceptions import BotoCoreError
-
+    from atoll.client.failures import Misconfigured
     from atoll.clock import SystemClock
     from atoll.replicate.crew import Pauses
     from atoll.replicate.ends import Address, End
@@ -75,8 +74,8 @@ def run(options: argparse.Namespace) -> int:
 
     pauses, counters = Pauses(), Counters()
     try:
-        source, target = (End(role, Address(*one).clients(), pauses, counters) for role, one in addresses.items())
-    except (BotoCoreError, ValueError) as error:  # there is no such profile, or the URL is invalid
+        source, target = (End(role, Address(*one).client(), pauses, counters) for role, one in addresses.items())
+    except Misconfigured as error:
         raise Refused(str(error)) from error
     display = Display(counters, sys.stdout if options.json else sys.stderr, as_json=options.json)
     replication = Replication(Options(**wanted), source, target, pauses, counters, display, SystemClock())

@@ -11,9 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import replace
 from typing import Any
 
+from atoll.client.failures import NOT_FOUND
 from atoll.replicate import keys
 from atoll.replicate.crew import Pauses, crew
-from atoll.replicate.ends import NOT_FOUND, End
+from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.pacing import Rate
 from atoll.replicate.progress import Counters, units
@@ -75,7 +76,7 @@ class Table:
 
     def _page(self, segment: Segment, total: int, projection: dict[str, Any]) -> tuple[Page, Segment]:
         start = {} if segment.last_key is None else {"ExclusiveStartKey": segment.last_key}
-        answer = self._read("scan", TableName=self.name, Segment=segment.number, TotalSegments=total,
+        answer = self._read("Scan", TableName=self.name, Segment=segment.number, TotalSegments=total,
                             ConsistentRead=True, **start, **projection)  # fmt: skip
         page: Page = answer["Items"]
         last_key = answer.get("LastEvaluatedKey")
@@ -90,7 +91,7 @@ class Table:
         while pending:
             batch, rest = pending[:BATCH], pending[BATCH:]
             request = {self.name: {"Keys": batch, "ConsistentRead": True, **projection}}
-            answer = self._read("batch_get_item", RequestItems=request)
+            answer = self._read("BatchGetItem", RequestItems=request)
             items: Page = next(iter(answer.get("Responses", {}).values()), [])
             found |= {keys.identity(item, self.names): item for item in items}
             left: Page = [key for one in answer.get("UnprocessedKeys", {}).values() for key in one["Keys"]]

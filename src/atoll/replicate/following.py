@@ -12,10 +12,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
+from atoll.client.failures import NOT_FOUND
 from atoll.clock import Clock, monotonic_ns
 from atoll.replicate import keys
 from atoll.replicate.crew import Pauses, crew
-from atoll.replicate.ends import NOT_FOUND
 from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.lineage import Lineage
 from atoll.replicate.progress import Counters

@@ -168,7 +168,7 @@ class Replication:
             self._display.say("the target table was deleted and created again since the last run")
             run = None
         if run is None:
-            if self._target.call("scan", TableName=self._options.target_table, Limit=1, ConsistentRead=True)["Items"]:
+            if self._target.call("Scan", TableName=self._options.target_table, Limit=1, ConsistentRead=True)["Items"]:
                 raise Failed(
                     f"the target table {self._options.target_table} has items already: --overwrite makes it equal to "
                     "the source, and deletes the items that the source does not have"

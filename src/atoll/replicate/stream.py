@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from atoll import limits
-from atoll.replicate.ends import NOT_FOUND, End
+from atoll.client.failures import NOT_FOUND
+from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Gap
 from atoll.replicate.lineage import Shard
 from atoll.replicate.state import Place
@@ -51,7 +52,7 @@ class Stream:
     def _descriptions(self) -> Iterator[dict[str, Any]]:
         start: dict[str, Any] = {}
         while True:
-            described = self._source.call("describe_stream", StreamArn=self.arn, **start)["StreamDescription"]
+            described = self._source.call("DescribeStream", StreamArn=self.arn, **start)["StreamDescription"]
             yield described
             if "LastEvaluatedShardId" not in described:
                 return
@@ -60,7 +61,7 @@ class Stream:
     def read(self, iterator: str) -> Page:
         """Raises Gap if records were trimmed at the iterator's position, CallFailed (EXPIRED) if it is too old."""
         try:
-            answer = self._source.call("get_records", ShardIterator=iterator)
+            answer = self._source.call("GetRecords", ShardIterator=iterator)
         except CallFailed as error:
             raise _gap_of(error) from error
         return Page(answer["Records"], answer.get("NextShardIterator"))
@@ -92,7 +93,7 @@ class Stream:
         position: dict[str, Any] = {} if number is None else {"SequenceNumber": number}
         try:
             answer = self._source.call(
-                "get_shard_iterator", StreamArn=self.arn, ShardId=shard, ShardIteratorType=kind, **position
+                "GetShardIterator", StreamArn=self.arn, ShardId=shard, ShardIteratorType=kind, **position
             )
         except CallFailed as error:
             raise _gap_of(error) from error
@@ -132,8 +133,7 @@ class Stream:
 
 def written_ms(record: Record) -> int:
     """About when the change was made, by the clock of the source."""
-    moment = record["dynamodb"]["ApproximateCreationDateTime"]
-    return int((moment if isinstance(moment, int | float) else moment.timestamp()) * 1000)
+    return int(record["dynamodb"]["ApproximateCreationDateTime"] * 1000)
 
 
 def _shard(described: dict[str, Any]) -> Shard:

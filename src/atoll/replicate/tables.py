@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.replicate.ends import NOT_FOUND, End
+from atoll.client.failures import NOT_FOUND
+from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Failed
 
 Description = dict[str, Any]
@@ -18,7 +19,7 @@ POLL_S = 0.5
 def describe(end: End, table: str) -> Description | None:
     """None if there is no such table."""
     try:
-        description: Description = end.call("describe_table", TableName=table)["Table"]
+        description: Description = end.call("DescribeTable", TableName=table)["Table"]
     except CallFailed as error:
         if error.code == NOT_FOUND:
             return None
@@ -96,7 +97,7 @@ def _keys(wanted: dict[str, Any]) -> list[dict[str, Any]]:
 def create(end: End, wanted: dict[str, Any]) -> Description:
     """Create a table and wait for it. Another process may create it at the same time."""
     try:
-        end.call("create_table", **wanted)
+        end.call("CreateTable", **wanted)
     except CallFailed as error:
         if error.code != "ResourceInUseException":
             raise
@@ -126,9 +127,9 @@ def stream_of(end: End, description: Description, *, enable: bool) -> str:
     """The ARN of the table's stream, enabled if it may be."""
     if not check_stream(end, description, enable=enable):
         table, wanted = description["TableName"], {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-        end.call("update_table", TableName=table, StreamSpecification=wanted)
+        end.call("UpdateTable", TableName=table, StreamSpecification=wanted)
         description = wait_until_active(end, table)
     arn: str = description["LatestStreamArn"]
-    while end.call("describe_stream", StreamArn=arn)["StreamDescription"]["StreamStatus"] == "ENABLING":
+    while end.call("DescribeStream", StreamArn=arn)["StreamDescription"]["StreamStatus"] == "ENABLING":
         end.pause(POLL_S)
     return arn

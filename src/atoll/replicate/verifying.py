@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import threading
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +32,10 @@ class Difference:
 
     def __str__(self) -> str:
         detail = f": {', '.join(self.attributes)}" if self.attributes else ""
-        return f"{self.kind}: {json.dumps(self.key, default=_text, ensure_ascii=False)}{detail}"
+        return f"{self.kind}: {json.dumps(self.key, ensure_ascii=False)}{detail}"
 
     def as_json(self) -> dict[str, Any]:
-        key = json.loads(json.dumps(self.key, default=_text))
-        return {"kind": self.kind, "key": key, "attributes": list(self.attributes)}
+        return {"kind": self.kind, "key": self.key, "attributes": list(self.attributes)}
 
 
 def differences(
@@ -107,7 +105,3 @@ def _is_same(ours: Item, theirs: Item | None) -> bool:
 
 def _ignore(segment: Segment) -> None:
     """Nothing is stored of a comparison."""
-
-
-def _text(value: bytes) -> str:
-    return b64encode(value).decode()

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from atoll.replicate.ends import NOT_FOUND, End, Gate
+from atoll.client.failures import NOT_FOUND
+from atoll.replicate.ends import End, Gate
 from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.pacing import Rate
 from atoll.replicate.progress import Counters, units
@@ -47,7 +48,7 @@ class Writer:
         while pending:
             try:
                 answer = self._target.call(
-                    "batch_write_item",
+                    "BatchWriteItem",
                     self._gate,
                     RequestItems={self._table: pending},
                     ReturnConsumedCapacity="TOTAL",

@@ -116,6 +116,7 @@ def join(tx: Transaction, region: Region, stamp: Stamp, theirs: Table, source: s
             for index in theirs.indexes
             if index.status != DELETING
         ),
+        vector_indexes=catalog.renewed(tx, theirs.vector_indexes),
         billing_mode=theirs.billing_mode,
         billing_changed_ms=theirs.billing_changed_ms,
         throughput=theirs.throughput,

@@ -5,6 +5,7 @@ has its own version, so replicas that change different settings at the same time
 later value of each.
 
     index          the keys and projection of a global index; null if the table does not have it
+    vector         the definition of a vector index; null if the table does not have it
     ttl            the attribute of time to live; null if it is disabled
     billing_mode, write, max_write, warm, encryption
     read, max_read, table_class    may be overridden: an override is lost if the shared value changes
@@ -22,7 +23,7 @@ from typing import Any
 import orjson
 
 from atoll.clock import Stamp, Version
-from atoll.database import catalog, ttl
+from atoll.database import catalog, definitions, records, ttl
 from atoll.database.encryption import MANAGED_KEY, key_arn
 from atoll.database.group import MULTI_MASTER, Group, Setting
 from atoll.database.log import shards
@@ -39,6 +40,7 @@ from atoll.database.schema import (
     Throughput,
     WarmThroughput,
 )
+from atoll.database.vectors.definition import VectorIndex
 from atoll.scaling import replicas as scaling_replicas
 from atoll.storage.engine import Transaction
 
@@ -63,6 +65,9 @@ def values(table: Table) -> Values:
         if index.status != "DELETING":
             found[f"index {index.name}"] = _definition(index)
             found |= {f"{kind} {index.name}": value for kind, value in _capacity(table, index).items()}
+    for vector_index in table.vector_indexes:
+        if vector_index.status != "DELETING":
+            found[f"vector {vector_index.name}"] = _vector_definition(vector_index)
     return found
 
 
@@ -85,6 +90,15 @@ def _definition(index: Index) -> Values:
         "projection": index.projection.type,
         "attributes": list(index.projection.attributes),
     }
+
+
+def _vector_definition(index: VectorIndex) -> Values:
+    whole = records.plain(index)
+    return {name: value for name, value in whole.items() if name not in _OWN}
+
+
+_OWN = ("name", "space", "log_space", "status", "backfilling", "due_ms")
+"""What the index of each replica has for itself."""
 
 
 # The shared values
@@ -184,12 +198,16 @@ def reconcile(
     for name, value in wanted.items():
         if _kind(name) == "index":
             table = _with_index(tx, region, table, name.partition(" ")[2], value, wanted, now_ms)
+        elif _kind(name) == "vector":
+            table = _with_vector_index(tx, region, table, name.partition(" ")[2], value, now_ms)
     have = values(table)
     for name, value in wanted.items():
         if have.get(name) != value and (_kind(name) not in OVERRIDABLE or name in overrides_lost):
             table = _with(tx, region, table, name, value, now_ms)
     if (table.throughput, table.billing_mode, table.warm) != (before.throughput, before.billing_mode, before.warm):
         table = shards.repartition(tx, table, now_ms)
+    if table != before:
+        definitions.note(tx, table, now_ms)
     return table
 
 
@@ -217,6 +235,20 @@ def _with_index(
             scaling_replicas.scale_new_index(tx, region, table, name, now_ms)
     elif index is not None and index.status != "DELETING" and not index.local and definition != _definition(index):
         table = table.with_index(replace(index, status="DELETING", due_ms=due_ms))
+    return table
+
+
+def _with_vector_index(
+    tx: Transaction, region: Region, table: Table, name: str, definition: Values | None, now_ms: int
+) -> Table:
+    index, due_ms = table.vector_index(name), now_ms + region.settings.control_plane_delay_ms
+    if index is None and definition is not None:
+        own = dict(
+            zip(_OWN, (name, catalog.new_space(tx), catalog.new_space(tx), "CREATING", True, due_ms), strict=True)
+        )
+        return replace(table, vector_indexes=(*table.vector_indexes, records.build(VectorIndex, {**definition, **own})))
+    if index is not None and index.status != "DELETING" and definition != _vector_definition(index):
+        return table.with_index(replace(index, status="DELETING", due_ms=due_ms))
     return table
 
 
@@ -279,6 +311,7 @@ def override(tx: Transaction, region: Region, stamp: Stamp, table: Table, given:
     """The table with values of its own."""
     for name, value in given.items():
         table = _with(tx, region, table, name, value, stamp.now_ms)
+    definitions.note(tx, table, stamp.now_ms)
     return published(shards.repartition(tx, table, stamp.now_ms), stamp)
 
 

@@ -17,6 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+from atoll.platforms import sync_data
+
 Done = Callable[[BaseException | None], None]
 
 
@@ -37,7 +39,7 @@ def sync_again(path: Path) -> None:
         position = 0
         while block := os.pread(file, _BLOCK_BYTES, position):
             position += os.pwrite(file, block, position)
-        _sync(file)
+        sync_data(file)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
@@ -45,7 +47,6 @@ def sync_again(path: Path) -> None:
 
 
 _BLOCK_BYTES = 1024 * 1024
-_sync = getattr(os, "fdatasync", os.fsync)
 
 
 def open_sync(path: Path) -> DataSync:
@@ -93,7 +94,7 @@ class KernelSync:
         with ExitStack() as opened:
             self._file = os.open(path, os.O_RDONLY)
             opened.callback(os.close, self._file)
-            self._told = os.eventfd(0)
+            self._told = os.eventfd(0)  # type: ignore[attr-defined,unused-ignore]
             opened.callback(os.close, self._told)
             self._call(setup, ctypes.c_long(1), ctypes.byref(self._context))
             opened.callback(self._call, self._destroy, self._context)
@@ -129,7 +130,7 @@ class KernelSync:
 
     def _end(self) -> OSError | None:
         """Wait for the sync to end; return its error, if any."""
-        os.eventfd_read(self._told)
+        os.eventfd_read(self._told)  # type: ignore[attr-defined,unused-ignore]
         event = _Event()
         one = ctypes.c_long(1)
         self._call(self._events, self._context, one, one, ctypes.byref(event), None)
@@ -146,7 +147,7 @@ class ThreadSync:
         self._thread = ThreadPoolExecutor(1, "atoll-sync")
 
     def start(self, done: Done) -> None:
-        syncing = asyncio.get_running_loop().run_in_executor(self._thread, _sync, self._file)
+        syncing = asyncio.get_running_loop().run_in_executor(self._thread, sync_data, self._file)
         syncing.add_done_callback(lambda over: done(over.exception()))
 
     def close(self) -> None:

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -131,6 +132,34 @@ class Transaction(Snapshot, Protocol):
     def announce_long(self) -> None:
         """Announce that the rest of the function takes long. An engine that runs functions on the event loop raises
         `Long`, and runs this one again in a thread."""
+
+
+class RowRead(Generic[P]):
+    """A function for `Engine.read` that reads one row. `plan` finds its key; see `Planned`. It returns what `plan` has
+    returned, and the row's value."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self, plan: Callable[[Snapshot], tuple[P, bytes]]) -> None:
+        self.plan = plan
+
+    def __call__(self, snapshot: Snapshot) -> tuple[P, bytes, bytes | None]:
+        found, key = self.plan(snapshot)
+        return found, key, snapshot.get(key)
+
+
+class Planned(Generic[P, T]):
+    """A function for `Engine.read` in two steps, for hot paths. `plan` reads little but numbers. A networked engine
+    runs both steps before it fetches anything. After that, if the numbers are the same, it repeats only `finish`."""
+
+    __slots__ = ("finish", "plan")
+
+    def __init__(self, plan: Callable[[Snapshot], P], finish: Callable[[Snapshot, P], T]) -> None:
+        self.plan = plan
+        self.finish = finish
+
+    def __call__(self, snapshot: Snapshot) -> T:
+        return self.finish(snapshot, self.plan(snapshot))
 
 
 class Engine(Protocol):

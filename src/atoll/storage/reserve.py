@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from atoll.platforms import allocate
+
 BYTES = 64 * 1024 * 1024
 
 
@@ -52,7 +54,7 @@ class Reserve:
         try:
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(file, 0, self.size)
+                allocate(file, self.size)
             finally:
                 os.close(file)
             part.rename(self._path)

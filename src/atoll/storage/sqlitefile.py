@@ -118,6 +118,8 @@ def connect(path: Path, *, synced: bool) -> apsw.Connection:
         _check_format(connection, path)
         for pragma, value in (
             ("synchronous", "FULL" if synced else "NORMAL"),
+            ("fullfsync", synced),  # on macOS: F_FULLFSYNC, as in `platforms.sync_data`
+            ("checkpoint_fullfsync", synced),
             ("wal_autocheckpoint", 0),
             ("mmap_size", MAP_BYTES),
             ("cache_size", -CACHE_KIB),
@@ -164,7 +166,7 @@ def sync_file(connection: apsw.Connection) -> None:
     connection.file_control("main", apsw.SQLITE_FCNTL_FILE_POINTER, ctypes.addressof(file))
     assert file.value is not None
     methods = ctypes.cast(file.value, ctypes.POINTER(ctypes.POINTER(ctypes.c_void_p)))[0]
-    if _SYNC(methods[_X_SYNC])(file.value, apsw.SQLITE_SYNC_NORMAL) != apsw.SQLITE_OK:
+    if _SYNC(methods[_X_SYNC])(file.value, apsw.SQLITE_SYNC_FULL) != apsw.SQLITE_OK:
         raise Corrupt(f"{connection.filename} could not be synced; restart the server when the disk works again")
 
 

@@ -23,6 +23,10 @@ __all__ = ["Clock", "Fault", "Link", "LocalServer", "State", "serve"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        from atoll import platforms
+
+        if reason := platforms.unsupported():
+            raise RuntimeError(reason)
         from atoll.testing import local
 
         return getattr(local, name)

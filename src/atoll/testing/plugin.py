@@ -28,8 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def atoll_process(pytestconfig: pytest.Config) -> Iterator[LocalServer]:
     """The Atoll server of this test process. Its state lasts for the whole session."""
-    from atoll.testing.local import serve
+    from atoll import platforms
 
+    if reason := platforms.unsupported():
+        pytest.fail(reason, pytrace=False)
+    try:
+        from atoll.testing.local import serve
+    except ImportError as error:
+        pytest.fail(f"Atoll cannot run here: {error}", pytrace=False)
     with serve(regions=pytestconfig.getini("atoll_regions")) as server:
         yield server
 

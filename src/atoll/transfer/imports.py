@@ -87,6 +87,8 @@ class Import:
         types: dict[str, str] = {}
         for keys in (self.table.keys, *(index.keys for index in self.table.indexes)):
             types |= keys.types
+        for vector_index in self.table.vector_indexes:
+            types |= vector_index.types
         return Format(name, compression, options.get("Delimiter") or ",", options.get("HeaderList"), types)
 
 
@@ -188,6 +190,7 @@ def _make_table(tx: Transaction, region: Region, one: Import, now_ms: int) -> bo
         status="CREATING",
         due_ms=FOREVER_MS,
         indexes=tuple(replace(index, space=catalog.new_space(tx)) for index in one.table.indexes),
+        vector_indexes=catalog.renewed(tx, one.table.vector_indexes),
     )
     table = shards.open_first(tx, table, now_ms)
     catalog.save(tx, table)

@@ -1,57 +1,24 @@
-"""Programs that are fetched into `.cache/programs` when they are first needed, by their own worlds' package clients.
-
-AWS's command line and aiobotocore bring versions of botocore of their own, so they have an environment of their own.
-"""
+"""Fixtures of fetched programs: see `tests/programs/fetching`."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import servers
-
-PROGRAMS = servers.CACHE / "programs"
+from tests.programs import fetching
 
 
 @pytest.fixture(scope="session")
 def environment() -> Path:
-    """A virtual environment's directory of commands."""
-    folder = PROGRAMS / "python"
-    complete = folder / "complete"
-    if not complete.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "awscli", "aiobotocore"], check=True)
-        complete.touch()
-    return folder / "bin"
+    return fetching.python_programs()
 
 
 @pytest.fixture(scope="session")
 def moto_server() -> Path:
-    """The program: S3 and Kinesis of another make."""
-    folder = PROGRAMS / "moto"
-    complete = folder / "complete"
-    if not complete.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "moto[server,s3]"], check=True)
-        complete.touch()
-    return folder / "bin" / "moto_server"
+    return fetching.moto_server()
 
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The directory in which node finds the SDK: a script must lie in it or below."""
-    folder = PROGRAMS / "node"
-    servers.require("node")
-    complete = folder / "complete"
-    if not complete.exists():
-        servers.require("npm")
-        folder.mkdir(parents=True, exist_ok=True)
-        npm = ["npm", "install", "--no-fund", "--no-audit", "--no-package-lock", "--loglevel=error", "--prefix", "."]
-        subprocess.run([*npm, "@aws-sdk/client-dynamodb", "@aws-sdk/lib-dynamodb"], cwd=folder, check=True)
-        complete.touch()
-    return folder
+    return fetching.node_modules()

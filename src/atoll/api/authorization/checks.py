@@ -55,7 +55,7 @@ _ONLY_ALL = frozenset(
     }
 )  # fmt: skip
 _KEY_MEMBERS = {"GetItem": "Key", "UpdateItem": "Key", "DeleteItem": "Key", "PutItem": "Item"}
-_INDEXED = frozenset({"Query", "Scan"})
+_INDEXED = frozenset({"Query", "Scan", "SearchVectors"})
 _TRANSACTED = {"ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
 _REPLICA_DATA = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchWriteItem")
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from atoll import errors, limits
 from atoll.api import multi
-from atoll.api.large import LargeBody, aside, is_long
+from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
 from atoll.api.partiql.select import projected
 from atoll.api.returns import capacity_mode
 from atoll.api.table_names import resolve_table
+from atoll.aside import aside
 from atoll.capacity import reading
 from atoll.capacity.units import answers, written
 from atoll.database import reads, writes
@@ -70,7 +71,7 @@ def _all_keyed(region: Region, snapshot: Snapshot, bounds: Sequence[Bound], now_
     """The statements with their keys. A condition that does not fit its table cancels the transaction; this is reported
     before duplicate items."""
     pairs = enumerate(zip(bounds, [bound.table(region, snapshot, now_ms) for bound in bounds], strict=True))
-    found, refusals = writes.try_all(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
+    found, refusals = multi_errors.try_all(partial(_keyed_in_transaction, index, *pair) for index, pair in pairs)
     if any(refusals):
         raise multi_errors.Cancelled(refusals)
     return found

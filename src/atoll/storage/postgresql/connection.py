@@ -16,7 +16,7 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from atoll.storage.engine import Corrupt, Full
-from atoll.storage.postgresql import statements
+from atoll.storage.postgresql import arrays, statements
 from atoll.storage.postgresql.url import Server
 
 USER_TIMEOUT_MS = 8_000
@@ -54,6 +54,9 @@ class Connection:
         self.term = 0
         """The term of the cluster in which it was opened."""
         self.warned = False
+        self._until: float | None = None
+        """The deadline of the statement that is under way, in the loop's time."""
+        self._alarm: asyncio.TimerHandle | None = None
         raw.add_log_listener(self._note)
 
     @classmethod
@@ -62,6 +65,7 @@ class Connection:
         raw = await asyncpg.connect(server.dsn, timeout=times["connect_timeout"], server_settings=SETTINGS)
         opened = cls(raw, server)
         opened._keep_alive(times)
+        arrays.install(raw)
         return opened
 
     def _keep_alive(self, times: dict[str, int]) -> None:
@@ -89,6 +93,25 @@ class Connection:
 
     def terminate(self) -> None:
         self._raw.terminate()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _begin(self, deadline_s: float) -> None:
+        """A statement begins. One timer serves many statements: setting one for each would cost as much as they do."""
+        self._until = until = self._loop.time() + deadline_s
+        if self._alarm is None or until < self._alarm.when():
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = self._loop.call_at(until, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._until is None:
+            return
+        if self._loop.time() < self._until:
+            self._alarm = self._loop.call_at(self._until, self._ring)
+        else:
+            self._raw.terminate()
 
     async def close(self) -> None:
         if not self._raw.is_closed():
@@ -101,7 +124,7 @@ class Connection:
                 late.cancel()
 
     async def fetch(self, statement: str, arguments: Sequence[object] = (), deadline_s: float = 10) -> list[Any]:
-        late = self._loop.call_later(deadline_s, self._raw.terminate)
+        self._begin(deadline_s)
         try:
             prepared = self._prepared.get(statement)
             if prepared is None:
@@ -111,7 +134,7 @@ class Connection:
         except Exception as error:
             raise self._translated(error) from error
         finally:
-            late.cancel()
+            self._until = None
 
     async def value(self, statement: str, arguments: Sequence[object] = (), deadline_s: float = 10) -> Any:
         rows = await self.fetch(statement, arguments, deadline_s)
@@ -119,13 +142,13 @@ class Connection:
 
     async def execute(self, script: str, deadline_s: float = 10) -> None:
         """Statements without arguments, in one round trip."""
-        late = self._loop.call_later(deadline_s, self._raw.terminate)
+        self._begin(deadline_s)
         try:
             await self._raw.execute(script)
         except Exception as error:
             raise self._translated(error) from error
         finally:
-            late.cancel()
+            self._until = None
 
     def _translated(self, error: Exception) -> Exception:
         known = error

@@ -1,10 +1,12 @@
 """The engine: a region in a schema of a PostgreSQL database. Any number of front ends may have it open.
 
     url         how a store is named; its servers
-    connection  one connection: deadlines, and errors that tell whether a statement had an effect
+    connection  one connection: deadlines, and errors that tell whether a statement had an effect. `arrays`: keys and
+                values as it sends them
     cluster     which server is the primary, and the connections to it
-    reads, writes   functions run on the event loop on what was fetched; their fetches and commits are shared. Each
-                function that waits is a `pending`; `fetched` is the snapshot that it runs on, `fetching` fills it
+    reads, writes   functions run on the event loop on what was fetched; their fetches and commits are shared. `pending`
+                has the functions that wait, and the lanes that serve them; `fetched` is the snapshot that they run on,
+                `fetching` fills it
     statements  the tables and the SQL; `longkeys`: keys that PostgreSQL's index does not take
 
 What front ends know of each other's commits they learn from the number of commits, which comes with every fetch, and
@@ -51,7 +53,7 @@ class Replica:
         self._reads = Reads(cluster, schema, self._known, self._know)
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        result: T = await self._reads.add(fn).outcome()
+        result: T = await self._reads.add(fn)
         return result
 
     def _know(self, fetched: Fetched) -> None:
@@ -91,7 +93,7 @@ class PostgreSQLEngine:
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         if self._opened is None or not self._opened.done():
             await self._open()
-        result: T = await self._reads.add(fn).outcome()
+        result: T = await self._reads.add(fn)
         return result
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
@@ -99,7 +101,7 @@ class PostgreSQLEngine:
             raise RuntimeError("the store is closed")
         if self._opened is None or not self._opened.done():
             await self._open()
-        result: T = await self._writes.add(fn).outcome()
+        result: T = await self._writes.add(fn)
         return result
 
     async def lease(self) -> bool:

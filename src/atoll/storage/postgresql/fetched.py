@@ -16,6 +16,9 @@ FIRST_ROWS = 100
 GROWTH = 10
 MOST_ROWS = 10_000
 
+_UNKNOWN = b"not fetched"
+"""Compared by identity: catching a KeyError costs more."""
+
 
 class Missing(BaseException):
     """Not an Exception: no function may catch it."""
@@ -42,8 +45,8 @@ class Fetched:
     but its result does not count."""
 
     __slots__ = (
-        "commits", "is_torn", "is_torn_along", "numbers", "ride_along", "rows", "scans", "size", "tallies", "trips",
-        "wants_numbers", "wants_rows", "wants_scans", "wants_tallies",
+        "commits", "is_as_known", "is_torn", "is_torn_along", "numbers", "ride_along", "rows", "scans", "size",
+        "tallies", "trips", "wants_numbers", "wants_rows", "wants_scans", "wants_tallies",
     )  # fmt: skip
 
     is_remote = True
@@ -65,17 +68,19 @@ class Fetched:
         """The number of commits at the first fetch."""
         self.is_torn = False
         """Whether there were commits between the fetches, so it is no snapshot."""
+        self.is_as_known = True
+        """Whether the numbers that ride along came as they were known before the first fetch."""
         self.is_torn_along = False
         """Whether numbers that ride along have changed between the fetches."""
 
     # Reads
 
     def get(self, key: bytes) -> bytes | None:
-        try:
-            return self.rows[key]
-        except KeyError:
+        value = self.rows.get(key, _UNKNOWN)
+        if value is _UNKNOWN:
             self.wants_rows.add(key)
-        raise Missing
+            raise Missing
+        return value
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         rows = self.rows
@@ -121,18 +126,18 @@ class Fetched:
         return found
 
     def number(self, key: bytes) -> int:
-        try:
-            return self.numbers[key]
-        except KeyError:
+        value = self.numbers.get(key)
+        if value is None:
             self.wants_numbers.add(key)
-        raise Missing
+            raise Missing
+        return value
 
     def tally(self, key: bytes) -> int:
-        try:
-            return self.tallies[key]
-        except KeyError:
+        value = self.tallies.get(key)
+        if value is None:
             self.wants_tallies.add(key)
-        raise Missing
+            raise Missing
+        return value
 
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
@@ -155,6 +160,11 @@ class Fetched:
     @property
     def wants(self) -> bool:
         return bool(self.wants_rows or self.wants_numbers or self.wants_tallies or self.wants_scans)
+
+    def want_nothing(self) -> None:
+        for wants in (self.wants_rows, self.wants_numbers, self.wants_tallies, self.wants_scans):
+            if wants:
+                wants.clear()
 
     def again(self) -> Fetched:
         """A new one that wants all that this one has."""

@@ -12,22 +12,16 @@ from atoll.storage.postgresql.fetched import Fetched, Scanned, Span
 
 async def fetch(connection: Connection, schema: str, fetched: Fetched, *, deadline_s: float) -> None:
     """One round trip. Adds what is wanted to `fetched`."""
-    rows, numbers = [*map(longkeys.stored_key, fetched.wants_rows)], [*fetched.wants_numbers, *fetched.ride_along]
-    tallies = list(fetched.wants_tallies)
-    scans = list(fetched.wants_scans.items())
-    forward = [scan for scan in scans if not scan[0][2]]
-    backward = [scan for scan in scans if scan[0][2]]
-    arguments: list[object] = [rows, numbers]
-    if tallies:
-        arguments.append(tallies)
-    for some in (forward, backward):
-        if some:
-            bounds = [_rest(fetched, span) for span, _ in some]
-            arguments += [[start for start, _ in bounds], [end for _, end in bounds], [most for _, most in some]]
-    statement = statements.fetch(schema, bool(tallies), bool(forward), bool(backward))
+    rows = [key if len(key) <= longkeys.PREFIX_BYTES else longkeys.stored_key(key) for key in fetched.wants_rows]
+    arguments: list[object] = [rows, [*fetched.wants_numbers, *fetched.ride_along]]
+    if fetched.wants_tallies:
+        arguments.append(list(fetched.wants_tallies))
+    directions = _add_scans(fetched, arguments) if fetched.wants_scans else _NO_SCANS
+    forward, backward = directions
+    statement = statements.fetch(schema, bool(fetched.wants_tallies), bool(forward), bool(backward))
     found = await connection.fetch(statement, arguments, deadline_s)
     pages, commits = _keep(fetched, found)
-    for direction, some in enumerate((forward, backward)):
+    for direction, some in enumerate(directions):
         for number, (span, most) in enumerate(some):
             page = pages.get(2 * number + direction, [])
             is_cut = len(page) == most or sum([len(k) + len(v) for k, v in page]) >= statements.PAGE_BYTES
@@ -37,10 +31,23 @@ async def fetch(connection: Connection, schema: str, fetched: Fetched, *, deadli
             _add_page(fetched.scans.setdefault(span, Scanned()), page, is_cut, span)
     _note_commits(fetched, commits)
     fetched.trips += 1
-    fetched.wants_rows.clear()
-    fetched.wants_numbers.clear()
-    fetched.wants_tallies.clear()
-    fetched.wants_scans.clear()
+    fetched.want_nothing()
+
+
+Scans = list[tuple[Span, int]]
+
+_NO_SCANS: tuple[Scans, Scans] = ([], [])
+
+
+def _add_scans(fetched: Fetched, arguments: list[object]) -> tuple[Scans, Scans]:
+    """Add the arguments of scans. Returns the scans, those forward and those backward."""
+    scans = list(fetched.wants_scans.items())
+    directions = [scan for scan in scans if not scan[0][2]], [scan for scan in scans if scan[0][2]]
+    for some in directions:
+        if some:
+            bounds = [_rest(fetched, span) for span, _ in some]
+            arguments += [[start for start, _ in bounds], [end for _, end in bounds], [most for _, most in some]]
+    return directions
 
 
 def _rest(fetched: Fetched, span: Span) -> tuple[bytes, bytes]:
@@ -54,14 +61,15 @@ def _rest(fetched: Fetched, span: Span) -> tuple[bytes, bytes]:
 
 def _keep(fetched: Fetched, found: list[Any]) -> tuple[dict[int, list[Row]], int]:
     """Returns the pages of scans by their number, and the number of commits."""
-    before = {key: fetched.numbers[key] for key in fetched.ride_along}
-    rows, numbers = fetched.rows, fetched.numbers
+    rows, numbers, along = fetched.rows, fetched.numbers, fetched.ride_along
     rows.update(dict.fromkeys(fetched.wants_rows))
-    numbers.update(dict.fromkeys(fetched.wants_numbers, 0))
-    numbers.update(dict.fromkeys(fetched.ride_along, 0))
-    fetched.tallies.update(dict.fromkeys(fetched.wants_tallies, 0))
+    for key in fetched.wants_numbers:
+        numbers[key] = 0
+    for key in fetched.wants_tallies:
+        fetched.tallies[key] = 0
     pages: dict[int, list[Row]] = {}
-    commits, size = 0, 0
+    commits = size = 0
+    came_along: dict[bytes, int] = dict.fromkeys(along, 0)
     for kind, key, value in found:
         if kind == statements.ROW:
             if len(key) == longkeys.STORED_BYTES:
@@ -72,13 +80,17 @@ def _keep(fetched: Fetched, found: list[Any]) -> tuple[dict[int, list[Row]], int
             pages.setdefault(kind - statements.SCAN, []).append((key, value))
             size += len(value)
         elif kind == statements.NUMBER:
-            numbers[key] = int.from_bytes(value, "big", signed=True)
+            (came_along if key in along else numbers)[key] = int.from_bytes(value, "big", signed=True)
         elif kind == statements.TALLY:
             fetched.tallies[key] = int.from_bytes(value, "big", signed=True)
         else:
             commits = int.from_bytes(value, "big", signed=True)
     fetched.size += size
-    fetched.is_torn_along |= fetched.trips > 0 and any(numbers[key] != value for key, value in before.items())
+    for key, number in came_along.items():
+        if numbers[key] != number:
+            numbers[key] = number
+            fetched.is_as_known = False
+            fetched.is_torn_along |= fetched.trips > 0
     return pages, commits
 
 

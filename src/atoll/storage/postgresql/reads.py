@@ -9,76 +9,49 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
-from atoll.storage.engine import Unavailable
-from atoll.storage.postgresql.cluster import PATIENCE_S, Cluster
+from atoll.storage.engine import Planned, RowRead, Unavailable
+from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.fetched import Fetched, Missing
 from atoll.storage.postgresql.fetching import fetch
-from atoll.storage.postgresql.pending import Pending, Slice
+from atoll.storage.postgresql.pending import Lanes, Pending, Slice
 
 LANES = 2
 """Statements under way at a time."""
-BATCH = 256
 BATCH_BYTES = 8_000_000
 """A batch is expected to fetch no more."""
 SHARED_TRIPS = 3
 DEADLINE_S = 10.0
 
 
-class Reads:
+class Reads(Lanes):
     """`know` is called with each snapshot that was fetched."""
 
     def __init__(self, cluster: Cluster, schema: str, known: dict[bytes, int], know: Callable[[Fetched], None]) -> None:
+        super().__init__(LANES, BATCH_BYTES)
         self._cluster = cluster
         self._schema = schema
         self._known = known
         self._know = know
-        self._loop = asyncio.get_running_loop()
-        self._queue: list[Pending] = []
-        self._lanes = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._bytes_each = 1_000.0
-        """That a function fetches, on average of late."""
 
-    def add(self, fn: Callable[[Any], Any]) -> Pending:
-        pending = Pending(fn, self._loop.create_future(), self._loop.time() + PATIENCE_S)
-        self._queue.append(pending)
-        if self._lanes < LANES:
-            self._lanes += 1
-            self._loop.call_soon(self._start)
-        return pending
-
-    async def drain(self) -> None:
-        while self._tasks or self._lanes:
-            await (asyncio.wait(self._tasks) if self._tasks else asyncio.sleep(0))
-
-    def _start(self) -> None:
-        self._run(self._lane())
-
-    def _run(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _lane(self) -> None:
-        try:
-            while self._queue:
-                most = int(min(BATCH, max(4, BATCH_BYTES / self._bytes_each)))
-                batch, self._queue = self._queue[:most], self._queue[most:]
-                await self._batch(batch)
-        finally:
-            self._lanes -= 1
-
-    async def _batch(self, batch: list[Pending]) -> None:
+    async def _serve(self, batch: list[Pending]) -> int:
         """Run each function first on nothing, to find out what it needs."""
         fetched = Fetched(self._known)
         slice_ = Slice()
         for pending in batch:
-            with suppress(BaseException):  # it counts only after a fetch
-                pending.fn(fetched)
+            fn, pending.plan = pending.fn, None
+            try:
+                if isinstance(fn, RowRead):
+                    pending.plan = fn.plan(fetched)
+                    fetched.wants_rows.add(pending.plan[1])
+                elif isinstance(fn, Planned):
+                    pending.plan = fn.plan(fetched)
+                    fn.finish(fetched, pending.plan)
+                else:
+                    fn(fetched)
+            except BaseException:
+                pass  # the outcome counts only after a fetch
             if slice_.is_over():
                 await asyncio.sleep(0)
         waiting = batch
@@ -102,15 +75,15 @@ class Reads:
             self._cluster.release(connection)
         except (Lost, Undone):
             self._again(waiting)
-            return
+            return fetched.size
         except Exception as error:
             for pending in waiting:
                 pending.fail(error)
-            return
-        self._bytes_each += (fetched.size / len(batch) - self._bytes_each) / 8
+            return fetched.size
         self._know(fetched)
         for pending in waiting:
             self._run(self._alone(pending))
+        return fetched.size
 
     def _again(self, batch: list[Pending]) -> None:
         late = [pending for pending in batch if pending.until <= self._loop.time()]
@@ -120,6 +93,7 @@ class Reads:
 
     async def _alone(self, pending: Pending) -> None:
         """In a transaction: its statements share a snapshot."""
+        pending.plan = None
         while True:
             try:
                 connection = await self._cluster.acquire(pending.until)
@@ -162,8 +136,14 @@ async def _run_all(batch: list[Pending], fetched: Fetched) -> list[Pending]:
     missing = []
     slice_ = Slice()
     for pending in batch:
+        fn, plan = pending.fn, pending.plan
         try:
-            pending.result = pending.fn(fetched)
+            if plan is None or not fetched.is_as_known:
+                pending.result = fn(fetched)
+            elif isinstance(fn, Planned):
+                pending.result = fn.finish(fetched, plan)
+            else:
+                pending.result = (*plan, fetched.rows[plan[1]])
         except Missing:
             missing.append(pending)
             continue

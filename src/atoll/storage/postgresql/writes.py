@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -27,18 +27,14 @@ import asyncpg
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Conflict, Long, Unavailable
 from atoll.storage.postgresql import longkeys, statements
-from atoll.storage.postgresql.cluster import PATIENCE_S, Cluster
+from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.fetched import Fetched, Missing
 from atoll.storage.postgresql.fetching import fetch
-from atoll.storage.postgresql.pending import Pending, Slice
+from atoll.storage.postgresql.pending import Lanes, Pending, Slice
 
-BATCH = 256
 BATCH_BYTES = 16_000_000
 """A batch is expected to read and write no more."""
-GATHER_TURNS = 8
-GATHER_SECONDS = 0.002
-"""Stop waiting for writers after so many event-loop turns without a new write, or after so long."""
 SHARED_TRIPS = 3
 """A function that needs more fetches leaves its batch."""
 FETCH_S = 10.0
@@ -52,7 +48,7 @@ CONTENDED = 16
 _log = logging.getLogger(__name__)
 
 
-class Writes:
+class Writes(Lanes):
     """`know` is called with the fetched data of each batch, `committed` with the number of each of our commits."""
 
     def __init__(
@@ -63,67 +59,18 @@ class Writes:
         know: Callable[[Fetched], None],
         committed: Callable[[int], None],
     ) -> None:
+        super().__init__(1, BATCH_BYTES)
         self._cluster = cluster
         self._schema = schema
         self._known = known
         self._know = know
         self._committed = committed
-        self._loop = asyncio.get_running_loop()
-        self._queue: list[Pending] = []
-        self._busy = False
-        self._expected_writers = 0
-        """Functions in the last batch plus those queued when it was answered: the next batch waits for as many."""
-        self._bytes_each = 1_000.0
-        """That a function reads and writes, on average of late."""
         self._contended = 0
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def add(self, fn: Callable[[Any], Any]) -> Pending:
-        pending = Pending(fn, self._loop.create_future(), self._loop.time() + PATIENCE_S)
-        self._queue.append(pending)
-        if not self._busy:
-            self._busy = True
-            self._loop.call_soon(self._start)
-        return pending
-
-    async def drain(self) -> None:
-        while self._tasks or self._busy:
-            await (asyncio.wait(self._tasks) if self._tasks else asyncio.sleep(0))
-
-    def _start(self) -> None:
-        self._run(self._lane())
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _lane(self) -> None:
-        try:
-            while self._queue:
-                await self._gather()
-                most = int(min(BATCH, max(4, BATCH_BYTES / self._bytes_each)))
-                functions, self._queue = self._queue[:most], self._queue[most:]
-                batch = Batch(functions)
-                await self._settle(batch)
-                self._bytes_each += (batch.size / len(functions) - self._bytes_each) / 8
-                self._expected_writers = len(functions) + len(self._queue)
-        finally:
-            self._busy = False
-
-    async def _gather(self) -> None:
-        """Wait, turn by turn of the event loop, for the clients just answered to send their next writes."""
-        seen = idle = 0
-        since = self._loop.time()
-        while True:
-            came, now = len(self._queue), self._loop.time()
-            if came > seen:
-                seen, idle, since = came, 0, now
-            else:
-                idle += 1
-            if came >= min(self._expected_writers, BATCH) or idle == GATHER_TURNS or now - since >= GATHER_SECONDS:
-                return
-            await asyncio.sleep(0)
+    async def _serve(self, batch: list[Pending]) -> int:
+        served = Batch(batch)
+        await self._settle(served)
+        return served.size
 
     async def _settle(self, batch: Batch) -> None:
         """Run, commit and answer the functions of a batch, with as many tries as it takes."""

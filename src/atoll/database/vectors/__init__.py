@@ -1,0 +1,1 @@
+"""Vector indexes in the store: their definitions, entries and change logs. `atoll.vectors` searches them."""

@@ -1,0 +1,85 @@
+"""What the commands share: the options of the endpoint, the client, and how a command ends.
+
+Exit codes: 0 done, 1 failed, 2 invalid options, 130 ended by Ctrl-C, 141 the reader of a pipe has ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from atoll.client import Client, resolve
+from atoll.client.endpoint import DEFAULT_URL
+from atoll.client.failures import NOT_FOUND, CallError, Misconfigured, Refusal, Unreachable
+from atoll.options import Refused
+
+FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
+ATTEMPTS = 6
+"""People wait: these take less than two seconds."""
+
+Description = dict[str, Any]
+
+
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the endpoint")
+    group.add_argument(
+        "--endpoint-url", default="", metavar="URL",
+        help="a URL, a region of the service such as eu-west-1, or aws: the service in the configured region "
+        f"(default: AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, that of the profile, or {DEFAULT_URL})",
+    )  # fmt: skip
+    group.add_argument("--region", default="", metavar="REGION", help="the region of the tables (default: AWS_REGION)")
+    group.add_argument("--profile", default="", metavar="NAME", help="the AWS profile (default: AWS_PROFILE)")
+    group.add_argument("--ca-bundle", default="", metavar="FILE",
+                       help="a PEM file of trusted authorities (default: AWS_CA_BUNDLE)")  # fmt: skip
+
+
+def connect(options: argparse.Namespace, attempts: int = ATTEMPTS) -> Client:
+    try:
+        endpoint = resolve(options.endpoint_url, options.region, options.profile, ca_bundle=options.ca_bundle)
+    except Misconfigured as error:
+        raise Refused(str(error)) from error
+    return Client(endpoint, attempts=attempts)
+
+
+def ending(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
+    """The command that does the work, and ends with an exit code and at most one line."""
+
+    def run(options: argparse.Namespace) -> int:
+        try:
+            work(options)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+            return BROKEN_PIPE
+        except Misconfigured as error:  # credentials that could not be renewed
+            raise Refused(str(error)) from error
+        except CallError as error:
+            print(f"atoll: {explained(error)}", file=sys.stderr)
+            return FAILED
+        return 0
+
+    return run
+
+
+def explained(error: CallError) -> str:
+    if isinstance(error, Unreachable) and str(error).startswith(DEFAULT_URL):
+        return f"{error}: start a server with `atoll serve`, or name another endpoint with --endpoint-url"
+    if isinstance(error, Refusal) and error.code in ("UnrecognizedClientException", "MissingAuthenticationToken"):
+        return f"{error} Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
+    return str(error)
+
+
+def describe(client: Client, table: str) -> Description:
+    try:
+        description: Description = client.call("DescribeTable", TableName=table)["Table"]
+    except Refusal as error:
+        if error.code == NOT_FOUND:
+            raise Refused(f"there is no table {table} at {client.endpoint.url} in {client.endpoint.region}: "
+                          "see `atoll tables`") from None  # fmt: skip
+        raise
+    return description

@@ -1,0 +1,85 @@
+"""Find the nearest entries by a scan of all of them, or of those with one partition value."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import orjson
+
+from atoll.database import format as fmt
+from atoll.database.region import Region
+from atoll.database.vectors import rows
+from atoll.database.vectors.definition import VectorIndex
+from atoll.model import keycode
+from atoll.model.values import AttributeValue
+from atoll.storage.engine import Snapshot
+from atoll.vectors import codes, distances
+from atoll.vectors.distances import Matrix, Scores
+
+PIECE_BYTES = 512 * 1024
+"""One snapshot reads so much, and not many more bytes."""
+PIECE_ROWS = 256
+
+Conditions = dict[str, AttributeValue]
+"""Values that attributes of the search schema must have."""
+Entry = tuple[bytes, bytes]
+"""Key and row."""
+
+
+def entries_range(index: VectorIndex, wanted: Conditions) -> tuple[bytes, bytes]:
+    """The entries that a search has to look at: those with the partition value, if it has one."""
+    if index.keys is None or index.partition is None:
+        return fmt.space_range(index.space)
+    item = {index.partition.name: wanted[index.partition.name]}
+    prefix = fmt.space_prefix(index.space) + index.keys.encode_partition(item)
+    return prefix, keycode.successor(prefix)
+
+
+def piece(snapshot: Snapshot, start: bytes, end: bytes) -> tuple[list[Entry], bytes | None]:
+    """The next entries, and where to go on."""
+    found: list[Entry] = []
+    size = 0
+    for key, row in snapshot.scan(start, end, limit=PIECE_ROWS):
+        found.append((key, row))
+        size += len(row)
+        if size > PIECE_BYTES:
+            break
+    is_last = len(found) < PIECE_ROWS and size <= PIECE_BYTES
+    return found, None if is_last else found[-1][0] + b"\0"
+
+
+def fitting(index: VectorIndex, found: list[Entry], wanted: Conditions) -> list[Entry]:
+    """The entries that the filters let through."""
+    filters = {element.name: wanted[element.name] for element in index.filters if element.name in wanted}
+    return [entry for entry in found if _fits(index, entry, filters)] if filters else found
+
+
+def _fits(index: VectorIndex, entry: Entry, filters: Conditions) -> bool:
+    item = orjson.loads(rows.parse_entry(entry[1], index.dimensions)[1])
+    return all(item.get(name) == value for name, value in filters.items())
+
+
+def scored(index: VectorIndex, found: list[Entry], query: Matrix) -> Scores:
+    end = rows.VECTOR + 4 * index.dimensions
+    vectors = distances.matrix([row[rows.VECTOR : end] for _, row in found], index.dimensions)
+    return distances.scores(index.distance, vectors, query)
+
+
+async def nearest(region: Region, index: VectorIndex, query: Matrix, wanted: Conditions, most: int) -> list[bytes]:
+    """The keys of the nearest entries, at most so many."""
+    start, end = entries_range(index, wanted)
+    keys: list[bytes] = []
+    ranks = np.empty(0)
+    begin: bytes | None = start
+    while begin is not None:
+        found, begin = await region.read(lambda snapshot, begin=begin: piece(snapshot, begin, end))  # type: ignore[misc]
+        found = fitting(index, found, wanted)
+        if found:
+            keys += [key for key, _ in found]
+            ranks = np.concatenate([ranks, codes.exact_ranks(index.distance, scored(index, found, query))])
+        if len(keys) > most:
+            best = np.argpartition(ranks, most)[:most]
+            keys, ranks = [keys[i] for i in best], ranks[best]
+        await asyncio.sleep(0)
+    return keys
