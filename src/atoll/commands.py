@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "query": Command("print the items that meet a key condition", "atoll.shell.query"),
         "sql": Command("run a PartiQL statement", "atoll.shell.sql"),
         "tail": Command("print the changes of a table as they happen", "atoll.shell.tail"),
+        "mcp": Command("let an assistant look at tables", "atoll.mcp.command"),
     },
     "Copy tables": {
         "import": Command("put the items of files into a table", "atoll.files.command", "add_import"),
