@@ -1,5 +1,5 @@
-"""The worst requests to the services beside the tables: CloudWatch in its three protocols, Application Auto Scaling, STS,
-Lambda, the administration and `/metrics`. `load` fills a server whose clock is manual.
+"""The worst requests to the services beside the tables: CloudWatch in its three protocols, Application Auto Scaling,
+STS, Lambda, the administration and `/metrics`. `load` fills a server whose clock is manual.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import cbor2
 
 from benchmarks.client import UNVERIFIED, Client
 from benchmarks.servers import HOST
+from benchmarks.stall_requests import NOTHING, Request
 
 Body = dict[str, Any]
-Service = tuple[str, bytes]
-"""The name of a request, and all of its bytes."""
 
 CLOUDWATCH = "GraniteServiceVersion20100801"
 SCALING = "AnyScaleFrontendService"
@@ -110,9 +109,11 @@ def _call(client: Client, service: str, operation: str, body: Body) -> None:
 # The worst requests
 
 
-def requests() -> Iterator[Service]:
+def requests() -> Iterator[Request]:
+    yield Request(NOTHING, http("GET", "/metrics"))
     for family in (_puts, _reads, _math, _searches, _alarms, _scaling, _others):
-        yield from family()
+        for name, sent in family():
+            yield Request(name, sent)
 
 
 def _span(days: float = DAYS) -> Body:
@@ -120,7 +121,7 @@ def _span(days: float = DAYS) -> Body:
     return {"StartTime": end - days * DAY_S, "EndTime": end}
 
 
-def _puts() -> Iterator[Service]:
+def _puts() -> Iterator[tuple[str, bytes]]:
     values = {"Values": [n / 7 for n in range(150)], "Counts": [1] * 150}
     many = {"Namespace": "Put", "MetricData": [{"MetricName": f"m{n}", **values} for n in range(1_000)]}
     distinct = {"Namespace": "Put", "MetricData": [
@@ -181,7 +182,7 @@ def _query(number: int, name: str = "Long0", period: int = 60, stat: str = "Sum"
         "Metric": {"Namespace": "Stalls", "MetricName": name}, "Period": period, "Stat": stat}, **members}  # fmt: skip
 
 
-def _reads() -> Iterator[Service]:
+def _reads() -> Iterator[tuple[str, bytes]]:
     def data(queries: list[Body], **members: Any) -> Body:
         return {"MetricDataQueries": queries, **_span(), **members}
 
@@ -267,7 +268,7 @@ def _expressions(*texts: str, queries: int = 3, **members: Any) -> bytes:
     return in_json(CLOUDWATCH, "GetMetricData", body | members)
 
 
-def _math() -> Iterator[Service]:
+def _math() -> Iterator[tuple[str, bytes]]:
     yield "math sum of three", _expressions("q0+q1+q2")
     yield "math of METRICS()", _expressions("SUM(METRICS())", queries=100)
     yield "math 100 expressions", _expressions(*["RUNNING_SUM(q0)/q1" for _ in range(100)])
@@ -275,13 +276,13 @@ def _math() -> Iterator[Service]:
     yield "math nested", _expressions("(" * 900 + "q0" + ")" * 900)
     yield (
         "math squares",
-        _expressions(*[f"METRICS()*{'METRICS()*' * 0}q0" if n == 0 else f"e{n - 1}+METRICS()" for n in range(8)]),
+        _expressions("SUM(METRICS())", *[f"e{n}*METRICS()" for n in range(8)]),
     )
     yield "math SORT", _expressions("SORT(METRICS(), AVG, DESC)", queries=200)
     yield "math FILL", _expressions(*["FILL(q0, LINEAR)" for _ in range(50)])
 
 
-def _searches() -> Iterator[Service]:
+def _searches() -> Iterator[tuple[str, bytes]]:
     def search(*texts: str, days: float = DAYS) -> bytes:
         return in_json(CLOUDWATCH, "GetMetricData", {"MetricDataQueries": [
             {"Id": f"s{n}", "Expression": text} for n, text in enumerate(texts)], **_span(days)})  # fmt: skip
@@ -294,7 +295,7 @@ def _searches() -> Iterator[Service]:
     yield "SEARCH long metrics", search("SUM(SEARCH('{Stalls}', 'Sum', 60))")
 
 
-def _alarms() -> Iterator[Service]:
+def _alarms() -> Iterator[tuple[str, bytes]]:
     of = {"Namespace": "Stalls", "MetricName": "Long0"}
     yield "DescribeAlarmsForMetric", in_json(CLOUDWATCH, "DescribeAlarmsForMetric", of)
     yield "DescribeAlarmsForMetric, CBOR", in_cbor("DescribeAlarmsForMetric", of)
@@ -357,7 +358,7 @@ def _alarms() -> Iterator[Service]:
     yield "DescribeInsightRules", in_json(CLOUDWATCH, "DescribeInsightRules", {"MaxResults": 500})
 
 
-def _scaling() -> Iterator[Service]:
+def _scaling() -> Iterator[tuple[str, bytes]]:
     target = {
         "ServiceNamespace": "dynamodb",
         "ResourceId": "table/Table1",
@@ -423,7 +424,7 @@ def _scaling() -> Iterator[Service]:
     )
 
 
-def _others() -> Iterator[Service]:
+def _others() -> Iterator[tuple[str, bytes]]:
     yield (
         "AssumeRole form of 100,000 tags",
         in_form(
@@ -532,7 +533,8 @@ def _others() -> Iterator[Service]:
             "S3BucketSource": {"S3Bucket": "b"}, "InputFormat": "CSV", "TableCreationParameters": _table("Imported"),
             "InputFormatOptions": {"Csv": {"HeaderList": ["h"] * 300_000}}}),
         ("RestoreTableFromBackup 100,000 indexes", "RestoreTableFromBackup", {
-            "TargetTableName": "Restored", "BackupArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Table1/backup/0123",
+            "TargetTableName": "Restored",
+            "BackupArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Table1/backup/0123",
             "GlobalSecondaryIndexOverride": [{"IndexName": "i"}] * 100_000}),
         ("ListBackups", "ListBackups", {"Limit": 100}),
         ("UpdateGlobalTable 300,000 replicas", "UpdateGlobalTable", {

@@ -52,9 +52,11 @@ ALLOWED: dict[str, set[str]] = {
     },
     "templates": {"templates", "api", "storage.memory", *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
+    "telemetry": {"telemetry", "api", "capacity", *DATABASE},
     "client": {"client", "clock", "security"},
     "shell": {"client", "options", "shell"},
-    "files": {"client", "files", "replicate", "options", "clock"},
+    "mcp": {"client", "mcp", "options", "shell"},
+    "files": {"client", "files", "replicate", "options", "clock", "shell.values"},
     "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
@@ -70,6 +72,7 @@ EVERYTHING = {
     "regions",
     "supervisor",
     "testing",
+    "backup_commands",
     "cli",
     "commands",
     "completion",

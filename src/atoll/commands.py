@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "query": Command("print the items that meet a key condition", "atoll.shell.query"),
         "sql": Command("run a PartiQL statement", "atoll.shell.sql"),
         "tail": Command("print the changes of a table as they happen", "atoll.shell.tail"),
+        "mcp": Command("let an assistant look at tables", "atoll.mcp.command"),
     },
     "Copy tables": {
         "import": Command("put the items of files into a table", "atoll.files.command", "add_import"),
@@ -46,6 +47,8 @@ GROUPS: dict[str, dict[str, Command]] = {
             "declare policies, and explain what they allow", "atoll.policy_commands", "add_policies"
         ),
         "replicas": Command("keep read replicas of a table in other regions", "atoll.replica_commands"),
+        "backup": Command("back a data directory up, while a server uses it", "atoll.backup_commands", "add_backup"),
+        "restore": Command("restore a data directory from a backup", "atoll.backup_commands", "add_restore"),
         "store": Command("maintain the stores of a data directory", "atoll.store_commands"),
     },
     "Your shell": {

@@ -99,6 +99,7 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
+    flag("--otel", "export traces and metrics by OpenTelemetry, to where the OTEL_* variables say")
     flag("--access-log", "log each request: its operation, table, status and time")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
@@ -165,6 +166,7 @@ def _config(options: argparse.Namespace) -> Config:
         reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
         access_log=options.access_log,
+        otel=_otel(options.otel),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
         policies=policies_file("--policies", options.policies),
@@ -186,6 +188,20 @@ def _config(options: argparse.Namespace) -> Config:
     )
     _check(config)
     return config
+
+
+def _otel(wanted: bool) -> bool:
+    if not wanted:
+        return False
+    try:
+        from atoll.telemetry import exporters
+    except ImportError:
+        raise Refused("--otel needs an extra: pip install 'atoll[otel]'") from None
+    try:
+        exporters.check()
+    except exporters.BadVariable as fault:
+        raise Refused(f"--otel: {fault}") from None
+    return True
 
 
 def _settings(options: argparse.Namespace) -> Settings:

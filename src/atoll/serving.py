@@ -61,6 +61,10 @@ async def _serve_until_signal(config: Config, announces: bool, parent: int | Non
         loop.add_reader(parent, end)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
+    if config.otel:
+        from atoll.telemetry import exporters  # an extra
+
+        config = replace(config, telemetry=exporters.opened())
     try:
         node = Node(config)
         await node.start()
@@ -84,9 +88,13 @@ async def _serve_until_signal(config: Config, announces: bool, parent: int | Non
     )  # fmt: skip
     if announces:
         print(_welcome(config, node), flush=True)
+    if config.telemetry is not None:
+        config.telemetry.observe(lambda: list(node.regions.values()))
     await told.wait()
     _log.info("stopping: answering the requests received so far")
     await node.stop()
+    if config.telemetry is not None:
+        await config.telemetry.close()
 
 
 def _url(config: Config, host: str, port: int) -> str:

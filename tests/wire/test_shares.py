@@ -10,7 +10,6 @@ import pytest
 
 from atoll.wire.shares import ALONE_NS, ALONE_TURNS, TURN_NS, TURN_REQUESTS, Shares
 
-
 END_NS = 10**9
 
 

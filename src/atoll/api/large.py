@@ -23,7 +23,7 @@ LEAST_BYTES = 2 * VALUES
 TEXT_CHARS = 4_096
 """Expressions or statements of one request with more characters take long to parse."""
 
-_TEXTS = ("UpdateExpression", "ConditionExpression", "ProjectionExpression", "Statement")
+_TEXTS = frozenset(("UpdateExpression", "ConditionExpression", "ProjectionExpression", "Statement"))
 
 
 def is_large(body: bytes) -> bool:
@@ -50,8 +50,8 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
         return True
     chars = 0
     for part in parts:
-        for name in _TEXTS:
-            text = part.get(name)
+        for name in part.keys() & _TEXTS:
+            text = part[name]
             if type(text) is str:
                 chars += len(text)
     return chars > TEXT_CHARS

@@ -87,22 +87,28 @@ class Client:
             raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
         return body
 
-    def _post(self, connections: Connections, target: str, body: bytes) -> Answer:
+    def _post(self, connections: Connections, target: str, body: bytes, path: str = "") -> Answer:
+        path = path or connections.path
         headers = sign(
             self.endpoint.credentials(),
-            path=connections.path,
+            path=path,
             query="",
-            headers={
-                "host": connections.host,
-                "content-type": "application/x-amz-json-1.0",
-                "x-amz-target": target,
-            },
+            headers={"host": connections.host, "content-type": "application/x-amz-json-1.0"}
+            | ({"x-amz-target": target} if target else {}),
             body=body,
             region=self.endpoint.region,
             service=SERVICE,
             now_ms=self._clock.now_ms(),
         )
-        return connections.post(connections.path, headers, body)
+        return connections.post(path, headers, body)
+
+    def post(self, path: str, body: Document) -> Document:
+        """Call a path of Atoll's own API, once. Raises Refusal or Unreachable."""
+        answer = self._post(self._tables, "", orjson.dumps(body), path)
+        found = _parsed(answer)
+        if answer.status != 200 or found is None:
+            raise Refusal(path, answer.status, found or {}, answer.headers.get("x-amzn-RequestId", ""))
+        return found
 
     def close(self) -> None:
         self._tables.close()

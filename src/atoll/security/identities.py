@@ -56,21 +56,14 @@ class Declared:
         self._paths = paths
         self._account = account
         self._fixed = [] if document is None else [document]
-        self._checked_ms: int | None = None
         self._stamps = [_stamp(path) for path in paths]
         self.directory = self._read()
 
     def _read(self) -> Directory:
         return directories.read([*self._fixed, *(load(path) for path in self._paths)], self._account)
 
-    def refresh(self, now_ms: int) -> bool:
-        """Whether the directory was replaced. A faulty file changes nothing, so that a typo locks nobody out."""
-        if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
-            return False
-        self._checked_ms = now_ms
-        return self.reload()
-
     def reload(self) -> bool:
+        """Whether the directory was replaced. A faulty file changes nothing, so that a typo locks nobody out."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps == self._stamps:
             return False
@@ -120,6 +113,7 @@ class Identities:
         self._declared_keys: dict[str, Credential] = {}
         self._sessions: dict[bytes, tuple[Session, Credential]] = {}
         self._by_key: dict[str, Session] = {}
+        self._checked_ms = -RECHECK_MS
         self._read_keys()
 
     @property
@@ -137,9 +131,12 @@ class Identities:
         self._sessions.clear()
 
     def refresh(self, now_ms: int) -> bool:
-        """Whether callers may have changed."""
+        """Whether callers may have changed; looks at most once a second."""
+        if abs(now_ms - self._checked_ms) < RECHECK_MS:
+            return False
+        self._checked_ms = now_ms
         changed = self._credentials is not None and self._credentials.refresh(now_ms)
-        if self._declared.refresh(now_ms):
+        if self._declared.reload():
             self._read_keys()
             return True
         return changed
