@@ -43,6 +43,12 @@ _log = logging.getLogger(__name__)
 
 class DataDirectory:
     def __init__(self, path: Path, account: str, *, reserves: bool = False) -> None:
+        """Raises Corrupt while `atoll restore` or `atoll store copy` has not written all of the directory."""
+        if (path / MARKER).exists():
+            raise Corrupt(
+                f"{path} is not complete: run the `atoll restore` or `atoll store copy` again that was ended, or empty"
+                " it"
+            )
         self._path = path
         self._account = account
         self._stores = path if account == DEFAULT_ACCOUNT else path / account
@@ -126,14 +132,6 @@ def _has_files() -> bool:
     except OSError as error:
         return error.errno not in (errno.EMFILE, errno.ENFILE)
     return True
-
-
-def require_complete(path: Path) -> None:
-    """Raises Corrupt while `atoll restore` or `atoll store copy` has not written all of the directory."""
-    if (path / MARKER).exists():
-        raise Corrupt(
-            f"{path} is not complete: run the `atoll restore` or `atoll store copy` again that was ended, or empty it"
-        )
 
 
 def claim(path: Path) -> FileLock:

@@ -16,14 +16,14 @@ from typing import Any
 
 from atoll import errors, front, limits
 from atoll.admission import Admission
-from atoll.api import services
+from atoll.api import search, services
 from atoll.api.authorization.auditing import Observed
 from atoll.api.authorization.explaining import Explanations
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
-from atoll.data_directory import DataDirectory, require_complete
+from atoll.data_directory import DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.footprint import Footprints
@@ -76,7 +76,6 @@ class Node:
         self._regions = Regions(self, config.regions, config.max_regions)
         self._data: DataDirectory | None = None
         if config.data is not None:
-            require_complete(config.data)
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
         self.shared = front.shared_store(config)
         self.regions = self._regions.open
@@ -303,7 +302,7 @@ class Node:
         plain, settings = front.region_settings(self.config, self.callers, name)
         return Region(
             plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
-            sibling=lambda other: self.region(f"{account}{slash}{other}"),
+            meter=front.meter(self.config), sibling=lambda other: self.region(f"{account}{slash}{other}"),
         )  # fmt: skip
 
     def start_region(self, region: Region) -> None:
@@ -328,6 +327,7 @@ class Node:
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
+        self._run(search.load(region))
         self._run(evaluation.run())
         self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
