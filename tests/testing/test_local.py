@@ -425,7 +425,7 @@ class TestExamples:
         }
         program = Path(__file__).parents[2] / "examples" / "nearest_notes" / "nearest_notes.py"
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        command = [sys.executable, program, "when is my dental visit?"]
+        command = [sys.executable, str(program), "when is my dental visit?"]
         done = subprocess.run(command, env=own | variables, capture_output=True, text=True)
         assert done.stdout.splitlines()[0] == "0.370  The dentist moved my appointment to Monday at nine.", done.stderr
         assert server.client().list_tables()["TableNames"] == []

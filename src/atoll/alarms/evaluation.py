@@ -6,8 +6,8 @@ data can change its state: all its periods look the same, nothing was measured i
 since. Quiet alarms cost a comparison, and no wake.
 
 A change of state is stored with an event in one transaction. Then the actions of the event begin, and it is forgotten:
-an action may begin twice after a crash, but each begins. By then scaling policies have acted; a call of a function or a
-webhook may still wait, and a server that stops forgets it (`deliveries`).
+an action may begin twice after a crash, but each begins. By then scaling policies have acted, and the calls of
+functions and webhooks are stored (`deliveries`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from atoll.alarms import inputs, reasons, store
-from atoll.alarms.actions import Actions, Event, repeats
+from atoll.alarms.actions import Actions, Event, Message, repeats
 from atoll.alarms.alarm import Alarm
 from atoll.alarms.deciding import COMPARISONS, Decision, decide, samples_needed
 from atoll.alarms.inputs import Input
@@ -243,13 +243,19 @@ class Alarms:
         while first := await self._region.read(partial(store.events, most=ACTED_TOGETHER)):
             for stored in first:
                 event = Event(stored.new, stored.old, stored.new.state.updated_ms, stored.data)
-                await self._actions.run(event)
-                await self._region.transact(partial(store.forget_event, event=stored))
+                messages = await self._actions.run(event)
+                await self._region.transact(partial(_acted, stored, messages))
                 watched = watch.alarms.get(event.alarm.name)
                 if watched is not None:
                     watched.acted_ms = event.now_ms
             await asyncio.sleep(0)
         watch.seen = seen
+
+
+def _acted(event: store.StoredEvent, messages: Sequence[Message], tx: Transaction) -> None:
+    store.forget_event(tx, event)
+    for message in messages:
+        store.add_delivery(tx, event.new, *message)
 
 
 def _watched(alarm: Alarm, now_ms: int) -> Watched:

@@ -6,6 +6,8 @@
     alarm-event    time number    -> a change of state whose actions have yet to run
     alarm-changes                 -> the number of changes of alarms so far, and which alarms the last ones were of
     alarm-items                   -> the number of items of the history so far
+    alarm-delivery number         -> what an alarm sends to a function or a webhook, until it has arrived or failed
+    alarm-deliveries              -> the number of deliveries so far
     alarm-count                   -> the number of alarms; without it, they are counted
 
 A change of state stores its history and its event in the same transaction, so its actions begin even after a crash. The
@@ -34,6 +36,7 @@ from atoll.storage.engine import Snapshot, Transaction
 
 ALARM, TAGS, HISTORY, EVENT = "alarm", "alarm-tags", "alarm-history", "alarm-event"
 CHANGES, ITEMS, COUNT = "alarm-changes", "alarm-items", "alarm-count"
+DELIVERY, DELIVERIES = "alarm-delivery", "alarm-deliveries"
 
 CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
 
@@ -54,6 +57,13 @@ class StoredEvent(NamedTuple):
     old: Alarm
     new: Alarm
     data: Mapping[str, Any]
+
+
+class StoredDelivery(NamedTuple):
+    number: int
+    alarm: Alarm
+    arn: str
+    body: Mapping[str, Any]
 
 
 def changes(snapshot: Snapshot) -> int:
@@ -188,6 +198,31 @@ def forget_event(tx: Transaction, event: StoredEvent) -> None:
     documents.delete(tx, EVENT, *event.key)
 
 
+def add_delivery(tx: Transaction, alarm: Alarm, arn: str, body: Mapping[str, Any]) -> None:
+    stored = {"alarm": alarms.document(alarm), "arn": arn, "body": dict(body)}
+    documents.put(tx, stored, DELIVERY, _number(_count(tx, DELIVERIES)))
+
+
+def deliveries(snapshot: Snapshot, after: int, most: int) -> list[StoredDelivery]:
+    """Those behind a number, by their numbers."""
+    _, start = fmt.documents_of(DELIVERY, _number(after))
+    _, end = fmt.documents_of(DELIVERY)
+    found = []
+    for key, stored in islice(snapshot.scan(start, end), most):
+        one = orjson.loads(stored)
+        number = int(fmt.parse_document_key(key)[1])
+        found.append(StoredDelivery(number, alarms.parse(one["alarm"]), one["arn"], one["body"]))
+    return found
+
+
+def is_delivered(snapshot: Snapshot, number: int) -> bool:
+    return documents.get(snapshot, DELIVERY, _number(number)) is None
+
+
+def forget_delivery(tx: Transaction, number: int) -> None:
+    documents.delete(tx, DELIVERY, _number(number))
+
+
 def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mapping[str, Any], now_ms: int) -> int:
     """Add an item to the history; returns its number. It has the first of `data` that is not too long."""
     number = _count(tx, ITEMS)
@@ -222,7 +257,11 @@ def _time(ms: int) -> str:
 
 
 def _at(ms: int, number: int) -> tuple[str, str]:
-    return _time(ms), f"{number:012}"
+    return _time(ms), _number(number)
+
+
+def _number(number: int) -> str:
+    return f"{number:012}"
 
 
 def tags(snapshot: Snapshot, name: str) -> dict[str, str]:

@@ -14,8 +14,8 @@
     ssn = "drop"
 
 A hash or fake depends on the value, its type and the key, not on the table or the attribute. So references between
-items and tables stay. An action on a map, a list or a set applies to each value in it, but drop and replace apply to
-the whole.
+items and tables stay. An action on a map, a list or a set applies to each value in it; drop and replace apply to
+it as a whole.
 """
 
 from __future__ import annotations
