@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 
 .PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
 	faults simulate scaling \
-	regions fuzz fuzz-policies attack bench instructions models packages stalls \
+	regions browser fuzz fuzz-policies attack bench instructions models packages stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -67,6 +67,10 @@ hostile: setup
 # Test operations, engines and failures over a PostgreSQL of its own (needs root to install it where apt-get can).
 test-postgresql: setup
 	$(RUN)/python -m tests.postgresql
+
+# The console in a real browser (needs root to install chromium where apt-get can).
+browser: setup
+	$(RUN)/python -m tests.console.browser
 
 # Three PostgreSQL servers under Patroni with etcd and two front ends, on loopback, until Ctrl-C (needs root to install
 # them where apt-get can).

@@ -11,6 +11,7 @@ import asyncio
 import re
 import ssl
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from atoll import logs, serving
@@ -99,6 +100,7 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
+    flag("--otel", "export traces and metrics by OpenTelemetry, to where the OTEL_* variables say")
     flag("--access-log", "log each request: its operation, table, status and time")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
@@ -114,6 +116,8 @@ def add(serve: argparse.ArgumentParser) -> None:
     repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
     repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
+    flag("--console", "start the console with the server")
+    option("--console-port", "8001", "its port on 127.0.0.1; 0 picks a free one")
     serve.set_defaults(run=_serve, allowed=declared.allowed, data_named=False)
 
 
@@ -165,6 +169,7 @@ def _config(options: argparse.Namespace) -> Config:
         reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
         access_log=options.access_log,
+        otel=_otel(options.otel),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
         policies=policies_file("--policies", options.policies),
@@ -181,11 +186,26 @@ def _config(options: argparse.Namespace) -> Config:
         kinesis=kinesis_url("--kinesis", options.kinesis),
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
+        console_port=_number("--console-port", options.console_port, 0, 65_535) if options.console else None,
         tables=_tables(options.tables, named[0], settings),
         settings=settings,
     )
     _check(config)
     return config
+
+
+def _otel(wanted: bool) -> bool:
+    if not wanted:
+        return False
+    try:
+        from atoll.telemetry import exporters
+    except ImportError:
+        raise Refused("--otel needs an extra: pip install 'atoll[otel]'") from None
+    try:
+        exporters.check()
+    except exporters.BadVariable as fault:
+        raise Refused(f"--otel: {fault}") from None
+    return True
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -203,6 +223,12 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _check(config: Config) -> None:
     """Options that exclude each other, or need each other."""
+    if config.console_port is not None:
+        if find_spec("nicegui") is None:
+            raise Refused("--console needs an extra: pip install 'atoll[console]'")
+        if config.tls is not None:
+            raise Refused("--console does not know by which name the certificate is valid: "
+                          "start atoll console with --endpoint instead")  # fmt: skip
     if config.peers and config.peer_credentials_file is None and not config.store:
         raise Refused("--peer needs peering credentials: remove --in-memory, "
                       "or name their file with --peer-credentials")  # fmt: skip
