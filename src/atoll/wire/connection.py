@@ -99,6 +99,7 @@ class Connection(Incoming):
         self.held = 0
         self.unread = 0
         self._share = ""
+        """Of the last request."""
         self._later = server.later
 
     # Callbacks of the transport
