@@ -50,7 +50,9 @@ def _run(options: argparse.Namespace) -> int:
 
         serve(found, port, options.token)
     except OSError as error:
-        raise Refused(f"port {port} cannot be used: {os.strerror(error.errno or 0)}: choose another one with --http") from error
+        raise Refused(
+            f"port {port} cannot be used: {os.strerror(error.errno or 0)}: choose another one with --http"
+        ) from error
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
