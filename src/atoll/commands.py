@@ -24,6 +24,7 @@ class Command(NamedTuple):
 GROUPS: dict[str, dict[str, Command]] = {
     "Serve": {
         "serve": Command("serve DynamoDB's API", "atoll.serve_command"),
+        "console": Command("serve a web page to look after tables", "atoll.console.command"),
     },
     "Use tables, of any endpoint": {
         "tables": Command("list tables, their keys and indexes", "atoll.shell.tables"),

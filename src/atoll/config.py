@@ -94,6 +94,8 @@ class Config:
     kinesis: str = ""
     """The URL of the Kinesis streams that get changes; see `transfer.kinesis`."""
     functions: Registry = field(default_factory=Registry)
+    console_port: int | None = None
+    """The port of the console that starts with the server; None starts none."""
     tables: Declarations | None = None
     """Tables of the default region, to be made at the start."""
     settings: Settings = field(default_factory=Settings)

@@ -11,6 +11,7 @@ import asyncio
 import re
 import ssl
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from atoll import logs, serving
@@ -115,6 +116,8 @@ def add(serve: argparse.ArgumentParser) -> None:
     repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
     repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
+    flag("--console", "start the console with the server")
+    option("--console-port", "8001", "its port on 127.0.0.1; 0 picks a free one")
     serve.set_defaults(run=_serve, allowed=declared.allowed, data_named=False)
 
 
@@ -183,6 +186,7 @@ def _config(options: argparse.Namespace) -> Config:
         kinesis=kinesis_url("--kinesis", options.kinesis),
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
+        console_port=_number("--console-port", options.console_port, 0, 65_535) if options.console else None,
         tables=_tables(options.tables, named[0], settings),
         settings=settings,
     )
@@ -219,6 +223,12 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _check(config: Config) -> None:
     """Options that exclude each other, or need each other."""
+    if config.console_port is not None:
+        if find_spec("nicegui") is None:
+            raise Refused("--console needs an extra: pip install 'atoll[console]'")
+        if config.tls is not None:
+            raise Refused("--console does not know by which name the certificate is valid: "
+                          "start atoll console with --endpoint instead")  # fmt: skip
     if config.peers and config.peer_credentials_file is None and not config.store:
         raise Refused("--peer needs peering credentials: remove --in-memory, "
                       "or name their file with --peer-credentials")  # fmt: skip

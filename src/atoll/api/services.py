@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -19,6 +20,7 @@ from atoll.api import (
     account,
     admin,
     alarms,
+    background,
     backups,
     bulk,
     exports,
@@ -42,6 +44,7 @@ from atoll.api import (
     resources,
     restores,
     search,
+    search_members,
     shapes,
     storage,
     streams,
@@ -170,7 +173,8 @@ class Operation:
     """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
-        "check", "encode", "function", "http", "layer", "metered", "name", "service", "subject", "touches",
+        "check", "check_members", "encode", "function", "http", "layer", "metered", "name", "service", "subject",
+        "touches",
     )  # fmt: skip
 
     def __init__(
@@ -183,6 +187,7 @@ class Operation:
         *,
         layer: errors.Layer = errors.Layer.OLDER,
         encode: Callable[[Any], bytes] = orjson.dumps,
+        check_members: Callable[[Body], None] | None = None,
     ) -> None:
         self.service = service
         self.subject = service.subject
@@ -195,6 +200,8 @@ class Operation:
         """The body of an answer."""
         self.layer = layer
         """Which wording the errors have since 2026 (`--error-style 2026`)."""
+        self.check_members = check_members
+        """What an operation checks before its shape, with its own texts."""
         self.check: Callable[[Body], None] = self._first_check
         """Raises if a request does not have the operation's shape."""
 
@@ -209,6 +216,8 @@ class Operation:
         if self.service.model is None:
             return _unchecked
         validate = shapes.validator(self.service.model, self.name)
+        if self.check_members is not None:
+            return partial(_check_both, self.check_members, validate)
         if not self.service.bare_codes:
             return validate
         payload = None if self.http is None else self.http.payload
@@ -229,6 +238,11 @@ def _without_body(answer: Any) -> bytes:
     return b""
 
 
+def _check_both(first: Callable[[Body], None], second: Callable[[Body], None], body: Body) -> None:
+    first(body)
+    second(body)
+
+
 def _unchecked(body: Body) -> None:
     """The validator of operations that check their requests themselves."""
 
@@ -245,7 +259,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE, layer=WRITES),
     Operation(DYNAMODB, "Query", queries.query, INDEX, layer=READS),
     Operation(DYNAMODB, "Scan", queries.scan, INDEX),
-    Operation(DYNAMODB, "SearchVectors", search.search_vectors, INDEX),
+    Operation(DYNAMODB, "SearchVectors", search.search_vectors, INDEX, check_members=search_members.check),
     Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH, layer=READS),
     Operation(DYNAMODB, "BatchWriteItem", multi.batch_write_item, BATCH),
     Operation(DYNAMODB, "TransactGetItems", multi.transact_get_items, GET_TRANSACTION),
@@ -372,6 +386,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(ADMIN, "TrimStream", admin.trim, resources.ADMINISTERED_STREAM, Http("POST", "streams/trim")),
     Operation(ADMIN, "StartStoreCheck", admin.start_check, NOTHING, Http("POST", "store/check")),
     Operation(ADMIN, "ShowStoreChecks", admin.show_checks, NOTHING, Http("GET", "store/check")),
+    Operation(ADMIN, "ShowDueWork", background.show_due, NOTHING, Http("GET", "due")),
+    Operation(ADMIN, "ShowTriggers", background.show_triggers, NOTHING, Http("GET", "triggers")),
     Operation(ADMIN, "ShowStorage", storage.show_storage, NOTHING, Http("GET", "storage")),
     Operation(ADMIN, "ShowLinks", links.show_links, NOTHING, Http("GET", "replication/links")),
     Operation(ADMIN, "ChangeLink", links.change_link, NOTHING, Http("POST", "replication/links")),
