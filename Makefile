@@ -7,8 +7,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 
 .PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
-	faults simulate scaling \
-	regions browser fuzz fuzz-policies attack bench instructions models packages stalls \
+	faults kills simulate scaling \
+	regions browser fuzz fuzz-policies attack bench instructions models packages container release stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -92,6 +92,12 @@ faults: MODES ?= honest failing damaged
 faults: setup
 	SEEDS=$(SEEDS) FIRST=$(FIRST) MODES="$(MODES)" $(RUN)/python -m tests.faults
 
+# Rounds of kill -9 in the middle of backups, restores, exports, imports and commands.
+kills: KILLS ?= 20
+kills: SEED ?= 1
+kills: setup
+	KILLS=$(KILLS) SEED=$(SEED) $(RUN)/python -m tests.kills
+
 # Many odd requests to a server in this process. `make fuzz REQUESTS=1000000 SEED=1` sends more, and different ones.
 fuzz: REQUESTS ?= 20000
 fuzz: SEED ?= 0
@@ -143,6 +149,17 @@ bench: setup
 packages: setup
 	$(RUN)/mypy --platform darwin --cache-dir .mypy_cache/darwin src
 	ATOLL_PACKAGES=1 $(RUN)/python -m pytest tests/packages
+
+# Build the image of `deploy/Containerfile` on a base that debootstrap makes, start it, and check the unit of systemd (needs
+# root, to install buildah and debootstrap where apt-get can).
+container: setup
+	ATOLL_CONTAINER=1 $(RUN)/python -m pytest tests/packages/deployed
+
+# Check that this commit can be released, test it, build the packages into `dist`, and tag the commit. Publishes nothing.
+release: setup
+	$(RUN)/python -m tests.packages.release check
+	$(MAKE) check test packages
+	$(RUN)/python -m tests.packages.release tag
 
 # Write the service models that Atoll carries from the newest botocore.
 models: setup
