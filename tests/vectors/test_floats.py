@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,7 @@ def test_the_shortest_decimal_that_gives_the_float(text: str, shown: str) -> Non
 
 
 def test_what_is_no_vector_of_32_bit_floats() -> None:
-    for value in (
-        {"S": "x"},
-        {"L": []},
-        {"L": [{"S": "1"}]},
-        {"L": [{"N": "3.5E+38"}]},
-        {"L": [{"N": "-1E+100"}]},
-        None,
-    ):
-        assert floats.pack(value, 1) is None
+    lists: list[Any] = [[], [{"S": "1"}], [{"N": "3.5E+38"}], [{"N": "-1E+100"}], [{"N": "1"}, {"N": "2"}]]
+    assert floats.pack(None, 1) is None
+    assert floats.pack({"S": "x"}, 1) is None
+    assert [floats.pack({"L": members}, 1) for members in lists] == [None] * 5
