@@ -147,9 +147,9 @@ def _item(number: int, vector: Any) -> dict[str, Any]:
 
 
 def _puts(table: str, stored: Any) -> Iterator[bytes]:
-    """Items that the tables do not have yet."""
+    """Items that the tables do not have yet, and that are near to no query."""
     for number in range(min(len(stored), 10_000)):
-        yield json.dumps({"TableName": table, "Item": _item(len(stored) + number, stored[-number])}).encode()
+        yield json.dumps({"TableName": table, "Item": _item(len(stored) + number, -stored[number])}).encode()
 
 
 def _search(query: Any) -> bytes:
