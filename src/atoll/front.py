@@ -26,7 +26,7 @@ from atoll.security import web_identity
 from atoll.security.audit import AuditLog
 from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.security.directory import ACCOUNT
-from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
+from atoll.security.identities import COMMANDS_FILE_NAME, Declaration, Declared, DeclaringFile, Identities
 from atoll.security.identities import FILE_NAME as POLICIES_FILE
 from atoll.security.sessions import KEY_FILE, Tokens, load_key
 from atoll.wire.admin import Admin
@@ -78,6 +78,9 @@ class Shared(Protocol):
     @property
     def credentials(self) -> CredentialsSource: ...
 
+    @property
+    def principals(self) -> Declaration: ...
+
     def session_key(self) -> bytes: ...
 
 
@@ -100,11 +103,13 @@ def identities(config: Config, shared: Shared | None = None) -> Identities:
     credentials: CredentialsSource | None = None if path is None else Credentials(path, config.vault)
     if shared is not None and path is None and config.auth != "none":
         credentials = shared.credentials
-    found = []
+    found: list[Declaration] = []
     if config.policies is not None or config.data is not None:
-        found.append(config.policies or config.data / POLICIES_FILE)  # type: ignore[operator]
+        found.append(DeclaringFile(config.policies or config.data / POLICIES_FILE))  # type: ignore[operator]
     if config.data is not None:
-        found.append(config.data / COMMANDS_FILE_NAME)
+        found.append(DeclaringFile(config.data / COMMANDS_FILE_NAME))
+    if shared is not None:
+        found.append(shared.principals)
     if config.session_key is not None:
         load_key(config.session_key, config.vault)  # report a faulty one now
     key = config.session_key or (None if config.data is None else config.data / KEY_FILE)

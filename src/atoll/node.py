@@ -112,6 +112,7 @@ class Node:
         config = self.config
         if self.shared is not None:
             await self.shared.start()
+            self.callers.read()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
@@ -385,6 +386,8 @@ class Node:
             health = self.health[region] = Health(region)
         if self._data is not None:
             health.look = self._data.look(region).look
+        if self.shared is not None:
+            health.look, health.lag = self.shared.lag.found, self.shared.lag.seconds
         return engine, health
 
     def _open_engine(self, region: str) -> Engine:

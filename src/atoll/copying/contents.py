@@ -12,8 +12,8 @@ from atoll.storage.buffer import Row
 BATCH_ROWS = 4_000
 BATCH_BYTES = 4_000_000
 
-CREDENTIALS, SESSION_KEY = "credentials", "session.key"
-DOCUMENTS = (CREDENTIALS, SESSION_KEY)
+CREDENTIALS, SESSION_KEY, PRINCIPALS = "credentials", "session.key", "principals"
+DOCUMENTS = (CREDENTIALS, SESSION_KEY, PRINCIPALS)
 
 Counter = tuple[bytes, int]
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atoll.copying.contents import BATCH_BYTES, BATCH_ROWS, CREDENTIALS, Batch, CannotCopy, Counter, Sums, Verification
+from atoll.copying.contents import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    CREDENTIALS,
+    PRINCIPALS,
+    Batch,
+    CannotCopy,
+    Counter,
+    Sums,
+    Verification,
+)
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql.direct import Direct
 
@@ -111,8 +121,9 @@ class TargetDatabase(_Database):
         for region in self._direct.regions():
             if self._direct.value(f"select exists (select from {statements.quoted(region)}.rows)"):
                 raise CannotCopy(f"{self} is not empty: it has tables in {region}")
-        if self._direct.fetch(statements.READ_DOCUMENT, CREDENTIALS):
-            raise CannotCopy(f"{self} is not empty: it has credentials")
+        for name in (CREDENTIALS, PRINCIPALS):
+            if self._direct.fetch(statements.READ_DOCUMENT, name):
+                raise CannotCopy(f"{self} is not empty: it has {name}")
 
     def position(self, region: str) -> bytes:
         found = self._direct.value("select position from atoll.copying where region = $1", region)

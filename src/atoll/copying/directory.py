@@ -21,6 +21,7 @@ from atoll.copying.contents import (
     BATCH_ROWS,
     CREDENTIALS,
     DOCUMENTS,
+    PRINCIPALS,
     SESSION_KEY,
     Batch,
     CannotCopy,
@@ -31,6 +32,7 @@ from atoll.copying.contents import (
 from atoll.database.region import DEFAULT_ACCOUNT
 from atoll.migration.store import sync
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
+from atoll.security.identities import COMMANDS_FILE_NAME
 from atoll.security.sessions import KEY_FILE
 from atoll.storage import acknowledged
 from atoll.storage.acknowledged import Acknowledged
@@ -45,7 +47,7 @@ MARKER = "copying"
 VERIFIED = b"verified\n"
 """Its content when the stores only need to be renamed."""
 DRAFT = f"{FILE_NAME}.copying"
-FILES = {CREDENTIALS: CREDENTIALS_FILE, SESSION_KEY: KEY_FILE}
+FILES = {CREDENTIALS: CREDENTIALS_FILE, SESSION_KEY: KEY_FILE, PRINCIPALS: COMMANDS_FILE_NAME}
 
 _BATCH = f"SELECT id, k, v, c FROM kv WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS}"
 
