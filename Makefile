@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 
 .PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
 	faults simulate scaling \
-	regions fuzz fuzz-policies attack bench models packages stalls \
+	regions browser fuzz fuzz-policies attack bench instructions models packages stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -68,6 +68,10 @@ hostile: setup
 test-postgresql: setup
 	$(RUN)/python -m tests.postgresql
 
+# The console in a real browser (needs root to install chromium where apt-get can).
+browser: setup
+	$(RUN)/python -m tests.console.browser
+
 # Three PostgreSQL servers under Patroni with etcd and two front ends, on loopback, until Ctrl-C (needs root to install
 # them where apt-get can).
 cluster: PORT ?= 8000
@@ -106,6 +110,11 @@ attack: REQUESTS ?= 20000
 attack: SEED ?= 0
 attack: setup
 	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m benchmarks.attack
+
+# Count the instructions of a request (needs valgrind; installs it where apt-get can). `make instructions AGAINST=DIR`
+# compares with another checkout.
+instructions: setup
+	$(RUN)/python -m benchmarks.instructions $(if $(AGAINST),--against $(AGAINST))
 
 # Three servers that replicate a table over TLS, killed and cut off under load, for so many seconds.
 regions: DURATION ?= 300

@@ -40,16 +40,18 @@ def main() -> None:
         results = report.Results(machine())
         if options.store:
             postgresql.compare(results, Path(scratch), atoll, prepare, options.seconds)
+        elif options.vectors:
+            vector_search(results, Path(scratch), options)
         elif options.recovery:
             imports_and_restores(results, Path(scratch), options)
         elif not (options.streams or options.regions):
             compare(results, Path(scratch), chosen, options)
         if options.streams or not (
-            options.quick or options.only or options.regions or options.store or options.recovery
+            options.quick or options.only or options.regions or options.store or options.recovery or options.vectors
         ):
             streams_and_expiry(results, Path(scratch), options)
         if options.regions or not (
-            options.quick or options.only or options.streams or options.store or options.recovery
+            options.quick or options.only or options.streams or options.store or options.recovery or options.vectors
         ):
             replication(results, Path(scratch), options)
         if options.workers:
@@ -58,7 +60,7 @@ def main() -> None:
             scale(results, Path(scratch), options)
             scale_log(results, Path(scratch), options)
     print(results.text())
-    if not (options.only or options.streams or options.regions or options.recovery):
+    if not (options.only or options.streams or options.regions or options.recovery or options.vectors):
         authorization.main()
     if options.write:
         Path(__file__).with_name("RESULTS.md").write_text(results.text())
@@ -79,6 +81,9 @@ def _options() -> Any:
     )
     parser.add_argument("--recovery", action="store_true", help="only imports, exports and restores")
     parser.add_argument("--recovery-items", type=int, default=20_000, help="items of each of these (default: 20000)")
+    parser.add_argument("--vectors", action="store_true", help="only vector search, beside numpy")
+    parser.add_argument("--vector-items", type=int, default=100_000, help="vectors to search (default: 100000)")
+    parser.add_argument("--uniform", action="store_true", help="vectors without any structure")
     parser.add_argument("--store", choices=["postgresql"], help="only Atoll on PostgreSQL, beside pgbench")
     parser.add_argument("--workers", action="store_true", help="also compare one worker with two")
     parser.add_argument(
@@ -259,6 +264,21 @@ def imports_and_restores(results: report.Results, scratch: Path, options: Any) -
     with atoll(data, "--quotas", "off") as (server, credentials):
         found = recovery.run(server, credentials, data / "s3", options.recovery_items, options.seconds)
     results.add_table(*recovery.table(*found))
+
+
+def vector_search(results: report.Results, scratch: Path, options: Any) -> None:
+    from benchmarks import vectors  # only this needs numpy
+
+    made = vectors.vectors(options.vector_items + vectors.QUERIES, uniform=options.uniform)
+    stored, queries = made[: options.vector_items], made[options.vector_items :]
+    data, port = scratch / "vectors", servers.free_port()
+    with atoll(data) as (server, credentials):
+        puts, batches = vectors.fill(server, credentials, stored, options.seconds)
+        server.kill()
+    with servers.atoll(data, "--auth", "sigv4", port=port) as server:
+        found = vectors.search(server, credentials, stored, queries)
+    kind = "uniform" if options.uniform else "clustered"
+    results.add_table(*vectors.table(len(stored), kind, found, puts, batches))
 
 
 def replication(results: report.Results, scratch: Path, options: Any) -> None:

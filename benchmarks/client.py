@@ -40,6 +40,15 @@ class Answer:
         return str(self.body.get("message", self.body.get("Message", "")))
 
 
+def http_request(operation: str, body: bytes, service: str = SERVICE) -> bytes:
+    head = (
+        f"POST / HTTP/1.1\r\nHost: {HOST}\r\nX-Amz-Target: {service}.{operation}\r\n"
+        f"Content-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20260101T000000Z\r\n"
+        f"Authorization: {UNVERIFIED}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 class Client:
     """One connection; not thread-safe."""
 
@@ -53,19 +62,18 @@ class Client:
         return self.send(operation, body if isinstance(body, bytes) else json.dumps(body).encode(), service=service)
 
     def send(self, operation: str, body: bytes, *, service: str = SERVICE) -> Answer:
-        head = (
-            f"POST / HTTP/1.1\r\nHost: {HOST}:{self.port}\r\nX-Amz-Target: {service}.{operation}\r\n"
-            f"Content-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20260101T000000Z\r\n"
-            f"Authorization: {UNVERIFIED}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return self.exchange(head.encode() + body)
+        return self.exchange(http_request(operation, body, service))
 
     def exchange(self, request: bytes) -> Answer:
         """Send one complete HTTP request and read its answer."""
-        self._socket.sendall(request)
-        return self._receive()
+        self.start(request)
+        return self.finish()
 
-    def _receive(self) -> Answer:
+    def start(self, request: bytes) -> None:
+        self._socket.sendall(request)
+
+    def finish(self) -> Answer:
+        """The answer to the request that was started."""
         head = self._until(b"\r\n\r\n")
         status_line, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
@@ -77,7 +85,8 @@ class Client:
                 content += self._exactly(size)
                 self._exactly(2)
             self._exactly(2)
-        return Answer(int(status_line.split(" ", 2)[1]), json.loads(content) if content else {})
+        is_json = "json" in headers.get("content-type", "")
+        return Answer(int(status_line.split(" ", 2)[1]), json.loads(content) if content and is_json else {})
 
     def _until(self, end: bytes) -> bytes:
         while (at := self._buffer.find(end)) < 0:

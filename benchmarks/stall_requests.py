@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+from benchmarks.client import http_request
 
 Body = dict[str, Any]
-Request = tuple[str, str, Body | bytes]
-"""Its name, its operation and its body."""
+_Operation = tuple[str, str, Body | bytes]
+"""The name of a request, its operation and its body."""
+
+NOTHING = "nothing, for comparison"
+
+
+class Request(NamedTuple):
+    name: str
+    sent: bytes
+    """All of it."""
 
 
 def requests() -> Iterator[Request]:
-    yield "nothing, for comparison", "ListTables", {}
+    yield Request(NOTHING, http_request("ListTables", b"{}"))
     for family in (_filters, _legacy, _projections, _updates, _items, _batches, _lists, _nested, _partiql, _tables):
-        yield from family()
+        for name, operation, body in family():
+            content = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+            yield Request(name, http_request(operation, content))
 
 
 def _scan(**members: Any) -> Body:
@@ -24,13 +37,13 @@ def _names(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-def _filters() -> Iterator[Request]:
+def _filters() -> Iterator[_Operation]:
     numbers = {"L": [{"N": str(number)} for number in range(100_000)]}
     strings = {"SS": [str(number) for number in range(100_000)]}
     many = {f":v{number}": {"N": str(10**6 + number)} for number in range(99)}
     listed = ",".join(many)
 
-    def filtered(name: str, text: str, values: Body, **members: Any) -> Request:
+    def filtered(name: str, text: str, values: Body, **members: Any) -> _Operation:
         body = _scan(FilterExpression=text, ExpressionAttributeValues=values, **members)
         return f"Scan filter {name}", "Scan", body
 
@@ -61,7 +74,7 @@ def _filters() -> Iterator[Request]:
     yield "Query filter contains(:list, n)", "Query", query
 
 
-def _legacy() -> Iterator[Request]:
+def _legacy() -> Iterator[_Operation]:
     def condition(operator: str, count: int) -> Body:
         return {"ComparisonOperator": operator, "AttributeValueList": [{"N": str(-v - 1)} for v in range(count)]}
 
@@ -89,7 +102,7 @@ def _legacy() -> Iterator[Request]:
     yield "AttributesToGet 255", "Scan", _scan(AttributesToGet=_names("a", 255))
 
 
-def _projections() -> Iterator[Request]:
+def _projections() -> Iterator[_Operation]:
     short = [f"#{chr(97 + number % 26)}{number // 26}" for number in range(600)]
     names = {name: f"a{number:x}" for number, name in enumerate(short)}
     body = _scan(ProjectionExpression=",".join(short), ExpressionAttributeNames=names)
@@ -103,7 +116,7 @@ def _projections() -> Iterator[Request]:
     yield "600,000 names", "Scan", _scan(ProjectionExpression="a", ExpressionAttributeNames=unused)
 
 
-def _updates() -> Iterator[Request]:
+def _updates() -> Iterator[_Operation]:
     key = {"TableName": "Probe", "Key": {"pk": {"S": "u2"}}}
     sets = "SET " + ",".join(f"a{number}=:v" for number in range(400))
     yield "UpdateItem 400 actions", "UpdateItem", {
@@ -128,7 +141,7 @@ def _updates() -> Iterator[Request]:
     }  # fmt: skip
 
 
-def _items() -> Iterator[Request]:
+def _items() -> Iterator[_Operation]:
     def put(item: Body) -> Body:
         return {"TableName": "Probe", "Item": {"pk": {"S": "i"}, **item}}
 
@@ -149,7 +162,7 @@ def _items() -> Iterator[Request]:
     }  # fmt: skip
 
 
-def _batches() -> Iterator[Request]:
+def _batches() -> Iterator[_Operation]:
     def batch(table: str, items: list[Body]) -> Body:
         return {"RequestItems": {table: [{"PutRequest": {"Item": item}} for item in items]}}
 
@@ -172,7 +185,7 @@ def _batches() -> Iterator[Request]:
     yield "TransactWriteItems 100 wide items", "TransactWriteItems", {"TransactItems": puts}
 
 
-def _lists() -> Iterator[Request]:
+def _lists() -> Iterator[_Operation]:
     """Lists of more members than an operation takes."""
     key = {"pk": {"S": "p"}}
     put = {"Put": {"TableName": "Probe", "Item": key}}
@@ -199,7 +212,7 @@ def _lists() -> Iterator[Request]:
     yield "broken JSON", "GetItem", b"[" + b"1," * 6_000_000
 
 
-def _nested() -> Iterator[Request]:
+def _nested() -> Iterator[_Operation]:
     texts = {
         "size(": "size(" * 600 + "a" + ")" * 600 + " = n",
         "f(": "f(" * 1_000 + "a" + ")" * 1_000,
@@ -228,8 +241,8 @@ def _nested() -> Iterator[Request]:
             yield f"nested {opened} of {levels} levels, unknown member", "PutItem", f'{{"x":{deep}}}'.encode()
 
 
-def _partiql() -> Iterator[Request]:
-    def run(name: str, text: str, **members: Any) -> Request:
+def _partiql() -> Iterator[_Operation]:
+    def run(name: str, text: str, **members: Any) -> _Operation:
         return f"PartiQL {name}", "ExecuteStatement", {"Statement": text, **members}
 
     start = "SELECT * FROM Many WHERE "
@@ -261,7 +274,7 @@ def _partiql() -> Iterator[Request]:
     yield "PartiQL batch of large items", "BatchExecuteStatement", {"Statements": batch}
 
 
-def _tables() -> Iterator[Request]:
+def _tables() -> Iterator[_Operation]:
     tags = [{"Key": f"k{number}", "Value": "v"} for number in range(300_000)]
     definitions = [{"AttributeName": f"a{number}", "AttributeType": "S"} for number in range(200_000)]
     table = {"TableName": "New", "KeySchema": [{"AttributeName": "a0", "KeyType": "HASH"}]}

@@ -15,18 +15,20 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks import servers
+from benchmarks import servers, stall_requests, stall_services
 from benchmarks.client import Client
-from benchmarks.stall_requests import Body, requests, wide
+from benchmarks.stall_requests import Body, Request, wide
 from benchmarks.watched_server import Turns
 
 SHOWN = 10
-REQUEST_BYTES = 16 * 1024 * 1024
+REQUEST_BYTES = 16 * 1024 * 1024 + 1_000
+"""With its head."""
 QUIET_SECONDS = 0.05
 KEY = {"pk": {"S": "probe"}}
 
@@ -82,19 +84,34 @@ def main() -> int:
 
 
 def measure(only: str = "", *, memory: bool = False, show: bool = False) -> list[Stall]:
+    """Of tables, and of the services beside them."""
+    return [
+        *_measure_server(stall_requests.requests, load, only, memory, show),
+        *_measure_server(stall_services.requests, _load_services, only, memory, show, "--clock", "manual"),
+    ]
+
+
+def _measure_server(
+    requests: Callable[[], Iterable[Request]],
+    load: Callable[[Client], None],
+    only: str,
+    memory: bool,
+    show: bool,
+    *options: str,
+) -> list[Stall]:
     stalls = []
     with tempfile.TemporaryDirectory(prefix="stalls-") as scratch:
         turns = Turns(Path(scratch) / "turns")
-        server = servers.atoll(None if memory else Path(scratch) / "data", name="Atoll stalls")
+        server = servers.atoll(None if memory else Path(scratch) / "data", *options, name="Atoll stalls")
         server.command = [sys.executable, "-m", "benchmarks.watched_server", str(turns.path), *server.command[3:]]
         server.environment["PYTHONPATH"] += f":{servers.ROOT}"
         with server:
-            load(Client(server.port))
+            load(Client(server.port, timeout=600))
             prober = Prober(server.port)
             prober.start()
             for request in requests():
-                if request[2] == {} or only in request[0]:
-                    stalls.append(_measure(server.port, prober, turns, *request))
+                if request.name == stall_requests.NOTHING or only in request.name:
+                    stalls.append(_measure(server.port, prober, turns, request))
                     if show:
                         _show(stalls[-1])
             prober.end()
@@ -109,21 +126,20 @@ def _options() -> Any:
     return parser.parse_args()
 
 
-def _measure(port: int, prober: Prober, turns: Turns, name: str, operation: str, body: Body | bytes) -> Stall:
-    raw = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
-    assert len(raw) <= REQUEST_BYTES, f"{name}: {len(raw)} bytes"
+def _measure(port: int, prober: Prober, turns: Turns, request: Request) -> Stall:
+    assert len(request.sent) <= REQUEST_BYTES, f"{request.name}: {len(request.sent)} bytes"
     client = Client(port, timeout=600)
     time.sleep(QUIET_SECONDS)
     prober.begin()
     turns.begin()
     begin = time.perf_counter()
-    if body == {}:
+    if request.name == stall_requests.NOTHING:
         time.sleep(1)
-    answer = client.send(operation, raw)
+    answer = client.exchange(request.sent)
     total = time.perf_counter() - begin
     time.sleep(QUIET_SECONDS)
     said = f"{answer.code} {answer.message}" if not answer.ok else ""
-    return Stall(name, prober.longest_ms(), turns.longest_ms(), total * 1000, answer.status, said)
+    return Stall(request.name, prober.longest_ms(), turns.longest_ms(), total * 1000, answer.status, said)
 
 
 def report(stalls: list[Stall]) -> None:
@@ -153,6 +169,11 @@ def load(client: Client) -> None:
         _put(client, "Many", [_small(number) for number in range(start, start + 25)])
     for number in range(100):
         _put(client, "Large", [{"pk": {"S": "p"}, "sk": {"N": str(number)}, **wide(number, 8_000)}])
+
+
+def _load_services(client: Client) -> None:
+    load_probe(client)
+    stall_services.load(client)
 
 
 def load_probe(client: Client) -> None:

@@ -77,7 +77,7 @@ class TestConfiguration:
             + self.COMMANDS
             + "".join(
                 (ROOT / "docs" / page).read_text()
-                for page in ("files.md", "upgrading.md", "checking.md", "replicate.md", "security.md")
+                for page in ("console.md", "files.md", "upgrading.md", "checking.md", "replicate.md", "security.md")
             )
         )
         named = set(re.findall(r"--[a-z][a-z0-9-]*", re.sub(r"<!--.*?-->", "", pages, flags=re.DOTALL)))

@@ -11,13 +11,14 @@ from atoll.commands import COMMANDS
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"errors", "limits", "clock", "arns", "durations", "logs", "platforms"}
+BASE = {"aside", "errors", "limits", "clock", "arns", "durations", "logs", "platforms"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": {"errors", "limits", "arns"},
     "arns": set(),
+    "aside": {"errors"},
     "limits": set(),
     "clock": set(),
     "durations": {"clock", "errors", "limits"},
@@ -49,10 +50,14 @@ ALLOWED: dict[str, set[str]] = {
         *SERVICES,
         *DATABASE,
     },
+    "templates": {"templates", "api", "storage.memory", *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
+    "telemetry": {"telemetry", "api", "capacity", *DATABASE},
     "client": {"client", "clock", "security"},
+    "console": {"console", "options", "clock", "security.browsers"},
     "shell": {"client", "options", "shell"},
-    "files": {"client", "files", "replicate", "options", "clock"},
+    "mcp": {"client", "mcp", "options", "shell"},
+    "files": {"client", "files", "replicate", "options", "clock", "shell.values"},
     "replicate": {"client", "replicate", "options", "clock", "limits"},
 }
 EVERYTHING = {
@@ -70,6 +75,7 @@ EVERYTHING = {
     "regions",
     "supervisor",
     "testing",
+    "backup_commands",
     "cli",
     "commands",
     "completion",

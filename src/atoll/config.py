@@ -7,16 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atoll.database.region import Settings
 from atoll.security.browsers import Browsers
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.vault import PLAIN, Vault
+from atoll.templates.declarations import Declarations
 from atoll.transfer.buckets import DIRECTORY as BUCKETS_DIRECTORY
 from atoll.transfer.buckets import Buckets, Directories, Memory
 from atoll.triggers.registry import Registry
 from atoll.wire import memory
+
+if TYPE_CHECKING:
+    from atoll.telemetry.exporters import Telemetry
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Config:
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
     slow_ms: int | None = None
     """Log requests that take at least this long; None logs none."""
+    otel: bool = False
+    """Whether each serving process exports spans and metrics (OpenTelemetry)."""
+    telemetry: Telemetry | None = None
+    """What exports those of this process."""
     access_log: bool = False
     """Whether to log each request."""
     credentials: Path | None = None
@@ -86,6 +94,10 @@ class Config:
     kinesis: str = ""
     """The URL of the Kinesis streams that get changes; see `transfer.kinesis`."""
     functions: Registry = field(default_factory=Registry)
+    console_port: int | None = None
+    """The port of the console that starts with the server; None starts none."""
+    tables: Declarations | None = None
+    """Tables of the default region, to be made at the start."""
     settings: Settings = field(default_factory=Settings)
 
     @property

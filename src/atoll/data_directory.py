@@ -18,12 +18,13 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from atoll.copying.contents import MARKER
 from atoll.database.health import GONE, LITTLE_ROOM, Health, Problem
 from atoll.database.region import DEFAULT_ACCOUNT
 from atoll.logs import Tenths
 from atoll.migration import store as migration
 from atoll.storage import reserve
-from atoll.storage.engine import Engine, Full, Locked, NoFiles
+from atoll.storage.engine import Corrupt, Engine, Full, Locked, NoFiles
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
 from atoll.storage.sqlite import FILE_NAME, SQLiteEngine
@@ -119,6 +120,14 @@ def _has_files() -> bool:
     except OSError as error:
         return error.errno not in (errno.EMFILE, errno.ENFILE)
     return True
+
+
+def require_complete(path: Path) -> None:
+    """Raises Corrupt while `atoll restore` or `atoll store copy` has not written all of the directory."""
+    if (path / MARKER).exists():
+        raise Corrupt(
+            f"{path} is not complete: run the `atoll restore` or `atoll store copy` again that was ended, or empty it"
+        )
 
 
 def claim(path: Path) -> FileLock:

@@ -12,6 +12,7 @@ from atoll.api.authorization.auditing import Auditor, Observed, auditing
 from atoll.api.authorization.authorizer import Authorizer
 from atoll.api.call import Call, Desk, logging_slow
 from atoll.api.prometheus import exposition
+from atoll.capacity.meter import Meter
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
 from atoll.data_directory import REGION_NAME
@@ -29,6 +30,7 @@ from atoll.security.directory import ACCOUNT
 from atoll.security.identities import COMMANDS_FILE_NAME, Declaration, Declared, DeclaringFile, Identities
 from atoll.security.identities import FILE_NAME as POLICIES_FILE
 from atoll.security.sessions import KEY_FILE, Tokens, load_key
+from atoll.telemetry.units import UnitsMeter
 from atoll.wire.admin import Admin
 from atoll.wire.calls import CBOR_PREFIX, Calls
 from atoll.wire.codec import Encoder
@@ -48,6 +50,11 @@ def account_region(config: Config, callers: Identities, account: str, region: st
     if account not in callers.directory.accounts or ACCOUNT.fullmatch(account) is None:
         raise requests.foreign_table(f"arn:aws:dynamodb:{region}:{account}:table/*")
     return f"{account}/{region}"
+
+
+def meter(config: Config) -> Meter:
+    """The meter of a region."""
+    return Meter() if config.telemetry is None else UnitsMeter()
 
 
 def region_settings(config: Config, callers: Identities, name: str) -> tuple[str, Settings]:
@@ -174,7 +181,7 @@ def gateway(
         browsers=config.browsers,
         memory_limit=config.memory_limit,
         refuse=calls.refusal,
-        sees_origin=config.evaluates or audit_log is not None,
+        sees_origin=config.evaluates or audit_log is not None or config.telemetry is not None,
         unverified=None if audit_log is None else auditor.unverified,
     )
 
@@ -198,6 +205,10 @@ def _call(
             record=auditor.decided if auditor.needs_all else None,
         )
     call: Call = Desk(subjects, authorizer, next_id=encoder.next_id, faults=faults).call
+    if config.telemetry is not None:
+        from atoll.telemetry.spans import traced  # an extra
+
+        call = traced(call, config.telemetry.tracer, encoder.next_id)
     if config.slow_ms is not None:
         call = logging_slow(call, config.slow_ms, encoder.next_id)
     return auditing(call, auditor, evaluates=config.evaluates) if auditor.writes else call

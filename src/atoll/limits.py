@@ -187,6 +187,8 @@ METRIC_DATAPOINTS = 100_800
 STATISTICS_POINTS = 1_440
 LATEST_SECOND = 1 << 35
 """The times that requests may name lie within a thousand years of 1970."""
+METRIC_SEARCHES = 100
+METRIC_SEARCH_CHARS = 1_024
 METRIC_SEARCHED_MS = 14 * 24 * 3600 * 1000
 """SEARCH finds metrics with a datapoint in the last two weeks."""
 

@@ -16,14 +16,14 @@ from typing import Any
 
 from atoll import errors, front, limits
 from atoll.admission import Admission
-from atoll.api import services
+from atoll.api import search, services
 from atoll.api.authorization.auditing import Observed
 from atoll.api.authorization.explaining import Explanations
 from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
-from atoll.data_directory import DataDirectory
+from atoll.data_directory import DataDirectory, require_complete
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.footprint import Footprints
@@ -38,6 +38,7 @@ from atoll.regions import Regions, ended
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
+from atoll.templates import declarations
 from atoll.transfer import kinesis
 from atoll.transfer.runner import runner_of
 from atoll.triggers.functions import Functions
@@ -75,6 +76,7 @@ class Node:
         self._regions = Regions(self, config.regions, config.max_regions)
         self._data: DataDirectory | None = None
         if config.data is not None:
+            require_complete(config.data)
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
         self.shared = front.shared_store(config)
         self.regions = self._regions.open
@@ -104,6 +106,8 @@ class Node:
         """By which the background work of an open region is woken."""
         self._resting: set[str] = set()
         """Regions whose background work waits."""
+        self._finishing: asyncio.Task[None] | None = None
+        """Sets what is declared of tables."""
         self._stop_asked = asyncio.Event()
         self._stopping = False
         self._moving = asyncio.Lock()
@@ -137,9 +141,10 @@ class Node:
         )
         self.address = addresses[0]
         # A server without a port creates no store, and one whose store is damaged accepts no clients. Migrations take
-        # longer: meanwhile their regions refuse requests with an error that SDKs retry.
-        old = set() if self._data is None else set(filter(self._data.is_old, stored))
+        # longer: meanwhile their regions refuse requests with an error that SDKs retry, unless tables are declared.
+        old = set() if self._data is None or config.tables else set(filter(self._data.is_old, stored))
         unclosed = await self._open_stores(stored - old)
+        self._finishing = await declarations.begin(self.region(), config.tables)
         await self.server.accept()
         unclosed += await self._open_stores(old)
         await log_quick_checks([self.region(name) for name in unclosed])
@@ -177,6 +182,8 @@ class Node:
     async def stop(self) -> None:
         """Answer all received requests, finish running jobs, end checks, close the stores."""
         self._stopping = True
+        if self._finishing is not None:
+            self._finishing.cancel()
         if self.server is not None:
             self.server.stop_accepting()
         self._stop_asked.set()
@@ -296,7 +303,7 @@ class Node:
         plain, settings = front.region_settings(self.config, self.callers, name)
         return Region(
             plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
-            sibling=lambda other: self.region(f"{account}{slash}{other}"),
+            meter=front.meter(self.config), sibling=lambda other: self.region(f"{account}{slash}{other}"),
         )  # fmt: skip
 
     def start_region(self, region: Region) -> None:
@@ -321,6 +328,7 @@ class Node:
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
+        self._run(search.load(region))
         self._run(evaluation.run())
         self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)

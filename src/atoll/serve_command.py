@@ -7,9 +7,11 @@ ATOLL_CONTROL_PLANE_DELAY.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import re
 import ssl
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from atoll import logs, serving
@@ -37,6 +39,9 @@ from atoll.options import (
     size,
     writable,
 )
+from atoll.templates import declarations
+from atoll.templates.declarations import Declarations
+from atoll.templates.documents import BadTemplate
 from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
@@ -95,12 +100,14 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
+    flag("--otel", "export traces and metrics by OpenTelemetry, to where the OTEL_* variables say")
     flag("--access-log", "log each request: its operation, table, status and time")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
     option("--log-level", "info", "the least level of log lines", logs.LEVELS)
     option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
     option("--kinesis", "", "where tables send their changes: file:///DIRECTORY or https://ENDPOINT of Kinesis")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
+    option("--tables", "", "a file of tables to make: CloudFormation, SAM, or bodies of CreateTable as JSON")
     option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
     option("--tls-key", "", "a PEM file with its private key")
     option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
@@ -109,6 +116,8 @@ def add(serve: argparse.ArgumentParser) -> None:
     repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
     repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
+    flag("--console", "start the console with the server")
+    option("--console-port", "8001", "its port on 127.0.0.1; 0 picks a free one")
     serve.set_defaults(run=_serve, allowed=declared.allowed, data_named=False)
 
 
@@ -139,16 +148,7 @@ def _config(options: argparse.Namespace) -> Config:
     check_store(options.store, options.read_store, in_memory=options.in_memory, data_named=options.data_named)
     named = regions("--region", options.region)
     vault = secrets_key("--secrets-key", options.secrets_key)
-    settings = Settings(
-        account=options.account,
-        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
-        error_style=options.error_style,
-        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
-        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
-        strict_stream_readers=options.strict_stream_readers,
-        quotas=options.quotas == "on",
-        throttling=options.throttling,
-    )
+    settings = _settings(options)
     config = Config(
         host=options.host,
         port=_number("--port", options.port, 0, 65_535),
@@ -169,6 +169,7 @@ def _config(options: argparse.Namespace) -> Config:
         reserves=True,
         tls=_tls(options.tls_cert, options.tls_key),
         access_log=options.access_log,
+        otel=_otel(options.otel),
         slow_ms=_duration_ms("--slow", options.slow) if options.slow else None,
         credentials=credentials_file("--credentials", options.credentials, options.auth, vault),
         policies=policies_file("--policies", options.policies),
@@ -185,14 +186,49 @@ def _config(options: argparse.Namespace) -> Config:
         kinesis=kinesis_url("--kinesis", options.kinesis),
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
+        console_port=_number("--console-port", options.console_port, 0, 65_535) if options.console else None,
+        tables=_tables(options.tables, named[0], settings),
         settings=settings,
     )
     _check(config)
     return config
 
 
+def _otel(wanted: bool) -> bool:
+    if not wanted:
+        return False
+    try:
+        from atoll.telemetry import exporters
+    except ImportError:
+        raise Refused("--otel needs an extra: pip install 'atoll[otel]'") from None
+    try:
+        exporters.check()
+    except exporters.BadVariable as fault:
+        raise Refused(f"--otel: {fault}") from None
+    return True
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        account=options.account,
+        control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
+        error_style=options.error_style,
+        ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
+        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
+        strict_stream_readers=options.strict_stream_readers,
+        quotas=options.quotas == "on",
+        throttling=options.throttling,
+    )
+
+
 def _check(config: Config) -> None:
     """Options that exclude each other, or need each other."""
+    if config.console_port is not None:
+        if find_spec("nicegui") is None:
+            raise Refused("--console needs an extra: pip install 'atoll[console]'")
+        if config.tls is not None:
+            raise Refused("--console does not know by which name the certificate is valid: "
+                          "start atoll console with --endpoint instead")  # fmt: skip
     if config.peers and config.peer_credentials_file is None and not config.store:
         raise Refused("--peer needs peering credentials: remove --in-memory, "
                       "or name their file with --peer-credentials")  # fmt: skip
@@ -251,6 +287,17 @@ def _registry(path: str) -> Registry:
     except BadRegistry as error:
         raise Refused(f"--functions: {path}: {error}") from error
     return registry
+
+
+def _tables(path: str, region: str, settings: Settings) -> Declarations | None:
+    if not path:
+        return None
+    try:
+        return asyncio.run(declarations.read(Path(path), region, settings))
+    except OSError as error:
+        raise Refused(f"--tables: {error}") from error
+    except BadTemplate as error:
+        raise Refused(f"--tables: {path}: {error}") from error
 
 
 def _tls(cert: str, key: str) -> ssl.SSLContext | None:

@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 import socket
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from atoll import __version__, logs, platforms
 from atoll.check.start import unclosed
 from atoll.config import Config
+from atoll.console import child as console
 from atoll.data_directory import claim
 from atoll.node import Node
 from atoll.options import Refused
@@ -61,6 +62,10 @@ async def _serve_until_signal(config: Config, announces: bool, parent: int | Non
         loop.add_reader(parent, end)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
+    if config.otel:
+        from atoll.telemetry import exporters  # an extra
+
+        config = replace(config, telemetry=exporters.opened())
     try:
         node = Node(config)
         await node.start()
@@ -84,9 +89,14 @@ async def _serve_until_signal(config: Config, announces: bool, parent: int | Non
     )  # fmt: skip
     if announces:
         print(_welcome(config, node), flush=True)
-    await told.wait()
+    if config.telemetry is not None:
+        config.telemetry.observe(lambda: list(node.regions.values()))
+    with _console(config, *node.address) if parent is None else nullcontext():
+        await told.wait()
     _log.info("stopping: answering the requests received so far")
     await node.stop()
+    if config.telemetry is not None:
+        await config.telemetry.close()
 
 
 def _url(config: Config, host: str, port: int) -> str:
@@ -129,7 +139,15 @@ def _serve_with_workers(config: Config, announces: bool) -> int:
     with reserved, nullcontext() if data is None else closing(_claimed(data)):
         config = replace(config, port=reserved.getsockname()[1], unclosed=())
         first = config if data is None else replace(config, unclosed=unclosed(data))
-        return supervise(config.workers, partial(_run, config, False), partial(_run, first, announces))
+        with _console(config, config.host, config.port):
+            return supervise(config.workers, partial(_run, config, False), partial(_run, first, announces))
+
+
+def _console(config: Config, host: str, port: int) -> AbstractContextManager[None]:
+    if config.console_port is None:
+        return nullcontext()
+    url = console.endpoint(host, port)
+    return console.running(url, config.region, config.console_port, asks=config.auth != "none")
 
 
 def _claimed(data: Path) -> FileLock:

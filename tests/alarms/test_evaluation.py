@@ -340,6 +340,36 @@ def test_a_delivery_is_given_up(world):
     assert world.history("Action") == [f'Failed to execute action {FUNCTION}. Received error: "5 attempts failed"']
 
 
+@pytest.mark.parametrize("action", [TOPIC, FUNCTION])
+def test_a_delivery_that_waits_at_a_stop_arrives_later(world, action):
+    """Deliveries were once in memory only."""
+    world.put(AlarmActions=[action])
+    world.functions.failures = 1
+    world.minutes(5)
+    assert not world.functions.reports and not world.functions.events
+    world.restart()
+    world.settle()
+    assert len(world.functions.reports) + len(world.functions.events) == 1
+    world.restart()
+    world.settle()
+    assert len(world.functions.reports) + len(world.functions.events) == 1
+    assert world.history("Action") == [f"Successfully executed action {action}"]
+
+
+def test_a_delivery_that_another_process_has_made_is_not_repeated(world):
+    world.put(AlarmActions=[TOPIC])
+    world.functions.failures = 1
+    world.minutes(5)
+    first, actions = world.evaluation, world.alarms
+    world.restart()
+    world.settle()
+    assert len(world.functions.reports) == 1
+    world.evaluation, world.alarms = first, actions
+    world.clock.advance(16_000)
+    world.settle()
+    assert len(world.functions.reports) == 1
+
+
 def test_scaling_policies_act_every_minute(world):
     world.put(AlarmActions=[POLICY])
     world.minutes(5, 6, 7, 0, 0)

@@ -110,7 +110,7 @@ def test_long_texts_are_parsed_aside(service: Any, monkeypatch: pytest.MonkeyPat
         threads.append(fn)
         return fn(*args)
 
-    for module in (large, statement, batch, transaction):
+    for module in (multi, statement, batch, transaction):
         monkeypatch.setattr(module, "aside", aside)
     monkeypatch.setattr(large, "TEXT_CHARS", 3)
     assert [_answer(service, operation, body) for operation, body in requests][2:] == inline[2:]

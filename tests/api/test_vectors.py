@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -453,3 +454,16 @@ def test_a_search_shows_bytes_and_nothing_else(service: Service) -> None:
     least = search(service, 1, 2, 3, ReturnConsumedCapacity="TOTAL", ProjectionExpression="pk")
     assert least["ConsumedCapacity"]["VectorSearchRequestBytes"] == 1024
     assert "ConsumedCapacity" not in search(service, 1, 2, 3, ReturnConsumedCapacity="NONE")
+
+
+def test_without_the_packages_a_search_says_what_to_install(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "atoll.vectors", None)
+    monkeypatch.setitem(sys.modules, "atoll.vectors.searching", None)
+    service.table(VectorIndexes=[index()])
+    service.put_item(TableName="Things", Item=note("a", 1, 2, 3))
+    assert search_refused(service, 1, 2, 3) == (
+        "Atoll needs the packages numpy and numkong to search vectors. Install them where the server runs: "
+        "pip install 'atoll[vectors]'"
+    )
+    monkeypatch.undo()
+    assert found(search(service, 1, 2, 3)) == ["a"]

@@ -13,7 +13,7 @@ import pytest
 
 from atoll import testing
 from atoll.client import Client, resolve
-from atoll.client.failures import Misconfigured, Refusal, Unreachable
+from atoll.client.failures import CallError, Misconfigured, Refusal, Unreachable
 from tests.client.stub import Stub
 
 TABLE = {
@@ -119,6 +119,23 @@ class TestRepeating:
             with pytest.raises(Unreachable, match="nothing listens there"):
                 client.call("ListTables")
         assert len(pauses) == 2
+
+    def test_text_that_is_no_unicode_is_refused(self) -> None:
+        """Words of a command line that are no UTF-8 have such characters."""
+        with Stub(DONE) as stub, pytest.raises(CallError, match="the request cannot be sent"):
+            client_of(stub.url)[0].call("GetItem", Key={"pk": {"S": "\udcff"}})
+        assert not stub.requests
+
+    def test_tls_to_a_port_without_it(self) -> None:
+        with Stub(DONE) as stub, pytest.raises(Unreachable, match="it does not speak TLS"):
+            client_of(stub.url.replace("http:", "https:"), attempts=1)[0].call("ListTables")
+
+    def test_a_program_that_is_no_dynamodb(self) -> None:
+        with (
+            Stub((404, b"<html>")) as stub,
+            pytest.raises(Refusal, match="HTTP status 404: an answer that is not Dyna"),
+        ):
+            client_of(stub.url)[0].call("ListTables")
 
     def test_a_server_that_does_not_answer(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:

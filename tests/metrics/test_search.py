@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atoll.errors.metric_math import Fault
-from atoll.metrics.math.search import matcher
+from atoll.metrics.math.search import candidate, matcher
 from atoll.metrics.series import Metric
 
 READS = Metric("AWS/DynamoDB", "ReadThrottleEvents", (("TableName", "my-orders"),))
@@ -44,7 +44,7 @@ ALL = [READS, WRITES, INDEX, OWN]
     ],
 )
 def test_terms(text, found):
-    assert [metric for metric in ALL if matcher(text)(metric)] == found
+    assert [metric for metric in ALL if matcher(text)(candidate(metric))] == found
 
 
 @pytest.mark.parametrize("text", ["", "()", "(a", "a)", "OR a", "a OR", "NOT", "={", "{} a", '{"a} b', "(" * 50, 'a="'])

@@ -150,7 +150,8 @@ def test_a_web_identity_s_session_holds_at_every_front_end(
     claims = {"iss": ISSUER, "aud": "atoll", "sub": "app", "exp": int(time.time()) + 600}
     token = jwt.encode(claims, secret, algorithm="RS256", headers={"kid": "k"})
     sts = client(one, {}, "sts", config=Config(signature_version=UNSIGNED))
-    found = sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="web", WebIdentityToken=token)["Credentials"]
+    answer = sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="web", WebIdentityToken=token)
+    found = answer["Credentials"]
     session = {
         "aws_access_key_id": found["AccessKeyId"],
         "aws_secret_access_key": found["SecretAccessKey"],

@@ -273,3 +273,26 @@ def test_a_store_that_cannot_be_checked(url: str, wrong: str, capsys: pytest.Cap
     assert main(["store", "check", "--store", text]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("atoll: postgresql://") and not printed.out
+
+
+def test_a_backup_moves_between_a_directory_and_postgresql(data: Path, url: str, tmp_path: Path) -> None:
+    file, again = tmp_path / "all.backup", tmp_path / "again.backup"
+    assert main(["backup", "--data", str(data), "--to", str(file)]) == 0
+    assert main(["restore", str(file), "--store", url]) == 0
+    assert main(["backup", "--store", url, "--to", str(again)]) == 0
+    size = again.stat().st_size
+    assert main(["backup", "--store", url, "--to", str(again)]) == 0
+    assert again.stat().st_size < size * 1.2
+    assert main(["restore", str(again), "--data", str(tmp_path / "new")]) == 0
+    assert stored(tmp_path / "new") == stored(data)
+    assert main(["restore", str(file), "--store", url]) == 2  # it is not empty
+
+
+def test_compacting_names_the_sizes_of_each_region(data: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert copy(data, url) == 0
+    capsys.readouterr()
+    assert main(["store", "compact", "--store", url]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [OTHER, REGION]
+    assert all("MB before" in line and "MB now" in line for line in lines)
+    assert main(["store", "check", "--store", url]) == 1

@@ -1,4 +1,4 @@
-"""The runner of jobs: jobs and endless work take turns, and a process without the lease runs neither."""
+"""The runner of jobs: endless work runs beside them, and a process without the lease runs no jobs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,16 @@ class Behind:
         self._region = region
         self.steps = 0
 
-    async def step(self) -> bool:
+    def wake(self) -> None:
+        pass
+
+    async def run(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def settle(self) -> bool:
         self.steps += 1
         if self.steps == 1:
             await self._region.transact(lambda tx: jobs.put(tx, JOB))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from atoll.database import moment
+from atoll.database import definitions, documents, moment
 from atoll.errors import ApiError
 from atoll.recovery import jobs
 from atoll.recovery.copies import STEPS
@@ -272,5 +272,111 @@ def test_an_impossible_period_is_refused(given: dict[str, Any], text: str) -> No
         with pytest.raises(ApiError) as refused:
             await world.call("UpdateContinuousBackups", TableName="Things", PointInTimeRecoverySpecification=given)
         assert refused.value.message == text
+
+    asyncio.run(scenario())
+
+
+async def restored(world: World, second: int | None, **overrides: Any) -> Any:
+    """The description of a table restored as it was at a second after the start."""
+    name = f"R{world.rng.randrange(10**9)}"
+    chosen = {"UseLatestRestorableTime": True} if second is None else {"RestoreDateTime": START_MS // 1000 + second}
+    await world.call("RestoreTableToPointInTime", SourceTableName="Things", TargetTableName=name, **chosen, **overrides)
+    await world.runner.settle()
+    return (await world.call("DescribeTable", TableName=name))["Table"]
+
+
+def shape(table: Any) -> Any:
+    """Billing, units and indexes with theirs."""
+    units = table["ProvisionedThroughput"]
+    indexes = [*table.get("GlobalSecondaryIndexes", ()), *table.get("LocalSecondaryIndexes", ())]
+    return (
+        table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+        (units["ReadCapacityUnits"], units["WriteCapacityUnits"]),
+        {one["IndexName"]: one.get("ProvisionedThroughput", {}).get("ReadCapacityUnits") for one in indexes},
+    )
+
+
+async def changed_each_minute(world: World) -> None:
+    """At 60 s the table is PROVISIONED, at 120 s it has other units, at 180 s its index is gone, at 240 s another."""
+    await world.create()
+    await world.recover()
+    one, three = ({"ReadCapacityUnits": n, "WriteCapacityUnits": n} for n in (1, 3))
+    steps: list[dict[str, Any]] = [
+        {"BillingMode": "PROVISIONED", "ProvisionedThroughput": one,
+         "GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "by-g", "ProvisionedThroughput": one}}]},
+        {"ProvisionedThroughput": three},
+        {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "by-g"}}]},
+        {"AttributeDefinitions": [{"AttributeName": "h", "AttributeType": "S"}],
+         "GlobalSecondaryIndexUpdates": [{"Create": {
+             "IndexName": "by-h", "KeySchema": [{"AttributeName": "h", "KeyType": "HASH"}],
+             "Projection": {"ProjectionType": "ALL"}, "ProvisionedThroughput": three}}]},
+    ]  # fmt: skip
+    for step in steps:
+        await world.pass_time(60_000)
+        await world.call("PutItem", TableName="Things", Item={"pk": {"S": "a"}, "sk": {"N": "1"}, "g": {"S": "g"}})
+        await world.call("UpdateTable", TableName="Things", **step)
+    await world.pass_time(60_000)
+
+
+def test_a_table_is_restored_with_the_definition_of_the_moment() -> None:
+    async def scenario() -> None:
+        world = World()
+        await changed_each_minute(world)
+        on_demand = ("PAY_PER_REQUEST", (0, 0), {"by-g": 0, "by-l": None})
+        provisioned = ("PROVISIONED", (1, 1), {"by-g": 1, "by-l": None})
+        expected = [
+            (30, on_demand), (59, on_demand), (60, provisioned), (100, provisioned),
+            (150, ("PROVISIONED", (3, 3), {"by-g": 1, "by-l": None})),
+            (200, ("PROVISIONED", (3, 3), {"by-l": None})),
+            (270, ("PROVISIONED", (3, 3), {"by-h": 3, "by-l": None})),
+            (None, ("PROVISIONED", (3, 3), {"by-h": 3, "by-l": None})),
+        ]  # fmt: skip
+        for second, wanted in expected:
+            assert (second, shape(await restored(world, second))) == (second, wanted)
+        table = await restored(world, 100)
+        assert table["ItemCount"] == len(await world.scan(table["TableName"], "by-g")) == 1
+        assert findings(world.region) == []
+        # Overrides go by the definition of the moment, too.
+        renamed = {"IndexName": "renamed", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+                   "Projection": {"ProjectionType": "ALL"}}  # fmt: skip
+        assert shape(await restored(world, 100, GlobalSecondaryIndexOverride=[renamed]))[2] == {
+            "renamed": 1, "by-l": None,
+        }  # fmt: skip
+        with pytest.raises(ApiError, match="does not match a secondary index that existed"):
+            await restored(world, 200, GlobalSecondaryIndexOverride=[renamed])
+        units = {"ReadCapacityUnits": 8, "WriteCapacityUnits": 8}
+        with pytest.raises(ApiError, match="unless BillingMode is PROVISIONED"):
+            await restored(world, 30, ProvisionedThroughputOverride=units)
+        assert shape(await restored(world, 100, ProvisionedThroughputOverride=units))[1] == (8, 8)
+
+    asyncio.run(scenario())
+
+
+def test_definitions_are_kept_as_long_as_a_moment_needs_them() -> None:
+    async def kept(world: World) -> int:
+        return len(await world.region.read(lambda snapshot: list(documents.listed(snapshot, definitions.KIND))))
+
+    async def scenario() -> None:
+        world = World()
+        await changed_each_minute(world)
+        assert await kept(world) == 5
+        await world.call("UpdateTable", TableName="Things", DeletionProtectionEnabled=True)
+        assert await kept(world) == 5
+        await world.pass_time(20_000)
+        await world.call("UpdateTable", TableName="Things", DeletionProtectionEnabled=False)
+        await world.pass_time(40 * 24 * HOUR_MS)
+        units = {"ReadCapacityUnits": 9, "WriteCapacityUnits": 9}
+        await world.call("UpdateTable", TableName="Things", ProvisionedThroughput=units)
+        assert await kept(world) == 2
+        second = world.clock.now_ms() // 1000 - START_MS // 1000
+        assert shape(await restored(world, second - 24 * 3600))[1] == (3, 3)
+        off = {"PointInTimeRecoveryEnabled": False}
+        await world.call("UpdateContinuousBackups", TableName="Things", PointInTimeRecoverySpecification=off)
+        assert await kept(world) == 0
+        await world.recover()
+        assert await kept(world) == 1
+        await world.call("DeleteTable", TableName="Things")
+        await world.pass_time(1000)
+        assert await kept(world) == 0
 
     asyncio.run(scenario())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -119,6 +120,12 @@ class TestSql:
             client.call("PutItem", TableName="Orders", Item=item)
         assert len(lines(atoll("sql", "SELECT pk FROM Orders")[1])) == 12
 
+    @pytest.mark.parametrize("value", ["NaN", "-Infinity", "abc", '"abc', "[1"])
+    def test_a_parameter_that_is_no_json_is_a_string(self, value: str, client: Client, atoll: Atoll) -> None:
+        client.call("PutItem", TableName="Orders", Item={"pk": {"S": value}, "sk": {"N": "1"}})
+        (found,) = lines(atoll("sql", "SELECT pk FROM Orders WHERE pk = ?", f"--parameter={value}")[1])
+        assert found["pk"] == value
+
     def test_nonsense(self, client: Client, atoll: Atoll) -> None:
         code, _, error = atoll("sql", "SELEC")
         assert code == 1 and error.startswith("atoll: ValidationException")
@@ -225,6 +232,16 @@ class TestEnds:
             monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
             code, _, error = atoll("tables")
         assert code == 1 and "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile" in error
+
+    def test_a_terminal_that_lacks_characters_gets_escapes(self, client: Client) -> None:
+        for words in (["query", "Orders", "pk = a"], ["tail", "Orders", "--from", "oldest", "--once"]):
+            for form in ("json", "table" if words[0] == "query" else "text"):
+                done = subprocess.run(
+                    [*ATOLL, *words, "--output", form],
+                    capture_output=True,
+                    env=os.environ | {"PYTHONIOENCODING": "ascii"},
+                )
+                assert done.returncode == 0 and done.stderr == b"" and b"K\\xf6ln" in done.stdout
 
 
 class TestCompletion:

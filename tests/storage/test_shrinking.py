@@ -40,9 +40,11 @@ def empty(engine: SQLiteEngine, most: int = ROWS) -> Awaitable[None]:
 
 
 async def give_back_all(engine: SQLiteEngine) -> int:
+    """Returns the number of steps, among which others read in transactions, as background work does."""
     await engine.give_back()  # which sees that the store was used
     steps = 1
     while await engine.give_back():
+        await engine.transact(lambda tx: tx.get(b"row"))
         steps += 1
     return steps
 

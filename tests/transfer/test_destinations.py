@@ -215,6 +215,82 @@ def test_a_disabled_destination_gets_no_more_and_can_be_enabled_again() -> None:
     asyncio.run(scenario())
 
 
+class Hanging(Recorded):
+    """A stream of this name never answers."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__()
+        self.stream = stream
+        self.released = asyncio.Event()
+
+    async def put(self, stream: str, records: Sequence[Data]) -> list[Data]:
+        if stream == self.stream:
+            await self.released.wait()
+        return await super().put(stream, records)
+
+
+def test_a_stream_that_does_not_answer_holds_up_no_other_and_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "SETTLE_S", 0.01)
+
+    async def scenario() -> None:
+        streams = Hanging(STREAM)
+        world = await world_with(streams)
+        await world.create("Others")
+        await enable(world)
+        await world.call("EnableKinesisStreamingDestination", TableName="Others", StreamArn=OTHER)
+        for name in ("Things", "Others"):
+            await world.call("PutItem", TableName=name, Item=item(name))
+        backup = await world.call("CreateBackup", TableName="Things", BackupName="nightly")
+        await world.runner.settle()
+        await world.runner.settle()
+        arn = backup["BackupDetails"]["BackupArn"]
+        described = await world.call("DescribeBackup", BackupArn=arn)
+        assert described["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE"
+        assert [record["tableName"] for record in streams.records] == ["Others"]
+        await world.call("PutItem", TableName="Others", Item=item("more"))
+        await world.runner.settle()
+        assert len(streams.records) == 2
+        streams.released.set()
+        await world.runner.settle()
+        assert [record["tableName"] for record in streams.records] == ["Others", "Others", "Things"]
+        await world.runner.stop()
+
+    asyncio.run(scenario())
+
+
+def test_an_endpoint_that_accepts_and_never_answers_holds_up_nothing() -> None:
+    """Neither jobs nor requests nor the end of the server wait for it."""
+
+    async def scenario() -> None:
+        connected = asyncio.Event()
+
+        async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set()
+            await reader.read()
+            writer.close()
+
+        silent = await asyncio.start_server(never, "127.0.0.1", 0)
+        port = silent.sockets[0].getsockname()[1]
+        node = Node(Config(data=None, port=0, kinesis=f"http://127.0.0.1:{port}"))
+        await node.start()
+        try:
+            await call(node, "us-east-1", "CreateTable", TableName="Things", BillingMode="PAY_PER_REQUEST", **KEYS)
+            await call(node, "us-east-1", "EnableKinesisStreamingDestination", **ON)
+            await connected.wait()
+            backup = await call(node, "us-east-1", "CreateBackup", TableName="Things", BackupName="nightly")
+            arn = backup["BackupDetails"]["BackupArn"]
+            while True:
+                found = await call(node, "us-east-1", "DescribeBackup", BackupArn=arn)
+                if found["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE":
+                    break
+                await asyncio.sleep(0)
+        finally:
+            await asyncio.wait_for(node.stop(), 10)
+            silent.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
 FAILURES: list[tuple[str, str, str | None, str]] = [
     ("missing", STREAM, errors.NO_PERMISSION, errors.NO_PERMISSION),
     ("no stream", STREAM.replace("stream/", "table/"), None, errors.NO_PERMISSION),

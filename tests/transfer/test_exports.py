@@ -343,3 +343,77 @@ def test_a_refused_export_begins_nothing(body: dict[str, Any], code: str, text: 
         assert await world.region.read(jobs.listed) == []
 
     asyncio.run(scenario())
+
+
+def counted_reads(world: World) -> list[int]:
+    """Counts the reads and transactions of the region, from now on."""
+    count = [0]
+    engine = world.region.engine
+    read, transact = engine.read, engine.transact
+
+    def counting(run: Any) -> Any:
+        def counted(fn: Any) -> Any:
+            count[0] += 1
+            return run(fn)
+
+        return counted
+
+    engine.read, engine.transact = counting(read), counting(transact)  # type: ignore[method-assign]
+    return count
+
+
+@pytest.mark.parametrize("kind", ["FULL_EXPORT", "INCREMENTAL_EXPORT"])
+def test_a_step_is_bounded_by_what_it_reads_whatever_its_filter_takes(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moment, "ITEMS", 5)
+    monkeypatch.setattr(moment, "CHANGES", 5)
+    monkeypatch.setattr(changes, "ITEMS", 5)
+    monkeypatch.setattr(changes, "CHANGES", 5)
+    monkeypatch.setattr(exports, "STEP_ROWS", 20)
+    monkeypatch.setattr(exports, "FILE_ROWS", 300)
+
+    async def scenario() -> None:
+        world = World()
+        await world.create()
+        await world.recover()
+        for number in range(1000):
+            item = {"pk": {"S": f"p{number}"}, "sk": {"N": "1"}, "v": {"N": str(number)}}
+            await world.call("PutItem", TableName="Things", Item=item)
+        await world.pass_time(20 * 60_000)
+        chosen = {
+            "FilterExpression": "v IN (:a, :b)",
+            "ExpressionAttributeValues": {":a": {"N": "7"}, ":b": {"N": "8"}},
+        }
+        window = {"ExportFromTime": START_MS // 1000, "ExportToTime": START_MS // 1000 + 1000}
+        more: dict[str, Any] = {"IncrementalExportSpecification": window} if kind != "FULL_EXPORT" else {}
+        begun = await world.call(
+            "ExportTableToPointInTime",
+            TableArn=ARN,
+            S3Bucket=BUCKET,
+            ExportType=kind,
+            FilterSpecification=chosen,
+            **more,
+        )
+        count = counted_reads(world)
+        steps = 0
+        while waiting := await world.region.read(jobs.listed):
+            count[0] = 0
+            if world.rng.random() < 0.02:
+                world.runner = runner_of(world.region, world.buckets)
+            await world.runner._steps["export"](world.region, waiting[0])
+            assert count[0] <= 15
+            steps += 1
+        assert steps > 40
+        found = await world.call("DescribeExport", ExportArn=begun["ExportDescription"]["ExportArn"])
+        done = found["ExportDescription"]
+        assert (done["ExportStatus"], done["ItemCount"]) == ("COMPLETED", 2)
+        lines = [
+            line
+            for key, body in world.buckets.buckets[BUCKET].items()
+            if "/data/" in key
+            for line in gzip.decompress(body).splitlines()
+        ]
+        assert len(lines) == 2
+
+    asyncio.run(scenario())

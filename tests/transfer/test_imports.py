@@ -512,3 +512,31 @@ def test_a_refused_import_begins_nothing(body: dict[str, Any], code: str, text: 
         assert await world.region.read(jobs.listed) == []
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["empty objects", "empty lines", "a bomb without a line end", "lines that were read"])
+def test_a_step_is_bounded_by_what_it_reads(kind: str) -> None:
+    """Whatever its objects contain, an import lets the other jobs run after some of them."""
+
+    async def scenario() -> None:
+        world = World()
+        objects = {
+            "empty objects": {f"{number:04d}": b"" for number in range(1000)},
+            "empty lines": {"x": b"\n" * 100_000},
+            "a bomb without a line end": {"x": gzip.compress(b"x" * 30_000_000)},
+            "lines that were read": {"x": lines(*(thing(number, v={"S": "x" * 400}) for number in range(3000)))},
+        }[kind]
+        compression = {"InputCompressionType": "GZIP"} if "bomb" in kind else {}
+        begun = await begin(world, objects, **compression)
+        (job,) = await world.region.read(jobs.listed)
+        steps = 0
+        while await world.region.read(jobs.listed):
+            if kind == "lines that were read" and steps == 28:
+                world.runner = runner_of(world.region, world.buckets)
+            await world.runner._steps["import"](world.region, job)
+            steps += 1
+        assert steps > {"lines that were read": 32}.get(kind, 10)
+        done = (await world.call("DescribeImport", ImportArn=begun["ImportArn"]))["ImportTableDescription"]
+        assert done["ImportedItemCount"] == (3000 if kind == "lines that were read" else 0)
+
+    asyncio.run(scenario())

@@ -518,3 +518,82 @@ class TestValues:
             await other
 
         asyncio.run(scenario())
+
+
+class TestClients:
+    """One client cannot keep the memory and the connections from others."""
+
+    def _of(self, hall: Hall, client: str, count: int) -> list[Peer]:
+        peers = hall.peers(count)
+        for peer in peers:
+            peer.connection.client = client
+        return peers
+
+    def test_bodies_of_one_client_do_not_hold_back_those_of_another(self) -> None:
+        hall = Hall(memory=Memory(LEAST_BYTES))
+        for peer in self._of(hall, "greedy", 10):
+            peer.send(HEAD % limits.REQUEST_BYTES)
+            for _ in range(10):
+                peer.send(MEGABYTE)
+        assert hall.memory.is_full
+        (modest,) = self._of(hall, "modest", 1)
+        assert modest.send(HEAD % (16 * len(MEGABYTE)))
+        for _ in range(16):
+            assert modest.send(MEGABYTE)
+            hall.settle()
+        assert statuses(modest.transport.data) == [200]
+        assert hall.memory.used <= LEAST_BYTES
+
+    def test_bodies_of_the_greedy_client_make_room(self) -> None:
+        """Its newest body is refused, not that of the client that has less."""
+        hall = Hall(memory=Memory(LEAST_BYTES))
+        greedy = self._of(hall, "greedy", 3)
+        for peer in greedy:
+            peer.send(HEAD % limits.REQUEST_BYTES)
+            for _ in range(15):
+                peer.send(MEGABYTE)
+        modest = self._of(hall, "modest", 2)
+        for peer in modest:
+            assert peer.send(HEAD % (12 * len(MEGABYTE)))
+            for _ in range(12):
+                peer.send(MEGABYTE)
+                hall.settle()
+                assert hall.memory.used <= LEAST_BYTES
+        assert [statuses(peer.transport.data) for peer in modest] == [[200], [200]]
+        assert not modest[0].is_refused and not modest[1].is_refused
+
+    def test_a_busy_connection_of_the_client_with_most_makes_room(self) -> None:
+        running: list[asyncio.Future[bytes]] = []
+
+        async def waiting(request: Request) -> bytes:
+            running.append(asyncio.get_running_loop().create_future())
+            return await running[-1]
+
+        async def run() -> None:
+            hall = Hall(waiting, max_connections=5)
+            greedy = self._of(hall, "greedy", 5)
+            for peer in greedy:
+                peer.send(post(b"x"))
+            newcomer = Connection(hall.server)
+            transport = Transport()
+            newcomer.connection_made(transport)
+            assert not transport.eof and not transport.closed
+            assert sum(peer.connection.is_ending for peer in greedy) == 1
+            for future in running:
+                future.set_result(plain(b"answer"))
+            await asyncio.sleep(0)
+            hall.settle()
+            assert all(statuses(peer.transport.data) == [200] for peer in greedy)
+            assert len([peer for peer in greedy if peer.transport.closed]) == 1
+
+        asyncio.run(run())
+
+    def test_a_client_with_most_gets_no_more(self) -> None:
+        hall = Hall(max_connections=4)
+        self._of(hall, "modest", 1)
+        hall.tick(3)
+        for peer in self._of(hall, "", 3):
+            peer.send(post(b"x")[:-1])
+        (refused,) = hall.peers(1)
+        hall.settle()
+        assert refused.is_refused

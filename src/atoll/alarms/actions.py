@@ -7,7 +7,7 @@
     others        only logged
 
 A scaling policy is awaited: it changes tables and settings of this server, and must see its alarms in order. Calls of
-functions and webhooks leave the server, so they run in the background (`deliveries`).
+functions and webhooks leave the server, so they are stored, and run in the background (`deliveries`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from atoll import arns
 from atoll.alarms import messages
 from atoll.alarms.alarm import Alarm
-from atoll.alarms.deliveries import Deliveries, Delivery
+from atoll.alarms.deliveries import Deliveries
 from atoll.database.region import Region
 from atoll.triggers.functions import Functions
 from atoll.triggers.registry import Function
@@ -49,6 +49,13 @@ Act = Callable[[Region, Event, str], Awaitable[None]]
 """Carries out one action, whose ARN is the last argument. It may run twice for the same event, after a crash."""
 
 
+class Message(NamedTuple):
+    """What an action sends."""
+
+    arn: str
+    body: Mapping[str, Any]
+
+
 def repeats(arn: str) -> bool:
     """Whether an action runs again while the alarm's state lasts."""
     parsed = arns.parse(arn)
@@ -65,10 +72,10 @@ class Actions:
         self._acts = acts
         self._deliveries = Deliveries(region, functions)
 
-    async def run(self, event: Event) -> None:
-        """Begin all actions of the alarm's new state, and carry out those that are awaited."""
-        for arn in event.alarm.actions(event.alarm.state.value):
-            await self._begin(event, arn)
+    async def run(self, event: Event) -> list[Message]:
+        """Carry out the actions of the alarm's new state that are awaited; returns what the others deliver."""
+        found = [await self._begin(event, arn) for arn in event.alarm.actions(event.alarm.state.value)]
+        return [one for one in found if one is not None]
 
     async def repeat(self, event: Event) -> None:
         for arn in event.alarm.actions(event.alarm.state.value):
@@ -82,7 +89,7 @@ class Actions:
     async def stop(self) -> None:
         await self._deliveries.stop()
 
-    async def _begin(self, event: Event, arn: str) -> None:
+    async def _begin(self, event: Event, arn: str) -> Message | None:
         parsed = arns.parse(arn)
         service = "" if parsed is None else parsed.service
         functions = self._functions()
@@ -91,13 +98,15 @@ class Actions:
             await self._deliveries.record(event.alarm, arn, error, event.now_ms)
         elif service == "lambda" and isinstance(functions.destination(arn), Function):
             body = messages.function_event(event.alarm, event.old, self._region)
-            self._deliveries.add(Delivery(event.alarm, arn, body, event.now_ms))
+            return Message(arn, body)
         elif service == "sns" and functions.destination(arn) is not None:
             body = messages.notification(event.alarm, event.old, self._region)
-            self._deliveries.add(Delivery(event.alarm, arn, body, event.now_ms))
+            return Message(arn, body)
         else:
             _log.warning("alarm %s is in state %s, but nothing is known of its action %s", event.alarm.name,
                          event.alarm.state.value, arn, extra={"region": self._region.name})  # fmt: skip
+
+        return None
 
     async def _carry_out(self, event: Event, arn: str) -> str | None:
         """Returns the error, if the action fails."""

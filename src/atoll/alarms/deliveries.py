@@ -1,14 +1,15 @@
 """Deliver what alarms send to functions and webhooks: in the background, again after a failure, and not for ever.
 
-A delivery is tried up to `ATTEMPTS` times, each time after a longer pause. Those that wait are in memory only: a server
-that stops forgets them. The alarm's history tells how each one ended.
+A delivery is tried up to `ATTEMPTS` times, each time after a longer pause. It is stored until it has arrived or failed:
+after a stop, the next process begins anew with those that are left, so one may arrive twice. The alarm's history tells
+how each one ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -27,16 +28,17 @@ ATTEMPTS = 5
 PAUSE_MS = 1_000
 """Before the second attempt; each further pause is twice as long."""
 MOST = 1_000
-"""The number of deliveries of a region at a time; more are dropped."""
+"""The number of deliveries of a region at a time; more wait in the store."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Delivery:
+    number: int
     alarm: Alarm
     arn: str
-    body: dict[str, Any]
+    body: Mapping[str, Any]
     due_ms: int
     attempt: int = 1
 
@@ -45,18 +47,18 @@ class Deliveries:
     def __init__(self, region: Region, functions: Callable[[], Functions]) -> None:
         self._region = region
         self._functions = functions
+        self._seen = 0
+        """The number of the last delivery that was read."""
         self._waiting: list[Delivery] = []
         self._running: set[asyncio.Task[None]] = set()
 
-    def add(self, delivery: Delivery) -> None:
-        if len(self._waiting) + len(self._running) >= MOST:
-            _log.error("too many actions of alarms wait; one of %s is dropped: %s", delivery.alarm.name, delivery.arn,
-                       extra={"region": self._region.name})  # fmt: skip
-            return
-        self._waiting.append(delivery)
-
     async def settle(self, now_ms: int) -> int | None:
         """Begin what is due. On a manual clock, wait for it, too: no time passes meanwhile."""
+        room = MOST - len(self._waiting) - len(self._running)
+        if room > 0:
+            for stored in await self._region.read(partial(store.deliveries, after=self._seen, most=room)):
+                self._waiting.append(Delivery(*stored, due_ms=now_ms))
+                self._seen = stored.number
         waiting, self._waiting = self._waiting, []
         for delivery in waiting:
             if delivery.due_ms > now_ms:
@@ -80,12 +82,14 @@ class Deliveries:
     async def _deliver(self, delivery: Delivery) -> None:
         functions = self._functions()
         try:
+            if await self._region.read(partial(store.is_delivered, number=delivery.number)):
+                return  # by another process, which had the lease meanwhile
             target = functions.destination(delivery.arn)
             if isinstance(target, Function):
                 await functions.invoke(target, orjson.dumps(delivery.body), functions.new_request_id())
                 arrived = True
             else:
-                arrived = await functions.report(delivery.arn, delivery.body, functions.new_request_id())
+                arrived = await functions.report(delivery.arn, dict(delivery.body), functions.new_request_id())
         except Exception as error:
             _log.warning("an action of the alarm %s failed: %s: %s", delivery.alarm.name, delivery.arn, error,
                          extra={"region": self._region.name})  # fmt: skip
@@ -99,9 +103,9 @@ class Deliveries:
             self._waiting.append(replace(delivery, attempt=delivery.attempt + 1, due_ms=now_ms + pause_ms))
             return
         error = None if arrived else f"{delivery.attempt} attempts failed"
-        await self.record(delivery.alarm, delivery.arn, error, now_ms)
+        await self.record(delivery.alarm, delivery.arn, error, now_ms, delivery.number)
 
-    async def record(self, alarm: Alarm, arn: str, error: str | None, now_ms: int) -> None:
+    async def record(self, alarm: Alarm, arn: str, error: str | None, now_ms: int, number: int | None = None) -> None:
         """Add the end of an action to the alarm's history."""
         if error is None:
             summary = f"Successfully executed action {arn}"
@@ -114,8 +118,11 @@ class Deliveries:
         }
         if error is not None:
             data["error"] = error
-        await self._region.transact(partial(_record, alarm, summary, data, now_ms))
+        await self._region.transact(partial(_record, alarm, summary, data, now_ms, number))
 
 
-def _record(alarm: Alarm, summary: str, data: dict[str, Any], now_ms: int, tx: Transaction) -> None:
+def _record(alarm: Alarm, summary: str, data: dict[str, Any], now_ms: int, number: int | None, tx: Transaction) -> None:
+    """`number` is that of the delivery that has ended, if it was one."""
+    if number is not None:
+        store.forget_delivery(tx, number)
     store.record(tx, alarm, store.ACTION, summary, data, now_ms=now_ms)

@@ -6,23 +6,22 @@ data can change its state: all its periods look the same, nothing was measured i
 since. Quiet alarms cost a comparison, and no wake.
 
 A change of state is stored with an event in one transaction. Then the actions of the event begin, and it is forgotten:
-an action may begin twice after a crash, but each begins. By then scaling policies have acted; a call of a function or a
-webhook may still wait, and a server that stops forgets it (`deliveries`).
+an action may begin twice after a crash, but each begins. By then scaling policies have acted, and the calls of
+functions and webhooks are stored (`deliveries`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
 
 from atoll.alarms import inputs, reasons, store
-from atoll.alarms.actions import Actions, Event, repeats
+from atoll.alarms.actions import Actions, Event, Message, repeats
 from atoll.alarms.alarm import Alarm
 from atoll.alarms.deciding import COMPARISONS, Decision, decide, samples_needed
 from atoll.alarms.inputs import Input
@@ -31,10 +30,10 @@ from atoll.alarms.windows import Window
 from atoll.database.region import Region
 from atoll.metrics.implied import lines
 from atoll.metrics.store import Metrics, Wanted
-from atoll.storage.engine import Snapshot, Transaction
+from atoll.storage.engine import Transaction
 
 TOGETHER = 200
-"""The alarms that one read takes, or whose datapoints it takes."""
+"""The alarms whose datapoints one read takes, or that are looked at before others run."""
 CHANGED_TOGETHER = 50
 """The alarms whose states one transaction changes."""
 ACTED_TOGETHER = 20
@@ -138,11 +137,12 @@ class Alarms:
             if await self._region.read(store.changes) != watch.seen:  # an action has changed alarms
                 await self._learn(watch, now_ms)
         retry_ms = await self._actions.settle(now_ms)
-        wakes = [
-            one.evaluated_ms + one.interval_ms for one in watch.alarms.values() if not self._is_quiet(one, metrics)
-        ]
-        if retry_ms is not None:
-            wakes.append(retry_ms)
+        wakes = [] if retry_ms is None else [retry_ms]
+        for looked_at, one in enumerate(watch.alarms.values(), 1):
+            if not self._is_quiet(one, metrics):
+                wakes.append(one.evaluated_ms + one.interval_ms)
+            if looked_at % TOGETHER == 0:
+                await asyncio.sleep(0)
         return min(wakes, default=None)
 
     async def stop(self) -> None:
@@ -152,26 +152,18 @@ class Alarms:
         """Read the alarms that have changed. They are evaluated at the next full minute."""
         number, alarms = await self._region.read(partial(store.changed_since, number=watch.seen))
         if alarms is None:
-            alarms = dict.fromkeys(watch.alarms) | {alarm.name: alarm async for alarm in self._all()}
-        for name, alarm in alarms.items():
+            alarms = dict.fromkeys(watch.alarms)
+            async for page in store.pages(self._region):
+                alarms |= {alarm.name: alarm for alarm in page}
+        for looked_at, (name, alarm) in enumerate(alarms.items(), 1):
+            if looked_at % TOGETHER == 0:
+                await asyncio.sleep(0)
             old = watch.alarms.get(name)
             if alarm is None:
                 watch.alarms.pop(name, None)
             elif old is None or old.alarm != alarm:
                 watch.alarms[name] = _watched(alarm, now_ms)
         watch.seen = number
-
-    async def _all(self) -> AsyncIterator[Alarm]:
-        """All alarms, in pages."""
-        after: str | None = None
-        while True:
-            page = await self._region.read(partial(_page, after))
-            for alarm in page:
-                yield alarm
-            if len(page) < TOGETHER:
-                return
-            after = page[-1].name
-            await asyncio.sleep(0)
 
     def _is_quiet(self, one: Watched, metrics: Metrics) -> bool:
         return one.is_steady and not one.repeats and not any(window.has_news(metrics) for window in one.windows)
@@ -251,13 +243,19 @@ class Alarms:
         while first := await self._region.read(partial(store.events, most=ACTED_TOGETHER)):
             for stored in first:
                 event = Event(stored.new, stored.old, stored.new.state.updated_ms, stored.data)
-                await self._actions.run(event)
-                await self._region.transact(partial(store.forget_event, event=stored))
+                messages = await self._actions.run(event)
+                await self._region.transact(partial(_acted, stored, messages))
                 watched = watch.alarms.get(event.alarm.name)
                 if watched is not None:
                     watched.acted_ms = event.now_ms
             await asyncio.sleep(0)
         watch.seen = seen
+
+
+def _acted(event: store.StoredEvent, messages: Sequence[Message], tx: Transaction) -> None:
+    store.forget_event(tx, event)
+    for message in messages:
+        store.add_delivery(tx, event.new, *message)
 
 
 def _watched(alarm: Alarm, now_ms: int) -> Watched:
@@ -270,10 +268,6 @@ def _watched(alarm: Alarm, now_ms: int) -> Watched:
 
 def _floor(time_ms: int, interval_ms: int) -> int:
     return time_ms - time_ms % interval_ms
-
-
-def _page(after: str | None, snapshot: Snapshot) -> list[Alarm]:
-    return list(islice(store.listed(snapshot, after=after), TOGETHER))
 
 
 def _change_states(changed: Sequence[Watched], now_ms: int, seen: int, tx: Transaction) -> tuple[int, list[Alarm]]:

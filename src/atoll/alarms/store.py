@@ -6,6 +6,9 @@
     alarm-event    time number    -> a change of state whose actions have yet to run
     alarm-changes                 -> the number of changes of alarms so far, and which alarms the last ones were of
     alarm-items                   -> the number of items of the history so far
+    alarm-delivery number         -> what an alarm sends to a function or a webhook, until it has arrived or failed
+    alarm-deliveries              -> the number of deliveries so far
+    alarm-count                   -> the number of alarms; without it, they are counted
 
 A change of state stores its history and its event in the same transaction, so its actions begin even after a crash. The
 process that evaluates alarms compares `alarm-changes` with the number that it has seen: an API call may have run
@@ -14,8 +17,10 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -26,15 +31,20 @@ from atoll.alarms import alarm as alarms
 from atoll.alarms.alarm import Alarm
 from atoll.database import documents
 from atoll.database import format as fmt
+from atoll.database.region import Region
 from atoll.storage.engine import Snapshot, Transaction
 
 ALARM, TAGS, HISTORY, EVENT = "alarm", "alarm-tags", "alarm-history", "alarm-event"
-CHANGES, ITEMS = "alarm-changes", "alarm-items"
+CHANGES, ITEMS, COUNT = "alarm-changes", "alarm-items", "alarm-count"
+DELIVERY, DELIVERIES = "alarm-delivery", "alarm-deliveries"
 
 CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
 
 NAMED = 64
 """The number of changes of which the alarms are known."""
+
+PAGE = 200
+"""The alarms that one read takes."""
 
 LATEST_MS = 10**15 - 1
 
@@ -47,6 +57,13 @@ class StoredEvent(NamedTuple):
     old: Alarm
     new: Alarm
     data: Mapping[str, Any]
+
+
+class StoredDelivery(NamedTuple):
+    number: int
+    alarm: Alarm
+    arn: str
+    body: Mapping[str, Any]
 
 
 def changes(snapshot: Snapshot) -> int:
@@ -93,8 +110,25 @@ def listed(snapshot: Snapshot, prefix: str = "", after: str | None = None) -> It
         yield alarm
 
 
+def page(snapshot: Snapshot, after: str | None, prefix: str = "", most: int = PAGE) -> list[Alarm]:
+    """Some of those that `listed` yields."""
+    return list(islice(listed(snapshot, prefix, after), most))
+
+
+async def pages(region: Region, prefix: str = "", after: str | None = None) -> AsyncIterator[list[Alarm]]:
+    """All that `listed` yields, as other requests run between two pages."""
+    while True:
+        found = await region.read(partial(page, after=after, prefix=prefix))
+        yield found
+        if len(found) < PAGE:
+            return
+        after = found[-1].name
+        await asyncio.sleep(0)
+
+
 def count(snapshot: Snapshot) -> int:
-    return sum(1 for _ in snapshot.scan(*fmt.documents_of(ALARM)))
+    stored = documents.get(snapshot, COUNT)
+    return sum(1 for _ in snapshot.scan(*fmt.documents_of(ALARM))) if stored is None else int(stored)
 
 
 def put(tx: Transaction, configuration: Mapping[str, Any], now_ms: int) -> Alarm:
@@ -103,6 +137,7 @@ def put(tx: Transaction, configuration: Mapping[str, Any], now_ms: int) -> Alarm
     old = find(tx, configuration["AlarmName"])
     if old is None:
         new = alarms.created(configuration, now_ms)
+        documents.put(tx, count(tx) + 1, COUNT)
     else:
         new = replace(old, configuration=configuration, configured_ms=now_ms)
     _save(tx, new)
@@ -115,6 +150,7 @@ def delete(tx: Transaction, names: Sequence[str], now_ms: int) -> None:
     for name in names:
         old = find(tx, name)
         if old is not None:
+            documents.put(tx, count(tx) - 1, COUNT)
             documents.delete(tx, ALARM, name)
             _change(tx, name)
             documents.delete(tx, TAGS, name)
@@ -162,6 +198,31 @@ def forget_event(tx: Transaction, event: StoredEvent) -> None:
     documents.delete(tx, EVENT, *event.key)
 
 
+def add_delivery(tx: Transaction, alarm: Alarm, arn: str, body: Mapping[str, Any]) -> None:
+    stored = {"alarm": alarms.document(alarm), "arn": arn, "body": dict(body)}
+    documents.put(tx, stored, DELIVERY, _number(_count(tx, DELIVERIES)))
+
+
+def deliveries(snapshot: Snapshot, after: int, most: int) -> list[StoredDelivery]:
+    """Those behind a number, by their numbers."""
+    _, start = fmt.documents_of(DELIVERY, _number(after))
+    _, end = fmt.documents_of(DELIVERY)
+    found = []
+    for key, stored in islice(snapshot.scan(start, end), most):
+        one = orjson.loads(stored)
+        number = int(fmt.parse_document_key(key)[1])
+        found.append(StoredDelivery(number, alarms.parse(one["alarm"]), one["arn"], one["body"]))
+    return found
+
+
+def is_delivered(snapshot: Snapshot, number: int) -> bool:
+    return documents.get(snapshot, DELIVERY, _number(number)) is None
+
+
+def forget_delivery(tx: Transaction, number: int) -> None:
+    documents.delete(tx, DELIVERY, _number(number))
+
+
 def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mapping[str, Any], now_ms: int) -> int:
     """Add an item to the history; returns its number. It has the first of `data` that is not too long."""
     number = _count(tx, ITEMS)
@@ -196,7 +257,11 @@ def _time(ms: int) -> str:
 
 
 def _at(ms: int, number: int) -> tuple[str, str]:
-    return _time(ms), f"{number:012}"
+    return _time(ms), _number(number)
+
+
+def _number(number: int) -> str:
+    return f"{number:012}"
 
 
 def tags(snapshot: Snapshot, name: str) -> dict[str, str]:

@@ -6,9 +6,10 @@ evaluation does.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -29,6 +30,8 @@ PAGE = 50
 METRIC_ALARM = "MetricAlarm"
 HISTORY_READ = 5_000
 """The items of the history that one request looks at, most of which may be of other alarms."""
+HISTORY_TOGETHER = 500
+"""Those that it looks at before others run."""
 
 
 async def put_metric_alarm(region: Region, body: Body) -> Body:
@@ -111,11 +114,13 @@ async def describe_alarms(region: Region, body: Body) -> Body:
     types = body.get("AlarmTypes") or [METRIC_ALARM]
     is_empty = METRIC_ALARM not in types or body.get("ChildrenOfAlarmName") or body.get("ParentsOfAlarmName")
 
-    def read(snapshot: Snapshot) -> list[Alarm]:
-        chosen = _chosen(snapshot, body, None if after is None else after[0])
-        return list(islice(filter(_filter(body), chosen), most + 1))
-
-    found = [] if is_empty else await region.read(read)
+    passes = _filter(body)
+    found: list[Alarm] = []
+    if not is_empty:
+        async for page in _chosen(region, body, None if after is None else after[0]):
+            found += filter(passes, page)
+            if len(found) > most:
+                break
     answer: Body = {
         "MetricAlarms": [_shown(alarm, region) for alarm in found[:most]],
         "CompositeAlarms": [],
@@ -126,15 +131,17 @@ async def describe_alarms(region: Region, body: Body) -> Body:
     return answer
 
 
-def _chosen(snapshot: Snapshot, body: Body, after: str | None) -> Iterator[Alarm]:
-    """The alarms with one of the names, or those with the prefix; behind the name `after`, by name."""
+def _chosen(region: Region, body: Body, after: str | None) -> AsyncIterator[list[Alarm]]:
+    """The alarms with one of the names, or those with the prefix; behind the name `after`, by name; in pages."""
     if body.get("AlarmNames"):
-        for name in sorted(set(body["AlarmNames"])):
-            alarm = store.find(snapshot, name) if after is None or name.encode() > after.encode() else None
-            if alarm is not None:
-                yield alarm
-        return
-    yield from store.listed(snapshot, body.get("AlarmNamePrefix") or "", after)
+        names = [name for name in sorted(set(body["AlarmNames"])) if after is None or name.encode() > after.encode()]
+        return _named_alarms(region, names)
+    return store.pages(region, body.get("AlarmNamePrefix") or "", after)
+
+
+async def _named_alarms(region: Region, names: Sequence[str]) -> AsyncIterator[list[Alarm]]:
+    found = await region.read(lambda snapshot: [store.find(snapshot, name) for name in names])
+    yield [alarm for alarm in found if alarm is not None]
 
 
 def _filter(body: Body) -> Callable[[Alarm], bool]:
@@ -167,8 +174,10 @@ async def describe_alarms_for_metric(region: Region, body: Body) -> Body:
             )
         )
 
-    found = await region.read(lambda snapshot: [alarm for alarm in store.listed(snapshot) if concerns(alarm)])
-    return {"MetricAlarms": [_shown(alarm, region) for alarm in found]}
+    shown: list[Body] = []
+    async for page in store.pages(region):
+        shown += [_shown(alarm, region) for alarm in page if concerns(alarm)]
+    return {"MetricAlarms": shown}
 
 
 def _shown(alarm: Alarm, region: Region) -> Body:
@@ -197,25 +206,26 @@ async def describe_alarm_history(region: Region, body: Body) -> Body:
     if types and METRIC_ALARM not in types:
         return {"AlarmHistoryItems": []}
 
-    def read(snapshot: Snapshot) -> tuple[list[Body], tuple[str, str] | None]:
-        found: list[Body] = []
-        key = None
-        looked_at = store.history(
-            snapshot, from_ms, until_ms, reverse=reverse, after=None if after is None else (after[0], after[1])
-        )
-        for looked, (next_key, item) in enumerate(looked_at):
-            if len(found) == most or looked == HISTORY_READ:
-                return found, key
-            key = next_key
-            if name in (None, item[0]) and kind in (None, item[2]):
-                found.append(_item(*item))
-        return found, None
+    last: tuple[str, str] | None = None if after is None else (after[0], after[1])
 
-    items, last = await region.read(read)
-    answer: Body = {"AlarmHistoryItems": items}
-    if last is not None:
-        answer["NextToken"] = _as_token(*last)
-    return answer
+    def read(snapshot: Snapshot) -> list[tuple[tuple[str, str], list[Any]]]:
+        return list(
+            islice(store.history(snapshot, from_ms, until_ms, reverse=reverse, after=last), HISTORY_TOGETHER + 1)
+        )
+
+    items: list[Body] = []
+    for _ in range(HISTORY_READ // HISTORY_TOGETHER):
+        found = await region.read(read)
+        for key, item in found[:HISTORY_TOGETHER]:
+            if len(items) == most:
+                return {"AlarmHistoryItems": items, "NextToken": _as_token(*last or ())}
+            last = key
+            if name in (None, item[0]) and kind in (None, item[2]):
+                items.append(_item(*item))
+        if len(found) <= HISTORY_TOGETHER:
+            return {"AlarmHistoryItems": items}
+        await asyncio.sleep(0)
+    return {"AlarmHistoryItems": items, "NextToken": _as_token(*last or ())}
 
 
 def _item(name: str, time_ms: int, kind: str, summary: str, data: str) -> Body:

@@ -14,7 +14,6 @@ from atoll.api.table_names import table_name
 from atoll.clock import Stamp
 from atoll.database import backups
 from atoll.database.region import Region
-from atoll.database.schema import Table
 from atoll.errors import backups as backup_errors
 from atoll.errors import bulk as errors
 from atoll.errors import exports as export_errors
@@ -22,7 +21,7 @@ from atoll.errors import multi as multi_errors
 from atoll.recovery import jobs
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import bulk
-from atoll.transfer.bulk import CANCELLING, UNDER_WAY, Bulk, Output
+from atoll.transfer.bulk import CANCELLING, TABLE, UNDER_WAY, VECTOR, Bulk, Output
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -37,11 +36,10 @@ async def start_bulk_put_items(region: Region, body: Body) -> Answer:
     check_installed(source["InputFormat"], source.get("InputCompressionType"))
     token = body.get("ClientToken")
 
-    def begin(tx: Transaction, stamp: Stamp) -> tuple[Bulk, Table | None]:
+    def begin(tx: Transaction, stamp: Stamp) -> Bulk:
         known = None if token is None else _repeated(tx, token, body, stamp.now_ms)
-        table = region.catalog.find(tx, name)
         if known is not None:
-            return known, table
+            return known
         table = region.catalog.changeable(tx, name, stamp.now_ms)
         if sum(job["kind"] == bulk.JOB for job in jobs.listed(tx)) >= limits.BULK_OPERATIONS:
             raise errors.too_many(limits.BULK_OPERATIONS)
@@ -57,11 +55,11 @@ async def start_bulk_put_items(region: Region, body: Body) -> Answer:
             outputs=tuple(map(Output, dict.fromkeys(target["OutputType"]))),
         )
         bulk.begin(tx, one)
-        return one, table
+        return one
 
-    one, table = await region.write(begin)
+    one = await region.write(begin)
     region.wake()
-    return {"BulkOperationDescription": _description(region, one, table)}
+    return {"BulkOperationDescription": _description(region, one)}
 
 
 def _repeated(snapshot: Snapshot, token: str, body: Body, now_ms: int) -> Bulk | None:
@@ -75,11 +73,8 @@ def _repeated(snapshot: Snapshot, token: str, body: Body, now_ms: int) -> Bulk |
 
 
 async def describe_bulk_operation(region: Region, body: Body) -> Answer:
-    def read(snapshot: Snapshot) -> tuple[Bulk, Table | None]:
-        one = _find(region, snapshot, body["BulkOperationArn"])
-        return one, region.catalog.find(snapshot, one.table)
-
-    return {"BulkOperationDescription": _description(region, *await region.read(read))}
+    one = await region.read(lambda snapshot: _find(region, snapshot, body["BulkOperationArn"]))
+    return {"BulkOperationDescription": _description(region, one)}
 
 
 async def cancel_bulk_operation(region: Region, body: Body) -> Answer:
@@ -135,7 +130,7 @@ def _summary(one: Bulk) -> Answer:
     return summary
 
 
-def _description(region: Region, one: Bulk, table: Table | None) -> Answer:
+def _description(region: Region, one: Bulk) -> Answer:
     owner = {"S3BucketOwner": region.settings.account}
     described: Answer = {
         **_summary(one),
@@ -146,7 +141,7 @@ def _description(region: Region, one: Bulk, table: Table | None) -> Answer:
         "ProcessedItemCount": one.processed,
         "FailedItemCount": one.failed,
         "ProcessedInputBytes": one.read,
-        "BulkOperationUsage": [_usage(one, table)],
+        "BulkOperationUsage": [_usage(one)],
         "PerformanceTier": one.tier,
     }
     if one.total_size is not None:
@@ -158,16 +153,13 @@ def _description(region: Region, one: Bulk, table: Table | None) -> Answer:
     return described
 
 
-def _usage(one: Bulk, table: Table | None) -> Answer:
-    """The bytes of the table and its indexes. An index that is gone was a global one: local ones stay."""
-    used = dict(one.used)
+def _usage(one: Bulk) -> Answer:
     usage: Answer = {
         "TableName": one.request["TableName"],
-        "BulkPutBytes": sum(used.values()),
-        "Table": {"BulkPutBytes": used.pop("", 0)},
+        "BulkPutBytes": sum(size for kind, _, size in one.used if kind != VECTOR),
+        TABLE: {"BulkPutBytes": sum(size for kind, _, size in one.used if kind == TABLE)},
     }
-    local = {index.name for index in table.local_indexes} if table is not None and table.id == one.table_id else set()
-    for name, size in used.items():
-        kind = "LocalSecondaryIndexes" if name in local else "GlobalSecondaryIndexes"
-        usage.setdefault(kind, {})[name] = {"BulkPutBytes": size}
+    for kind, name, size in one.used:
+        if kind != TABLE:
+            usage.setdefault(kind, {})[name] = {"BulkPutVectorBytes" if kind == VECTOR else "BulkPutBytes": size}
     return usage

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from atoll import errors
-from atoll.api.large import aside
 from atoll.api.resources import FUNCTION, MAPPING, table_of
 from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
+from atoll.aside import aside
 from atoll.clock import monotonic_ns
 from atoll.database.health import Health
 from atoll.database.region import Region

@@ -14,6 +14,7 @@ import orjson
 
 from atoll import arns, limits
 from atoll.api import large, shapes
+from atoll.aside import aside
 from atoll.errors import ApiError
 from atoll.errors import triggers as trigger_errors
 from atoll.storage.engine import Snapshot, Transaction
@@ -204,7 +205,7 @@ async def invoke(triggers: Triggers, body: Body) -> Answer:
         raise trigger_errors.payload_too_large(len(payload))
     try:
         if large.is_large(payload):
-            await large.aside(large.parse_pieces, payload)
+            await aside(large.parse_pieces, payload)
         else:
             orjson.loads(payload)
     except orjson.JSONDecodeError as error:

@@ -8,8 +8,8 @@ from typing import Any
 
 from atoll import arns, limits
 from atoll.api import definitions, description, exports, table_rules
-from atoll.api.large import aside
 from atoll.api.table_names import resolve_table
+from atoll.aside import aside
 from atoll.clock import Stamp
 from atoll.database import backups
 from atoll.database.region import Region

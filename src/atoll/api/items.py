@@ -10,9 +10,10 @@ import orjson
 
 from atoll.api import keys, plans
 from atoll.api.binding import GET, Expressions
-from atoll.api.large import LargeBody, aside, of_json, projected
+from atoll.api.large import LargeBody, of_json, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
+from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, writes

@@ -1,25 +1,17 @@
-"""Requests with many values. Their checks take long, so they run in a thread of their own, one request at a time.
-
-Threads of Python take turns, so the event loop goes on meanwhile. Functions run with `aside` use nothing but their
-arguments.
-"""
+"""Requests with many values. Their checks take long, so they run in a thread (`aside`)."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
-from atoll.errors import ApiError
+from atoll.aside import aside, collector, run, thread
 from atoll.expressions.projection import PathProjection
 from atoll.model import pieces
 from atoll.model.values import Item
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 VALUES = 20_000
@@ -28,15 +20,10 @@ BYTES = 2 * 1024**2
 LEAST_BYTES = 2 * VALUES
 """No body with fewer bytes is: a value has two at least, with its comma."""
 
-# The loop asks for its turn several times a request: whenever SQLite or the network returns.
-TURN_SECONDS = 0.000_5
-
 TEXT_CHARS = 4_096
 """Expressions or statements of one request with more characters take long to parse."""
 
-_TEXTS = ("UpdateExpression", "ConditionExpression", "ProjectionExpression", "Statement")
-
-_thread = ThreadPoolExecutor(1, "atoll-large", initializer=sys.setswitchinterval, initargs=(TURN_SECONDS,))
+_TEXTS = frozenset(("UpdateExpression", "ConditionExpression", "ProjectionExpression", "Statement"))
 
 
 def is_large(body: bytes) -> bool:
@@ -63,23 +50,11 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
         return True
     chars = 0
     for part in parts:
-        for name in _TEXTS:
-            text = part.get(name)
+        for name in part.keys() & _TEXTS:
+            text = part[name]
             if type(text) is str:
                 chars += len(text)
     return chars > TEXT_CHARS
-
-
-async def aside(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_thread, partial(_run, fn, *args, **kwargs))
-
-
-def _run(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
-        return fn(*args, **kwargs)
-    except ApiError as error:
-        drop_tracebacks(error)  # so that this thread frees the values that their frames hold
-        raise
 
 
 async def of_json(json: bytes, work: Callable[[], T], times: int = 1) -> T:
@@ -94,18 +69,10 @@ async def projected(json: bytes, projection: PathProjection) -> Item:
     return await of_json(json, lambda: projection.apply(pieces.load(json)), len(projection.paths))
 
 
-def drop_tracebacks(error: BaseException) -> None:
-    """Drop tracebacks: they form cycles that keep the whole request alive until the GC runs."""
-    one: BaseException | None = error
-    while one is not None:
-        one.__traceback__ = None
-        one = one.__context__
-
-
 async def parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
     """Parse a body in the thread; `release` it. Until then no garbage is collected: looking at a million new objects
     takes long, and all of them are in use."""
-    parsing = _thread.submit(_parse, text, parse_)
+    parsing = thread.submit(_parse, text, parse_)
     try:
         return await asyncio.wrap_future(parsing)
     except asyncio.CancelledError:
@@ -119,22 +86,22 @@ def _abandon(parsing: Future[LargeBody]) -> None:
 
 
 def _parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
-    _collector.pause()
+    collector.pause()
     try:
-        return _run(parse_, text)
+        return run(parse_, text)
     except BaseException:
-        _collector.resume()
+        collector.resume()
         raise
 
 
 def release(body: LargeBody) -> Future[None]:
     """Free a body in the thread, value by value: freeing all of it at once takes as long as parsing it."""
-    return _thread.submit(_release, body)
+    return thread.submit(_release, body)
 
 
 def _release(body: LargeBody) -> None:
     empty(body)
-    _collector.resume()
+    collector.resume()
 
 
 def empty(container: dict[str, Any] | list[Any]) -> None:
@@ -148,25 +115,3 @@ def empty(container: dict[str, Any] | list[Any]) -> None:
                 member = member[1]
             if type(member) is dict or type(member) is list:
                 left.append(member)
-
-
-class _Collector:
-    """Python's garbage collector, paused while large bodies are in memory. Only the thread uses it."""
-
-    def __init__(self) -> None:
-        self._bodies = 0
-        self._was_enabled = False
-
-    def pause(self) -> None:
-        if self._bodies == 0:
-            self._was_enabled = gc.isenabled()
-            gc.disable()
-        self._bodies += 1
-
-    def resume(self) -> None:
-        self._bodies -= 1
-        if self._bodies == 0 and self._was_enabled:
-            gc.enable()
-
-
-_collector = _Collector()

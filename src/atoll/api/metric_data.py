@@ -1,28 +1,27 @@
 """GetMetricData: the datapoints of many metrics, and expressions of metric math over them.
 
-All metrics are read together. A page ends when it has `MaxDatapoints`; the token says how many points were returned
-before it, in the order of the queries.
+A page ends when it has `MaxDatapoints`; the token says with which point of which result the next one begins. Metrics
+are read some at a time, until the page is full; all of them if there are expressions.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from atoll import limits
-from atoll.api import large
 from atoll.api.metric_search import searched
 from atoll.api.metrics import check_period, metric, shown_time, span
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import metric_math
 from atoll.errors import metrics as errors
 from atoll.metrics.math.evaluation import Queries, Search
 from atoll.metrics.math.series import Grid, Series
-from atoll.metrics.reading import Query, by_unit
-from atoll.metrics.series import Datapoint, Metric, aligned
+from atoll.metrics.reading import Query, Units, folded
+from atoll.metrics.series import Metric, aligned
 from atoll.metrics.statistics import is_statistic, statistic
 
 Body = dict[str, Any]
@@ -30,6 +29,8 @@ Body = dict[str, Any]
 _ID = re.compile("[a-z][a-zA-Z0-9_]*").fullmatch
 _TIMEZONE = re.compile(r"[+-](0\d|1[0-4])[0-5]\d").fullmatch
 ASCENDING = "TimestampAscending"
+READ_POINTS = 20_000
+"""The datapoints that are read together."""
 
 
 class Stat(NamedTuple):
@@ -39,6 +40,19 @@ class Stat(NamedTuple):
     period_s: int
     name: str
     unit: str | None
+
+
+class Asked(NamedTuple):
+    """What is read for a query."""
+
+    stat: Stat
+    label: str
+    start_ms: int
+    end_ms: int
+
+    @property
+    def most_points(self) -> int:
+        return (self.end_ms - self.start_ms) // (self.stat.period_s * 1_000) + 1
 
 
 class Found(NamedTuple):
@@ -53,30 +67,58 @@ class Found(NamedTuple):
 async def get_metric_data(region: Region, body: Body) -> Body:
     queries = body["MetricDataQueries"]
     _check(queries)
-    offset = _token(body.get("NextToken"))
+    page = Page(body, *_token(body.get("NextToken")))
     timezone = (body.get("LabelOptions") or {}).get("Timezone")
     if timezone is not None and _TIMEZONE(timezone) is None:
         raise errors.bad_timezone()
     stats = {one["Id"]: _stat(one, number) for number, one in enumerate(queries, 1) if one.get("MetricStat")}
     now_ms = region.clock.now_ms()
-    asked = []
-    for stat in stats.values():
-        start_ms, end_ms = span(body, stat.period_s, now_ms)
-        asked.append(Query(stat.metric, stat.period_s, start_ms, end_ms, stat.unit))
+    labels = dict(zip(stats, _labels(stats), strict=True))
+    asked = {id: Asked(stat, labels[id], *span(body, stat.period_s, now_ms)) for id, stat in stats.items()}
     if not asked:
         span(body, 60, now_ms)
-    units = dict(zip(stats, await by_unit(region, asked, from_start=True), strict=True))
-    found = {
-        id: _of_stat(id, stat, units[id], label)
-        for (id, stat), label in zip(stats.items(), _labels(stats), strict=True)
-    }
+    if all(one.get("Expression") is None for one in queries):
+        returned = [one for one in queries if one.get("ReturnData") is not False][page.first :]
+        async for some in _read(region, {one["Id"]: asked[one["Id"]] for one in returned}):
+            await aside(page.add, _evaluated(returned, some, {}, None, None))
+            if page.is_full:
+                break
+        return page.answer()
+    found: dict[str, Found] = {}
+    async for some in _read(region, asked):
+        found |= some
+        if sum(len(one.points) for one in found.values()) > limits.MATH_POINTS:
+            raise errors.invalid(metric_math.too_many_points().args[0])
     grid = _grid(body, stats, now_ms)
     search = await searched(region, body, grid, now_ms)
-    work = partial(_evaluated, queries, stats, found, grid, search)
-    if all(one.get("Expression") is None for one in queries):
-        return _page(work(), body, offset)
-    # An expression may take a second of work.
-    return _page(await large.aside(work), body, offset)
+    results = await aside(_evaluated, queries, found, stats, grid, search)
+    await aside(page.add, results[page.first :])
+    return page.answer()
+
+
+async def _read(region: Region, asked: Mapping[str, Asked]) -> AsyncIterator[dict[str, Found]]:
+    """The metrics of queries, some at a time."""
+    group: dict[str, Asked] = {}
+    points = 0
+    for id, one in asked.items():
+        group[id] = one
+        points += one.most_points
+        if points >= READ_POINTS:
+            yield await _read_together(region, group)
+            group, points = {}, 0
+    if group:
+        yield await _read_together(region, group)
+
+
+async def _read_together(region: Region, group: Mapping[str, Asked]) -> dict[str, Found]:
+    asked = list(group.items())
+    queries = [
+        Query(one.stat.metric, one.stat.period_s, one.start_ms, one.end_ms, one.stat.unit) for one in group.values()
+    ]
+    found = await folded(
+        region, queries, lambda place, units: _of_stat(asked[place][0], asked[place][1], units), from_start=True
+    )
+    return {one.id: one for one in found}
 
 
 def _check(queries: Sequence[Body]) -> None:
@@ -123,7 +165,7 @@ def _labels(stats: Mapping[str, Stat]) -> list[str]:
     ]
 
 
-def _of_stat(id: str, stat: Stat, units: Mapping[str, Sequence[Datapoint]], label: str) -> Found:
+def _of_stat(id: str, asked: Asked, units: Units) -> Found:
     messages = []
     if len(units) > 1:
         text = f"Multiple units returned: '[{', '.join(units)}]'"
@@ -131,8 +173,9 @@ def _of_stat(id: str, stat: Stat, units: Mapping[str, Sequence[Datapoint]], labe
     points = [point for points in units.values() for point in points]
     if len(units) > 1:
         points = aligned(points, 1)
-    values = {point.time_ms: value for point in points if (value := statistic(point, stat.name)) is not None}
-    return Found(id, label, values, messages)
+    name = asked.stat.name
+    values = {point.time_ms: value for point in points if (value := statistic(point, name)) is not None}
+    return Found(id, asked.label, values, messages)
 
 
 def _grid(body: Body, stats: Mapping[str, Stat], now_ms: int) -> Grid:
@@ -144,25 +187,33 @@ def _grid(body: Body, stats: Mapping[str, Stat], now_ms: int) -> Grid:
 
 
 def _evaluated(
-    queries: Sequence[Body], stats: Mapping[str, Stat], found: Mapping[str, Found], grid: Grid, search: Search | None
+    queries: Sequence[Body],
+    found: Mapping[str, Found],
+    stats: Mapping[str, Stat],
+    grid: Grid | None,
+    search: Search | None,
 ) -> list[Found]:
-    """The results in the order of the queries. A query for a list of series has several."""
-    series = {id: Series(dict(sorted(one.points.items())), stats[id].period_s, one.label) for id, one in found.items()}
-    texts = {one["Id"]: one["Expression"] for one in queries if one.get("Expression") is not None}
-    math, results = Queries(grid, series, texts, search), []
+    """The results in the order of the queries, of those that are found or have an expression. A query for a list of
+    series has several."""
+    math, texts = None, {one["Id"]: one["Expression"] for one in queries if one.get("Expression") is not None}
+    if grid is not None:
+        series = {
+            id: Series(dict(sorted(one.points.items())), stats[id].period_s, one.label) for id, one in found.items()
+        }
+        math = Queries(grid, series, texts, search)
+    results = []
     for one in queries:
         id, label = one["Id"], one.get("Label")
         if one.get("ReturnData") is False:
-            if id in texts:
+            if math is not None and id in texts:
                 _value(math, id, scalar=True)
-            continue
-        if id in found:
+        elif id in found:
             results.append(found[id] if label is None else found[id]._replace(label=label))
-            continue
-        several = _value(math, id)
-        for part in several:
-            own = label if label is not None else (part.label if len(several) > 1 and part.label else id)
-            results.append(Found(id, own, part.points, ()))
+        elif math is not None:
+            several = _value(math, id)
+            for part in several:
+                own = label if label is not None else (part.label if len(several) > 1 and part.label else id)
+                results.append(Found(id, own, part.points, ()))
     return results
 
 
@@ -176,42 +227,70 @@ def _value(math: Queries, id: str, *, scalar: bool = False) -> tuple[Series, ...
         raise errors.invalid(metric_math.in_expression(id, fault)) from None
 
 
-def _page(results: Sequence[Found], body: Body, offset: int) -> Body:
-    most = body.get("MaxDatapoints") or limits.METRIC_DATAPOINTS
-    ascending = body.get("ScanBy") == ASCENDING
-    shown: list[Body] = []
-    position, left = 0, most
-    for one in results:
-        points = sorted(one.points.items(), reverse=not ascending)
-        skipped = min(len(points), max(0, offset - position))
-        page = points[skipped : skipped + left]
-        is_over = skipped == len(points) > 0
-        position += len(points)
-        left -= len(page)
-        is_whole = skipped + len(page) == len(points)
-        if is_over or (not page and points):
-            continue
+class Page:
+    """Results up to `MaxDatapoints`, from a point of one of them on."""
+
+    def __init__(self, body: Body, first: int, skipped: int) -> None:
+        self.first = first
+        """The number of the first result of the page."""
+        self._skipped = skipped
+        self._left: int = body.get("MaxDatapoints") or limits.METRIC_DATAPOINTS
+        self._ascending = body.get("ScanBy") == ASCENDING
+        self._shown: list[Body] = []
+        self._next: tuple[int, int] | None = None
+        """Where the next page begins."""
+
+    @property
+    def is_full(self) -> bool:
+        return self._next is not None
+
+    def add(self, results: Iterable[Found]) -> None:
+        """Those that follow."""
+        for one in results:
+            if self.is_full:
+                return
+            points = sorted(one.points.items(), reverse=not self._ascending)
+            start, self._skipped = self._skipped, 0
+            if points and not self._left:
+                self._next = self.first, start
+                return
+            self._add(one, points, start)
+
+    def _add(self, one: Found, points: Sequence[tuple[int, float]], start: int) -> None:
+        page = points[start : start + self._left]
+        self._left -= len(page)
+        end = start + len(page)
         result: Body = {
             "Id": one.id,
             "Label": one.label,
             "Timestamps": [shown_time(time_ms) for time_ms, _ in page],
             "Values": [value for _, value in page],
-            "StatusCode": "Complete" if is_whole else "PartialData",
+            "StatusCode": "Complete" if end >= len(points) else "PartialData",
         }
-        shown.append(result | ({"Messages": list(one.messages)} if one.messages else {}))
-    answer: Body = {"MetricDataResults": shown, "Messages": []}
-    if offset + most < position:
-        answer["NextToken"] = base64.b64encode(str(offset + most).encode()).decode()
-    return answer
+        self._shown.append(result | ({"Messages": list(one.messages)} if one.messages else {}))
+        if end < len(points):
+            self._next = self.first, end
+        else:
+            self.first += 1
+
+    def answer(self) -> Body:
+        answer: Body = {"MetricDataResults": self._shown, "Messages": []}
+        if self._next is not None:
+            answer["NextToken"] = base64.b64encode("{}.{}".format(*self._next).encode()).decode()
+        return answer
 
 
-def _token(text: str | None) -> int:
+_TOKEN = re.compile(rb"(\d{1,9})\.(\d{1,9})").fullmatch
+
+
+def _token(text: str | None) -> tuple[int, int]:
+    """The number of the first result of the page, and of the first of its points."""
     if text is None:
-        return 0
+        return 0, 0
     try:
-        found = base64.b64decode(text, validate=True)
-        if not found.isdigit() or len(found) > 9:
-            raise ValueError
+        found = _TOKEN(base64.b64decode(text, validate=True))
     except ValueError:
-        raise errors.invalid_token() from None
-    return int(found)
+        found = None
+    if found is None:
+        raise errors.invalid_token()
+    return int(found[1]), int(found[2])

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from atoll import limits
 from atoll.api.metrics import check_period, span
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import metric_math
 from atoll.errors import metrics as errors
 from atoll.metrics.math import tree
 from atoll.metrics.math.evaluation import Search
 from atoll.metrics.math.parser import parse
-from atoll.metrics.math.search import matcher
+from atoll.metrics.math.search import Candidate, Matcher, candidate, matcher
 from atoll.metrics.math.series import Grid, Series
-from atoll.metrics.reading import Query, by_unit, listed
+from atoll.metrics.reading import Query, folded, listed
 from atoll.metrics.series import Datapoint, Metric, aligned
 from atoll.metrics.statistics import is_statistic, statistic
 
 Body = dict[str, Any]
+
+MATCHED_TOGETHER = 1_000
+"""The metrics that one piece of work in the thread looks at."""
 
 
 class Asked(NamedTuple):
@@ -37,12 +41,13 @@ async def searched(region: Region, body: Body, grid: Grid, now_ms: int) -> Searc
     asked = {one for query in body["MetricDataQueries"] for one in _asked(query.get("Expression") or "", grid)}
     if not asked:
         return None
-    metrics = sorted(
-        await listed(region, now_ms - limits.METRIC_SEARCHED_MS),
-        key=lambda one: (one.namespace, one.name, one.dimensions),
-    )
+    if len(asked) > limits.METRIC_SEARCHES:
+        raise errors.too_many("SEARCH", limits.METRIC_SEARCHES)
+    metrics = await aside(_candidates, await listed(region, now_ms - limits.METRIC_SEARCHED_MS))
+    left = limits.METRIC_QUERIES
     for one in sorted(asked):
-        found[one] = await _found(region, one, metrics, body, now_ms)
+        found[one] = await _found(region, one, metrics, body, now_ms, left)
+        left -= len(found[one])
 
     def search(text: str, statistic: str, period_s: int) -> Sequence[Series]:
         asked = Asked(text, statistic, period_s)
@@ -68,7 +73,30 @@ def _asked(expression: str, grid: Grid) -> list[Asked]:
     return found
 
 
-async def _found(region: Region, asked: Asked, metrics: Sequence[Metric], body: Body, now_ms: int) -> list[Series]:
+def _candidates(metrics: Iterable[Metric]) -> list[Candidate]:
+    ordered = sorted(metrics, key=lambda one: (one.namespace, one.name, one.dimensions))
+    return [candidate(one) for one in ordered]
+
+
+async def _matching(matches: Matcher, candidates: Sequence[Candidate], most: int) -> list[Metric]:
+    """The first metrics that match."""
+    found: list[Metric] = []
+    for start in range(0, len(candidates), MATCHED_TOGETHER):
+        if len(found) >= most:
+            break
+        found += await aside(_those, matches, candidates[start : start + MATCHED_TOGETHER])
+    return found[:most]
+
+
+def _those(matches: Matcher, candidates: Sequence[Candidate]) -> list[Metric]:
+    return [one.metric for one in candidates if matches(one)]
+
+
+async def _found(
+    region: Region, asked: Asked, candidates: Sequence[Candidate], body: Body, now_ms: int, most: int
+) -> list[Series]:
+    if len(asked.text) > limits.METRIC_SEARCH_CHARS:
+        raise errors.search_too_long(limits.METRIC_SEARCH_CHARS)
     try:
         matches = matcher(asked.text)
     except metric_math.Fault as fault:
@@ -77,13 +105,13 @@ async def _found(region: Region, asked: Asked, metrics: Sequence[Metric], body: 
         raise errors.unknown_statistic(asked.statistic, "SEARCH")
     check_period(asked.period_s, "SEARCH")
     start_ms, end_ms = span(body, asked.period_s, now_ms)
-    chosen = [metric for metric in metrics if matches(metric)][: limits.METRIC_QUERIES]
+    chosen = await _matching(matches, candidates, most)
     queries = [Query(metric, asked.period_s, start_ms, end_ms) for metric in chosen]
-    read = await by_unit(region, queries, from_start=True)
+    points = await folded(region, queries, lambda _, units: _values(units, asked.statistic), from_start=True)
     names = {metric.name for metric in chosen}
     return [
-        Series(_values(units, asked.statistic), asked.period_s, _label(metric, len(names) > 1))
-        for metric, units in zip(chosen, read, strict=True)
+        Series(values, asked.period_s, _label(metric, len(names) > 1))
+        for metric, values in zip(chosen, points, strict=True)
     ]
 
 

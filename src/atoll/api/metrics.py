@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from heapq import nsmallest
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.api.large import aside
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import metrics as errors
 from atoll.metrics import reading
@@ -73,7 +73,7 @@ def check_period(period_s: int, name: str = "Period") -> None:
 async def list_metrics(region: Region, body: Body) -> Body:
     after = _token(body.get("NextToken"))
     since_ms = limits.METRICS_LISTED_MS if body.get("RecentlyActive") is None else limits.METRICS_RECENT_MS
-    found = list(await reading.listed(region, region.clock.now_ms() - since_ms))
+    found = await reading.listed(region, region.clock.now_ms() - since_ms)
     page = await aside(_page, found, body, after) if len(found) > limits.METRICS_PAGE else _page(found, body, after)
     answer: Body = {"Metrics": [_shown(one) for one in page[: limits.METRICS_PAGE]]}
     if len(page) > limits.METRICS_PAGE:
@@ -83,7 +83,7 @@ async def list_metrics(region: Region, body: Body) -> Body:
     return answer
 
 
-def _page(found: list[Metric], body: Body, after: tuple[Any, ...] | None) -> list[Metric]:
+def _page(found: Set[Metric], body: Body, after: tuple[Any, ...] | None) -> list[Metric]:
     """The page that was asked for, and one metric more if there is another page."""
     chosen = (one for one in found if _is_chosen(one, body) and (after is None or _order(one) > after))
     return nsmallest(limits.METRICS_PAGE + 1, chosen, key=_order)

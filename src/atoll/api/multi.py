@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -18,6 +17,7 @@ from atoll.api.binding import GET, Expressions
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.slices import Slices
 from atoll.api.table_names import resolve_table, table_name
+from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
 from atoll.database import indexes, long, reads, tokens, writes
@@ -59,7 +59,7 @@ _Found = tuple[Table, list[bytes], list[Row | None]]
 
 async def batch_get_item(region: Region, body: Body) -> Answer:
     is_long = large.is_long(body, body["RequestItems"].values())
-    wanted = await large.aside(_all_wanted, region, body) if is_long else _all_wanted(region, body)
+    wanted = await aside(_all_wanted, region, body) if is_long else _all_wanted(region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[_Found]:
@@ -151,7 +151,7 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
 
 
 async def batch_write_item(region: Region, body: Body) -> Answer:
-    prepared = _all_prepared(region, body) if type(body) is dict else await large.aside(_all_prepared, region, body)
+    prepared = _all_prepared(region, body) if type(body) is dict else await aside(_all_prepared, region, body)
     now_ms = region.clock.now_ms()
 
     def make(start: int, end: int, tx: Transaction) -> list[writes.Write]:
@@ -299,7 +299,7 @@ def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes])
 async def transact_get_items(region: Region, body: Body) -> Answer:
     mode = capacity_mode(body)
     is_long = large.is_long(body, (entry["Get"] for entry in body["TransactItems"]))
-    gets = await large.aside(_all_gets, region, body) if is_long else _all_gets(region, body)
+    gets = await aside(_all_gets, region, body) if is_long else _all_gets(region, body)
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> tuple[list[Table], list[bytes], list[Row | None]]:
@@ -371,7 +371,7 @@ async def transact(
     that concerns the whole request."""
 
     def make(tx: Transaction) -> tuple[list[writes.Write], bool]:
-        batch = distinct(attempts(tx), attrgetter("row_key"))
+        batch = distinct(attempts(tx), lambda one: one.row_key)
         return batch, token is not None and not tokens.claim(tx, token, fingerprint, now_ms)
 
     return await writing.execute_all(region, names, make, 2, operation)
@@ -379,7 +379,7 @@ async def transact(
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
     is_long = large.is_long(body, (entry[kind] for entry in body["TransactItems"] for kind in _PLANS if kind in entry))
-    planned = await large.aside(_planned, region, body) if is_long else _planned(region, body)
+    planned = await aside(_planned, region, body) if is_long else _planned(region, body)
     actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]
     now_ms = region.clock.now_ms()

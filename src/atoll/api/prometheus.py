@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from atoll import __version__
-from atoll.api.large import aside
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.metrics import reading
 from atoll.metrics.series import TABLES, Datapoint, Metric

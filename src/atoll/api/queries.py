@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Expressions
-from atoll.api.large import aside, of_json
+from atoll.api.large import of_json
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
+from atoll.aside import aside
 from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import format as fmt

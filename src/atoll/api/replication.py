@@ -26,7 +26,7 @@ _LONGEST_LIMIT = 9
 
 async def show_conflicts(server: Server, body: Body) -> Body:
     check_members(body, ("table", "region", "limit"))
-    limit, table = _limit(body.get("limit", limits.CONFLICTS_KEPT)), body.get("table")
+    limit, table = limit_of(body.get("limit", limits.CONFLICTS_KEPT)), body.get("table")
     found: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
     for name in [region_of(server, body).name] if body.get("region") else server.links.regions:
@@ -59,7 +59,7 @@ async def upgrade(server: Server, body: Body) -> Body:
     return answer
 
 
-def _limit(value: Any) -> int:
+def limit_of(value: Any) -> int:
     """A query has text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_LIMIT:
         value = int(value)

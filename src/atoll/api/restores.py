@@ -17,6 +17,7 @@ from atoll.api.description import describe, key_schema, projection, vector_index
 from atoll.api.table_names import resolve_table
 from atoll.clock import Stamp
 from atoll.database import backups, catalog
+from atoll.database import definitions as history
 from atoll.database.backups import Backup
 from atoll.database.encryption import MANAGED_KEY, key_arn
 from atoll.database.log import shards
@@ -84,13 +85,14 @@ async def restore_table_to_point_in_time(region: Region, body: Body) -> Answer:
     target, now_ms = body["TargetTableName"], region.clock.now_ms()
     table = await source.read(lambda snapshot: recovery.find(source, snapshot, name, now_ms))
     moment_ms = _moment_ms(source, table, asked, now_ms)
-    _check_encryption(region, source, body)
-    _check_overrides(table, body)
-    origin = Origin(moment_ms, source.arn(f"table/{name}"))
     is_present = asked is None and not recovery.lags(source)
+    then = table if is_present else await source.read(lambda snapshot: history.at(snapshot, table, moment_ms))
+    _check_encryption(region, source, body)
+    _check_overrides(then, body)
+    origin = Origin(moment_ms, source.arn(f"table/{name}"))
 
     def begin(tx: Transaction, stamp: Stamp) -> Answer:
-        made = _make(tx, region, target, _overridden(tx, region, table, body), origin, stamp.now_ms)
+        made = _make(tx, region, target, _overridden(tx, region, then, body), origin, stamp.now_ms)
         copies.begin_restore(tx, made, table, source, None if is_present else moment_ms, is_here=source is region)
         return {"TableDescription": describe(region, tx, made, stamp.now_ms)}
 

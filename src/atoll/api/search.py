@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -14,14 +16,17 @@ from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.database.vectors import floats
+from atoll.database.vectors import floats, rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.errors import ApiError
 from atoll.errors import queries as query_errors
 from atoll.errors import vectors as errors
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import AttributeValue
-from atoll.storage.engine import Snapshot
+from atoll.storage.engine import Corrupt, Snapshot, Unavailable
+
+_log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -31,6 +36,8 @@ BYTES_PER_DIMENSION = 17.6
 
 class _Asked(NamedTuple):
     of: VectorIndex
+    number: int
+    """Of the index's last change."""
     numbers: list[float]
     wanted: dict[str, AttributeValue]
     """The values of attributes of the search schema."""
@@ -49,11 +56,12 @@ async def search_vectors(region: Region, body: Body) -> Answer:
         numbers = _numbers(body["SearchVector"])
         if len(numbers) != index.dimensions:
             raise errors.searched_dimensions(len(numbers), index.dimensions)
-        return _Asked(index, numbers, _wanted(index, bound.search))
+        wanted = _wanted(index, bound.search)
+        return _Asked(index, snapshot.number(rows.counter(index.log_space)), numbers, wanted)
 
-    index, numbers, wanted = await region.read(check)
+    index, number, numbers, wanted = await region.read(check)
     searching = _searching()
-    results = await searching.search(region, index, numbers, wanted, most)
+    results = await searching.search(region, index, number, numbers, wanted, most)
     shown, size = await _shown(index, results, bound.projection)
     cost = float(max(limits.VECTOR_BYTES_LEAST, round(BYTES_PER_DIMENSION * index.dimensions) + size))
     answer: Answer = {"SearchResults": shown}
@@ -68,6 +76,27 @@ def _searching() -> ModuleType:
     except ModuleNotFoundError:
         raise errors.not_installed() from None
     return searching
+
+
+async def load(region: Region) -> None:
+    """Load all vector indexes of a region that has just been opened. Where this fails, a search has to."""
+    try:
+        await _load(region)
+    except (ApiError, Corrupt, Unavailable) as error:
+        _log.warning("the vector indexes of %s are not loaded: %s", region.name, error)
+
+
+async def _load(region: Region) -> None:
+
+    def find(snapshot: Snapshot) -> list[tuple[VectorIndex, int]]:
+        indexes = [index for table in region.catalog.tables(snapshot) for index in table.vector_indexes]
+        ready = [index for index in indexes if index.status == "ACTIVE"]
+        return [(index, snapshot.number(rows.counter(index.log_space))) for index in ready]
+
+    found = await region.read(find)
+    if found:
+        searching = await asyncio.to_thread(_searching)  # importing takes long
+        await searching.load(region, found)
 
 
 def _index(table: Table, name: str, now_ms: int) -> VectorIndex:

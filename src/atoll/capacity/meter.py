@@ -15,6 +15,7 @@ This module knows names and numbers only, so that `database.region` may import i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -56,7 +57,7 @@ class Tally:
         self.conflicts = self.conflicted = self.injected = 0
         self.read_units = self.write_units = self.most_read = self.most_written = 0.0
         self.least_read = self.least_written = inf
-        self.latencies: dict[int, int] = {}
+        self.latencies: dict[int, int] = defaultdict(int)
         """How many successful calls took so many nanoseconds, or a little longer (see `_EXACT_BITS`)."""
         self.reasons: dict[str, int] = {}
         """How many events of throttling had each reason."""
@@ -87,9 +88,7 @@ class Tally:
         self.calls += 1
         self.latency_ns += latency_ns
         dropped = latency_ns.bit_length() - _EXACT_BITS
-        class_ns = latency_ns >> dropped << dropped if dropped > 0 else latency_ns
-        latencies = self.latencies
-        latencies[class_ns] = latencies.get(class_ns, 0) + 1
+        self.latencies[latency_ns >> dropped << dropped if dropped > 0 else latency_ns] += 1
 
     def add(self, other: Tally) -> None:
         for name in _SUMS:

@@ -78,31 +78,41 @@ class Client:
         streams = operation in STREAM_OPERATIONS
         answer = self._post(
             self._streams if streams else self._tables, f"{STREAMS if streams else TABLES}.{operation}",
-            orjson.dumps(parameters),
+            _dumped(parameters),
         )  # fmt: skip
         body = _parsed(answer)
         if answer.status != 200:
-            raise Refusal(operation, answer.status, body or {}, answer.headers.get("x-amzn-RequestId", ""))
+            raise self._refusal(operation, answer, body)
         if body is None:
             raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
         return body
 
-    def _post(self, connections: Connections, target: str, body: bytes) -> Answer:
+    def _post(self, connections: Connections, target: str, body: bytes, path: str = "") -> Answer:
+        path = path or connections.path
         headers = sign(
             self.endpoint.credentials(),
-            path=connections.path,
+            path=path,
             query="",
-            headers={
-                "host": connections.host,
-                "content-type": "application/x-amz-json-1.0",
-                "x-amz-target": target,
-            },
+            headers={"host": connections.host, "content-type": "application/x-amz-json-1.0"}
+            | ({"x-amz-target": target} if target else {}),
             body=body,
             region=self.endpoint.region,
             service=SERVICE,
             now_ms=self._clock.now_ms(),
         )
-        return connections.post(connections.path, headers, body)
+        return connections.post(path, headers, body)
+
+    def post(self, path: str, body: Document) -> Document:
+        """Call a path of Atoll's own API, once. Raises Refusal or Unreachable."""
+        answer = self._post(self._tables, "", orjson.dumps(body), path)
+        found = _parsed(answer)
+        if answer.status != 200 or found is None:
+            raise self._refusal(path, answer, found)
+        return found
+
+    def _refusal(self, operation: str, answer: Answer, body: Document | None) -> Refusal:
+        told = body or {"message": f"an answer that is not DynamoDB's, from {self.endpoint.url}"}
+        return Refusal(operation, answer.status, told, answer.headers.get("x-amzn-RequestId", ""))
 
     def close(self) -> None:
         self._tables.close()
@@ -118,6 +128,13 @@ def with_token(operation: str, parameters: Document) -> Document:
 def delay_s(attempt: int) -> float:
     """How long to wait after an attempt; the first one has the number 0."""
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
+
+
+def _dumped(parameters: Document) -> bytes:
+    try:
+        return orjson.dumps(parameters)
+    except TypeError as error:  # words of a command line may be no UTF-8
+        raise CallError(f"the request cannot be sent: {error}") from None
 
 
 def _parsed(answer: Answer) -> Document | None:

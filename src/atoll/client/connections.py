@@ -133,4 +133,6 @@ def _reason(error: Exception) -> str:
         return "nothing listens there"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "it does not speak TLS: use http instead of https"
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from atoll.copying.contents import DOCUMENTS, CannotCopy, Source, Target
+from atoll.copying.contents import CannotCopy, Source, Target
 from atoll.copying.database import SourceDatabase, TargetDatabase
 from atoll.copying.directory import SourceDirectory, TargetDirectory
 from atoll.progress import Progress
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 def to_database(data: Path, directories: list[Path], url: str) -> int:
     """Returns the exit code."""
     with (
-        _exit_code() as code,
+        exit_code() as code,
         closing(SourceDirectory(data, directories)) as source,
         closing(TargetDatabase(url)) as to,
     ):
@@ -33,13 +33,13 @@ def to_database(data: Path, directories: list[Path], url: str) -> int:
 
 def to_directory(url: str, data: Path) -> int:
     """Returns the exit code."""
-    with _exit_code() as code, closing(SourceDatabase(url)) as source, closing(TargetDirectory(data)) as to:
+    with exit_code() as code, closing(SourceDatabase(url)) as source, closing(TargetDirectory(data)) as to:
         copy(source, to)
     return code[0]
 
 
 @contextmanager
-def _exit_code() -> Iterator[list[int]]:
+def exit_code() -> Iterator[list[int]]:
     """Yields a list of one number, which errors change."""
     code = [0]
     try:
@@ -63,7 +63,7 @@ def copy(source: Source, target: Target) -> None:
     if not target.begin(regions):
         for region in regions:
             _copy_region(source, target, region)
-        for name in DOCUMENTS:
+        for name in target.documents:
             if (content := source.document(name)) is not None:
                 target.write_document(name, content)
     target.complete()

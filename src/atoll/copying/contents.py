@@ -9,11 +9,17 @@ from typing import Protocol
 
 from atoll.storage.buffer import Row
 
+MARKER = "copying"
+"""A file in a data directory that is not complete."""
+
 BATCH_ROWS = 4_000
 BATCH_BYTES = 4_000_000
 
-CREDENTIALS, SESSION_KEY, PRINCIPALS = "credentials", "session.key", "principals"
-DOCUMENTS = (CREDENTIALS, SESSION_KEY, PRINCIPALS)
+CREDENTIALS, SESSION_KEY = "credentials", "session.key"
+POLICIES, PRINCIPALS = "policies", "principals"
+SHARED_DOCUMENTS = (CREDENTIALS, SESSION_KEY, PRINCIPALS)
+"""Those that a store in PostgreSQL holds, too."""
+DOCUMENTS = (*SHARED_DOCUMENTS, POLICIES)
 
 Counter = tuple[bytes, int]
 
@@ -71,6 +77,9 @@ class Source(Protocol):
 
 
 class Target(Protocol):
+    documents: tuple[str, ...]
+    """Those that it holds."""
+
     def begin(self, regions: list[str]) -> bool:
         """Prepare a copy, or go on with one. Whether all is copied and verified, so that only `complete` is left.
         Raises `CannotCopy` if the target is not empty."""

@@ -13,6 +13,7 @@ from atoll.copying.contents import (
     BATCH_ROWS,
     CREDENTIALS,
     PRINCIPALS,
+    SHARED_DOCUMENTS,
     Batch,
     CannotCopy,
     Counter,
@@ -69,11 +70,12 @@ class _Database:
 class SourceDatabase(_Database):
     """All that it gives is of one snapshot."""
 
-    def __init__(self, url: str) -> None:
-        """Raises `BadStore`, also if a front end uses the store."""
+    def __init__(self, url: str, *, is_used: bool = False) -> None:
+        """`is_used`: front ends may use the store meanwhile. Raises `BadStore`, otherwise also if one does."""
         super().__init__(url)
         self._direct.require_format()
-        self._direct.claim()
+        if not is_used:
+            self._direct.claim()
         self._direct.execute(_BEGIN_READING)
 
     def regions(self) -> list[str]:
@@ -96,6 +98,8 @@ class SourceDatabase(_Database):
 
 
 class TargetDatabase(_Database):
+    documents: tuple[str, ...] = SHARED_DOCUMENTS
+
     def __init__(self, url: str) -> None:
         """Raises `BadStore`, also if a front end uses the store."""
         super().__init__(url)

@@ -21,6 +21,8 @@ from atoll.copying.contents import (
     BATCH_ROWS,
     CREDENTIALS,
     DOCUMENTS,
+    MARKER,
+    POLICIES,
     PRINCIPALS,
     SESSION_KEY,
     Batch,
@@ -33,6 +35,7 @@ from atoll.database.region import DEFAULT_ACCOUNT
 from atoll.migration.store import sync
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.identities import COMMANDS_FILE_NAME
+from atoll.security.identities import FILE_NAME as POLICIES_FILE
 from atoll.security.sessions import KEY_FILE
 from atoll.storage import acknowledged
 from atoll.storage.acknowledged import Acknowledged
@@ -43,19 +46,27 @@ from atoll.storage.postgresql import longkeys
 from atoll.storage.sqlite import FILE_NAME
 from atoll.storage.sqlitefile import NUMBERS, TALLIES, Rows, checksum, connect
 
-MARKER = "copying"
 VERIFIED = b"verified\n"
 """Its content when the stores only need to be renamed."""
 DRAFT = f"{FILE_NAME}.copying"
-FILES = {CREDENTIALS: CREDENTIALS_FILE, SESSION_KEY: KEY_FILE, PRINCIPALS: COMMANDS_FILE_NAME}
+FILES = {
+    CREDENTIALS: CREDENTIALS_FILE,
+    SESSION_KEY: KEY_FILE,
+    POLICIES: POLICIES_FILE,
+    PRINCIPALS: COMMANDS_FILE_NAME,
+}
 
 _BATCH = f"SELECT id, k, v, c FROM kv WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS}"
 
 
 class SourceDirectory:
-    def __init__(self, data: Path, directories: list[Path]) -> None:
-        """Opens the stores in these directories. Raises `Locked` or `Corrupt`."""
+    """All that it gives is of one snapshot of each store."""
+
+    def __init__(self, data: Path, directories: list[Path], *, is_used: bool = False) -> None:
+        """Opens the stores in these directories. `is_used`: a server may use them meanwhile. Raises `Corrupt`, or
+        `Locked` if a server uses them otherwise."""
         self._data = data
+        self._is_used = is_used
         self._opened = ExitStack()
         self._connections: dict[str, apsw.Connection] = {}
         try:
@@ -69,16 +80,22 @@ class SourceDirectory:
         return str(self._data)
 
     def _open(self, directory: Path) -> None:
-        lock = FileLock(directory / "owner.lock")
-        self._opened.callback(lock.close)
-        if not lock.try_acquire():
-            raise Locked(f"{directory} is in use by a server; stop it first")
         path, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
-        with closing(Acknowledged(directory, log)) as mark:
-            acknowledged.check(path, log, mark.read())
-        store.require_format(directory)
-        connection = open_file(path)
-        self._opened.callback(connection.close)
+        with ExitStack() as opened:
+            lock = FileLock(directory / "owner.lock")
+            opened.callback(lock.close)
+            if lock.try_acquire():
+                with closing(Acknowledged(directory, log)) as mark:
+                    acknowledged.check(path, log, mark.read())
+            elif not self._is_used:
+                raise Locked(f"{directory} is in use by a server; stop it first")
+            store.require_format(directory)
+            connection = open_file(path)
+            self._opened.callback(connection.close)
+            if not self._is_used:
+                self._opened.push(opened.pop_all())
+        connection.execute("BEGIN").fetchall()
+        connection.execute("SELECT count(*) FROM counters").fetchall()  # the snapshot begins with the first read
         name = "/".join(directory.relative_to(self._data).parts)
         self._connections[name.removeprefix(f"{DEFAULT_ACCOUNT}/")] = connection
 
@@ -124,8 +141,11 @@ class SourceDirectory:
 
 
 class TargetDirectory:
+    documents: tuple[str, ...] = DOCUMENTS
+
     def __init__(self, data: Path) -> None:
         self._data = data
+        self._lock: FileLock | None = None
         self._connections: dict[str, apsw.Connection] = {}
         self._regions: list[str] = []
 
@@ -136,6 +156,8 @@ class TargetDirectory:
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
+        if self._lock is not None:
+            self._lock.close()
 
     def begin(self, regions: list[str]) -> bool:
         marker = self._data / MARKER
@@ -147,9 +169,14 @@ class TargetDirectory:
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
             marker.touch(0o600)
             sync(self._data)
+        self._lock = FileLock(marker)
+        if not self._lock.try_acquire():
+            raise Locked(f"{self._data} is being written by another command")
         if marker.read_bytes() == VERIFIED:
             self._regions = regions
             return True
+        if found := [*self._data.glob(f"*/{FILE_NAME}"), *self._data.glob(f"*/*/{FILE_NAME}")]:
+            raise CannotCopy(f"{self._data} has the store {found[0].relative_to(self._data)} of a server: empty it")
         for region in regions:
             directory = self._data / region
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -32,8 +32,12 @@ class Definitions(NamedTuple):
 NOTHING_KNOWN = Definitions(-1, {})
 
 
-# A change of one table makes every process reload all tables; this cache avoids parsing unchanged rows again.
-@lru_cache(maxsize=limits.TABLES)
+PARSED = 20 * limits.TABLES
+
+
+# A change of one table makes every process reload all tables; this cache avoids parsing unchanged rows again. A node
+# without quotas may have more tables than an account.
+@lru_cache(maxsize=PARSED)
 def _parse(stored: bytes) -> Table:
     table: Table = load(Table, stored)
     return table

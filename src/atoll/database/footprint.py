@@ -117,7 +117,7 @@ def _of_table(snapshot: Snapshot, name: str) -> TableRoom:
         return room
     table: Table = load(Table, stored)
     room.items = tallied(snapshot, table.space)
-    room.log = _log(snapshot, table.log_space)
+    room.log = _log(snapshot, table.log_space) or NOTHING
     for index in table.indexes:
         room.indexes[index.name] = tallied(snapshot, index.space)
     for member, space in further_spaces(table):
@@ -144,7 +144,8 @@ def _of_backups(snapshot: Snapshot) -> list[tuple[str, Amount]]:
 def _of_discarded(snapshot: Snapshot) -> Amount:
     spaces = [load(Garbage, stored).space for _, stored in snapshot.scan(*fmt.GARBAGE, limit=COUNTED_ROWS)]
     kept = {backup.space for backup in backups.listed(snapshot)}
-    return sum((estimated(snapshot, space) for space in spaces if space not in kept), NOTHING)
+    spaces = [space for space in spaces if space not in kept]
+    return sum((_log(snapshot, space) or estimated(snapshot, space) for space in spaces), NOTHING)
 
 
 # Estimates
@@ -174,16 +175,16 @@ def estimated(snapshot: Snapshot, space: int) -> Amount:
     if len(rows) < COUNTED_ROWS:
         return Amount(len(rows), size)
     (last,) = snapshot.scan(start, end, reverse=True, limit=1)
-    first, middle, final = (
-        int.from_bytes(key[4:12].ljust(8, b"\0"), "big") for key in (rows[0][0], rows[-1][0], last[0])
-    )
-    times = max(1.0, (final - first) / max(1, middle - first))
+    first, middle, final = (int.from_bytes(key[4:12], "big") for key in (rows[0][0], rows[-1][0], last[0]))
+    times = (final - first) / (middle - first) if middle > first else 1.0
     return Amount(round(len(rows) * times), round(size * times))
 
 
-def _log(snapshot: Snapshot, log_space: int) -> Amount:
-    """The changes of a shard have consecutive numbers."""
+def _log(snapshot: Snapshot, log_space: int) -> Amount | None:
+    """The changes of a shard have consecutive numbers. None if there are no shards."""
     found = list(shards.listed(snapshot, log_space, 0, (1 << 32) - 1))
+    if not found:
+        return None
     seeks = max(1, SEEKS // max(1, len(found)))
     total = Amount()
     for shard in found:

@@ -56,6 +56,7 @@ BACKGROUND = Problem("background work fails and is tried again", "background wor
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 EVALUATION = Problem("metrics and alarms fail and are tried again", "metrics and alarms are evaluated again")
 REPLICATION = Problem("replication fails and is tried again", "replication goes on")
+DESTINATIONS = Problem("changes cannot be sent to Kinesis, and are sent later", "changes are sent to Kinesis again")
 JOBS = Problem("copying or restoring a table fails and is tried again", "copying and restoring tables goes on")
 
 Found = Mapping[Problem, str]

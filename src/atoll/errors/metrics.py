@@ -156,5 +156,9 @@ def nothing_to_return() -> ApiError:
     return invalid("At least one element in MetricDataQueries must return data.")
 
 
+def search_too_long(most: int) -> ApiError:
+    return invalid(f"The search expression must not have more than {most} characters.")
+
+
 def bad_timezone() -> ApiError:
     return invalid("The value for parameter LabelOptions.Timezone is invalid.")

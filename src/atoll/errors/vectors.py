@@ -214,6 +214,6 @@ def not_scanned() -> ApiError:
 
 def not_installed() -> ApiError:
     return validation(
-        "Atoll needs the packages numpy and usearch to search vectors. Install them where the server runs: "
+        "Atoll needs the packages numpy and numkong to search vectors. Install them where the server runs: "
         "pip install 'atoll[vectors]'"
     )

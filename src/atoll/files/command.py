@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = "http://127.0.0.1:8000"
 SEGMENTS = 32
+PREVIEWS = 1_000
 TYPES = ("S", "N", "B", "BOOL")
 
 
@@ -38,6 +40,11 @@ def add_import(importing: argparse.ArgumentParser) -> None:
     importing.add_argument("--source-table", default="", metavar="NAME", help="the table in a .db file")
     importing.add_argument("--state", default="", metavar="FILE", help="the file for progress")
     importing.add_argument("--write-rate", default="", metavar="UNITS", help="write units per second (default: any)")
+    importing.add_argument(
+        "--rules", default="", metavar="FILE", help="a TOML file of rules that replace personal data"
+    )
+    importing.add_argument("--preview", nargs="?", const="5", default="", metavar="N",
+                           help="print N items before and after --rules (default: 5), and import nothing")  # fmt: skip
     importing.set_defaults(run=_import)
     _add_end(importing)
 
@@ -89,38 +96,65 @@ def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Paus
 def _import(options: argparse.Namespace) -> int:
     types = _types(options.types)
     rate = rate_of("--write-rate", options.write_rate)
-    missing = [name for name in options.files if not Path(name).exists()]
+    missing = [name for name in [*options.files, *filter(None, [options.rules])] if not Path(name).exists()]
     if missing:
         raise Refused(f"there is no file {missing[0]}")
-    state_path = Path(options.state or f".atoll-import-{options.table}.json")
+    if options.preview and not options.rules:
+        raise Refused("--preview shows what --rules change: name their file")
+    preview = _number("--preview", options.preview, PREVIEWS) if options.preview else 0
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
-        from atoll.files import exporting, importing
+        from atoll.files import importing
+        from atoll.files.preview import lines, warning
+        from atoll.files.rules import load
         from atoll.files.sources import Source
         from atoll.replicate import tables
-        from atoll.replicate.failures import Failed
         from atoll.replicate.pacing import Rate
         from atoll.replicate.writing import Writer
 
-        paths: list[Path] = []
-        for name in options.files:
-            path = Path(name)
-            paths += exporting.files_of(path) if path.is_dir() else [path]
-        if options.create and tables.describe(end, options.table) is None:
-            end.call("CreateTable", **_definition(Path(options.files[0]), options.table))
-        if tables.describe(end, options.table) is None:
-            raise Failed(f"there is no table {options.table}")
-        description = tables.wait_until_active(end, options.table)
-        keys = tables.key_of(description)
-        of_keys = {name: type_ for name, _, type_ in keys}
-        chosen = {**of_keys, **types}
+        description = _described(end, options)
+        of_keys = {name: type_ for name, _, type_ in tables.key_of(description)}
+        rules = load(Path(options.rules), options.table, of_keys) if options.rules else None
         table = options.source_table or options.table
-        sources = [Source(path, table, chosen, guesses=not options.strings) for path in paths]
-        writer = Writer(end, options.table, Rate(rate, pauses), lambda: None, counters)
-        state = importing.State(state_path, tables.identity(description))
-        importing.run(sources, list(of_keys), writer, state, pauses, counters, display)
+        sources = [
+            Source(path, table, {**of_keys, **types}, guesses=not options.strings) for path in _paths(options.files)
+        ]
+        if rules is not None and preview:
+            for line in lines(chain.from_iterable(source.items() for source in sources), rules, preview):
+                print(line)
+        else:
+            if tables.describe(end, options.table) is None:
+                end.call("CreateTable", **description)
+            description = tables.wait_until_active(end, options.table)
+            writer = Writer(end, options.table, Rate(rate, pauses), lambda: None, counters)
+            path = Path(options.state or f".atoll-import-{options.table}.json")
+            state = importing.State(path, tables.identity(description))
+            change = importing.unchanged if rules is None else rules.changed
+            importing.run(sources, list(of_keys), writer, state, pauses, counters, display, change)
+        if rules is not None and (told := warning(rules)):
+            print(f"atoll: {told}", file=sys.stderr)
 
     return _carry_out(options, "target", work)
+
+
+def _paths(names: Sequence[str]) -> Iterator[Path]:
+    from atoll.files.exporting import files_of
+
+    for path in map(Path, names):
+        yield from files_of(path) if path.is_dir() else [path]
+
+
+def _described(end: End, options: argparse.Namespace) -> dict[str, Any]:
+    """The table, or with --create what it will be."""
+    from atoll.replicate import tables
+    from atoll.replicate.failures import Failed
+
+    description = tables.describe(end, options.table)
+    if description is None and options.create:
+        return _definition(Path(options.files[0]), options.table)
+    if description is None:
+        raise Failed(f"there is no table {options.table}")
+    return description
 
 
 def _definition(directory: Path, table: str) -> dict[str, Any]:
@@ -144,9 +178,7 @@ def _types(text: str) -> dict[str, str]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    segments = int(options.segments) if options.segments.isdecimal() and options.segments.isascii() else 0
-    if not 1 <= segments <= SEGMENTS:
-        raise Refused(f"--segments must be a number from 1 to {SEGMENTS}, not {options.segments!r}")
+    segments = _number("--segments", options.segments, SEGMENTS)
     rate = rate_of("--read-rate", options.read_rate)
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
@@ -157,3 +189,10 @@ def _export(options: argparse.Namespace) -> int:
         Export(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
 
     return _carry_out(options, "source", work)
+
+
+def _number(option: str, text: str, most: int) -> int:
+    number = int(text) if text.isdecimal() and text.isascii() else 0
+    if not 1 <= number <= most:
+        raise Refused(f"{option} must be a number from 1 to {most}, not {text!r}")
+    return number

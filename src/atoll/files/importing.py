@@ -7,7 +7,7 @@ with the next chunk of each file. It puts at most one chunk twice, which changes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ from atoll.replicate.writing import BATCH, Writer, put
 THREADS = 8
 CHUNK = 8 * BATCH
 SAVE_EVERY_S = 1.0
+
+
+def unchanged(item: Item) -> Item:
+    return item
 
 
 class State:
@@ -66,8 +70,9 @@ def run(
     pauses: Pauses,
     counters: Counters,
     display: Display,
+    change: Callable[[Item], Item],
 ) -> None:
-    """`names` are the attributes of the table's key."""
+    """`names` are the attributes of the table's key. The items are changed before anything else sees them."""
     state.load()
     counters.phase = "import"
     sizes = [source.path.stat().st_size for source in sources]
@@ -79,7 +84,7 @@ def run(
             found = source.items()
             counters.add(items=sum(1 for _ in islice(found, done)))
             try:
-                while chunk := list(islice(found, CHUNK)):
+                while chunk := [change(item) for item in islice(found, CHUNK)]:
                     for _ in pool.map(writer.write, _batches(chunk, names)):
                         pauses.check()
                     done = state.done[name] = done + len(chunk)

@@ -6,8 +6,10 @@ steps say at the end of each minute. The quotas of the account are constants.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from atoll import limits
@@ -54,6 +56,10 @@ QUOTAS: Mapping[str, float] = {
 CONSUMED = (READ_UNITS, WRITE_UNITS)
 
 
+TOGETHER = 10
+"""The metrics of one read, because each may have thousands of steps."""
+
+
 class Line(NamedTuple):
     """A metric that has a value in each minute: from these times on, up to the next. None is no value."""
 
@@ -67,7 +73,16 @@ async def lines(region: Region, metrics: Sequence[Metric]) -> list[Line | None]:
     """For each metric, what it has besides what was measured."""
     if not any(metric.namespace == TABLES for metric in metrics):
         return [None] * len(metrics)
-    return await region.read(lambda snapshot: [_line(region, snapshot, metric) for metric in metrics])
+    known: dict[Metric, Line | None] = {}
+    names = list(dict.fromkeys(metrics))
+    for start in range(0, len(names), TOGETHER):
+        known |= await region.read(partial(_lines, region, names[start : start + TOGETHER]))
+        await asyncio.sleep(0)
+    return [known[metric] for metric in metrics]
+
+
+def _lines(region: Region, metrics: Sequence[Metric], snapshot: Snapshot) -> dict[Metric, Line | None]:
+    return {metric: _line(region, snapshot, metric) for metric in metrics}
 
 
 def _line(region: Region, snapshot: Snapshot, metric: Metric) -> Line | None:

@@ -6,10 +6,10 @@ minute.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.metrics import implied
 from atoll.metrics.collection import Collection
@@ -17,6 +17,11 @@ from atoll.metrics.implied import Line, lines
 from atoll.metrics.implied import points as points_of
 from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, aligned
 from atoll.metrics.store import GRAINS, Metrics, Wanted
+
+T = TypeVar("T")
+
+Units = dict[str, list[Datapoint]]
+"""Datapoints by unit."""
 
 
 class Query(NamedTuple):
@@ -44,19 +49,24 @@ async def datapoints_of(region: Region, queries: Sequence[Query]) -> list[list[D
     ]
 
 
-async def by_unit(
-    region: Region, queries: Sequence[Query], *, from_start: bool = False
-) -> list[dict[str, list[Datapoint]]]:
+async def by_unit(region: Region, queries: Sequence[Query], *, from_start: bool = False) -> list[Units]:
     """As `datapoints_of`, for each unit of which there are any. `from_start`: the first period begins at the start of
     the query, as periods of CloudWatch's operations do; otherwise periods begin at multiples of their length."""
+    return await folded(region, queries, lambda _, units: units, from_start=from_start)
+
+
+async def folded(
+    region: Region, queries: Sequence[Query], fold: Callable[[int, Units], T], *, from_start: bool
+) -> list[T]:
+    """For each query, what `fold` makes of its place and its datapoints: perhaps something smaller, in a thread."""
     await region.state(Collection).flush()
     now_ms = region.clock.now_ms()
     until_ms = now_ms - now_ms % MINUTE_MS
     followed = await lines(region, [one.metric for one in queries])
     wanted = [Wanted(one.metric, _start(one, now_ms, from_start), one.end_ms, one.unit) for one in queries]
 
-    def fold(place: int, points: Sequence[tuple[str, Datapoint]]) -> dict[str, list[Datapoint]]:
-        units: dict[str, list[Datapoint]] = {}
+    def of_points(place: int, points: Sequence[tuple[str, Datapoint]]) -> T:
+        units: Units = {}
         for unit, point in points:
             units.setdefault(unit, []).append(point)
         query, line = queries[place], followed[place]
@@ -65,9 +75,9 @@ async def by_unit(
         if line is not None and query.unit in (None, line.unit):
             more = points_of(line, wanted[place].start_ms, min(query.end_ms, until_ms), period_ms, origin_ms)
             found[line.unit] = _together(found.get(line.unit, []), more, line)
-        return found if line is None else {unit: known for unit, known in found.items() if known}
+        return fold(place, {unit: known for unit, known in found.items() if known})
 
-    return await region.state(Metrics).points(wanted, fold)
+    return await region.state(Metrics).points(wanted, of_points)
 
 
 async def last_minute(region: Region, namespace: str, lag_ms: int) -> list[tuple[Metric, Datapoint]]:
@@ -77,7 +87,7 @@ async def last_minute(region: Region, namespace: str, lag_ms: int) -> list[tuple
     minute_ms = end_ms - end_ms % MINUTE_MS - MINUTE_MS
     found = await region.state(Metrics).minute(namespace, minute_ms)
     tables = await region.read(region.catalog.tables) if namespace == TABLES else []
-    more = await asyncio.to_thread(lambda: list(implied.current(tables, minute_ms)))
+    more = await aside(lambda: list(implied.current(tables, minute_ms)))
     return [*found.items(), *((metric, point) for metric, point in more if metric not in found)]
 
 
@@ -109,4 +119,4 @@ async def listed(region: Region, since_ms: int) -> set[Metric]:
     await region.state(Collection).flush()
     found = await region.state(Metrics).listed(since_ms)
     tables = await region.read(region.catalog.tables)
-    return found | set(implied.listed({table.name: table for table in tables}))
+    return await aside(lambda: found | set(implied.listed({table.name: table for table in tables})))

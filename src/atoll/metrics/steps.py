@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import orjson
 
-from atoll.database import catalog, documents
+from atoll.aside import aside
+from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import HASHES, ON_DEMAND, Table
@@ -23,6 +24,7 @@ from atoll.metrics.store import Metrics
 from atoll.storage.engine import Snapshot, Transaction
 
 KIND = "metric-steps"
+CHANGES = "metric-steps-changes"
 
 PROVISIONED, MAXIMUM, ACCOUNT, NOTHING = "provisioned", "maximum", "account", "nothing"
 """What a step says: provisioned units; the maxima of an on-demand table; what is provisioned in all and at most by one
@@ -37,6 +39,8 @@ TOGETHER = 200
 
 Part = tuple[str, str]
 """Table and index, empty for the table itself; two empty names are the account."""
+Values = dict[Part, tuple[str, tuple[int | None, ...]]]
+"""What the last step of each part says."""
 
 
 class Step(NamedTuple):
@@ -51,7 +55,9 @@ class Steps:
     def __init__(self, region: Region) -> None:
         self._region = region
         self._generation = -1
-        self._known: dict[Part, tuple[str, tuple[int | None, ...]]] | None = None
+        self._known: Values | None = None
+        self._changes = 0
+        """The number of changes of steps up to which they are known."""
         self._filling: list[tuple[str, str, int]] = []
         """The indexes that are being built: table, index and space."""
         self._minute_ms = 0
@@ -65,25 +71,35 @@ class Steps:
         return None
 
     async def _learn(self, now_ms: int) -> None:
-        if self._known is None:
-            self._known = await self._region.read(_stored)
-        definitions = await self._region.read(catalog.read_definitions)
-        now = dict(current(definitions.tables))
-        changed = {part: Step(now_ms, *value) for part, value in now.items() if self._known.get(part) != value}
-        gone = [part for part, (kind, _) in self._known.items() if part not in now and kind != NOTHING]
-        changed |= {part: Step(now_ms, NOTHING) for part in gone}
+        generation, tables, changes = await self._region.read(self._definitions)
+        if self._known is None or changes != self._changes:  # another process had the lease meanwhile
+            self._known = await self._stored()
+        now, changed = await aside(_compared, self._known, tables, now_ms)
         parts = list(changed)
         for start in range(0, len(parts), TOGETHER):
             some = {part: changed[part] for part in parts[start : start + TOGETHER]}
-            await self._region.transact(partial(_store, some))
-        self._known, self._generation = now, definitions.generation
+            changes = await self._region.transact(partial(_store, some))
+        self._known, self._generation, self._changes = now, generation, changes
         self._filling = [
             (table.name, index.name, index.space)
-            for table in definitions.tables.values()
+            for table in tables
             if table.is_filling
             for index in table.global_indexes
             if index.backfilling
         ]
+
+    def _definitions(self, snapshot: Snapshot) -> tuple[int, list[Table], int]:
+        tables = self._region.catalog.tables(snapshot)
+        return snapshot.number(fmt.GENERATION), tables, documents.get(snapshot, CHANGES) or 0
+
+    async def _stored(self) -> Values:
+        """The last step of each part."""
+        found: Values = {}
+        after: bytes | None = fmt.documents_of(KIND)[0]
+        while after is not None:
+            rows, after = await self._region.read(partial(_rows, after))
+            found |= await aside(_last_steps, rows)
+        return found
 
     async def _measure_progress(self, now_ms: int) -> int:
         """Store once a minute how much of each index is built; returns when to do so again."""
@@ -138,19 +154,37 @@ def _limit(maximum: int | None) -> int | None:
     return None if maximum == -1 else maximum
 
 
-def _stored(snapshot: Snapshot) -> dict[Part, tuple[str, tuple[int | None, ...]]]:
-    found: dict[Part, tuple[str, tuple[int | None, ...]]] = {}
-    for key, stored in snapshot.scan(*fmt.documents_of(KIND)):
+def _compared(known: Values, tables: Sequence[Table], now_ms: int) -> tuple[Values, dict[Part, Step]]:
+    """What holds now, and the steps from what is known."""
+    now = dict(current({table.name: table for table in tables}))
+    changed = {part: Step(now_ms, *value) for part, value in now.items() if known.get(part) != value}
+    gone = [part for part, (kind, _) in known.items() if part not in now and kind != NOTHING]
+    return now, changed | {part: Step(now_ms, NOTHING) for part in gone}
+
+
+def _rows(start: bytes, snapshot: Snapshot) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+    """Some documents of steps, and where the next ones start."""
+    rows = list(snapshot.scan(start, fmt.documents_of(KIND)[1], limit=TOGETHER + 1))
+    return rows[:TOGETHER], rows[TOGETHER][0] if len(rows) > TOGETHER else None
+
+
+def _last_steps(rows: Sequence[tuple[bytes, bytes]]) -> Values:
+    found: Values = {}
+    for key, stored in rows:
         _, table, index = fmt.parse_document_key(key)
         last = orjson.loads(stored)[-1]
         found[table, index] = last[1], tuple(last[2])
     return found
 
 
-def _store(changed: Mapping[Part, Step], tx: Transaction) -> None:
+def _store(changed: Mapping[Part, Step], tx: Transaction) -> int:
+    """Returns the number of changes of steps so far."""
     for part, step in changed.items():
         old: Sequence[Step] = steps(tx, part)[-KEPT + 1 :]
         # The last step before the oldest datapoint says what held then.
         first = next((place for place in range(len(old)) if old[place].since_ms > step.since_ms - KEPT_MS), len(old))
         kept = old[max(0, first - 1) :]
         documents.put(tx, [list(one) for one in [*kept, step]], KIND, *part)
+    changes = int(documents.get(tx, CHANGES) or 0) + 1
+    documents.put(tx, changes, CHANGES)
+    return changes

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from atoll.aside import aside
 from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database import metric_keys as keys
@@ -31,8 +32,12 @@ INLINE_POINTS = 100
 """More points are encoded in a thread."""
 INLINE_BYTES = 10_000
 """Longer batches are decoded in a thread."""
-INLINE_BLOCKS = 20
-"""More blocks are decoded in a thread."""
+INLINE_WEIGHT = 50
+"""Reads of a greater weight, about the number of their blocks, are decoded and folded in a thread."""
+KNOWN_WEIGHT = 60
+"""So many remembered datapoints weigh as much as a block."""
+TOGETHER = 1_000
+"""How many metrics are looked at before others run."""
 
 
 class Grain(NamedTuple):
@@ -107,20 +112,33 @@ class Metrics:
     async def append(self, batch: Batch) -> None:
         if batch:
             points = sum(map(len, batch.values()))
-            stored = await asyncio.to_thread(dump_batch, batch) if points > INLINE_POINTS else dump_batch(batch)
+            stored = await aside(dump_batch, batch) if points > INLINE_POINTS else dump_batch(batch)
             await self._region.transact(partial(_append, stored))
 
     async def points(self, wanted: Sequence[Wanted], fold: Callable[[int, Points], T]) -> list[T]:
         """For each, what `fold` makes of its place in `wanted` and its datapoints, in no order, with their units.
         Several of one time add up. `fold` may run in a thread."""
         found: list[T] = []
-        for chunk in _chunks(wanted):
+        for weight, chunk in self._chunks(wanted):
             read = await self._consistent(chunk)
-            blocks, first = sum(map(len, read.blocks)), len(found)
-            known = [self._known(one, read.moved) for one in chunk]
-            work = partial(_folded, chunk, read.blocks, known, fold, first)
-            found += await asyncio.to_thread(work) if blocks > INLINE_BLOCKS else work()
+            known = [self.recent.get(one.metric, [])[:] for one in chunk]
+            work = partial(_folded, chunk, read, known, fold, len(found))
+            found += await aside(work) if weight > INLINE_WEIGHT else work()
         return found
+
+    def _chunks(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, list[Wanted]]]:
+        """What is read and folded together, each with its weight."""
+        chunk: list[Wanted] = []
+        weight = 0
+        for one in wanted:
+            chunk.append(one)
+            weight += min((one.end_ms - one.start_ms) // HOUR_MS + 2, READ_BLOCKS)
+            weight += len(self.recent.get(one.metric, ())) // KNOWN_WEIGHT
+            if weight >= READ_BLOCKS:
+                yield weight, chunk
+                chunk, weight = [], 0
+        if chunk:
+            yield weight, chunk
 
     async def _consistent(self, chunk: Sequence[Wanted]) -> _Read:
         """Read the blocks, and learn the batches."""
@@ -151,26 +169,23 @@ class Metrics:
         if moved.through > self._through:
             self._through = moved.through
             self._read = max(self._read, moved.through)
-            for metric, known in list(self.recent.items()):
-                left = [one for one in known if one.number > moved.through]
-                if left:
-                    self.recent[metric] = left
-                else:
-                    del self.recent[metric]
+            await self._forget(moved.through)
         for number, points in loaded:
             if number > self._read:
                 self._read = number
                 for metric, known in points:
                     self.recent.setdefault(metric, []).extend(known)
+                await asyncio.sleep(0)
 
-    def _known(self, wanted: Wanted, moved: Moved) -> Points:
-        return [
-            (one.unit, one.point)
-            for one in self.recent.get(wanted.metric, ())
-            if wanted.start_ms <= one.point.time_ms < wanted.end_ms
-            and wanted.unit in (None, one.unit)
-            and one.number > moved.first(one.key)
-        ]
+    async def _forget(self, through: int) -> None:
+        for looked_at, metric in enumerate(list(self.recent)):
+            if looked_at % TOGETHER == TOGETHER - 1:
+                await asyncio.sleep(0)
+            left = [one for one in self.recent.get(metric, ()) if one.number > through]
+            if left:
+                self.recent[metric] = left
+            else:
+                self.recent.pop(metric, None)
 
     async def minute(self, namespace: str, minute_ms: int) -> dict[Metric, Datapoint]:
         """The datapoints of a minute that are not in blocks yet: those of the last minutes."""
@@ -184,11 +199,14 @@ class Metrics:
 
     async def listed(self, since_ms: int) -> set[Metric]:
         """The metrics with a datapoint since then."""
-        moved, batches, stored = await self._region.read(partial(_list, self._read, since_ms))
-        await self.take_in(moved, batches)
-        return stored | {
-            metric for metric, known in self.recent.items() if any(one.point.time_ms >= since_ms for one in known)
-        }
+        await self.learn()
+        recent = list(self.recent.items())  # before the blocks are read, to which some may move meanwhile
+        found = await aside(_since, recent, since_ms)
+        start: bytes | None = keys.SERIES[0]
+        while start is not None:
+            rows, start = await self._region.read(partial(_series_from, start))
+            found |= await aside(_listed, rows, since_ms)
+        return found
 
 
 _Loaded = tuple[int, list[tuple[Metric, list[Known]]]]
@@ -197,7 +215,7 @@ _Loaded = tuple[int, list[tuple[Metric, list[Known]]]]
 
 async def _loaded(batches: Sequence[tuple[int, bytes]]) -> list[_Loaded]:
     if sum(len(stored) for _, stored in batches) > INLINE_BYTES:
-        return await asyncio.to_thread(_load, batches)
+        return await aside(_load, batches)
     return _load(batches)
 
 
@@ -235,19 +253,6 @@ def _append(stored: bytes, tx: Transaction) -> None:
     tx.put(keys.batch_key(tx.add_number(keys.BATCHES, 1)), stored)
 
 
-def _chunks(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    chunk: list[Wanted] = []
-    blocks = 0
-    for one in wanted:
-        chunk.append(one)
-        blocks += min((one.end_ms - one.start_ms) // HOUR_MS + 2, READ_BLOCKS)
-        if blocks >= READ_BLOCKS:
-            yield chunk
-            chunk, blocks = [], 0
-    if chunk:
-        yield chunk
-
-
 def _read(after: int, chunk: Sequence[Wanted], snapshot: Snapshot) -> _Read:
     now = moved(snapshot)
     blocks = [list(_blocks(snapshot, one)) for one in chunk]
@@ -268,24 +273,44 @@ def _blocks(snapshot: Snapshot, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
 
 def _folded(
     chunk: Sequence[Wanted],
-    blocks: Sequence[Sequence[tuple[str, bytes]]],
-    known: Sequence[Points],
+    read: _Read,
+    recent: Sequence[Sequence[Known]],
     fold: Callable[[int, Points], T],
     first: int,
 ) -> list[T]:
     found = []
-    for place, (one, stored, points) in enumerate(zip(chunk, blocks, known, strict=True), first):
+    for place, (one, stored, known) in enumerate(zip(chunk, read.blocks, recent, strict=True), first):
+        points = _known(one, known, read.moved)
         for unit, block in stored:
             points += [(unit, point) for point in load_block(block) if one.start_ms <= point.time_ms < one.end_ms]
         found.append(fold(place, points))
     return found
 
 
-def _list(after: int, since_ms: int, snapshot: Snapshot) -> tuple[Moved, list[tuple[int, bytes]], set[Metric]]:
-    now = moved(snapshot)
+def _known(wanted: Wanted, recent: Sequence[Known], moved: Moved) -> Points:
+    return [
+        (one.unit, one.point)
+        for one in recent
+        if wanted.start_ms <= one.point.time_ms < wanted.end_ms
+        and wanted.unit in (None, one.unit)
+        and one.number > moved.first(one.key)
+    ]
+
+
+def _since(recent: Sequence[tuple[Metric, Sequence[Known]]], since_ms: int) -> set[Metric]:
+    return {metric for metric, known in recent if any(one.point.time_ms >= since_ms for one in known)}
+
+
+def _series_from(start: bytes, snapshot: Snapshot) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+    """The rows of some series, and where the next ones start."""
+    rows = list(snapshot.scan(start, keys.SERIES[1], limit=TOGETHER + 1))
+    return rows[:TOGETHER], rows[TOGETHER][0] if len(rows) > TOGETHER else None
+
+
+def _listed(rows: Sequence[tuple[bytes, bytes]], since_ms: int) -> set[Metric]:
     found = set()
-    for key, stored in snapshot.scan(*keys.SERIES):
+    for key, stored in rows:
         if keys.parse_series(stored)[1] >= since_ms:
             namespace, name, _, *dimensions, _ = keys.parse_series_key(key)
             found.add(Metric(namespace, name, tuple(zip(dimensions[::2], dimensions[1::2], strict=True))))
-    return now, batches_after(snapshot, max(after, now.through)), found
+    return found

@@ -6,9 +6,10 @@ Each transaction does a bounded part, so that others need not wait. It runs in t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from atoll.aside import aside
 from atoll.database import documents
 from atoll.database import metric_keys as keys
 from atoll.database.region import Region
@@ -26,11 +27,17 @@ RECENT_MS = 3 * MINUTE_MS
 
 TOGETHER = 10
 """The series of one transaction."""
-AGED_TOGETHER = 2
-"""As above; each has the blocks of a day."""
+MOVED_POINTS = 2_000
+"""The datapoints of one transaction, if they are of several series."""
+LOOKED_AT = 1_000
+"""How many datapoints are looked at before others run."""
+AGED_BLOCKS = 24
+"""The blocks that one transaction ages."""
 
 Moving = dict[bytes, list[Datapoint]]
 """The datapoints to move, by the keys of their series."""
+Blocks = dict[tuple[bytes, int], bytes]
+"""The blocks of one grain, by the keys of their series and their starts."""
 
 
 class Upkeep:
@@ -78,15 +85,20 @@ class Upkeep:
         await metrics.take_in(state, batches)
         until = state.until if state.until > state.through else settled
         moving: Moving = {}
-        for known in metrics.recent.values():
+        looked_at = 0
+        for known in list(metrics.recent.values()):
             for one in known:
                 if state.through < one.number <= until and one.key.hex() > state.series:
                     moving.setdefault(one.key, []).append(one.point)
-        names = sorted(moving)
-        for start in range(0, len(names), TOGETHER):
-            part = {key: moving[key] for key in names[start : start + TOGETHER]}
-            progress = Moved(state.through, until, names[min(start + TOGETHER, len(names)) - 1].hex())
-            await self._region.transact(partial(_move, state, progress, part))
+            looked_at += len(known)
+            if looked_at > LOOKED_AT:
+                looked_at = 0
+                await asyncio.sleep(0)
+        for part in _parts(moving):
+            progress = Moved(state.through, until, max(part).hex())
+            old = await self._region.read(partial(_old_blocks, part))
+            blocks = await aside(_united, part, old)
+            await self._region.transact(partial(_move, state, progress, part, blocks))
             state = progress
             await asyncio.sleep(0)
         await self._region.transact(partial(_forget, state, Moved(until)))
@@ -95,7 +107,7 @@ class Upkeep:
         """Also all that became too old while nothing ran."""
         key: bytes | None = keys.SERIES[0]
         while key is not None:
-            key = await self._region.transact(partial(_age_some, now_ms, key))
+            key = await self._region.transact(partial(_age_one, now_ms, key))
             await asyncio.sleep(0)
         await self._region.transact(lambda tx: documents.put(tx, now_ms - now_ms % DAY_MS, "metrics", "aged"))
 
@@ -110,30 +122,73 @@ def _left(snapshot: Snapshot) -> tuple[Moved, list[tuple[int, bytes]]]:
     return state, store.batches_after(snapshot, state.through)
 
 
-def _move(before: Moved, progress: Moved, part: Moving, tx: Transaction) -> None:
+def _parts(moving: Moving) -> Iterator[Moving]:
+    """What moves in one transaction each, by the keys of the series."""
+    part: Moving = {}
+    points = 0
+    for key in sorted(moving):
+        if part and (len(part) == TOGETHER or points + len(moving[key]) > MOVED_POINTS):
+            yield part
+            part, points = {}, 0
+        part[key] = moving[key]
+        points += len(moving[key])
+    if part:
+        yield part
+
+
+def _starts(points: Sequence[Datapoint], grain: Grain) -> set[int]:
+    """The starts of the blocks to which the datapoints belong."""
+    return {point.time_ms - point.time_ms % grain.span_ms for point in points}
+
+
+def _old_blocks(part: Moving, snapshot: Snapshot) -> Blocks:
+    """The blocks to which datapoints are added. Nobody else changes them until these have moved."""
+    numbered = [(key, stored) for key, stored in zip(part, snapshot.get_many(list(part)), strict=True) if stored]
+    places = [
+        ((key, start_ms), keys.block_key(GRAINS[0].number, keys.parse_series(stored)[0], start_ms))
+        for key, stored in numbered
+        for start_ms in _starts(part[key], GRAINS[0])
+    ]
+    found = snapshot.get_many([key for _, key in places])
+    return {place: stored for (place, _), stored in zip(places, found, strict=True) if stored is not None}
+
+
+def _united(part: Moving, old: Blocks) -> Blocks:
+    """The blocks with the new datapoints."""
+    found: Blocks = {}
+    for key, points in part.items():
+        known = {start_ms: block for (own, start_ms), block in old.items() if own == key}
+        found |= {(key, start_ms): block for start_ms, block in _added(points, GRAINS[0], known.get)}
+    return found
+
+
+def _move(before: Moved, progress: Moved, part: Moving, blocks: Blocks, tx: Transaction) -> None:
     if store.moved(tx) != before:
         return  # another process has the lease meanwhile
-    grain = GRAINS[0]
+    numbers = {}
     for key, points in part.items():
         stored = tx.get(key)
         last_ms = max(point.time_ms for point in points)
         number, known_ms = (tx.add_number(keys.SERIES_COUNT, 1), 0) if stored is None else keys.parse_series(stored)
         if stored is None or last_ms > known_ms:
             tx.put(key, keys.series(number, max(last_ms, known_ms)))
-        _add(tx, grain, number, points)
+        numbers[key] = number
+    for (key, start_ms), block in blocks.items():
+        tx.put(keys.block_key(GRAINS[0].number, numbers[key], start_ms), block)
     documents.put(tx, list(progress), "metrics", "moved")
 
 
-def _add(tx: Transaction, grain: Grain, number: int, points: Sequence[Datapoint]) -> None:
-    """Add datapoints to the blocks of a series."""
+def _added(
+    points: Sequence[Datapoint], grain: Grain, old: Callable[[int], bytes | None]
+) -> Iterator[tuple[int, bytes]]:
+    """The blocks of a series to which datapoints are added, with their starts. `old` are those before."""
     blocks: dict[int, list[Datapoint]] = {}
     for point in points:
         blocks.setdefault(point.time_ms - point.time_ms % grain.span_ms, []).append(point)
     for start_ms, new in blocks.items():
-        key = keys.block_key(grain.number, number, start_ms)
-        stored = tx.get(key)
-        old = [] if stored is None else load_block(stored)
-        tx.put(key, dump_block(aligned([*old, *new], grain.step_ms)))
+        stored = old(start_ms)
+        known = [] if stored is None else load_block(stored)
+        yield start_ms, dump_block(aligned([*known, *new], grain.step_ms))
 
 
 def _forget(before: Moved, done: Moved, tx: Transaction) -> None:
@@ -142,28 +197,39 @@ def _forget(before: Moved, done: Moved, tx: Transaction) -> None:
         documents.put(tx, list(done), "metrics", "moved")
 
 
-def _age_some(now_ms: int, start: bytes, tx: Transaction) -> bytes | None:
-    """Age some series, from the key `start` on; returns where to go on."""
-    rows = list(tx.scan(start, keys.SERIES[1], limit=AGED_TOGETHER + 1))
-    for key, stored in rows[:AGED_TOGETHER]:
-        number, last_ms = keys.parse_series(stored)
-        for grain, coarser in zip(GRAINS, [*GRAINS[1:], None], strict=True):
-            _age(tx, now_ms, number, grain, coarser)
-        if last_ms < now_ms - GRAINS[0].kept_ms and not _has_blocks(tx, number):
-            tx.delete(key)
-    return rows[AGED_TOGETHER][0] if len(rows) > AGED_TOGETHER else None
+def _age_one(now_ms: int, start: bytes, tx: Transaction) -> bytes | None:
+    """Age the first series from the key `start` on; returns where to go on: there again if it has more blocks."""
+    rows = list(tx.scan(start, keys.SERIES[1], limit=2))
+    if not rows:
+        return None
+    (key, stored), *others = rows
+    number, last_ms = keys.parse_series(stored)
+    for grain, coarser in zip(GRAINS, [*GRAINS[1:], None], strict=True):
+        if _age(tx, now_ms, number, grain, coarser):
+            return key
+    if last_ms < now_ms - GRAINS[0].kept_ms and not _has_blocks(tx, number):
+        tx.delete(key)
+    return others[0][0] if others else None
 
 
-def _age(tx: Transaction, now_ms: int, number: int, grain: Grain, coarser: Grain | None) -> None:
-    """Move the blocks of which all datapoints are too old for their grain to the coarser one."""
+def _age(tx: Transaction, now_ms: int, number: int, grain: Grain, coarser: Grain | None) -> bool:
+    """Move some blocks of which all datapoints are too old for their grain to the coarser one; returns whether there
+    may be more."""
     end_ms = now_ms - grain.kept_ms - grain.span_ms
     if end_ms <= 0:
-        return
-    rows = list(tx.scan(*keys.blocks_of(grain.number, number, 0, end_ms)))
+        return False
+    rows = list(tx.scan(*keys.blocks_of(grain.number, number, 0, end_ms), limit=AGED_BLOCKS))
     if rows and coarser is not None:
-        _add(tx, coarser, number, [point for _, stored in rows for point in load_block(stored)])
+        points = [point for _, stored in rows for point in load_block(stored)]
+
+        def old(start_ms: int) -> bytes | None:
+            return tx.get(keys.block_key(coarser.number, number, start_ms))
+
+        for start_ms, block in _added(points, coarser, old):
+            tx.put(keys.block_key(coarser.number, number, start_ms), block)
     for key, _ in rows:
         tx.delete(key)
+    return len(rows) == AGED_BLOCKS
 
 
 def _has_blocks(tx: Transaction, number: int) -> bool:

@@ -1,7 +1,8 @@
 """Long work on whole tables, one step at a time. A job is a document; a step stores its progress with its effects.
 
 So a job that was interrupted goes on at its last step. Only the process with the region's lease runs jobs. Jobs take
-turns, a step each, and between two steps requests run.
+turns, a step each, and between two steps requests run. Work that never ends runs beside them, so neither waits for the
+other.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ _log = logging.getLogger(__name__)
 KIND = "job"
 LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
-ENDLESS = "endless"
-FOLLOW_MS = 250
-"""Between two looks for commits of other processes."""
 
 Document = dict[str, Any]
 """Has the members `id` and `kind`, and those of its kind."""
@@ -52,16 +50,23 @@ def listed(snapshot: Snapshot) -> list[Document]:
 
 
 class Endless(Protocol):
-    """Work that follows the commits of a region."""
+    """Work that follows the commits of a region, beside its jobs."""
 
     is_active: bool
 
-    async def step(self) -> bool:
-        """Returns whether there may be more to do."""
+    def wake(self) -> None: ...
+
+    async def run(self) -> None:
+        """Work until it is stopped."""
+
+    async def settle(self) -> bool:
+        """Catch up; returns whether there was anything to do. Raises what failed, after all parts had their turn."""
+
+    async def stop(self) -> None: ...
 
 
 class Runner:
-    """Runs the jobs of one region, and between their steps the work that never ends."""
+    """Runs the jobs of one region, and beside them the work that never ends."""
 
     def __init__(
         self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
@@ -77,13 +82,16 @@ class Runner:
 
     def wake(self) -> None:
         self._woken.set()
+        if self._endless is not None:
+            self._endless.wake()
 
     async def run(self) -> None:
+        endless = None if self._endless is None else asyncio.create_task(self._endless.run())
         while not self._stopping:
             self._woken.clear()
             wait_ms = None if self._alone else LOOK_AGAIN_MS
             try:
-                wake_ms = await self.settle()
+                wake_ms = await self._run_jobs()
                 if wake_ms is not None:
                     left_ms = max(0, wake_ms - self._region.clock.now_ms())
                     wait_ms = left_ms if wait_ms is None else min(wait_ms, left_ms)
@@ -91,15 +99,30 @@ class Runner:
             except Exception as error:
                 self._region.health.failing(JOBS, error)
                 wait_ms = RETRY_MS
-            if self._endless is not None and self._endless.is_active and wait_ms != RETRY_MS:
-                await self._region.committed.wait(FOLLOW_MS / 1000)
-                continue
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
+        if endless is not None:
+            await endless
 
     async def settle(self) -> int | None:
-        """Run all jobs until they end or wait, and the endless work until it has caught up; return when the first
-        waiting job may go on. If one fails, the others still run, and the errors are raised at the end."""
+        """Run all jobs until they end or wait, and let the endless work catch up; return when the first waiting job may
+        go on. If one fails, the others still run, and the errors are raised at the end."""
+        failed: list[Exception] = []
+        wake_ms, has_more = None, True
+        while has_more and not failed:
+            try:
+                wake_ms = await self._run_jobs()
+            except ExceptionGroup as group:
+                failed += group.exceptions
+            try:
+                has_more = self._endless is not None and await self._endless.settle()
+            except Exception as error:
+                failed.append(error)
+        if failed:
+            raise ExceptionGroup("jobs", failed)
+        return wake_ms
+
+    async def _run_jobs(self) -> int | None:
         failed: dict[str, Exception] = {}
         waits: dict[str, int] = {}
         async with self._passing:
@@ -118,13 +141,7 @@ class Runner:
                     else:
                         waits[job["id"]] = now_ms if next_ms is None else next_ms
                     await asyncio.sleep(0)
-                has_more = False
-                if self._endless is not None and ENDLESS not in failed:
-                    try:
-                        has_more = await self._endless.step()
-                    except Exception as error:
-                        failed[ENDLESS] = error
-                if not ready and not has_more:
+                if not ready:
                     break
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
@@ -137,5 +154,7 @@ class Runner:
     async def stop(self) -> None:
         self._stopping = True
         self.wake()
+        if self._endless is not None:
+            await self._endless.stop()
         async with self._passing:
             pass

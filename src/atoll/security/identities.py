@@ -85,7 +85,6 @@ class Declared:
         self._declarations = declarations
         self._account = account
         self._fixed = [] if document is None else [document]
-        self._checked_ms: int | None = None
         self.read()
 
     def read(self) -> None:
@@ -94,14 +93,8 @@ class Declared:
         loaded = [one.load() for one in self._declarations]
         self.directory: Directory = directories.read([*self._fixed, *loaded], self._account)
 
-    def refresh(self, now_ms: int) -> bool:
-        """Whether the directory was replaced. A faulty file changes nothing, so that a typo locks nobody out."""
-        if self._checked_ms is not None and abs(now_ms - self._checked_ms) < RECHECK_MS:
-            return False
-        self._checked_ms = now_ms
-        return self.reload()
-
     def reload(self) -> bool:
+        """Whether the directory was replaced. A faulty file changes nothing, so that a typo locks nobody out."""
         if [one.stamp() for one in self._declarations] == self._stamps:
             return False
         try:
@@ -141,6 +134,7 @@ class Identities:
         self._declared_keys: dict[str, Credential] = {}
         self._sessions: dict[bytes, tuple[Session, Credential]] = {}
         self._by_key: dict[str, Session] = {}
+        self._checked_ms = -RECHECK_MS
         self._read_keys()
 
     def read(self) -> None:
@@ -163,9 +157,12 @@ class Identities:
         self._sessions.clear()
 
     def refresh(self, now_ms: int) -> bool:
-        """Whether callers may have changed."""
+        """Whether callers may have changed; looks at most once a second."""
+        if abs(now_ms - self._checked_ms) < RECHECK_MS:
+            return False
+        self._checked_ms = now_ms
         changed = self._credentials is not None and self._credentials.refresh(now_ms)
-        if self._declared.refresh(now_ms):
+        if self._declared.reload():
             self._read_keys()
             return True
         return changed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import shutil
 import sys
 import unicodedata
@@ -44,8 +43,6 @@ class Output:
         self._only = only
         self._header: list[str] | None = None
         self._left_out: dict[str, None] = {}
-        if isinstance(self._out, io.TextIOWrapper):
-            self._out.reconfigure(errors="backslashreplace")  # a terminal that lacks characters
 
     def page(self, items: Sequence[Item]) -> None:
         self.items += len(items)

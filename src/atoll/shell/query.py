@@ -15,6 +15,8 @@ from atoll.shell.session import Description, add_endpoint, connect, describe, en
 from atoll.shell.tables import indexes_of
 from atoll.shell.values import Item
 
+_TOP = re.compile(r"(?:^|,)\s*(?:`([^`]*)`|([^.,\[`\s]+))")
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -39,22 +41,21 @@ def _run(options: argparse.Namespace) -> None:
     limit = limit_of(options.limit)
     client = connect(options)
     description = describe(client, options.table)
-    key = _key(description, options.index)
+    key = key_types(description, options.index)
     request = _request(options, key)
     pages = pages_of(client, "Query", request, limit if not options.filter else None)
     if options.count:
         print(sum(page["Count"] for page in pages))
         return
     columns = [*key, *(one["AttributeName"] for one in description["KeySchema"])]
-    selected = [_top(name) for name in options.select.split(",")] if options.select else []
+    selected = tops(options.select) if options.select else []
     output = Output(form_of(options), list(dict.fromkeys(selected or columns)), only=bool(selected))
     show(output, (page["Items"] for page in pages), limit)
 
 
-def _top(path: str) -> str:
-    """The attribute of which a path is part: that is what an answer has."""
-    path = path.strip()
-    return path[1 : path.index("`", 1)] if path.startswith("`") else re.split(r"[.\[]", path)[0]
+def tops(select: str) -> list[str]:
+    """The attributes of which paths are parts: an answer has these."""
+    return [found[1] or found[2] for found in _TOP.finditer(select)]
 
 
 def limit_of(text: str) -> int | None:
@@ -65,7 +66,7 @@ def limit_of(text: str) -> int | None:
     return int(text)
 
 
-def _key(description: Description, index: str) -> dict[str, str]:
+def key_types(description: Description, index: str) -> dict[str, str]:
     """The attributes of the key that is queried, and their types."""
     types = {one["AttributeName"]: one["AttributeType"] for one in description["AttributeDefinitions"]}
     schemas = {one["IndexName"]: one["KeySchema"] for one in indexes_of(description)}

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 invalid options, 130 ended by Ctrl-C, 141 the re
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -48,6 +49,8 @@ def ending(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Nam
     """The command that does the work, and ends with an exit code and at most one line."""
 
     def run(options: argparse.Namespace) -> int:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks characters
         try:
             work(options)
             sys.stdout.flush()

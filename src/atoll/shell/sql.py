@@ -72,9 +72,13 @@ def _pages(client: Client, request: dict[str, Any]) -> Iterator[list[Item]]:
 
 def _parameter(text: str) -> Value:
     try:
-        return _typed(json.loads(text, parse_float=Decimal))
+        return _typed(json.loads(text, parse_float=Decimal, parse_constant=_no_number))
     except ValueError:
         return {"S": text}
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
 
 
 def _typed(value: Any) -> Value:

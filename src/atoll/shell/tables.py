@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> None:
         if form == "json":
             print(text(description))
             continue
-        page += _indexes(description) if options.tables else [_summary(description)]
+        page += _indexes(description) if options.tables else [summary(description)]
         if len(page) == PAGE:
             output.page(rows_of(page))
             page = []
@@ -66,7 +66,7 @@ def names_of(client: Client) -> Iterator[str]:
         start = {"ExclusiveStartTableName": answer["LastEvaluatedTableName"]}
 
 
-def _summary(description: Description) -> dict[str, Any]:
+def summary(description: Description) -> dict[str, Any]:
     stream = description.get("StreamSpecification", {})
     return {
         "table": description["TableName"],
@@ -82,7 +82,7 @@ def _summary(description: Description) -> dict[str, Any]:
 
 def _indexes(description: Description) -> list[dict[str, Any]]:
     """The table, then its indexes, a row each."""
-    return [_summary(description) | {"indexes": None}] + [
+    return [summary(description) | {"indexes": None}] + [
         {
             "table": f"  {index['IndexName']}",
             "status": index.get("IndexStatus", "local"),

@@ -46,7 +46,7 @@ class Idle:
     def __init__(self, commits: CommitSequence | None) -> None:
         self._commits = commits
         self.was_used = True
-        """Set by whoever writes."""
+        """Set by commits that write."""
         self._seen: int | None = None
         self._since = 0.0
 
@@ -58,6 +58,7 @@ class Idle:
 
     def skip_own(self) -> None:
         """The last commit was this process's own step."""
+        self.was_used = False
         self._seen = None if self._commits is None else self._commits.settled()
 
 

@@ -177,10 +177,10 @@ class SQLiteEngine:
         if self.damage and not self.serves_damage:
             raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
         pending = Pending(fn, self._loop.create_future())
-        self._idle.was_used = True
         self._enqueue(pending)
         await pending.future
-        self._raise_error(pending)
+        if pending.error is not None:
+            self._raise_error(pending)
         result: T = pending.result
         return result
 
@@ -341,7 +341,9 @@ class SQLiteEngine:
                 self._reader.drop()
             self._pass_turn()
             self._loop.call_soon(self._answer, batch, None)
-        elif self._turn is not None:
+            return
+        self._idle.was_used = True
+        if self._turn is not None:
             committing = self._loop.run_in_executor(self._committer, self._commit)
             committing.add_done_callback(lambda done: self._answer(batch, self._failure(done.exception())))
         elif self._sync is not None:

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -30,6 +30,9 @@ from atoll.node import Node
 from atoll.replication.faults import LinkFaults
 from atoll.storage.memory import MemoryEngine
 from atoll.storage.memory import State as Rows
+from atoll.templates import declarations
+from atoll.templates.declarations import Declarations
+from atoll.templates.documents import BadTemplate
 from atoll.testing.fault import Fault
 from atoll.testing.link import Link
 
@@ -52,6 +55,7 @@ def serve(
     policies: Mapping[str, Any] | str | None = None,
     audit_log: str | Path | None = None,
     admin_token: str = "",
+    tables: Mapping[str, Any] | Sequence[Any] | str | Path | None = None,
     **settings: Any,
 ) -> LocalServer:
     """A server that runs inside `with`, or from `start()` to `stop()`. A "manual" clock starts at the real time and
@@ -62,7 +66,8 @@ def serve(
 
     `policies` declares users, groups and roles, as a policies file does: a mapping, or the path of such a file. With
     them `auth` is "iam": requests are signed, and authorized by policies. `LocalServer.user` has a user's clients.
-    `audit_log` and `admin_token` are as for `atoll serve`.
+    `audit_log` and `admin_token` are as for `atoll serve`. So is `tables`, the path of a file of tables to make; or it
+    is what such a file has: a template, or a list of bodies of CreateTable.
     """
     if isinstance(throttling, bool):
         throttling = "on" if throttling else "off"
@@ -81,8 +86,25 @@ def serve(
         auth=auth, admin_token=admin_token, audit_log=None if audit_log is None else Path(audit_log),
         policies=Path(policies) if isinstance(policies, str) else None,
         declared=policies if isinstance(policies, Mapping) else None, settings=Settings(**settings),
+        tables=_declared(tables, names[0], Settings(**settings)),
     )  # fmt: skip
     return LocalServer(config)
+
+
+def _declared(
+    tables: Mapping[str, Any] | Sequence[Any] | str | Path | None, region: str, settings: Settings
+) -> Declarations | None:
+    if tables is None:
+        return None
+    if isinstance(tables, str | Path):
+        reading = declarations.read(Path(tables), region, settings)
+    else:
+        reading = declarations.tried(tables, region, settings)
+    with ThreadPoolExecutor(1) as thread:  # this one may have an event loop that runs
+        try:
+            return thread.submit(asyncio.run, reading).result()
+        except BadTemplate as error:
+            raise ValueError(f"tables: {error}") from None
 
 
 _CHOICES = {"clock": ("manual", "system"), "error_style": ("2026", "classic"), "throttling": ("off", "on", "full")}

@@ -29,6 +29,8 @@ COMPLETED, COMPLETED_WITH_ERRORS, CANCELLED, FAILED = "COMPLETED", "COMPLETED_WI
 UNDER_WAY = (IN_PROGRESS, CANCELLING)
 STANDARD, ACCELERATED = "STANDARD", "ACCELERATED"
 ERROR, CONDITION_CHECK_FAILURE = "ERROR", "CONDITION_CHECK_FAILURE"
+TABLE, LOCAL, GLOBAL, VECTOR = "Table", "LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes"
+"""Kinds of what takes bytes."""
 
 CHUNK_BYTES = 1024**2
 """The lines of one document."""
@@ -69,8 +71,8 @@ class Bulk:
     """Whether all records are done."""
     processed: int = 0
     failed: int = 0
-    used: tuple[tuple[str, int], ...] = ()
-    """Bytes that were put into the table, whose name here is empty, and into its indexes."""
+    used: tuple[tuple[str, str, int], ...] = ()
+    """Bytes that were put into the table and its indexes: the kind, the name (empty for the table), the bytes."""
     paced_ms: int = 0
     """When the rate limit lets the operation go on."""
     key: str = BEGINNING.key

@@ -39,7 +39,19 @@ from atoll.recovery.jobs import Document
 from atoll.storage.engine import Transaction
 from atoll.transfer import bulk as operations
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket
-from atoll.transfer.bulk import CANCELLING, CONDITION_CHECK_FAILURE, ERROR, STANDARD, UNDER_WAY, Bulk, Output
+from atoll.transfer.bulk import (
+    CANCELLING,
+    CONDITION_CHECK_FAILURE,
+    ERROR,
+    GLOBAL,
+    LOCAL,
+    STANDARD,
+    TABLE,
+    UNDER_WAY,
+    VECTOR,
+    Bulk,
+    Output,
+)
 from atoll.transfer.exports import FILE_BYTES, file_name
 from atoll.transfer.sources import Batch, Reading, Record
 
@@ -185,18 +197,21 @@ class _Effects:
 
     units: float = 0.0
     failed: int = 0
-    used: dict[str, int] = field(default_factory=dict)
+    used: dict[tuple[str, str], int] = field(default_factory=dict)
     lines: dict[str, list[Document]] = field(default_factory=dict)
 
     def applied(self, put: Put, outcome: Outcome) -> None:
         self.units += write_units(outcome.table_bytes)
-        self._use("", put.image.size)
+        self._use(TABLE, "", put.image.size)
         for index_write in outcome.index_writes:
             self.units += index_write_units(index_write)
-            self._use(index_write.index.name, index_write.after or 0)
+            index = index_write.index
+            self._use(LOCAL if index.local else GLOBAL, index.name, index_write.after or 0)
+        for vector_write in outcome.vector_writes:
+            self._use(VECTOR, vector_write.index.name, vector_write.size)
 
-    def _use(self, name: str, size: int) -> None:
-        self.used[name] = self.used.get(name, 0) + size
+    def _use(self, kind: str, name: str, size: int) -> None:
+        self.used[kind, name] = self.used.get((kind, name), 0) + size
 
     def refused(self, one: Bulk, record: Record, error: ApiError | str) -> None:
         pointer = {"bucket": one.bucket, "key": record.key, "itemIndex": record.number}
@@ -218,11 +233,11 @@ def _store(tx: Transaction, region: Region, one: Bulk, batch: Batch, stamp: Stam
     if operations.find(tx, one.id) != one:
         return False
     effects = _apply(tx, _table(region, tx, one), one, batch.records, stamp)
-    used = dict(one.used)
-    for name, size in effects.used.items():
-        used[name] = used.get(name, 0) + size
+    used = {(kind, name): size for kind, name, size in one.used}
+    for key, size in effects.used.items():
+        used[key] = used.get(key, 0) + size
     paced_ms = 0 if one.rate is None else max(one.paced_ms, stamp.now_ms) + ceil(1000 * effects.units / one.rate)
-    key, lines, records = batch.position
+    position = batch.position
     changed = replace(
         one,
         outputs=tuple(
@@ -232,11 +247,11 @@ def _store(tx: Transaction, region: Region, one: Bulk, batch: Batch, stamp: Stam
         is_read=batch.is_last,
         processed=one.processed + len(batch.records),
         failed=one.failed + effects.failed,
-        used=tuple(used.items()),
+        used=tuple((*key, size) for key, size in used.items()),
         paced_ms=paced_ms,
-        key=key,
-        lines=lines,
-        records=records,
+        key=position.key,
+        lines=position.lines,
+        records=position.records,
     )
     operations.put(tx, changed)
     return True

@@ -52,6 +52,8 @@ class Batch(NamedTuple):
     changed: list[Changed]
     position: Position
     is_last: bool
+    read: int
+    """Changes of the log, and items."""
 
 
 def collect(tx: Transaction, space: int, source: Source, position: Position, window: Window) -> Batch:
@@ -63,7 +65,7 @@ def collect(tx: Transaction, space: int, source: Source, position: Position, win
         _keep(tx, space, source, change, window)
     position = replace(position, log=batch.cursor.positions)
     if not batch.caught_up:
-        return Batch([], position, False)
+        return Batch([], position, False, len(batch.changes))
     start, end = fmt.space_range(space)
     if position.after:
         start += position.after_key + b"\0"
@@ -72,7 +74,7 @@ def collect(tx: Transaction, space: int, source: Source, position: Position, win
     changed = [_changed(source, key, kept, row) for (key, kept), row in zip(rows, present, strict=True)]
     if rows:
         position = replace(position, after=fmt.in_space(rows[-1][0]).hex())
-    return Batch(changed, position, is_last)
+    return Batch(changed, position, is_last, len(batch.changes) + len(rows))
 
 
 def _keep(tx: Transaction, space: int, source: Source, change: ChangeRow, window: Window) -> None:

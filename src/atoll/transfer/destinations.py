@@ -2,7 +2,7 @@
 
 A step takes the next changes of one table from its log, sends their records, and stores the position behind them. If a
 step is interrupted, or the stream does not take the records, they are sent again: records may come twice, none is left
-out. The same steps end the transitional states of destinations.
+out. The same steps end the transitional states of destinations. The steps of different destinations run side by side.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import md5
 from typing import Any
 
@@ -34,6 +36,7 @@ from atoll.database.destination import (
     Destination,
     of,
 )
+from atoll.database.health import DESTINATIONS
 from atoll.database.log import cursor
 from atoll.database.log.cursor import Batch, Scope
 from atoll.database.log.rows import ChangeRow
@@ -53,34 +56,118 @@ RECORD_BYTES = 1024**2
 ATTEMPTS = 6
 WAIT_S = 0.1
 """Before the second attempt to send throttled records; it doubles with each."""
+RETRY_S = 5.0
+"""From a failure to the next attempt."""
+FOLLOW_S = 0.25
+"""Between two looks for commits of other processes."""
+LOOK_AGAIN_S = 2.0
+SETTLE_S = 5.0
+"""How long `settle` waits for streams that do not answer."""
 _STREAM = re.compile(r"stream/[a-zA-Z0-9_.-]{1,128}")
 
 
-class Sender:
-    """Sends the changes of the tables of one region."""
+Key = tuple[str, str]
+"""A table's id and the ARN of a stream."""
 
-    def __init__(self, region: Region, streams: Streams | None) -> None:
+
+class Sender:
+    """Sends the changes of the tables of one region. Each destination has a task of its own, so a stream that does not
+    answer holds up no other."""
+
+    def __init__(self, region: Region, streams: Streams | None, *, alone: bool = True) -> None:
+        """`alone`: no other process changes tables."""
         self._region = region
         self._streams = streams
+        self._alone = alone
+        self._running: dict[Key, asyncio.Task[bool]] = {}
+        self._resting: set[Key] = set()
+        """Those that failed, for some time."""
+        self._woken = asyncio.Event()
+        self._stopping = False
         self.is_active = False
         """Whether any table has a destination that is on."""
 
-    async def step(self) -> bool:
-        """Send the next changes of each table. Returns whether there may be more. Raises after all tables had their
-        turn, if any could not be sent."""
-        tables = await self._region.read(self._tables)
-        self.is_active = bool(tables)
-        moved, failed = False, []
-        for table, destination in tables:
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        health = self._region.health
+        while not self._stopping:
+            self._woken.clear()
             try:
-                moved = await self._advance(table, destination) or moved
-            except Unsent as error:
-                failed.append(error)
+                if await self._region.engine.lease():
+                    await self._begin(self._resting)
+                if not self._resting:
+                    health.resolve(DESTINATIONS)
+            except Exception as error:
+                health.failing(DESTINATIONS, error)
+            if self.is_active:
+                await self._region.committed.wait(FOLLOW_S)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), None if self._alone else LOOK_AGAIN_S)
+
+    async def settle(self) -> bool:
+        """Let all catch up, for some seconds; returns whether there was anything to do."""
+        if self._stopping or not await self._region.engine.lease():
+            return False
+        tasks = await self._begin()
+        if not tasks:
+            return False
+        done, _ = await asyncio.wait(tasks, timeout=SETTLE_S)
+        failed = [error for task in done if not task.cancelled() and isinstance(error := task.exception(), Exception)]
         if failed:
             raise ExceptionGroup("Kinesis destinations", failed)
+        return any(not task.cancelled() and task.result() for task in done)
+
+    async def stop(self) -> None:
+        """What was being sent is sent again after the restart."""
+        self._stopping = True
+        self.wake()
+        for task in self._running.values():
+            task.cancel()
+        if self._running:
+            await asyncio.wait(list(self._running.values()))
+
+    async def _begin(self, without: Set[Key] = frozenset()) -> list[asyncio.Task[bool]]:
+        """Let each destination that is on go on, but for some; returns their tasks."""
+        found = await self._region.read(self._destinations)
+        self.is_active = bool(found)
+        tasks = []
+        for table, destination in found:
+            key = table.id, destination.stream
+            task = self._running.get(key)
+            if (task is None or task.done()) and key not in without and not self._stopping:
+                task = self._running[key] = asyncio.create_task(self._catch_up(key))
+                task.add_done_callback(partial(self._ended, key))
+            if task is not None and not task.done():
+                tasks.append(task)
+        return tasks
+
+    def _ended(self, key: Key, task: asyncio.Task[bool]) -> None:
+        if self._running.get(key) is task:
+            del self._running[key]
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._region.health.failing(DESTINATIONS, error)
+            self._resting.add(key)
+            asyncio.get_running_loop().call_later(RETRY_S, self._resting.discard, key)
+        else:
+            self._resting.discard(key)
+
+    async def _catch_up(self, key: Key) -> bool:
+        """Send all changes of a destination; returns whether there was anything to do."""
+        moved = False
+        while not self._stopping:
+            found = await self._region.read(self._destinations)
+            one = next((one for one in found if (one[0].id, one[1].stream) == key), None)
+            if one is None or not await self._advance(*one):
+                break
+            moved = True
+            await asyncio.sleep(0)
         return moved
 
-    def _tables(self, snapshot: Snapshot) -> list[tuple[Table, Destination]]:
+    def _destinations(self, snapshot: Snapshot) -> list[tuple[Table, Destination]]:
         return [
             (table, destination)
             for table in self._region.catalog.tables(snapshot)
@@ -89,6 +176,7 @@ class Sender:
         ]
 
     async def _advance(self, table: Table, destination: Destination) -> bool:
+        """Send the next changes, or end a transitional state. Returns whether there may be more to do."""
         is_due = destination.due_ms <= self._region.clock.now_ms()
         if destination.status == ENABLING:
             if is_due:

@@ -1,8 +1,9 @@
 """Exports of a table into a bucket: the whole table at a moment, or its changes in a window.
 
-An export is a document, and a job while it is under way. A step of the job collects the lines of one data file, writes
-the file, and stores how far it came, together with the file's line of the manifest. The name of a file follows from its
-number, so a step that runs again writes the same object. The manifests are written last.
+An export is a document, and a job while it is under way. A step of the job reads so many rows at most, whatever its
+filter takes. Once the lines of a data file are complete, a step writes the file and stores how far it came, together
+with the file's line of the manifest. An interrupted file is begun again. The name of a file follows from its number, so
+a step that runs again writes the same object. The manifests are written last.
 
     PREFIX/AWSDynamoDB/ID/_started, manifest-files.json, manifest-files.md5, manifest-summary.json, manifest-summary.md5
     PREFIX/AWSDynamoDB/ID/data/NAME.json.gz    the whole table
@@ -16,7 +17,7 @@ import base64
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +49,10 @@ NEW_IMAGE, BOTH_IMAGES = "NEW_IMAGE", "NEW_AND_OLD_IMAGES"
 
 FILE_BYTES = 8 * 1024 * 1024
 """A data file ends when its lines have so many bytes."""
+FILE_ROWS = 200_000
+"""Or when so many rows were read for it."""
+STEP_ROWS = 5_000
+"""Of one step, and those of one more piece."""
 BILLED_LEAST_BYTES = 10_000_000
 """Of an incremental export."""
 
@@ -116,6 +121,8 @@ class Exporter:
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
+        self._files: dict[str, _File] = {}
+        """The incomplete files of the exports that this process goes on with."""
 
     async def step(self, region: Region, job: Document) -> None:
         copy = copies.load(job)
@@ -127,7 +134,7 @@ class Exporter:
             elif copy.is_copied:
                 await self._finish(region, copy, export)
             else:
-                await self._write_file(region, copy, export)
+                await self._go_on(region, copy, export)
         except NoSuchBucket:
             await self._fail(region, copy, export, "S3NoSuchBucket", no_such_bucket(export.id))
         except Unreachable as reason:
@@ -145,37 +152,43 @@ class Exporter:
         if not await region.write(join):
             await self._fail(region, copy, export, "UNKNOWN", "The table was deleted")
 
-    async def _write_file(self, region: Region, copy: Copy, export: Export) -> None:
-        """Collect the lines of the next file; write and store it."""
-        lines, size, items, chosen = bytearray(), 0, 0, Filter(export.request.get("FilterSpecification"))
+    async def _go_on(self, region: Region, copy: Copy, export: Export) -> None:
+        """Read on, and write the data file if it is complete then."""
+        file = self._files.pop(export.id, None)
+        if file is None or file.copy != copy:
+            assert copy.position is not None
+            file = _File(copy, copy.position)
+        chosen, first = Filter(export.request.get("FilterSpecification")), file.read
         collect = _changes if export.type == INCREMENTAL else _items
-        current, start, is_last = copy, copy.position, False
-        assert start is not None
-        while len(lines) < FILE_BYTES and not is_last:
-            collected = await collect(region, current, start, export, chosen)
+        while not file.is_complete and file.read < first + STEP_ROWS:
+            collected = await collect(region, file.copy, file.position, export, chosen)
             if collected is None:
                 return
             if collected.lost:
-                await self._fail(region, current, export, "UNKNOWN", "The table's log does not reach back far enough")
+                await self._fail(region, file.copy, export, "UNKNOWN", "The table's log does not reach back far enough")
                 return
-            lines += collected.lines
-            size, items = size + collected.size, items + collected.items
-            current, start, is_last = collected.copy, collected.position, collected.is_last
+            file.add(collected)
             await asyncio.sleep(0)
-        if items or (is_last and export.files < export.least_files):
-            entry = await self._put_file(export, export.files, bytes(lines), items)
+        if file.is_complete:
+            await self._end_file(region, export, file)
+        else:
+            self._files[export.id] = file
+
+    async def _end_file(self, region: Region, export: Export, file: _File) -> None:
+        if file.items or (file.is_last and export.files < export.least_files):
+            entry = await self._put_file(export, export.files, bytes(file.lines), file.items)
         else:
             entry = None
 
         def store(tx: Transaction, stamp: Stamp) -> None:
-            if copies.is_elsewhere(tx, current):
+            if copies.is_elsewhere(tx, file.copy):
                 return
-            changed = replace(export, items=export.items + items, size=export.size + size)
+            changed = replace(export, items=export.items + file.items, size=export.size + file.size)
             if entry is not None:
                 documents.put(tx, entry, FILES, export.id, f"{export.files:08d}")
                 changed = replace(changed, files=export.files + 1)
             put(tx, changed)
-            copies.save(tx, replace(current, position=start, is_copied=is_last))
+            copies.save(tx, replace(file.copy, position=file.position, is_copied=file.is_last))
 
         await region.write(store)
 
@@ -284,7 +297,33 @@ class _Collected:
     items: int
     size: int
     is_last: bool
+    read: int = 0
+    """Rows of the table and changes of its log."""
     lost: bool = False
+
+
+@dataclass(slots=True)
+class _File:
+    """The next data file, as far as its lines were collected."""
+
+    copy: Copy
+    position: moment.Position
+    lines: bytearray = field(default_factory=bytearray)
+    items: int = 0
+    size: int = 0
+    read: int = 0
+    is_last: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        return self.is_last or len(self.lines) >= FILE_BYTES or self.read >= FILE_ROWS
+
+    def add(self, collected: _Collected) -> None:
+        self.copy, self.position, self.is_last = collected.copy, collected.position, collected.is_last
+        self.lines += collected.lines
+        self.items += collected.items
+        self.size += collected.size
+        self.read += collected.read
 
 
 async def _items(
@@ -314,7 +353,8 @@ async def _items(
         lines = b"".join([item_line(json) for _, json in taken])
     else:
         lines = b"".join([ion_line({"Item": orjson.loads(json)}) for _, json in taken])
-    return _Collected(kept, state.position, lines, len(taken), sum(row.size for row, _ in taken), state.is_last)
+    size, read = sum(row.size for row, _ in taken), len(piece.undone) + len(state.rows)
+    return _Collected(kept, state.position, lines, len(taken), size, state.is_last, read)
 
 
 async def _changes(
@@ -347,4 +387,4 @@ async def _changes(
         if record is not None:
             lines.append(line(record))
             items, size = items + 1, size + changed.size
-    return _Collected(kept, batch.position, b"".join(lines), items, size, batch.is_last)
+    return _Collected(kept, batch.position, b"".join(lines), items, size, batch.is_last, batch.read)

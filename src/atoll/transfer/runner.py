@@ -17,4 +17,4 @@ def runner_of(region: Region, buckets: Buckets, streams: Streams | None = None, 
         imports.JOB: imports.Importer(buckets).step,
         bulk.JOB: bulk_puts.BulkPutter(buckets).step,
     }
-    return Runner(region, {**STEPS, **steps}, Sender(region, streams), alone=alone)
+    return Runner(region, {**STEPS, **steps}, Sender(region, streams, alone=alone), alone=alone)

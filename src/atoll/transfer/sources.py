@@ -27,7 +27,7 @@ from atoll.expressions import bind
 from atoll.expressions.condition import Condition
 from atoll.model import values
 from atoll.transfer.buckets import Buckets, Object
-from atoll.transfer.compression import EXPANSIONS, Expansion, Unreadable
+from atoll.transfer.compression import EXPANSIONS, OUTPUT_BYTES, Expansion, Unreadable
 from atoll.transfer.parsing import (
     CSV,
     ION,
@@ -47,6 +47,8 @@ TURN_RECORDS = 25
 PIECE_BYTES = 512 * 1024
 LEAST_LOAD = 64
 """Even an empty line takes as long as so many bytes."""
+OBJECT_LOAD = 8 * 1024
+"""And so does opening an object, even an empty one."""
 ASIDE_BYTES = 32 * 1024
 """A longer line is parsed in a thread."""
 
@@ -148,15 +150,22 @@ class Reading:
             if current is None:
                 if not self._left:
                     return Batch(records, self._read_to, size, self._done_bytes, True)
-                current = self._object = await self._opened(self._left.popleft())
+                current = self._object = self._opened(self._left.popleft())
+                load += OBJECT_LOAD
             if not current.lines:
-                await current.fill()
+                load += await current.fill()
+            record = None
             if current.lines:
                 line = current.lines.popleft()
                 read = LINE_BYTES[self._format.name] if line is None else len(line) + 1
-                size, load = size + read, load + max(read, LEAST_LOAD)
+                load += max(read, LEAST_LOAD)
+                if current.skips(line):
+                    continue
+                size += read
                 record = await current.record(line, table)
                 current.done += 1
+            elif not current.is_ended:
+                continue
             else:
                 record = current.fault()
             if record is not None:
@@ -171,24 +180,24 @@ class Reading:
         read = self._done_bytes + (self._object.read if self._object is not None else 0)
         return Batch(records, self._read_to, size, read, False)
 
-    async def _opened(self, found: Object) -> _Object:
-        opened = _Object(self._buckets.read(self._bucket, found.key), found, self._format)
-        if found.key == self._read_to.key:
-            await opened.skip(self._read_to.lines, self._read_to.records)
-        return opened
+    def _opened(self, found: Object) -> _Object:
+        done = self._read_to if found.key == self._read_to.key else BEGINNING
+        return _Object(self._buckets.read(self._bucket, found.key), found, self._format, done)
 
 
 class _Object:
     """An object that is being read."""
 
-    def __init__(self, data: AsyncIterator[bytes], found: Object, format_: Format) -> None:
+    def __init__(self, data: AsyncIterator[bytes], found: Object, format_: Format, done: Position) -> None:
+        """`done`: the lines and records that were read before."""
         self.key = found.key
         self.size = found.size
         self.read = 0
         """The bytes that were read."""
         self.lines: deque[bytes | None] = deque()
         """That were read and not yet taken."""
-        self.done = self.records = 0
+        self.done, self.records = 0, done.records
+        self._skipped = done.lines
         self.is_ended = False
         """Nothing more of it is to be read."""
         self._parser: Parser | None = None
@@ -210,14 +219,14 @@ class _Object:
         else:
             yield lines.finish()
 
-    async def fill(self) -> bool:
-        """Read more lines; returns whether there are any."""
-        async for found in self._found:
-            if found:
-                self.lines.extend(found)
-                return True
-        self.is_ended = True
-        return False
+    async def fill(self) -> int:
+        """Read on, perhaps to more lines; returns how much that was."""
+        found = await anext(self._found, None)
+        if found is None:
+            self.is_ended = True
+            return 0
+        self.lines.extend(found)
+        return 0 if found else OUTPUT_BYTES
 
     def fault(self) -> Record | None:
         """At the end of the lines: what is wrong with the object."""
@@ -227,14 +236,15 @@ class _Object:
         self.is_ended = True
         return Record(self.key, self.records, b"", None, error=reason)
 
-    async def skip(self, lines: int, records: int) -> None:
-        while self.done < lines and (self.lines or await self.fill()):
-            line = self.lines.popleft()
-            if self.done == 0 and line is not None and self._format.name == CSV:
-                with suppress(ApiError, Unparsable):
-                    self._parse(line)
-            self.done += 1
-        self.records = records
+    def skips(self, line: bytes | None) -> bool:
+        """Whether the line was read before. Names in the first line of a CSV file are read again."""
+        if self.done >= self._skipped:
+            return False
+        if self.done == 0 and line is not None and self._format.name == CSV:
+            with suppress(ApiError, Unparsable):
+                self._parse(line)
+        self.done += 1
+        return True
 
     def _parse(self, line: bytes) -> Any | None:
         if self._parser is None:

@@ -28,8 +28,3 @@ def scores(distance: str, vectors: Matrix, query: Matrix) -> Scores:
     cosines = np.divide(products, lengths, out=np.zeros(len(rows)), where=lengths > 0)
     clipped: Scores = np.clip(1 - cosines, 0, 2)
     return clipped
-
-
-def ranks(distance: str, scores: Scores) -> Scores:
-    """Scores turned so that smaller is nearer."""
-    return -scores if distance == DOT_PRODUCT else scores

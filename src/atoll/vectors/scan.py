@@ -14,7 +14,7 @@ from atoll.database.vectors.definition import VectorIndex
 from atoll.model import keycode
 from atoll.model.values import AttributeValue
 from atoll.storage.engine import Snapshot
-from atoll.vectors import distances
+from atoll.vectors import codes, distances
 from atoll.vectors.distances import Matrix, Scores
 
 PIECE_BYTES = 512 * 1024
@@ -77,7 +77,7 @@ async def nearest(region: Region, index: VectorIndex, query: Matrix, wanted: Con
         found = fitting(index, found, wanted)
         if found:
             keys += [key for key, _ in found]
-            ranks = np.concatenate([ranks, distances.ranks(index.distance, scored(index, found, query))])
+            ranks = np.concatenate([ranks, codes.exact_ranks(index.distance, scored(index, found, query))])
         if len(keys) > most:
             best = np.argpartition(ranks, most)[:most]
             keys, ranks = [keys[i] for i in best], ranks[best]

@@ -17,10 +17,11 @@ from xml.sax.saxutils import escape
 
 import orjson
 
+from atoll.api import large
 from atoll.api.call import Call, Caller
-from atoll.api.large import aside
 from atoll.api.service_model import Model, model
 from atoll.api.services import OPERATIONS, STS, Body, Operation, Protocol, Service
+from atoll.aside import aside
 from atoll.errors import CORAL, ApiError, auth
 from atoll.errors import services as service_errors
 from atoll.wire import cbor, compression, query
@@ -81,11 +82,10 @@ class Calls:
 
     async def answer(self, request: Request, caller: Caller, region: str, now_ms: int) -> Response:
         service: Service | None = None
+        given: Body = {}
         try:
             body = await _inflated(request)
-            decode = self._decode_cbor if _is_cbor(request) else self._decode_form
-            large = len(body) > _INLINE_BYTES
-            operation, given = await aside(decode, request, body) if large else decode(request, body)
+            operation, given = await self._decoded(request, body)
             service = operation.service
             # The form may say more than once what it asks for, or in an encoding that `signed_for` does not read.
             if (self.signed_for(request) == UNSIGNED) != ((service, operation.name) in _UNSIGNED):
@@ -94,6 +94,9 @@ class Calls:
             return await aside(self._answered, request, operation, answer)
         except ApiError as error:
             return self._refusal(request, error, service)
+        finally:
+            if isinstance(given, large.LargeBody):
+                large.release(given)
 
     def signed_for(self, request: Request) -> str | None:
         """The service for which a request must be signed; None if any will do, as for one that Atoll lacks; `UNSIGNED`
@@ -114,6 +117,20 @@ class Calls:
         if request.method != b"POST" or not (_is_cbor(request) or (request.path == b"/" and is_form(request))):
             return None
         return self._refusal(request, error, None)
+
+    async def _decoded(self, request: Request, body: bytes) -> tuple[Operation, Body]:
+        decode = self._decode_cbor if _is_cbor(request) else self._decode_form
+        if len(body) <= _INLINE_BYTES:
+            return decode(request, body)
+        operations = []
+
+        def parse(body: bytes) -> large.LargeBody:
+            operation, given = decode(request, body)
+            operations.append(operation)
+            return large.LargeBody(given)
+
+        given = await large.parse(body, parse)
+        return operations[0], given
 
     def _decode_cbor(self, request: Request, body: bytes) -> tuple[Operation, Body]:
         operation = self._of_path(request.path)
@@ -179,9 +196,11 @@ async def _inflated(request: Request) -> bytes:
     try:
         coding = compression.coding_of(request.headers.get(b"content-encoding", b""))
         if coding is not None:
-            large = len(request.body) > _INLINE_BYTES
+            is_large = len(request.body) > _INLINE_BYTES
             inflate = compression.inflate
-            body = await aside(inflate, request.body, coding, BYTES) if large else inflate(request.body, coding, BYTES)
+            body = (
+                await aside(inflate, request.body, coding, BYTES) if is_large else inflate(request.body, coding, BYTES)
+            )
     except compression.Undecodable as fault:
         raise service_errors.malformed(f"The request cannot be read: {fault}.") from None
     if body is None or len(body) > BYTES:

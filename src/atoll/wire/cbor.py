@@ -8,12 +8,14 @@ library knows by other tags.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import cbor2
 
 from atoll import errors
+from atoll.api.large import empty
 from atoll.api.service_model import Shape
 
 _EPOCH = 1
@@ -24,13 +26,15 @@ def decode(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
-        found = _plain(cbor2.loads(body, **_STRICT), 0)
+        given = cbor2.loads(body, **_STRICT)
+        found = _plain(given, 0)
     except (_Unreadable, ValueError, RecursionError, MemoryError, OverflowError, TypeError, EOFError):
         raise errors.serialization() from None
     except cbor2.CBORError:
         raise errors.serialization() from None
     if type(found) is not dict:
         raise errors.serialization()
+    empty(given)  # freeing all of it at once takes long
     return found
 
 
@@ -70,7 +74,41 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def encode(shape: Shape | None, value: Any) -> bytes:
-    return cbor2.dumps(_tagged(shape, value or {}))
+    return b"".join(_pieces(_tagged(shape, value or {})))
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """The encoded value. No other thread runs while the library encodes, so long lists are encoded piece by piece."""
+    if type(value) is dict:
+        yield _head(_MAP, len(value))
+        for name, one in value.items():
+            yield cbor2.dumps(name)
+            yield from _pieces(one)
+    elif type(value) is list and len(value) > PIECE:
+        yield _head(_ARRAY, len(value))
+        for start in range(0, len(value), PIECE):
+            piece = value[start : start + PIECE]
+            yield cbor2.dumps(piece)[len(_head(_ARRAY, len(piece))) :]
+    elif type(value) is list:
+        yield _head(_ARRAY, len(value))
+        for one in value:
+            yield from _pieces(one)
+    else:
+        yield cbor2.dumps(value)
+
+
+def _head(kind: int, size: int) -> bytes:
+    """The first bytes of a map or an array."""
+    for code, width in ((24, 1), (25, 2), (26, 4)):
+        if size < 24:
+            return bytes([kind | size])
+        if size < 1 << 8 * width:
+            return bytes([kind | code]) + size.to_bytes(width, "big")
+    raise ValueError(size)
+
+
+_ARRAY, _MAP = 0x80, 0xA0
+PIECE = 1_000
 
 
 def _tagged(shape: Shape | None, value: Any) -> Any:

@@ -60,6 +60,8 @@ class Request:
     """The address of the client."""
     secure: bool = False
     """Whether it came over TLS."""
+    share: str = ""
+    """Who gets a fair share of the server with it (`Caller.share`), once the caller is known."""
 
 
 class Joined(bytes):

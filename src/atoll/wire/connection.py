@@ -45,6 +45,9 @@ class Owner(Limits, Protocol):
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Run a slice of a request's work in a later turn."""
+
     def opened(self, connection: Connection) -> bool:
         """Returns whether there is room for the connection."""
 
@@ -59,7 +62,7 @@ class Owner(Limits, Protocol):
 class Connection(Incoming):
     __slots__ = (
         "_held_back", "_out", "_out_bytes", "_queue", "_reading", "_receiving", "_running", "_server", "_transport",
-        "_turn", "_turn_due", "_writable", "held", "unread",
+        "_turn", "_turn_due", "_writable", "client", "held", "unread",
     )  # fmt: skip
 
     def __init__(self, server: Owner) -> None:
@@ -81,13 +84,15 @@ class Connection(Incoming):
         self._held_back = False
         self.held = 0
         self.unread = 0
+        self.client = ""
+        """Whose it is: the caller of its last request; before the first one, an address."""
 
     # Callbacks of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
         peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._peer = self.client = str(peer[0]) if isinstance(peer, tuple) else ""
         self._secure = transport.get_extra_info("sslcontext") is not None
         if not self._server.opened(self):
             self._refuse(throttled(capacity_errors.too_many_connections()))
@@ -150,9 +155,11 @@ class Connection(Incoming):
     def _run(self, request: Request) -> None:
         self._running = request
         self._turn -= 1
-        start(self._server.answer(request), self._finished)
+        start(self._server.answer(request), self._finished, self._server.later)
 
     def _finished(self, answer: bytes | None, error: BaseException | None) -> None:
+        if self._running is not None and self._running.share:
+            self.client = self._running.share
         self._running = None
         self._tick = self._server.tick
         if self.held:
@@ -298,6 +305,10 @@ class Connection(Incoming):
             self._tick < self._server.tick - 1 and self._running is None and not self._queue and not self._ending
             and self._headers is None and self._request is None and self._writable and not self._out
         )  # fmt: skip
+
+    @property
+    def is_ending(self) -> bool:
+        return self._ending
 
     @property
     def idle_since(self) -> int:

@@ -18,8 +18,14 @@ T = TypeVar("T")
 Finished = Callable[[T | None, BaseException | None], None]
 
 
-def start(coroutine: Coroutine[Any, Any, T], finished: Finished[T], _done: Any = None) -> None:
-    """Call `finished(result, error)` exactly once; before returning if the coroutine never waits."""
+Later = Callable[[Callable[[], None]], object]
+
+
+def start(
+    coroutine: Coroutine[Any, Any, T], finished: Finished[T], later: Later | None = None, _done: Any = None
+) -> None:
+    """Call `finished(result, error)` exactly once; before returning if the coroutine never waits. Between two slices of
+    its work it goes on by `later`; by default, in the next turn of the loop."""
     try:
         awaited = coroutine.send(None)
         while awaited is not None and getattr(awaited, "_asyncio_future_blocking", None) is not True:
@@ -29,9 +35,9 @@ def start(coroutine: Coroutine[Any, Any, T], finished: Finished[T], _done: Any =
     except (Exception, asyncio.CancelledError) as error:
         finished(None, error)
     else:
-        goes_on = partial(start, coroutine, finished)
+        goes_on = partial(start, coroutine, finished, later)
         if awaited is None:  # asyncio.sleep(0)
-            asyncio.get_running_loop().call_soon(goes_on)
+            (later or asyncio.get_running_loop().call_soon)(goes_on)
         else:
             awaited._asyncio_future_blocking = False
             awaited.add_done_callback(goes_on)

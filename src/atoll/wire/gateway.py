@@ -16,8 +16,8 @@ from atoll import errors
 from atoll.api import large
 from atoll.api.call import Call, Caller
 from atoll.api.health import Examine
-from atoll.api.large import aside
 from atoll.api.services import Operation
+from atoll.aside import aside, drop_tracebacks
 from atoll.clock import Clock, monotonic_ns
 from atoll.errors import ApiError, auth
 from atoll.errors.faults import Dropped
@@ -154,22 +154,18 @@ class Gateway:
             if operation is None:
                 raise unserved(headers.get(b"x-amz-target", b""))
             caller, region = self._caller(request, now_ms, operation.service.signing_name)
-            share = caller.share or request.peer
+            request.share = share = caller.share or request.peer
             if share != self._shares.sole:
-                turn = self._shares.turn(share)
-                if turn is not None:
-                    await turn
-            if b"content-encoding" in headers:
-                body = await self._call_inflated(operation, region, caller, request, now_ms)
-            elif len(request.body) > large.LEAST_BYTES:
-                body = await self._call_large(operation, region, caller, request.body, now_ms)
+                body = await self._shares.run(share, self._call_any(operation, region, caller, request, now_ms))
+            elif b"content-encoding" in headers or len(request.body) > large.LEAST_BYTES:
+                body = await self._call_any(operation, region, caller, request, now_ms)
             else:
                 result = await self._call(operation, region, caller, parse_body(request.body), now_ms)
                 body = operation.encode(result)
         except ApiError as error:
             status, body = error.status, error_body(error)
             type_line = _with_query_error(type_line or JSON, operation, error)
-            large.drop_tracebacks(error)
+            drop_tracebacks(error)
         except Dropped:
             raise
         except Exception:
@@ -184,6 +180,13 @@ class Gateway:
                 body = await aside(compress, body, coding) if large_answer else compress(body, coding)
                 type_line = (type_line or JSON) + b"Content-Encoding: %s\r\n" % coding.encode()
         return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
+
+    async def _call_any(
+        self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
+    ) -> bytes:
+        if b"content-encoding" in request.headers:
+            return await self._call_inflated(operation, region, caller, request, now_ms)
+        return await self._call_large(operation, region, caller, request.body, now_ms)
 
     async def _call_large(self, operation: Operation, region: str, caller: Caller, given: bytes, now_ms: int) -> bytes:
         """Call with a body that may have many values; returns the encoded answer."""
@@ -296,10 +299,14 @@ class Gateway:
                     caller, region = self._stranger
                 else:
                     caller, region = self._caller(request, route_ms, service)
-                response = await route(request, caller, region, route_ms)
+                request.share = share = caller.share or request.peer
+                if signed_for is None or share == self._shares.sole:
+                    response = await route(request, caller, region, route_ms)
+                else:
+                    response = await self._shares.run(share, _answered(route, request, caller, region, route_ms))
         except ApiError as error:
             response = self._refuse(request, error) or _response(error)
-            large.drop_tracebacks(error)
+            drop_tracebacks(error)
         except Exception:
             self._log_failure(request)
             response = self._refuse(request, errors.internal()) or Response(500, error_body(errors.internal()))
@@ -319,6 +326,10 @@ class Gateway:
                 if path == prefix or (prefix != b"/" and path.startswith(prefix)):
                     return prefix, route
         return b"", None
+
+
+async def _answered(route: Route, request: Request, caller: Caller, region: str, now_ms: int) -> Response:
+    return await route(request, caller, region, now_ms)
 
 
 def _with_query_error(lines: bytes, operation: Operation | None, error: ApiError) -> bytes:

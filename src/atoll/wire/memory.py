@@ -9,6 +9,9 @@ Above the pause mark only one connection reads its body on, the one that began f
 body that has not arrived in REQUEST_MS meanwhile is refused, so that nobody waits long for slow clients.
 Above the limit a further body is refused. Both errors are the service's throttling error, which SDKs retry. If answers
 fill the memory, the connection that leaves most of its answer unread is cut.
+
+Clients that compete have equal parts: above the pause mark, a client that holds less than its part reads on, and what
+is refused or cut is of clients that hold more, if there are any.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 from collections import deque
-from itertools import islice
 from typing import Protocol
 
 from atoll import limits
@@ -88,6 +90,8 @@ class Holder(Protocol):
     """A connection. Only `Memory` changes `held`, the bytes counted for it."""
 
     held: int
+    client: str
+    """Whose it is."""
     unread: int
     """The part of `held` that is answers the client has yet to read."""
 
@@ -118,11 +122,17 @@ class Memory:
         self._receiving: dict[Holder, None] = {}
         """Those whose body is arriving, the one that began first at the front."""
         self._unread: set[Holder] = set()
+        self._holders: set[Holder] = set()
+        """Those that hold any bytes."""
 
     def hold(self, holder: Holder, held: int, *, receiving: bool) -> None:
         """The connection now holds so many bytes, and whether the body of a request is still arriving."""
         self.used += held - holder.held
         holder.held = held
+        if held:
+            self._holders.add(holder)
+        else:
+            self._holders.discard(holder)
         if holder.unread:
             self._unread.add(holder)
         else:
@@ -153,24 +163,33 @@ class Memory:
             for one in list(self._receiving):
                 one.hold_back(False)
             return
-        if self.used > self._pause_at and not self.is_full:
+        if self.used > self._pause_at:
             self.is_full = True
-            for one in list(islice(self._receiving, 1, None)):
-                one.hold_back(True)
-        if self.is_full and self._receiving:
-            first = next(iter(self._receiving))
-            first.hold_back(False)
-            if holder is not first and holder in self._receiving:
-                holder.hold_back(True)
+        if self.is_full:
+            greedy, first = self._greedy(), next(iter(self._receiving), None)
+            for one in list(self._receiving):
+                one.hold_back(one is not first and one.client in greedy)
+
+    def _greedy(self) -> set[str]:
+        """The clients that hold more than an equal part."""
+        held: dict[str, int] = {}
+        for one in self._holders:
+            held[one.client] = held.get(one.client, 0) + one.held
+        return {client for client, own in held.items() if own > self._resume_at // len(held)}
 
     def _shed(self, holder: Holder) -> None:
         first = next(iter(self._receiving), None)
-        if holder in self._receiving and holder is not first:
+        if holder in self._receiving and holder is not first and holder.client in self._greedy():
             holder.shed_body()
         while self.used > self.limit:
-            if self._unread:
+            greedy = self._greedy()
+            bodies = [one for one in reversed(self._receiving) if one is not first]
+            unread = [one for one in self._unread if one.client in greedy]
+            if unread:
+                max(unread, key=lambda one: one.unread).shed_answers()
+            elif bodies:
+                next((one for one in bodies if one.client in greedy), bodies[0]).shed_body()
+            elif self._unread:
                 max(self._unread, key=lambda one: one.unread).shed_answers()
-            elif len(self._receiving) > 1:
-                next(reversed(self._receiving)).shed_body()
             else:  # requests that run: each was admitted
                 return

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
 
+from atoll.clock import monotonic_ns
 from atoll.wire.connection import Answer, Connection
 from atoll.wire.memory import Memory
 
@@ -21,6 +23,8 @@ RATE_MS = 20_000
 LEAST_RATE = 8 * 1024
 """Bytes a second, on average over RATE_MS."""
 TURN_REQUESTS = 32
+LATER_NS = 1_000_000
+"""After so long, the other slices of requests wait for the next turn."""
 HANDSHAKE_S = 15.0
 SHUTDOWN_S = 3.0
 """How long to wait for a TLS client to confirm the end of a connection."""
@@ -59,6 +63,8 @@ class Server:
         self.call_soon: Callable[[Callable[[], None]], object]
         """The event loop's `call_soon`, set by `listen`."""
         self._to_flush: list[Connection] = []
+        self._later: deque[Callable[[], None]] = deque()
+        self._later_due = False
 
     async def listen(
         self, host: str, port: int, *, ssl: SSLContext | None = None, reuse_port: bool = False, accepts: bool = True
@@ -103,26 +109,56 @@ class Server:
             self._timer = None
 
     def opened(self, connection: Connection) -> bool:
-        """Add a connection; returns whether there is room for it. The connection that has been idle longest makes room
-        for another. A refused client may take a moment to read why, but not too many at a time."""
+        """Add a connection; returns whether there is room for it. A refused client may take a moment to read why, but
+        not too many at a time."""
         self.connections.add(connection)
         self._gone.clear()
-        if len(self.connections) - len(self._refused) <= self._max_connections:
-            return True
-        idle = min((one for one in self.connections if one.is_idle), key=lambda one: one.idle_since, default=None)
-        if idle is not None:
-            idle.close_idle()
+        if len(self.connections) - len(self._refused) <= self._max_connections or self._make_room(connection):
             return True
         self._refused.add(connection)
         if len(self._refused) > self._max_connections:
             connection.abort()
         return False
 
+    def _make_room(self, connection: Connection) -> bool:
+        """Close a connection of the client that has most: the one that has been idle longest. If none is idle, and the
+        new connection's client has fewer, the one that has not begun a request for longest ends after its request."""
+        served = self.connections - self._refused
+        counts = Counter(one.client for one in served)
+        most = max(counts.values())
+        client = connection.client if counts[connection.client] == most else max(counts, key=lambda one: counts[one])
+        own = [one for one in served if one.client == client and one is not connection and not one.is_ending]
+        idle = min((one for one in own if one.is_idle), key=lambda one: one.idle_since, default=None)
+        if idle is not None:
+            idle.close_idle()
+            return True
+        if client == connection.client or not own:
+            return False
+        min(own, key=lambda one: one.idle_since).close_when_answered()
+        return True
+
     def closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
         self._refused.discard(connection)
         if not self.connections:
             self._gone.set()
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Slices of many requests wait here, so that a turn has about one of them."""
+        self._later.append(work)
+        if not self._later_due:
+            self._later_due = True
+            self.call_soon(self._run_later)
+
+    def _run_later(self) -> None:
+        end_ns = monotonic_ns() + LATER_NS
+        for _ in range(len(self._later)):
+            self._later.popleft()()
+            if monotonic_ns() >= end_ns:
+                break
+        self._later_due = bool(self._later)
+        if self._later_due:
+            self.call_soon(self._run_later)
 
     def end_turns(self) -> None:
         if self.turn_requests:

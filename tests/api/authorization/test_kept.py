@@ -89,7 +89,7 @@ def test_a_changed_file_ends_kept_decisions(tmp_path: Path) -> None:
         scan = server.user("ann").scan
         assert not denied(scan, TableName="Notes")
         path.write_text(ann)
-        server._node.callers._declared._checked_ms = None  # a second has passed
+        server._node.callers._checked_ms = 0  # a second has passed
         assert denied(scan, TableName="Notes")
 
 

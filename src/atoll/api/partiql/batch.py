@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 from atoll import errors
-from atoll.api.large import LargeBody, aside, is_long
+from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
 from atoll.api.partiql.select import projected
 from atoll.api.returns import capacity_mode
+from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads

@@ -18,8 +18,9 @@ import orjson
 
 from atoll import limits
 from atoll.api import keys, queries
-from atoll.api.large import aside, of_json
+from atoll.api.large import of_json
 from atoll.api.queries import Target
+from atoll.aside import aside
 from atoll.database import reads
 from atoll.database.format import Row
 from atoll.database.reads import Page, Range

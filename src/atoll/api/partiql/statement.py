@@ -6,12 +6,13 @@ from typing import Any
 
 from atoll import errors
 from atoll.api import queries
-from atoll.api.large import LargeBody, aside, is_long
+from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
 from atoll.api.partiql.select import complete, next_token, position_of, select
 from atoll.api.returns import capacity_mode
 from atoll.api.table_names import resolve_table
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import partiql as partiql_errors
 from atoll.expressions.partiql.statements import Checking, Selecting

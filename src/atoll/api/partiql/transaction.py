@@ -8,12 +8,13 @@ from typing import Any
 
 from atoll import errors, limits
 from atoll.api import multi
-from atoll.api.large import LargeBody, aside, is_long
+from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
 from atoll.api.partiql.select import projected
 from atoll.api.returns import capacity_mode
 from atoll.api.table_names import resolve_table
+from atoll.aside import aside
 from atoll.capacity import reading
 from atoll.capacity.units import answers, written
 from atoll.database import reads, writes

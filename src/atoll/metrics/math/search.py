@@ -13,12 +13,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from atoll import limits
 from atoll.errors import metric_math as errors
 from atoll.metrics.series import Metric
 
-Matcher = Callable[[Metric], bool]
+
+class Candidate(NamedTuple):
+    """A metric that a search may find."""
+
+    metric: Metric
+    words: str
+    """All its texts, each in a line of its words between spaces."""
+
+
+Matcher = Callable[[Candidate], bool]
 
 _SCHEMA = re.compile(r'\s*\{((?:"[^"]*"|[^"{}])*)\}')
 _NAME = re.compile(r'\s*(?:"([^"]*)"|([^",{}]+?))\s*(?:,|$)')
@@ -38,10 +48,11 @@ def matcher(text: str) -> Matcher:
     namespace, *dimensions = _names(schema[1])
     wanted = tuple(sorted(dimensions))
 
-    def matches(metric: Metric) -> bool:
+    def matches(one: Candidate) -> bool:
+        metric = one.metric
         if metric.namespace != namespace or tuple([name for name, _ in metric.dimensions]) != wanted:
             return False
-        return terms is None or terms(metric)
+        return terms is None or terms(one)
 
     return matches
 
@@ -94,7 +105,7 @@ class _Terms:
         while self._next == "OR":
             self._place += 1
             found.append(self._both())
-        return found[0] if len(found) == 1 else lambda metric: any(one(metric) for one in found)
+        return found[0] if len(found) == 1 else lambda given: any(one(given) for one in found)
 
     def _both(self) -> Matcher:
         found = [self._one()]
@@ -102,7 +113,7 @@ class _Terms:
             if self._next == "AND":
                 self._place += 1
             found.append(self._one())
-        return found[0] if len(found) == 1 else lambda metric: all(one(metric) for one in found)
+        return found[0] if len(found) == 1 else lambda given: all(one(given) for one in found)
 
     def _one(self) -> Matcher:
         token = self._next
@@ -114,7 +125,7 @@ class _Terms:
         self._place += 1
         if token == "NOT":
             denied = self._one()
-            found: Matcher = lambda metric: not denied(metric)  # noqa: E731
+            found: Matcher = lambda given: not denied(given)  # noqa: E731
         elif token == "(":
             found = self._either()
             if self._next != ")":
@@ -130,8 +141,13 @@ def _term(token: str) -> Matcher:
     name, equals, value = token.rpartition("=")
     if equals and not name:
         raise errors.syntax(token)
-    compare = _whole(value[1:-1]) if value.startswith('"') else _part(value)
-    return lambda metric: any(compare(text) for text in _texts(metric, name))
+    if value.startswith('"'):
+        whole = value[1:-1]
+        return lambda given: whole in _texts(given.metric, name)
+    part = _words(value)
+    if not name:
+        return lambda given: part in given.words
+    return lambda given: any(part in _words(text) for text in _texts(given.metric, name))
 
 
 def _texts(metric: Metric, name: str) -> list[str]:
@@ -145,20 +161,12 @@ def _texts(metric: Metric, name: str) -> list[str]:
     return [metric.name, metric.namespace, *[text for pair in metric.dimensions for text in pair]]
 
 
-def _whole(wanted: str) -> Callable[[str], bool]:
-    return lambda text: text == wanted
-
-
-def _part(wanted: str) -> Callable[[str], bool]:
-    words = _words(wanted)
-    return lambda text: _within(words, _words(text))
+def candidate(metric: Metric) -> Candidate:
+    return Candidate(metric, "\n".join([_words(text) for text in _texts(metric, "")]))
 
 
 @lru_cache(10_000)
-def _words(text: str) -> tuple[str, ...]:
-    return tuple([word.lower() for word in _WORDS.findall(text)])
-
-
-def _within(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
-    size = len(part)
-    return any(whole[place : place + size] == part for place in range(len(whole) - size + 1))
+def _words(text: str) -> str:
+    """The words, between spaces: some words in a row are a part of this text."""
+    words = _WORDS.findall(text)
+    return f" {' '.join(words).lower()} " if words else " "

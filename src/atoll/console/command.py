@@ -1,0 +1,135 @@
+"""`atoll console`: its options, and its start. What only the console needs is imported when the command runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import re
+import socket
+import sys
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atoll.options import Refused
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+ENDPOINT = "http://127.0.0.1:8000"
+PASSWORD = "ATOLL_CONSOLE_PASSWORD"
+LEAST_PASSWORD = 8
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
+_URL = re.compile(r"https?://[^/\s?#@]+/?")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Serve a web page to look after the tables of a DynamoDB endpoint."
+    parser.add_argument("--endpoint", default=ENDPOINT, metavar="URL",
+                        help=f"the server, or a region of the service (default: {ENDPOINT})")  # fmt: skip
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", default="8001", help="the port to listen on; 0 picks a free one (default: 8001)")
+    parser.add_argument("--region", default="", metavar="REGION", help="the region at first")
+    parser.add_argument("--profile", default="", metavar="NAME", help="the AWS profile")
+    parser.add_argument("--admin-token", default="", metavar="TOKEN", help="the secret of the server's administration")
+    parser.add_argument(
+        "--allow-writes", action="store_true", help="change tables of an endpoint that is not Atoll, too"
+    )
+    parser.add_argument(
+        "--ask-credential", action="store_true", help="ask for a credential, whatever the environment has"
+    )
+    parser.add_argument(
+        "--password-file", default="", metavar="FILE", help=f"a file of the console's password; or {PASSWORD}"
+    )
+    parser.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    parser.add_argument(
+        "--tls-cert", default="", metavar="FILE", help="a PEM file with the certificate chain: serve HTTPS"
+    )
+    parser.add_argument("--tls-key", default="", metavar="FILE", help="a PEM file with its private key")
+    parser.add_argument("--with-server", action="store_true", help="end when the standard input ends")
+    parser.add_argument("--open", action="store_true", help="open a browser")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if find_spec("nicegui") is None:
+        raise Refused("the console needs an extra: pip install 'atoll[console]'")
+    if _URL.fullmatch(options.endpoint) is None and _REGION.fullmatch(options.endpoint) is None:
+        raise Refused(
+            f"--endpoint takes a URL such as {ENDPOINT}, or a region of the service, not {options.endpoint!r}"
+        )
+    port = int(options.port) if options.port.isascii() and options.port.isdecimal() else -1
+    if not 0 <= port <= 65_535:
+        raise Refused(f"--port must be a number from 0 to 65535, not {options.port!r}")
+    password = _password(options.password_file)
+    if not is_loopback(options.host) and not password:
+        raise Refused(f"--host {options.host}: other machines can reach this address, and the console "
+                      f"holds credentials: set a password with --password-file or {PASSWORD}")  # fmt: skip
+    for name, path in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key)):
+        if path and not os.access(path, os.R_OK):
+            raise Refused(f"{name}: {path} cannot be read")
+    return _serve(options, port, password)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _password(path: str) -> str:
+    try:
+        password = Path(path).read_text().strip() if path else os.environ.get(PASSWORD, "")
+    except (OSError, UnicodeError) as error:
+        raise Refused(f"--password-file: {error}") from error
+    if (path or password) and len(password) < LEAST_PASSWORD:
+        raise Refused(f"the console's password must have at least {LEAST_PASSWORD} characters")
+    return password
+
+
+def _serve(options: argparse.Namespace, port: int, password: str) -> int:
+    from botocore.exceptions import BotoCoreError
+
+    from atoll.console.endpoint import Address, Endpoint
+    from atoll.console.web import Web, server
+
+    address = Address(options.endpoint, options.region, options.profile, options.admin_token)
+    try:
+        endpoint = Endpoint(address, allow_writes=options.allow_writes)
+    except (BotoCoreError, ValueError) as error:
+        raise Refused(str(error)) from error
+    try:
+        listening = socket.create_server(
+            (options.host, port), family=socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        )
+    except (OSError, UnicodeError) as error:
+        raise Refused(f"--host {options.host}, --port {port}: {error}") from error
+    web = Web(
+        options.host, listening.getsockname()[1], password, options.ask_credential, tuple(options.allowed_host),
+        is_loopback(options.host), options.tls_cert, options.tls_key,
+    )  # fmt: skip
+    app = server(web, endpoint)
+
+    async def serve() -> None:
+        await endpoint.recognize()
+        warming = asyncio.create_task(endpoint.warm_up())
+        print(f"the console is at {web.url}{' (read-only)' if endpoint.read_only else ''}", file=sys.stderr, flush=True)
+        if options.open:
+            webbrowser.open(web.url)
+        if options.with_server:
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _end, app)
+        await app.serve([listening])
+        await warming
+
+    asyncio.run(serve())
+    return 0
+
+
+def _end(app: Server) -> None:
+    """The server that started this console has ended: nothing is ever written to its pipe."""
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    app.should_exit = True

@@ -1,0 +1,126 @@
+"""The indexes of a table: list, add and delete global ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from atoll.console.pages.creation import Key, units
+from atoll.console.pages.search_form import key_names
+from atoll.console.search import Search
+from atoll.console.shell import View, page
+from atoll.console.sizes import count, size
+from atoll.console.widgets import Cell, Field, Grid, box, button, confirmed, section, text
+
+COLUMNS = ("Index", "Kind", "Status", "Key", "Projection", ("Items", "right"), ("Size", "right"), "Capacity", "")
+PROJECTIONS = {"ALL": "All attributes", "KEYS_ONLY": "Keys only", "INCLUDE": "Named attributes"}
+VECTORS = ("VectorIndexes", "GlobalVectorIndexes")
+"""Where DescribeTable may list vector indexes."""
+
+
+@page("/table/{table}/indexes", "{table}")
+async def indexes(view: View) -> None:
+    table = await view.connection.describe(view.table)
+    global_, local = table.get("GlobalSecondaryIndexes", []), table.get("LocalSecondaryIndexes", [])
+
+    async def delete(row: int, act: str) -> None:
+        name = global_[row]["IndexName"]
+        if await confirmed(
+            "Delete index", f"The index {name} is deleted. The items of the table stay.", "Delete index", name
+        ):
+            change = [{"Delete": {"IndexName": name}}]
+            await view.connection.call("update_table", TableName=view.table, GlobalSecondaryIndexUpdates=change)
+            ui.navigate.reload()
+
+    with section("Indexes", "flush"):
+        rows = [_row(view, table, one, "Global") for one in global_] + [
+            _row(view, table, one, "Local") for one in local
+        ]
+        Grid("Indexes", COLUMNS, rows, empty="This table has no indexes", acted=delete)
+    _vectors(table)
+    if view.writable:
+        _creation(view, table)
+
+
+def _row(view: View, table: dict[str, Any], one: dict[str, Any], kind: str) -> list[Cell]:
+    name, keys = one["IndexName"], key_names(one)
+    projection = one.get("Projection", {})
+    named = projection.get("NonKeyAttributes", [])
+    status = one.get("IndexStatus", "ACTIVE")
+    deletion: Cell = {"text": "Delete", "act": "delete", "label": f"Delete the index {name}"}
+    return [
+        {"text": name, "href": view.table_url(view.table, search=Search(view.table, name).as_text())},
+        kind,
+        {"text": status.capitalize(), "kind": "good" if status == "ACTIVE" else "warn"},
+        {"text": ", ".join(keys), "kind": "mono"},
+        PROJECTIONS.get(projection.get("ProjectionType", ""), "") + (f": {', '.join(named)}" if named else ""),
+        count(one.get("ItemCount", 0)),
+        size(one.get("IndexSizeBytes", 0)),
+        _capacity(table, one) if kind == "Global" else "the table's",
+        deletion if kind == "Global" and view.writable else "",
+    ]
+
+
+def _capacity(table: dict[str, Any], one: dict[str, Any]) -> str:
+    if table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST":
+        return "On demand"
+    now = one.get("ProvisionedThroughput", {})
+    return f"{count(now.get('ReadCapacityUnits', 0))} read, {count(now.get('WriteCapacityUnits', 0))} write"
+
+
+def _vectors(table: dict[str, Any]) -> None:
+    """Where the endpoint has vector indexes."""
+    found = [one for member in VECTORS for one in table.get(member, ())]
+    if found:
+        with section("Vector indexes", "flush"):
+            names = sorted({name for one in found for name, value in one.items() if not isinstance(value, dict | list)})
+            Grid("Vector indexes", names, [[str(one.get(name, "")) for name in names] for one in found])
+
+
+def _creation(view: View, table: dict[str, Any]) -> None:
+    provisioned = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED") == "PROVISIONED"
+
+    async def create() -> None:
+        keys = [hash_, *([range_] if range_.name.text else [])]
+        schema = [
+            {"AttributeName": key.name.text, "KeyType": kind}
+            for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+        ]
+        index: dict[str, Any] = {
+            "IndexName": name.text,
+            "KeySchema": schema,
+            "Projection": {"ProjectionType": projection.value},
+        }
+        if projection.value == "INCLUDE":
+            index["Projection"]["NonKeyAttributes"] = [one.strip() for one in named.text.split(",") if one.strip()]
+        if provisioned:
+            index["ProvisionedThroughput"] = units(read, write)
+        definitions = {one["AttributeName"]: one for one in table["AttributeDefinitions"]}
+        for key in keys:
+            definitions.setdefault(key.name.text, key.definition())
+        await view.connection.call(
+            "update_table", TableName=view.table, AttributeDefinitions=list(definitions.values()),
+            GlobalSecondaryIndexUpdates=[{"Create": index}],
+        )  # fmt: skip
+        ui.navigate.reload()
+
+    def fit() -> None:
+        named.set_visibility(projection.value == "INCLUDE")
+
+    with section("Add a global index"):
+        with box("row"):
+            name = Field("Index name", width="240px")
+            projection = Field("Projection", "ALL", "select", PROJECTIONS, change=fit, width="180px")
+            named = Field("Attributes, separated by commas", width="300px")
+        with box("row"):
+            hash_ = Key("Partition key", "", None)
+            range_ = Key("Sort key, if it has one", "", None)
+        if provisioned:
+            with box("row"):
+                read = Field("Read units", "5", "number", least="1", width="120px")
+                write = Field("Write units", "5", "number", least="1", width="120px")
+        text("The index is built in the background from the items that are there.", kind="soft")
+        with box("actions"):
+            button("Add index", create)
+    fit()

@@ -1,0 +1,64 @@
+"""The web application: the guard around NiceGUI's pages, and the files that pages need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+from nicegui import core, ui
+from starlette.staticfiles import StaticFiles
+
+from atoll.console.endpoint import Endpoint
+from atoll.console.guard import Guard
+from atoll.console.pages import (  # noqa: F401  importing registers them
+    backups,
+    capacity,
+    clock,
+    creation,
+    editor,
+    expiry,
+    indexes,
+    items,
+    partiql,
+    regions,
+    settings,
+    storage,
+    streams,
+    tables,
+    triggers,
+)
+from atoll.console.widgets import STATIC
+from atoll.security.browsers import Browsers
+
+
+@dataclass(frozen=True)
+class Web:
+    host: str
+    port: int
+    password: str = ""
+    asks: bool = False
+    """Whether to ask for a credential instead of using the environment's."""
+    allowed_hosts: tuple[str, ...] = ()
+    loopback: bool = True
+    cert: str = ""
+    key: str = ""
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.cert else 'http'}://{host}:{self.port}"
+
+
+def server(web: Web, endpoint: Endpoint) -> uvicorn.Server:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/console-static", StaticFiles(directory=STATIC))
+    ui.run_with(app, title="Atoll console", tailwind=False, dark=None, language="en-US", show_welcome_message=False)
+    core.sio.eio.max_http_buffer_size = 8 * 1024**2
+    browsers = Browsers(hosts=web.allowed_hosts if web.loopback else None)
+    guard = Guard(app, endpoint, browsers, web.password, asks=web.asks)
+    config = uvicorn.Config(
+        guard, web.host, web.port, log_level="warning", ws_max_size=16 * 1024**2, server_header=False, access_log=False,
+        ssl_certfile=web.cert or None, ssl_keyfile=web.key or None, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    return uvicorn.Server(config)

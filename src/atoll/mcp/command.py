@@ -1,0 +1,54 @@
+"""`atoll mcp`: its options. The library of the protocol is imported when the command runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib.util import find_spec
+
+from atoll.options import Refused
+from atoll.shell.session import add_endpoint, connect
+
+TOKEN_CHARACTERS = 16
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Let an assistant list tables, read schemas, query, run PartiQL and read streams, by the Model Context "
+        "Protocol on standard input and output. Needs an extra: pip install 'atoll[mcp]'."
+    )
+    parser.add_argument("--allow-writes", action="store_true",
+                        help="also allow statements that write, and moving the clock of a server")  # fmt: skip
+    parser.add_argument("--http", default="", metavar="PORT",
+                        help="serve http://127.0.0.1:PORT/mcp instead of standard input; needs --token")  # fmt: skip
+    parser.add_argument("--token", default=os.environ.get("ATOLL_MCP_TOKEN", ""), metavar="SECRET",
+                        help="the bearer token that clients must send (ATOLL_MCP_TOKEN)")  # fmt: skip
+    add_endpoint(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if find_spec("mcp") is None:
+        raise Refused("`atoll mcp` needs an extra: pip install 'atoll[mcp]'")
+    port = 0
+    if options.http:
+        port = int(options.http) if options.http.isascii() and options.http.isdecimal() else 0
+        if not 1 <= port <= 65_535:
+            raise Refused(f"--http must be a number from 1 to 65535, not {options.http!r}")
+        if len(options.token) < TOKEN_CHARACTERS or not options.token.isascii():
+            raise Refused(
+                f"--http needs --token, or ATOLL_MCP_TOKEN: a secret of at least {TOKEN_CHARACTERS} characters"
+            )
+    from atoll.mcp.server import server
+
+    found = server(connect(options), writes=options.allow_writes)
+    try:
+        if options.http:
+            from atoll.mcp.http import serve
+
+            serve(found, port, options.token)
+        else:
+            found.run("stdio")
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,46 @@
+"""The protocol over HTTP, on this machine only: a bearer token is required, and Host and Origin must be local.
+
+The token keeps out other programs and users of the machine. The checks of Host and Origin keep out web pages, which a
+browser lets call this machine.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+
+HOST = "127.0.0.1"
+_NAMES = (HOST, "localhost")
+
+Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+def serve(server: MCPServer[Any], port: int, token: str) -> None:
+    uvicorn.run(guarded(server, port, token), host=HOST, port=port, log_level="warning")
+
+
+def guarded(server: MCPServer[Any], port: int, token: str) -> App:
+    hosts = [f"{name}:{port}" for name in _NAMES]
+    security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts])
+    app = server.streamable_http_app(transport_security=security, host=HOST)
+    wanted = f"Bearer {token}".encode()
+
+    async def answer(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+            return
+        given = dict(scope.get("headers", ())).get(b"authorization", b"")
+        if scope["type"] == "http" and hmac.compare_digest(given, wanted):
+            await app(scope, receive, send)
+            return
+        headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    return answer

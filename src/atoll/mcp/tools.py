@@ -1,0 +1,198 @@
+"""What an assistant may do with an endpoint. Every result is a text of bounded size, and costs bounded reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from atoll.client import Client
+from atoll.options import Refused
+from atoll.shell.expressions import Placeholders, filter_of, key_condition_of, projection_of
+from atoll.shell.query import key_types, tops
+from atoll.shell.session import Description, describe
+from atoll.shell.stream import OLDEST, Stream
+from atoll.shell.tables import names_of, summary
+from atoll.shell.tail import as_json, stream_of
+from atoll.shell.values import Item, Value, plain_item, text
+
+MOST_ITEMS = 100
+MOST_TABLES = 100
+MOST_PAGES = 10
+"""Of a query or scan whose filter leaves few items: each page reads up to a megabyte."""
+MOST_ROUNDS = 200
+"""Of readings of a stream."""
+RESULT_CHARACTERS = 60_000
+VALUE_CHARACTERS = 2_000
+
+_SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
+
+
+class Tools:
+    """The methods are the tools; their names, parameters and documentation are what an assistant sees."""
+
+    def __init__(self, client: Client, *, writes: bool) -> None:
+        self._client = client
+        self._writes = writes
+
+    def list_tables(self) -> str:
+        """List the tables, with their keys, indexes, sizes and streams."""
+        names = list(islice(names_of(self._client), MOST_TABLES + 1))
+        shown = [text(summary(describe(self._client, name))) for name in names[:MOST_TABLES]]
+        return _result("tables", shown, more=len(names) > MOST_TABLES)
+
+    def describe_table(self, table: str) -> str:
+        """Describe a table: key schema, attribute types, indexes, capacity, stream, as DescribeTable does."""
+        return text(describe(self._client, table))[:RESULT_CHARACTERS]
+
+    def query(
+        self,
+        table: str,
+        key_condition: str,
+        index: str = "",
+        filter: str = "",
+        select: str = "",
+        limit: int = 25,
+        reverse: bool = False,
+        start: str = "",
+    ) -> str:
+        """Read the items that meet a key condition with values in it, such as `pk = "a" and sk begins_with "2026-"`
+        (=, <, <=, >, >=, between ... and ..., begins_with). `filter` is a further condition, such as `total > 100 and
+        contains(tags, "new")`. `select` names attributes, as in `name, address.city`. If the result has `next`, pass it
+        as `start` to read on."""
+        description = describe(self._client, table)
+        placeholders = Placeholders()
+        condition = key_condition_of(key_condition, key_types(description, index), placeholders)
+        request = {"KeyConditionExpression": condition, "ScanIndexForward": not reverse}
+        return self._read("Query", description, request, placeholders, index, filter, select, limit, start)
+
+    def scan(
+        self, table: str, index: str = "", filter: str = "", select: str = "", limit: int = 25, start: str = ""
+    ) -> str:
+        """Read some items of a table, in no order. `filter`, `select` and `start` are as for `query`. A scan reads at
+        most 10 pages of a megabyte at a time: use `query` where there is a key."""
+        description = describe(self._client, table)
+        return self._read("Scan", description, {}, Placeholders(), index, filter, select, limit, start)
+
+    def sql(self, statement: str, limit: int = 25) -> str:
+        """Run a PartiQL statement, such as `SELECT * FROM "Orders" WHERE pk = 'a'`. Unless writes are allowed, only
+        SELECT is."""
+        if not self._writes and _SELECT.match(statement) is None:
+            raise Refused("only SELECT is allowed: start `atoll mcp` with --allow-writes to allow other statements")
+        most = _bounded(limit)
+        request: dict[str, Any] = {"Statement": statement}
+        items: list[Item] = []
+        for _ in range(MOST_PAGES):
+            answer = self._client.call("ExecuteStatement", **request)
+            items += answer.get("Items", [])
+            if "NextToken" not in answer or len(items) >= most:
+                break
+            request["NextToken"] = answer["NextToken"]
+        more = len(items) > most or "NextToken" in answer
+        return _result("items", map(_shown, items[:most]), more=more)
+
+    def read_stream(self, table: str, limit: int = 25, oldest: bool = False) -> str:
+        """Read the latest changes of a table from its stream (24 hours), or the oldest: the event, the key, and
+        the item before and after it."""
+        most = _bounded(limit)
+        stream = Stream(self._client, stream_of(describe(self._client, table)), OLDEST)
+        found: deque[str] = deque(maxlen=None if oldest else most)
+        for _ in range(MOST_ROUNDS):
+            records = [as_json(record) for record in stream.records()]
+            found += records
+            if (oldest and len(found) >= most) or (stream.settled and not records):
+                break
+        return _result("changes", list(found)[:most], more=not stream.settled)
+
+    def advance_clock(self, duration: str) -> str:
+        """Move the clock of an Atoll server that runs with --clock manual, by a duration such as 25h or 90s. What is
+        due meanwhile happens: items expire, tables become active, alarms go off."""
+        return text(self._client.post("/_atoll/clock", {"advance": duration}))
+
+    def _read(
+        self, operation: str, description: Description, request: dict[str, Any], placeholders: Placeholders,
+        index: str, filter_: str, select: str, limit: int, start: str,
+    ) -> str:  # fmt: skip
+        key = {**key_types(description, ""), **key_types(description, index)}
+        most = _bounded(limit)
+        request = {"TableName": description["TableName"], "Limit": most} | request
+        if index:
+            request["IndexName"] = index
+        if filter_:
+            request["FilterExpression"] = filter_of(filter_, placeholders)
+        if select:
+            keys = [f"`{name}`" for name in key if name not in tops(select)]  # to read on after an item
+            request["ProjectionExpression"] = projection_of(", ".join([select, *keys]), placeholders)
+        request |= placeholders.parameters()
+        if start:
+            request["ExclusiveStartKey"] = _key_of(start)
+        items: list[Item] = []
+        for _ in range(MOST_PAGES):
+            page = self._client.call(operation, **request)
+            items += page["Items"]
+            request["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
+            if request["ExclusiveStartKey"] is None or len(items) >= most:
+                break
+        return _items(items[:most], items[most:], request["ExclusiveStartKey"], key)
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, MOST_ITEMS))
+
+
+def _key_of(start: str) -> dict[str, Value]:
+    try:
+        key: dict[str, Value] = json.loads(start)
+    except ValueError:
+        raise Refused("start must be the `next` of a result") from None
+    return key
+
+
+def _items(items: list[Item], left: list[Item], end: dict[str, Value] | None, key: dict[str, str]) -> str:
+    """As many items as fit, and where to go on: after the last of them, or at the end of the page."""
+    shown = list(map(_shown, items))
+    fitting = _fitting(shown)
+    if fitting < len(items) or left:
+        last = items[fitting - 1]
+        end = {name: last[name] for name in key if name in last}
+    following = "" if end is None else f', "next": {text(orjson.dumps(end).decode())}'
+    return f'{{"items": [{", ".join(shown[:fitting])}]{following}}}'
+
+
+def _result(name: str, shown: Iterable[str], *, more: bool) -> str:
+    parts = list(shown)
+    fitting = _fitting(parts)
+    cut = more or fitting < len(parts)
+    ending = ', "more": true' if cut else ""
+    return f'{{"{name}": [{", ".join(parts[:fitting])}]{ending}}}'
+
+
+def _fitting(parts: list[str]) -> int:
+    """How many fit into a result; one, at least."""
+    room = RESULT_CHARACTERS
+    for at, part in enumerate(parts):
+        room -= len(part) + 2
+        if room < 0:
+            return max(at, 1)
+    return len(parts)
+
+
+def _shown(item: Item) -> str:
+    found = plain_item({name: _short(value) for name, value in item.items()})
+    if len(found) <= RESULT_CHARACTERS:
+        return found
+    return plain_item({"too_large": {"S": f"{len(found)} characters: select attributes"}})
+
+
+def _short(value: Value) -> Value:
+    ((kind, content),) = value.items()
+    if kind in ("S", "B") and len(content) > VALUE_CHARACTERS:
+        return {"S": f"{content[:VALUE_CHARACTERS]}… ({len(content)} characters)"}
+    if kind == "M":
+        return {"M": {name: _short(one) for name, one in content.items()}}
+    return {"L": [_short(one) for one in content]} if kind == "L" else value

@@ -1,0 +1,93 @@
+"""Where spans and metrics go: OTLP over HTTP, as the standard OTEL_* variables say.
+
+Spans wait in a queue of bounded length, in a thread of its own. A collector that is down or slow loses spans; it never
+makes a request wait. The SDK reads the variables: OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME,
+OTEL_TRACES_SAMPLER, OTEL_BSP_MAX_QUEUE_SIZE, OTEL_METRIC_EXPORT_INTERVAL, ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NoOpTracerProvider, Tracer
+
+from atoll import __version__
+from atoll.database.region import Region
+from atoll.telemetry.readings import Readings
+
+CLOSE_S = 3.0
+"""The longest that the end of the server waits for a collector."""
+
+_EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER")
+
+
+class BadVariable(Exception):
+    """Its text says which OTEL_* variable cannot be used."""
+
+
+class Telemetry:
+    """Make it in the process that serves: threads do not survive a fork. None exports nothing of this kind."""
+
+    def __init__(self, spans: SpanProcessor | None, metrics: MetricReader | None) -> None:
+        # The variables OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come last: they override these two.
+        ours = Resource({SERVICE_NAME: "atoll", SERVICE_VERSION: __version__})
+        resource = Resource.create().merge(ours).merge(OTELResourceDetector().detect())
+        self._traces: TracerProvider | NoOpTracerProvider = NoOpTracerProvider()
+        if spans is not None:
+            self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
+            self._traces.add_span_processor(spans)
+        self._metrics: MeterProvider | NoOpMeterProvider = NoOpMeterProvider()
+        if metrics is not None:
+            self._metrics = MeterProvider([metrics], resource=resource, shutdown_on_exit=False)
+        self.tracer: Tracer = self._traces.get_tracer("atoll", __version__)
+
+    def observe(self, regions: Callable[[], Iterable[Region]]) -> None:
+        """Export the metrics of these regions from now on. Call it once, on the event loop."""
+        Readings(self._metrics.get_meter("atoll", __version__), regions)
+
+    async def close(self) -> None:
+        """Send what waits. The loop goes on meanwhile: the last metrics are read on it."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def end() -> None:
+            for provider in (self._metrics, self._traces):
+                if isinstance(provider, MeterProvider | TracerProvider):
+                    provider.shutdown()
+            loop.call_soon_threadsafe(done.set)
+
+        # A daemon: the process ends even if a collector does not answer.
+        threading.Thread(target=end, name="atoll-telemetry", daemon=True).start()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), CLOSE_S)
+
+
+def check(environment: Mapping[str, str] = os.environ) -> None:
+    """Raises BadVariable for an exporter that Atoll does not have."""
+    for name in _EXPORTERS:
+        if environment.get(name, "otlp") not in ("otlp", "none", ""):
+            raise BadVariable(f"{name} must be otlp or none, not {environment[name]!r}")
+    protocol = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
+    if protocol not in ("", "http/protobuf"):
+        raise BadVariable(f"OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, not {protocol!r}")
+
+
+def opened(environment: Mapping[str, str] = os.environ) -> Telemetry:
+    wanted = [environment.get(name, "otlp") != "none" for name in _EXPORTERS]
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        wanted = [False, False]
+    return Telemetry(
+        BatchSpanProcessor(OTLPSpanExporter()) if wanted[0] else None,
+        PeriodicExportingMetricReader(OTLPMetricExporter()) if wanted[1] else None,
+    )

@@ -1,0 +1,8 @@
+"""Tables that a file declares, which a server makes when it starts: CloudFormation, SAM, or bodies of CreateTable.
+
+documents     the file, as YAML or JSON
+intrinsics    the functions of CloudFormation in it, and its parameters and conditions
+resources     the requests that make what the file declares
+global_tables    AWS::DynamoDB::GlobalTable as the parts of an ordinary table
+declarations  the requests are tried on a scratch region, then sent to the real one
+"""

@@ -1,0 +1,165 @@
+"""What a process keeps of the entries of one index: their codes, and hashes of the attributes that searches compare.
+
+Each entry has a slot. A retired slot is used again. The codes find candidates only: a search reads their entries from
+the store (see `searching`), so a slot may be outdated, and two values may share a hash, without harm to a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from atoll.database.vectors import rows
+from atoll.database.vectors.definition import VectorIndex
+from atoll.model.values import AttributeValue
+from atoll.vectors import distances
+from atoll.vectors.codes import Encoded, Encoder
+from atoll.vectors.distances import Matrix, Scores
+from atoll.vectors.scan import Conditions, Entry
+
+CHUNK = 1 << 14
+_ABSENT = 0
+
+
+class Candidates(NamedTuple):
+    """Keys of entries, in the order of their approximate ranks."""
+
+    keys: list[bytes]
+    ranks: Scores
+    is_all: bool
+    """Whether no other entry fits."""
+
+
+class _Chunk:
+    """Slots with consecutive numbers. Untouched pages of its arrays take no memory."""
+
+    def __init__(self, dimensions: int, columns: int) -> None:
+        self.codes = np.empty((CHUNK, dimensions), dtype=np.int8)
+        self.scale = np.empty(CHUNK)
+        self.base = np.empty(CHUNK)
+        self.used = np.zeros(CHUNK, dtype=np.bool_)
+        self.columns = np.empty((columns, CHUNK), dtype=np.uint64)
+
+
+class Memory:
+    def __init__(self, index: VectorIndex) -> None:
+        self.index = index
+        self._encoder: Encoder | None = None
+        self._chunks: list[_Chunk] = []
+        self._keys: list[bytes] = []
+        """By slot; those of retired slots are outdated."""
+        self._slots: dict[bytes, int] = {}
+        self._free: list[int] = []
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Add entries, or replace them. No key occurs twice."""
+        if not entries:
+            return
+        index = self.index
+        end = rows.VECTOR + 4 * index.dimensions
+        vectors = distances.matrix([row[rows.VECTOR : end] for _, row in entries], index.dimensions)
+        if self._encoder is None:
+            self._encoder = Encoder(index.distance, vectors)
+        encoded = self._encoder.encode(vectors)
+        slots = [self._slot(key) for key, _ in entries]
+        hashes = [self._hashes(row) for _, row in entries] if index.searched else []
+        # All rows for one chunk at once.
+        numbers = np.array(slots)
+        for number in np.unique(numbers // CHUNK):
+            chosen = np.flatnonzero(numbers // CHUNK == number)
+            at, chunk = numbers[chosen] % CHUNK, self._chunk(int(number))
+            chunk.codes[at] = encoded.codes[chosen]
+            chunk.scale[at], chunk.base[at] = encoded.scale[chosen], encoded.base[chosen]
+            if hashes:
+                chunk.columns[:, at] = np.array([hashes[i] for i in chosen], dtype=np.uint64).T
+            chunk.used[at] = True
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            slot = self._slots.pop(key, None)
+            if slot is not None:
+                self._chunks[slot // CHUNK].used[slot % CHUNK] = False
+                self._free.append(slot)
+
+    def _slot(self, key: bytes) -> int:
+        slot = self._slots.get(key)
+        if slot is None:
+            if self._free:
+                slot = self._free.pop()
+                self._keys[slot] = key
+            else:
+                slot = len(self._keys)
+                self._keys.append(key)
+            self._slots[key] = slot
+        return slot
+
+    def _chunk(self, number: int) -> _Chunk:
+        while len(self._chunks) <= number:
+            self._chunks.append(_Chunk(self.index.dimensions, len(self.index.searched)))
+        return self._chunks[number]
+
+    def _hashes(self, row: bytes) -> list[int]:
+        item = orjson.loads(rows.parse_entry(row, self.index.dimensions)[1])
+        return [_hash(item.get(element.name)) for element in self.index.searched]
+
+    # Searches
+
+    def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Iterator[Candidates | None]:
+        """Find the nearest entries by their codes. Yields None after each chunk, so that the caller can let others
+        run, and the candidates at the end."""
+        if self._encoder is None:
+            yield Candidates([], np.empty(0), True)
+            return
+        encoded = self._encoder.encode(query.reshape(1, -1))
+        slots, ranks, seen = np.empty(0, dtype=np.int64), np.empty(0), 0
+        for number in range(len(self._chunks)):
+            at, found = self._ranked(number, encoded, wanted)
+            seen += len(at)
+            slots, ranks = np.concatenate([slots, at + number * CHUNK]), np.concatenate([ranks, found])
+            if len(ranks) > most:
+                best = np.argpartition(ranks, most - 1)[:most]
+                slots, ranks = slots[best], ranks[best]
+            yield None
+        order = np.argsort(ranks)
+        yield Candidates([self._keys[slot] for slot in slots[order]], ranks[order], seen <= most)
+
+    def _ranked(self, number: int, query: Encoded, wanted: Conditions) -> tuple[npt.NDArray[np.int64], Scores]:
+        """The places in a chunk that are used and fit, with their ranks."""
+        assert self._encoder is not None
+        chunk = self._chunks[number]
+        rows_ = min(CHUNK, len(self._keys) - number * CHUNK)
+        fits = chunk.used[:rows_]
+        for column, element in enumerate(self.index.searched):
+            if element.name in wanted:
+                fits = fits & (chunk.columns[column, :rows_] == _hash(wanted[element.name]))
+        at = np.flatnonzero(fits)
+        if len(at) == 0:
+            return at, np.empty(0)
+        if len(at) > rows_ // 2:  # then copying them would take longer than ranking the others, too
+            return at, self._encoder.ranks(query, chunk.codes[:rows_], chunk.scale[:rows_], chunk.base[:rows_])[at]
+        return at, self._encoder.ranks(query, chunk.codes[at], chunk.scale[at], chunk.base[at])
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return bytes_of(self.index, len(self._keys))
+
+
+_KEY_BYTES = 250
+"""Of a key, with its places in a list and a dictionary."""
+
+
+def bytes_of(index: VectorIndex, entries: int) -> int:
+    """About how many bytes the memory of so many entries will take."""
+    return entries * (index.dimensions + 17 + 8 * len(index.searched) + _KEY_BYTES)
+
+
+def _hash(value: AttributeValue | None) -> int:
+    if value is None:
+        return _ABSENT
+    return int.from_bytes(blake2b(orjson.dumps(value), digest_size=8).digest(), "big") or 1

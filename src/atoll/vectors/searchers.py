@@ -1,0 +1,133 @@
+"""The memories of a region's vector indexes: loaded when they are first needed, then kept up to date by each search.
+
+A search first catches up with the index's change log to the number that its snapshot shows. So it sees every write that
+was answered before, of whichever process. Others that ask meanwhile wait for the same load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from atoll.clock import monotonic_ns
+from atoll.database import format as fmt
+from atoll.database.region import Region
+from atoll.database.vectors import rows
+from atoll.database.vectors.definition import VectorIndex
+from atoll.storage.engine import Snapshot
+from atoll.vectors import memory, scan
+from atoll.vectors.memory import Memory
+
+MOST_BYTES = 1024**3
+"""The memories of a region take no more; the one that was not searched for the longest time is dropped first."""
+
+PIECE_CHANGES = 256
+"""How many changes one snapshot applies."""
+
+
+class Pauses:
+    """Lets other requests run between two pieces of work, when it has worked for 2 ms."""
+
+    def __init__(self) -> None:
+        self._until_ns = monotonic_ns() + 2_000_000
+
+    async def pause(self) -> None:
+        if monotonic_ns() >= self._until_ns:
+            await asyncio.sleep(0)
+            self._until_ns = monotonic_ns() + 2_000_000
+
+
+class _Followed:
+    def __init__(self, index: VectorIndex) -> None:
+        self.memory = Memory(index)
+        self.position = -1
+        """The number of the last change that it has; -1 if it is not loaded."""
+        self.lock = asyncio.Lock()
+
+
+class _Piece(NamedTuple):
+    number: int
+    """Of the last change that there is."""
+    until: int
+    changed: list[scan.Entry]
+    gone: list[bytes]
+
+
+class Searchers:
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._followed: dict[int, _Followed] = {}
+        """By the space of the index; the one that was searched last is the last."""
+
+    async def memory(self, index: VectorIndex, number: int) -> Memory | None:
+        """The index's memory, with all changes up to this number; None if it would be too large."""
+        followed = self._followed.pop(index.space, None) or _Followed(index)
+        self._followed[index.space] = followed
+        if followed.position < number:
+            async with followed.lock:
+                if followed.position < 0 and not await self._load(followed):
+                    self._followed.pop(index.space, None)
+                    return None
+                while followed.position < number:
+                    await self._catch_up(followed)
+            if not self._make_room(index, followed.memory.size):
+                self._followed.pop(index.space, None)
+                return None
+        return followed.memory
+
+    async def _load(self, followed: _Followed) -> bool:
+        """Read all entries; returns False if there are too many."""
+        index = followed.memory.index
+
+        def begin(snapshot: Snapshot) -> tuple[int, int]:
+            return snapshot.number(rows.counter(index.log_space)), snapshot.tally(fmt.count_counter(index.space))
+
+        position, entries = await self._region.read(begin)
+        if not self._make_room(index, memory.bytes_of(index, entries)):
+            return False
+        loaded, pauses = Memory(index), Pauses()
+        start, end = fmt.space_range(index.space)
+        begin_at: bytes | None = start
+        while begin_at is not None:
+            found, begin_at = await self._region.read(
+                lambda snapshot, at=begin_at: scan.piece(snapshot, at, end)  # type: ignore[misc]
+            )
+            loaded.put(found)
+            await pauses.pause()
+        followed.memory, followed.position = loaded, position
+        return True
+
+    def _make_room(self, index: VectorIndex, size: int) -> bool:
+        """Drop memories of indexes that are gone, then of others, until this one has room. Returns False if it has
+        not."""
+        tables = self._region.catalog.known.tables.values()
+        spaces = {one.space for table in tables for one in table.vector_indexes}
+        for space in self._followed.keys() - spaces - {index.space}:
+            del self._followed[space]
+        others = {space: one.memory.size for space, one in self._followed.items() if space != index.space}
+        while others and sum(others.values()) + size > MOST_BYTES:
+            space = next(iter(others))
+            del self._followed[space], others[space]
+        return size <= MOST_BYTES
+
+    async def _catch_up(self, followed: _Followed) -> None:
+        """Apply the next changes; if the log does not reach back so far, load all again."""
+        index, position = followed.memory.index, followed.position
+
+        def read(snapshot: Snapshot) -> _Piece | None:
+            number = snapshot.number(rows.counter(index.log_space))
+            if number - position > rows.SLOTS:
+                return None
+            until = min(number, position + PIECE_CHANGES)
+            keys = list(dict.fromkeys(rows.changed(snapshot, index.space, index.log_space, position, until)))
+            found = list(zip(keys, snapshot.get_many(keys), strict=True))
+            changed = [(key, row) for key, row in found if row is not None]
+            return _Piece(number, until, changed, [key for key, row in found if row is None])
+
+        piece = await self._region.read(read)
+        if piece is None:
+            await self._load(followed)
+            return
+        followed.memory.remove(piece.gone)
+        followed.memory.put(piece.changed)
+        followed.position = piece.until
