@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 
 .PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
-	faults simulate scaling \
+	faults kills simulate scaling \
 	regions browser fuzz fuzz-policies attack bench instructions models packages stalls \
 	soak clean
 
@@ -91,6 +91,12 @@ faults: FIRST ?= 0
 faults: MODES ?= honest failing damaged
 faults: setup
 	SEEDS=$(SEEDS) FIRST=$(FIRST) MODES="$(MODES)" $(RUN)/python -m tests.faults
+
+# Rounds of kill -9 in the middle of backups, restores, exports, imports and commands.
+kills: KILLS ?= 20
+kills: SEED ?= 1
+kills: setup
+	KILLS=$(KILLS) SEED=$(SEED) $(RUN)/python -m tests.kills
 
 # Many odd requests to a server in this process. `make fuzz REQUESTS=1000000 SEED=1` sends more, and different ones.
 fuzz: REQUESTS ?= 20000

@@ -34,12 +34,21 @@ from atoll.storage.sqlitefile import FORMAT_VERSION, identity
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
 LITTLE_ROOM_BYTES = reserve.BYTES
+LITTLE_ROOM_AT_START = (
+    f"less than {2 * reserve.BYTES >> 20} MiB of the disk are free: stores accept only deletions until there is room"
+)
 
 _log = logging.getLogger(__name__)
 
 
 class DataDirectory:
     def __init__(self, path: Path, account: str, *, reserves: bool = False) -> None:
+        """Raises Corrupt while `atoll restore` or `atoll store copy` has not written all of the directory."""
+        if (path / MARKER).exists():
+            raise Corrupt(
+                f"{path} is not complete: run the `atoll restore` or `atoll store copy` again that was ended, or empty"
+                " it"
+            )
         self._path = path
         self._account = account
         self._stores = path if account == DEFAULT_ACCOUNT else path / account
@@ -105,7 +114,10 @@ class DataDirectory:
                 raise
             raise NoFiles from error
         if self._reserves:
-            self._reserve = self._reserve or Reserve(self._path / "reserve")
+            if self._reserve is None:
+                self._reserve = Reserve(self._path / "reserve")
+                if self._reserve.is_spent:
+                    _log.error("%s: %s", self._path, LITTLE_ROOM_AT_START)
             engine.reserve = self._reserve
         return engine
 
@@ -120,14 +132,6 @@ def _has_files() -> bool:
     except OSError as error:
         return error.errno not in (errno.EMFILE, errno.ENFILE)
     return True
-
-
-def require_complete(path: Path) -> None:
-    """Raises Corrupt while `atoll restore` or `atoll store copy` has not written all of the directory."""
-    if (path / MARKER).exists():
-        raise Corrupt(
-            f"{path} is not complete: run the `atoll restore` or `atoll store copy` again that was ended, or empty it"
-        )
 
 
 def claim(path: Path) -> FileLock:

@@ -23,7 +23,7 @@ from atoll.check.online import Checks
 from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
-from atoll.data_directory import DataDirectory, require_complete
+from atoll.data_directory import DataDirectory
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.footprint import Footprints
@@ -34,7 +34,7 @@ from atoll.evaluation import Evaluation, earliest, works
 from atoll.faults.injection import Faults
 from atoll.peering import Peering
 from atoll.recovery.jobs import Runner
-from atoll.regions import Regions, ended
+from atoll.regions import Regions, ended, resume
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot
 from atoll.storage.memory import MemoryEngine
@@ -76,7 +76,6 @@ class Node:
         self._regions = Regions(self, config.regions, config.max_regions)
         self._data: DataDirectory | None = None
         if config.data is not None:
-            require_complete(config.data)
             self._data = DataDirectory(config.data, config.settings.account, reserves=config.reserves)
         self.shared = front.shared_store(config)
         self.regions = self._regions.open
@@ -144,6 +143,7 @@ class Node:
         # longer: meanwhile their regions refuse requests with an error that SDKs retry, unless tables are declared.
         old = set() if self._data is None or config.tables else set(filter(self._data.is_old, stored))
         unclosed = await self._open_stores(stored - old)
+        await resume(self.clock, self.regions.values())
         self._finishing = await declarations.begin(self.region(), config.tables)
         await self.server.accept()
         unclosed += await self._open_stores(old)

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from atoll.clock import monotonic_ns
+from atoll.clock import COUNTER_BITS, LATEST_MS, Clock, ManualClock, monotonic_ns
+from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.errors import requests as request_errors
@@ -41,6 +42,14 @@ async def ended(what: str, *work: Awaitable[object]) -> None:
         task.cancel()
     for task in done:
         await task
+
+
+async def resume(clock: Clock, regions: Iterable[Region]) -> None:
+    """A manual clock goes on no earlier than at the last write to these regions."""
+    if isinstance(clock, ManualClock):
+        for region in list(regions):
+            greatest = await region.engine.read(lambda snapshot: snapshot.number(fmt.GREATEST_TIME))
+            clock.set(max(clock.now_ms(), min(greatest >> COUNTER_BITS, LATEST_MS)))
 
 
 class Stores(Protocol):

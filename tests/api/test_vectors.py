@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import orjson
 import pytest
 
 pytest.importorskip("numpy")
 
+from atoll.metrics.measured import measured
 from tests.api.conftest import Service
 
 INVALID = "One or more parameter values were invalid: "
@@ -409,6 +411,56 @@ def test_searches_that_are_refused(service: Service) -> None:
     assert service.refused("ExecuteStatement", Statement='SELECT * FROM Things."near"').message == (
         "Scan operation not supported on this index type"
     )
+
+
+TABLE, NEAR, VECTOR = '"TableName":"Nothing"', '"IndexName":"near"', '"SearchVector":[{"N":"1"}]'
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text", "at"),
+    [
+        ('{"TableName":null,' + NEAR + "," + VECTOR + ',"TopK":1}', "SerializationException",
+         "invalid type: null, expected a string", len('{"TableName":null')),
+        ("{" + TABLE + ',"IndexName":null,' + VECTOR + ',"TopK":1}', "SerializationException",
+         "invalid type: null, expected a string", len("{" + TABLE + ',"IndexName":null')),
+        ("{" + TABLE + "," + NEAR + ',"SearchVector":null,"TopK":1}', "SerializationException",
+         "invalid type: null, expected a sequence", len("{" + TABLE + "," + NEAR + ',"SearchVector":null')),
+        ("{" + TABLE + "," + NEAR + "," + VECTOR + ',"TopK":null}', "SerializationException",
+         "invalid type: null, expected i32", len("{" + TABLE + "," + NEAR + "," + VECTOR + ',"TopK":null')),
+        ('{"IndexName":"n",' + VECTOR + ',"TopK":1}', "ValidationException",
+         "missing field `TableName`", len('{"IndexName":"n",' + VECTOR + ',"TopK":1}')),
+    ],
+)  # fmt: skip
+def test_members_that_are_not_there(service: Service, body: str, code: str, text: str, at: int) -> None:
+    error = service.refused("SearchVectors", **orjson.loads(body))
+    assert (error.code, error.message) == (code, f"{text} at line 1 column {at}")
+
+
+def test_members_out_of_bounds(service: Service) -> None:
+    given = {"TableName": "Nothing", "IndexName": "near", "SearchVector": vector(1), "TopK": 1}
+    for bad, member, constraint in (
+        ({"IndexName": "n"}, "IndexName", "length greater than or equal to 3"),
+        ({"SearchVector": []}, "SearchVector", "length greater than or equal to 1"),
+        ({"SearchVector": vector(*[1] * 4097)}, "SearchVector", "length less than or equal to 4096"),
+        ({"TopK": 0}, "TopK", "value greater than or equal to 1"),
+    ):
+        assert service.refused("SearchVectors", **given | bad).message == (
+            f"1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must have "
+            + constraint
+        )
+
+
+def test_metrics_count_the_bytes_of_searches_and_writes(service: Service) -> None:
+    service.table(VectorIndexes=[index()])
+    service.put_item(TableName="Things", Item=note("a", 1, 2, 3))
+    search(service, 1, 2, 3)
+    taken = service.region.meter.take()
+    tables = {"Things": service.region.catalog.known.tables["Things"]}
+    found = {(s.metric.name, s.metric.dimensions): (s.unit, points) for s, points in measured(taken, tables, 0).items()}
+    of_index = (("TableName", "Things"), ("VectorIndexName", "near"))
+    for name in ("VectorSearchRequestBytes", "VectorWriteRequestBytes"):
+        unit, (point,) = found[name, of_index]
+        assert (unit, point.sum) == ("Bytes", 1024)
 
 
 # Capacity

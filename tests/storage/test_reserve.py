@@ -52,6 +52,7 @@ def test_full_store_accepts_only_deletions_until_there_is_room(tmp_path: Path, m
         for write in (lambda tx: put(tx, 0), lambda tx: tx.put(b"new", b""), lambda tx: tx.add_number(b"n", 1)):
             with pytest.raises(Full, match="only deletions"):
                 await engine.transact(write)
+        assert await engine.transact(lambda tx: tx.get(b"k0")) is not None  # it writes nothing
         for number in range(count // 4):
             await engine.transact(partial(delete, number=number))
         with pytest.raises(Full, match="only deletions"):

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -329,6 +329,15 @@ class TestStepByStep:
             item = {"pk": {"S": "a"}}
             running.client().put_item(TableName="Things", Item=item)
             assert running.client().get_item(TableName="Things", Key=item)["Item"] == item
+
+    def test_a_manual_clock_goes_on_after_a_restart(self, tmp_path: Path) -> None:
+        config = Config(port=0, data=tmp_path, clock="manual")
+        with LocalServer(config) as running:
+            make_table(running.client())
+            running.clock.set("2150-06-01T00:00:00Z")
+            running.client().put_item(TableName="Things", Item={"pk": {"S": "a"}})
+        with LocalServer(config) as running:
+            assert timedelta(0) <= running.clock.now - datetime(2150, 6, 1, tzinfo=UTC) <= timedelta(seconds=1)
 
     def test_a_far_move_shows_what_many_short_ones_show(self) -> None:
         far, short = expiring_over_weeks([timedelta(days=20)]), expiring_over_weeks([timedelta(days=1)] * 20)

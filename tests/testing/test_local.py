@@ -415,6 +415,21 @@ class TestExamples:
         assert sorted(int(line.split()[-2]) for line in told if "sold a seat" in line) == list(range(20))
         assert server.client().list_tables()["TableNames"] == []
 
+    def test_notes_are_found_by_meaning(self, server: testing.LocalServer) -> None:
+        variables = {
+            "AWS_ENDPOINT_URL": server.endpoint_url,
+            "AWS_DEFAULT_REGION": server.region,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+            "NO_PROXY": "127.0.0.1",
+        }
+        program = Path(__file__).parents[2] / "examples" / "nearest_notes" / "nearest_notes.py"
+        own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        command = [sys.executable, str(program), "when is my dental visit?"]
+        done = subprocess.run(command, env=own | variables, capture_output=True, text=True)
+        assert done.stdout.splitlines()[0] == "0.370  The dentist moved my appointment to Monday at nine.", done.stderr
+        assert server.client().list_tables()["TableNames"] == []
+
     def test_a_region_that_was_cut_off_ends_with_what_the_others_have(self) -> None:
         program = Path(__file__).parents[2] / "examples" / "global_table.py"
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

@@ -23,6 +23,7 @@ from tests.engines import findings
 from tests.recovery.worlds import START_MS, State, World
 
 MINUTE_MS = 60_000
+DAY_MS = 24 * 60 * MINUTE_MS
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/Things"
 BUCKET = "exported-things"
 OPERATION = "ExportTableToPointInTime"
@@ -415,5 +416,20 @@ def test_a_step_is_bounded_by_what_it_reads_whatever_its_filter_takes(
             for line in gzip.decompress(body).splitlines()
         ]
         assert len(lines) == 2
+
+    asyncio.run(scenario())
+
+
+def test_documents_of_exports_are_deleted_after_90_days() -> None:
+    async def scenario() -> None:
+        world = await written(0, minutes=3)
+        description = await export(world)
+        await world.pass_time(89 * DAY_MS)
+        assert await world.region.read(lambda snapshot: len(list(exports.listed(snapshot)))) == 1
+        assert (await world.call("ListExports"))["ExportSummaries"]
+        await world.pass_time(2 * DAY_MS)
+        assert await world.region.read(lambda snapshot: list(exports.listed(snapshot))) == []
+        with pytest.raises(ApiError):
+            await world.call("DescribeExport", ExportArn=description["ExportArn"])
 
     asyncio.run(scenario())

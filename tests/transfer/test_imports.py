@@ -13,7 +13,7 @@ import zstandard
 
 from atoll.errors import ApiError
 from atoll.recovery import jobs
-from atoll.transfer import sources
+from atoll.transfer import imports, sources
 from atoll.transfer.buckets import Unreachable
 from atoll.transfer.runner import runner_of
 from tests.engines import findings
@@ -538,5 +538,19 @@ def test_a_step_is_bounded_by_what_it_reads(kind: str) -> None:
         assert steps > {"lines that were read": 32}.get(kind, 10)
         done = (await world.call("DescribeImport", ImportArn=begun["ImportArn"]))["ImportTableDescription"]
         assert done["ImportedItemCount"] == (3000 if kind == "lines that were read" else 0)
+
+    asyncio.run(scenario())
+
+
+def test_documents_of_imports_are_deleted_after_90_days() -> None:
+    async def scenario() -> None:
+        world = World()
+        await begin(world, {"x": lines(*map(thing, range(9)))})
+        await world.runner.settle()
+        await world.pass_time(89 * 24 * 3_600_000)
+        assert (await world.call("ListImports"))["ImportSummaryList"]
+        await world.pass_time(2 * 24 * 3_600_000)
+        assert await world.region.read(lambda snapshot: list(imports.listed(snapshot))) == []
+        assert await world.status("New") == "ACTIVE"
 
     asyncio.run(scenario())

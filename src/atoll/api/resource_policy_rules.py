@@ -18,8 +18,9 @@ from atoll.security.policies.principals import ANYONE, normal
 _POLICY_ACTIONS = ("PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy")
 _TAG_ACTIONS = ("TagResource", "UntagResource", "ListTagsOfResource")
 _TABLE_ACTIONS = (
-    "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem",
-    "ConditionCheckItem", "TransactGetItems", "TransactWriteItems", "DeleteTable", "DescribeTable", "UpdateTable",
+    "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "SearchVectors", "BatchGetItem",
+    "BatchWriteItem", "ConditionCheckItem", "TransactGetItems", "TransactWriteItems", "DeleteTable", "DescribeTable",
+    "UpdateTable",
     *_TAG_ACTIONS, *_POLICY_ACTIONS, "PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete",
     "DescribeTableReplicaAutoScaling", "UpdateTableReplicaAutoScaling", "CreateBackup", "DescribeContinuousBackups",
     "UpdateContinuousBackups", "RestoreTableToPointInTime", "DescribeContributorInsights", "UpdateContributorInsights",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -43,6 +44,7 @@ from atoll.api import (
     resources,
     restores,
     search,
+    search_members,
     shapes,
     storage,
     streams,
@@ -171,7 +173,8 @@ class Operation:
     """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
-        "check", "encode", "function", "http", "layer", "metered", "name", "service", "subject", "touches",
+        "check", "check_members", "encode", "function", "http", "layer", "metered", "name", "service", "subject",
+        "touches",
     )  # fmt: skip
 
     def __init__(
@@ -184,6 +187,7 @@ class Operation:
         *,
         layer: errors.Layer = errors.Layer.OLDER,
         encode: Callable[[Any], bytes] = orjson.dumps,
+        check_members: Callable[[Body], None] | None = None,
     ) -> None:
         self.service = service
         self.subject = service.subject
@@ -196,6 +200,8 @@ class Operation:
         """The body of an answer."""
         self.layer = layer
         """Which wording the errors have since 2026 (`--error-style 2026`)."""
+        self.check_members = check_members
+        """What an operation checks before its shape, with its own texts."""
         self.check: Callable[[Body], None] = self._first_check
         """Raises if a request does not have the operation's shape."""
 
@@ -210,6 +216,8 @@ class Operation:
         if self.service.model is None:
             return _unchecked
         validate = shapes.validator(self.service.model, self.name)
+        if self.check_members is not None:
+            return partial(_check_both, self.check_members, validate)
         if not self.service.bare_codes:
             return validate
         payload = None if self.http is None else self.http.payload
@@ -230,6 +238,11 @@ def _without_body(answer: Any) -> bytes:
     return b""
 
 
+def _check_both(first: Callable[[Body], None], second: Callable[[Body], None], body: Body) -> None:
+    first(body)
+    second(body)
+
+
 def _unchecked(body: Body) -> None:
     """The validator of operations that check their requests themselves."""
 
@@ -246,7 +259,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(DYNAMODB, "DeleteItem", items.delete_item, TABLE, layer=WRITES),
     Operation(DYNAMODB, "Query", queries.query, INDEX, layer=READS),
     Operation(DYNAMODB, "Scan", queries.scan, INDEX),
-    Operation(DYNAMODB, "SearchVectors", search.search_vectors, INDEX),
+    Operation(DYNAMODB, "SearchVectors", search.search_vectors, INDEX, check_members=search_members.check),
     Operation(DYNAMODB, "BatchGetItem", multi.batch_get_item, BATCH, layer=READS),
     Operation(DYNAMODB, "BatchWriteItem", multi.batch_write_item, BATCH),
     Operation(DYNAMODB, "TransactGetItems", multi.transact_get_items, GET_TRANSACTION),

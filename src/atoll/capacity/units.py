@@ -85,7 +85,7 @@ class Consumed:
 
     def measure(self, meter: Meter, operation: str, items: int = 0) -> None:
         """Add the units, and the number of items returned from the table, to the meter."""
-        for index, units in ((None, self.table), *self.local.items(), *self.global_.items()):
+        for index, units in ((None, self.table), *self.local.items(), *self.global_.items(), *self.vector.items()):
             tally = meter.tally(self.of.name, index, operation)
             if self.kind == "Read":
                 tally.read(units)

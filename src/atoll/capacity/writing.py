@@ -214,6 +214,8 @@ async def execute(
     tally.wrote(write_units(result.table_bytes))
     for index_write in result.index_writes:
         meter.tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
+    for vector_write in result.vector_writes:
+        meter.tally(name, vector_write.index.name, operation).wrote(vector_write.size)
     meter.current = tally
     return write, result
 
@@ -224,6 +226,8 @@ def _measure(region: Region, write: Write, outcome: Outcome, operation: str, fac
     tally(name, None, operation).wrote(factor * row_units(write, outcome.table_bytes))
     for index_write in outcome.index_writes:
         tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
+    for vector_write in outcome.vector_writes:
+        tally(name, vector_write.index.name, operation).wrote(vector_write.size)
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from atoll import limits
 from atoll.clock import Stamp
-from atoll.database import documents, due, garbage
+from atoll.database import documents, garbage
 from atoll.database import format as fmt
 from atoll.database.records import build, plain
 from atoll.database.region import Region
@@ -95,17 +95,16 @@ def keep_deleted(tx: Transaction, table: Table, now_ms: int) -> None:
         expires_ms=now_ms + limits.SYSTEM_BACKUP_MS,
     )
     put(tx, backup)
-    due.schedule(tx, now_ms + limits.SYSTEM_BACKUP_MS, fmt.EXPIRE_BACKUP, _subject(backup))
-
-
-def _subject(backup: Backup) -> bytes:
-    return fmt.subject_of(fmt.document_key(KIND, backup.id))
+    documents.delete_at(tx, now_ms + limits.SYSTEM_BACKUP_MS, KIND, backup.id)
 
 
 def expire(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int | None:
-    """Job: delete a backup of a deleted table."""
-    _, id_ = fmt.parse_document_key(fmt.due_row(fmt.EXPIRE_BACKUP, subject))
-    backup = find(tx, id_)
+    """Job: delete a backup of a deleted table, or the document of an export or import that ended long ago."""
+    kind, *names = fmt.parse_document_key(fmt.due_row(fmt.EXPIRE_BACKUP, subject))
+    if kind != KIND:
+        documents.delete(tx, kind, *names)
+        return None
+    backup = find(tx, names[0])
     if backup is None or backup.expires_ms is None:
         return None
     if backup.expires_ms > stamp.now_ms:

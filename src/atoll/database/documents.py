@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from atoll.database import due
 from atoll.database import format as fmt
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -41,6 +42,11 @@ def unreadable(snapshot: Snapshot) -> Iterator[bytes]:
 
 def put(tx: Transaction, document: Any, kind: str, *names: str) -> None:
     tx.put(fmt.document_key(kind, *names), orjson.dumps(document))
+
+
+def delete_at(tx: Transaction, due_ms: int, kind: str, *names: str) -> None:
+    """Delete the document in the background, when it is due."""
+    due.schedule(tx, due_ms, fmt.EXPIRE_BACKUP, fmt.subject_of(fmt.document_key(kind, *names)))
 
 
 def delete(tx: Transaction, kind: str, *names: str) -> None:

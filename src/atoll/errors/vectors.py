@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from atoll import limits
-from atoll.errors import ApiError, fails_transaction, invalid_parameter, limit_exceeded, validation
+from atoll.errors import (
+    ENVELOPE,
+    ApiError,
+    fails_transaction,
+    invalid_parameter,
+    limit_exceeded,
+    serialization,
+    validation,
+)
 from atoll.errors.tables import still_in_use
 
 # Items
@@ -151,6 +159,18 @@ def being_created(table: str, index: str) -> ApiError:
 
 
 # Searches
+
+
+def null_member(expected: str, column: int) -> ApiError:
+    return serialization(f"invalid type: null, expected {expected} at line 1 column {column}")
+
+
+def missing_member(member: str, column: int) -> ApiError:
+    return validation(f"missing field `{member}` at line 1 column {column}")
+
+
+def member_constraint(member: str, constraint: str) -> ApiError:
+    return validation(f"{ENVELOPE}Value at '{member}' failed to satisfy constraint: Member must have {constraint}")
 
 
 def top_k(given: int) -> ApiError:

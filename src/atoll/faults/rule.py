@@ -23,7 +23,7 @@ LATENCY = "latency"
 DROPPED = "dropped_connection"
 STALE = "stale_reads"
 
-READS = frozenset({"GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems"})
+READS = frozenset({"GetItem", "Query", "Scan", "SearchVectors", "BatchGetItem", "TransactGetItems"})
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
 STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
 DATA = READS | WRITES | STATEMENTS

@@ -16,16 +16,18 @@ from atoll.metrics.series import TABLES, Datapoint, Metric, Series, of_values, u
 
 COUNT, MILLISECONDS, PERCENT, BYTES = "Count", "Milliseconds", "Percent", "Bytes"
 READ_UNITS, WRITE_UNITS = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
+SEARCHED, WRITTEN = "VectorSearchRequestBytes", "VectorWriteRequestBytes"
+"""Of vector indexes, which cost no units. CloudWatch's names of these metrics are assumed."""
 
 TIMED = frozenset(
     {
         "PutItem", "DeleteItem", "UpdateItem", "GetItem", "BatchGetItem", "Scan", "Query", "BatchWriteItem",
         "TransactWriteItems", "TransactGetItems", "ExecuteTransaction", "BatchExecuteStatement", "ExecuteStatement",
-        "GetRecords",
+        "GetRecords", "SearchVectors",
     }
 )  # fmt: skip
 """The operations with metrics of their own."""
-RETURNING = frozenset({"Query", "Scan", "ExecuteStatement"})
+RETURNING = frozenset({"Query", "Scan", "ExecuteStatement", "SearchVectors"})
 
 _REASON = re.compile("(?:Table|Index)(Read|Write)(.+)Exceeded").fullmatch
 
@@ -56,12 +58,16 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
     known = None if table is None or index is None else table.index(index)
     is_local = known is not None and known.local
     of_part = of_table if index is None or is_local else {**of_table, "GlobalSecondaryIndexName": index}
+    read, written, unit = READ_UNITS, WRITE_UNITS, COUNT
+    if table is not None and index is not None and table.vector_index(index) is not None:
+        of_part = {**of_table, "VectorIndexName": index}
+        read, written, unit = SEARCHED, WRITTEN, BYTES
     if tally.reads:
         point = Datapoint(minute_ms, tally.read_units, tally.reads, tally.least_read, tally.most_read)
-        yield READ_UNITS, COUNT, of_part, point
+        yield read, unit, of_part, point
     if tally.writes:
         point = Datapoint(minute_ms, tally.write_units, tally.writes, tally.least_written, tally.most_written)
-        yield WRITE_UNITS, COUNT, of_part, point
+        yield written, unit, of_part, point
     for reason, count in tally.reasons.items():
         parsed = _REASON(reason)
         if parsed is not None:

@@ -73,9 +73,15 @@ def definition(source: Description, name: str) -> dict[str, Any]:
         indexes = [index for index in source.get(kind, ()) if index.get("IndexStatus") != "DELETING"]
         if indexes:
             wanted[kind] = [_index(index, throughput=kind.startswith("Global") and not on_demand) for index in indexes]
+    vectors = [index for index in source.get("VectorIndexes", ()) if index.get("IndexStatus") != "DELETING"]
+    if vectors:
+        wanted["VectorIndexes"] = [{name: index[name] for name in _OF_VECTORS if name in index} for index in vectors]
     used = {key["AttributeName"] for key in _keys(wanted)}
     wanted["AttributeDefinitions"] = [one for one in source["AttributeDefinitions"] if one["AttributeName"] in used]
     return wanted
+
+
+_OF_VECTORS = ("IndexName", "VectorAttribute", "SearchSchema", "Projection", "Dimensions", "DistanceFunction")
 
 
 def _index(index: Description, *, throughput: bool) -> dict[str, Any]:
@@ -91,7 +97,8 @@ def _throughput(described: Description) -> dict[str, int]:
 
 def _keys(wanted: dict[str, Any]) -> list[dict[str, Any]]:
     indexes = [*wanted.get("LocalSecondaryIndexes", ()), *wanted.get("GlobalSecondaryIndexes", ())]
-    return [key for one in (wanted, *indexes) for key in one["KeySchema"]]
+    searched = [element for index in wanted.get("VectorIndexes", ()) for element in index.get("SearchSchema", ())]
+    return [key for one in (wanted, *indexes) for key in one["KeySchema"]] + searched
 
 
 def create(end: End, wanted: dict[str, Any]) -> Description:

@@ -40,7 +40,10 @@ def _everything(*actions: str) -> dict[str, Any]:
     }
 
 
-_READS = ("BatchGetItem", "ConditionCheckItem", "Describe*", "Get*", "List*", "Query", "Scan", "PartiQLSelect")
+_READS = (
+    *("BatchGetItem", "ConditionCheckItem", "Describe*", "Get*", "List*", "Query", "Scan", "SearchVectors"),
+    "PartiQLSelect",
+)
 MANAGED = {
     "AdministratorAccess": _everything("*"),
     "AmazonDynamoDBFullAccess": _everything("dynamodb:*", "application-autoscaling:*", "cloudwatch:*"),

@@ -72,5 +72,6 @@ class Pending:
 
 
 def _require_deletion(writes: Buffer) -> None:
-    if None not in writes.rows.values() and not writes.cleared:
+    writes_anything = writes.rows or writes.numbers or writes.tallies
+    if writes_anything and None not in writes.rows.values() and not writes.cleared:
         raise Full(ONLY_DELETIONS)

@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 from isal import igzip
 
+from atoll import limits
 from atoll.clock import Stamp
 from atoll.database import backups, documents, moment
 from atoll.database import format as fmt
@@ -233,6 +234,7 @@ class Exporter:
 
 
 def _end(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
+    documents.delete_at(tx, now_ms + limits.EXPORTS_KEPT_MS, KIND, copy.target)
     tx.delete_range(*fmt.documents_of(FILES, copy.target))
     copies.release(tx, region, copy, now_ms)
     copies.end(tx, copy, now_ms)

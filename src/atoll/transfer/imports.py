@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from atoll import limits
 from atoll.clock import Stamp
 from atoll.database import backups, catalog, documents, writes
 from atoll.database.log import shards
@@ -237,6 +238,7 @@ async def _end(region: Region, one: Import, code: str = "", text: str = "") -> N
         failure = (code, text) if code else None
         status = FAILED if code else COMPLETED
         put(tx, replace(one, status=status, ended_ms=stamp.now_ms, failure=failure))
+        documents.delete_at(tx, stamp.now_ms + limits.EXPORTS_KEPT_MS, KIND, one.id)
         jobs.delete(tx, one.id)
 
     await region.write(end)

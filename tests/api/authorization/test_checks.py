@@ -23,6 +23,7 @@ def needs(operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810
     [
         ("GetItem", {"TableName": "T", "Key": KEY}, [("GetItem", "T")]),
         ("Query", {"TableName": "T", "IndexName": "i"}, [("Query", "T/index/i")]),
+        ("SearchVectors", {"TableName": "T", "IndexName": "i"}, [("SearchVectors", "T/index/i")]),
         ("BatchGetItem", {"RequestItems": {"T": {"Keys": [KEY]}, "U": {"Keys": [KEY, KEY]}}},
          [("BatchGetItem", "T"), ("BatchGetItem", "U")]),
         ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": "T", "Item": KEY}},

@@ -281,8 +281,9 @@ _SPECIAL: Mapping[str, Callable[[Operation, Body], Iterator[Check]]] = {
 ACROSS_ACCOUNTS = frozenset(
     f"dynamodb:{name}"
     for name in (
-        "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem",
-        "ConditionCheckItem", "DeleteTable", "DescribeTable", "UpdateTable", "TagResource", "UntagResource",
+        "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "SearchVectors", "BatchGetItem",
+        "BatchWriteItem", "ConditionCheckItem", "DeleteTable", "DescribeTable", "UpdateTable", "TagResource",
+        "UntagResource",
         "ListTagsOfResource", "DescribeStream", "GetRecords", "GetShardIterator",
     )
 )  # fmt: skip

@@ -1,0 +1,11 @@
+"""`kill -9` in the middle of backups, restores, exports and imports. `make kills` has more rounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.kills.life import Life
+
+
+def test_what_was_killed_ends_by_itself_with_the_right_items(tmp_path: Path) -> None:
+    Life(tmp_path, seed=1).play()
