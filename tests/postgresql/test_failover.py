@@ -224,7 +224,7 @@ def test_health_tells_how_far_the_replica_is_behind(pair: Pair) -> None:
         until(lambda health: lag(health) == {replica: 0.0, standby: 0.0})
         asyncio.run(execute(pair.standby.url, "select pg_wal_replay_pause()"))
         call(client, "PutItem", TableName="Things", Item={"pk": {"S": "a"}})
-        until(lambda health: min(lag(health)[replica], lag(health)[standby]) > 1)
+        until(lambda health: all((lag(health)[name] or 0) > 1 for name in (replica, standby)))
         asyncio.run(execute(pair.standby.url, "select pg_wal_replay_resume()"))
         until(lambda health: lag(health) == {replica: 0.0, standby: 0.0})
         pair.standby.kill()
