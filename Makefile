@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 
 .PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
 	faults kills simulate scaling \
-	regions browser fuzz fuzz-policies attack bench instructions models packages stalls \
+	regions browser fuzz fuzz-policies attack bench instructions models packages release stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -149,6 +149,12 @@ bench: setup
 packages: setup
 	$(RUN)/mypy --platform darwin --cache-dir .mypy_cache/darwin src
 	ATOLL_PACKAGES=1 $(RUN)/python -m pytest tests/packages
+
+# Check that this commit can be released, test it, build the packages into `dist`, and tag the commit. Publishes nothing.
+release: setup
+	$(RUN)/python -m tests.packages.release check
+	$(MAKE) check test packages
+	$(RUN)/python -m tests.packages.release tag
 
 # Write the service models that Atoll carries from the newest botocore.
 models: setup

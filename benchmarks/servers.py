@@ -31,7 +31,14 @@ DYNAMODB_LOCAL = "2.6.1"  # the newest that runs on Java 17
 DYNALITE = "4.0.0"
 
 # The Debian package of each program.
-PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven", "node": "nodejs", "npm": "npm", "wrk": "wrk"}
+PACKAGES = {
+    "java": "openjdk-17-jre-headless",
+    "javac": "openjdk-17-jdk-headless",
+    "mvn": "maven",
+    "node": "nodejs",
+    "npm": "npm",
+    "wrk": "wrk",
+}
 
 START_SECONDS = 60.0
 LOGS = 40

@@ -169,6 +169,11 @@ def test_keys_stay_different(rule: str, tmp_path: Path) -> None:
         ('[tables.Users]\nothers = "fake"', "others must be keep, hash or drop"),
         ('[tables.Other.rules]\na = "keep"', "has no rules for the table Users"),
         ("[tables.Users.rules", "rules.toml"),
+        ('tables = "x"', "tables must be a table"),
+        ('[[tables]]\nname = "Users"', "tables must be a table"),
+        ("[tables]\nUsers = 1", r"\[tables.Users\] must be a table"),
+        ('[tables.Users]\nrules = "hash"', r"\[tables.Users.rules\] must be a table"),
+        ('[tables.Users.rules]\na.b = "hash"', "an action is keep"),
     ],
 )
 def test_a_file_that_is_wrong(text: str, reason: str, tmp_path: Path) -> None:

@@ -340,6 +340,28 @@ class TestCloudWatch:
         assert len(answer["InsightRules"]) == 3
         assert len(watch.describe_insight_rules(NextToken=answer["NextToken"])["InsightRules"]) == 1
 
+    def test_metric_math_reads_a_rule(self, server: testing.LocalServer, client: Any, watch: Any) -> None:
+        create(client)
+        enable(client)
+        for key in "aab":
+            put(client, key)
+        rule = self.rule(client, "PKC")
+        start = server.clock.now.replace(second=0, microsecond=0)
+        (report,) = self.report(server, watch, rule, Metrics=["MaxContributorValue"])["MetricDatapoints"][-1:]
+
+        def ask(expression: str) -> Any:
+            queries = [{"Id": "e", "Expression": expression}]
+            time = {"StartTime": start, "EndTime": start + timedelta(minutes=1)}
+            return watch.get_metric_data(MetricDataQueries=queries, **time)["MetricDataResults"]
+
+        (result,) = ask(f"INSIGHT_RULE_METRIC('{rule}', MaxContributorValue) + 1")
+        assert result["Values"] == [report["MaxContributorValue"] + 1]
+        assert report["MaxContributorValue"] > 0
+        (result,) = ask(f"INSIGHT_RULE_METRIC('{rule}', 'UniqueContributors')")
+        assert result["Values"] == [2]
+        assert error(ask, expression="INSIGHT_RULE_METRIC('none', Sum)")[0] == "ResourceNotFoundException"
+        assert error(ask, expression=f"INSIGHT_RULE_METRIC('{rule}', Median)")[0] == "InvalidParameterValue"
+
     def test_a_report(self, server: testing.LocalServer, client: Any, watch: Any) -> None:
         create(client)
         enable(client)

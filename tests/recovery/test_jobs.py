@@ -75,3 +75,34 @@ def test_a_process_that_loses_the_lease_stops_after_the_step(monkeypatch: pytest
         assert await region.read(jobs.listed) == [{**JOB, "left": 1}]
 
     asyncio.run(scenario())
+
+
+class Ticking(ManualClock):
+    """A clock that goes on whenever it is read."""
+
+    def now_ms(self) -> int:
+        self.advance(1)
+        return super().now_ms()
+
+
+def test_a_wait_that_ends_while_the_jobs_are_looked_at_is_not_forgotten() -> None:
+    """A runner that is alone would not look again before something woke it."""
+
+    async def scenario() -> None:
+        clock, ended = Ticking(START_MS), asyncio.Event()
+        region = Region(REGION, fresh_engine(), clock, Settings())
+
+        async def count_down_slowly(region: Region, job: Document) -> int:
+            await count_down(region, job)
+            if job["left"] == 1:
+                ended.set()
+            return clock.now_ms() + 2
+
+        await region.transact(lambda tx: jobs.put(tx, {**JOB, "left": 40}))
+        runner = Runner(region, {"count": count_down_slowly})
+        running = asyncio.create_task(runner.run())
+        await ended.wait()
+        await runner.stop()
+        await running
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

@@ -192,6 +192,13 @@ class TestHttp:
         assert self.post(port, Authorization=token, Origin=f"http://localhost:{port}") == 200
 
 
+def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["mcp", "--http", port, "--token", TOKEN]) == 2
+    assert capsys.readouterr().err.startswith(f"atoll: port {port} cannot be used: Address already in use: choose")
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

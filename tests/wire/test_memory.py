@@ -526,7 +526,7 @@ class TestClients:
     def _of(self, hall: Hall, client: str, count: int) -> list[Peer]:
         peers = hall.peers(count)
         for peer in peers:
-            peer.connection.client = client
+            peer.connection._peer = client
         return peers
 
     def test_bodies_of_one_client_do_not_hold_back_those_of_another(self) -> None:

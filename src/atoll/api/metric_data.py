@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from atoll import limits
+from atoll.api.insight_metrics import insight_rules
 from atoll.api.metric_search import searched
 from atoll.api.metrics import check_period, metric, shown_time, span
 from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import metric_math
 from atoll.errors import metrics as errors
-from atoll.metrics.math.evaluation import Queries, Search
+from atoll.metrics.math.evaluation import InsightRule, Queries, Search
 from atoll.metrics.math.series import Grid, Series
 from atoll.metrics.reading import Query, Units, folded
 from atoll.metrics.series import Metric, aligned
@@ -55,6 +56,14 @@ class Asked(NamedTuple):
         return (self.end_ms - self.start_ms) // (self.stat.period_s * 1_000) + 1
 
 
+class Math(NamedTuple):
+    """What expressions are evaluated with."""
+
+    grid: Grid
+    search: Search | None
+    insight_rule: InsightRule | None
+
+
 class Found(NamedTuple):
     """One result: its points by time."""
 
@@ -80,7 +89,7 @@ async def get_metric_data(region: Region, body: Body) -> Body:
     if all(one.get("Expression") is None for one in queries):
         returned = [one for one in queries if one.get("ReturnData") is not False][page.first :]
         async for some in _read(region, {one["Id"]: asked[one["Id"]] for one in returned}):
-            await aside(page.add, _evaluated(returned, some, {}, None, None))
+            await aside(page.add, _evaluated(returned, some, {}, None))
             if page.is_full:
                 break
         return page.answer()
@@ -91,7 +100,8 @@ async def get_metric_data(region: Region, body: Body) -> Body:
             raise errors.invalid(metric_math.too_many_points().args[0])
     grid = _grid(body, stats, now_ms)
     search = await searched(region, body, grid, now_ms)
-    results = await aside(_evaluated, queries, found, stats, grid, search)
+    math = Math(grid, search, await insight_rules(region, body, grid))
+    results = await aside(_evaluated, queries, found, stats, math)
     await aside(page.add, results[page.first :])
     return page.answer()
 
@@ -190,17 +200,16 @@ def _evaluated(
     queries: Sequence[Body],
     found: Mapping[str, Found],
     stats: Mapping[str, Stat],
-    grid: Grid | None,
-    search: Search | None,
+    given: Math | None,
 ) -> list[Found]:
     """The results in the order of the queries, of those that are found or have an expression. A query for a list of
     series has several."""
     math, texts = None, {one["Id"]: one["Expression"] for one in queries if one.get("Expression") is not None}
-    if grid is not None:
+    if given is not None:
         series = {
             id: Series(dict(sorted(one.points.items())), stats[id].period_s, one.label) for id, one in found.items()
         }
-        math = Queries(grid, series, texts, search)
+        math = Queries(given.grid, series, texts, given.search, given.insight_rule)
     results = []
     for one in queries:
         id, label = one["Id"], one.get("Label")

@@ -66,7 +66,13 @@ def _add_end(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print progress as JSON, one object a line")
 
 
-def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Pauses, Counters, Display], None]) -> int:
+def _carry_out(
+    options: argparse.Namespace,
+    role: str,
+    work: Callable[[End, Pauses, Counters, Display], None],
+    *,
+    copies: bool = True,
+) -> int:
     from atoll.client.failures import Misconfigured
     from atoll.replicate.crew import Pauses
     from atoll.replicate.ends import Address, End
@@ -89,7 +95,8 @@ def _carry_out(options: argparse.Namespace, role: str, work: Callable[[End, Paus
         display.end(str(failure))
         print(f"atoll: {failure}", file=sys.stderr)
         return FAILED
-    display.say(f"done: {counters.items:,} items")
+    if copies:
+        display.say(f"done: {counters.items:,} items")
     return SUCCEEDED
 
 
@@ -134,7 +141,7 @@ def _import(options: argparse.Namespace) -> int:
         if rules is not None and (told := warning(rules)):
             print(f"atoll: {told}", file=sys.stderr)
 
-    return _carry_out(options, "target", work)
+    return _carry_out(options, "target", work, copies=not preview)
 
 
 def _paths(names: Sequence[str]) -> Iterator[Path]:

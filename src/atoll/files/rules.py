@@ -123,6 +123,7 @@ def load(path: Path, table: str, keys: Mapping[str, str]) -> Rules:
         raise Refused(f"--rules: {path}: {error}") from None
     _check_members(document, {"key", "tables"}, str(path))
     tables = document.get("tables", {})
+    _check_members(tables, None, "tables")
     name = next((one for one in tables if one == table), None) or next(
         (one for one in tables if fnmatchcase(table, one)), None
     )
@@ -130,6 +131,7 @@ def load(path: Path, table: str, keys: Mapping[str, str]) -> Rules:
         raise Refused(f"--rules: {path} has no rules for the table {table}: add [tables.{table}.rules]")
     section = tables[name]
     _check_members(section, {"others", "rules"}, f"[tables.{name}]")
+    _check_members(section.get("rules", {}), None, f"[tables.{name}.rules]")
     key = _Key(document.get("key"), path)
     rules = {text: _action(key, text, given) for text, given in section.get("rules", {}).items()}
     others = section.get("others", "keep")
@@ -138,8 +140,11 @@ def load(path: Path, table: str, keys: Mapping[str, str]) -> Rules:
     return Rules(rules, _action(key, "others", others), keys)
 
 
-def _check_members(document: Any, known: set[str], where: str) -> None:
-    if not isinstance(document, dict) or not document.keys() <= known:
+def _check_members(document: Any, known: set[str] | None, where: str) -> None:
+    """A table of the file, with no other members than these; None allows any."""
+    if not isinstance(document, dict):
+        raise Refused(f"--rules: {where} must be a table")
+    if known is not None and not document.keys() <= known:
         raise Refused(f"--rules: {where} may have {', '.join(sorted(known))}, and nothing else")
 
 

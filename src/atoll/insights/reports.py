@@ -6,13 +6,13 @@ the minutes in which it was not among them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.database.schema import Index, KeySchema, Table
 from atoll.insights import minutes, settings
@@ -96,7 +96,7 @@ async def overview(region: Region, table: str | None, start_ms: int, end_ms: int
     for one in found:
         if table in (None, one.table.name):
             documents = await _documents(region, one.setting, start_ms, end_ms)
-            shown.append(await asyncio.to_thread(_shown, one, documents, most))
+            shown.append(await aside(_shown, one, documents, most))
     return shown
 
 
@@ -177,7 +177,7 @@ async def report(
     """The answer of GetInsightRuleReport, with times in milliseconds."""
     await region.state(Insights).flush()
     documents = await _documents(region, rule.of.setting, start_ms, end_ms)
-    return await asyncio.to_thread(_report, rule, documents, (start_ms, end_ms, period_ms), most, metrics, by_maximum)
+    return await aside(_report, rule, documents, (start_ms, end_ms, period_ms), most, metrics, by_maximum)
 
 
 def _report(

@@ -7,7 +7,7 @@ import os
 from importlib.util import find_spec
 
 from atoll.options import Refused
-from atoll.shell.session import add_endpoint, connect
+from atoll.shell.session import INTERRUPTED, add_endpoint, connect
 
 TOKEN_CHARACTERS = 16
 
@@ -43,12 +43,16 @@ def _run(options: argparse.Namespace) -> int:
 
     found = server(connect(options), writes=options.allow_writes)
     try:
-        if options.http:
-            from atoll.mcp.http import serve
-
-            serve(found, port, options.token)
-        else:
+        if not options.http:
             found.run("stdio")
+            return 0
+        from atoll.mcp.http import serve
+
+        serve(found, port, options.token)
+    except OSError as error:
+        raise Refused(
+            f"port {port} cannot be used: {os.strerror(error.errno or 0)}: choose another one with --http"
+        ) from error
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 0

@@ -7,6 +7,7 @@ browser lets call this machine.
 from __future__ import annotations
 
 import hmac
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -22,7 +23,10 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 def serve(server: MCPServer[Any], port: int, token: str) -> None:
-    uvicorn.run(guarded(server, port, token), host=HOST, port=port, log_level="warning")
+    """Until SIGINT or SIGTERM. Raises OSError if the port is in use."""
+    with socket.create_server((HOST, port)) as listening:
+        config = uvicorn.Config(guarded(server, port, token), log_level="warning")
+        uvicorn.Server(config).run([listening])
 
 
 def guarded(server: MCPServer[Any], port: int, token: str) -> App:

@@ -123,16 +123,15 @@ class Runner:
         return wake_ms
 
     async def _run_jobs(self) -> int | None:
+        """Run all jobs until they end or wait; return when the first waiting one may go on, which may be past."""
         failed: dict[str, Exception] = {}
         waits: dict[str, int] = {}
+        wake_ms = None
         async with self._passing:
             while not self._stopping and await self._region.engine.lease():
                 now_ms = self._region.clock.now_ms()
-                ready = [
-                    job
-                    for job in await self._region.read(listed)
-                    if job["id"] not in failed and waits.get(job["id"], now_ms) <= now_ms
-                ]
+                unfailed = [job for job in await self._region.read(listed) if job["id"] not in failed]
+                ready = [job for job in unfailed if waits.get(job["id"], now_ms) <= now_ms]
                 for job in ready:
                     try:
                         next_ms = await self._steps[job["kind"]](self._region, job)
@@ -142,11 +141,11 @@ class Runner:
                         waits[job["id"]] = now_ms if next_ms is None else next_ms
                     await asyncio.sleep(0)
                 if not ready:
+                    wake_ms = min((waits[job["id"]] for job in unfailed), default=None)
                     break
         if failed:
             raise ExceptionGroup("jobs", list(failed.values()))
-        now_ms = self._region.clock.now_ms()
-        return min((wait_ms for wait_ms in waits.values() if wait_ms > now_ms), default=None)
+        return wake_ms
 
     async def is_busy(self) -> bool:
         return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))

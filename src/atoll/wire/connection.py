@@ -61,8 +61,22 @@ class Owner(Limits, Protocol):
 
 class Connection(Incoming):
     __slots__ = (
-        "_held_back", "_out", "_out_bytes", "_queue", "_reading", "_receiving", "_running", "_server", "_transport",
-        "_turn", "_turn_due", "_writable", "client", "held", "unread",
+        "_held_back",
+        "_later",
+        "_out",
+        "_out_bytes",
+        "_queue",
+        "_reading",
+        "_receiving",
+        "_running",
+        "_server",
+        "_share",
+        "_transport",
+        "_turn",
+        "_turn_due",
+        "_writable",
+        "held",
+        "unread",
     )  # fmt: skip
 
     def __init__(self, server: Owner) -> None:
@@ -84,15 +98,16 @@ class Connection(Incoming):
         self._held_back = False
         self.held = 0
         self.unread = 0
-        self.client = ""
-        """Whose it is: the caller of its last request; before the first one, an address."""
+        self._share = ""
+        """Of the last request."""
+        self._later = server.later
 
     # Callbacks of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
         peer = transport.get_extra_info("peername")
-        self._peer = self.client = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self._secure = transport.get_extra_info("sslcontext") is not None
         if not self._server.opened(self):
             self._refuse(throttled(capacity_errors.too_many_connections()))
@@ -155,11 +170,12 @@ class Connection(Incoming):
     def _run(self, request: Request) -> None:
         self._running = request
         self._turn -= 1
-        start(self._server.answer(request), self._finished, self._server.later)
+        start(self._server.answer(request), self._finished, self._later)
 
     def _finished(self, answer: bytes | None, error: BaseException | None) -> None:
-        if self._running is not None and self._running.share:
-            self.client = self._running.share
+        running = self._running
+        if running is not None:
+            self._share = running.share
         self._running = None
         self._tick = self._server.tick
         if self.held:
@@ -305,6 +321,11 @@ class Connection(Incoming):
             self._tick < self._server.tick - 1 and self._running is None and not self._queue and not self._ending
             and self._headers is None and self._request is None and self._writable and not self._out
         )  # fmt: skip
+
+    @property
+    def client(self) -> str:
+        """Whose it is: the caller of its last request; before the first one, an address."""
+        return self._share or self._peer
 
     @property
     def is_ending(self) -> bool:

@@ -90,10 +90,12 @@ class Holder(Protocol):
     """A connection. Only `Memory` changes `held`, the bytes counted for it."""
 
     held: int
-    client: str
-    """Whose it is."""
     unread: int
     """The part of `held` that is answers the client has yet to read."""
+
+    @property
+    def client(self) -> str:
+        """Whose it is."""
 
     def hold_back(self, back: bool) -> None:
         """Stop or resume reading the body."""
