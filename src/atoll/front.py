@@ -15,8 +15,8 @@ from atoll.api.prometheus import exposition
 from atoll.capacity.meter import Meter
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
-from atoll.data_directory import REGION_NAME
-from atoll.database.health import StoreHealth
+from atoll.data_directory import REGION_NAME, DataDirectory
+from atoll.database.health import Health, StoreHealth
 from atoll.database.region import Region, Settings
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests
@@ -100,6 +100,14 @@ def shared_store(config: Config) -> SharedStore | None:
     account, clock, replicas = config.settings.account, config.clock, config.read_store
     return SharedStore(config.store, replicas=replicas, account=account, clock=clock,
                        durability=config.durability, vault=config.vault)  # fmt: skip
+
+
+def watch(health: Health, region: str, data: DataDirectory | None, shared: SharedStore | None) -> None:
+    """Show the health of a region what is around its store: the disk, or servers that replicate it."""
+    if data is not None:
+        health.look = data.look(region).look
+    if shared is not None:
+        health.look, health.lag = shared.lag.found, shared.lag.seconds
 
 
 def identities(config: Config, shared: Shared | None = None) -> Identities:

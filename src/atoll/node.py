@@ -392,10 +392,7 @@ class Node:
             raise
         if not health.writable:  # an earlier attempt found it damaged
             health = self.health[region] = Health(region)
-        if self._data is not None:
-            health.look = self._data.look(region).look
-        if self.shared is not None:
-            health.look, health.lag = self.shared.lag.found, self.shared.lag.seconds
+        front.watch(health, region, self._data, self.shared)
         return engine, health
 
     def _open_engine(self, region: str) -> Engine:
