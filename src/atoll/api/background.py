@@ -79,10 +79,11 @@ async def show_triggers(server: Server, body: Body) -> Body:
     check_members(body, ("region",))
     region = region_of(server, body)
 
-    def read(snapshot: Snapshot) -> list[Body]:
-        return [_progress(snapshot, region, one) for one in mapping.listed(snapshot)]
+    return {"triggers": await region.read(partial(triggers_of, region=region))}
 
-    return {"triggers": await region.read(read)}
+
+def triggers_of(snapshot: Snapshot, region: Region) -> list[Body]:
+    return [_progress(snapshot, region, one) for one in mapping.listed(snapshot)]
 
 
 def _progress(snapshot: Snapshot, region: Region, one: Mapping) -> Body:

@@ -133,6 +133,9 @@ class Guard:
     async def _sign_in(self, scope: Scope, receive: Receive, send: Send, token: str) -> None:
         if self._default is None:
             self._default = await self._usable_key()
+        if self._default is not None and not self._password:  # nothing to ask for
+            await _redirect(send, "/")
+            return
         wrong = ""
         if scope["method"] == "POST":
             form = await _form(receive)

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from weakref import WeakKeyDictionary
 
 from fastapi import Request
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from atoll import __version__
 from atoll.clock import monotonic_ns
@@ -113,12 +113,24 @@ async def _view(request: Request) -> View:
 
 
 async def known_features(connection: Connection) -> Features:
-    by_key = _known.setdefault(connection.endpoint, {})
-    since, found = by_key.get((connection.key, connection.region), (0, None))
-    if found is None or monotonic_ns() - since > FEATURES_NS:
-        found = await features.probe(connection)
-        by_key[connection.key, connection.region] = (monotonic_ns(), found)
+    """What the endpoint has for this credential. What was found some time ago is asked for again in the background."""
+    since, found = _known.setdefault(connection.endpoint, {}).get((connection.key, connection.region), (0, None))
+    if found is None:
+        return await _probed(connection)
+    if monotonic_ns() - since > FEATURES_NS:
+        _remember(connection, found)  # so that only this page asks
+        background_tasks.create(_probed(connection), name="features")
     return found
+
+
+async def _probed(connection: Connection) -> Features:
+    found = await features.probe(connection)
+    _remember(connection, found)
+    return found
+
+
+def _remember(connection: Connection, found: Features) -> None:
+    _known.setdefault(connection.endpoint, {})[connection.key, connection.region] = (monotonic_ns(), found)
 
 
 def _head() -> str:

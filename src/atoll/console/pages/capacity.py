@@ -193,7 +193,7 @@ def _rankings(answer: dict[str, Any]) -> None:
 
 def _ranked(row: dict[str, Any]) -> list[Cell]:
     key = ", ".join(map(shown, row["key"].values()))
-    measures = (f"{value:,.4g} {name}" for name, value in row.items() if name != "key")
+    measures = (f"{value:,.6g} {name}" for name, value in row.items() if name != "key")
     return [{"text": key, "kind": "mono"}, ", ".join(measures)]
 
 

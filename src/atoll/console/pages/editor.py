@@ -29,7 +29,7 @@ class _Attribute:
     """The controls of one attribute."""
 
     def __init__(self, editor: Editor, name: str, type_: str, content: str, *, is_key: bool) -> None:
-        self.element = box("row top")
+        self.element = box("row upper")
         with self.element:
             self.name = Field("Name", name, bare=True, readonly=is_key, width="220px")
             self.type = Field(
