@@ -52,7 +52,7 @@ programs: setup
 # Build the documentation's site into build/site. Every link has to lead somewhere.
 docs: setup
 	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build
 
 # Follow the documentation as a reader does: run its commands and programs, and compare what they print.
 pages: setup
