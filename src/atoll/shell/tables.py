@@ -9,8 +9,9 @@ from typing import Any
 
 from atoll.client import Client
 from atoll.client.failures import NOT_FOUND, Refusal
+from atoll.client.options import add_endpoint
 from atoll.shell.output import FORMS, Output, form_of, rows_of
-from atoll.shell.session import Description, add_endpoint, connect, describe, ending
+from atoll.shell.session import Description, connect, describe, ending
 from atoll.shell.values import text
 
 PAGE = 20
@@ -56,8 +57,9 @@ def _descriptions(client: Client, names: list[str]) -> Iterator[Description]:
                 raise
 
 
-def names_of(client: Client) -> Iterator[str]:
-    start: dict[str, Any] = {}
+def names_of(client: Client, after: str = "") -> Iterator[str]:
+    """In their order; those after this name."""
+    start = {"ExclusiveStartTableName": after} if after else {}
     while True:
         answer = client.call("ListTables", **start)
         yield from answer["TableNames"]

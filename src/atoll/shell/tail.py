@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
+from atoll.client.options import add_endpoint
 from atoll.options import Refused
-from atoll.shell.session import Description, add_endpoint, connect, describe, ending
+from atoll.shell.session import Description, connect, describe, ending
 from atoll.shell.stream import LATEST, OLDEST, Record, Stream
 from atoll.shell.values import cell, plain_item, printable, text
 
