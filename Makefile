@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 
 .PHONY: setup serve test check docs pages coverage differential programs hostile test-postgresql cluster drill \
 	faults kills simulate scaling \
-	regions browser fuzz fuzz-policies attack bench instructions models packages release stalls \
+	regions browser fuzz fuzz-policies attack bench instructions models packages container release stalls \
 	soak clean
 
 setup: $(VENV)/installed
@@ -52,7 +52,7 @@ programs: setup
 # Build the documentation's site into build/site. Every link has to lead somewhere.
 docs: setup
 	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build
 
 # Follow the documentation as a reader does: run its commands and programs, and compare what they print.
 pages: setup
@@ -149,6 +149,11 @@ bench: setup
 packages: setup
 	$(RUN)/mypy --platform darwin --cache-dir .mypy_cache/darwin src
 	ATOLL_PACKAGES=1 $(RUN)/python -m pytest tests/packages
+
+# Build the image of `deploy/Containerfile` on a base that debootstrap makes, start it, and check the unit of systemd (needs
+# root, to install buildah and debootstrap where apt-get can).
+container: setup
+	ATOLL_CONTAINER=1 $(RUN)/python -m pytest tests/packages/deployed
 
 # Check that this commit can be released, test it, build the packages into `dist`, and tag the commit. Publishes nothing.
 release: setup

@@ -38,6 +38,9 @@ PACKAGES = {
     "node": "nodejs",
     "npm": "npm",
     "wrk": "wrk",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+    "systemd-analyze": "systemd",
 }
 
 START_SECONDS = 60.0

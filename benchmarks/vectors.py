@@ -147,8 +147,9 @@ def _item(number: int, vector: Any) -> dict[str, Any]:
 
 
 def _puts(table: str, stored: Any) -> Iterator[bytes]:
-    for number in range(min(len(stored), 1_000)):
-        yield json.dumps({"TableName": table, "Item": _item(number, stored[number])}).encode()
+    """Items that the tables do not have yet, and that are near to no query."""
+    for number in range(min(len(stored), 10_000)):
+        yield json.dumps({"TableName": table, "Item": _item(len(stored) + number, -stored[number])}).encode()
 
 
 def _search(query: Any) -> bytes:

@@ -6,6 +6,7 @@ people look for there, and the examples are programs.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import sys
 from pathlib import Path, PurePosixPath
@@ -26,7 +27,7 @@ ELSEWHERE = {
 }
 """Pages of the repository's root, by their name on the site."""
 
-LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?\[(?P<text>[^\]]*)\])\((?!https?:|mailto:|#)(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -41,25 +42,25 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    return LINK.sub(lambda found: f"]({_on_site(page.file.src_uri, found[1])}{found[2] or ''})", markdown)
+    def linked(found: re.Match[str]) -> str:
+        target = _on_site(page.file.src_uri, found["target"])
+        return found["text"] if target is None else f"{found[1]}({target}{found['anchor'] or ''})"
+
+    return LINK.sub(linked, markdown)
 
 
-def _on_site(page: str, target: str) -> str:
-    """The target of a link between files of the repository, as a link between pages of the site."""
+def _on_site(page: str, target: str) -> str | None:
+    """The target of a link between files of the repository, as a link between pages of the site; None: it has none."""
     source = {name: path for path, name in ELSEWHERE.items()}.get(page, f"docs/{page}")
-    parts: list[str] = []
-    for part in (PurePosixPath(source).parent / target).parts:
-        if part == "..":
-            parts.pop()
-        else:
-            parts.append(part)
-    path = "/".join(parts)
+    path = posixpath.normpath(PurePosixPath(source).parent / target)
     if path in ELSEWHERE:
         name = ELSEWHERE[path]
     elif path == "README.md":
         name = "index.md"
     elif path.startswith("examples/") and path.endswith(".py"):
         name = path.removesuffix(".py") + ".md"
-    else:
+    elif path.startswith("docs/"):
         name = path.removeprefix("docs/")
-    return "../" * (len(PurePosixPath(page).parts) - 1) + name
+    else:
+        return None
+    return posixpath.relpath(name, PurePosixPath(page).parent)

@@ -64,6 +64,8 @@ EVERYTHING = {
     "node",
     "config",
     "data_directory",
+    "lag",
+    "shared_documents",
     "shared_store",
     "admission",
     "evaluation",

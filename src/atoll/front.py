@@ -15,8 +15,8 @@ from atoll.api.prometheus import exposition
 from atoll.capacity.meter import Meter
 from atoll.clock import Clock, SystemClock
 from atoll.config import Config
-from atoll.data_directory import REGION_NAME
-from atoll.database.health import StoreHealth
+from atoll.data_directory import REGION_NAME, DataDirectory
+from atoll.database.health import Health, StoreHealth
 from atoll.database.region import Region, Settings
 from atoll.errors import replication as replication_errors
 from atoll.errors import requests
@@ -27,7 +27,7 @@ from atoll.security import web_identity
 from atoll.security.audit import AuditLog
 from atoll.security.credentials import Credentials, CredentialsSource
 from atoll.security.directory import ACCOUNT
-from atoll.security.identities import COMMANDS_FILE_NAME, Declared, Identities
+from atoll.security.identities import COMMANDS_FILE_NAME, Declaration, Declared, DeclaringFile, Identities
 from atoll.security.identities import FILE_NAME as POLICIES_FILE
 from atoll.security.sessions import KEY_FILE, Tokens, load_key
 from atoll.telemetry.units import UnitsMeter
@@ -85,6 +85,9 @@ class Shared(Protocol):
     @property
     def credentials(self) -> CredentialsSource: ...
 
+    @property
+    def principals(self) -> Declaration: ...
+
     def session_key(self) -> bytes: ...
 
 
@@ -99,6 +102,14 @@ def shared_store(config: Config) -> SharedStore | None:
                        durability=config.durability, vault=config.vault)  # fmt: skip
 
 
+def watch(health: Health, region: str, data: DataDirectory | None, shared: SharedStore | None) -> None:
+    """Show the health of a region what is around its store: the disk, or servers that replicate it."""
+    if data is not None:
+        health.look = data.look(region).look
+    if shared is not None:
+        health.look, health.lag = shared.lag.found, shared.lag.seconds
+
+
 def identities(config: Config, shared: Shared | None = None) -> Identities:
     """Who may sign requests, by the files of the node, or by what is `shared`. Raises `BadCredentials` and
     `BadDirectory`."""
@@ -107,11 +118,13 @@ def identities(config: Config, shared: Shared | None = None) -> Identities:
     credentials: CredentialsSource | None = None if path is None else Credentials(path, config.vault)
     if shared is not None and path is None and config.auth != "none":
         credentials = shared.credentials
-    found = []
+    found: list[Declaration] = []
     if config.policies is not None or config.data is not None:
-        found.append(config.policies or config.data / POLICIES_FILE)  # type: ignore[operator]
+        found.append(DeclaringFile(config.policies or config.data / POLICIES_FILE))  # type: ignore[operator]
     if config.data is not None:
-        found.append(config.data / COMMANDS_FILE_NAME)
+        found.append(DeclaringFile(config.data / COMMANDS_FILE_NAME))
+    if shared is not None:
+        found.append(shared.principals)
     if config.session_key is not None:
         load_key(config.session_key, config.vault)  # report a faulty one now
     key = config.session_key or (None if config.data is None else config.data / KEY_FILE)

@@ -115,6 +115,7 @@ class Node:
         config = self.config
         if self.shared is not None:
             await self.shared.start()
+            self.callers.read()
         subjects: dict[str, Callable[[str], Any]] = {
             services.REGION: self.region,
             services.TRIGGERS: self._triggers_of,
@@ -391,8 +392,7 @@ class Node:
             raise
         if not health.writable:  # an earlier attempt found it damaged
             health = self.health[region] = Health(region)
-        if self._data is not None:
-            health.look = self._data.look(region).look
+        front.watch(health, region, self._data, self.shared)
         return engine, health
 
     def _open_engine(self, region: str) -> Engine:

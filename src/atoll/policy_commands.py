@@ -1,30 +1,36 @@
-"""`atoll users`, `roles` and `policies`: declare users, roles and policies in the data directory, and ask a server why
-it allows or denies a request.
+"""`atoll users`, `roles` and `policies`: declare users, roles and policies in the data directory or the store, and ask
+a server why it allows or denies a request.
 
-The commands keep what they declare in `principals.json` beside `policies.toml`, which people write: the server reads
-both. A user's access keys are made by `atoll credentials create --user`.
+The commands keep what they declare in `principals.json` beside `policies.toml`, which people write, or in a document of
+the store: the server reads both. A user's access keys are made by `atoll credentials create --user`.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
 from atoll.database.region import DEFAULT_ACCOUNT
-from atoll.options import Refused
+from atoll.options import Refused, check_store
 from atoll.replica_commands import ask
 from atoll.security import directory
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import COMMANDS_FILE_NAME, FILE_NAME, load
+from atoll.storage.postgresql.url import BadStore
+
+if TYPE_CHECKING:
+    from atoll.shared_documents import SharedPrincipals
 
 Document = dict[str, Any]
+T = TypeVar("T")
 
 
 def add_users(users: argparse.ArgumentParser) -> None:
@@ -68,6 +74,8 @@ def _actions(parser: argparse.ArgumentParser) -> Any:
 
 def _options(action: argparse.ArgumentParser) -> None:
     action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
+    store = os.environ.get("ATOLL_STORE", "")
+    action.add_argument("--store", default=store, help="the URL of the store, if servers share one")
     action.add_argument("--account", default=os.environ.get("ATOLL_ACCOUNT", DEFAULT_ACCOUNT), help="the account")
 
 
@@ -90,7 +98,12 @@ def _list(actions: Any, section: str) -> None:
 def _print(options: argparse.Namespace) -> int:
     data = Path(options.data)
     try:
-        found = directory.merged([load(data / FILE_NAME), load(data / COMMANDS_FILE_NAME)], options.account)
+        documents: list[Mapping[str, Any]]
+        if options.store:
+            documents = [asyncio.run(_shared(options, _load))]
+        else:
+            documents = [load(data / FILE_NAME), load(data / COMMANDS_FILE_NAME)]
+        found = directory.merged(documents, options.account)
     except BadDirectory as fault:
         raise Refused(str(fault)) from None
     for name, row in sorted(found[options.account].get(options.section, {}).items()):
@@ -99,23 +112,61 @@ def _print(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _load(principals: SharedPrincipals) -> Document:
+    return dict(principals.load())
+
+
+async def _shared(options: argparse.Namespace, use: Callable[[SharedPrincipals], Awaitable[T]]) -> T:
+    """Use the principals of the store."""
+    check_store(options.store, "", in_memory=False, data_named=False)
+    from atoll.shared_store import SharedStore  # its driver is an extra
+
+    store = SharedStore(options.store, clock="")
+    try:
+        await store.start()
+    except BadStore as error:
+        raise Refused(str(error)) from None
+    try:
+        return await use(store.principals)
+    finally:
+        await store.close()
+
+
 def _attached(row: Document) -> list[Any]:
     policies = row.get("policies", [])
     return policies if isinstance(policies, list) else [policies]
 
 
 def _change(options: argparse.Namespace, section: str, change: Callable[[argparse.Namespace, Document], str]) -> int:
-    """Read, change and write the file under a lock. A result that the server would refuse is not written."""
-    data = Path(options.data)
-    path = data / COMMANDS_FILE_NAME
-    data.mkdir(parents=True, exist_ok=True)
+    """A result that the server would refuse is not written."""
+    said = ""
+
+    def apply(found: Document) -> None:
+        nonlocal said
+        account = found.setdefault("accounts", {}).setdefault(options.account, {})
+        said = change(options, account.setdefault(section, {}))
+        beside = [] if options.store else [load(Path(options.data) / FILE_NAME)]
+        directory.read([*beside, found], options.account)
+
+    try:
+        if options.store:
+            asyncio.run(_shared(options, lambda principals: principals.change(apply)))
+        else:
+            _change_file(Path(options.data) / COMMANDS_FILE_NAME, apply)
+    except BadDirectory as fault:
+        raise Refused(str(fault)) from None
+    print(said)
+    return 0
+
+
+def _change_file(path: Path, apply: Callable[[Document], None]) -> None:
+    """Read, change and write the file under a lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found: Document = dict(load(path))
-        account = found.setdefault("accounts", {}).setdefault(options.account, {})
-        said = change(options, account.setdefault(section, {}))
-        directory.read([load(data / FILE_NAME), found], options.account)
+        apply(found)
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -123,12 +174,8 @@ def _change(options: argparse.Namespace, section: str, change: Callable[[argpars
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-    except BadDirectory as fault:
-        raise Refused(str(fault)) from None
     finally:
         os.close(lock)
-    print(said)
-    return 0
 
 
 def _row(options: argparse.Namespace, rows: Document) -> Document:

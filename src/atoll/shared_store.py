@@ -1,4 +1,4 @@
-"""A store in PostgreSQL, as a node uses it: its regions, the credentials and token buckets that front ends share.
+"""A store in PostgreSQL, as a node uses it: its regions, what its front ends share, and their token buckets.
 
 Nothing is written to the local disk. `atoll.storage.postgresql` has the engine; this module is imported only where a
 store is named, because its driver is an extra.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -20,10 +20,11 @@ from atoll.clock import Clock
 from atoll.data_directory import REGION_NAME
 from atoll.database import format as fmt
 from atoll.database.region import DEFAULT_ACCOUNT, Region
+from atoll.lag import Lag
 from atoll.limits import BURST_SECONDS
-from atoll.security.credentials import BadCredentials, Credential, dump, parse
 from atoll.security.sessions import KEY_BYTES
 from atoll.security.vault import PLAIN, Vault
+from atoll.shared_documents import CREDENTIALS, PRINCIPALS, SESSION_KEY, Change, SharedCredentials, SharedPrincipals
 from atoll.storage.engine import Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql import url as urls
@@ -32,11 +33,11 @@ from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.engine import PostgreSQLEngine, Replica
 from atoll.storage.postgresql.url import BadStore
 
-CREDENTIALS, SESSION_KEY = "credentials", "session.key"
-"""Names of documents."""
 REFRESH_S = 1.0
 SLICE_S = 0.1
 """How often front ends tell each other what they took from token buckets."""
+
+_NO_SESSIONS = "a proxy gives transactions of one connection to several sessions: PgBouncer needs pool_mode = session"
 
 T = TypeVar("T")
 
@@ -64,10 +65,12 @@ class SharedStore:
         self.vault = vault
         self._clock = clock
         self._cluster = Cluster(self._url, durability=durability)
+        self.lag = Lag(self._cluster, self._replicas)
         self._schemas: set[str] = set()
         self._claim: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.credentials = SharedCredentials(self)
+        self.principals = SharedPrincipals(self)
 
     def __str__(self) -> str:
         return str(self._url)
@@ -76,12 +79,17 @@ class SharedStore:
         """Find the primary, check the format, create what is missing. Raises `BadStore`."""
         try:
             await self._cluster.start()
+            await self._require_sessions()
             await self.run(self._prepare)
             if self._clock:
                 await self._claim_clock()
             await self._look()
             if self._replicas is not None:
                 await self._replicas.start()
+            await self.lag.measure()
+        except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError) as error:
+            await self._cluster.close()
+            raise BadStore(f"{self}: {_NO_SESSIONS}") from error
         except (CannotOpen, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await self._cluster.close()
             raise BadStore(f"{self}: {' '.join(str(error).split())}") from error
@@ -166,6 +174,21 @@ class SharedStore:
 
     # Beside the regions
 
+    async def _require_sessions(self) -> None:
+        """Refuse a proxy that changes the session between transactions: while a second connection is in a transaction,
+        it would have the session of the first one."""
+        until = asyncio.get_running_loop().time() + 10
+        try:
+            async with self._cluster.use(until) as one, self._cluster.use(until) as other:
+                before = await one.value(statements.SESSION)
+                await other.execute("begin")
+                await other.value(statements.SESSION)
+                if await one.value(statements.SESSION) != before:
+                    raise BadStore(f"{self}: {_NO_SESSIONS}")
+                await other.execute("rollback")
+        except (Lost, Undone) as error:
+            raise Unavailable(str(error)) from error
+
     async def _prepare(self, connection: Connection) -> None:
         if not await connection.value(statements.HAS_STORE):
             if not await connection.value(statements.MAY_CREATE):
@@ -198,15 +221,34 @@ class SharedStore:
         self._claim = connection
 
     async def _look(self) -> None:
+        known: dict[str, SharedCredentials | SharedPrincipals]
+        known = {CREDENTIALS: self.credentials, PRINCIPALS: self.principals}
+        versions = list(known), [document.version for document in known.values()]
+
         async def look(connection: Connection) -> tuple[list[str], list[Any]]:
             schemas = [name for (name,) in await connection.fetch(statements.SCHEMAS)]
-            return schemas, await connection.fetch(statements.READ_DOCUMENT, (CREDENTIALS,))
+            return schemas, await connection.fetch(statements.READ_CHANGED, versions)
 
-        schemas, document = await self.run(look)
+        schemas, changed = await self.run(look)
         self._schemas |= set(schemas)
-        self.credentials.use(*document[0] if document else (0, None))
+        for name, version, content in changed:
+            known[name].use(version, content)
         if not self._session_key:
             self._session_key = await self.run(_session_key)
+
+    async def change(self, name: str, change: Change) -> tuple[int, bytes]:
+        """See `Documents`."""
+
+        async def attempt(connection: Connection) -> tuple[int, bytes] | None:
+            found = await connection.fetch(statements.READ_DOCUMENT, (name,))
+            version, content = found[0] if found else (0, None)
+            new = change(content)
+            written = await connection.fetch(statements.WRITE_DOCUMENT, (name, version, new))
+            return (written[0][0], new) if written else None
+
+        while True:
+            if (done := await self.run(attempt)) is not None:
+                return done
 
     async def _refresh(self) -> None:
         while True:
@@ -215,6 +257,7 @@ class SharedStore:
                 await self._look()
                 if self._clock and (self._claim is None or self._claim.is_closed):
                     await self._claim_clock()
+                await self.lag.measure()
             except Unavailable:
                 continue
             except Exception as error:
@@ -226,78 +269,6 @@ async def _session_key(connection: Connection) -> bytes:
     arguments = (SESSION_KEY, 0, os.urandom(KEY_BYTES))
     await connection.fetch(statements.WRITE_DOCUMENT, arguments)
     return bytes((await connection.fetch(statements.READ_DOCUMENT, (SESSION_KEY,)))[0][1])
-
-
-class SharedCredentials:
-    """As `Credentials`, of a store. They are read once a second."""
-
-    def __init__(self, store: SharedStore) -> None:
-        self._store = store
-        self._version = -1
-        self._has_changed = False
-        self._by_key: dict[str, Credential] = {}
-
-    def use(self, version: int, content: bytes | None) -> None:
-        if version == self._version:
-            return
-        self._version = version
-        self._has_changed = True
-        try:
-            self._by_key = {} if content is None else parse(content, self._store, self._store.vault)
-        except BadCredentials as error:
-            _log.warning("credentials were not reloaded; those read before stay in force: %s", error)
-
-    def get(self, access_key: str) -> Credential | None:
-        found = self._by_key.get(access_key)
-        return found if found is not None and not found.peer else None
-
-    def peer(self, access_key: str) -> Credential | None:
-        found = self._by_key.get(access_key)
-        return found if found is not None and found.peer else None
-
-    def list(self) -> list[Credential]:
-        return sorted(self._by_key.values(), key=lambda one: (one.created_ms, one.access_key))
-
-    def peers(self) -> Sequence[Credential]:
-        return [one for one in self.list() if one.peer]
-
-    def refresh(self, now_ms: int) -> bool:
-        """The store is read in the background."""
-        changed, self._has_changed = self._has_changed, False
-        return changed
-
-    def reload(self) -> bool:
-        return self.refresh(0)
-
-    async def add(self, credential: Credential) -> None:
-        await self._change(lambda by_key: by_key.update({credential.access_key: credential}))
-
-    async def delete(self, access_key: str) -> bool:
-        """Returns whether it existed."""
-        if access_key not in self._by_key:
-            return False
-        await self._change(lambda by_key: by_key.pop(access_key, None))
-        return True
-
-    async def _change(self, change: Callable[[dict[str, Credential]], object]) -> None:
-        async def attempt(connection: Connection) -> bool:
-            document = await connection.fetch(statements.READ_DOCUMENT, (CREDENTIALS,))
-            version, content = document[0] if document else (0, None)
-            by_key = {} if content is None else parse(content, self._store, self._store.vault)
-            change(by_key)
-            arguments = (
-                CREDENTIALS,
-                version,
-                dump(sorted(by_key.values(), key=lambda one: one.created_ms), self._store.vault),
-            )
-            written = await connection.fetch(statements.WRITE_DOCUMENT, arguments)
-            if written:
-                self._version, self._by_key = written[0][0], by_key
-                self._has_changed = True
-            return bool(written)
-
-        while not await self._store.run(attempt):
-            pass
 
 
 class SharedBuckets:

@@ -138,3 +138,39 @@ def test_a_measurement_is_shown_again_while_it_is_fresh(server: LocalServer) -> 
     assert ask("?region=eu-west-1") == {**ask("?region=eu-west-1"), "store": None, "tables": [], "other_bytes": None}
     with pytest.raises(urllib.error.HTTPError):
         ask("?table=Things")
+
+
+def test_vector_indexes_are_indexes(server: LocalServer) -> None:
+    pytest.importorskip("numpy")
+
+    def call(operation: str, **body: Any) -> None:  # boto3 does not know the parameter yet
+        headers = {"X-Amz-Target": f"DynamoDB_20120810.{operation}", "Content-Type": "application/x-amz-json-1.0"}
+        urllib.request.urlopen(urllib.request.Request(server.endpoint_url, json.dumps(body).encode(), headers)).close()
+
+    call(
+        "CreateTable",
+        TableName="Notes",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        VectorIndexes=[
+            {
+                "IndexName": "near",
+                "VectorAttribute": {"AttributeName": "embedding"},
+                "Projection": {"ProjectionType": "ALL"},
+                "Dimensions": 3,
+                "DistanceFunction": "EUCLIDEAN",
+            }
+        ],
+    )
+    for number in range(60):
+        embedding = {"L": [{"N": str(number + place)} for place in range(3)]}
+        call("PutItem", TableName="Notes", Item={"pk": {"S": str(number)}, "embedding": embedding})
+    room = measured(server).tables["Notes"]
+    region = region_of(server)
+    (table,) = server._do(region.read(region.catalog.tables))
+    (index,) = table.vector_indexes
+    entries, log = truth(server, index.space), truth(server, index.log_space)
+    assert room.indexes["near"].rows == entries.rows == 60
+    assert_near(room.indexes["near"], Amount(60, entries.bytes + log.bytes))
+    assert room.further == {}

@@ -11,7 +11,7 @@ from tests.programs import fetching
 
 
 def main() -> None:
-    fetching.python_programs()
+    fetching.aws()
     pytest = [sys.executable, "-m", "pytest", "tests/pages", *sys.argv[1:]]
     alone = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     if (

@@ -6,6 +6,7 @@
 - A `text` block after it shows what it prints; `...` stands for anything.
 - `<!-- run: COMMANDS -->` runs, too, but is not shown; its command `stop` stops the servers. `<!-- not run: REASON -->`
   excludes the next block.
+- A command that only Ctrl-C ends gets it after three seconds.
 - Directories of the system that a page names lie in the reader's directory.
 
 `make pages` runs this in a network namespace of its own, where every port is free.
@@ -28,7 +29,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ROOT / ".cache" / "programs" / "python" / "bin"
+COMMANDS = ROOT / ".cache" / "programs" / "aws" / "bin"
 """Of AWS's command line."""
 
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -39,6 +40,7 @@ PART = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 SYSTEM = re.compile(r"(?<![\w.])/(?=(var/lib|run/secrets)/)")
+ENDLESS = re.compile(r"^atoll tail\b(?!.* --once)")
 SERVE = re.compile(r"^(\w+=\S+ )*atoll serve\b")
 
 
@@ -93,7 +95,8 @@ class Reader:
                 waiting = []
                 self.leave() if command == "stop" else self.serve(command)
             else:
-                waiting.append(command)
+                ended = f"timeout -s INT 3 {command.partition(' # ')[0]} || test $? -eq 124"
+                waiting.append(ended if ENDLESS.match(command) else command)
         return printed + self.shell("\n".join(waiting))
 
     def shell(self, commands: str) -> str:

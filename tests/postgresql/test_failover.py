@@ -6,7 +6,10 @@ Nobody promotes the standby here but the test, as a cluster manager would.
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 
 import asyncpg
@@ -16,7 +19,10 @@ from atoll.storage.engine import Unavailable
 from atoll.storage.postgresql import url
 from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.engine import PostgreSQLEngine, Replica
+from benchmarks import servers
+from benchmarks.client import Client
 from tests.postgresql.server import Server, temporary
+from tests.postgresql.test_servers import TABLE, call, front_end
 
 CANCEL_COMMITS = """
 select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'atoll'
@@ -196,6 +202,39 @@ def test_a_primary_that_restarts_is_used_again(pair: Pair) -> None:
         await check(engine, writers)
 
     play(pair.url, story)
+
+
+def test_health_tells_how_far_the_replica_is_behind(pair: Pair) -> None:
+    def until(condition: Callable[[dict], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            with urllib.request.urlopen(f"http://{servers.HOST}:{front.port}/_atoll/health") as answer:
+                health = json.load(answer)
+            if condition(health):
+                return
+            assert time.monotonic() < deadline, health
+            time.sleep(0.1)
+
+    def lag(health: dict) -> dict[str, float | None]:
+        return health["regions"]["us-east-1"].get("lagSeconds", {})
+
+    standby, replica = f"standby s{pair.standby.port}", "replica"
+    with front_end(pair.primary.url, "--read-store", pair.standby.url) as front, Client(front.port) as client:
+        call(client, "CreateTable", **TABLE)
+        until(lambda health: lag(health) == {replica: 0.0, standby: 0.0})
+        asyncio.run(execute(pair.standby.url, "select pg_wal_replay_pause()"))
+        call(client, "PutItem", TableName="Things", Item={"pk": {"S": "a"}})
+        until(lambda health: all((lag(health)[name] or 0) > 1 for name in (replica, standby)))
+        asyncio.run(execute(pair.standby.url, "select pg_wal_replay_resume()"))
+        until(lambda health: lag(health) == {replica: 0.0, standby: 0.0})
+        pair.standby.kill()
+        until(lambda health: lag(health) == {replica: None} and health["status"] == "ok")
+
+
+async def execute(url_: str, statement: str) -> None:
+    connection = await asyncpg.connect(url_)
+    await connection.execute(statement)
+    await connection.close()
 
 
 def test_replicas_answer_reads_and_the_primary_s_death_does_not_stop_them(pair: Pair) -> None:

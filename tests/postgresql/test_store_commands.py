@@ -70,6 +70,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
     (data / "session.key").write_text(KEY + "\n")
     assert main(["credentials", "create", "--data", str(data)]) == 0
+    assert main(["users", "create", "ann", "--data", str(data)]) == 0
+    (data / "principals.lock").unlink()
     return data
 
 
@@ -92,7 +94,7 @@ def stored(data: Path) -> dict[str, Any]:
                 set(connection.execute("SELECT k, v, c FROM kv")),
                 set(connection.execute("SELECT kind, k, n, c FROM counters")),
             )
-    for name in ("credentials.json", "session.key"):
+    for name in ("credentials.json", "session.key", "principals.json"):
         content[name] = (data / name).read_bytes()
     return content
 
@@ -123,7 +125,7 @@ def test_a_store_moves_to_postgresql_and_back_unchanged(
     assert found("--store", url, capsys) == EXPECTED
     assert copy(url, tmp_path / "back") == 0
     assert {path.name for path in (tmp_path / "back").glob("**/*") if path.is_file()} == {
-        FILE_NAME, "credentials.json", "session.key",
+        FILE_NAME, "credentials.json", "session.key", "principals.json",
     }  # fmt: skip
     assert stored(tmp_path / "back") == stored(data)
     assert found("--data", str(tmp_path / "back"), capsys) == EXPECTED

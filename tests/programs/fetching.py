@@ -14,9 +14,14 @@ from benchmarks import servers
 PROGRAMS = servers.CACHE / "programs"
 
 
-def python_programs() -> Path:
-    """A virtual environment's directory of commands: AWS's command line, and Python with aiobotocore."""
-    return _environment("python", "awscli", "aiobotocore")
+def aws() -> Path:
+    """The directory of AWS's command line."""
+    return _environment("aws", "awscli")
+
+
+def aiobotocore() -> Path:
+    """The directory of a Python with aiobotocore, which wants an older botocore than AWS's command line."""
+    return _environment("aiobotocore", "aiobotocore")
 
 
 def moto_server() -> Path:

@@ -31,8 +31,9 @@ async def found(world: World, table: str, name: str) -> list[str]:
 
 
 def test_backups_and_points_in_time_restore_vector_indexes() -> None:
+    world = World()
+
     async def scenario() -> None:
-        world = World()
         await world.call(
             "CreateTable",
             TableName="Notes",
@@ -73,6 +74,6 @@ def test_backups_and_points_in_time_restore_vector_indexes() -> None:
         )
         await world.runner.settle()
         assert await found(world, "Now", "near") == ["n1", "n2", "n3", "n4"]
-        assert not findings(world.region)
 
     asyncio.run(scenario())
+    assert not findings(world.region)

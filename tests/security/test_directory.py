@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from atoll.security.directory import BadDirectory, read
-from atoll.security.identities import Declared, Identities, load
+from atoll.security.identities import Declared, DeclaringFile, Identities, load
 
 ACCOUNT = "000000000000"
 POLICY = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}}
@@ -70,7 +70,7 @@ def test_two_files_declare_together_but_nobody_twice() -> None:
 def test_a_changed_file_is_read_again_and_a_faulty_one_is_not(tmp_path: Path, caplog: Any) -> None:
     path = tmp_path / "policies.toml"
     path.write_text('[users.ann]\naccess_keys = {K1 = "s"}\n')
-    identities = Identities(None, Declared([path], ACCOUNT))
+    identities = Identities(None, Declared([DeclaringFile(path)], ACCOUNT))
     assert identities.get("K1") is not None
     path.write_text('[users.ann]\naccess_keys = {K22 = "s"}\n[users.bob]\n')
     assert identities.refresh(1_000_000)

@@ -11,10 +11,11 @@ import pytest
 
 from atoll import limits
 from atoll.wire import memory
+from atoll.wire import server as server_module
 from atoll.wire.codec import Request
 from atoll.wire.connection import QUEUED_REQUESTS, WRITE_BYTES, Connection
 from atoll.wire.memory import LEAST_BYTES, LIMIT_BYTES, Memory
-from atoll.wire.server import TURN_REQUESTS, Server
+from atoll.wire.server import LATER_NS, TURN_REQUESTS, Server
 from tests.wire.conftest import Transport, bodies, echo, plain, post, read_answers, statuses
 
 MEGABYTE = bytes(1024**2)
@@ -597,3 +598,28 @@ class TestClients:
         (refused,) = hall.peers(1)
         hall.settle()
         assert refused.is_refused
+
+
+def test_slices_of_many_requests_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty scans once had a slice each in every turn, so that any other request waited for all of them."""
+    work_ns = [0]
+    order: list[bytes] = []
+
+    async def scan(request: Request) -> bytes:
+        for _ in range(3):
+            work_ns[0] += LATER_NS
+            order.append(request.body)
+            await asyncio.sleep(0)
+        return plain(b"done")
+
+    monkeypatch.setattr(server_module, "monotonic_ns", lambda: work_ns[0])
+    hall = Hall(scan)
+    peers = hall.peers(50)
+    for number, peer in enumerate(peers):
+        peer.send(post(b"%d" % number))
+    while hall.due:
+        before = work_ns[0]
+        hall.turn()
+        assert work_ns[0] - before <= LATER_NS
+    assert [statuses(peer.transport.data) for peer in peers] == [[200]] * 50
+    assert order == [b"%d" % number for number in range(50)] * 3

@@ -25,7 +25,9 @@ def report(stores: Mapping[str, StoreHealth]) -> dict[str, Any]:
 
 
 def _store(one: StoreHealth) -> dict[str, Any]:
-    shown = {"store": one.store, "writable": one.writable, "problems": list(one.problems)}
+    shown: dict[str, Any] = {"store": one.store, "writable": one.writable, "problems": list(one.problems)}
+    if one.lag:
+        shown["lagSeconds"] = {name: None if lag is None else round(lag, 1) for name, lag in one.lag.items()}
     return shown if one.progress is None else shown | {"progress": round(one.progress, 4)}
 
 

@@ -12,6 +12,7 @@ from atoll.copying.contents import (
     BATCH_BYTES,
     BATCH_ROWS,
     CREDENTIALS,
+    PRINCIPALS,
     SHARED_DOCUMENTS,
     Batch,
     CannotCopy,
@@ -124,8 +125,9 @@ class TargetDatabase(_Database):
         for region in self._direct.regions():
             if self._direct.value(f"select exists (select from {statements.quoted(region)}.rows)"):
                 raise CannotCopy(f"{self} is not empty: it has tables in {region}")
-        if self._direct.fetch(statements.READ_DOCUMENT, CREDENTIALS):
-            raise CannotCopy(f"{self} is not empty: it has credentials")
+        for name in (CREDENTIALS, PRINCIPALS):
+            if self._direct.fetch(statements.READ_DOCUMENT, name):
+                raise CannotCopy(f"{self} is not empty: it has {name}")
 
     def position(self, region: str) -> bytes:
         found = self._direct.value("select position from atoll.copying where region = $1", region)

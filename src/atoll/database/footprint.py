@@ -120,6 +120,9 @@ def _of_table(snapshot: Snapshot, name: str) -> TableRoom:
     room.log = _log(snapshot, table.log_space) or NOTHING
     for index in table.indexes:
         room.indexes[index.name] = tallied(snapshot, index.space)
+    for vectors in table.vector_indexes:
+        entries, log = tallied(snapshot, vectors.space), estimated(snapshot, vectors.log_space)
+        room.indexes[vectors.name] = Amount(entries.rows, entries.bytes + log.bytes)
     for member, space in further_spaces(table):
         room.further[member] = room.further.get(member, NOTHING) + estimated(snapshot, space)
     return room
@@ -132,7 +135,7 @@ def further_spaces(table: Table) -> Iterator[tuple[str, int]]:
     for member in fields(table):
         value: Any = getattr(table, member.name)
         for part in value if isinstance(value, tuple) else (value,):
-            space = getattr(part, "space", None) if is_dataclass(part) and member.name != "indexes" else None
+            space = getattr(part, "space", None) if is_dataclass(part) and member.name not in _INDEXES else None
             if isinstance(space, int):
                 yield member.name, space
 
@@ -146,6 +149,9 @@ def _of_discarded(snapshot: Snapshot) -> Amount:
     kept = {backup.space for backup in backups.listed(snapshot)}
     spaces = [space for space in spaces if space not in kept]
     return sum((_log(snapshot, space) or estimated(snapshot, space) for space in spaces), NOTHING)
+
+
+_INDEXES = ("indexes", "vector_indexes")
 
 
 # Estimates

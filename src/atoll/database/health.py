@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from atoll.database import format as fmt
 from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone, NoFiles, Unavailable
@@ -49,6 +49,9 @@ UNREACHABLE = Problem(
     writable=False,
 )  # fmt: skip
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
+LAGGING = Problem(
+    "the replica that reads go to is far behind", "the replica that reads go to has caught up", level=logging.WARNING
+)
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 EVALUATION = Problem("metrics and alarms fail and are tried again", "metrics and alarms are evaluated again")
@@ -60,7 +63,7 @@ Found = Mapping[Problem, str]
 """Problems with their details."""
 
 _KINDS = ((Gone, GONE), (Corrupt, DAMAGED), (NoFiles, NO_FILES), (Full, FULL), (Unavailable, UNREACHABLE))
-_LOOKED_FOR = (GONE, LITTLE_ROOM)
+_LOOKED_FOR = (GONE, LITTLE_ROOM, LAGGING)
 _PROVE_WRITES = (FULL, NO_FILES, LITTLE_ROOM, UNREACHABLE)
 
 
@@ -74,14 +77,18 @@ class StoreHealth:
     problems: tuple[str, ...] = ()
     progress: float | None = None
     """Of a migration, from 0 to 1."""
+    lag: Mapping[str, float | None] = field(default_factory=dict)
+    """Of servers that replicate the store: seconds, or None if it is unknown."""
 
 
 class Health:
-    """`look` returns those of `GONE` and `LITTLE_ROOM` that last at the moment."""
+    """`look` returns those of `GONE`, `LITTLE_ROOM` and `LAGGING` that last at the moment."""
 
     def __init__(self, region: str = "", look: Callable[[], Found] = dict) -> None:
         self.region = region
         self.look = look
+        self.lag: Callable[[], Mapping[str, float | None]] = dict
+        """How far servers that replicate the store are behind."""
         self.locate: Callable[[Damaged], str] = str
         """Describes the place of a damaged row."""
         self._counts: dict[Problem, int] = {}
@@ -149,7 +156,8 @@ class Health:
     def status(self) -> StoreHealth:
         stores = [problem.store for problem in self._counts if problem.store != "ok"]
         store = "migrating" if self.progress is not None else stores[0] if stores else "ok"
-        return StoreHealth(store, self.writable, tuple(problem.text for problem in self._counts), self.progress)
+        problems = tuple(problem.text for problem in self._counts)
+        return StoreHealth(store, self.writable, problems, self.progress, self.lag())
 
     def look_at_files(self) -> None:
         found = self.look()

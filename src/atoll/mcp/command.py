@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from atoll.options import Refused
 from atoll.shell.session import INTERRUPTED, add_endpoint, connect
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
 
 TOKEN_CHARACTERS = 16
 
@@ -30,29 +34,34 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     if find_spec("mcp") is None:
         raise Refused("`atoll mcp` needs an extra: pip install 'atoll[mcp]'")
-    port = 0
-    if options.http:
-        port = int(options.http) if options.http.isascii() and options.http.isdecimal() else 0
-        if not 1 <= port <= 65_535:
-            raise Refused(f"--http must be a number from 1 to 65535, not {options.http!r}")
-        if len(options.token) < TOKEN_CHARACTERS or not options.token.isascii():
-            raise Refused(
-                f"--http needs --token, or ATOLL_MCP_TOKEN: a secret of at least {TOKEN_CHARACTERS} characters"
-            )
+    port = _port(options) if options.http else None
     from atoll.mcp.server import server
 
     found = server(connect(options), writes=options.allow_writes)
     try:
-        if not options.http:
+        if port is None:
             found.run("stdio")
-            return 0
-        from atoll.mcp.http import serve
-
-        serve(found, port, options.token)
-    except OSError as error:
-        raise Refused(
-            f"port {port} cannot be used: {os.strerror(error.errno or 0)}: choose another one with --http"
-        ) from error
+        else:
+            _serve(found, port, options.token)
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _port(options: argparse.Namespace) -> int:
+    port = int(options.http) if options.http.isascii() and options.http.isdecimal() else 0
+    if not 1 <= port <= 65_535:
+        raise Refused(f"--http must be a number from 1 to 65535, not {options.http!r}")
+    if len(options.token) < TOKEN_CHARACTERS or not options.token.isascii():
+        raise Refused(f"--http needs --token, or ATOLL_MCP_TOKEN: a secret of at least {TOKEN_CHARACTERS} characters")
+    return port
+
+
+def _serve(server: MCPServer[Any], port: int, token: str) -> None:
+    from atoll.mcp.http import serve
+
+    try:
+        serve(server, port, token)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Refused(f"port {port} cannot be used: {reason}: choose another one with --http") from error

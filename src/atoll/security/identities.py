@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -48,40 +48,61 @@ class Access:
     kept: dict[tuple[str, str, str | None, Any], Any] = field(default_factory=dict)
 
 
-class Declared:
-    """The directory that files declare, which are read again when they change. A missing file declares nothing."""
+class Declaration(Protocol):
+    """A document that declares users, roles and so on."""
 
-    def __init__(self, paths: Sequence[Path], account: str, document: Mapping[str, Any] | None = None) -> None:
+    def stamp(self) -> object:
+        """Another value after the document has changed."""
+
+    def load(self) -> Mapping[str, Any]:
+        """Raises `BadDirectory`."""
+
+
+@dataclass(frozen=True)
+class DeclaringFile:
+    """A missing file declares nothing."""
+
+    path: Path
+
+    def stamp(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
+    def load(self) -> Mapping[str, Any]:
+        return load(self.path)
+
+
+class Declared:
+    """The directory that documents declare, which are read again when they change."""
+
+    def __init__(
+        self, declarations: Sequence[Declaration], account: str, document: Mapping[str, Any] | None = None
+    ) -> None:
         """`document` declares more. Raises `BadDirectory`."""
-        self._paths = paths
+        self._declarations = declarations
         self._account = account
         self._fixed = [] if document is None else [document]
-        self._stamps = [_stamp(path) for path in paths]
-        self.directory = self._read()
+        self.read()
 
-    def _read(self) -> Directory:
-        return directories.read([*self._fixed, *(load(path) for path in self._paths)], self._account)
+    def read(self) -> None:
+        """Raises `BadDirectory`."""
+        self._stamps = [one.stamp() for one in self._declarations]
+        loaded = [one.load() for one in self._declarations]
+        self.directory: Directory = directories.read([*self._fixed, *loaded], self._account)
 
     def reload(self) -> bool:
         """Whether the directory was replaced. A faulty file changes nothing, so that a typo locks nobody out."""
-        stamps = [_stamp(path) for path in self._paths]
-        if stamps == self._stamps:
+        if [one.stamp() for one in self._declarations] == self._stamps:
             return False
-        self._stamps = stamps
         try:
-            self.directory = self._read()
+            self.read()
         except BadDirectory as fault:
             _log.warning("policies were not reloaded; those read before stay in force: %s", fault)
             return False
         return True
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
 
 
 def load(path: Path) -> Mapping[str, Any]:
@@ -114,6 +135,11 @@ class Identities:
         self._sessions: dict[bytes, tuple[Session, Credential]] = {}
         self._by_key: dict[str, Session] = {}
         self._checked_ms = -RECHECK_MS
+        self._read_keys()
+
+    def read(self) -> None:
+        """Read what is declared again. Raises `BadDirectory`."""
+        self._declared.read()
         self._read_keys()
 
     @property

@@ -70,9 +70,9 @@ class Searchers:
                     return None
                 while followed.position < number:
                     await self._catch_up(followed)
-            if not self._make_room(index, followed.memory.size):
-                self._followed.pop(index.space, None)
-                return None
+                if not self._make_room(index, followed.memory.size):
+                    self._followed.pop(index.space, None)
+                    return None
         return followed.memory
 
     async def _load(self, followed: _Followed) -> bool:
@@ -102,8 +102,9 @@ class Searchers:
         not."""
         tables = self._region.catalog.known.tables.values()
         spaces = {one.space for table in tables for one in table.vector_indexes}
-        for space in self._followed.keys() - spaces - {index.space}:
-            del self._followed[space]
+        if index.space in spaces:  # otherwise the definitions that are known are older
+            for space in self._followed.keys() - spaces:
+                del self._followed[space]
         others = {space: one.memory.size for space, one in self._followed.items() if space != index.space}
         while others and sum(others.values()) + size > MOST_BYTES:
             space = next(iter(others))

@@ -10,8 +10,13 @@ from tests.programs import fetching
 
 
 @pytest.fixture(scope="session")
-def environment() -> Path:
-    return fetching.python_programs()
+def aws_commands() -> Path:
+    return fetching.aws()
+
+
+@pytest.fixture(scope="session")
+def aiobotocore() -> Path:
+    return fetching.aiobotocore()
 
 
 @pytest.fixture(scope="session")

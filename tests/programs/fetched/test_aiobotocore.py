@@ -15,9 +15,9 @@ SCRIPT = Path(__file__).with_name("concurrent_requests.py")
 
 
 @pytest.mark.parametrize("server", ["endpoint", "signed_endpoint"])
-def test_two_hundred_requests_at_once(environment: Path, server: str, request: pytest.FixtureRequest) -> None:
+def test_two_hundred_requests_at_once(aiobotocore: Path, server: str, request: pytest.FixtureRequest) -> None:
     endpoint: Endpoint = request.getfixturevalue(server)
-    command = [str(environment / "python"), str(SCRIPT)]
+    command = [str(aiobotocore / "python"), str(SCRIPT)]
     done = subprocess.run(command, env=endpoint.environment("ap-southeast-2"), stdout=subprocess.PIPE, timeout=60)
     assert done.returncode == 0
     seen = json.loads(done.stdout)

@@ -41,8 +41,8 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def aws(environment: Path, endpoint: Endpoint) -> Shell:
-    return Shell(environment, endpoint)
+def aws(aws_commands: Path, endpoint: Endpoint) -> Shell:
+    return Shell(aws_commands, endpoint)
 
 
 def test_the_life_of_a_table(aws: Shell) -> None:
@@ -193,9 +193,9 @@ def test_limits_and_time_to_live(aws: Shell, fish: tuple[str, str]) -> None:
     assert changed == {"TimeToLiveSpecification": {"Enabled": True, "AttributeName": "until"}}
 
 
-def test_signed_commands(environment: Path, signed_endpoint: Endpoint) -> None:
-    assert Shell(environment, signed_endpoint).json("list-tables") == {"TableNames": []}
-    stranger = Shell(environment, Endpoint(signed_endpoint.url, signed_endpoint.access_key, "wrong"))
+def test_signed_commands(aws_commands: Path, signed_endpoint: Endpoint) -> None:
+    assert Shell(aws_commands, signed_endpoint).json("list-tables") == {"TableNames": []}
+    stranger = Shell(aws_commands, Endpoint(signed_endpoint.url, signed_endpoint.access_key, "wrong"))
     assert stranger.refused("list-tables").startswith(
         "An error occurred (InvalidSignatureException) when calling the ListTables operation: The request signature we "
         "calculated does not match the signature you provided."

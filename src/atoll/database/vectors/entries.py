@@ -185,6 +185,9 @@ def _refuse_vector(index: VectorIndex, value: AttributeValue) -> None:
             raise errors.element_range(f"{name}[{position}]", member["N"], index.name)
 
 
+_ABSENT: AttributeValue = {}
+
+
 def saved_bytes(table: Table, of: Stored | None) -> int:
     """By how much less than its size an item counts for the write units of its table: there an element of a vector
     counts 4 bytes."""
@@ -194,5 +197,5 @@ def saved_bytes(table: Table, of: Stored | None) -> int:
     return sum(
         values.value_size(item[name]) - 4 * dimensions
         for name, dimensions in vectors.items()
-        if name in item and floats.pack(item[name], dimensions) is not None
+        if len(item.get(name, _ABSENT).get("L", ())) == dimensions
     )

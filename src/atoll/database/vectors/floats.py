@@ -28,7 +28,7 @@ def pack(value: AttributeValue | None, dimensions: int) -> bytes | None:
 
 def packed(numbers: Sequence[float]) -> bytes:
     """Little endian; -0 becomes 0. Raises OverflowError for a number that no 32-bit float can be near."""
-    if not all(map(_BOUND.__gt__, map(abs, numbers))):
+    if numbers and not (max(numbers) < _BOUND and min(numbers) > -_BOUND):
         raise OverflowError
     floats = array("f", numbers)
     if 0.0 in floats:

@@ -22,17 +22,12 @@ from atoll.storage.postgresql.url import Server
 USER_TIMEOUT_MS = 8_000
 """Unacknowledged bytes for so long end a connection."""
 
-SETTINGS = {
-    "application_name": "atoll",
-    "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "10s",
-    # Plans do not depend on statistics: every statement goes by its index.
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-}
+# Set after the start of a session, because PgBouncer refuses them in its first message. Plans do not depend on
+# statistics: every statement goes by its index.
+SETTINGS = """
+set lock_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'; set enable_seqscan = off;
+set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -61,11 +56,17 @@ class Connection:
 
     @classmethod
     async def open(cls, server: Server, times: dict[str, int]) -> Connection:
-        """Raises OSError, `TimeoutError` or an error of asyncpg."""
-        raw = await asyncpg.connect(server.dsn, timeout=times["connect_timeout"], server_settings=SETTINGS)
+        """Raises OSError, `TimeoutError`, `Lost`, `Undone` or an error of asyncpg."""
+        timeout, name = times["connect_timeout"], {"application_name": "atoll"}
+        raw = await asyncpg.connect(server.dsn, timeout=timeout, server_settings=name)
         opened = cls(raw, server)
-        opened._keep_alive(times)
-        arrays.install(raw)
+        try:
+            opened._keep_alive(times)
+            arrays.install(raw)
+            await opened.execute(SETTINGS, timeout)
+        except BaseException:
+            opened.terminate()
+            raise
         return opened
 
     def _keep_alive(self, times: dict[str, int]) -> None:

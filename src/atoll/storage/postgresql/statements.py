@@ -1,7 +1,8 @@
 """The tables of a store, and every SQL statement.
 
     atoll.store        one row: the format of the database. Another version of Atoll refuses it.
-    atoll.documents    what all front ends share beside the regions: the credentials
+    atoll.documents    what all front ends share beside the regions: the credentials, principals that commands declare,
+                      the key of session tokens
     "REGION".rows      the rows: a primary key and a value. bytea compares bytewise, shorter first
     "REGION".numbers, .tallies   the counters of the two kinds
     "REGION".commits   one row: how many transactions have changed this region
@@ -70,6 +71,11 @@ HAS_SCHEMA = "select to_regclass($1) is not null"
 
 SIZED = ("rows", "numbers", "tallies", "commits", "leases", "buckets")
 
+READ_CHANGED = """
+select name, d.version, content
+from atoll.documents d join unnest($1::text[], $2::int8[]) known (name, version) using (name)
+where d.version <> known.version
+"""
 READ_DOCUMENT = "select version, content from atoll.documents where name = $1"
 WRITE_DOCUMENT = """
 insert into atoll.documents values ($1, 1, $3)
@@ -81,6 +87,15 @@ SERVER = """
 select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', current_setting('synchronous_commit')
 """
 TIMELINE = "select ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int8"
+
+POSITION = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8"
+REPLAYED = "select pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8"
+# Positions are shown only to members of pg_monitor.
+STANDBYS = """
+select application_name, pg_wal_lsn_diff(replay_lsn, '0/0')::int8 from pg_stat_replication
+where state = 'streaming' and replay_lsn is not null
+"""
+SESSION = "select pg_backend_pid()"
 
 SETUP_LOCK = "select pg_advisory_xact_lock(4706829771)"
 CLOCK_LOCKS = {

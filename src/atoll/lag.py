@@ -1,0 +1,87 @@
+"""How far the servers that replicate the primary are behind.
+
+Once a second the position of the primary's log is noted with the time. A server that has replayed up to a position is
+behind by the age of the first note beyond it. So no clocks are compared, and an idle primary makes nobody late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+
+import asyncpg
+
+from atoll.database.health import LAGGING, Found
+from atoll.storage.engine import Corrupt, Unavailable
+from atoll.storage.postgresql import statements
+from atoll.storage.postgresql.cluster import Cluster
+from atoll.storage.postgresql.connection import Lost, Undone
+
+MOST_S = 10.0
+"""Reads from a replica that is further behind are reported as a problem."""
+_NOTES = 3_600
+_PATIENCE_S = 1.0
+_FAILURES = (Lost, Undone, Unavailable, TimeoutError)
+
+READS = "replica"
+"""The name of the server that reads go to."""
+
+
+class Notes:
+    """The positions that the primary had reached at some times."""
+
+    def __init__(self) -> None:
+        self._notes: deque[tuple[float, int]] = deque(maxlen=_NOTES)
+
+    def add(self, now: float, position: int) -> None:
+        if self._notes and position < self._notes[-1][1]:  # another server was promoted
+            self._notes.clear()
+        if not self._notes or position > self._notes[-1][1]:
+            self._notes.append((now, position))
+
+    def behind(self, now: float, position: int) -> float:
+        """Seconds."""
+        return next((now - then for then, noted in self._notes if noted > position), 0.0)
+
+
+class Lag:
+    def __init__(self, primary: Cluster, replicas: Cluster | None) -> None:
+        self._primary = primary
+        self._replicas = replicas
+        self._notes = Notes()
+        self._is_told = True
+        """Whether the primary tells its position: Aurora does not."""
+        self._seconds: dict[str, float | None] = {}
+
+    def seconds(self) -> Mapping[str, float | None]:
+        """Of the replica that reads go to, and of the standbys that the store's user may see. None: it is unknown."""
+        return self._seconds
+
+    def found(self) -> Found:
+        """For `Health.look`."""
+        behind = self._seconds.get(READS)
+        return {} if behind is None or behind <= MOST_S else {LAGGING: f"{behind:.0f} seconds"}
+
+    async def measure(self) -> None:
+        if not self._is_told:
+            return
+        loop = asyncio.get_running_loop()
+        measured: dict[str, float | None] = {} if self._replicas is None else {READS: None}
+        try:
+            async with self._primary.use(loop.time() + _PATIENCE_S) as connection:
+                self._notes.add(loop.time(), await connection.value(statements.POSITION, (), _PATIENCE_S))
+                standbys = await connection.fetch(statements.STANDBYS, (), _PATIENCE_S)
+            for name, position in standbys:
+                measured[f"standby {name}"] = self._notes.behind(loop.time(), position)
+            if self._replicas is not None:
+                with suppress(*_FAILURES):
+                    async with self._replicas.use(loop.time() + _PATIENCE_S) as connection:
+                        position = await connection.value(statements.REPLAYED, (), _PATIENCE_S)
+                    measured[READS] = 0.0 if position is None else self._notes.behind(loop.time(), position)
+        except _FAILURES:
+            pass
+        except (asyncpg.PostgresError, Corrupt):
+            self._is_told = False
+        self._seconds = measured
