@@ -135,7 +135,7 @@ def _compiled(glob: Glob) -> Callable[[str], object]:
             pieces.append([])
         else:
             pieces[-1].append(token)
-    first, *rest = map(_piece, pieces)
+    first, *rest = [_piece(tuple(piece)) for piece in pieces]
     if not rest:
         return lambda text: len(text) == first.length and first.is_at(text, 0)
     *middle, last = rest
@@ -166,7 +166,8 @@ class _Piece(NamedTuple):
     """The first place in a range of the text, or -1."""
 
 
-def _piece(tokens: Sequence[str | Wild]) -> _Piece:
+@lru_cache(1_024)
+def _piece(tokens: Glob) -> _Piece:
     if Wild.ONE not in tokens:
         text = "".join(map(str, tokens))
         return _Piece(
