@@ -19,7 +19,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from atoll.console.endpoint import UNSIGNED, CallFailed, Connection, Endpoint, Key
+from atoll.console.endpoint import UNSIGNED, CallFailed, Connection, Endpoint, Key, in_thread
 from atoll.security.browsers import Browsers
 
 Scope = MutableMapping[str, Any]
@@ -120,11 +120,13 @@ class Guard:
             return given
         if self._default is None:
             self._default = await self._usable_key()
+        elif self._default is not UNSIGNED:  # it may be temporary
+            self._default = await in_thread(self._endpoint.own_key)
         return self._default
 
     async def _usable_key(self) -> Key | None:
         """The console's own credential, if the endpoint accepts it."""
-        key = None if self._asks else self._endpoint.own_key()
+        key = None if self._asks else await in_thread(self._endpoint.own_key)
         if self._endpoint.address.url is None:
             return key
         key = key or UNSIGNED
