@@ -90,7 +90,7 @@ class Search:
     def from_text(cls, table: str, text: str) -> Self:
         """Raises BadValue if the text is none of `as_text`. The table is always the one of the page."""
         try:
-            found = json.loads(text)
+            found = {"table": table, **json.loads(text)}
             one = cls(**found)
             filters = tuple(Condition(**each) for each in found.get("filters", ()))
             partition, sort = (None if each is None else Condition(**each) for each in (one.partition, one.sort))  # type: ignore[arg-type]
