@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import botocore.session
 from botocore.auth import SigV4Auth
@@ -266,7 +266,3 @@ class Connection:
     async def describe(self, table: str) -> Answer:
         found: Answer = (await self.call("describe_table", TableName=table))["Table"]
         return found
-
-
-def host_of(url: str) -> str:
-    return urlsplit(url).netloc
