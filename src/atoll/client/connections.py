@@ -108,7 +108,9 @@ class Connections:
         else:
             connection = HTTPConnection(server.hostname, server.port or 80, timeout=CONNECT_S)
         connection.connect()
-        connection.response_class = partial(_Response, answer_s=self._answer_s, whole_s=self._whole_s)
+        connection.response_class = partial(  # type: ignore[assignment]
+            _Response, answer_s=self._answer_s, whole_s=self._whole_s
+        )
         return connection
 
 

@@ -48,8 +48,10 @@ def _read(path: str) -> Sections:
     except (OSError, ValueError, RuntimeError) as error:
         raise Misconfigured(f"{path}: {error}") from None
     except configparser.ParsingError as error:  # whose text has the line, which may be a secret
-        heading = isinstance(error, configparser.MissingSectionHeaderError)
-        number = error.lineno if heading else error.errors[0][0]
+        if isinstance(error, configparser.MissingSectionHeaderError):
+            number = error.lineno
+        else:
+            number = error.errors[0][0]
         raise Misconfigured(f"{path}: line {number} is neither [a section] nor name = value") from None
     except configparser.Error as error:
         raise Misconfigured(" ".join(str(error).split())) from None
