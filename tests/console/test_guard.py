@@ -113,6 +113,17 @@ class TestOtherPages:
         assert (answer.kind, answer.status) == ("websocket.close", 1008)
         assert not visitor.served
 
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    def test_another_page_may_link_here_but_not_use_an_image_a_frame_or_a_download(self, visitor, site):
+        def ask(destination: str, path: str = "/table/A/items") -> int:
+            headers = {"sec-fetch-site": site, "sec-fetch-dest": destination}
+            return visitor.ask(path, **headers).status
+
+        assert ask("document") == 200
+        assert {ask("image"), ask("iframe"), ask("empty"), ask("document", "/table/A/items.csv")} == {403}
+        own = {"sec-fetch-site": "same-origin", "sec-fetch-dest": "empty"}
+        assert visitor.ask("/table/A/items.csv", **own).status == 200
+
     @pytest.mark.parametrize("host", ["evil.example:8001", "console.example", "127.0.0.1.evil.example"])
     def test_a_name_that_a_page_points_at_the_console_is_refused(self, visitor, host):
         visitor.host = host

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from functools import cached_property, partial
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import botocore.session
 from botocore.auth import SigV4Auth
@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
 
+T = TypeVar("T")
 Answer = dict[str, Any]
 
 TABLES, STREAMS = "dynamodb", "dynamodbstreams"
@@ -119,12 +120,16 @@ class Endpoint:
         return not (self.is_atoll or self._allow_writes)
 
     def own_key(self) -> Key | None:
-        """The user's credential, from the environment or boto's configuration."""
-        found = self.session.get_credentials()
-        if found is None:
+        """The user's credential, from the environment or boto's configuration. A temporary one is renewed in time."""
+        frozen = None if self._credentials is None else self._credentials.get_frozen_credentials()
+        if frozen is None:
             return None
-        frozen = found.get_frozen_credentials()
         return Key(frozen.access_key, frozen.secret_key, frozen.token)
+
+    @cached_property
+    def _credentials(self) -> Any:
+        """Looked for once: where there are none, botocore asks the network for some, which takes seconds."""
+        return self.session.get_credentials()
 
     async def recognize(self) -> None:
         """Find out whether this is Atoll, once it can be reached."""
@@ -140,7 +145,7 @@ class Endpoint:
 
     async def warm_up(self) -> None:
         """Make the clients before the first page needs them: botocore reads their models for a second or so."""
-        key = self.own_key() or UNSIGNED
+        key = await in_thread(self.own_key) or UNSIGNED
         for service in SERVICES:
             await in_thread(partial(self._made, key, service))
 
@@ -197,7 +202,7 @@ class Endpoint:
         return found
 
 
-async def in_thread(work: Callable[[], Answer]) -> Answer:
+async def in_thread(work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(_threads, work)
 
 
@@ -261,7 +266,3 @@ class Connection:
     async def describe(self, table: str) -> Answer:
         found: Answer = (await self.call("describe_table", TableName=table))["Table"]
         return found
-
-
-def host_of(url: str) -> str:
-    return urlsplit(url).netloc

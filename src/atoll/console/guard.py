@@ -19,7 +19,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from atoll.console.endpoint import UNSIGNED, CallFailed, Connection, Endpoint, Key
+from atoll.console.endpoint import UNSIGNED, CallFailed, Connection, Endpoint, Key, in_thread
 from atoll.security.browsers import Browsers
 
 Scope = MutableMapping[str, Any]
@@ -32,6 +32,7 @@ SESSIONS = 1_000
 FORM_BYTES = 20_000
 WRONG_S = 1.0
 """The pause after a wrong password."""
+DOWNLOAD = ".csv"
 OPEN_PATHS = ("/sign-in", "/console-static/")
 
 _SIGNATURE_ERRORS = {
@@ -39,6 +40,7 @@ _SIGNATURE_ERRORS = {
     "MissingAuthenticationTokenException", "IncompleteSignature", "IncompleteSignatureException", "InvalidAccessKeyId",
     "InvalidClientTokenId", "ExpiredTokenException", "ExpiredToken",
 }  # fmt: skip
+_OTHER_SITES = (b"cross-site", b"same-site")
 _HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
@@ -78,7 +80,7 @@ class Guard:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         headers = dict(scope["headers"])
-        refusal = self._refusal(headers)
+        refusal = self._refusal(headers, scope["path"])
         if refusal is not None:
             return await _refuse(scope, receive, send, 403, refusal)
         await self._endpoint.recognize()
@@ -96,12 +98,17 @@ class Guard:
         scope["visit"] = Visit(self._endpoint, key or UNSIGNED, token in self._sessions)
         return await self._app(scope, receive, _with_headers(send))
 
-    def _refusal(self, headers: dict[bytes, bytes]) -> str | None:
+    def _refusal(self, headers: dict[bytes, bytes], path: str) -> str | None:
         host, origin = headers.get(b"host", b""), headers.get(b"origin")
         refused = self._browsers.refusal({b"host": host})
         if refused is not None:
             return refused.message
         if origin is not None and urlsplit(origin).netloc != host:
+            return "this request comes from another web page"
+        # A link may lead here. An image or a frame may not: its requests would cost capacity, unseen.
+        if headers.get(b"sec-fetch-site") in _OTHER_SITES and (
+            headers.get(b"sec-fetch-dest") != b"document" or path.endswith(DOWNLOAD)
+        ):
             return "this request comes from another web page"
         return None
 
@@ -113,11 +120,13 @@ class Guard:
             return given
         if self._default is None:
             self._default = await self._usable_key()
+        elif self._default is not UNSIGNED:  # it may be temporary
+            self._default = await in_thread(self._endpoint.own_key)
         return self._default
 
     async def _usable_key(self) -> Key | None:
         """The console's own credential, if the endpoint accepts it."""
-        key = None if self._asks else self._endpoint.own_key()
+        key = None if self._asks else await in_thread(self._endpoint.own_key)
         if self._endpoint.address.url is None:
             return key
         key = key or UNSIGNED
