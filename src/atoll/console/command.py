@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from atoll.client.endpoint import Place, locate
 from atoll.client.failures import Misconfigured
 from atoll.client.options import add_endpoint
-from atoll.options import Refused
+from atoll.options import Refused, port_number
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -57,9 +57,7 @@ def run(options: argparse.Namespace) -> int:
         place = locate(options.endpoint_url, options.region, options.profile)
     except Misconfigured as error:
         raise Refused(str(error)) from None
-    port = int(options.port) if options.port.isascii() and options.port.isdecimal() else -1
-    if not 0 <= port <= 65_535:
-        raise Refused(f"--port must be a number from 0 to 65535, not {options.port!r}")
+    port = port_number("--port", options.port)
     password = _password(options.password_file)
     if not is_loopback(options.host) and not password:
         raise Refused(f"--host {options.host}: other machines can reach this address, and the console "

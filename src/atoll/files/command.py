@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll.client.options import add_endpoint
-from atoll.options import Refused
+from atoll.options import Refused, number
 from atoll.replicate.command import FAILED, SUCCEEDED, end_on_signals, rate_of
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _import(options: argparse.Namespace) -> int:
         raise Refused(f"there is no file {missing[0]}")
     if options.preview and not options.rules:
         raise Refused("--preview shows what --rules change: name their file")
-    preview = _number("--preview", options.preview, PREVIEWS) if options.preview else 0
+    preview = number("--preview", options.preview, 1, PREVIEWS) if options.preview else 0
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
         from atoll.files import importing
@@ -184,7 +184,7 @@ def _types(text: str) -> dict[str, str]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    segments = _number("--segments", options.segments, SEGMENTS)
+    segments = number("--segments", options.segments, 1, SEGMENTS)
     rate = rate_of("--read-rate", options.read_rate)
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
@@ -195,10 +195,3 @@ def _export(options: argparse.Namespace) -> int:
         Export(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
 
     return _carry_out(options, "source", work)
-
-
-def _number(option: str, text: str, most: int) -> int:
-    number = int(text) if text.isdecimal() and text.isascii() else 0
-    if not 1 <= number <= most:
-        raise Refused(f"{option} must be a number from 1 to {most}, not {text!r}")
-    return number
