@@ -35,6 +35,18 @@ _TOKENS = {
     "TransactWriteItems": "ClientRequestToken",
 }
 
+_ANSWERS: dict[str, dict[str, type]] = {
+    "BatchGetItem": {"Responses": dict},
+    "DescribeStream": {"StreamDescription": dict},
+    "DescribeTable": {"Table": dict},
+    "GetRecords": {"Records": list},
+    "GetShardIterator": {"ShardIterator": str},
+    "ListTables": {"TableNames": list},
+    "Query": {"Count": int},
+    "Scan": {"Count": int},
+}
+"""What tells the answer of an operation from that of a server of something else."""
+
 ATTEMPTS = 10
 FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 5.0
@@ -83,7 +95,9 @@ class Client:
         body = _parsed(answer)
         if answer.status != 200:
             raise self._refusal(operation, answer, body)
-        if body is None:
+        if body is None or not all(
+            isinstance(body.get(name), type_) for name, type_ in _ANSWERS.get(operation, {}).items()
+        ):
             raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
         return body
 
