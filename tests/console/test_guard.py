@@ -167,7 +167,7 @@ class TestPassword:
     def test_many_guesses_at_a_time_are_one(self, visitor, monkeypatch):
         """The pause was of one request: a guesser sent many together."""
         pauses = []
-        monkeypatch.setattr(guards.asyncio, "sleep", lambda seconds: guesses(seconds))
+        monkeypatch.setattr(asyncio, "sleep", lambda seconds: guesses(seconds))
 
         async def guesses(seconds):
             pauses.append(seconds)
@@ -179,7 +179,7 @@ class TestPassword:
                      "client": (address, 1)}  # fmt: skip
             return await visitor._ask(scope, urlencode({"password": password}).encode())
 
-        answers = []
+        answers: list[Answer] = []
         assert asyncio.run(post("wrong")).status == 403
         assert [answer.status for answer in answers] == [403, 303] and len(pauses) == 1
         assert "Try again" in answers[0].body
