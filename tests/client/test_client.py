@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from atoll import testing
+from atoll import botocore_models, testing
 from atoll.client import Client, connections, resolve
+from atoll.client.client import with_token
 from atoll.client.connections import Connections
 from atoll.client.failures import CallError, Misconfigured, Refusal, Unreachable
 from tests.client.stub import Stub
@@ -68,6 +69,13 @@ class TestCalls:
             client_of(stub.url)[0].call("TransactWriteItems", TransactItems=[])
         first, second = [json.loads(body)["ClientRequestToken"] for _, body in stub.requests]
         assert first == second
+
+    def test_each_operation_that_takes_a_token_gets_one(self) -> None:
+        model = botocore_models.read("dynamodb")
+        for name, operation in model["operations"].items():
+            members = model["shapes"][operation["input"]["shape"]]["members"] if "input" in operation else {}
+            tokens = {member for member, shape in members.items() if shape.get("idempotencyToken")}
+            assert with_token(name, {}).keys() == tokens, name
 
 
 class TestRepeating:

@@ -18,7 +18,7 @@ import orjson
 
 from atoll.client.connections import ANSWER_S, Answer, Connections
 from atoll.client.endpoint import Endpoint
-from atoll.client.failures import CallError, Refusal, Unreachable
+from atoll.client.failures import STREAM_OPERATIONS, CallError, Refusal, Unreachable
 from atoll.clock import SystemClock
 from atoll.security.signing import sign
 
@@ -27,11 +27,11 @@ STREAMS = "DynamoDBStreams_20120810"
 SERVICE = "dynamodb"
 """For which requests to both are signed."""
 
-STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
 _TOKENS = {
     "ExecuteTransaction": "ClientRequestToken",
     "ExportTableToPointInTime": "ClientToken",
     "ImportTable": "ClientToken",
+    "StartBulkPutItems": "ClientToken",
     "TransactWriteItems": "ClientRequestToken",
 }
 
@@ -139,9 +139,9 @@ def with_token(operation: str, parameters: Document) -> Document:
     return parameters if name is None or name in parameters else {**parameters, name: str(uuid.uuid4())}
 
 
-def delay_s(attempt: int) -> float:
+def delay_s(attempt: int, longest_s: float = LONGEST_DELAY_S) -> float:
     """How long to wait after an attempt; the first one has the number 0."""
-    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
+    return min(longest_s, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
 
 
 def _dumped(parameters: Document) -> bytes:

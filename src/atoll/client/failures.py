@@ -19,7 +19,7 @@ _THROTTLED = {
     "TransactionInProgressException",
 }
 _PASSING_REASONS = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-_STREAM_OPERATIONS = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
 _SERVER_FAILED = 500
 
 
@@ -68,7 +68,7 @@ class Refusal(CallError):
         if self.code == TRANSACTION_CANCELED:
             return set(self.reasons) <= _PASSING_REASONS
         if self.code == "LimitExceededException":  # of a stream: too many readers or calls; of tables: a quota
-            return self.operation in _STREAM_OPERATIONS
+            return self.operation in STREAM_OPERATIONS
         return self.code in _THROTTLED
 
     @property

@@ -188,10 +188,10 @@ def _export(options: argparse.Namespace) -> int:
     rate = rate_of("--read-rate", options.read_rate)
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
-        from atoll.files.exporting import Export
+        from atoll.files.exporting import FileExport
         from atoll.replicate.pacing import Rate
 
         directory = Path(options.directory)
-        Export(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
+        FileExport(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
 
     return _carry_out(options, "source", work)
