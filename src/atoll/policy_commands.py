@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from atoll.database.region import DEFAULT_ACCOUNT
-from atoll.options import Refused, check_store
+from atoll.options import Refused
 from atoll.replica_commands import ask
 from atoll.security import directory
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import COMMANDS_FILE_NAME, FILE_NAME, load
+from atoll.serve_options import check_store
 from atoll.storage.postgresql.url import BadStore
 
 if TYPE_CHECKING:

@@ -98,6 +98,13 @@ class TestTools:
         changes = result(client, "read_stream", table="Orders", limit=2, oldest=True)["changes"]
         assert [change["new"]["sk"] for change in changes] == [0, 1]
 
+    @pytest.mark.parametrize("sizes", [[200_000], [1_000] * 100])
+    def test_a_change_larger_than_a_result(self, sizes: list[int], client: Client) -> None:
+        item = {"pk": {"S": "a"}, "sk": {"N": "9"}, **{f"a{at}": {"S": "x" * size} for at, size in enumerate(sizes)}}
+        client.call("PutItem", TableName="Orders", Item=item)
+        (change,) = result(client, "read_stream", table="Orders", limit=1)["changes"]
+        assert change["key"] == {"pk": "a", "sk": 9} and "characters" in json.dumps(change["new"])
+
     def test_failures_are_told(self, client: Client) -> None:
         failed, told = ask(client, "query", table="Nothing", key_condition="pk = a")
         assert failed and "there is no table Nothing" in told

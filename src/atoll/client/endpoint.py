@@ -97,7 +97,9 @@ def _configured(environment: Mapping[str, str], profile: Profile) -> str:
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        if _URL.fullmatch(url) and parts.hostname and parts.port != 0 and not parts.username:
+        if "@" in parts.netloc:  # not shown: it has a password
+            raise Misconfigured("an endpoint has no user name and password: set the access key instead")
+        if _URL.fullmatch(url) and parts.hostname and parts.port != 0:
             return url.rstrip("/")
     except ValueError:  # a port that is no number
         pass

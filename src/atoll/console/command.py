@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atoll.options import Refused
+from atoll.options import Refused, port_number
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -61,9 +61,7 @@ def run(options: argparse.Namespace) -> int:
         raise Refused(
             f"--endpoint takes a URL such as {ENDPOINT}, or a region of the service, not {options.endpoint!r}"
         )
-    port = int(options.port) if options.port.isascii() and options.port.isdecimal() else -1
-    if not 0 <= port <= 65_535:
-        raise Refused(f"--port must be a number from 0 to 65535, not {options.port!r}")
+    port = port_number("--port", options.port)
     password = _password(options.password_file)
     if not is_loopback(options.host) and not password:
         raise Refused(f"--host {options.host}: other machines can reach this address, and the console "

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atoll.options import Refused
+from atoll.options import Refused, number
 from atoll.replicate.command import FAILED, SUCCEEDED, end_on_signals, rate_of
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _import(options: argparse.Namespace) -> int:
         raise Refused(f"there is no file {missing[0]}")
     if options.preview and not options.rules:
         raise Refused("--preview shows what --rules change: name their file")
-    preview = _number("--preview", options.preview, PREVIEWS) if options.preview else 0
+    preview = number("--preview", options.preview, 1, PREVIEWS) if options.preview else 0
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
         from atoll.files import importing
@@ -185,21 +185,14 @@ def _types(text: str) -> dict[str, str]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    segments = _number("--segments", options.segments, SEGMENTS)
+    segments = number("--segments", options.segments, 1, SEGMENTS)
     rate = rate_of("--read-rate", options.read_rate)
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
-        from atoll.files.exporting import Export
+        from atoll.files.exporting import FileExport
         from atoll.replicate.pacing import Rate
 
         directory = Path(options.directory)
-        Export(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
+        FileExport(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
 
     return _carry_out(options, "source", work)
-
-
-def _number(option: str, text: str, most: int) -> int:
-    number = int(text) if text.isdecimal() and text.isascii() else 0
-    if not 1 <= number <= most:
-        raise Refused(f"{option} must be a number from 1 to {most}, not {text!r}")
-    return number

@@ -16,8 +16,8 @@ from atoll.options import Refused
 from atoll.shell.expressions import Placeholders, filter_of, key_condition_of, projection_of
 from atoll.shell.query import key_types, tops
 from atoll.shell.session import Description, describe
-from atoll.shell.stream import OLDEST, Stream
-from atoll.shell.tables import names_of, summary
+from atoll.shell.stream import OLDEST, Record, Stream
+from atoll.shell.tables import descriptions, summary
 from atoll.shell.tail import as_json, stream_of
 from atoll.shell.values import Item, Value, plain_item, text
 
@@ -42,9 +42,8 @@ class Tools:
 
     def list_tables(self) -> str:
         """List the tables, with their keys, indexes, sizes and streams."""
-        names = list(islice(names_of(self._client), MOST_TABLES + 1))
-        shown = [text(summary(describe(self._client, name))) for name in names[:MOST_TABLES]]
-        return _result("tables", shown, more=len(names) > MOST_TABLES)
+        shown = [text(summary(one)) for one in islice(descriptions(self._client), MOST_TABLES + 1)]
+        return _result("tables", shown[:MOST_TABLES], more=len(shown) > MOST_TABLES)
 
     def describe_table(self, table: str) -> str:
         """Describe a table: key schema, attribute types, indexes, capacity, stream, as DescribeTable does."""
@@ -103,7 +102,7 @@ class Tools:
         stream = Stream(self._client, stream_of(describe(self._client, table)), OLDEST)
         found: deque[str] = deque(maxlen=None if oldest else most)
         for _ in range(MOST_ROUNDS):
-            records = [as_json(record) for record in stream.records()]
+            records = [_changed(record) for record in stream.records()]
             found += records
             if (oldest and len(found) >= most) or (stream.settled and not records):
                 break
@@ -187,6 +186,17 @@ def _shown(item: Item) -> str:
     if len(found) <= RESULT_CHARACTERS:
         return found
     return plain_item({"too_large": {"S": f"{len(found)} characters: select attributes"}})
+
+
+def _changed(record: Record) -> str:
+    data = record["dynamodb"]
+    images = {name: data[name] for name in ("OldImage", "NewImage") if name in data}
+    short = {name: {one: _short(value) for one, value in image.items()} for name, image in images.items()}
+    found = as_json(record | {"dynamodb": data | short})
+    if len(found) <= RESULT_CHARACTERS:
+        return found
+    note = {"too_large": {"S": f"{len(found)} characters: query the item"}}
+    return as_json(record | {"dynamodb": data | dict.fromkeys(images, note)})
 
 
 def _short(value: Value) -> Value:

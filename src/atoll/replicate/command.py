@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from atoll.options import Refused
+from atoll.options import Refused, number
 
 if TYPE_CHECKING:
     from atoll.replicate.progress import Display
@@ -114,8 +114,8 @@ def end_on_signals(stop: Callable[[], None]) -> None:
         # Not here: this thread may be inside of the lock that `stop` needs.
         threading.Thread(target=stop, name="stop").start()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+    for which in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(which, handle)
 
 
 # Options
@@ -148,14 +148,11 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
         raise Refused(f"--checkpoint-table must be the name of a table, not {checkpoint_table!r}")
     if checkpoint_table == target_table:
         raise Refused("--checkpoint-table must not be the table itself")
-    segments = int(options.segments) if options.segments.isdecimal() and options.segments.isascii() else 0
-    if not 1 <= segments <= SEGMENTS:
-        raise Refused(f"--segments must be a number from 1 to {SEGMENTS}, not {options.segments!r}")
     return {
         "table": options.table,
         "target_table": target_table,
         "checkpoint_table": checkpoint_table,
-        "segments": segments,
+        "segments": number("--segments", options.segments, 1, SEGMENTS),
         "read_rate": rate_of("--read-rate", options.read_rate),
         "write_rate": rate_of("--write-rate", options.write_rate),
         "enable_stream": options.enable_stream,

@@ -8,13 +8,12 @@ counts throttling nor lasts as long.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from atoll.client import Client, resolve
-from atoll.client.client import with_token
+from atoll.client.client import delay_s, with_token
 from atoll.client.failures import Misconfigured, Refusal, Unreachable
 from atoll.clock import monotonic_ns
 from atoll.replicate.failures import CallFailed, Failed
@@ -23,7 +22,6 @@ from atoll.replicate.progress import Counters
 Gate = Callable[[], None]
 """Called before each attempt of a call. It waits until the attempt is allowed, or raises."""
 
-FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 10.0
 PATIENCE_S = 300.0
 """Give up on an endpoint that cannot be reached, or only fails, for this long."""
@@ -92,8 +90,7 @@ class End:
 
     def back_off(self, attempt: int) -> None:
         """Wait before another attempt. The first one has the number 0."""
-        delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16))
-        self.pause(delay_s * random.uniform(0.5, 1.0))
+        self.pause(delay_s(attempt, LONGEST_DELAY_S))
 
     def _give_up(self, operation: str, failure: str, since_ns: int) -> None:
         """Raise if this has lasted too long: the first call of a run must succeed at once."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from atoll.client import Client
-from atoll.options import Refused
+from atoll.options import Refused, number
 from atoll.shell.expressions import Placeholders, filter_of, key_condition_of, projection_of
 from atoll.shell.output import Output, add_output, form_of
 from atoll.shell.session import Description, add_endpoint, connect, describe, ending
@@ -59,11 +59,7 @@ def tops(select: str) -> list[str]:
 
 
 def limit_of(text: str) -> int | None:
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 2**31:
-        raise Refused(f"--limit must be a number from 1, not {text!r}")
-    return int(text)
+    return number("--limit", text, 1) if text else None
 
 
 def key_types(description: Description, index: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from atoll.client import Client
@@ -30,7 +30,7 @@ def _run(options: argparse.Namespace) -> None:
     form = form_of(options)
     output = Output(form, ["table", "status", "items", "bytes", "key", "indexes", "billing", "stream"])
     page: list[Description] = []
-    for description in _descriptions(client, options.tables):
+    for description in descriptions(client, options.tables):
         if form == "json":
             print(text(description))
             continue
@@ -44,7 +44,8 @@ def _run(options: argparse.Namespace) -> None:
         print(f"there are no tables at {client.endpoint.url} in {client.endpoint.region}", file=sys.stderr)
 
 
-def _descriptions(client: Client, names: list[str]) -> Iterator[Description]:
+def descriptions(client: Client, names: Sequence[str] = ()) -> Iterator[Description]:
+    """Those of these tables, or of all."""
     if names:
         yield from (describe(client, name) for name in names)
         return
