@@ -54,12 +54,12 @@ ALLOWED: dict[str, set[str]] = {
     "templates": {"templates", "api", "storage.memory", *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "telemetry": {"telemetry", "api", "capacity", *DATABASE},
-    "client": {"client", "clock", "security"},
-    "console": {"console", "options", "clock", "security.browsers"},
+    "client": {"client", "clock", "logs", "security"},
+    "console": {"client", "console", "options", "clock", "security.browsers"},
     "shell": {"client", "options", "shell"},
     "mcp": {"client", "mcp", "options", "shell"},
     "files": {"client", "files", "replicate", "options", "clock", "shell.values"},
-    "replicate": {"client", "replicate", "options", "clock", "limits"},
+    "replicate": {"client", "replicate", "options", "clock", "limits", "logs"},
 }
 EVERYTHING = {
     "node",
