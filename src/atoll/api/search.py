@@ -64,7 +64,7 @@ async def search_vectors(region: Region, body: Body) -> Answer:
     results = await searching.search(region, index, number, numbers, wanted, most)
     shown, size = await _shown(index, results, bound.projection)
     cost = float(max(limits.VECTOR_BYTES_LEAST, round(BYTES_PER_DIMENSION * index.dimensions) + size))
-    region.meter.tally(name, index.name, "SearchVectors").read(cost)
+    region.meter.of_vectors(name, index.name, "SearchVectors").read(cost)
     region.meter.tally(name, None, "SearchVectors").returned(len(shown))
     answer: Answer = {"SearchResults": shown}
     if capacity_mode(body) is not None:
