@@ -15,7 +15,9 @@ from atoll.options import Refused
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    os.umask(0o077)  # what Atoll creates is private
+    """Without `arguments`: as the process's own command."""
+    if arguments is None:
+        os.umask(0o077)  # what Atoll creates is private
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result: int = _run(words)

@@ -14,9 +14,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from atoll.cli import main
 from benchmarks import servers
 from benchmarks.client import Client
 from tests import postgres
+from tests.postgresql.server import BIN
 
 TABLE = {
     "TableName": "Things",
@@ -63,6 +65,13 @@ def refused(*options: str, **environment: str) -> str:
     assert found.returncode == 2, found.stderr
     assert len(found.stderr.splitlines()) == 1 and "secret" not in found.stderr, found.stderr
     return found.stderr
+
+
+def contents(url: str) -> list[str]:
+    """All that is in the database: `pg_dump` in lines."""
+    found = subprocess.run([str(BIN / "pg_dump"), url], capture_output=True, text=True, check=True).stdout
+    assert "create schema atoll" in found.lower()
+    return [line for line in found.splitlines() if "restrict" not in line]  # they have a random word
 
 
 def sql(url: str, script: str) -> None:
@@ -124,9 +133,14 @@ def test_a_store_excludes_a_data_directory_and_memory(store: str) -> None:
     assert "exclude each other" in refused("--in-memory", ATOLL_STORE=store)
 
 
-def test_a_store_of_another_version_is_refused_and_left_alone(store: str) -> None:
+def test_a_store_of_another_version_is_refused_and_left_alone(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     sql(store, "create schema atoll; create table atoll.store (format text); insert into atoll.store values ('0.1')")
+    before = contents(store)
     assert "0.1" in refused(ATOLL_STORE=store)
+    for command in (["credentials", "create"], ["users", "create", "ann"], ["store", "check", "--repair"]):
+        assert main([*command, "--store", store]) == 2
+        assert "0.1" in capsys.readouterr().err
+    assert contents(store) == before
 
 
 def test_a_user_who_may_not_create_schemas_is_refused(store: str) -> None:
