@@ -113,6 +113,18 @@ def test_counters_of_many_clients_of_both_front_ends_add_up(pair: tuple[Client, 
     }
 
 
+def test_workers_of_one_front_end_see_each_other_s_writes_at_once(store: str) -> None:
+    with front_end(store, "--workers", "2") as front, Client(front.port) as client:
+        call(client, "CreateTable", **TABLE)
+        for number in range(8):
+            item = {"pk": {"S": "a"}, "v": {"N": f"{number}"}}
+            call(client, "PutItem", TableName="Things", Item=item)
+            for _ in range(8):  # the system gives each new connection to one of the workers
+                with Client(front.port) as other:
+                    read = call(other, "GetItem", TableName="Things", Key={"pk": {"S": "a"}}, ConsistentRead=True)
+                    assert read["Item"] == item
+
+
 def test_another_password_than_the_right_one_role_or_host_is_told(store: str) -> None:
     place = store.rpartition("@")[2]
     assert "does not exist" in refused(ATOLL_STORE=f"postgresql://nobody:secret@{place}")
