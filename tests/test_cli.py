@@ -485,10 +485,13 @@ class TestRefusals:
             assert running.client().list_tables()["TableNames"] == []
 
     def test_a_directory_that_another_server_uses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = [sys.executable, "-m", "atoll", "serve", "--port", "0", "--workers", "3"]
         with serving(tmp_path):
             assert main(["serve", "--port", "0"]) == 2
-        told = "data/us-east-1 is in use by another server: choose another data directory with --data"
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        told = "atoll: data/us-east-1 is in use by another server: choose another data directory with --data\n"
         assert told in capsys.readouterr().err
+        assert (done.returncode, done.stderr) == (2, told)
 
     def test_certificate_authorities_that_are_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "ca.pem").write_text("nonsense")

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from atoll.capacity.buckets import Bucket, drained, refilled
+from atoll.capacity.buckets import Bucket, LocalBuckets
 from atoll.clock import Clock
 from atoll.data_directory import REGION_NAME
 from atoll.database import format as fmt
@@ -271,34 +271,30 @@ async def _session_key(connection: Connection) -> bytes:
     return bytes((await connection.fetch(statements.READ_DOCUMENT, (SESSION_KEY,)))[0][1])
 
 
-class SharedBuckets:
+class SharedBuckets(LocalBuckets):
     """Token buckets that all front ends share. Each counts in memory, and tells the others ten times a second what it
     took. A bucket may go below zero, and then refills first: so what front ends take together stays at the rate."""
 
     def __init__(self, store: SharedStore, schema: str, clock: Clock) -> None:
+        super().__init__(clock)
         self._store = store
         self._schema = schema
-        self._clock = clock
-        self._buckets: dict[int, Bucket] = {}
         self._taken: dict[int, tuple[float, float]] = {}
         """Rate and units, since the others were told."""
         self._filled: set[int] = set()
         self._forgotten = False
 
-    def level(self, number: int, rate: float) -> float:
-        return refilled(self._buckets.get(number), rate, self._clock.now_ms()).units
-
     def take(self, number: int, rate: float, units: float) -> None:
-        self._buckets[number] = drained(self._buckets.get(number), rate, units, self._clock.now_ms())
+        super().take(number, rate, units)
         self._taken[number] = (rate, units + self._taken.get(number, (rate, 0.0))[1])
 
     def fill(self, number: int) -> None:
-        self._buckets.pop(number, None)
+        super().fill(number)
         self._taken.pop(number, None)
         self._filled.add(number)
 
     def forget(self) -> None:
-        self._buckets.clear()
+        super().forget()
         self._taken.clear()
         self._forgotten = True
 

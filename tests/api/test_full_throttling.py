@@ -309,3 +309,24 @@ class TestRetries:
             put(patient, "hot", str(number), 390)
         assert time
         assert server.clock.time() - began >= (40 * 390 - 1_000 - 390) / 1_000
+
+
+@pytest.mark.parametrize("more", [{}, {"BillingMode": "PROVISIONED", "ProvisionedThroughput": units(2_000)}])
+def test_a_clock_that_stands_at_zero_admits_what_any_other_admits(
+    server: testing.LocalServer, client: Any, more: dict[str, Any]
+) -> None:
+    server.clock.set("1970-01-01T00:00:00Z")
+    g = {"S": "hot"}
+    own = {} if not more else {"ProvisionedThroughput": units(2_000)}
+    create(client, GlobalSecondaryIndexes=[index(**own)], **more)
+    row = item("a") | {"g": g}
+    put_row = {"TableName": "Things", "Item": row}
+    client.put_item(**put_row)
+    client.batch_write_item(RequestItems={"Things": [{"PutRequest": {"Item": item("b")}}]})
+    client.transact_write_items(TransactItems=[{"Put": put_row | {"Item": row | {"pk": {"S": "c"}}}}])
+    assert get(client)["Item"]["g"] == g
+    assert query_index(client)["Count"] == 2
+    with pytest.raises(ClientError):
+        for number in range(1_000):
+            put(client, "a", str(number))
+    assert number > 900

@@ -49,6 +49,30 @@ def test_a_clock_that_was_set_back_refills_nothing_and_then_goes_on() -> None:
     assert refilled(back, 10, START_MS - 59_000).units == 10
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_debt_is_paid_on_time_even_if_the_clock_was_set_back(shared: bool, tmp_path: Path) -> None:
+    clock = ManualClock(START_MS)
+    buckets = SharedBuckets(tmp_path / "buckets", clock) if shared else LocalBuckets(clock)
+    buckets.take(7, 10, 3_010)
+    clock.set(START_MS - 3_600_000)
+    assert buckets.level(7, 10) == -10
+    clock.advance(900)
+    assert buckets.level(7, 10) == -1
+    clock.advance(200)
+    assert buckets.level(7, 10) == 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_clock_that_begins_with_zero_finds_a_full_bucket(shared: bool, tmp_path: Path) -> None:
+    clock = ManualClock(0)
+    buckets = SharedBuckets(tmp_path / "buckets", clock) if shared else LocalBuckets(clock)
+    assert buckets.level(7, 10) == 3_000
+    buckets.take(7, 10, 3_000)
+    assert buckets.level(7, 10) == 0
+    clock.advance(1_000)
+    assert buckets.level(7, 10) == 10
+
+
 OPERATIONS = st.lists(st.tuples(st.integers(0, 400_000), st.sampled_from([0.5, 1, 2, 7, 100, 400])), max_size=60)
 
 

@@ -118,8 +118,42 @@ def test_a_clock_that_was_set_back_throttles_nobody_for_hours() -> None:
     clock = ManualClock(START_MS)
     ranges, things = KeyRanges(clock), table(mode=schema.ON_DEMAND)
     take(ranges, things, 50_000)
-    clock.set(START_MS - 24 * 3600 * 1000)
+    for hours in (1, 24):
+        clock.set(START_MS - hours * 3600 * 1000)
+        assert admits(ranges, things)
+
+
+@pytest.mark.parametrize("mode", [schema.PROVISIONED, schema.ON_DEMAND])
+@pytest.mark.parametrize("kind", ["Read", "Write"])
+@pytest.mark.parametrize("start_ms", [0, 1, 999, -5_000])
+def test_a_clock_that_begins_with_zero_finds_everything_full(mode: str, kind: str, start_ms: int) -> None:
+    clock = ManualClock(start_ms)
+    ranges, things = KeyRanges(clock), table(mode=mode)
+    row = key(things)
+    assert ranges.waits_until < start_ms
+    assert ranges.exhausted(things, None, kind, row, start_ms, {-1: 0.0}) is None
+    if kind == "Read":
+        assert ranges.read(things, row, 0.5, start_ms) is None
+    else:
+        ranges.wrote(things, row, 0.5, start_ms)
+    take(ranges, things, RATES[kind] - 1, kind)
+    assert admits(ranges, things, kind)
+    take(ranges, things, 1, kind)
+    assert not admits(ranges, things, kind)
+    ranges.forget()
+    assert admits(ranges, things, kind)
+
+
+def test_growth_counts_the_first_minute_of_a_clock_that_begins_with_zero() -> None:
+    clock = ManualClock(0)
+    ranges, things = KeyRanges(clock), table(mode=schema.ON_DEMAND)
+    for number in range(60):
+        take(ranges, things, 4_000, name=str(number))
+        clock.advance(1_000)
+    clock.advance(HALF_HOUR_MS)
     assert admits(ranges, things)
+    take(ranges, things, 7_900, name="a")
+    assert admits(ranges, things, name="b")
 
 
 # Growth

@@ -265,3 +265,14 @@ def test_a_third_reader_of_a_shard_is_throttled_if_asked_for() -> None:
     assert refusal(world.call, strict, ShardIterator=third)[0] == "LimitExceededException"
     world.clock.advance(1_000)
     world.call(strict, ShardIterator=third)
+
+
+def test_a_clock_that_was_set_back_forgets_the_readers_of_a_shard() -> None:
+    world = ManualRegion(Settings(strict_stream_readers=True))
+    world.create()
+    arn, shard = only_shard(world)
+    for _ in range(2):
+        world.call(streams.get_records, ShardIterator=world.iterator(arn, shard))
+    third = world.iterator(arn, shard)
+    world.clock.advance(-60_000)
+    world.call(streams.get_records, ShardIterator=third)

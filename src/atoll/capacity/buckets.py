@@ -44,7 +44,10 @@ class LocalBuckets:
         self._buckets: dict[int, Bucket] = {}
 
     def level(self, number: int, rate: float) -> float:
-        return refilled(self._buckets.get(number), rate, self._clock.now_ms()).units
+        bucket, now_ms = self._buckets.get(number), self._clock.now_ms()
+        if bucket is not None and bucket.at_ms > now_ms:  # the clock was set back: refill from now on
+            self._buckets[number] = bucket._replace(at_ms=now_ms)
+        return refilled(bucket, rate, now_ms).units
 
     def take(self, number: int, rate: float, units: float) -> None:
         self._buckets[number] = drained(self._buckets.get(number), rate, units, self._clock.now_ms())

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from atoll import limits
 
 MINUTE_MS = 60_000
+_NEVER = float("-inf")
 
 
 class Growth(NamedTuple):
@@ -20,8 +21,8 @@ class Growth(NamedTuple):
     """When the current half hour began."""
     busiest: float = 0.0
     """Units a second of the busiest minute since then."""
-    minute_ms: float = 0.0
-    """When the current minute began. Zero: never used."""
+    minute_ms: float = _NEVER
+    """When the current minute began."""
     units: float = 0.0
     """Consumed in the current minute."""
 
@@ -29,7 +30,7 @@ class Growth(NamedTuple):
 def turned(growth: Growth, now_ms: int) -> Growth:
     """The state at the beginning of another minute. Minutes and half hours begin with their first use, so an idle table
     costs nothing."""
-    if not growth.minute_ms:
+    if growth.minute_ms == _NEVER:
         return Growth(began_ms=now_ms, minute_ms=now_ms)
     busiest = max(growth.busiest, growth.units / (MINUTE_MS / 1000))
     if 0 <= now_ms - growth.began_ms < limits.GROWTH_INTERVAL_MS:

@@ -52,12 +52,14 @@ _FULL_MS = 1000
 _LEASE_MS = 10
 _UNLEASED_MS = _FULL_MS - _LEASE_MS
 """How long a bucket takes to be full whose lease is outside of it."""
-_NONSENSE_MS = 3_600_000
+_NONSENSE_MS = 300_000
 """No debt is as long: the clock was set back."""
 _READ_MS, _WRITE_MS = 1000 / limits.PARTITION_READ_UNITS, 1000 / limits.PARTITION_WRITE_UNITS
 """Milliseconds in which a unit flows into a partition."""
 _MOST = (limits.TABLE_READ_UNITS, limits.TABLE_WRITE_UNITS)
 _NEVER = float("inf")
+_LONG_AGO = -_NEVER
+"""When a bucket was at zero that was never used, even if the clock begins with zero."""
 
 Draw = tuple[Table, Index | None, str, bytes, float]
 """A table and one of its global indexes or None, Read or Write, the key of a row or its beginning up to the end of the
@@ -83,7 +85,7 @@ class _Lane:
         self.granted = 0.0
         self.cost = 0.0
         """Milliseconds in which a unit flows in."""
-        self.until = 0.0
+        self.until = _LONG_AGO
         """When its bucket would be at zero without the lease."""
         self.limit = KEY_RANGE
         """What exceeds the throughput."""
@@ -101,10 +103,10 @@ class KeyRanges:
         self._reads: Any = self._numbers[_HEADER : _HEADER + PLACES]
         self._writes: Any = self._numbers[_HEADER + PLACES : _GROWTHS]
         if alone or path is None:
-            self._reads, self._writes = _empty(), _empty()
+            self._reads, self._writes = _full(), _full()
         self._reading: dict[int, _Lane] = {}
         self._writing: dict[int, _Lane] = {}
-        self.waits_until = 0.0
+        self.waits_until = _LONG_AGO
         """Until then a bucket may have no units for writes, as far as this process knows: another one may have emptied
         it. Then the next write here finds that out, too late for itself."""
         if self._numbers[_MARK] != _MARKED:
@@ -113,13 +115,13 @@ class KeyRanges:
     def forget(self) -> None:
         """Make all buckets full again, and forget the peaks."""
         self._map[:] = bytes(8 * _NUMBERS)
+        self._numbers[_HEADER:_GROWTHS] = memoryview(_full() + _full())
         self._numbers[_MARK] = _MARKED
-        for buckets in (self._reads, self._writes):
-            if isinstance(buckets, array):
-                buckets[:] = _empty()
+        if isinstance(self._reads, array):
+            self._reads, self._writes = _full(), _full()
         self._reading.clear()
         self._writing.clear()
-        self.waits_until = 0.0
+        self.waits_until = _LONG_AGO
 
     # Admission
 
@@ -269,7 +271,7 @@ class KeyRanges:
         record = lane.record = _GROWTHS + _RECORD * (number % _RECORDS)
         if numbers[record] != number:
             numbers[record] = number
-            for position, value in enumerate((0.0, *Growth()), record + _EMPTY):
+            for position, value in enumerate((_LONG_AGO, *Growth()), record + _EMPTY):
                 numbers[position] = value
         growth = Growth(*numbers[record + _GROWTH : record + _RECORD])
         if not 0 <= now_ms - growth.minute_ms < MINUTE_MS:
@@ -282,8 +284,8 @@ class KeyRanges:
         lane.limit = ACCOUNT if rate >= most else KEY_RANGE
 
 
-def _empty() -> array[float]:
-    return array("d", bytes(8 * PLACES))
+def _full() -> array[float]:
+    return array("d", [_LONG_AGO]) * PLACES
 
 
 def _mix(space: int) -> int:

@@ -42,12 +42,14 @@ class SharedBuckets:
 
     def level(self, number: int, rate: float) -> float:
         with self._locked(number):
-            return refilled(self._load(number), rate, self._clock.now_ms()).units
+            bucket, now_ms = self._load(number), self._clock.now_ms()
+            if bucket is not None and bucket.at_ms > now_ms:  # the clock was set back: refill from now on
+                self._store(number, bucket._replace(at_ms=now_ms))
+            return refilled(bucket, rate, now_ms).units
 
     def take(self, number: int, rate: float, units: float) -> None:
         with self._locked(number):
-            bucket = drained(self._load(number), rate, units, self._clock.now_ms())
-            os.pwrite(self._fd, _BUCKET.pack(True, *bucket), number * _BUCKET.size)
+            self._store(number, drained(self._load(number), rate, units, self._clock.now_ms()))
 
     def fill(self, number: int) -> None:
         with self._locked(number):
@@ -70,3 +72,6 @@ class SharedBuckets:
             return None
         used, units, at_ms = _BUCKET.unpack(stored)
         return Bucket(units, at_ms) if used else None
+
+    def _store(self, number: int, bucket: Bucket) -> None:
+        os.pwrite(self._fd, _BUCKET.pack(True, *bucket), number * _BUCKET.size)

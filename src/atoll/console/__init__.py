@@ -10,10 +10,10 @@ shows only what the endpoint has. NiceGUI builds the pages; `static` holds the f
     guard      which requests of browsers are served; sign-in
     web        the web application: the guard, the pages, the files
     shell      what every page has: header, navigation, errors
-    widgets    the elements of which pages consist
+    widgets    the elements of which pages consist; `widgets_diff` shows two images
     pages      a module for each page
 
 Pure modules: `values` (items as text), `search` (queries, scans and PartiQL), `samples` (requests as code), `saving`
 (an edit as a conditional update), `images` (two images compared), `spreadsheet` (CSV), `lineage` (shards in
-generations), `drawing` (SVG), `places` (where regions are).
+generations), `drawing` (SVG), `places` (where regions are), `sizes` (numbers and times as texts).
 """

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from functools import cached_property, partial
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import botocore.session
 from botocore.auth import SigV4Auth
@@ -24,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
 
+T = TypeVar("T")
 Answer = dict[str, Any]
 
 TABLES, STREAMS = "dynamodb", "dynamodbstreams"
@@ -31,6 +34,8 @@ METRICS, SCALING, TRIGGERS, CALLER = "cloudwatch", "application-autoscaling", "l
 SERVICES = (TABLES, STREAMS, METRICS, SCALING, TRIGGERS, CALLER)
 
 CALLS_AT_A_TIME = 16
+CLIENTS = 60
+"""Kept: a client has some hundred kilobytes. Regions are in URLs, and keys are renewed."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 ATTEMPTS = 3
@@ -42,6 +47,7 @@ LIVE_PATH = "/_atoll/health/live"
 READS = ("get_", "list_", "describe_", "batch_get_", "query", "scan", "transact_get_")
 STATEMENTS = ("execute_statement",)
 
+_log = logging.getLogger(__name__)
 _threads = ThreadPoolExecutor(CALLS_AT_A_TIME, "call")
 
 
@@ -76,6 +82,7 @@ class Address:
     region: str = ""
     profile: str = ""
     admin_token: str = field(default="", repr=False)
+    ca_bundle: str = ""
 
     @property
     def url(self) -> str | None:
@@ -111,20 +118,34 @@ class Endpoint:
         self._recognized = False
         self._allow_writes = allow_writes
         self._making = threading.Lock()
-        self._clients: dict[tuple[Key, str, str], Any] = {}
-        self._http = URLLib3Session(timeout=ADMIN_SECONDS, max_pool_connections=CALLS_AT_A_TIME)
+        self._clients: OrderedDict[tuple[Key, str, str], Any] = OrderedDict()
+        if address.ca_bundle:
+            self.session.set_config_variable("ca_bundle", address.ca_bundle)
+        trust = self.session.get_config_variable("ca_bundle") or True
+        self._http = URLLib3Session(verify=trust, timeout=ADMIN_SECONDS, max_pool_connections=CALLS_AT_A_TIME)
 
     @property
     def read_only(self) -> bool:
         return not (self.is_atoll or self._allow_writes)
 
     def own_key(self) -> Key | None:
-        """The user's credential, from the environment or boto's configuration."""
-        found = self.session.get_credentials()
-        if found is None:
+        """The user's credential, from the environment or boto's configuration. A temporary one is renewed in time.
+
+        None if there is none, or if it cannot be renewed: then the console asks for one.
+        """
+        try:
+            frozen = None if self._credentials is None else self._credentials.get_frozen_credentials()
+        except BotoCoreError as error:  # a login that has ended, a program that fails
+            _log.warning("the credential cannot be renewed: %s", error)
             return None
-        frozen = found.get_frozen_credentials()
+        if frozen is None:
+            return None
         return Key(frozen.access_key, frozen.secret_key, frozen.token)
+
+    @cached_property
+    def _credentials(self) -> Any:
+        """Looked for once: where there are none, botocore asks the network for some, which takes seconds."""
+        return self.session.get_credentials()
 
     async def recognize(self) -> None:
         """Find out whether this is Atoll, once it can be reached."""
@@ -140,7 +161,7 @@ class Endpoint:
 
     async def warm_up(self) -> None:
         """Make the clients before the first page needs them: botocore reads their models for a second or so."""
-        key = self.own_key() or UNSIGNED
+        key = await in_thread(self.own_key) or UNSIGNED
         for service in SERVICES:
             await in_thread(partial(self._made, key, service))
 
@@ -153,6 +174,9 @@ class Endpoint:
             found = self._clients.get((key, region, service))
             if found is None:
                 found = self._clients[key, region, service] = self._client(key, region, service)
+                if len(self._clients) > CLIENTS:
+                    self._clients.popitem(last=False)
+            self._clients.move_to_end((key, region, service))
             return found
 
     def _client(self, key: Key, region: str, service: str) -> Any:
@@ -197,7 +221,7 @@ class Endpoint:
         return found
 
 
-async def in_thread(work: Callable[[], Answer]) -> Answer:
+async def in_thread(work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(_threads, work)
 
 
@@ -261,7 +285,3 @@ class Connection:
     async def describe(self, table: str) -> Answer:
         found: Answer = (await self.call("describe_table", TableName=table))["Table"]
         return found
-
-
-def host_of(url: str) -> str:
-    return urlsplit(url).netloc

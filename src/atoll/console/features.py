@@ -8,8 +8,7 @@ from typing import Any
 
 from atoll.console.endpoint import CALLER, METRICS, SCALING, STREAMS, TRIGGERS, CallFailed, Connection
 
-CLOCK, LINKS, STORAGE, INSIGHTS = "clock", "links", "storage", "insights"
-DUE = "due"
+CLOCK, LINKS, STORAGE, DUE = "clock", "links", "storage", "due"
 EVENTS, METERS, TARGETS, MAPPINGS, BACKUPS = "streams", "metrics", "scaling", "triggers", "backups"
 
 
@@ -54,6 +53,4 @@ async def probe(connection: Connection) -> Features:
     caller, health = answers["caller"], answers.get("health")
     account = caller["Account"] if isinstance(caller, dict) else ""
     regions = list(health["regions"]) if isinstance(health, dict) else []
-    if connection.is_atoll:
-        found.add(INSIGHTS)
     return Features(frozenset(found), account, regions)

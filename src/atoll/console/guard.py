@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-from atoll.console.endpoint import UNSIGNED, CallFailed, Connection, Endpoint, Key
+from atoll.console.endpoint import UNSIGNED, CallFailed, Connection, Endpoint, Key, in_thread
 from atoll.security.browsers import Browsers
 
 Scope = MutableMapping[str, Any]
@@ -31,7 +31,8 @@ COOKIE = "atoll_console"
 SESSIONS = 1_000
 FORM_BYTES = 20_000
 WRONG_S = 1.0
-"""The pause after a wrong password."""
+"""The pause after a wrong password, for all attempts from the same address."""
+DOWNLOAD = ".csv"
 OPEN_PATHS = ("/sign-in", "/console-static/")
 
 _SIGNATURE_ERRORS = {
@@ -39,6 +40,7 @@ _SIGNATURE_ERRORS = {
     "MissingAuthenticationTokenException", "IncompleteSignature", "IncompleteSignatureException", "InvalidAccessKeyId",
     "InvalidClientTokenId", "ExpiredTokenException", "ExpiredToken",
 }  # fmt: skip
+_OTHER_SITES = (b"cross-site", b"same-site")
 _HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
@@ -73,12 +75,14 @@ class Guard:
         self._asks = asks
         self._default: Key | None = None
         self._sessions: OrderedDict[str, Key | None] = OrderedDict()
+        self._pausing: set[str] = set()
+        """The addresses of the last wrong passwords."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         headers = dict(scope["headers"])
-        refusal = self._refusal(headers)
+        refusal = self._refusal(headers, scope["path"])
         if refusal is not None:
             return await _refuse(scope, receive, send, 403, refusal)
         await self._endpoint.recognize()
@@ -96,12 +100,17 @@ class Guard:
         scope["visit"] = Visit(self._endpoint, key or UNSIGNED, token in self._sessions)
         return await self._app(scope, receive, _with_headers(send))
 
-    def _refusal(self, headers: dict[bytes, bytes]) -> str | None:
+    def _refusal(self, headers: dict[bytes, bytes], path: str) -> str | None:
         host, origin = headers.get(b"host", b""), headers.get(b"origin")
         refused = self._browsers.refusal({b"host": host})
         if refused is not None:
             return refused.message
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in (b"http://" + host, b"https://" + host):
+            return "this request comes from another web page"
+        # A link may lead here. An image or a frame may not: its requests would cost capacity, unseen.
+        if headers.get(b"sec-fetch-site") in _OTHER_SITES and (
+            headers.get(b"sec-fetch-dest") != b"document" or path.endswith(DOWNLOAD)
+        ):
             return "this request comes from another web page"
         return None
 
@@ -113,11 +122,13 @@ class Guard:
             return given
         if self._default is None:
             self._default = await self._usable_key()
+        elif self._default is not UNSIGNED:  # it may be temporary
+            self._default = await in_thread(self._endpoint.own_key)
         return self._default
 
     async def _usable_key(self) -> Key | None:
         """The console's own credential, if the endpoint accepts it."""
-        key = None if self._asks else self._endpoint.own_key()
+        key = None if self._asks else await in_thread(self._endpoint.own_key)
         if self._endpoint.address.url is None:
             return key
         key = key or UNSIGNED
@@ -139,7 +150,7 @@ class Guard:
         wrong = ""
         if scope["method"] == "POST":
             form = await _form(receive)
-            wrong, key = await self._checked(form)
+            wrong, key = await self._checked(form, (scope.get("client") or ("",))[0])
             if not wrong:
                 self._sessions.pop(token, None)
                 name = secrets.token_urlsafe(32)
@@ -153,10 +164,16 @@ class Guard:
         page = self._page(wrong).encode()
         await _answer(send, 403 if wrong else 200, page, b"text/html; charset=utf-8")
 
-    async def _checked(self, form: dict[str, str]) -> tuple[str, Key | None]:
+    async def _checked(self, form: dict[str, str], address: str) -> tuple[str, Key | None]:
         """What is wrong with the form, and the credential in it."""
+        if address in self._pausing:
+            return "A password was wrong a moment ago. Try again in a second.", None
         if self._password and not hmac.compare_digest(form.get("password", "").encode(), self._password):
-            await asyncio.sleep(WRONG_S)
+            self._pausing.add(address)
+            try:
+                await asyncio.sleep(WRONG_S)
+            finally:
+                self._pausing.discard(address)
             return "The password is wrong.", None
         if self._default is not None:
             return "", None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from atoll.console.values import BadValue, Value, as_json, read
+from atoll.console.values import BadValue, Value, read
 
 OPERATORS = {
     "=": "=", "<>": "≠", "<": "<", "<=": "≤", ">": ">", ">=": "≥", "between": "between", "begins_with": "begins with",
@@ -90,7 +89,7 @@ class Search:
     def from_text(cls, table: str, text: str) -> Self:
         """Raises BadValue if the text is none of `as_text`. The table is always the one of the page."""
         try:
-            found = json.loads(text)
+            found = {"table": table, **json.loads(text)}
             one = cls(**found)
             filters = tuple(Condition(**each) for each in found.get("filters", ()))
             partition, sort = (None if each is None else Condition(**each) for each in (one.partition, one.sort))  # type: ignore[arg-type]
@@ -161,8 +160,3 @@ def _in_partiql(one: Condition) -> str:
     if one.operator in ("begins_with", "contains"):
         return f"{one.operator}({name}, {values[0]})"
     return f"{name} {one.operator} {values[0]}"
-
-
-def described(parameters: Mapping[str, Any]) -> str:
-    """A request as JSON."""
-    return as_json(dict(parameters))

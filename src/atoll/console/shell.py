@@ -125,7 +125,8 @@ async def known_features(connection: Connection) -> Features:
 
 async def _probed(connection: Connection) -> Features:
     found = await features.probe(connection)
-    _remember(connection, found)
+    if found.found:  # otherwise the endpoint may be down: ask again for the next page
+        _remember(connection, found)
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
-from nicegui import core, ui
+from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
 from atoll.console.endpoint import Endpoint
@@ -53,12 +53,19 @@ class Web:
 def server(web: Web, endpoint: Endpoint) -> uvicorn.Server:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/console-static", StaticFiles(directory=STATIC))
-    ui.run_with(app, title="Atoll console", tailwind=False, dark=None, language="en-US", show_welcome_message=False)
-    core.sio.eio.max_http_buffer_size = 8 * 1024**2
+    ui.run_with(
+        app,
+        title="Atoll console",
+        tailwind=False,
+        dark=None,
+        language="en-US",
+        binding_refresh_interval=None,
+        show_welcome_message=False,
+    )
     browsers = Browsers(hosts=web.allowed_hosts if web.loopback else None)
     guard = Guard(app, endpoint, browsers, web.password, asks=web.asks)
     config = uvicorn.Config(
-        guard, web.host, web.port, log_level="warning", ws_max_size=16 * 1024**2, server_header=False, access_log=False,
+        guard, web.host, web.port, log_level="warning", server_header=False, access_log=False,
         ssl_certfile=web.cert or None, ssl_keyfile=web.key or None, timeout_graceful_shutdown=1,
     )  # fmt: skip
     return uvicorn.Server(config)

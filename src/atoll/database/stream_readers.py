@@ -21,7 +21,7 @@ class StreamReaderLimit:
         if len(self._seen_ms) > MOST_SHARDS:
             self._seen_ms = {k: v for k, v in self._seen_ms.items() if max(v.values()) + WINDOW_MS > now_ms}
         seen = self._seen_ms.get((stream, shard), {})
-        active = {one: ms for one, ms in seen.items() if ms + WINDOW_MS > now_ms}
+        active = {one: ms for one, ms in seen.items() if 0 <= now_ms - ms < WINDOW_MS}
         if reader not in active and len(active) >= limits.STREAM_READERS:
             raise stream_errors.too_many_readers()
         active[reader] = now_ms

@@ -180,7 +180,7 @@ class Observed:
 
     @property
     def waits_until(self) -> float:
-        return 0.0 if self.limits is None else self.limits.waits_until
+        return float("-inf") if self.limits is None else self.limits.waits_until
 
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None:
         limit = None if self.limits is None else self.limits.read(table, key, units, now_ms)

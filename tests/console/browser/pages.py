@@ -93,7 +93,7 @@ class Browser:
 
     def choose(self, label: str) -> None:
         """Choose one of several options, or tick a box."""
-        self.script("arguments[0].click()", self.field(label))
+        self.script("arguments[0].focus(); arguments[0].click()", self.field(label))
 
     def press(self, name: str) -> None:
         """Press a button by its text or its spoken name."""

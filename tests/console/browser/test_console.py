@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -269,8 +270,31 @@ class TestItems:
         browser.press("Keep my edit, on top of theirs")
         browser.see("Check the item and save again")
         browser.press("Save")
-        browser.wait(lambda: item_of(server, "o001")["total"] == {"N": "1000"})
+        browser.see("Saved")
+        assert item_of(server, "o001")["total"] == {"N": "1000"}
         assert item_of(server, "o001")["state"] == {"S": "theirs"}
+
+    def test_long_and_odd_items(self, browser: Browser, server: testing.LocalServer):
+        client = server.client()
+        client.put_item(TableName="Orders", Item={"id": {"S": "long/ü?&#"}, "text": {"S": "ü" * 190_000}})
+        wide = {f"a{number}": {"N": str(number)} for number in range(3_000)}
+        client.put_item(TableName="Orders", Item={"id": {"S": "wide"}, **wide})
+        client.put_item(TableName="Orders", Item={"id": {"S": "huge"}, "l": {"L": [{"NULL": True}] * 100_000}})
+        for key in ("long/ü?&#", "wide"):
+            browser.open("/table/Orders/item?key=" + urllib.parse.quote(json.dumps({"id": {"S": key}})))
+            field = browser.field("DynamoDB JSON")
+            assert len(field.get_attribute("value") or "") > 60_000
+            field.send_keys(Keys.CONTROL, Keys.END)
+            field.send_keys(Keys.BACKSPACE, ', "more": {"BOOL": true}}')
+            browser.press("Save")
+            browser.see("Saved")
+            assert item_of(server, key)["more"] == {"BOOL": True}
+        browser.open('/table/Orders/item?key={"id":{"S":"huge"}}')
+        browser.see("too long to be edited here")
+        browser.open("/table/Orders/items")
+        browser.see("more follow")
+        for key in ("long/ü?&#", "wide", "huge"):
+            client.delete_item(TableName="Orders", Key={"id": {"S": key}})
 
     def test_a_value_that_is_none_is_refused_in_place(self, browser: Browser):
         browser.open('/table/Orders/item?key={"id":{"S":"o002"}}')

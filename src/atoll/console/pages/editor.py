@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from nicegui import ui
@@ -20,6 +21,8 @@ from atoll.console.widgets_diff import diff
 CONFLICT = "ConditionalCheckFailedException"
 ATTRIBUTES = 150
 """An item with more attributes is edited as JSON."""
+WHOLE = 900_000
+"""Characters of JSON. A message of the browser holds a little more."""
 LONG = 60_000
 """Characters. A longer item is edited as JSON only."""
 MOST_LINES = 6
@@ -91,10 +94,15 @@ class Editor:
     def _build(self) -> None:
         draft = self._draft
         characters = len(as_json(draft, indent=None))
+        self.writable = self._view.writable and characters <= WHOLE
         ways = {"typed": "Attributes", "json": "JSON"}
         if len(draft) > ATTRIBUTES or characters > LONG:
             del ways["typed"]
         self._alerts = box()
+        if characters > WHOLE:
+            callout(
+                f"The item is {size(characters)} as JSON: too long to be edited here. Its beginning is shown.", "warn"
+            )
         with section("New item" if self.is_new else "Item"):
             with box("row between"):
                 self._way = Field("Edit as", next(iter(ways)), "choice", ways, change=self._switch)
@@ -124,10 +132,14 @@ class Editor:
                     self._add(name, type_, typed(value) if value else "", is_key=name in self._key)
             else:
                 self._json = Field(
-                    "DynamoDB JSON", as_json(self._draft), "textarea", bare=True, rows=24, readonly=not self.writable
+                    "DynamoDB JSON", self._as_json(), "textarea", bare=True, rows=24, readonly=not self.writable
                 )
         if self.writable:
             self._add_button.set_visibility(as_rows)
+
+    def _as_json(self) -> str:
+        found = as_json(self._draft)
+        return (found if len(found) <= WHOLE else as_json(self._draft, indent=None))[:WHOLE]
 
     def _add(self, name: str, type_: str, content: str, *, is_key: bool = False) -> None:
         with self._body:
@@ -144,10 +156,20 @@ class Editor:
         try:
             self._draft = self._wanted()
         except BadValue as error:
-            say(str(error), "warning")
-            self._way.show(self._form)
-            return
+            if not (self.is_new and self._form == "typed"):
+                say(str(error), "warning")
+                self._way.show(self._form)
+                return
+            self._draft = self._readable()
         self._draw()
+
+    def _readable(self) -> Item:
+        """The attributes of an item in the making that are complete."""
+        found: Item = {}
+        for row in self._rows:
+            with suppress(BadValue):
+                found.update([row.read()])
+        return found
 
     def _wanted(self) -> Item:
         if self._form == "json":
@@ -175,9 +197,21 @@ class Editor:
         if change is None:
             say("Nothing changed", "info")
             return
-        if await self._sent(*change, wanted):
-            say("Saved")
+        if not await self._sent(*change, wanted):
+            return
+        say("Saved")  # before this button is gone
+        if self._seen is None:
             self._open(wanted)
+        else:
+            await self._read_again()
+
+    async def _read_again(self) -> None:
+        """Show the item as it is stored now."""
+        assert self._seen is not None
+        key = {name: self._seen[name] for name in self._key}
+        answer = await self._view.connection.call("get_item", TableName=self._view.table, Key=key, ConsistentRead=True)
+        if (item := answer.get("Item")) is not None:
+            Editor(self._place, self._view, self._key, self._types, item, item)
 
     def _copy(self) -> None:
         try:

@@ -1,4 +1,4 @@
-// A labelled native control. Emits every change of its value.
+// A labelled native control. Emits every change of its value; a textarea, which may be long, when it is left.
 export default {
   template: `
     <fieldset v-if="kind === 'choice'" class="field choice">
@@ -15,8 +15,8 @@ export default {
       <select v-if="kind === 'select'" :id="id" v-model="current" :disabled="disabled">
         <option v-for="one in options" :key="one[0]" :value="one[0]">{{ one[1] }}</option>
       </select>
-      <textarea v-else-if="kind === 'textarea'" :id="id" v-model="current" :rows="rows" :disabled="disabled"
-        :readonly="readonly" spellcheck="false" @keydown.ctrl.enter.prevent="$emit('enter')"></textarea>
+      <textarea v-else-if="kind === 'textarea'" :id="id" :value="current" @change="send($event.target.value)" :rows="rows" :disabled="disabled"
+        :readonly="readonly" spellcheck="false" @keydown.ctrl.enter.prevent="send($event.target.value), $emit('enter')"></textarea>
       <input v-else :id="id" :type="kind" v-model="current" :disabled="disabled" :readonly="readonly"
         :placeholder="placeholder" :min="least" :max="most" :step="step" autocomplete="off" spellcheck="false"
         :list="options.length ? id + 'l' : null" @keydown.enter="$emit('enter')">
@@ -40,5 +40,8 @@ export default {
     value(now) { this.current = this.sent = now; },
     shown() { this.current = this.sent = this.value; },
     current(now) { if (now !== this.sent) this.$emit("update:value", (this.sent = now)); },
+  },
+  methods: {
+    send(text) { this.$emit("update:value", (this.current = this.sent = text)); },
   },
 };
