@@ -21,6 +21,7 @@ from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Connection
 from atoll.storage.postgresql.engine import PostgreSQLEngine
 from atoll.storage.postgresql.fetched import Fetched
+from atoll.storage.postgresql.fetching import fetch
 from atoll.storage.postgresql.pending import Pending
 from tests import desk, postgres
 from tests.postgresql.test_servers import TABLE
@@ -56,14 +57,13 @@ def play(scenario: Scenario) -> None:
 def fetched_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The bytes of each statement that reads, in the order in which they have ended."""
     sizes: list[int] = []
-    fetch = reads.fetch
 
     async def counted(connection: Connection, schema: str, fetched: Fetched, *, deadline_s: float) -> None:
         before = fetched.size
         await fetch(connection, schema, fetched, deadline_s=deadline_s)
         sizes.append(fetched.size - before)
 
-    monkeypatch.setattr(reads, "fetch", counted)
+    monkeypatch.setattr("atoll.storage.postgresql.reads.fetch", counted)
     return sizes
 
 
@@ -83,9 +83,13 @@ def batch_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 async def fill(engine: PostgreSQLEngine) -> None:
     for page in range(PAGES):
-        rows = [b"page%03d/%02d" % (page, number) for number in range(PAGE_ROWS)]
-        await engine.transact(lambda tx, rows=rows: [tx.put(row, bytes(ROW_BYTES)) for row in rows] and None)
+        await engine.transact(partial(fill_page, page))
     await engine.transact(lambda tx: tx.put(b"small", b"v"))
+
+
+def fill_page(page: int, tx: Transaction) -> None:
+    for number in range(PAGE_ROWS):
+        tx.put(b"page%03d/%02d" % (page, number), bytes(ROW_BYTES))
 
 
 def test_pages_of_a_megabyte_do_not_hold_up_single_rows(fetched_bytes: list[int]) -> None:
@@ -95,7 +99,7 @@ def test_pages_of_a_megabyte_do_not_hold_up_single_rows(fetched_bytes: list[int]
     async def scenario(engine: PostgreSQLEngine, _: PostgreSQLEngine) -> None:
         await fill(engine)
         small = RowRead(lambda snapshot: ((), b"small"))
-        for _ in range(10):  # small reads of before do not make the first batch of pages a large one
+        for _number in range(10):  # small reads of before do not make the first batch of pages a large one
             await engine.read(lambda snapshot: snapshot.get(b"small"))
         del fetched_bytes[:]
         pages = asyncio.gather(*(engine.read(partial(page, number)) for number in range(PAGES)))
@@ -150,6 +154,10 @@ def test_a_batch_of_16_megabytes_does_not_hold_up_small_requests(
     play(scenario)
 
 
+def put(value: bytes, tx: Transaction) -> None:
+    tx.put(b"k", value)
+
+
 def test_a_write_that_others_outrun_again_and_again_holds_up_nobody() -> None:
     """It runs beside the others until a commit is in its way, and then once more under the lock."""
     outrun, others_done = threading.Event(), threading.Event()
@@ -170,7 +178,7 @@ def test_a_write_that_others_outrun_again_and_again_holds_up_nobody() -> None:
         await asyncio.to_thread(outrun.wait, 30)
         for number in range(20):
             for engine in (one, other):
-                await engine.transact(lambda tx, number=number: tx.put(b"k", b"%d" % number))
+                await engine.transact(partial(put, b"%d" % number))
                 await engine.read(lambda snapshot: snapshot.get(b"k"))
         assert not slow.done()
         others_done.set()
