@@ -8,14 +8,18 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
+import asyncpg
+import pytest
+
 from atoll.api.health import report
 from atoll.database.health import LAGGING, Health
 from atoll.front import watch
 from atoll.lag import MOST_S, READS, Lag, Notes
 from atoll.shared_store import SharedStore
-from atoll.storage.engine import Unavailable
+from atoll.storage.engine import Corrupt, Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql.cluster import Cluster
+from atoll.storage.postgresql.connection import Lost
 
 
 def test_a_replica_is_behind_by_the_age_of_what_it_lacks() -> None:
@@ -34,6 +38,47 @@ def test_a_new_primary_s_positions_begin_anew() -> None:
 
 
 class Server:
+    """A primary that answers or fails, in the place of a cluster's connection."""
+
+    def __init__(self, *answers: int | Exception) -> None:
+        self.answers = list(answers)
+
+    @asynccontextmanager
+    async def use(self, until: float) -> AsyncIterator[Server]:
+        yield self
+
+    async def value(self, *_: Any) -> int:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def fetch(self, *_: Any) -> list[tuple[str, int]]:
+        return [("b", 7)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "goes_on"),
+    [
+        (asyncpg.ObjectNotInPrerequisiteStateError("recovery is in progress"), True),
+        (Lost("the connection"), True),
+        (asyncpg.FeatureNotSupportedError("pg_current_wal_lsn"), False),
+        (Corrupt("no such function"), False),
+    ],
+)
+def test_only_a_primary_that_never_tells_its_position_is_not_asked_again(failure: Exception, goes_on: bool) -> None:
+    lag = Lag(cast(Cluster, Server(failure, 7)), None)
+
+    async def measure() -> None:
+        await lag.measure()
+        assert lag.seconds() == {}
+        await lag.measure()
+
+    asyncio.run(measure())
+    assert lag.seconds() == ({"standby b": 0.0} if goes_on else {})
+
+
+class Member:
     """A `Cluster` and its connection, as far as `Lag` uses them."""
 
     def __init__(self, position: int) -> None:
@@ -41,7 +86,7 @@ class Server:
         """None: it does not answer."""
 
     @asynccontextmanager
-    async def use(self, until: float) -> AsyncIterator[Server]:
+    async def use(self, until: float) -> AsyncIterator[Member]:
         if self.position is None:
             raise Unavailable("no answer")
         yield self
@@ -58,7 +103,7 @@ class Server:
 class Pair:
     def __init__(self) -> None:
         self.now = 1_000.0
-        self.primary, self.replica = Server(100), Server(100)
+        self.primary, self.replica = Member(100), Member(100)
         self.lag = Lag(cast(Cluster, self.primary), cast(Cluster, self.replica), lambda: self.now)
         self._health = Health("us-east-1")
         watch(self._health, "us-east-1", None, cast(SharedStore, SimpleNamespace(lag=self.lag)))

@@ -24,7 +24,10 @@ MOST_S = 10.0
 """Reads from a replica that is further behind are reported as a problem."""
 _NOTES = 3_600
 _PATIENCE_S = 1.0
-_FAILURES = (Lost, Undone, Unavailable, TimeoutError)
+_FAILURES = (Lost, Undone, Unavailable, TimeoutError, asyncpg.PostgresError)
+"""They pass: for instance, a primary that has just become a standby tells no position."""
+_NEVER = (asyncpg.FeatureNotSupportedError, asyncpg.InsufficientPrivilegeError, Corrupt)
+"""The primary never tells its position: Aurora does not, and others may lack the function."""
 
 READS = "replica"
 """The name of the server that reads go to."""
@@ -54,7 +57,7 @@ class Lag:
         self._replicas = replicas
         self._notes = Notes()
         self._is_told = True
-        """Whether the primary tells its position: Aurora does not."""
+        """Whether the primary tells its position."""
         self._seconds: dict[str, float | None] = {}
 
     def seconds(self) -> Mapping[str, float | None]:
@@ -82,8 +85,8 @@ class Lag:
                     async with self._replicas.use(loop.time() + _PATIENCE_S) as connection:
                         position = await connection.value(statements.REPLAYED, (), _PATIENCE_S)
                     measured[READS] = 0.0 if position is None else self._notes.behind(self._now(), position)
+        except _NEVER:
+            self._is_told = False
         except _FAILURES:
             pass
-        except (asyncpg.PostgresError, Corrupt):
-            self._is_told = False
         self._seconds = measured
