@@ -687,3 +687,22 @@ class TestHelp:
         shown = " ".join(capsys.readouterr().out.split())
         for name in set(re.findall(r"--([a-z-]+)", shown)) - {"help"}:
             assert f"ATOLL_{name.replace('-', '_').upper()}" in shown
+
+
+@pytest.mark.parametrize("starting, code", [(True, -signal.SIGINT), (False, 130)])
+def test_ctrl_c_shows_no_traceback(starting: bool, code: int) -> None:
+    """While modules are imported it ends the process at once: some crash when their import is interrupted."""
+    program = f"""
+import os, signal, sys
+from atoll import __main__, cli
+
+def run(words, ready):
+    {"" if starting else "ready()"}
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+
+cli._run = run
+sys.exit(__main__.main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (code, b"")
