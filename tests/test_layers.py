@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "wire": {"wire", "api", "replication", "security", *BASE},
     "telemetry": {"telemetry", "api", "capacity", *DATABASE},
     "client": {"client", "clock", "logs", "security"},
-    "console": {"console", "options", "clock", "security.browsers"},
+    "console": {"client", "console", "options", "clock", "security.browsers"},
     "shell": {"client", "options", "shell"},
     "mcp": {"client", "mcp", "options", "shell"},
     "files": {"client", "files", "replicate", "options", "clock", "shell.values"},

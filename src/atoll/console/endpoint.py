@@ -82,6 +82,7 @@ class Address:
     region: str = ""
     profile: str = ""
     admin_token: str = field(default="", repr=False)
+    ca_bundle: str = ""
 
     @property
     def url(self) -> str | None:
@@ -118,7 +119,10 @@ class Endpoint:
         self._allow_writes = allow_writes
         self._making = threading.Lock()
         self._clients: OrderedDict[tuple[Key, str, str], Any] = OrderedDict()
-        self._http = URLLib3Session(timeout=ADMIN_SECONDS, max_pool_connections=CALLS_AT_A_TIME)
+        if address.ca_bundle:
+            self.session.set_config_variable("ca_bundle", address.ca_bundle)
+        trust = self.session.get_config_variable("ca_bundle") or True
+        self._http = URLLib3Session(verify=trust, timeout=ADMIN_SECONDS, max_pool_connections=CALLS_AT_A_TIME)
 
     @property
     def read_only(self) -> bool:

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atoll.client.options import add_endpoint
 from atoll.options import Refused, number
 from atoll.replicate.command import FAILED, SUCCEEDED, end_on_signals, rate_of
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from atoll.replicate.ends import End
     from atoll.replicate.progress import Counters, Display
 
-ENDPOINT = "http://127.0.0.1:8000"
 SEGMENTS = 32
 PREVIEWS = 1_000
 TYPES = ("S", "N", "B", "BOOL")
@@ -60,9 +60,7 @@ def add_export(exporting: argparse.ArgumentParser) -> None:
 
 
 def _add_end(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--endpoint", default=ENDPOINT, metavar="URL", help=f"the server (default: {ENDPOINT})")
-    parser.add_argument("--region", default="", metavar="REGION", help="the region of the table")
-    parser.add_argument("--profile", default="", metavar="NAME", help="the AWS profile")
+    add_endpoint(parser, "--endpoint")
     parser.add_argument("--json", action="store_true", help="print progress as JSON, one object a line")
 
 
@@ -80,8 +78,9 @@ def _carry_out(
     from atoll.replicate.progress import Counters, Display
 
     pauses, counters = Pauses(), Counters()
+    address = Address(options.endpoint_url, options.region, options.profile, ca_bundle=options.ca_bundle)
     try:
-        end = End(role, Address(options.endpoint, options.region, options.profile).client(), pauses, counters)
+        end = End(role, address.client(), pauses, counters)
     except Misconfigured as error:
         raise Refused(str(error)) from error
     display = Display(counters, sys.stdout if options.json else sys.stderr, as_json=options.json)

@@ -7,8 +7,9 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from atoll.client.options import add_endpoint
 from atoll.options import Refused, port_number
-from atoll.shell.session import INTERRUPTED, add_endpoint, connect
+from atoll.shell.session import INTERRUPTED, connect
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

@@ -29,18 +29,20 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True)
 class Address:
-    """How the user names an end: a URL, or a region of the service, with a profile of the AWS files."""
+    """How the user names an end, as for `resolve`."""
 
     place: str
     region: str = ""
     profile: str = ""
     streams: str = ""
     """The URL of the streams API, if it differs from that of the tables."""
+    ca_bundle: str = ""
 
     def client(self) -> Client:
         """Threads may share it. Raises Misconfigured."""
         # A region is the service's, even if the environment directs SDKs to another endpoint.
-        endpoint = resolve(self.place, self.region, self.profile, streams_url=self.streams or self.place)
+        streams = self.streams or self.place
+        endpoint = resolve(self.place, self.region, self.profile, streams_url=streams, ca_bundle=self.ca_bundle)
         return Client(replace(endpoint, streams_url=self.streams) if self.streams else endpoint)
 
 

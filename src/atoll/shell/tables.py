@@ -9,8 +9,9 @@ from typing import Any
 
 from atoll.client import Client
 from atoll.client.failures import NOT_FOUND, Refusal
+from atoll.client.options import add_endpoint
 from atoll.shell.output import FORMS, Output, form_of, rows_of
-from atoll.shell.session import Description, add_endpoint, connect, describe, ending
+from atoll.shell.session import Description, connect, describe, ending
 from atoll.shell.values import text
 
 PAGE = 20
@@ -44,12 +45,12 @@ def _run(options: argparse.Namespace) -> None:
         print(f"there are no tables at {client.endpoint.url} in {client.endpoint.region}", file=sys.stderr)
 
 
-def descriptions(client: Client, names: Sequence[str] = ()) -> Iterator[Description]:
-    """Those of these tables, or of all."""
+def descriptions(client: Client, names: Sequence[str] = (), after: str = "") -> Iterator[Description]:
+    """Those of these tables, or of all whose names are greater than `after`."""
     if names:
         yield from (describe(client, name) for name in names)
         return
-    for name in names_of(client):
+    for name in names_of(client, after):
         try:
             yield client.call("DescribeTable", TableName=name)["Table"]
         except Refusal as error:
@@ -57,8 +58,9 @@ def descriptions(client: Client, names: Sequence[str] = ()) -> Iterator[Descript
                 raise
 
 
-def names_of(client: Client) -> Iterator[str]:
-    start: dict[str, Any] = {}
+def names_of(client: Client, after: str = "") -> Iterator[str]:
+    """In their order: those greater than `after`."""
+    start = {"ExclusiveStartTableName": after} if after else {}
     while True:
         answer = client.call("ListTables", **start)
         yield from answer["TableNames"]

@@ -9,8 +9,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from atoll.client.options import add_endpoint
 from atoll.options import Refused
-from atoll.shell.session import Description, add_endpoint, connect, describe, ending
+from atoll.shell.session import Description, connect, describe, ending
 from atoll.shell.stream import LATEST, OLDEST, Record, Stream
 from atoll.shell.values import cell, plain_item, printable, text
 
