@@ -27,7 +27,11 @@ DAYS = 15
 DAY_S = 24 * 3600
 LONG = 3
 """How many metrics have a datapoint in each minute of two weeks."""
+FUNCTION = "stalls"
+FUNCTIONS = f'[functions.{FUNCTION}]\ncommand = ["cat"]\n'
+"""What the functions file has."""
 _START = [0.0]
+_STREAM = [""]
 
 
 # Requests
@@ -62,6 +66,9 @@ def load(client: Client) -> None:
     """Tables that are idle for two weeks, metrics with a datapoint in each minute, names of metrics, and alarms."""
     for number in range(20):
         _call(client, "DynamoDB_20120810", "CreateTable", _table(f"Table{number}"))
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    client.call("UpdateTable", {"TableName": "Table1", "StreamSpecification": stream})
+    _STREAM[0] = client.call("DescribeTable", {"TableName": "Table1"}).body["Table"]["LatestStreamArn"]
     moved = client.exchange(http("POST", "/_atoll/clock", b'{"advance": "15d"}', Content_Type="application/json"))
     now_s = _START[0] = moved.body["now_ms"] / 1000
     first_s = int(now_s) // 60 * 60 - 14 * DAY_S + 3600
@@ -111,7 +118,7 @@ def _call(client: Client, service: str, operation: str, body: Body) -> None:
 
 def requests() -> Iterator[Request]:
     yield Request(NOTHING, http("GET", "/metrics"))
-    for family in (_puts, _reads, _math, _searches, _alarms, _scaling, _others):
+    for family in (_puts, _reads, _math, _searches, _alarms, _scaling, _lambda, _administration, _others):
         for name, sent in family():
             yield Request(name, sent)
 
@@ -207,6 +214,10 @@ def _reads() -> Iterator[tuple[str, bytes]]:
             },
         ),
     )
+    different = data([_query(n, period=3600, stat=f"p{n}") for n in range(100)])
+    yield "GetMetricData 100 different queries by the hour", in_json(CLOUDWATCH, "GetMetricData", different)
+    empty = {"Namespace": "P", "MetricData": [{}] * 900_000}
+    yield "PutMetricData 900,000 empty maps, CBOR", in_cbor("PutMetricData", empty)
     yield "GetMetricData 500 queries", in_json(CLOUDWATCH, "GetMetricData", data([_query(n) for n in range(500)]))
     of_table = {"Namespace": "AWS/DynamoDB", "MetricName": "ConsumedReadCapacityUnits",
                 "Dimensions": [{"Name": "TableName", "Value": "Table1"}]}  # fmt: skip
@@ -424,6 +435,54 @@ def _scaling() -> Iterator[tuple[str, bytes]]:
     )
 
 
+def in_path(method: str, path: str, body: Any) -> bytes:
+    content = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+    return http(method, path, content, Content_Type="application/json")
+
+
+def _lambda() -> Iterator[tuple[str, bytes]]:
+    mappings, invocations = "/2015-03-31/event-source-mappings/", f"/2015-03-31/functions/{FUNCTION}/invocations"
+
+    def mapping(patterns: list[str], **members: Any) -> bytes:
+        filters = {"Filters": [{"Pattern": pattern} for pattern in patterns]}
+        of = {"EventSourceArn": _STREAM[0], "FunctionName": FUNCTION, "StartingPosition": "LATEST"}
+        return in_path("POST", mappings, of | {"FilterCriteria": filters} | members)
+
+    alternatives = json.dumps({"dynamodb": {"NewImage": {"a": {"S": [{"prefix": f"{n}"} for n in range(190)]}}}})
+    nested = '{"dynamodb":' * 90 + "{}" + "}" * 90
+    yield "Lambda mapping with long filters", mapping([alternatives, nested] * 2)
+    yield "Lambda mapping with filters too deep", mapping(['{"a":' * 800 + "[1]" + "}" * 800])
+    yield "Lambda mapping with 60,000 filters", mapping(["{}"] * 60_000)
+    yield "Lambda mapping with 500,000 topics", mapping([], Topics=["t"] * 500_000)
+    yield "Lambda mappings", http("GET", mappings)
+    yield "Lambda Invoke of 6 MB", in_path("POST", invocations, b"[" + b"1," * 2_900_000 + b"1]")
+    yield "Lambda Invoke of objects", in_path("POST", invocations, b"[" + b"{}," * 1_900_000 + b"1]")
+    yield "Lambda Invoke of brackets", in_path("POST", invocations, b"[" * 3_000_000 + b"]" * 3_000_000)
+
+
+def _administration() -> Iterator[tuple[str, bytes]]:
+    explain, faults = "/_atoll/policies/explain", "/_atoll/faults"
+    root = {"principal": "arn:aws:iam::000000000000:root"}
+    get = {"action": "dynamodb:GetItem", "resource": "*"}
+    context = {f"k{n}": ["v"] for n in range(200_000)}
+    item = {"pk": {"S": "a"}, **{f"a{n}": {"N": "1"} for n in range(200_000)}}
+    put = {"operation": "PutItem", "request": {"TableName": "Table1", "Item": item}}
+    yield "admin policies, context of 200,000 keys", in_path("POST", explain, root | get | {"context": context})
+    yield (
+        "admin policies, key of 1,000,000 values",
+        in_path("POST", explain, root | get | {"context": {"k": [1] * 10**6}}),
+    )
+    yield "admin policies, item of 200,000 attributes", in_path("POST", explain, root | put)
+    drop = {"fault": "dropped_connection", "table": "Nowhere"}
+    yield "admin fault at a long key", in_path("POST", faults, drop | {"key": item})
+    yield "admin fault of 1,000,000 operations", in_path("POST", faults, drop | {"operation": ["GetItem"] * 10**6})
+    yield "admin fault of 500,000 members", in_path("POST", faults, drop | {f"m{n}": 1 for n in range(500_000)})
+    for number in range(3):
+        yield f"admin fault {number}", in_path("POST", faults, drop | {"seed": number})
+    yield "admin faults", http("GET", faults)
+    yield "admin faults removed", in_path("POST", faults, {"remove": "all"})
+
+
 def _others() -> Iterator[tuple[str, bytes]]:
     yield (
         "AssumeRole form of 100,000 tags",
@@ -445,56 +504,7 @@ def _others() -> Iterator[tuple[str, bytes]]:
             STS_VERSION,
         ),
     )
-    yield (
-        "Lambda mapping of a megabyte",
-        http(
-            "POST",
-            "/2015-03-31/event-source-mappings/",
-            json.dumps(
-                {
-                    "EventSourceArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Table1/stream/x",
-                    "FunctionName": "f",
-                    "FilterCriteria": {"Filters": [{"Pattern": "{}"}] * 60_000},
-                }
-            ).encode(),
-            Content_Type="application/json",
-        ),
-    )
-    yield (
-        "Lambda Invoke of 6 MB",
-        http(
-            "POST",
-            "/2015-03-31/functions/f/invocations",
-            b"[" + b"1," * 2_900_000 + b"1]",
-            Content_Type="application/json",
-        ),
-    )
     yield "/metrics", http("GET", "/metrics")
-    yield (
-        "admin policies",
-        http(
-            "POST",
-            "/_atoll/policies/explain",
-            json.dumps(
-                {
-                    "principal": "root",
-                    "action": "dynamodb:GetItem",
-                    "resource": "*",
-                    "context": {f"k{n}": ["v"] for n in range(200_000)},
-                }
-            ).encode(),
-            Content_Type="application/json",
-        ),
-    )
-    yield (
-        "admin faults",
-        http(
-            "POST",
-            "/_atoll/faults",
-            json.dumps({"add": [{"fault": "drop"}] * 300_000}).encode(),
-            Content_Type="application/json",
-        ),
-    )
     yield "admin insights", http("GET", "/_atoll/insights")
     policy = {
         "Version": "2012-10-17",

@@ -85,10 +85,12 @@ def main() -> int:
 
 def measure(only: str = "", *, memory: bool = False, show: bool = False) -> list[Stall]:
     """Of tables, and of the services beside them."""
-    return [
-        *_measure_server(stall_requests.requests, load, only, memory, show),
-        *_measure_server(stall_services.requests, _load_services, only, memory, show, "--clock", "manual"),
-    ]
+    tables = _measure_server(stall_requests.requests, load, only, memory, show)
+    with tempfile.NamedTemporaryFile("w", prefix="stalls-", suffix=".toml") as functions:
+        functions.write(stall_services.FUNCTIONS)
+        functions.flush()
+        options = "--clock", "manual", "--functions", functions.name
+        return tables + _measure_server(stall_services.requests, _load_services, only, memory, show, *options)
 
 
 def _measure_server(

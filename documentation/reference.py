@@ -36,8 +36,7 @@ def _parsers(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, 
 
 
 def _command(name: str, parser: argparse.ArgumentParser) -> str:
-    usage = re.sub(r"\s+", " ", parser.format_usage()).removeprefix("usage: ").strip()
-    lines = [f"## {name}", "", _plain(parser.description or ""), "", "```text", usage, "```", ""]
+    lines = [f"## {name}", "", _plain(parser.description or ""), "", "```text", _usage(name, parser), "```", ""]
     rows = [
         (
             ", ".join(f"`{text}`" for text in action.option_strings) or f"`{action.metavar or action.dest}`",
@@ -48,6 +47,19 @@ def _command(name: str, parser: argparse.ArgumentParser) -> str:
         if not isinstance(action, argparse._SubParsersAction)
     ]
     return "\n".join(lines + (_table(("Option", "What it does"), rows) if rows else []))
+
+
+def _usage(name: str, parser: argparse.ArgumentParser) -> str:
+    """What the command needs; the options that may be left out are in the table below."""
+    needed = [action for action in parser._actions if action.required or not action.option_strings]
+    more = ["[OPTIONS]"] if len(needed) < len(parser._actions) - 1 else []  # one is --help
+    return " ".join([name, *more, *map(_word, needed)])
+
+
+def _word(action: argparse.Action) -> str:
+    word = " ".join([*action.option_strings[:1], str(action.metavar or action.dest.upper())])
+    word += " ..." if action.nargs in ("+", "*") else ""
+    return f"[{word}]" if action.nargs in ("?", "*") else word
 
 
 def _help(action: argparse.Action) -> str:
@@ -71,9 +83,15 @@ def operations() -> str:
         protocols = ", ".join(
             protocol.name.replace("_", " ", 1).replace("_", ".") for protocol in rows[0].service.protocols
         )
-        parts.append(f"## {name}\n\nProtocols: {protocols}; signed for the service `{rows[0].service.signing_name}`.")
-        table = [(one.name, _request(one), _members(one)) for one in rows]
-        parts.append("\n".join(_table(("Operation", "Request", "Members"), table)))
+        signed = f"Protocols: {protocols}; signed for the service `{rows[0].service.signing_name}`."
+        requests = {_request(one).replace(one.name, "OPERATION") for one in rows}
+        if len(requests) == 1:
+            parts.append(f"## {name}\n\n{signed} Requests: {requests.pop()}.")
+            parts.append("\n".join(_table(("Operation", "Members"), [(one.name, _members(one)) for one in rows])))
+        else:
+            parts.append(f"## {name}\n\n{signed}")
+            table = [(one.name, _request(one), _members(one)) for one in rows]
+            parts.append("\n".join(_table(("Operation", "Request", "Members"), table)))
     return "\n\n".join(parts) + "\n"
 
 

@@ -485,10 +485,13 @@ class TestRefusals:
             assert running.client().list_tables()["TableNames"] == []
 
     def test_a_directory_that_another_server_uses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = [sys.executable, "-m", "atoll", "serve", "--port", "0", "--workers", "3"]
         with serving(tmp_path):
             assert main(["serve", "--port", "0"]) == 2
-        told = "data/us-east-1 is in use by another server: choose another data directory with --data"
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        told = "atoll: data/us-east-1 is in use by another server: choose another data directory with --data\n"
         assert told in capsys.readouterr().err
+        assert (done.returncode, done.stderr) == (2, told)
 
     def test_certificate_authorities_that_are_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "ca.pem").write_text("nonsense")
@@ -561,6 +564,13 @@ def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
+
+
+def test_files_of_the_program_are_private_and_its_caller_s_as_before(tmp_path: Path) -> None:
+    call = "import os, sys; from atoll.cli import main; os.umask(0o022); {}; print(oct(os.umask(0)))"
+    for run, mask in (("main([])", "0o22"), ("sys.argv = ['atoll']; main()", "0o77")):
+        found = subprocess.run([sys.executable, "-c", call.format(run)], capture_output=True, text=True, check=True)
+        assert found.stdout.splitlines()[-1] == mask
 
 
 class TestContainers:
@@ -677,3 +687,22 @@ class TestHelp:
         shown = " ".join(capsys.readouterr().out.split())
         for name in set(re.findall(r"--([a-z-]+)", shown)) - {"help"}:
             assert f"ATOLL_{name.replace('-', '_').upper()}" in shown
+
+
+@pytest.mark.parametrize("starting, code", [(True, -signal.SIGINT), (False, 130)])
+def test_ctrl_c_shows_no_traceback(starting: bool, code: int) -> None:
+    """While modules are imported it ends the process at once: some crash when their import is interrupted."""
+    program = f"""
+import os, signal, sys
+from atoll import __main__, cli
+
+def run(words, ready):
+    {"" if starting else "ready()"}
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+
+cli._run = run
+sys.exit(__main__.main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (code, b"")

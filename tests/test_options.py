@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from atoll import options
+from atoll import options, serve_options
 from atoll.options import Refused, switch
 
 
@@ -44,15 +44,15 @@ def files() -> Iterator[tuple[int, int]]:
 def test_the_limit_of_open_files_is_raised(files: tuple[int, int]) -> None:
     _, hard = files
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    options.raise_file_limit(1_000)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(hard, options.FILES), hard)
+    serve_options.raise_file_limit(1_000)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(hard, serve_options.FILES), hard)
 
 
 def test_a_limit_of_open_files_that_is_too_low_is_reported(
     files: tuple[int, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    options.raise_file_limit(most + 1)
+    serve_options.raise_file_limit(most + 1)
     assert "--max-connections" in caplog.text
 
 

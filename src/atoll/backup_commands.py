@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atoll.clock import SystemClock
-from atoll.options import Refused, check_store
+from atoll.options import Refused
+from atoll.serve_options import check_store
 from atoll.store_commands import stores
 
 if TYPE_CHECKING:

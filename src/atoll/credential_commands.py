@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atoll.clock import SystemClock
-from atoll.options import Refused, check_store, secrets_key
+from atoll.options import Refused
 from atoll.security.credentials import FILE_NAME as CREDENTIALS_FILE
 from atoll.security.credentials import BadCredentials, Credential, Credentials, new
+from atoll.serve_options import check_store, secrets_key
 from atoll.storage.postgresql.url import BadStore
 
 

@@ -147,6 +147,8 @@ ALARM_SPAN_SECONDS = 24 * 3600
 ALARM_LONG_SPAN_SECONDS = 7 * 24 * 3600
 """For periods of an hour or more."""
 ALARM_METRICS = 10
+COMPOSITE_CHILDREN = 100
+COMPOSITE_ELEMENTS = 500
 ALARM_PAGE = 100
 
 # Metric math (User Guide, "Using math expressions with CloudWatch metrics")

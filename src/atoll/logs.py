@@ -52,7 +52,7 @@ def refuse(reason: str) -> None:
     if any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers):
         logging.getLogger("atoll").critical("%s", reason)
     else:
-        print(f"atoll: {reason}", file=sys.stderr)
+        print(f"atoll: {one_line(reason)}", file=sys.stderr)
 
 
 class Tenths:
@@ -96,7 +96,7 @@ class _Json(logging.Formatter):
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        words = [_time(record), record.levelname, _one_line(record.getMessage())]
+        words = [_time(record), record.levelname, one_line(record.getMessage())]
         fields = {"pid": record.process, **_fields(record)}
         words += [f"{name}={_value(str(value))}" for name, value in fields.items()]
         if record.exc_info:
@@ -108,8 +108,8 @@ def _value(text: str) -> str:
     return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
 
 
-def _one_line(text: str) -> str:
-    """Clients choose parts of messages: no line break of theirs begins a line of the log."""
+def one_line(text: str) -> str:
+    """The text in one line: who chooses parts of a message begins no line, and commands no terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

@@ -33,7 +33,7 @@ from atoll.errors import requests as request_errors
 from atoll.evaluation import Evaluation, earliest, works
 from atoll.faults.injection import Faults
 from atoll.peering import Peering
-from atoll.recovery.jobs import Runner
+from atoll.recovery.long_jobs import Runner
 from atoll.regions import Regions, ended, resume
 from atoll.security.audit import AuditLog
 from atoll.storage.engine import Corrupt, Engine, Snapshot

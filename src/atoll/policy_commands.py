@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
+from atoll.client.options import add_server
 from atoll.database.region import DEFAULT_ACCOUNT
-from atoll.options import Refused, check_store
+from atoll.options import Refused
 from atoll.replica_commands import ask
 from atoll.security import directory
 from atoll.security.directory import BadDirectory
 from atoll.security.identities import COMMANDS_FILE_NAME, FILE_NAME, load
+from atoll.serve_options import check_store
 from atoll.storage.postgresql.url import BadStore
 
 if TYPE_CHECKING:
@@ -250,12 +252,7 @@ def _add_questions(actions: Any) -> None:
         "observed", help="print policies that would allow what applications did, of a server with --auth iam-log"
     )
     for action in (explain, observed):
-        action.add_argument(
-            "--endpoint", default=os.environ.get("ATOLL_ENDPOINT", "http://127.0.0.1:8000"), help="the server's address"
-        )
-        action.add_argument(
-            "--admin-token", default=os.environ.get("ATOLL_ADMIN_TOKEN", ""), help="the server's --admin-token"
-        )
+        add_server(action)
     explain.add_argument("principal", help="an ARN, or a user's name")
     explain.add_argument("action", help="as in dynamodb:GetItem; or an operation, with --request")
     explain.add_argument("resource", nargs="?", default="", help="an ARN")

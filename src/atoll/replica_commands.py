@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import urllib.error
 import urllib.request
 from typing import Any
 
+from atoll.client.endpoint import server
+from atoll.client.failures import Misconfigured
+from atoll.client.options import add_server
 from atoll.options import Refused
 
 PATHS = {
@@ -46,12 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _action(actions: Any, name: str, help_: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=help_)
-    action.add_argument(
-        "--endpoint", default=os.environ.get("ATOLL_ENDPOINT", "http://127.0.0.1:8000"), help="the server's address"
-    )
-    action.add_argument(
-        "--admin-token", default=os.environ.get("ATOLL_ADMIN_TOKEN", ""), help="the server's --admin-token"
-    )
+    add_server(action)
     action.set_defaults(run=_run, action=name)
     return action
 
@@ -72,17 +69,23 @@ def _run(options: argparse.Namespace) -> int:
 
 def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None) -> Any:
     """The answer of the admin API at this path: to a POST with the body, or to a GET without one."""
-    url = options.endpoint.rstrip("/") + path
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode())
+    try:
+        url, trust = server(options.endpoint_url, ca_bundle=options.ca_bundle)
+    except Misconfigured as error:
+        raise Refused(str(error)) from None
+    request = urllib.request.Request(url + path, None if body is None else json.dumps(body).encode())
     if options.admin_token:
         request.add_header("Authorization", f"Bearer {options.admin_token}")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trust) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise Refused(_message(error.read()) or f"{options.endpoint} answers {error.code}") from None
+        raise Refused(_message(error.read()) or f"{url} answers {error.code}") from None
+    except urllib.error.URLError as error:
+        refused = isinstance(error.reason, ConnectionRefusedError)
+        raise Refused(f"{url} cannot be asked: {'nothing listens there' if refused else error.reason}") from None
     except (OSError, ValueError) as error:
-        raise Refused(f"{options.endpoint} cannot be asked: {error}") from None
+        raise Refused(f"{url} cannot be asked: {error}") from None
 
 
 def _message(body: bytes) -> str:

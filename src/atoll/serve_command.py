@@ -21,9 +21,8 @@ from atoll.data_directory import warn_of_readers
 from atoll.database.region import Settings
 from atoll.durations import duration_ms
 from atoll.errors import ApiError
-from atoll.options import (
-    Declared,
-    Refused,
+from atoll.options import Declared, Refused, number, port_number, size
+from atoll.serve_options import (
     buckets,
     check_store,
     credentials_file,
@@ -36,7 +35,6 @@ from atoll.options import (
     raise_file_limit,
     regions,
     secrets_key,
-    size,
     writable,
 )
 from atoll.templates import declarations
@@ -151,7 +149,7 @@ def _config(options: argparse.Namespace) -> Config:
     settings = _settings(options)
     config = Config(
         host=options.host,
-        port=_number("--port", options.port, 0, 65_535),
+        port=port_number("--port", options.port),
         data=None if options.in_memory or options.store else Path(options.data),
         store=options.store,
         read_store=options.read_store,
@@ -161,7 +159,7 @@ def _config(options: argparse.Namespace) -> Config:
         peers=peers("--peer", options.peer, named),
         peer_credentials=peer_credentials("--peer-credentials", options.peer_credentials, vault),
         peer_tls=peer_tls("--peer-ca", options.peer_ca),
-        workers=_number("--workers", options.workers, 1),
+        workers=number("--workers", options.workers, 1),
         auth=options.auth,
         clock=options.clock,
         durability=options.durability,
@@ -179,14 +177,14 @@ def _config(options: argparse.Namespace) -> Config:
         audit_log_bytes=size("--audit-log-size", options.audit_log_size, AUDIT_BYTES),
         admin_token=options.admin_token,
         memory_limit=size("--memory-limit", options.memory_limit, MEMORY_BYTES),
-        max_connections=_number("--max-connections", options.max_connections, 1),
-        max_regions=_number("--max-regions", options.max_regions, 1),
+        max_connections=number("--max-connections", options.max_connections, 1),
+        max_regions=number("--max-regions", options.max_regions, 1),
         cors_origins=origins("--cors-origin", options.cors_origin),
         allowed_hosts=tuple(options.allowed_host),
         kinesis=kinesis_url("--kinesis", options.kinesis),
         buckets=buckets("--s3", options.s3),
         functions=_registry(options.functions),
-        console_port=_number("--console-port", options.console_port, 0, 65_535) if options.console else None,
+        console_port=port_number("--console-port", options.console_port) if options.console else None,
         tables=_tables(options.tables, named[0], settings),
         settings=settings,
     )
@@ -214,7 +212,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         control_plane_delay_ms=_milliseconds("--control-plane-delay", options.control_plane_delay),
         error_style=options.error_style,
         ttl_delay_ms=_milliseconds("--ttl-delay", options.ttl_delay),
-        ttl_rate=_number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
+        ttl_rate=number("--ttl-rate", options.ttl_rate, 1) if options.ttl_rate else None,
         strict_stream_readers=options.strict_stream_readers,
         quotas=options.quotas == "on",
         throttling=options.throttling,
@@ -243,16 +241,6 @@ def _check(config: Config) -> None:
         raise Refused("--clock manual needs --workers 1: several workers cannot share a manual clock")
     if re.fullmatch("[0-9]{12}", config.settings.account) is None:
         raise Refused("--account must be twelve digits")
-
-
-def _number(name: str, text: str, least: int, most: int | None = None) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least or (most is not None and number > most):
-        raise Refused(f"{name} must be a number from {least}{'' if most is None else f' to {most}'}, not {text!r}")
-    return number
 
 
 def _milliseconds(name: str, text: str) -> int:

@@ -26,7 +26,7 @@ from atoll.security.sessions import BadKey
 from atoll.storage.engine import Corrupt, Full, Locked
 from atoll.storage.locks import FileLock
 from atoll.storage.postgresql.url import BadStore
-from atoll.supervisor import CANNOT_START, supervise
+from atoll.supervisor import CANNOT_START, Once, supervise
 
 # Run the garbage collector after this many more allocations than deallocations of container objects.
 GC_OBJECTS = 50_000
@@ -39,12 +39,14 @@ def serve(config: Config, *, announces: bool = False) -> int:
     return _serve_with_workers(config, announces) if config.workers > 1 else _run(config, announces)
 
 
-def _run(config: Config, announces: bool, parent: int | None = None) -> int:
-    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended."""
+def _run(config: Config, announces: bool, parent: int | None = None, refusal: Once | None = None) -> int:
+    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended.
+    Workers share `refusal`: they are usually refused for the same reason, which only the first of them prints."""
     try:
         platforms.run(_serve_until_signal(config, announces, parent))
     except Refused as refused:
-        logs.refuse(str(refused))
+        if refusal is None or refusal.take():
+            logs.refuse(str(refused))
         return CANNOT_START
     return 0
 
@@ -139,8 +141,13 @@ def _serve_with_workers(config: Config, announces: bool) -> int:
     with reserved, nullcontext() if data is None else closing(_claimed(data)):
         config = replace(config, port=reserved.getsockname()[1], unclosed=())
         first = config if data is None else replace(config, unclosed=unclosed(data))
+        refusal = Once()
         with _console(config, config.host, config.port):
-            return supervise(config.workers, partial(_run, config, False), partial(_run, first, announces))
+            return supervise(
+                config.workers,
+                partial(_run, config, False, refusal=refusal),
+                partial(_run, first, announces, refusal=refusal),
+            )
 
 
 def _console(config: Config, host: str, port: int) -> AbstractContextManager[None]:

@@ -12,8 +12,9 @@ from atoll.check import command
 from atoll.clock import SystemClock
 from atoll.logs import Tenths
 from atoll.migration import store as migration
-from atoll.options import Refused, check_store
+from atoll.options import Refused
 from atoll.progress import Progress
+from atoll.serve_options import check_store
 from atoll.storage.compacting import compact
 from atoll.storage.engine import Corrupt, Full, Locked, Unavailable
 from atoll.storage.postgresql.url import BadStore, is_url

@@ -22,6 +22,19 @@ RESTART_S = 0.2
 _log = logging.getLogger(__name__)
 
 
+class Once:
+    """Lets one of the workers do something that none of the others shall repeat."""
+
+    def __init__(self) -> None:
+        self._token, put = os.pipe()
+        os.write(put, b"1")
+        os.close(put)
+
+    def take(self) -> bool:
+        """Whether this process is the first one to ask."""
+        return bool(os.read(self._token, 1))
+
+
 def supervise(count: int, work: Callable[[int], int], first: Callable[[int], int] | None = None) -> int:
     """Run `work` in `count` processes until SIGTERM or SIGINT. `work` takes the read end of the pipe
     and returns its exit code. `first` runs in its place in the first process that starts."""

@@ -91,6 +91,21 @@ def test_an_alarm_on_an_expression(server: LocalServer, cloudwatch: Any) -> None
     assert found == metrics
 
 
+def test_a_composite_alarm(server: LocalServer, cloudwatch: Any) -> None:
+    cloudwatch.put_metric_alarm(**ALARM)
+    cloudwatch.put_composite_alarm(AlarmName="c", AlarmRule='ALARM("a") OR FALSE', AlarmDescription="d")
+    cloudwatch.set_alarm_state(AlarmName="a", StateValue="ALARM", StateReason="x")
+    server.clock.advance("1s")
+    (found,) = cloudwatch.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    assert (found["AlarmName"], found["StateValue"], found["AlarmDescription"]) == ("c", "ALARM", "d")
+    assert found["StateTransitionedTimestamp"] == START
+    items = cloudwatch.describe_alarm_history(AlarmName="c", HistoryItemType="StateUpdate")["AlarmHistoryItems"]
+    assert {item["AlarmType"] for item in items} == {"CompositeAlarm"}
+    assert items[0]["HistorySummary"].endswith(" to ALARM")
+    cloudwatch.delete_alarms(AlarmNames=["c"])
+    assert cloudwatch.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"] == []
+
+
 @pytest.mark.parametrize(
     ("operation", "body", "code"),
     [
@@ -99,7 +114,7 @@ def test_an_alarm_on_an_expression(server: LocalServer, cloudwatch: Any) -> None
         ("set_alarm_state", {"AlarmName": "none", "StateValue": "OK", "StateReason": "x"}, "ResourceNotFound"),
         ("set_alarm_state", {"AlarmName": "none", "StateValue": "NO", "StateReason": "x"}, "ValidationError"),
         ("describe_alarms", {"NextToken": "x"}, "InvalidNextToken"),
-        ("put_composite_alarm", {"AlarmName": "c", "AlarmRule": "TRUE"}, "ValidationError"),
+        ("put_composite_alarm", {"AlarmName": "c", "AlarmRule": "ALARM(none)"}, "ValidationError"),
     ],
 )
 def test_refusals(cloudwatch: Any, operation: str, body: dict[str, Any], code: str) -> None:

@@ -432,11 +432,76 @@ def test_tags_refused(alarms):
     assert alarms.list_tags_for_resource(ResourceARN=ARN) == {"Tags": []}
 
 
-def test_composite_alarms_are_refused(alarms):
-    assert alarms.refused("PutCompositeAlarm", AlarmName="c", AlarmRule="ALARM(a)") == (
-        "ValidationException",
-        "Atoll does not support composite alarms",
-    )
+class TestComposites:
+    def test_what_is_shown(self, alarms):
+        alarms.put()
+        answer = alarms.put_composite_alarm(AlarmName="c", AlarmRule="ALARM(alarm)", AlarmActions=[TOPIC])
+        assert answer == {}
+        (shown,) = alarms.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+        assert {name: shown[name] for name in shown if "Timestamp" not in name} == {
+            "AlarmName": "c", "AlarmArn": ARN.replace(":alarm:alarm", ":alarm:c"), "AlarmRule": "ALARM(alarm)",
+            "ActionsEnabled": True, "OKActions": [], "AlarmActions": [TOPIC], "InsufficientDataActions": [],
+            "StateValue": "INSUFFICIENT_DATA", "StateReason": "Unchecked: Initial alarm creation",
+        }  # fmt: skip
+        assert alarms.describe_alarms()["CompositeAlarms"] == []
+        both = alarms.describe_alarms(AlarmTypes=["CompositeAlarm", "MetricAlarm"])
+        assert [len(both["MetricAlarms"]), len(both["CompositeAlarms"])] == [1, 1]
+        pages = alarms.describe_alarms(AlarmTypes=["CompositeAlarm", "MetricAlarm"], MaxRecords=1)
+        assert [len(pages["MetricAlarms"]), len(pages["CompositeAlarms"])] == [1, 0]
+        rest = alarms.describe_alarms(AlarmTypes=["CompositeAlarm", "MetricAlarm"], NextToken=pages["NextToken"])
+        assert [one["AlarmName"] for one in rest["CompositeAlarms"]] == ["c"]
+        (item,) = alarms.describe_alarm_history(AlarmTypes=["CompositeAlarm"])["AlarmHistoryItems"]
+        assert (item["AlarmName"], item["AlarmType"]) == ("c", "CompositeAlarm")
+        of = {"Namespace": "AWS/DynamoDB", "MetricName": "ReadThrottleEvents"}
+        assert len(alarms.describe_alarms_for_metric(**of)["MetricAlarms"]) == 1
+
+    def test_children_and_parents(self, alarms):
+        alarms.put()
+        alarms.put_composite_alarm(AlarmName="c", AlarmRule=f"ALARM({ARN})")
+        alarms.put_composite_alarm(AlarmName="d", AlarmRule='OK("c") OR ALARM("alarm")')
+        children = alarms.describe_alarms(ChildrenOfAlarmName="d")
+        assert [one["AlarmName"] for one in children["CompositeAlarms"]] == ["c"]
+        members = {"AlarmName", "AlarmArn", "StateValue", "StateUpdatedTimestamp"}
+        assert [set(one) for one in children["MetricAlarms"]] == [members]
+        parents = alarms.describe_alarms(ParentsOfAlarmName="alarm")
+        assert [one["AlarmName"] for one in parents["CompositeAlarms"]] == ["c", "d"]
+        assert set(parents["CompositeAlarms"][0]) == {"AlarmName", "AlarmArn"}
+        assert alarms.describe_alarms(ChildrenOfAlarmName="alarm")["MetricAlarms"] == []
+        both = {"ChildrenOfAlarmName": "d", "AlarmTypes": ["MetricAlarm"]}
+        assert alarms.refused("DescribeAlarms", **both)[0] == "InvalidParameterCombinationException"
+
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [
+            ({"AlarmRule": "ALARM(x) OR OK(alarm)"},
+             f"Could not save the composite alarm as alarms [{ARN.replace(':alarm:alarm', ':alarm:x')}] in the alarm "
+             "rule do not exist"),
+            ({"AlarmRule": f"ALARM({ARN.replace('us-east-1', 'us-west-2')})"},
+             f"Could not save the composite alarm as alarms [{ARN.replace('us-east-1', 'us-west-2')}] in the alarm "
+             "rule do not exist"),
+            ({"AlarmRule": "ALARM(c)"}, "AlarmRule must not name the alarm itself"),
+            ({"AlarmRule": "ALARM(alarm) AND"}, "AlarmRule is invalid: unexpected end"),
+            ({"AlarmName": "alarm"},
+             "alarm is an alarm of the other type: metric alarms and composite alarms share their names"),
+            ({"AlarmActions": ["arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:p"]},
+             "A composite alarm cannot have the action arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:p"),
+            ({"ActionsSuppressor": "alarm"}, "Atoll does not support the parameter ActionsSuppressor"),
+        ],
+    )  # fmt: skip
+    def test_refused(self, alarms, more, message):
+        alarms.put()
+        body = {"AlarmName": "c", "AlarmRule": "TRUE", **more}
+        assert alarms.refused("PutCompositeAlarm", **body) == ("ValidationException", message)
+
+    def test_a_composite_alarm_does_not_become_one_on_a_metric(self, alarms):
+        alarms.put_composite_alarm(AlarmName=NAME, AlarmRule="TRUE")
+        assert alarms.refused("PutMetricAlarm", **BASIC)[0] == "ValidationException"
+
+    def test_tags_and_deletion(self, alarms):
+        alarms.put_composite_alarm(AlarmName=NAME, AlarmRule="TRUE", Tags=[{"Key": "a", "Value": "b"}])
+        assert alarms.list_tags_for_resource(ResourceARN=ARN) == {"Tags": [{"Key": "a", "Value": "b"}]}
+        alarms.delete_alarms(AlarmNames=[NAME])
+        assert alarms.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"] == []
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,17 @@ import json
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from atoll import testing
-from atoll.client import Client, resolve
+from atoll import botocore_models, testing
+from atoll.client import Client, connections, resolve
+from atoll.client.client import with_token
+from atoll.client.connections import Connections
 from atoll.client.failures import CallError, Misconfigured, Refusal, Unreachable
 from tests.client.stub import Stub
 
@@ -65,6 +69,13 @@ class TestCalls:
             client_of(stub.url)[0].call("TransactWriteItems", TransactItems=[])
         first, second = [json.loads(body)["ClientRequestToken"] for _, body in stub.requests]
         assert first == second
+
+    def test_each_operation_that_takes_a_token_gets_one(self) -> None:
+        model = botocore_models.read("dynamodb")
+        for name, operation in model["operations"].items():
+            members = model["shapes"][operation["input"]["shape"]]["members"] if "input" in operation else {}
+            tokens = {member for member, shape in members.items() if shape.get("idempotencyToken")}
+            assert with_token(name, {}).keys() == tokens, name
 
 
 class TestRepeating:
@@ -166,7 +177,7 @@ class TestConnections:
         assert client.call("Scan", TableName="Tab", Select="COUNT")["Count"] == 200
 
     def test_a_connection_that_the_server_closed_while_idle_costs_no_attempt(self) -> None:
-        with Stub((200, {}, {"Connection": "keep-alive"})) as stub:
+        with Stub((*DONE, {"Connection": "keep-alive"})) as stub:
             client, pauses = client_of(stub.url)
             client.call("ListTables")
             (connection,) = client._tables._idle
@@ -251,4 +262,75 @@ def test_a_client_may_be_closed_while_others_use_it(server: testing.LocalServer)
             client.call("ListTables")
     finally:
         done.set()
+        thread.join()
+
+
+class TestHostileServers:
+    """An answer ends, whatever a server sends, and its words command no terminal."""
+
+    @pytest.mark.parametrize(
+        "start, piece",
+        [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n", b" " * 100_000),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n", b" " * 100_000),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
+        ],
+    )
+    def test_without_end(self, start: bytes, piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connections, "ANSWER_BYTES", 1_000_000)
+        with sending(start, piece) as url, pytest.raises(CallError, match="too large") as caught:
+            client_of(url)[0].call("ListTables")
+        assert not caught.value.passes
+
+    def test_a_byte_now_and_then(self) -> None:
+        with sending(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ", 0.01) as url:
+            post = Connections(url, whole_s=0.1, answer_s=0.1).post
+            with pytest.raises(Unreachable, match="no answer in time"):
+                post("/", {}, b"")
+
+    @pytest.mark.parametrize("operation", ["DescribeTable", "ListTables", "Query", "GetRecords"])
+    @pytest.mark.parametrize("body", [{}, {"Table": None, "TableNames": 5, "Count": "1", "Records": {}}])
+    def test_json_of_another_service(self, operation: str, body: object) -> None:
+        with Stub((200, body)) as stub, pytest.raises(Unreachable, match="not DynamoDB's"):
+            client_of(stub.url)[0].call(operation)
+
+    def test_a_message_is_one_line_without_control_characters(self) -> None:
+        evil = {"__type": "a#\x1b[31mEvil", "message": "x\x1b]0;title\x07\u202e\nline"}
+        with Stub((400, evil)) as stub, pytest.raises(Refusal) as caught:
+            client_of(stub.url)[0].call("ListTables")
+        assert str(caught.value).isprintable()
+
+    def test_reasons_that_are_none(self) -> None:
+        for reasons in (5, [1, "a", None], {"a": 1}):
+            refusal = Refusal("a", 400, {"__type": "TransactionCanceledException", "CancellationReasons": reasons})
+            assert not any(refusal.reasons)
+
+
+@contextmanager
+def sending(start: bytes, piece: bytes, pause_s: float = 0) -> Iterator[str]:
+    """A server that begins each answer this way, and then sends the piece until the client hangs up."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def send() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.recv(65_536)
+                connection.sendall(start)
+                while True:
+                    connection.sendall(piece)
+                    ended.wait(pause_s)
+
+    ended = threading.Event()
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        ended.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
         thread.join()

@@ -50,7 +50,7 @@ class TestUrls:
         assert resolved("http://a:1", KEYS).streams_url == "http://a:1"
         assert resolved("http://a:1", KEYS, streams_url="http://s:2").streams_url == "http://s:2"
 
-    @pytest.mark.parametrize("place", ["Frankfurt", "ftp://x", "http://", "http://a:x", "http://a b", "http://u:p@h"])
+    @pytest.mark.parametrize("place", ["Frankfurt", "ftp://x", "http://", "http://a:x", "http://a b"])
     def test_what_is_no_endpoint(self, place: str) -> None:
         with pytest.raises(Misconfigured, match="is no endpoint"):
             resolved(place, KEYS)
@@ -132,6 +132,31 @@ class TestCredentials:
         (tmp_path / "config").write_text("no section\n")
         with pytest.raises(Misconfigured, match="config"):
             resolved("", {"AWS_CONFIG_FILE": str(tmp_path / "config")})
+
+    @pytest.mark.parametrize("content", ["key = the-secret\n", "[default]\nthe-secret\n"])
+    def test_a_damaged_file_is_named_without_its_secrets(self, content: str, tmp_path: Path) -> None:
+        (tmp_path / "credentials").write_text(content)
+        with pytest.raises(Misconfigured, match=r"credentials: line [12]") as caught:
+            resolved("", {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")})
+        assert "the-secret" not in str(caught.value)
+
+    def test_a_file_with_a_byte_order_mark(self, tmp_path: Path) -> None:
+        (tmp_path / "credentials").write_text("\ufeff[default]\naws_access_key_id=b\naws_secret_access_key=bs\n")
+        found = resolved("", {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")}).credentials()
+        assert found.access_key == "b"
+
+    @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+    @pytest.mark.parametrize("value", ["the-secret\n", "the-secret\r\nEvil: 1", "the-secret\u00fc", "the secret"])
+    def test_a_key_that_no_header_can_have(self, name: str, value: str) -> None:
+        with pytest.raises(Misconfigured, match=name) as caught:
+            resolved("", KEYS | {name: value})
+        assert "secret\n" not in str(caught.value) and value not in str(caught.value)
+
+    @pytest.mark.parametrize("url", ["http://user:the-secret@db", "http://:the-secret@db", "http://a@b@db"])
+    def test_a_url_with_a_password_is_not_shown(self, url: str) -> None:
+        with pytest.raises(Misconfigured, match="no user name") as caught:
+            resolved(url)
+        assert "the-secret" not in str(caught.value)
 
     def test_keys_from_elsewhere_are_fetched_by_botocore(
         self, files: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -24,8 +24,8 @@ open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     [
         (["--host", "0.0.0.0"], "set a password"),
         (["--host", "tables.example"], "set a password"),
-        (["--endpoint", "localhost:8000"], "--endpoint takes a URL"),
-        (["--endpoint", "http://user:secret@localhost:8000"], "--endpoint takes a URL"),
+        (["--endpoint-url", "localhost:8000"], "'localhost:8000' is no endpoint"),
+        (["--endpoint", "http://user:secret@localhost:8000"], "an endpoint has no user name and password"),
         (["--port", "65536"], "--port must be a number"),
         (["--port", "x"], "--port must be a number"),
         (["--password-file", "/nowhere"], "--password-file"),
@@ -36,6 +36,12 @@ def test_an_option_without_sense_is_refused(options, why, capsys, monkeypatch):
     monkeypatch.delenv("ATOLL_CONSOLE_PASSWORD", raising=False)
     assert main(["console", *options]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_the_endpoint_is_that_of_the_environment(capsys, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:8000")
+    assert main(["console"]) == 2
+    assert "'localhost:8000' is no endpoint" in capsys.readouterr().err
 
 
 def test_a_short_password_is_refused(tmp_path: Path, capsys):

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from atoll import testing
+from atoll.console import endpoint as endpoints
 from atoll.console import guard as guards
 from atoll.console.endpoint import UNSIGNED, Address, CallFailed, Connection, Endpoint, Key, ReadOnly
 from atoll.console.guard import Guard
@@ -105,7 +106,8 @@ class TestOtherPages:
         assert visitor.ask(kind="websocket", origin="http://127.0.0.1:8001").kind == "websocket.accept"
 
     @pytest.mark.parametrize(
-        "origin", ["https://evil.example", "http://127.0.0.1:9999", "null", "http://localhost:8001"]
+        "origin",
+        ["https://evil.example", "http://127.0.0.1:9999", "null", "http://localhost:8001", "http://[", "\u00e4"],
     )
     def test_a_page_of_another_origin_is_refused(self, visitor, origin):
         assert visitor.ask(origin=origin).status == 403
@@ -161,6 +163,27 @@ class TestPassword:
             answer = visitor.ask("/sign-in", "POST", {"password": wrong})
             assert answer.status == 403 and "password is wrong" in answer.body
         assert visitor.ask().headers["location"] == "/sign-in"
+
+    def test_many_guesses_at_a_time_are_one(self, visitor, monkeypatch):
+        """The pause was of one request: a guesser sent many together."""
+        pauses = []
+        monkeypatch.setattr(asyncio, "sleep", lambda seconds: guesses(seconds))
+
+        async def guesses(seconds):
+            pauses.append(seconds)
+            answers.append(await post(PASSWORD))
+            answers.append(await post(PASSWORD, "10.0.0.2"))
+
+        async def post(password, address="10.0.0.1"):
+            scope = {"type": "http", "path": "/sign-in", "method": "POST", "headers": [(b"host", b"127.0.0.1:8001")],
+                     "client": (address, 1)}  # fmt: skip
+            return await visitor._ask(scope, urlencode({"password": password}).encode())
+
+        answers: list[Answer] = []
+        assert asyncio.run(post("wrong")).status == 403
+        assert [answer.status for answer in answers] == [403, 303] and len(pauses) == 1
+        assert "Try again" in answers[0].body
+        assert asyncio.run(post(PASSWORD)).status == 303
 
     def test_the_password_opens_until_sign_out(self, visitor):
         answer = visitor.ask("/sign-in", "POST", {"password": PASSWORD})
@@ -220,6 +243,22 @@ class TestCredential:
         assert visitor.ask().body == "served"
         asking = Visitor(Endpoint(Address(guarded_server.endpoint_url)), asks=True)
         assert asking.ask().headers["location"] == "/sign-in"
+
+    def test_a_credential_that_cannot_be_renewed_is_asked_for(self, guarded_server, no_keys, tmp_path):
+        """A program or a login that had ended made every page an error."""
+        (tmp_path / "config").write_text("[default]\ncredential_process = false\n")
+        visitor = Visitor(Endpoint(Address(guarded_server.endpoint_url)))
+        assert visitor.ask().headers["location"] == "/sign-in"
+        assert visitor.ask("/sign-in", "POST", {"access_key": "AKIAANN", "secret": "ann's secret"}).status == 303
+        assert visitor.ask().body == "served"
+
+    def test_clients_of_regions_and_renewed_keys_are_bounded(self, guarded_server, no_keys, monkeypatch):
+        monkeypatch.setattr(endpoints, "CLIENTS", 3)
+        endpoint = Endpoint(Address(guarded_server.endpoint_url))
+        monkeypatch.setattr(endpoint, "_client", lambda *which: which)
+        for region in ("a", "b", "a", "c", "d"):
+            endpoint.client(UNSIGNED, region, "dynamodb")
+        assert [region for _, region, _ in endpoint._clients] == ["a", "c", "d"]
 
 
 class TestReadOnly:

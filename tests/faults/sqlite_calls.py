@@ -285,7 +285,7 @@ def intercepted(disk: Disk, turns: Turns, random_: random.Random) -> Iterator[_C
     patches: list[Any] = [
         mock.patch.object(sqlite, "open_sync", lambda path: DiskSync(disk, turns, path)),
         mock.patch.object(datasync, "os", system),
-        mock.patch.object(datasync, "_sync", system.sync),
+        mock.patch.object(datasync, "sync_data", system.sync),
         mock.patch.object(sqlite, "ThreadPoolExecutor", lambda *_: Executor(turns)),
         mock.patch.object(checkpoints, "ThreadPoolExecutor", lambda *_: Executor(turns)),
         mock.patch.object(locks.FileLock, "acquire", _acquire(turns)),

@@ -45,6 +45,20 @@ def run(server: LocalServer, *arguments: str) -> int:
     return main([*arguments, "--endpoint", server.endpoint_url, "--region", "us-east-1"])
 
 
+def test_the_endpoint_is_that_of_the_environment(
+    server: LocalServer, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(server).put_item(TableName="Things", Item=EVERY_TYPE)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert main(["export", "Things", "out"]) == 0
+    assert main(["import", "out", "--table", "Again", "--create"]) == 0
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert main(["import", "out", "--table", "Again", "--endpoint-url", server.endpoint_url]) == 0
+    assert main(["export", "Things", "more"]) == 1
+    assert "http://127.0.0.1:9" in capsys.readouterr().err
+
+
 def test_an_exported_table_can_be_imported_elsewhere(server: LocalServer, capsys: Any) -> None:
     client = create(server)
     client.put_item(TableName="Things", Item=EVERY_TYPE)

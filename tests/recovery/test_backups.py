@@ -9,7 +9,7 @@ import pytest
 
 from atoll.database import moment
 from atoll.errors import ApiError
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.recovery.copies import STEPS
 from tests.engines import findings
 from tests.recovery.worlds import START_MS, World
@@ -30,7 +30,7 @@ async def restore(world: World, arn: str, target: str = "Restored", **overrides:
 
 
 async def step_while_writing(world: World) -> None:
-    while waiting := await world.region.read(jobs.listed):
+    while waiting := await world.region.read(long_jobs.listed):
         for job in waiting:
             for _ in range(4):
                 await world.change()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from atoll.database import definitions, documents, moment
+from atoll.database import documents, moment, past_definitions
 from atoll.errors import ApiError
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.recovery.copies import STEPS
 from tests.engines import findings
 from tests.recovery.worlds import START_MS, World
@@ -30,7 +30,7 @@ async def written_for_weeks(world: World, days: int = 20) -> None:
 
 async def step_while_writing(world: World) -> None:
     """Run the jobs step by step, with writes before each step."""
-    while waiting := await world.region.read(jobs.listed):
+    while waiting := await world.region.read(long_jobs.listed):
         for job in waiting:
             for _ in range(world.rng.randrange(3)):
                 await world.change()
@@ -139,10 +139,10 @@ def test_a_source_that_is_deleted_meanwhile_is_still_restored(monkeypatch: pytes
             "RestoreTableToPointInTime", SourceTableName="Things", TargetTableName="Restored",
             UseLatestRestorableTime=True,
         )  # fmt: skip
-        (job,) = await world.region.read(jobs.listed)
+        (job,) = await world.region.read(long_jobs.listed)
         for _ in range(3):
             await STEPS[job["kind"]](world.region, job)
-            (job,) = await world.region.read(jobs.listed)
+            (job,) = await world.region.read(long_jobs.listed)
         await world.call("DeleteTable", TableName="Things")
         await world.pass_time(26 * HOUR_MS)
         await world.runner.settle()
@@ -223,7 +223,7 @@ def test_a_refused_restore_creates_nothing(body: dict[str, Any], code: str, text
         with pytest.raises(ApiError) as refused:
             await world.call("RestoreTableToPointInTime", **request)
         assert refused.value.code == code and text in str(refused.value.message)
-        assert await world.region.read(jobs.listed) == []
+        assert await world.region.read(long_jobs.listed) == []
         assert (await world.call("ListTables"))["TableNames"] == ["Other", "Things"]
 
     asyncio.run(scenario())
@@ -354,7 +354,7 @@ def test_a_table_is_restored_with_the_definition_of_the_moment() -> None:
 
 def test_definitions_are_kept_as_long_as_a_moment_needs_them() -> None:
     async def kept(world: World) -> int:
-        return len(await world.region.read(lambda snapshot: list(documents.listed(snapshot, definitions.KIND))))
+        return len(await world.region.read(lambda snapshot: list(documents.listed(snapshot, past_definitions.KIND))))
 
     async def scenario() -> None:
         world = World()

@@ -13,7 +13,7 @@ from atoll.clock import ManualClock
 from atoll.config import Config
 from atoll.database import moment
 from atoll.node import Node
-from atoll.recovery.jobs import Runner
+from atoll.recovery.long_jobs import Runner
 from tests import desk
 from tests.recovery.worlds import KEYS, START_MS
 

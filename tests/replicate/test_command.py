@@ -169,7 +169,8 @@ def test_the_service_needs_credentials(
 ENDS = ["--from", "http://localhost:1", "--to", "eu-west-1"]
 NAME = "must be the name of a table, not"
 RATE = "must be a number of capacity units per second, greater than 0, not"
-ENDPOINT = "takes a URL such as http://localhost:8000, or a region of the service, not"
+ENDPOINT = "is no endpoint: give a URL such as http://127.0.0.1:8000, a region of the service, or aws"
+SAME = "source and target are the same table, at http://localhost:1: name the other end with --from or --to"
 
 
 @pytest.mark.parametrize(
@@ -184,10 +185,11 @@ ENDPOINT = "takes a URL such as http://localhost:8000, or a region of the servic
         (["--segments", "²"], "--segments must be a number from 1 to 1000, not '²'"),
         (["--read-rate", "-1"], f"--read-rate {RATE} '-1'"),
         (["--write-rate", "0.0"], f"--write-rate {RATE} '0.0'"),
-        (["--from", "localhost:8000"], f"--from {ENDPOINT} 'localhost:8000'"),
-        (["--to", "Frankfurt"], f"--to {ENDPOINT} 'Frankfurt'"),
-        (["--from-streams", "x"], "--from-streams takes a URL, not 'x'"),
-        (["--from-profile", "nobody"], "The config profile (nobody) could not be found"),
+        (["--from", "localhost:8000"], f"--from: 'localhost:8000' {ENDPOINT}"),
+        (["--to", "Frankfurt"], f"--to: 'Frankfurt' {ENDPOINT}"),
+        (["--from-streams", "x"], f"--from-streams: 'x' {ENDPOINT}"),
+        (["--to", "http://localhost:1/"], SAME),
+        (["--from-profile", "nobody"], "--from: The config profile (nobody) could not be found"),
     ],
 )
 def test_invalid_options_end_it_with_exit_code_2(
@@ -195,6 +197,17 @@ def test_invalid_options_end_it_with_exit_code_2(
 ) -> None:
     assert main(["replicate", "--table", "Things", *ENDS, *options]) == 2
     assert capsys.readouterr().err == f"atoll: {message}\n"
+
+
+def test_an_end_that_is_not_named_is_that_of_the_environment(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", world.source.endpoint_url)
+    assert main(["replicate", "--once", "--table", "Things", "--to", world.target.endpoint_url]) == 0
+    assert world.target.client("dynamodb").list_tables()["TableNames"] == ["Things", "atoll-replicate-Things"]
+    assert main(["replicate", "--table", "Things", "--from", world.source.endpoint_url]) == 2
+    assert "source and target are the same table" in capsys.readouterr().err
 
 
 def test_it_needs_no_botocore(world: World, start: Callable[..., Process]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from atoll.client.client import FIRST_DELAY_S
 from atoll.client.failures import Refusal, Unreachable
 from atoll.replicate import checkpoints, ends
 from atoll.replicate.failures import Failed, Stopped
@@ -50,7 +51,7 @@ class TestThrottling:
 
         world.replicate(throttle, pauses=QuickPauses(slept.append))
         waits = slept[:12]
-        assert waits[0] <= ends.FIRST_DELAY_S and ends.LONGEST_DELAY_S / 2 <= waits[-1] <= ends.LONGEST_DELAY_S
+        assert waits[0] <= FIRST_DELAY_S and ends.LONGEST_DELAY_S / 2 <= waits[-1] <= ends.LONGEST_DELAY_S
         assert all(later > earlier for earlier, later in zip(waits[:-6:2], waits[2:-4:2], strict=False))
         assert world.counters.throttled == 12
 

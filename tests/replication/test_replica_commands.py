@@ -91,9 +91,26 @@ def test_region_that_has_such_a_table_gets_no_replica(server: LocalServer, capsy
     assert f"There is a table Things in {EU} already" in capsys.readouterr().err
 
 
+def test_the_server_is_that_of_the_environment(
+    server: LocalServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+    assert main(["replicas", "list"]) == 0
+    assert capsys.readouterr().out == "no table has replicas\n"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert main(["replicas", "list", "--endpoint-url", f"{server.endpoint_url}/"]) == 0
+    assert main(["policies", "observed"]) == 2
+    assert "http://127.0.0.1:9 cannot be asked" in capsys.readouterr().err
+
+
+def test_the_service_is_no_server_to_administer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replicas", "list", "--endpoint-url", "eu-west-1"]) == 2
+    assert "the service has no such administration" in capsys.readouterr().err
+
+
 def test_server_that_cannot_be_asked_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replicas", "list", "--endpoint", "http://127.0.0.1:9"]) == 2
-    assert "http://127.0.0.1:9 cannot be asked" in capsys.readouterr().err
+    assert "http://127.0.0.1:9 cannot be asked: nothing listens there\n" in capsys.readouterr().err
 
 
 def test_global_table_of_2017_is_upgraded(server: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:

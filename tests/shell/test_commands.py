@@ -78,6 +78,8 @@ class TestQuery:
             item = {"pk": {"S": "large"}, "sk": {"N": str(number)}, "x": {"S": "x" * 200_000}}
             client.call("PutItem", TableName="Orders", Item=item)
         assert atoll("query", "Orders", "pk = large", "--count")[1] == "12\n"
+        assert atoll("query", "Orders", "pk = large", "--count", "--filter", 'x > "x"', "--limit", "7")[1] == "7\n"
+        assert atoll("query", "Orders", "pk = large", "--count", "--filter", 'x > "x"', "--limit", "70")[1] == "12\n"
         assert len(lines(atoll("query", "Orders", "pk = large", "--select", "sk")[1])) == 12
 
     def test_items_with_types_can_be_imported(self, client: Client, atoll: Atoll, tmp_path: Path) -> None:

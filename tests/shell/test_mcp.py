@@ -86,6 +86,45 @@ class TestTools:
             start = page["next"]
         assert found == list(range(40)) and "(5000 characters)" in page["items"][0]["x"][0]
 
+    @pytest.mark.parametrize("limit", [1, 7, 100])
+    def test_statements_read_on(self, limit: int, client: Client) -> None:
+        for number in range(130):
+            item = {"pk": {"S": "l"}, "sk": {"N": str(number)}, "x": {"L": [{"S": "x" * 1_000}] * 3}}
+            client.call("PutItem", TableName="Orders", Item=item)
+        found: list[int] = []
+        start = ""
+        while True:
+            statement = "SELECT * FROM Orders WHERE pk = 'l' AND sk >= 90"
+            page = result(client, "sql", statement=statement, limit=limit, start=start)
+            assert 1 <= len(page["items"]) <= limit
+            found += [item["sk"] for item in page["items"]]
+            if "next" not in page:
+                break
+            start = page["next"]
+        assert found == list(range(90, 130))
+
+    def test_a_statement_with_few_matches_reads_on(self, client: Client) -> None:
+        for number in range(1_100):
+            client.call("PutItem", TableName="Orders", Item={"pk": {"S": "many"}, "sk": {"N": str(number)}})
+        statement = "SELECT sk FROM Orders WHERE city = '東京' OR sk = 1099"
+        pages = [result(client, "sql", statement=statement)]
+        while "next" in pages[-1]:
+            pages.append(result(client, "sql", statement=statement, start=pages[-1]["next"]))
+        assert len(pages) == 2
+        assert sorted(item["sk"] for page in pages for item in page["items"]) == [1, 3, 1099]
+
+    def test_tables_read_on(self, client: Client) -> None:
+        for number in range(102):
+            client.call("CreateTable", TableName=f"T{number:03}", BillingMode="PAY_PER_REQUEST",
+                        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])  # fmt: skip
+        first = result(client, "list_tables")
+        rest = result(client, "list_tables", start=first["next"])
+        assert [one["table"] for one in first["tables"] + rest["tables"]] == [
+            "Orders", *(f"T{number:03}" for number in range(102))
+        ]  # fmt: skip
+        assert "next" not in rest
+
     def test_an_item_larger_than_a_result(self, client: Client) -> None:
         item = {"pk": {"S": "l"}, "sk": {"N": "1"}, **{f"a{number}": {"S": "x" * 1_000} for number in range(90)}}
         client.call("PutItem", TableName="Orders", Item=item)
@@ -98,6 +137,13 @@ class TestTools:
         changes = result(client, "read_stream", table="Orders", limit=2, oldest=True)["changes"]
         assert [change["new"]["sk"] for change in changes] == [0, 1]
 
+    @pytest.mark.parametrize("sizes", [[200_000], [1_000] * 100])
+    def test_a_change_larger_than_a_result(self, sizes: list[int], client: Client) -> None:
+        item = {"pk": {"S": "a"}, "sk": {"N": "9"}, **{f"a{at}": {"S": "x" * size} for at, size in enumerate(sizes)}}
+        client.call("PutItem", TableName="Orders", Item=item)
+        (change,) = result(client, "read_stream", table="Orders", limit=1)["changes"]
+        assert change["key"] == {"pk": "a", "sk": 9} and "characters" in json.dumps(change["new"])
+
     def test_failures_are_told(self, client: Client) -> None:
         failed, told = ask(client, "query", table="Nothing", key_condition="pk = a")
         assert failed and "there is no table Nothing" in told
@@ -105,6 +151,11 @@ class TestTools:
         assert failed and "is not in the key" in told
         failed, told = ask(client, "scan", table="Orders", start="nonsense")
         assert failed and "start must be the `next` of a result" in told
+        for start in ("[1]", "[" * 100_000):
+            assert "start must be" in ask(client, "scan", table="Orders", start=start)[1]
+        for start in ("nonsense", "[1, 2]", '["a", -1]', "7", '["a", true]'):
+            failed, told = ask(client, "sql", statement="SELECT * FROM Orders", start=start)
+            assert failed and "start must be the `next` of a result" in told
 
 
 class TestWrites:
@@ -167,6 +218,15 @@ class TestHttp:
                         break
             yield port
             process.terminate()
+
+    def test_a_websocket_is_refused(self, port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(
+                f"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {TOKEN}\r\n"
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            )
+            assert connection.recv(100).split()[1] in (b"401", b"403")
 
     @staticmethod
     def post(port: int, **headers: str) -> int:

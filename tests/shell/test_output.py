@@ -26,7 +26,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
 
 
-@pytest.mark.parametrize("form", ["table", "json", "csv"])
+@pytest.mark.parametrize("form", ["table", "json", "csv", "dynamodb"])
 def test_no_control_character_reaches_a_terminal(form: str) -> None:
     out = Terminal()
     output = Output(form, ["pk"], out=out)
@@ -75,6 +75,11 @@ def test_a_table_is_never_wider_than_the_terminal() -> None:
 
 def test_widths_are_those_of_a_terminal() -> None:
     assert _width("東京") == 4 and _width(unicodedata.normalize("NFD", "é")) == 1
+
+
+def test_marks_without_number_are_cut() -> None:
+    (_, _, row) = table(["pk"], [[{"S": "a" + "\u0301" * 100_000}]], 40)
+    assert row.endswith("…") and len(row) < 200
 
 
 def test_a_table_says_its_header_again_when_columns_change() -> None:

@@ -115,6 +115,25 @@ def test_errors() -> None:
     asyncio.run(main())
 
 
+def test_an_operation_that_fails_in_the_server_gives_its_span_the_status_error() -> None:
+    async def main() -> None:
+        async with traced() as server:
+            await server.create()
+
+            def broken(_: object) -> None:
+                raise RuntimeError("a bug")
+
+            region = server.node.regions["us-east-1"]
+            region.read_eventually = broken  # type: ignore[method-assign, assignment]
+            status, _, _ = await server.call("GetItem", TableName="Things", Key=KEY)
+            (span,) = server.spans()
+            assert (status, span.status.status_code) == (500, StatusCode.ERROR)
+            assert attributes(span)["error.type"] == "InternalServerError"
+            assert attributes(span)["http.response.status_code"] == 500
+
+    asyncio.run(main())
+
+
 class TestTheParent:
     @pytest.mark.parametrize("headers", [
         {"traceparent": f"00-{TRACE}-{SPAN}-01"},

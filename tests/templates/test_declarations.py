@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,36 @@ def test_tables_that_exist_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture
     ]
 
 
+def test_each_setting_that_differs_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that was killed after it had made a table may not have set the rest."""
+
+    async def scenario() -> None:
+        region = Region("us-east-1", MemoryEngine(), ManualClock(declarations.SCRATCH_MS))
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "dynamodb:GetItem", "Resource": "*"}
+            ],
+        }
+        more = {
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "ContributorInsightsSpecification": {"Enabled": True},
+            "KinesisStreamSpecification": {"StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/changes"},
+            "ResourcePolicy": {"PolicyDocument": policy},
+            "Tags": [{"Key": "stage", "Value": "dev"}],
+        }
+        for properties in ({}, more):
+            given = await declarations.tried(resource(**properties), "us-east-1", Settings())
+            await declarations.begin(region, given)
+
+    with caplog.at_level(logging.WARNING, "atoll"):
+        asyncio.run(scenario())
+    assert caplog.messages == [
+        "a table is not as it is declared, and stays as it is: ContributorInsightsSpecification, "
+        "KinesisStreamSpecification, PointInTimeRecoverySpecification, ResourcePolicy, Tags differ"
+    ]
+
+
 def test_what_waits_for_a_table_is_set_when_it_is_active(template: Path) -> None:
     with serve(tables=template, clock="system", control_plane_delay_ms=100) as server:
         client, name = server.client("dynamodb"), "dev-orders-us-east-1"
@@ -258,6 +289,32 @@ def test_what_waits_for_a_table_is_set_when_it_is_active(template: Path) -> None
 def resource(**properties: Any) -> Any:
     kept = {name: value for name, value in {**BODY, **properties}.items() if value is not None}
     return {"Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Properties": kept}}}
+
+
+def global_table(**properties: Any) -> Any:
+    given = {**BODY, "Replicas": [{"Region": "us-east-1"}], **properties}
+    return {"Resources": {"T": {"Type": "AWS::DynamoDB::GlobalTable", "Properties": given}}}
+
+
+def many_times(levels: int) -> Any:
+    """As anchors of YAML: each level has the one below ten times."""
+    value: Any = "x"
+    for _ in range(levels):
+        value = [value] * 10
+    return value
+
+
+def nested(levels: int) -> Any:
+    value: Any = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def twice(levels: int) -> Any:
+    """Conditions of which each asks twice for the next one."""
+    found: Any = {f"C{at}": {"Fn::And": [{"Condition": f"C{at + 1}"}] * 2} for at in range(levels)}
+    return {**found, f"C{levels}": {"Fn::Equals": ["a", "a"]}}
 
 
 BAD: list[tuple[Any, str]] = [
@@ -280,6 +337,29 @@ BAD: list[tuple[Any, str]] = [
     (resource(TimeToLiveSpecification={"AttributeName": ""}), "UpdateTimeToLive of Things is refused: "),
     (resource(PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 99}),
      "UpdateContinuousBackups of Things is refused: "),
+    (resource(TableName=["T"]), "the name of T is no text"),
+    (resource(TableName="\ud800"), "T has a value that no request can have: "),
+    (resource(ProvisionedThroughput={"ReadCapacityUnits": 10**30}), "T has a value that no request can have: "),
+    (resource(ProvisionedThroughput={"ReadCapacityUnits": math.inf}), "T.ProvisionedThroughput.ReadCapacityUnits has"),
+    (resource(Tags=many_times(10)), "has too many values"),
+    (resource(Tags=nested(100)), "is nested too deeply"),
+    (resource(Tags=nested(50_000)), "is nested too deeply"),
+    ({"Globals": {"SimpleTable": "x"}, **resource()}, "Globals.SimpleTable is no mapping"),
+    ({"Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Condition": ["x"]}}}, "there is no condition ['x']"),
+    ({"Conditions": twice(40), "Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Condition": "C0"}}},
+     "calls too many functions"),
+    (global_table(Replicas="x"), "T.Replicas is no list"),
+    (global_table(Replicas=[]), "T.Replicas is empty"),
+    (global_table(Replicas=[{"GlobalSecondaryIndexes": 5}]), "T.Replicas.GlobalSecondaryIndexes is no list"),
+    (global_table(GlobalSecondaryIndexes=["x"]), "T.GlobalSecondaryIndexes is no mapping"),
+    (global_table(GlobalSecondaryIndexes=[{"IndexName": ["a"]}]), "T.GlobalSecondaryIndexes.IndexName has a value of"),
+    (global_table(WriteOnDemandThroughputSettings="x"), "WriteOnDemandThroughputSettings is no mapping"),
+    (global_table(WriteProvisionedThroughputSettings="x"), "WriteProvisionedThroughputSettings is no mapping"),
+    (global_table(WriteProvisionedThroughputSettings={"WriteCapacityAutoScalingSettings": "x"}),
+     "WriteCapacityAutoScalingSettings is no mapping"),
+    (global_table(WriteProvisionedThroughputSettings={
+        "WriteCapacityAutoScalingSettings": {"TargetTrackingScalingPolicyConfiguration": "x"}
+     }), "TargetTrackingScalingPolicyConfiguration is no mapping"),
 ]  # fmt: skip
 
 
@@ -301,6 +381,7 @@ def test_what_the_service_would_refuse_is_refused_before(document: Any, text: st
         ("t.json", b"[" * 100_000, "is nested too deeply"),
         ("t.yaml", b"Resources: {T: {Type: AWS::DynamoDB::Table}}", "CreateTable of T is refused: "),
         ("t.yaml", b"", "is neither a template"),
+        ("t.json", b"\xef\xbb\xbf[]", "declares no table"),
     ],
 )
 def test_a_bad_file_ends_the_program_with_one_line(

@@ -13,7 +13,7 @@ import zstandard
 from atoll.database import documents
 from atoll.database.region import Settings
 from atoll.errors import ApiError
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.transfer import bulk, bulk_puts, sources
 from atoll.transfer.buckets import Memory, Unreachable
 from atoll.transfer.runner import runner_of
@@ -316,7 +316,7 @@ def test_an_interrupted_operation_goes_on_and_counts_nothing_twice(seed: int, mo
         begun = await begin(world, dict.fromkeys("abc", body), InputS3Configuration={
             "S3Bucket": BUCKET, "InputFormat": "DYNAMODB_JSON", "InputCompressionType": "GZIP"})  # fmt: skip
         world.runner = runner_of(world.region, world.buckets)
-        while waiting := await world.region.read(jobs.listed):
+        while waiting := await world.region.read(long_jobs.listed):
             if world.rng.random() < 0.4:
                 world.runner = runner_of(world.region, world.buckets)
             try:
@@ -342,11 +342,11 @@ def test_an_operation_can_be_cancelled_at_any_step(steps: int, monkeypatch: pyte
     async def scenario() -> None:
         world = await new_world()
         begun = await begin(world, {"x": lines(*map(put, range(6)), {"Item": {}})}, MaxWriteRequestUnits=1024)
-        (job,) = await world.region.read(jobs.listed)
+        (job,) = await world.region.read(long_jobs.listed)
         for _ in range(steps):
             world.clock.advance(60_000)
             await world.runner._steps[bulk.JOB](world.region, job)
-        if not await world.region.read(jobs.listed):
+        if not await world.region.read(long_jobs.listed):
             with pytest.raises(ApiError) as refused:
                 await world.call("CancelBulkOperation", BulkOperationArn=begun["BulkOperationArn"])
             assert refused.value.code == "ValidationException"

@@ -13,7 +13,7 @@ import pytest
 
 from atoll.clock import ManualClock
 from atoll.config import Config
-from atoll.database import destinations as positions
+from atoll.database import destination_positions
 from atoll.errors import ApiError
 from atoll.errors import kinesis as errors
 from atoll.node import Node
@@ -201,7 +201,7 @@ def test_a_disabled_destination_gets_no_more_and_can_be_enabled_again() -> None:
         await world.call("PutItem", TableName="Things", Item=item("b"))
         await world.runner.settle()
         assert await described(world) == [{"StreamArn": STREAM, "DestinationStatus": "DISABLED"}]
-        assert await world.region.read(lambda snapshot: list(positions.positions(snapshot))) == []
+        assert await world.region.read(lambda snapshot: list(destination_positions.listed(snapshot))) == []
         await enable(world, OTHER)
         await world.call("PutItem", TableName="Things", Item=item("c"))
         await world.runner.settle()
@@ -209,7 +209,7 @@ def test_a_disabled_destination_gets_no_more_and_can_be_enabled_again() -> None:
         assert [record["dynamodb"]["Keys"]["pk"]["S"] for record in streams.records] == ["a", "c"]
         await world.call("DeleteTable", TableName="Things")
         await world.runner.settle()
-        assert await world.region.read(lambda snapshot: list(positions.positions(snapshot))) == []
+        assert await world.region.read(lambda snapshot: list(destination_positions.listed(snapshot))) == []
         assert findings(world.region) == []
 
     asyncio.run(scenario())

@@ -15,7 +15,7 @@ import pytest
 
 from atoll.database import moment
 from atoll.errors import ApiError
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.transfer import changes, exports
 from atoll.transfer.buckets import Directories, NoSuchBucket, Unreachable
 from atoll.transfer.runner import runner_of
@@ -35,7 +35,7 @@ async def export(world: World, *, meanwhile: bool = False, **body: Any) -> Any:
     assert begun["ExportStatus"] == "IN_PROGRESS"
     if meanwhile:
         step = exports.Exporter(world.buckets).step
-        while waiting := await world.region.read(jobs.listed):
+        while waiting := await world.region.read(long_jobs.listed):
             await world.change()
             await world.pass_time(10)
             await step(world.region, waiting[0])
@@ -260,12 +260,12 @@ def test_an_export_that_cannot_write_fails(error: Exception, code: str, text: st
     async def scenario() -> None:
         world = await written(0, 1)
         begun = (await world.call(OPERATION, TableArn=ARN, S3Bucket=BUCKET))["ExportDescription"]
-        (job,) = await world.region.read(jobs.listed)
+        (job,) = await world.region.read(long_jobs.listed)
         await exports.Exporter(Failing(error)).step(world.region, job)  # type: ignore[arg-type]
         failed = (await world.call("DescribeExport", ExportArn=begun["ExportArn"]))["ExportDescription"]
         assert (failed["ExportStatus"], failed["FailureCode"]) == ("FAILED", code)
         assert failed["FailureMessage"].startswith(text)
-        assert await world.region.read(jobs.listed) == []
+        assert await world.region.read(long_jobs.listed) == []
         assert findings(world.region) == []
 
     asyncio.run(scenario())
@@ -279,7 +279,7 @@ def test_export_to_a_name_that_no_file_can_have_fails(prefix: str, tmp_path: Pat
         described = await export(world, S3Prefix=prefix)
         assert described["ExportStatus"] == "FAILED"
         assert described["FailureCode"] == "S3AccessDenied"
-        assert await world.region.read(jobs.listed) == []
+        assert await world.region.read(long_jobs.listed) == []
 
     asyncio.run(scenario())
 
@@ -341,7 +341,7 @@ def test_a_refused_export_begins_nothing(body: dict[str, Any], code: str, text: 
         with pytest.raises(ApiError) as refused:
             await world.call(OPERATION, **{"TableArn": ARN, "S3Bucket": BUCKET} | body)
         assert (refused.value.code, refused.value.message) == (code, text)
-        assert await world.region.read(jobs.listed) == []
+        assert await world.region.read(long_jobs.listed) == []
 
     asyncio.run(scenario())
 
@@ -398,7 +398,7 @@ def test_a_step_is_bounded_by_what_it_reads_whatever_its_filter_takes(
         )
         count = counted_reads(world)
         steps = 0
-        while waiting := await world.region.read(jobs.listed):
+        while waiting := await world.region.read(long_jobs.listed):
             count[0] = 0
             if world.rng.random() < 0.02:
                 world.runner = runner_of(world.region, world.buckets)

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from atoll.errors import ApiError
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.transfer import imports, sources
 from atoll.transfer.buckets import Unreachable
 from atoll.transfer.runner import runner_of
@@ -138,7 +138,7 @@ def test_the_table_is_creating_until_the_import_ends(monkeypatch: pytest.MonkeyP
             await world.call("DescribeTable", TableName="New")
         assert refused.value.code == "ResourceNotFoundException"
         step = world.runner._steps["import"]
-        (job,) = await world.region.read(jobs.listed)
+        (job,) = await world.region.read(long_jobs.listed)
         for _ in range(3):
             await step(world.region, job)
         assert await world.status("New") == "CREATING"
@@ -353,7 +353,7 @@ def test_an_interrupted_import_goes_on_and_counts_nothing_twice(seed: int, monke
         broken = texts[format_] + {"CSV": b'x,"\n', "DYNAMODB_JSON": b"{oops\n" + lines(thing("y"))}[format_]
         objects = {"a": gzip.compress(texts[format_]), "b": gzip.compress(broken), "c": gzip.compress(texts[format_])}
         begun = await begin(world, objects, InputFormat=format_, InputCompressionType="GZIP")
-        while waiting := await world.region.read(jobs.listed):
+        while waiting := await world.region.read(long_jobs.listed):
             assert findings(world.region) == []
             if world.rng.random() < 0.4:
                 world.runner = runner_of(world.region, world.buckets)
@@ -509,7 +509,7 @@ def test_a_refused_import_begins_nothing(body: dict[str, Any], code: str, text: 
         with pytest.raises(ApiError) as refused:
             await begin(world, {"x": GOOD[0]}, **body)
         assert (refused.value.code, refused.value.message) == (code, text)
-        assert await world.region.read(jobs.listed) == []
+        assert await world.region.read(long_jobs.listed) == []
 
     asyncio.run(scenario())
 
@@ -528,9 +528,9 @@ def test_a_step_is_bounded_by_what_it_reads(kind: str) -> None:
         }[kind]
         compression = {"InputCompressionType": "GZIP"} if "bomb" in kind else {}
         begun = await begin(world, objects, **compression)
-        (job,) = await world.region.read(jobs.listed)
+        (job,) = await world.region.read(long_jobs.listed)
         steps = 0
-        while await world.region.read(jobs.listed):
+        while await world.region.read(long_jobs.listed):
             if kind == "lines that were read" and steps == 28:
                 world.runner = runner_of(world.region, world.buckets)
             await world.runner._steps["import"](world.region, job)

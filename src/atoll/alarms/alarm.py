@@ -15,6 +15,12 @@ OK = "OK"
 ALARM = "ALARM"
 INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
 
+INITIAL = "Unchecked: Initial alarm creation"
+"""The reason of the state of a new alarm."""
+
+METRIC, COMPOSITE = "MetricAlarm", "CompositeAlarm"
+"""The types of alarms."""
+
 ACTIONS = {OK: "OKActions", ALARM: "AlarmActions", INSUFFICIENT_DATA: "InsufficientDataActions"}
 """The member with the actions to run when an alarm enters a state."""
 
@@ -46,6 +52,15 @@ class Alarm:
     def resource(self) -> str:
         """The resource part of its ARN."""
         return f"alarm:{self.name}"
+
+    @property
+    def rule(self) -> str:
+        """Of a composite alarm; empty for an alarm on metrics."""
+        return str(self.configuration.get("AlarmRule") or "")
+
+    @property
+    def type(self) -> str:
+        return COMPOSITE if self.rule else METRIC
 
     @property
     def periods(self) -> int:
@@ -97,7 +112,7 @@ class Alarm:
 
 
 def created(configuration: Mapping[str, Any], now_ms: int) -> Alarm:
-    state = State(INSUFFICIENT_DATA, "Unchecked: Initial alarm creation", None, now_ms, now_ms)
+    state = State(INSUFFICIENT_DATA, INITIAL, None, now_ms, now_ms)
     return Alarm(configuration, now_ms, state)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from atoll import arns, limits
+from atoll.alarms import rules
 from atoll.alarms.alarm import ACTIONS, SHORT_PERIODS_S
 from atoll.alarms.deciding import BREACHING, COMPARISONS, IGNORE, MISSING, NOT_BREACHING
 from atoll.errors import alarms as errors
@@ -29,6 +30,15 @@ OF_ONE_METRIC = (
     "MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit",
 )  # fmt: skip
 
+OF_COMPOSITES = (
+    "AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions",
+    "AlarmRule",
+)  # fmt: skip
+
+UNSUPPORTED_OF_COMPOSITES = (
+    "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod", "ActionConfiguration",
+)  # fmt: skip
+
 UNSUPPORTED = (
     "ThresholdMetricId", "EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "EvaluationInterval",
     "ActionConfiguration",
@@ -42,12 +52,7 @@ def checked(body: Mapping[str, Any], region: str) -> dict[str, Any]:
     for name in UNSUPPORTED:
         if body.get(name) is not None:
             raise errors.unsupported(f"the parameter {name}")
-    found = {name: body[name] for name in MEMBERS if body.get(name) is not None}
-    found.setdefault("ActionsEnabled", True)
-    for name in ACTIONS.values():
-        found.setdefault(name, [])
-        for arn in found[name]:
-            _check_arn(arn, region)
+    found = _with_actions(body, MEMBERS, region)
     _check_comparison(found)
     if found.get("Metrics"):
         period_s = _check_metrics(found)
@@ -57,6 +62,30 @@ def checked(body: Mapping[str, Any], region: str) -> dict[str, Any]:
         period_s = _check_metric(found)
     _check_periods(found, period_s)
     _check_options(found)
+    return found
+
+
+def checked_composite(body: Mapping[str, Any], region: str) -> dict[str, Any]:
+    """The configuration that PutCompositeAlarm makes."""
+    for name in UNSUPPORTED_OF_COMPOSITES:
+        if body.get(name) is not None:
+            raise errors.unsupported(f"the parameter {name}")
+    found = _with_actions(body, OF_COMPOSITES, region)
+    for name in ACTIONS.values():
+        for arn in found[name]:
+            if (parsed := arns.parse(arn)) is not None and parsed.service == "autoscaling":
+                raise errors.scales(arn)
+    rules.parse(found["AlarmRule"])
+    return found
+
+
+def _with_actions(body: Mapping[str, Any], members: Iterable[str], region: str) -> dict[str, Any]:
+    found = {name: body[name] for name in members if body.get(name) is not None}
+    found.setdefault("ActionsEnabled", True)
+    for name in ACTIONS.values():
+        found.setdefault(name, [])
+        for arn in found[name]:
+            _check_arn(arn, region)
     return found
 
 

@@ -23,6 +23,7 @@ import orjson
 from atoll.alarms import inputs, reasons, store
 from atoll.alarms.actions import Actions, Event, Message, repeats
 from atoll.alarms.alarm import Alarm
+from atoll.alarms.composites import Composites
 from atoll.alarms.deciding import COMPARISONS, Decision, decide, samples_needed
 from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
@@ -112,6 +113,15 @@ class Watch:
         self.seen = -1
         """The number of changes up to which the alarms are known."""
         self.alarms: dict[str, Watched] = {}
+        self.composites = Composites()
+
+    def forget(self, name: str) -> None:
+        self.alarms.pop(name, None)
+        self.composites.drop(name)
+
+    def metric_alarm(self, name: str) -> Alarm | None:
+        watched = self.alarms.get(name)
+        return None if watched is None else watched.alarm
 
 
 class Alarms:
@@ -123,10 +133,7 @@ class Alarms:
 
     async def settle(self, now_ms: int) -> int | None:
         watch = self._region.state(Watch)
-        changes = await self._region.read(store.changes)
-        if changes != watch.seen:
-            await self._learn(watch, now_ms)
-            await self._act(watch)
+        await self._catch_up(watch, now_ms)
         if not watch.alarms:
             return await self._actions.settle(now_ms)
         metrics = self._region.state(Metrics)
@@ -134,8 +141,7 @@ class Alarms:
         due = [one for one in watch.alarms.values() if _floor(now_ms, one.interval_ms) > one.evaluated_ms]
         if due:
             await self._evaluate(watch, due, now_ms)
-            if await self._region.read(store.changes) != watch.seen:  # an action has changed alarms
-                await self._learn(watch, now_ms)
+            await self._catch_up(watch, now_ms)  # an action may have changed alarms
         retry_ms = await self._actions.settle(now_ms)
         wakes = [] if retry_ms is None else [retry_ms]
         for looked_at, one in enumerate(watch.alarms.values(), 1):
@@ -148,11 +154,18 @@ class Alarms:
     async def stop(self) -> None:
         await self._actions.stop()
 
+    async def _catch_up(self, watch: Watch, now_ms: int) -> None:
+        """What follows from changes of alarms that others have made."""
+        if await self._region.read(store.changes) != watch.seen:
+            await self._learn(watch, now_ms)
+            await self._compose(watch, now_ms)
+            await self._act(watch)
+
     async def _learn(self, watch: Watch, now_ms: int) -> None:
         """Read the alarms that have changed. They are evaluated at the next full minute."""
         number, alarms = await self._region.read(partial(store.changed_since, number=watch.seen))
         if alarms is None:
-            alarms = dict.fromkeys(watch.alarms)
+            alarms = dict.fromkeys([*watch.alarms, *watch.composites.names()])
             async for page in store.pages(self._region):
                 alarms |= {alarm.name: alarm for alarm in page}
         for looked_at, (name, alarm) in enumerate(alarms.items(), 1):
@@ -160,7 +173,10 @@ class Alarms:
                 await asyncio.sleep(0)
             old = watch.alarms.get(name)
             if alarm is None:
-                watch.alarms.pop(name, None)
+                watch.forget(name)
+            elif alarm.rule:
+                watch.composites.put(alarm)
+                await asyncio.sleep(0)  # parsing its rule may have taken long
             elif old is None or old.alarm != alarm:
                 watch.alarms[name] = _watched(alarm, now_ms)
         watch.seen = number
@@ -200,12 +216,18 @@ class Alarms:
                 one.alarm = alarm
             await asyncio.sleep(0)
         if changed:
+            await self._compose(watch, now_ms)
             await self._act(watch)
         for one in repeated:
             one.acted_ms = now_ms
             assert one.verdict is not None
             event = Event(one.alarm, one.alarm, now_ms, one.verdict.data(now_ms), repeats=True)
             await self._actions.repeat(event)
+
+    async def _compose(self, watch: Watch, now_ms: int) -> None:
+        """Evaluate composite alarms. What changes is read again at the next look."""
+        if watch.composites:
+            await watch.composites.evaluate(self._region, watch.metric_alarm, now_ms)
 
     async def _load(self, due: Sequence[Watched], metrics: Metrics, now_ms: int) -> None:
         """Read the datapoints of alarms that are new, or whose batches were moved before they were seen."""

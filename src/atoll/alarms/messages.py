@@ -6,6 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from atoll import botocore_models
 from atoll.alarms.alarm import Alarm
 from atoll.alarms.reasons import instant
@@ -29,8 +31,18 @@ def notification(alarm: Alarm, old: Alarm, region: Region) -> dict[str, Any]:
         "OKActions": configuration["OKActions"],
         "AlarmActions": configuration["AlarmActions"],
         "InsufficientDataActions": configuration["InsufficientDataActions"],
-        "Trigger": _trigger(alarm),
+        **(_composite_trigger(alarm) if alarm.rule else {"Trigger": _trigger(alarm)}),
     }
+
+
+def _composite_trigger(alarm: Alarm) -> dict[str, Any]:
+    """The rule of a composite alarm, and the alarms whose changes have changed its state."""
+    children = [] if alarm.state.data is None else orjson.loads(alarm.state.data).get("triggeringAlarms") or []
+    shown = [
+        {"Arn": child["arn"], "State": {"Value": child["state"]["value"], "Timestamp": child["state"]["timestamp"]}}
+        for child in children
+    ]
+    return {"AlarmRule": alarm.rule, "TriggeringChildren": shown}
 
 
 def _trigger(alarm: Alarm) -> dict[str, Any]:
@@ -98,7 +110,7 @@ def function_event(alarm: Alarm, old: Alarm, region: Region) -> dict[str, Any]:
         "alarmName": alarm.name,
         "state": _state(alarm),
         "previousState": _state(old),
-        "configuration": {"metrics": _metrics(alarm)},
+        "configuration": {"alarmRule": alarm.rule} if alarm.rule else {"metrics": _metrics(alarm)},
     }
     if alarm.configuration.get("AlarmDescription"):
         data["configuration"]["description"] = alarm.configuration["AlarmDescription"]

@@ -228,7 +228,7 @@ def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mappin
     number = _count(tx, ITEMS)
     texts = [orjson.dumps(one).decode() for one in data]
     text = next((one for one in texts if len(one) <= limits.ALARM_HISTORY_DATA_CHARS), '{"version":"1.0"}')
-    item = [alarm.name, now_ms, kind, summary[: limits.ALARM_SUMMARY_CHARS], text]
+    item = [alarm.name, now_ms, kind, summary[: limits.ALARM_SUMMARY_CHARS], text, alarm.type]
     documents.put(tx, item, HISTORY, *_at(now_ms, number))
     oldest, _ = fmt.documents_of(HISTORY, _time(0))
     end, _ = fmt.documents_of(HISTORY, _time(now_ms - limits.ALARM_HISTORY_MS))
@@ -240,8 +240,8 @@ def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mappin
 def history(
     snapshot: Snapshot, from_ms: int, until_ms: int, *, reverse: bool, after: tuple[str, str] | None
 ) -> Iterator[tuple[tuple[str, str], list[Any]]]:
-    """The items with from <= time < until, each with its key: (alarm, time, kind, summary, data). Only those behind the
-    key `after`, if given."""
+    """The items with from <= time < until, each with its key: (alarm, time, kind, summary, data, its type). Only
+    those behind the key `after`, if given."""
     start, _ = fmt.documents_of(HISTORY, _time(max(from_ms, 0)))
     end, _ = fmt.documents_of(HISTORY, _time(min(until_ms, LATEST_MS)))
     if after is not None:
@@ -249,7 +249,7 @@ def history(
         start, end = (start, min(end, first)) if reverse else (max(start, last), end)
     for key, stored in snapshot.scan(start, end, reverse=reverse) if start < end else ():
         _, time, number = fmt.parse_document_key(key)
-        yield (time, number), orjson.loads(stored)
+        yield (time, number), [*orjson.loads(stored), alarms.METRIC][:6]  # old items have no type
 
 
 def _time(ms: int) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.alarms import configuration, inputs, store
-from atoll.alarms.alarm import Alarm
+from atoll.alarms import configuration, inputs, rules, store
+from atoll.alarms.alarm import COMPOSITE, METRIC, Alarm
+from atoll.alarms.composites import composite, name_of
 from atoll.api.metrics import milliseconds
 from atoll.database.region import Region
 from atoll.errors import alarms as errors
@@ -27,7 +28,7 @@ from atoll.storage.engine import Snapshot, Transaction
 Body = dict[str, Any]
 
 PAGE = 50
-METRIC_ALARM = "MetricAlarm"
+TYPES = (METRIC, COMPOSITE)
 HISTORY_READ = 5_000
 """The items of the history that one request looks at, most of which may be of other alarms."""
 HISTORY_TOGETHER = 500
@@ -39,12 +40,7 @@ async def put_metric_alarm(region: Region, body: Body) -> Body:
     tags = _new_tags(body.get("Tags") or [])
 
     def put(tx: Transaction) -> None:
-        is_new = store.find(tx, new["AlarmName"]) is None
-        if is_new and store.count(tx) >= limits.ALARMS:
-            raise errors.too_many_alarms()
-        store.put(tx, new, region.clock.now_ms())
-        if is_new and tags:
-            store.put_tags(tx, new["AlarmName"], tags)
+        _put(tx, region, new, METRIC, tags)
 
     await region.transact(put)
     region.wake()
@@ -52,7 +48,42 @@ async def put_metric_alarm(region: Region, body: Body) -> Body:
 
 
 async def put_composite_alarm(region: Region, body: Body) -> Body:
-    raise errors.unsupported("composite alarms")
+    new = configuration.checked_composite(body, region.name)
+    tags = _new_tags(body.get("Tags") or [])
+    named = rules.parse(new["AlarmRule"]).alarms
+    if new["AlarmName"] in map(name_of, named):
+        raise errors.rule_of_itself()
+
+    def put(tx: Transaction) -> None:
+        unknown = [name for name in named if not _exists(tx, region, name)]
+        if unknown:
+            raise errors.unknown_children([_arn(region, name) for name in unknown])
+        _put(tx, region, new, COMPOSITE, tags)
+
+    await region.transact(put)
+    region.wake()
+    return {}
+
+
+def _exists(tx: Transaction, region: Region, reference: str) -> bool:
+    """Whether this region has the alarm that a rule names."""
+    name = name_of(reference)
+    return _arn(region, name) == _arn(region, reference) and store.find(tx, name) is not None
+
+
+def _arn(region: Region, reference: str) -> str:
+    return reference if reference.startswith("arn:") else region.arn(f"alarm:{reference}", "cloudwatch")
+
+
+def _put(tx: Transaction, region: Region, new: Body, type: str, tags: dict[str, str]) -> None:
+    old = store.find(tx, new["AlarmName"])
+    if old is None and store.count(tx) >= limits.ALARMS:
+        raise errors.too_many_alarms()
+    if old is not None and old.type != type:
+        raise errors.other_type(old.name)
+    store.put(tx, new, region.clock.now_ms())
+    if old is None and tags:
+        store.put_tags(tx, new["AlarmName"], tags)
 
 
 async def delete_alarms(region: Region, body: Body) -> Body:
@@ -111,24 +142,55 @@ async def describe_alarms(region: Region, body: Body) -> Body:
         raise metric_errors.exclusive("AlarmNames", "AlarmNamePrefix")
     after = _token(body.get("NextToken"), 1)
     most = body.get("MaxRecords") or PAGE
-    types = body.get("AlarmTypes") or [METRIC_ALARM]
-    is_empty = METRIC_ALARM not in types or body.get("ChildrenOfAlarmName") or body.get("ParentsOfAlarmName")
+    related = await _related(region, body)
+    types = body.get("AlarmTypes") or ([METRIC] if related is None else [METRIC, COMPOSITE])
 
     passes = _filter(body)
     found: list[Alarm] = []
-    if not is_empty:
-        async for page in _chosen(region, body, None if after is None else after[0]):
-            found += filter(passes, page)
-            if len(found) > most:
-                break
-    answer: Body = {
-        "MetricAlarms": [_shown(alarm, region) for alarm in found[:most]],
-        "CompositeAlarms": [],
-        "LogAlarms": [],
-    }
+    async for page in _chosen(region, body, None if after is None else after[0]):
+        for alarm in page:
+            if alarm.type in types and passes(alarm) and (related is None or related(alarm)):
+                found.append(alarm)
+            if related is not None and alarm.rule:
+                await asyncio.sleep(0)  # parsing the rule may have taken long
+        if len(found) > most:
+            break
+    members = None if related is None else _OF_PARENTS if body.get("ParentsOfAlarmName") else _OF_CHILDREN
+    answer: Body = {"MetricAlarms": [], "CompositeAlarms": [], "LogAlarms": []}
+    for alarm in found[:most]:
+        shown = _shown(alarm, region)
+        if members is not None:
+            shown = {name: shown[name] for name in members}
+        answer[f"{alarm.type}s"].append(shown)
     if len(found) > most:
         answer["NextToken"] = _as_token(found[most - 1].name)
     return answer
+
+
+_OF_PARENTS = ("AlarmName", "AlarmArn")
+_OF_CHILDREN = (*_OF_PARENTS, "StateValue", "StateUpdatedTimestamp")
+"""What is shown of the alarms that a rule names, and of those whose rules name an alarm."""
+
+
+async def _related(region: Region, body: Body) -> Callable[[Alarm], bool] | None:
+    """Which alarms a request for the children or parents of an alarm asks for; None for another request."""
+    children_of, parents_of = body.get("ChildrenOfAlarmName"), body.get("ParentsOfAlarmName")
+    if children_of is None and parents_of is None:
+        return None
+    member = "ParentsOfAlarmName" if children_of is None else "ChildrenOfAlarmName"
+    for other in _NOT_WITH_RELATED:
+        if other != member and body.get(other):
+            raise metric_errors.exclusive(member, other)
+    if children_of is None:
+        return lambda alarm: bool(alarm.rule) and parents_of in composite(alarm).children
+    parent = await region.read(lambda snapshot: store.find(snapshot, children_of))
+    names = frozenset(() if parent is None or not parent.rule else composite(parent).children)
+    return lambda alarm: alarm.name in names
+
+
+_NOT_WITH_RELATED = (
+    "ParentsOfAlarmName", "AlarmNames", "AlarmNamePrefix", "AlarmTypes", "StateValue", "ActionPrefix",
+)  # fmt: skip
 
 
 def _chosen(region: Region, body: Body, after: str | None) -> AsyncIterator[list[Alarm]]:
@@ -166,7 +228,8 @@ async def describe_alarms_for_metric(region: Region, body: Body) -> Body:
     def concerns(alarm: Alarm) -> bool:
         configured = alarm.configuration
         return (
-            not alarm.metrics
+            not alarm.rule
+            and not alarm.metrics
             and inputs.metric(configured) == wanted
             and all(
                 body.get(name) is None or configured.get(name) == body[name]
@@ -202,9 +265,7 @@ async def describe_alarm_history(region: Region, body: Body) -> Body:
     from_ms = 0 if body.get("StartDate") is None else milliseconds(body["StartDate"], "StartDate")
     until_ms = store.LATEST_MS if body.get("EndDate") is None else milliseconds(body["EndDate"], "EndDate")
     reverse = body.get("ScanBy") != "TimestampAscending"
-    name, kind, types = body.get("AlarmName"), body.get("HistoryItemType"), body.get("AlarmTypes")
-    if types and METRIC_ALARM not in types:
-        return {"AlarmHistoryItems": []}
+    name, kind, types = body.get("AlarmName"), body.get("HistoryItemType"), body.get("AlarmTypes") or TYPES
 
     last: tuple[str, str] | None = None if after is None else (after[0], after[1])
 
@@ -220,7 +281,7 @@ async def describe_alarm_history(region: Region, body: Body) -> Body:
             if len(items) == most:
                 return {"AlarmHistoryItems": items, "NextToken": _as_token(*last or ())}
             last = key
-            if name in (None, item[0]) and kind in (None, item[2]):
+            if name in (None, item[0]) and kind in (None, item[2]) and item[5] in types:
                 items.append(_item(*item))
         if len(found) <= HISTORY_TOGETHER:
             return {"AlarmHistoryItems": items}
@@ -228,10 +289,10 @@ async def describe_alarm_history(region: Region, body: Body) -> Body:
     return {"AlarmHistoryItems": items, "NextToken": _as_token(*last or ())}
 
 
-def _item(name: str, time_ms: int, kind: str, summary: str, data: str) -> Body:
+def _item(name: str, time_ms: int, kind: str, summary: str, data: str, type: str) -> Body:
     return {
         "AlarmName": name,
-        "AlarmType": METRIC_ALARM,
+        "AlarmType": type,
         "Timestamp": time_ms / 1000,
         "HistoryItemType": kind,
         "HistorySummary": summary,

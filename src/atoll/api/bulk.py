@@ -18,7 +18,7 @@ from atoll.errors import backups as backup_errors
 from atoll.errors import bulk as errors
 from atoll.errors import exports as export_errors
 from atoll.errors import multi as multi_errors
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import bulk
 from atoll.transfer.bulk import CANCELLING, TABLE, UNDER_WAY, VECTOR, Bulk, Output
@@ -41,7 +41,7 @@ async def start_bulk_put_items(region: Region, body: Body) -> Answer:
         if known is not None:
             return known
         table = region.catalog.changeable(tx, name, stamp.now_ms)
-        if sum(job["kind"] == bulk.JOB for job in jobs.listed(tx)) >= limits.BULK_OPERATIONS:
+        if sum(job["kind"] == bulk.JOB for job in long_jobs.listed(tx)) >= limits.BULK_OPERATIONS:
             raise errors.too_many(limits.BULK_OPERATIONS)
         id_ = backups.new_id(stamp.now_ms)
         one = Bulk(

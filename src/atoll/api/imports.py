@@ -16,7 +16,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import backups as backup_errors
 from atoll.errors import imports as errors
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import imports
 from atoll.transfer.imports import Import
@@ -49,7 +49,7 @@ async def import_table(region: Region, body: Body) -> Answer:
         known = None if token is None else _repeated(tx, token, name, stamp.now_ms)
         if known is not None:
             return known
-        if sum(job["kind"] == imports.JOB for job in jobs.listed(tx)) >= limits.IMPORTS:
+        if sum(job["kind"] == imports.JOB for job in long_jobs.listed(tx)) >= limits.IMPORTS:
             raise errors.too_many()
         id_ = backups.new_id(stamp.now_ms)
         one = Import(

@@ -8,7 +8,7 @@ from typing import Any
 
 from atoll.api.table_names import table_name
 from atoll.clock import Stamp
-from atoll.database import catalog, destinations
+from atoll.database import catalog, destination_positions
 from atoll.database.destination import (
     ACTIVE,
     DISABLED,
@@ -40,7 +40,7 @@ async def enable_kinesis_streaming_destination(region: Region, body: Body) -> An
     def enable(tx: Transaction, table: Table, due_ms: int) -> Destination:
         if any(one.status not in (DISABLED, ENABLE_FAILED) for one in table.destinations):
             raise errors.not_disabled()
-        destinations.put_position(tx, table.id, body["StreamArn"], cursor.start_at_end(tx, Scope(table.log_space)))
+        destination_positions.put(tx, table.id, body["StreamArn"], cursor.start_at_end(tx, Scope(table.log_space)))
         return Destination(body["StreamArn"], ENABLING, due_ms, configuration.get(_PRECISION))
 
     answer = await _change(region, body, enable)

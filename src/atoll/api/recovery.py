@@ -9,7 +9,7 @@ from atoll import limits
 from atoll.api import phases
 from atoll.api.table_names import table_name
 from atoll.clock import Stamp
-from atoll.database import catalog, definitions, recovery
+from atoll.database import catalog, past_definitions, recovery
 from atoll.database.recovery import Recovery, Window
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -32,8 +32,8 @@ async def update_continuous_backups(region: Region, body: Body) -> Answer:
         if changed != table:
             catalog.save(tx, changed)
             if not enabled:
-                definitions.forget(tx, table)
-            definitions.note(tx, changed, stamp.now_ms)
+                past_definitions.forget(tx, table)
+            past_definitions.note(tx, changed, stamp.now_ms)
         return _described(region, changed, stamp.now_ms)
 
     return await region.write(update)

@@ -16,8 +16,7 @@ from atoll.api import definitions, recovery
 from atoll.api.description import describe, key_schema, projection, vector_index
 from atoll.api.table_names import resolve_table
 from atoll.clock import Stamp
-from atoll.database import backups, catalog
-from atoll.database import definitions as history
+from atoll.database import backups, catalog, past_definitions
 from atoll.database.backups import Backup
 from atoll.database.encryption import MANAGED_KEY, key_arn
 from atoll.database.log import shards
@@ -86,7 +85,7 @@ async def restore_table_to_point_in_time(region: Region, body: Body) -> Answer:
     table = await source.read(lambda snapshot: recovery.find(source, snapshot, name, now_ms))
     moment_ms = _moment_ms(source, table, asked, now_ms)
     is_present = asked is None and not recovery.lags(source)
-    then = table if is_present else await source.read(lambda snapshot: history.at(snapshot, table, moment_ms))
+    then = table if is_present else await source.read(lambda snapshot: past_definitions.at(snapshot, table, moment_ms))
     _check_encryption(region, source, body)
     _check_overrides(then, body)
     origin = Origin(moment_ms, source.arn(f"table/{name}"))

@@ -24,8 +24,7 @@ from atoll.api.table_names import table_name
 from atoll.aside import aside
 from atoll.capacity import throttling
 from atoll.clock import Stamp
-from atoll.database import catalog, deletion, streams
-from atoll.database import definitions as history
+from atoll.database import catalog, deletion, past_definitions, streams
 from atoll.database.group import MULTI_MASTER
 from atoll.database.log import shards
 from atoll.database.region import Region
@@ -205,7 +204,7 @@ async def update_table(region: Region, body: Body) -> Answer:
         begun = concerns.begun(table, changed, body, now_ms + max(delay_ms, 1), now_ms)
         kept = tuple(change for change in begun if delay_ms and change.concern != concerns.AGAIN)
         catalog.save(tx, replace(changed, status="ACTIVE", changes=ongoing + kept))
-        history.note(tx, changed, now_ms)
+        past_definitions.note(tx, changed, now_ms)
         answered = _transitional(table, replace(changed, changes=ongoing + begun), now_ms)
         return table, changed, {"TableDescription": describe(region, tx, answered, now_ms)}
 

@@ -17,7 +17,7 @@ from atoll.database.streams import StreamDescription
 from atoll.database.vectors.definition import VectorIndex
 from atoll.errors import ApiError
 from atoll.model import keycode
-from atoll.recovery import jobs
+from atoll.recovery import long_jobs
 from atoll.storage.engine import Snapshot
 
 ITEMS, ENTRIES, LOG, EXPIRY, TOMBSTONES, DISCARDED = "items", "index", "log", "expiry", "tombstones", "discarded"
@@ -156,7 +156,7 @@ class Spaces:
 
 
 def _kept(snapshot: Snapshot) -> Iterator[int]:
-    for kind in (backups.KIND, jobs.KIND):
+    for kind in (backups.KIND, long_jobs.KIND):
         for document in documents.listed(snapshot, kind):
             if "space" in document:  # an import has none beside its table's
                 yield document["space"]

@@ -8,6 +8,7 @@ Parameters and answers are the JSON of the protocol: a binary value is base64, a
 client.
 
     endpoint      which URL, region and credentials to use
+    options       the options that name an endpoint
     profiles      the AWS configuration files
     credentials   access keys: of the environment, of profiles, of botocore where it is installed
     connections   HTTP connections, kept alive

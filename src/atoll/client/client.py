@@ -18,7 +18,7 @@ import orjson
 
 from atoll.client.connections import ANSWER_S, Answer, Connections
 from atoll.client.endpoint import Endpoint
-from atoll.client.failures import CallError, Refusal, Unreachable
+from atoll.client.failures import STREAM_OPERATIONS, CallError, Refusal, Unreachable
 from atoll.clock import SystemClock
 from atoll.security.signing import sign
 
@@ -27,13 +27,25 @@ STREAMS = "DynamoDBStreams_20120810"
 SERVICE = "dynamodb"
 """For which requests to both are signed."""
 
-STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
 _TOKENS = {
     "ExecuteTransaction": "ClientRequestToken",
     "ExportTableToPointInTime": "ClientToken",
     "ImportTable": "ClientToken",
+    "StartBulkPutItems": "ClientToken",
     "TransactWriteItems": "ClientRequestToken",
 }
+
+_ANSWERS: dict[str, dict[str, type]] = {
+    "BatchGetItem": {"Responses": dict},
+    "DescribeStream": {"StreamDescription": dict},
+    "DescribeTable": {"Table": dict},
+    "GetRecords": {"Records": list},
+    "GetShardIterator": {"ShardIterator": str},
+    "ListTables": {"TableNames": list},
+    "Query": {"Count": int},
+    "Scan": {"Count": int},
+}
+"""What tells the answer of an operation from that of a server of something else."""
 
 ATTEMPTS = 10
 FIRST_DELAY_S = 0.05
@@ -83,7 +95,9 @@ class Client:
         body = _parsed(answer)
         if answer.status != 200:
             raise self._refusal(operation, answer, body)
-        if body is None:
+        if body is None or not all(
+            isinstance(body.get(name), type_) for name, type_ in _ANSWERS.get(operation, {}).items()
+        ):
             raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
         return body
 
@@ -125,9 +139,9 @@ def with_token(operation: str, parameters: Document) -> Document:
     return parameters if name is None or name in parameters else {**parameters, name: str(uuid.uuid4())}
 
 
-def delay_s(attempt: int) -> float:
+def delay_s(attempt: int, longest_s: float = LONGEST_DELAY_S) -> float:
     """How long to wait after an attempt; the first one has the number 0."""
-    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
+    return min(longest_s, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
 
 
 def _dumped(parameters: Document) -> bytes:

@@ -9,16 +9,25 @@ import threading
 from base64 import b64encode
 from collections.abc import Mapping
 from email.message import Message
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import NamedTuple
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from io import BufferedReader, RawIOBase
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from atoll.client.endpoint import is_local
-from atoll.client.failures import Unreachable
+from atoll.client.failures import CallError, Unreachable
+from atoll.clock import monotonic_ns
 
 CONNECT_S = 5.0
 ANSWER_S = 20.0
+"""Of silence."""
+WHOLE_S = 120.0
+"""From the first byte of an answer to its last: a server may send a byte now and then."""
+ANSWER_BYTES = 128 * 1024**2
+"""At most: BatchGetItem returns 16 MB, and JSON may write each byte as six."""
+PIECE = 1024**2
 
 
 class Answer(NamedTuple):
@@ -29,7 +38,9 @@ class Answer(NamedTuple):
 
 
 class Connections:
-    def __init__(self, url: str, tls: ssl.SSLContext | None = None, *, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self, url: str, tls: ssl.SSLContext | None = None, *, answer_s: float = ANSWER_S, whole_s: float = WHOLE_S
+    ) -> None:
         self.url = url
         parts = urlsplit(url)
         self.host = parts.netloc
@@ -37,19 +48,20 @@ class Connections:
         self._parts = parts
         self._proxy = _proxy(parts)
         self._tls = tls
-        self._answer_s = answer_s
+        self._answer_s, self._whole_s = answer_s, whole_s
         self._idle: list[HTTPConnection] = []
         self._lock = threading.Lock()
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises Unreachable."""
+        """Raises Unreachable, or another CallError if the answer is too large."""
         connection: HTTPConnection | None = None
         try:
             connection = self._take()
             target = f"http://{self.host}{path}" if self._proxy is not None and self._parts.scheme == "http" else path
+            connection.sock.settimeout(self._answer_s)
             connection.request("POST", target, body, dict(headers))
             response = connection.getresponse()
-            answer = Answer(response.status, response.headers, response.read())
+            answer = Answer(response.status, response.headers, _whole(response))
         except (OSError, HTTPException) as error:
             if connection is not None:
                 connection.close()
@@ -96,8 +108,58 @@ class Connections:
         else:
             connection = HTTPConnection(server.hostname, server.port or 80, timeout=CONNECT_S)
         connection.connect()
-        connection.sock.settimeout(self._answer_s)
+        connection.response_class = partial(  # type: ignore[assignment]
+            _Response, answer_s=self._answer_s, whole_s=self._whole_s
+        )
         return connection
+
+
+class _Response(HTTPResponse):
+    """An answer with an end: http.client reads as long as a server sends."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, answer_s: float, whole_s: float, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp = BufferedReader(_Bounded(self.fp.detach(), sock, answer_s, whole_s))
+
+
+class _Bounded(RawIOBase):
+    """The bytes of one answer, in bounded time and of bounded number."""
+
+    def __init__(self, raw: RawIOBase, sock: socket.socket, answer_s: float, whole_s: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._answer_s = answer_s
+        self._end_ns = monotonic_ns() + int((answer_s + whole_s) * 1e9)
+        self._room = ANSWER_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = (self._end_ns - monotonic_ns()) / 1e9
+        if left_s <= 0:
+            raise TimeoutError
+        self._sock.settimeout(min(left_s, self._answer_s))
+        count: int | None = self._raw.readinto(buffer)
+        self._room -= count or 0
+        if self._room < 0:
+            raise CallError("an answer is too large")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _whole(response: HTTPResponse) -> bytes:
+    """The body. It is read in pieces: a server may announce more than there is memory."""
+    pieces = []
+    while piece := response.read(PIECE):
+        pieces.append(piece)
+    body = b"".join(pieces)
+    if response.length:
+        raise IncompleteRead(body, response.length)
+    return body
 
 
 def _ended(connection: HTTPConnection) -> bool:

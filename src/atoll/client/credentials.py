@@ -51,7 +51,11 @@ def _static(values: Mapping[str, str], case: Callable[[str], str]) -> Credential
         return None
     if not key or not secret:
         raise Misconfigured(f"{case('aws_access_key_id')} and {case('aws_secret_access_key')} need each other")
-    return Credential(key, secret, values.get(case("aws_session_token")) or None)
+    token = values.get(case("aws_session_token")) or None
+    for name, value in (("aws_access_key_id", key), ("aws_session_token", token or "")):  # headers have these
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise Misconfigured(f"{case(name)} has a space, a line break or another character that no key has")
+    return Credential(key, secret, token)
 
 
 def _of_botocore(named: str, reason: str) -> Source:

@@ -39,6 +39,15 @@ _DOMAINS = {
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where tables are."""
+
+    url: str
+    """"": the service, in its region."""
+    region: str
+
+
+@dataclass(frozen=True)
 class Endpoint:
     url: str
     streams_url: str
@@ -62,6 +71,36 @@ def resolve(
 ) -> Endpoint:
     """`place` is a URL, a region of the service, `aws`, or "": what the environment says. Raises Misconfigured."""
     chosen = Profile(environment, profile)
+    found = _located(place, region, chosen, environment)
+    if found.url:
+        urls = found.url, _checked(streams_url or environment.get("AWS_ENDPOINT_URL_DYNAMODB_STREAMS") or found.url)
+    else:
+        domain = _domain(found.region)
+        urls = f"https://dynamodb.{found.region}.{domain}", f"https://streams.dynamodb.{found.region}.{domain}"
+    keys = credentials.find(environment, chosen, named=profile, local=is_local(urls[0]))
+    tls = _tls(ca_bundle, chosen, environment) if any(url.startswith("https") for url in urls) else None
+    return Endpoint(*urls, found.region, keys, tls)
+
+
+def locate(
+    place: str = "", region: str = "", profile: str = "", *, environment: Mapping[str, str] = os.environ
+) -> Place:
+    """As `resolve`, without credentials."""
+    return _located(place, region, Profile(environment, profile), environment)
+
+
+def server(
+    place: str = "", *, ca_bundle: str = "", environment: Mapping[str, str] = os.environ
+) -> tuple[str, ssl.SSLContext | None]:
+    """The URL of a server to administer, and whom to trust if it is https. Raises Misconfigured."""
+    chosen = Profile(environment)
+    url = _located(place, "", chosen, environment).url
+    if not url:
+        raise Misconfigured("the service has no such administration: give the URL of an Atoll with --endpoint-url")
+    return url, _tls(ca_bundle, chosen, environment) if url.startswith("https") else None
+
+
+def _located(place: str, region: str, chosen: Profile, environment: Mapping[str, str]) -> Place:
     place = place or _configured(environment, chosen)
     if _REGION.fullmatch(place):
         region, place = place, AWS
@@ -74,13 +113,7 @@ def resolve(
     )
     if re.fullmatch(r"[a-z0-9-]{1,64}", region, re.ASCII) is None:
         raise Misconfigured(f"{region!r} is no region: name one such as eu-west-1")
-    if place == AWS:
-        urls = f"https://dynamodb.{region}.{_domain(region)}", f"https://streams.dynamodb.{region}.{_domain(region)}"
-    else:
-        urls = _checked(place), _checked(streams_url or environment.get("AWS_ENDPOINT_URL_DYNAMODB_STREAMS") or place)
-    found = credentials.find(environment, chosen, named=profile, local=is_local(urls[0]))
-    bundle = ca_bundle or environment.get("AWS_CA_BUNDLE") or chosen.values.get("ca_bundle", "")
-    return Endpoint(*urls, region, found, _tls(bundle) if any(url.startswith("https") for url in urls) else None)
+    return Place("" if place == AWS else _checked(place), region)
 
 
 def _configured(environment: Mapping[str, str], profile: Profile) -> str:
@@ -97,7 +130,9 @@ def _configured(environment: Mapping[str, str], profile: Profile) -> str:
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        if _URL.fullmatch(url) and parts.hostname and parts.port != 0 and not parts.username:
+        if "@" in parts.netloc:  # not shown: it has a password
+            raise Misconfigured("an endpoint has no user name and password: set the access key instead")
+        if _URL.fullmatch(url) and parts.hostname and parts.port != 0:
             return url.rstrip("/")
     except ValueError:  # a port that is no number
         pass
@@ -119,8 +154,9 @@ def _domain(region: str) -> str:
     return next((domain for prefix, domain in _DOMAINS.items() if region.startswith(prefix)), "amazonaws.com")
 
 
-def _tls(bundle: str) -> ssl.SSLContext:
+def _tls(bundle: str, chosen: Profile, environment: Mapping[str, str]) -> ssl.SSLContext:
     """Trusts the certificate authorities of the file, or those of the system."""
+    bundle = bundle or environment.get("AWS_CA_BUNDLE") or chosen.values.get("ca_bundle", "")
     try:
         return ssl.create_default_context(cafile=bundle or None)
     except OSError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from atoll.logs import one_line
+
 TRANSACTION_CANCELED = "TransactionCanceledException"
 NOT_FOUND = "ResourceNotFoundException"
 
@@ -17,7 +19,7 @@ _THROTTLED = {
     "TransactionInProgressException",
 }
 _PASSING_REASONS = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-_STREAM_OPERATIONS = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
 _SERVER_FAILED = 500
 
 
@@ -26,7 +28,10 @@ class Misconfigured(Exception):
 
 
 class CallError(Exception):
-    """A call failed. Its text says why."""
+    """A call failed. Its text says why, in one line that commands no terminal: servers choose parts of it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
     passes = False
     """Whether the same call may succeed later."""
@@ -54,14 +59,16 @@ class Refusal(CallError):
     @property
     def reasons(self) -> list[str]:
         """The codes of the reasons for which a transaction was cancelled, one for each of its items."""
-        return [str(reason.get("Code", "None")) for reason in self.body.get("CancellationReasons") or ()]
+        reasons = self.body.get("CancellationReasons")
+        found = reasons if isinstance(reasons, list) else []
+        return [str(one.get("Code", "None")) if isinstance(one, dict) else "" for one in found]
 
     @property
     def throttled(self) -> bool:
         if self.code == TRANSACTION_CANCELED:
             return set(self.reasons) <= _PASSING_REASONS
         if self.code == "LimitExceededException":  # of a stream: too many readers or calls; of tables: a quota
-            return self.operation in _STREAM_OPERATIONS
+            return self.operation in STREAM_OPERATIONS
         return self.code in _THROTTLED
 
     @property

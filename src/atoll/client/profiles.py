@@ -42,11 +42,17 @@ class Profile:
 def _read(path: str) -> Sections:
     parser = configparser.RawConfigParser(default_section="", strict=False)
     try:
-        parser.read_string(Path(path).expanduser().read_text(encoding="utf-8"), source=path)
+        parser.read_string(Path(path).expanduser().read_text(encoding="utf-8-sig"), source=path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RuntimeError) as error:
         raise Misconfigured(f"{path}: {error}") from None
+    except configparser.ParsingError as error:  # whose text has the line, which may be a secret
+        if isinstance(error, configparser.MissingSectionHeaderError):
+            number = error.lineno
+        else:
+            number = error.errors[0][0]
+        raise Misconfigured(f"{path}: line {number} is neither [a section] nor name = value") from None
     except configparser.Error as error:
         raise Misconfigured(" ".join(str(error).split())) from None
     return {" ".join(name.replace('"', "").split()): dict(parser.items(name)) for name in parser.sections()}

@@ -22,7 +22,7 @@ def endpoint(host: str, port: int) -> str:
 @contextmanager
 def running(url: str, region: str, port: int, *, asks: bool) -> Iterator[None]:
     """Run a console for the server at `url`. `asks`: visitors sign in with an access key of theirs."""
-    command = [sys.executable, "-m", "atoll", "console", "--endpoint", url, "--region", region, "--port", str(port)]
+    command = [sys.executable, "-m", "atoll", "console", "--endpoint-url", url, "--region", region, "--port", str(port)]
     command += ["--with-server", *(["--ask-credential"] if asks else [])]
     child = subprocess.Popen(command, stdin=subprocess.PIPE)
     try:

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import ipaddress
 import os
-import re
 import socket
 import sys
 import webbrowser
@@ -14,26 +13,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atoll.options import Refused
+from atoll.client.endpoint import Place, locate
+from atoll.client.failures import Misconfigured
+from atoll.client.options import add_endpoint
+from atoll.options import Refused, port_number
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
-ENDPOINT = "http://127.0.0.1:8000"
 PASSWORD = "ATOLL_CONSOLE_PASSWORD"
 LEAST_PASSWORD = 8
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
-_URL = re.compile(r"https?://[^/\s?#@]+/?")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve a web page to look after the tables of a DynamoDB endpoint."
-    parser.add_argument("--endpoint", default=ENDPOINT, metavar="URL",
-                        help=f"the server, or a region of the service (default: {ENDPOINT})")  # fmt: skip
+    add_endpoint(parser, "--endpoint")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default="8001", help="the port to listen on; 0 picks a free one (default: 8001)")
-    parser.add_argument("--region", default="", metavar="REGION", help="the region at first")
-    parser.add_argument("--profile", default="", metavar="NAME", help="the AWS profile")
     parser.add_argument("--admin-token", default="", metavar="TOKEN", help="the secret of the server's administration")
     parser.add_argument(
         "--allow-writes", action="store_true", help="change tables of an endpoint that is not Atoll, too"
@@ -57,13 +53,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if find_spec("nicegui") is None:
         raise Refused("the console needs an extra: pip install 'atoll[console]'")
-    if _URL.fullmatch(options.endpoint) is None and _REGION.fullmatch(options.endpoint) is None:
-        raise Refused(
-            f"--endpoint takes a URL such as {ENDPOINT}, or a region of the service, not {options.endpoint!r}"
-        )
-    port = int(options.port) if options.port.isascii() and options.port.isdecimal() else -1
-    if not 0 <= port <= 65_535:
-        raise Refused(f"--port must be a number from 0 to 65535, not {options.port!r}")
+    try:
+        place = locate(options.endpoint_url, options.region, options.profile)
+    except Misconfigured as error:
+        raise Refused(str(error)) from None
+    port = port_number("--port", options.port)
     password = _password(options.password_file)
     if not is_loopback(options.host) and not password:
         raise Refused(f"--host {options.host}: other machines can reach this address, and the console "
@@ -71,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     for name, path in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key)):
         if path and not os.access(path, os.R_OK):
             raise Refused(f"{name}: {path} cannot be read")
-    return _serve(options, port, password)
+    return _serve(options, place, port, password)
 
 
 def is_loopback(host: str) -> bool:
@@ -91,13 +85,15 @@ def _password(path: str) -> str:
     return password
 
 
-def _serve(options: argparse.Namespace, port: int, password: str) -> int:
+def _serve(options: argparse.Namespace, place: Place, port: int, password: str) -> int:
     from botocore.exceptions import BotoCoreError
 
     from atoll.console.endpoint import Address, Endpoint
     from atoll.console.web import Web, server, warm_up
 
-    address = Address(options.endpoint, options.region, options.profile, options.admin_token)
+    address = Address(
+        place.url or place.region, options.region, options.profile, options.admin_token, options.ca_bundle
+    )
     try:
         endpoint = Endpoint(address, allow_writes=options.allow_writes)
     except (BotoCoreError, ValueError) as error:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ METRICS, SCALING, TRIGGERS, CALLER = "cloudwatch", "application-autoscaling", "l
 SERVICES = (TABLES, STREAMS, METRICS, SCALING, TRIGGERS, CALLER)
 
 CALLS_AT_A_TIME = 16
+CLIENTS = 60
+"""Kept: a client has some hundred kilobytes. Regions are in URLs, and keys are renewed."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 ATTEMPTS = 3
@@ -43,6 +47,7 @@ LIVE_PATH = "/_atoll/health/live"
 READS = ("get_", "list_", "describe_", "batch_get_", "query", "scan", "search_", "transact_get_")
 STATEMENTS = ("execute_statement",)
 
+_log = logging.getLogger(__name__)
 _threads = ThreadPoolExecutor(CALLS_AT_A_TIME, "call")
 
 
@@ -77,6 +82,7 @@ class Address:
     region: str = ""
     profile: str = ""
     admin_token: str = field(default="", repr=False)
+    ca_bundle: str = ""
 
     @property
     def url(self) -> str | None:
@@ -112,16 +118,26 @@ class Endpoint:
         self._recognized = False
         self._allow_writes = allow_writes
         self._making = threading.Lock()
-        self._clients: dict[tuple[Key, str, str], Any] = {}
-        self._http = URLLib3Session(timeout=ADMIN_SECONDS, max_pool_connections=CALLS_AT_A_TIME)
+        self._clients: OrderedDict[tuple[Key, str, str], Any] = OrderedDict()
+        if address.ca_bundle:
+            self.session.set_config_variable("ca_bundle", address.ca_bundle)
+        trust = self.session.get_config_variable("ca_bundle") or True
+        self._http = URLLib3Session(verify=trust, timeout=ADMIN_SECONDS, max_pool_connections=CALLS_AT_A_TIME)
 
     @property
     def read_only(self) -> bool:
         return not (self.is_atoll or self._allow_writes)
 
     def own_key(self) -> Key | None:
-        """The user's credential, from the environment or boto's configuration. A temporary one is renewed in time."""
-        frozen = None if self._credentials is None else self._credentials.get_frozen_credentials()
+        """The user's credential, from the environment or boto's configuration. A temporary one is renewed in time.
+
+        None if there is none, or if it cannot be renewed: then the console asks for one.
+        """
+        try:
+            frozen = None if self._credentials is None else self._credentials.get_frozen_credentials()
+        except BotoCoreError as error:  # a login that has ended, a program that fails
+            _log.warning("the credential cannot be renewed: %s", error)
+            return None
         if frozen is None:
             return None
         return Key(frozen.access_key, frozen.secret_key, frozen.token)
@@ -160,6 +176,9 @@ class Endpoint:
             found = self._clients.get((key, region, service))
             if found is None:
                 found = self._clients[key, region, service] = self._client(key, region, service)
+                if len(self._clients) > CLIENTS:
+                    self._clients.popitem(last=False)
+            self._clients.move_to_end((key, region, service))
             return found
 
     def _client(self, key: Key, region: str, service: str) -> Any:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from atoll.console.endpoint import UNSIGNED, CallFailed, Connection, Endpoint, Key, in_thread
 from atoll.security.browsers import Browsers
@@ -31,7 +31,7 @@ COOKIE = "atoll_console"
 SESSIONS = 1_000
 FORM_BYTES = 20_000
 WRONG_S = 1.0
-"""The pause after a wrong password."""
+"""The pause after a wrong password, for all attempts from the same address."""
 DOWNLOAD = ".csv"
 OPEN_PATHS = ("/sign-in", "/console-static/")
 
@@ -75,6 +75,8 @@ class Guard:
         self._asks = asks
         self._default: Key | None = None
         self._sessions: OrderedDict[str, Key | None] = OrderedDict()
+        self._pausing: set[str] = set()
+        """The addresses of the last wrong passwords."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -103,7 +105,7 @@ class Guard:
         refused = self._browsers.refusal({b"host": host})
         if refused is not None:
             return refused.message
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in (b"http://" + host, b"https://" + host):
             return "this request comes from another web page"
         # A link may lead here. An image or a frame may not: its requests would cost capacity, unseen.
         if headers.get(b"sec-fetch-site") in _OTHER_SITES and (
@@ -148,7 +150,7 @@ class Guard:
         wrong = ""
         if scope["method"] == "POST":
             form = await _form(receive)
-            wrong, key = await self._checked(form)
+            wrong, key = await self._checked(form, (scope.get("client") or ("",))[0])
             if not wrong:
                 self._sessions.pop(token, None)
                 name = secrets.token_urlsafe(32)
@@ -162,10 +164,16 @@ class Guard:
         page = self._page(wrong).encode()
         await _answer(send, 403 if wrong else 200, page, b"text/html; charset=utf-8")
 
-    async def _checked(self, form: dict[str, str]) -> tuple[str, Key | None]:
+    async def _checked(self, form: dict[str, str], address: str) -> tuple[str, Key | None]:
         """What is wrong with the form, and the credential in it."""
+        if address in self._pausing:
+            return "A password was wrong a moment ago. Try again in a second.", None
         if self._password and not hmac.compare_digest(form.get("password", "").encode(), self._password):
-            await asyncio.sleep(WRONG_S)
+            self._pausing.add(address)
+            try:
+                await asyncio.sleep(WRONG_S)
+            finally:
+                self._pausing.discard(address)
             return "The password is wrong.", None
         if self._default is not None:
             return "", None

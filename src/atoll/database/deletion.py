@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atoll.clock import Stamp
-from atoll.database import backups, definitions, destinations, expiry, resource_policies, streams
+from atoll.database import backups, destination_positions, expiry, past_definitions, resource_policies, streams
 from atoll.database import format as fmt
 from atoll.database.garbage import collections_of, discard
 from atoll.database.log import retention
@@ -19,11 +19,11 @@ def drop(tx: Transaction, table: Table, now_ms: int) -> None:
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
     resource_policies.drop(tx, table.name)
-    definitions.forget(tx, table)
+    past_definitions.forget(tx, table)
     tx.add_number(fmt.GENERATION, 1)
     tx.delete(fmt.backfill_key(table.space))
     for one in table.destinations:
-        destinations.forget_position(tx, table.id, one.stream)
+        destination_positions.forget(tx, table.id, one.stream)
     if table.recovery is not None and table.origin is None:
         backups.keep_deleted(tx, table, now_ms)
     else:

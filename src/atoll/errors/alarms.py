@@ -4,6 +4,8 @@ A path of a list's member is written as the query protocol writes it (`AlarmActi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from atoll import limits
 from atoll.errors import ApiError
 from atoll.errors.metrics import CLOUDWATCH, invalid, invalid_combination, invalid_value
@@ -95,6 +97,37 @@ def statistic_unsupported(name: str, parameter: str = "ExtendedStatistic") -> Ap
 
 def threshold_not_finite() -> ApiError:
     return invalid_value("The value NaN or Infinity for parameter Threshold is invalid.")
+
+
+# PutCompositeAlarm
+
+
+def rule_invalid(token: str) -> ApiError:
+    found = f"'{token}'" if token else "end"
+    return invalid(f"AlarmRule is invalid: unexpected {found}")
+
+
+def rule_too_large() -> ApiError:
+    return invalid(
+        f"AlarmRule may name at most {limits.COMPOSITE_CHILDREN} alarms, and have at most {limits.COMPOSITE_ELEMENTS} "
+        "functions and operators."
+    )
+
+
+def rule_of_itself() -> ApiError:
+    return invalid("AlarmRule must not name the alarm itself")
+
+
+def unknown_children(arns: Sequence[str]) -> ApiError:
+    return invalid(f"Could not save the composite alarm as alarms [{', '.join(arns)}] in the alarm rule do not exist")
+
+
+def scales(arn: str) -> ApiError:
+    return invalid(f"A composite alarm cannot have the action {arn}")
+
+
+def other_type(name: str) -> ApiError:
+    return invalid(f"{name} is an alarm of the other type: metric alarms and composite alarms share their names")
 
 
 # Metric math

@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atoll.options import Refused
+from atoll.client.options import add_endpoint
+from atoll.options import Refused, number
 from atoll.replicate.command import FAILED, SUCCEEDED, end_on_signals, rate_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from atoll.replicate.ends import End
     from atoll.replicate.progress import Counters, Display
 
-ENDPOINT = "http://127.0.0.1:8000"
 SEGMENTS = 32
 PREVIEWS = 1_000
 TYPES = ("S", "N", "B", "BOOL")
@@ -60,9 +60,7 @@ def add_export(exporting: argparse.ArgumentParser) -> None:
 
 
 def _add_end(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--endpoint", default=ENDPOINT, metavar="URL", help=f"the server (default: {ENDPOINT})")
-    parser.add_argument("--region", default="", metavar="REGION", help="the region of the table")
-    parser.add_argument("--profile", default="", metavar="NAME", help="the AWS profile")
+    add_endpoint(parser, "--endpoint")
     parser.add_argument("--json", action="store_true", help="print progress as JSON, one object a line")
 
 
@@ -80,8 +78,9 @@ def _carry_out(
     from atoll.replicate.progress import Counters, Display
 
     pauses, counters = Pauses(), Counters()
+    address = Address(options.endpoint_url, options.region, options.profile, ca_bundle=options.ca_bundle)
     try:
-        end = End(role, Address(options.endpoint, options.region, options.profile).client(), pauses, counters)
+        end = End(role, address.client(), pauses, counters)
     except Misconfigured as error:
         raise Refused(str(error)) from error
     display = Display(counters, sys.stdout if options.json else sys.stderr, as_json=options.json)
@@ -108,7 +107,7 @@ def _import(options: argparse.Namespace) -> int:
         raise Refused(f"there is no file {missing[0]}")
     if options.preview and not options.rules:
         raise Refused("--preview shows what --rules change: name their file")
-    preview = _number("--preview", options.preview, PREVIEWS) if options.preview else 0
+    preview = number("--preview", options.preview, 1, PREVIEWS) if options.preview else 0
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
         from atoll.files import importing
@@ -185,21 +184,14 @@ def _types(text: str) -> dict[str, str]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    segments = _number("--segments", options.segments, SEGMENTS)
+    segments = number("--segments", options.segments, 1, SEGMENTS)
     rate = rate_of("--read-rate", options.read_rate)
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:
-        from atoll.files.exporting import Export
+        from atoll.files.exporting import FileExport
         from atoll.replicate.pacing import Rate
 
         directory = Path(options.directory)
-        Export(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
+        FileExport(end, options.table, directory, Rate(rate, pauses), pauses, counters, display).run(segments)
 
     return _carry_out(options, "source", work)
-
-
-def _number(option: str, text: str, most: int) -> int:
-    number = int(text) if text.isdecimal() and text.isascii() else 0
-    if not 1 <= number <= most:
-        raise Refused(f"{option} must be a number from 1 to {most}, not {text!r}")
-    return number

@@ -51,7 +51,7 @@ class Part:
         return f"data/segment-{self.number:03d}.json.gz"
 
 
-class Export:
+class FileExport:
     def __init__(
         self, source: End, table: str, directory: Path, rate: Rate, pauses: Pauses, counters: Counters, display: Display
     ) -> None:

@@ -39,7 +39,7 @@ ANY = None
 
 _PART = re.compile(r"`([^`]+)`|\[(\d+|\*)\]|([^.\[\]`]+)")
 
-Path_ = tuple[str | int | None, ...]
+AttributePath = tuple[str | int | None, ...]
 Change = Callable[[Value], Value | None]
 """The value in place of another one; None drops it."""
 
@@ -54,6 +54,10 @@ class Action:
 
     def on(self, value: Value) -> Value | None:
         return self.change(value) if self.whole else _each(value, self.change)
+
+
+Rule = tuple[AttributePath, str, Action]
+"""The rest of the path, the whole path as text, and what to do there."""
 
 
 class Rules:
@@ -77,11 +81,11 @@ class Rules:
     def changed(self, item: Item) -> Item:
         return self._members(item, self._rules)
 
-    def _members(self, members: Mapping[str, Value], rules: Sequence[tuple[Path_, str, Action]]) -> Item:
+    def _members(self, members: Mapping[str, Value], rules: Sequence[Rule]) -> Item:
         new = {name: self._value(value, _below(rules, name)) for name, value in members.items()}
         return {name: value for name, value in new.items() if value is not None}
 
-    def _value(self, value: Value, rules: Sequence[tuple[Path_, str, Action]]) -> Value | None:
+    def _value(self, value: Value, rules: Sequence[Rule]) -> Value | None:
         for path, text, action in rules:
             if not path:
                 self.unused.pop(text, None)
@@ -94,7 +98,7 @@ class Rules:
         return self._others.on(value)
 
 
-def _below(rules: Sequence[tuple[Path_, str, Action]], part: str | int) -> list[tuple[Path_, str, Action]]:
+def _below(rules: Sequence[Rule], part: str | int) -> list[Rule]:
     return [(path[1:], text, action) for path, text, action in rules if path and path[0] in (part, ANY)]
 
 
@@ -118,7 +122,7 @@ def _each(value: Value, change: Change) -> Value | None:
 def load(path: Path, table: str, keys: Mapping[str, str]) -> Rules:
     """The rules of a table; `keys` are the attributes of its key, and their types. Raises Refused."""
     try:
-        document = tomllib.loads(path.read_text())
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Refused(f"--rules: {path}: {error}") from None
     _check_members(document, {"key", "tables"}, str(path))
@@ -218,7 +222,7 @@ def _split(separator: str, actions: Sequence[Action]) -> Action:
     return Action(change, unique="S" if all("S" in action.unique for action in actions) else "")
 
 
-def _path(text: str) -> Path_:
+def _path(text: str) -> AttributePath:
     parts: list[str | int | None] = []
     at = 0
     while at < len(text):

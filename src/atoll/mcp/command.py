@@ -7,8 +7,9 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from atoll.options import Refused
-from atoll.shell.session import INTERRUPTED, add_endpoint, connect
+from atoll.client.options import add_endpoint
+from atoll.options import Refused, port_number
+from atoll.shell.session import INTERRUPTED, connect
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -49,9 +50,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _port(options: argparse.Namespace) -> int:
-    port = int(options.http) if options.http.isascii() and options.http.isdecimal() else 0
-    if not 1 <= port <= 65_535:
-        raise Refused(f"--http must be a number from 1 to 65535, not {options.http!r}")
+    port = port_number("--http", options.http, 1)
     if len(options.token) < TOKEN_CHARACTERS or not options.token.isascii():
         raise Refused(f"--http needs --token, or ATOLL_MCP_TOKEN: a secret of at least {TOKEN_CHARACTERS} characters")
     return port

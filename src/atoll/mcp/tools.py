@@ -16,8 +16,8 @@ from atoll.options import Refused
 from atoll.shell.expressions import Placeholders, filter_of, key_condition_of, projection_of
 from atoll.shell.query import key_types, tops
 from atoll.shell.session import Description, describe
-from atoll.shell.stream import OLDEST, Stream
-from atoll.shell.tables import names_of, summary
+from atoll.shell.stream import OLDEST, Record, Stream
+from atoll.shell.tables import descriptions, summary
 from atoll.shell.tail import as_json, stream_of
 from atoll.shell.values import Item, Value, plain_item, text
 
@@ -40,11 +40,14 @@ class Tools:
         self._client = client
         self._writes = writes
 
-    def list_tables(self) -> str:
-        """List the tables, with their keys, indexes, sizes and streams."""
-        names = list(islice(names_of(self._client), MOST_TABLES + 1))
-        shown = [text(summary(describe(self._client, name))) for name in names[:MOST_TABLES]]
-        return _result("tables", shown, more=len(names) > MOST_TABLES)
+    def list_tables(self, start: str = "") -> str:
+        """List the tables, with their keys, indexes, sizes and streams. If the result has `next`, pass it as `start`
+        to read on."""
+        found = list(islice(descriptions(self._client, after=start), MOST_TABLES + 1))
+        shown = [text(summary(one)) for one in found[:MOST_TABLES]]
+        fitting = _fitting(shown)
+        following = "" if fitting == len(found) else f', "next": {text(found[fitting - 1]["TableName"])}'
+        return f'{{"tables": [{", ".join(shown[:fitting])}]{following}}}'
 
     def describe_table(self, table: str) -> str:
         """Describe a table: key schema, attribute types, indexes, capacity, stream, as DescribeTable does."""
@@ -79,22 +82,30 @@ class Tools:
         description = describe(self._client, table)
         return self._read("Scan", description, {}, Placeholders(), index, filter, select, limit, start)
 
-    def sql(self, statement: str, limit: int = 25) -> str:
+    def sql(self, statement: str, limit: int = 25, start: str = "") -> str:
         """Run a PartiQL statement, such as `SELECT * FROM "Orders" WHERE pk = 'a'`. Unless writes are allowed, only
-        SELECT is."""
-        if not self._writes and _SELECT.match(statement) is None:
+        SELECT is. If the result has `next`, pass it as `start`, with the same statement, to read on."""
+        selects = _SELECT.match(statement) is not None
+        if not self._writes and not selects:
             raise Refused("only SELECT is allowed: start `atoll mcp` with --allow-writes to allow other statements")
+        if not selects:
+            answer = self._client.call("ExecuteStatement", Statement=statement)
+            return _result("items", map(_shown, answer.get("Items", [])), more=False)
         most = _bounded(limit)
-        request: dict[str, Any] = {"Statement": statement}
-        items: list[Item] = []
+        token, skipped = _position_of(start)
+        shown: list[str] = []
         for _ in range(MOST_PAGES):
-            answer = self._client.call("ExecuteStatement", **request)
-            items += answer.get("Items", [])
-            if "NextToken" not in answer or len(items) >= most:
+            going_on = {} if token is None else {"NextToken": token}
+            # All calls have the same Limit: a page that is read again, for the rest of its items, is the same page.
+            answer = self._client.call("ExecuteStatement", Statement=statement, Limit=MOST_ITEMS, **going_on)
+            found = [*shown, *map(_shown, answer["Items"][skipped:])]
+            fitting = min(_fitting(found), most)
+            if fitting < len(found):
+                return _selected(found[:fitting], (token, skipped + fitting - len(shown)))
+            shown, token, skipped = found, answer.get("NextToken"), 0
+            if token is None or len(shown) == most:
                 break
-            request["NextToken"] = answer["NextToken"]
-        more = len(items) > most or "NextToken" in answer
-        return _result("items", map(_shown, items[:most]), more=more)
+        return _selected(shown, None if token is None else (token, 0))
 
     def read_stream(self, table: str, limit: int = 25, oldest: bool = False) -> str:
         """Read the latest changes of a table from its stream (24 hours), or the oldest: the event, the key, and
@@ -103,7 +114,7 @@ class Tools:
         stream = Stream(self._client, stream_of(describe(self._client, table)), OLDEST)
         found: deque[str] = deque(maxlen=None if oldest else most)
         for _ in range(MOST_ROUNDS):
-            records = [as_json(record) for record in stream.records()]
+            records = [_changed(record) for record in stream.records()]
             found += records
             if (oldest and len(found) >= most) or (stream.settled and not records):
                 break
@@ -147,10 +158,28 @@ def _bounded(limit: int) -> int:
 
 def _key_of(start: str) -> dict[str, Value]:
     try:
-        key: dict[str, Value] = json.loads(start)
+        key = orjson.loads(start)
     except ValueError:
-        raise Refused("start must be the `next` of a result") from None
+        key = None
+    if not isinstance(key, dict):
+        raise Refused("start must be the `next` of a result")
     return key
+
+
+def _position_of(start: str) -> tuple[str | None, int]:
+    """The token of a page of a statement, None for the first page; and how many of its items were shown."""
+    try:
+        token, shown = json.loads(start) if start else (None, 0)
+        if isinstance(token, str | None) and type(shown) is int and 0 <= shown < MOST_ITEMS:
+            return token, shown
+    except (ValueError, TypeError):
+        pass
+    raise Refused("start must be the `next` of a result")
+
+
+def _selected(shown: list[str], position: tuple[str | None, int] | None) -> str:
+    following = "" if position is None else f', "next": {text(json.dumps(position))}'
+    return f'{{"items": [{", ".join(shown)}]{following}}}'
 
 
 def _items(items: list[Item], left: list[Item], end: dict[str, Value] | None, key: dict[str, str]) -> str:
@@ -187,6 +216,17 @@ def _shown(item: Item) -> str:
     if len(found) <= RESULT_CHARACTERS:
         return found
     return plain_item({"too_large": {"S": f"{len(found)} characters: select attributes"}})
+
+
+def _changed(record: Record) -> str:
+    data = record["dynamodb"]
+    images = {name: data[name] for name in ("OldImage", "NewImage") if name in data}
+    short = {name: {one: _short(value) for one, value in image.items()} for name, image in images.items()}
+    found = as_json(record | {"dynamodb": data | short})
+    if len(found) <= RESULT_CHARACTERS:
+        return found
+    note = {"too_large": {"S": f"{len(found)} characters: query the item"}}
+    return as_json(record | {"dynamodb": data | dict.fromkeys(images, note)})
 
 
 def _short(value: Value) -> Value:

@@ -23,8 +23,8 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.writes import Decision, Image
 from atoll.model.values import Item
-from atoll.recovery import jobs
-from atoll.recovery.jobs import Document, Step
+from atoll.recovery import long_jobs
+from atoll.recovery.long_jobs import Document, Step
 from atoll.storage.engine import Snapshot, Transaction
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Copy:
 
 
 def save(tx: Transaction, copy: Copy) -> None:
-    jobs.put(tx, plain(copy))
+    long_jobs.put(tx, plain(copy))
 
 
 def load(job: Document) -> Copy:
@@ -210,7 +210,7 @@ def read(snapshot: Snapshot, copy: Copy) -> Piece | None:
 
 def is_elsewhere(tx: Transaction, copy: Copy) -> bool:
     """Whether another process has taken the step, or the job has ended."""
-    job = jobs.find(tx, copy.id)
+    job = long_jobs.find(tx, copy.id)
     return job is None or load(job) != copy
 
 
@@ -250,7 +250,7 @@ def release(tx: Transaction, source: Region, copy: Copy, now_ms: int) -> None:
 
 
 def _copies(tx: Transaction) -> Sequence[Document]:
-    return [job for job in documents.listed(tx, jobs.KIND) if "source" in job]
+    return [job for job in documents.listed(tx, long_jobs.KIND) if "source" in job]
 
 
 @dataclass(slots=True)
@@ -299,7 +299,7 @@ def _give_up(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
 
 def end(tx: Transaction, copy: Copy, now_ms: int) -> None:
     garbage.discard(tx, copy.space, now_ms)
-    jobs.delete(tx, copy.id)
+    long_jobs.delete(tx, copy.id)
 
 
 STEPS: dict[str, Step] = {BACK_UP: back_up, RESTORE: restore}

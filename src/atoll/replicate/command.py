@@ -1,7 +1,4 @@
-"""`atoll replicate`: its options, its signals and its exit codes.
-
-The client is imported when the command runs.
-"""
+"""`atoll replicate`: its options, its signals and its exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from atoll.options import Refused
+from atoll.client.endpoint import DEFAULT_URL, Place, locate
+from atoll.client.failures import Misconfigured
+from atoll.client.options import add_ca_bundle
+from atoll.options import Refused, number
 
 if TYPE_CHECKING:
     from atoll.replicate.progress import Display
@@ -26,8 +26,6 @@ DIFFERENT = 1
 
 SEGMENTS = 1_000
 TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
-_URL = re.compile(r"https?://[^/\s?#]+/?")
 _RATE = re.compile(r"[0-9]{1,9}(\.[0-9]+)?", re.ASCII)
 
 
@@ -39,11 +37,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     for end, preposition in (("source", "from"), ("target", "to")):
         option = f"--{preposition}"
-        parser.add_argument(option, required=True, dest=end, metavar="ENDPOINT",
-                            help=f"the {end}: a URL, or a region of the service such as eu-west-1")  # fmt: skip
+        parser.add_argument(
+            option, default="", dest=end, metavar="ENDPOINT",
+            help=f"the {end}: a URL, a region of the service such as eu-west-1, or aws: the service in the configured "
+            "region (default: AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, that of the profile, "
+            f"or {DEFAULT_URL})",
+        )  # fmt: skip
         parser.add_argument(f"{option}-region", default="", metavar="REGION", help=f"the region of a {end} URL")
         parser.add_argument(f"{option}-profile", default="", metavar="NAME", help=f"the AWS profile for the {end}")
     parser.add_argument("--from-streams", default="", metavar="URL", help="the source's streams, if at another URL")
+    add_ca_bundle(parser)
     parser.add_argument("--table", required=True, metavar="NAME", help="the table")
     parser.add_argument("--to-table", default="", metavar="NAME", help="its name at the target (default: the same)")
     parser.add_argument("--checkpoint-table", default="", metavar="NAME",
@@ -65,7 +68,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     wanted, addresses = _wanted(options), _addresses(options)
-    from atoll.client.failures import Misconfigured
     from atoll.clock import SystemClock
     from atoll.replicate.crew import Pauses
     from atoll.replicate.ends import Address, End
@@ -74,9 +76,10 @@ def run(options: argparse.Namespace) -> int:
 
     pauses, counters = Pauses(), Counters()
     try:
-        source, target = (End(role, Address(*one).client(), pauses, counters) for role, one in addresses.items())
+        clients = {role: Address(*one, options.ca_bundle).client() for role, one in addresses.items()}
     except Misconfigured as error:
         raise Refused(str(error)) from error
+    source, target = (End(role, client, pauses, counters) for role, client in clients.items())
     display = Display(counters, sys.stdout if options.json else sys.stderr, as_json=options.json)
     replication = Replication(Options(**wanted), source, target, pauses, counters, display, SystemClock())
     end_on_signals(pauses.stop)
@@ -114,8 +117,8 @@ def end_on_signals(stop: Callable[[], None]) -> None:
         # Not here: this thread may be inside of the lock that `stop` needs.
         threading.Thread(target=stop, name="stop").start()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+    for which in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(which, handle)
 
 
 # Options
@@ -127,14 +130,20 @@ def _addresses(options: argparse.Namespace) -> dict[str, tuple[str, str, str, st
         "source": (options.source, options.from_region, options.from_profile, options.from_streams),
         "target": (options.target, options.to_region, options.to_profile, ""),
     }
-    for option, (place, *_) in zip(("--from", "--to"), found.values(), strict=True):
-        if _URL.fullmatch(place) is None and _REGION.fullmatch(place) is None:
-            raise Refused(
-                f"{option} takes a URL such as http://localhost:8000, or a region of the service, not {place!r}"
-            )
-    if options.from_streams and _URL.fullmatch(options.from_streams) is None:
-        raise Refused(f"--from-streams takes a URL, not {options.from_streams!r}")
+    places = [_place(option, *given[:3]) for option, given in zip(("--from", "--to"), found.values(), strict=True)]
+    if places[0] == places[1] and options.to_table in ("", options.table):
+        raise Refused(f"source and target are the same table, at {places[0].url or 'the service'}: name the other end "
+                      "with --from or --to")  # fmt: skip
+    if options.from_streams:
+        _place("--from-streams", options.from_streams)
     return found
+
+
+def _place(option: str, given: str, region: str = "", profile: str = "") -> Place:
+    try:
+        return locate(given, region, profile)
+    except Misconfigured as error:
+        raise Refused(f"{option}: {error}") from None
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
@@ -148,14 +157,11 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
         raise Refused(f"--checkpoint-table must be the name of a table, not {checkpoint_table!r}")
     if checkpoint_table == target_table:
         raise Refused("--checkpoint-table must not be the table itself")
-    segments = int(options.segments) if options.segments.isdecimal() and options.segments.isascii() else 0
-    if not 1 <= segments <= SEGMENTS:
-        raise Refused(f"--segments must be a number from 1 to {SEGMENTS}, not {options.segments!r}")
     return {
         "table": options.table,
         "target_table": target_table,
         "checkpoint_table": checkpoint_table,
-        "segments": segments,
+        "segments": number("--segments", options.segments, 1, SEGMENTS),
         "read_rate": rate_of("--read-rate", options.read_rate),
         "write_rate": rate_of("--write-rate", options.write_rate),
         "enable_stream": options.enable_stream,

@@ -8,13 +8,12 @@ counts throttling nor lasts as long.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from atoll.client import Client, resolve
-from atoll.client.client import with_token
+from atoll.client.client import delay_s, with_token
 from atoll.client.failures import Misconfigured, Refusal, Unreachable
 from atoll.clock import monotonic_ns
 from atoll.replicate.failures import CallFailed, Failed
@@ -23,7 +22,6 @@ from atoll.replicate.progress import Counters
 Gate = Callable[[], None]
 """Called before each attempt of a call. It waits until the attempt is allowed, or raises."""
 
-FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 10.0
 PATIENCE_S = 300.0
 """Give up on an endpoint that cannot be reached, or only fails, for this long."""
@@ -31,18 +29,20 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True)
 class Address:
-    """How the user names an end: a URL, or a region of the service, with a profile of the AWS files."""
+    """How the user names an end, as for `resolve`."""
 
     place: str
     region: str = ""
     profile: str = ""
     streams: str = ""
     """The URL of the streams API, if it differs from that of the tables."""
+    ca_bundle: str = ""
 
     def client(self) -> Client:
         """Threads may share it. Raises Misconfigured."""
         # A region is the service's, even if the environment directs SDKs to another endpoint.
-        endpoint = resolve(self.place, self.region, self.profile, streams_url=self.streams or self.place)
+        streams = self.streams or self.place
+        endpoint = resolve(self.place, self.region, self.profile, streams_url=streams, ca_bundle=self.ca_bundle)
         return Client(replace(endpoint, streams_url=self.streams) if self.streams else endpoint)
 
 
@@ -92,8 +92,7 @@ class End:
 
     def back_off(self, attempt: int) -> None:
         """Wait before another attempt. The first one has the number 0."""
-        delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16))
-        self.pause(delay_s * random.uniform(0.5, 1.0))
+        self.pause(delay_s(attempt, LONGEST_DELAY_S))
 
     def _give_up(self, operation: str, failure: str, since_ns: int) -> None:
         """Raise if this has lasted too long: the first call of a run must succeed at once."""

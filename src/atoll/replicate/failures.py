@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from atoll.logs import one_line
+
 
 class Failed(Exception):
-    """The replication cannot go on. Its checkpoint stays, so another run continues."""
+    """The replication cannot go on. Its checkpoint stays, so another run continues.
+
+    Endpoints choose parts of the text: it is made one line that commands no terminal.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 class Stopped(Exception):

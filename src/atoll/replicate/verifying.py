@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from atoll.logs import one_line
 from atoll.replicate import keys
 from atoll.replicate.copying import BATCH, Page, Table
 from atoll.replicate.state import Item, Segment
@@ -32,7 +33,7 @@ class Difference:
 
     def __str__(self) -> str:
         detail = f": {', '.join(self.attributes)}" if self.attributes else ""
-        return f"{self.kind}: {json.dumps(self.key, ensure_ascii=False)}{detail}"
+        return one_line(f"{self.kind}: {json.dumps(self.key, ensure_ascii=False)}{detail}")
 
     def as_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "key": self.key, "attributes": list(self.attributes)}

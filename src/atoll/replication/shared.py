@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from atoll.clock import Stamp, Version
-from atoll.database import catalog, definitions, records, ttl
+from atoll.database import catalog, past_definitions, records, ttl
 from atoll.database.encryption import MANAGED_KEY, key_arn
 from atoll.database.group import MULTI_MASTER, Group, Setting
 from atoll.database.log import shards
@@ -207,7 +207,7 @@ def reconcile(
     if (table.throughput, table.billing_mode, table.warm) != (before.throughput, before.billing_mode, before.warm):
         table = shards.repartition(tx, table, now_ms)
     if table != before:
-        definitions.note(tx, table, now_ms)
+        past_definitions.note(tx, table, now_ms)
     return table
 
 
@@ -311,7 +311,7 @@ def override(tx: Transaction, region: Region, stamp: Stamp, table: Table, given:
     """The table with values of its own."""
     for name, value in given.items():
         table = _with(tx, region, table, name, value, stamp.now_ms)
-    definitions.note(tx, table, stamp.now_ms)
+    past_definitions.note(tx, table, stamp.now_ms)
     return published(shards.repartition(tx, table, stamp.now_ms), stamp)
 
 

@@ -5,5 +5,4 @@ expressions  conditions with values in them, as people write them
 values       attribute values as text
 output       items as a table, JSON lines or CSV, page by page
 tables, query, sql, tail   the commands
-completion   `atoll completion`: what a shell completes
 """

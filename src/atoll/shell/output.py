@@ -10,13 +10,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-import orjson
-
 from atoll.shell.values import Item, Value, cell, plain_item, printable
+from atoll.shell.values import text as as_json
 
 FORMS = ("table", "json", "dynamodb", "csv")
 GAP = "  "
 LEAST_WIDTH, MOST_WIDTH = 8, 60
+MARKS = 4
+"""At most so many characters a column: combining marks take no room, and may be without number."""
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ class Output:
             case "json":
                 self._write(plain_item(item) for item in items)
             case "dynamodb":
-                self._write(orjson.dumps({"Item": item}).decode() for item in items)
+                self._write(as_json({"Item": item}) for item in items)
             case "csv":
                 self._csv(items)
             case _ if items:
@@ -142,9 +143,10 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def _cut(text: str, width: int) -> str:
-    if _width(text) <= width:
+    most = width * MARKS
+    if len(text) <= most and _width(text) <= width:
         return text
-    kept = text[:width]
+    kept = text[:most]
     while _width(kept) > width - 1:
         kept = kept[:-1]
     return kept + "…"

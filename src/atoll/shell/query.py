@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from atoll.client import Client
-from atoll.options import Refused
+from atoll.client.options import add_endpoint
+from atoll.options import Refused, number
 from atoll.shell.expressions import Placeholders, filter_of, key_condition_of, projection_of
 from atoll.shell.output import Output, add_output, form_of
-from atoll.shell.session import Description, add_endpoint, connect, describe, ending
+from atoll.shell.session import Description, connect, describe, ending
 from atoll.shell.tables import indexes_of
 from atoll.shell.values import Item
 
@@ -45,7 +46,7 @@ def _run(options: argparse.Namespace) -> None:
     request = _request(options, key)
     pages = pages_of(client, "Query", request, limit if not options.filter else None)
     if options.count:
-        print(sum(page["Count"] for page in pages))
+        print(counted(pages, limit))
         return
     columns = [*key, *(one["AttributeName"] for one in description["KeySchema"])]
     selected = tops(options.select) if options.select else []
@@ -59,11 +60,7 @@ def tops(select: str) -> list[str]:
 
 
 def limit_of(text: str) -> int | None:
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 2**31:
-        raise Refused(f"--limit must be a number from 1, not {text!r}")
-    return int(text)
+    return number("--limit", text, 1) if text else None
 
 
 def key_types(description: Description, index: str) -> dict[str, str]:
@@ -110,6 +107,16 @@ def pages_of(
         if "LastEvaluatedKey" not in page or limit == 0:
             return
         request = request | {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def counted(pages: Iterator[dict[str, Any]], limit: int | None) -> int:
+    """How many items there are, at most the limit: no page is read once it is reached."""
+    count = 0
+    for page in pages:
+        count += page["Count"]
+        if limit is not None and count >= limit:
+            return limit
+    return count
 
 
 def show(output: Output, pages: Iterator[list[Item]], limit: int | None) -> None:

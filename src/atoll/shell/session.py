@@ -24,19 +24,6 @@ ATTEMPTS = 6
 Description = dict[str, Any]
 
 
-def add_endpoint(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the endpoint")
-    group.add_argument(
-        "--endpoint-url", default="", metavar="URL",
-        help="a URL, a region of the service such as eu-west-1, or aws: the service in the configured region "
-        f"(default: AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, that of the profile, or {DEFAULT_URL})",
-    )  # fmt: skip
-    group.add_argument("--region", default="", metavar="REGION", help="the region of the tables (default: AWS_REGION)")
-    group.add_argument("--profile", default="", metavar="NAME", help="the AWS profile (default: AWS_PROFILE)")
-    group.add_argument("--ca-bundle", default="", metavar="FILE",
-                       help="a PEM file of trusted authorities (default: AWS_CA_BUNDLE)")  # fmt: skip
-
-
 def connect(options: argparse.Namespace, attempts: int = ATTEMPTS) -> Client:
     try:
         endpoint = resolve(options.endpoint_url, options.region, options.profile, ca_bundle=options.ca_bundle)

@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 from atoll.client import Client
+from atoll.client.options import add_endpoint
 from atoll.options import Refused
 from atoll.shell.output import Output, add_output, form_of
 from atoll.shell.query import limit_of, show
-from atoll.shell.session import add_endpoint, connect, ending
+from atoll.shell.session import connect, ending
 from atoll.shell.values import Item, Value
 
 DONE = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from atoll.client import Client
 from atoll.client.failures import NOT_FOUND, Refusal
+from atoll.client.options import add_endpoint
 from atoll.shell.output import FORMS, Output, form_of, rows_of
-from atoll.shell.session import Description, add_endpoint, connect, describe, ending
+from atoll.shell.session import Description, connect, describe, ending
 from atoll.shell.values import text
 
 PAGE = 20
@@ -30,7 +31,7 @@ def _run(options: argparse.Namespace) -> None:
     form = form_of(options)
     output = Output(form, ["table", "status", "items", "bytes", "key", "indexes", "billing", "stream"])
     page: list[Description] = []
-    for description in _descriptions(client, options.tables):
+    for description in descriptions(client, options.tables):
         if form == "json":
             print(text(description))
             continue
@@ -44,11 +45,12 @@ def _run(options: argparse.Namespace) -> None:
         print(f"there are no tables at {client.endpoint.url} in {client.endpoint.region}", file=sys.stderr)
 
 
-def _descriptions(client: Client, names: list[str]) -> Iterator[Description]:
+def descriptions(client: Client, names: Sequence[str] = (), after: str = "") -> Iterator[Description]:
+    """Those of these tables, or of all whose names are greater than `after`."""
     if names:
         yield from (describe(client, name) for name in names)
         return
-    for name in names_of(client):
+    for name in names_of(client, after):
         try:
             yield client.call("DescribeTable", TableName=name)["Table"]
         except Refusal as error:
@@ -56,8 +58,9 @@ def _descriptions(client: Client, names: list[str]) -> Iterator[Description]:
                 raise
 
 
-def names_of(client: Client) -> Iterator[str]:
-    start: dict[str, Any] = {}
+def names_of(client: Client, after: str = "") -> Iterator[str]:
+    """In their order: those greater than `after`."""
+    start = {"ExclusiveStartTableName": after} if after else {}
     while True:
         answer = client.call("ListTables", **start)
         yield from answer["TableNames"]

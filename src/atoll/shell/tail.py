@@ -9,10 +9,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
+from atoll.client.options import add_endpoint
 from atoll.options import Refused
-from atoll.shell.session import Description, add_endpoint, connect, describe, ending
+from atoll.shell.session import Description, connect, describe, ending
 from atoll.shell.stream import LATEST, OLDEST, Record, Stream
 from atoll.shell.values import cell, plain_item, printable, text
 
@@ -70,7 +69,7 @@ def _run(options: argparse.Namespace) -> None:
 def _line(record: Record, form: str, *, coloured: bool) -> str:
     if form == "text":
         return shown(record, coloured=coloured)
-    return as_json(record) if form == "json" else orjson.dumps(record).decode()
+    return as_json(record) if form == "json" else text(record)
 
 
 def stream_of(description: Description) -> str:
@@ -117,7 +116,7 @@ def shown(record: Record, *, coloured: bool) -> str:
 
     when = datetime.fromtimestamp(change["time"], UTC).astimezone().strftime("%H:%M:%S")
     key = " ".join(f"{name}={cell(value)}" for name, value in change["key"].items())
-    event = painted(_COLOURS.get(change["event"], "0"), change["event"])
+    event = painted(_COLOURS.get(change["event"], "0"), printable(change["event"]))
     lines = [f"{when} {event} {printable(key)}{' (expired)' if change['by'] else ''}"]
     old, new = change["old"] or {}, change["new"] or {}
     for name in dict.fromkeys([*old, *new]):

@@ -21,7 +21,7 @@ from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.errors import ApiError
 from atoll.storage.memory import MemoryEngine
-from atoll.templates.documents import BadTemplate, load
+from atoll.templates.documents import BadTemplate, check, load
 from atoll.templates.resources import Declared, DeclaredTable, Request, declared
 
 _log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ async def read(path: Path, region: str, settings: Settings) -> Declarations:
 
 async def tried(document: Any, region: str, settings: Settings) -> Declarations:
     """The declarations of a document that the service would accept. Raises `BadTemplate`."""
+    check(document)
     found = declared(document, region, settings.account)
     scratch = Region(
         region, MemoryEngine(), ManualClock(SCRATCH_MS), replace(settings, control_plane_delay_ms=0, quotas=False)
@@ -95,6 +96,26 @@ async def _look(region: Region, name: str) -> Body:
     ttl = (await _ask(region, "DescribeTimeToLive", TableName=name))["TimeToLiveDescription"]
     if ttl["TimeToLiveStatus"] in _ENABLED:
         shown["TimeToLiveSpecification"] = ttl["AttributeName"]
+    backups = (await _ask(region, "DescribeContinuousBackups", TableName=name))["ContinuousBackupsDescription"]
+    recovery = backups["PointInTimeRecoveryDescription"]
+    if recovery["PointInTimeRecoveryStatus"] in _ENABLED:
+        shown["PointInTimeRecoverySpecification"] = recovery["RecoveryPeriodInDays"]
+    insights = (await _ask(region, "ListContributorInsights", TableName=name))["ContributorInsightsSummaries"]
+    observed = [one for one in insights if one["ContributorInsightsStatus"] in _ENABLED]
+    shown["ContributorInsightsSpecification"] = sorted(
+        (one.get("IndexName", ""), one.get("ContributorInsightsMode")) for one in observed
+    )
+    streams = await _ask(region, "DescribeKinesisStreamingDestination", TableName=name)
+    shown["KinesisStreamSpecification"] = sorted(
+        one["StreamArn"] for one in streams["KinesisDataStreamDestinations"] if one["DestinationStatus"] in _ENABLED
+    )
+    arn = table["TableArn"]
+    shown["Tags"] = _lasting((await _ask(region, "ListTagsOfResource", ResourceArn=arn))["Tags"])
+    try:
+        shown["ResourcePolicy"] = (await _ask(region, "GetResourcePolicy", ResourceArn=arn))["Policy"]
+    except ApiError as error:
+        if error.code != "PolicyNotFoundException":
+            raise
     return shown
 
 

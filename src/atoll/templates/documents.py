@@ -1,10 +1,17 @@
-"""The file as a mapping or a list. Scalars of YAML stay texts: `resources` gives them their types."""
+"""The file as a mapping or a list. Scalars of YAML stay texts: `resources` gives them their types.
+
+An anchor of YAML is one object wherever it is used, so a short file may be a huge document: `check` counts.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+MOST_VALUES = 1_000_000
+DEEPEST = 64
 
 
 class BadTemplate(Exception):
@@ -14,7 +21,7 @@ class BadTemplate(Exception):
 def load(path: Path) -> Any:
     """Raises `BadTemplate`, and `OSError` if the file cannot be read."""
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8-sig")  # editors on Windows may write the mark
     except UnicodeDecodeError:
         raise BadTemplate("is not in UTF-8") from None
     try:
@@ -53,3 +60,41 @@ def _of_yaml(text: str) -> Any:
         raise BadTemplate(f"is no YAML: {' '.join(str(error).split())}") from None
     except (RecursionError, ValueError, TypeError):
         raise BadTemplate("is no YAML") from None
+
+
+def check(document: Any) -> None:
+    """Refuse a document that would take long to walk through."""
+    known: dict[int, tuple[int, int]] = {}
+
+    def measure(value: Any) -> tuple[int, int]:
+        """The number of values in a value, and how deep they are nested."""
+        if not isinstance(value, (Mapping, list)):
+            return 1, 0
+        found = known.get(id(value))
+        if found is None:
+            members = [measure(one) for one in (value.values() if isinstance(value, Mapping) else value)]
+            size = 1 + sum(size for size, _ in members)
+            depth = 1 + max((depth for _, depth in members), default=0)
+            found = known[id(value)] = size, depth
+        return found
+
+    try:
+        size, depth = measure(document)
+    except RecursionError:
+        raise BadTemplate("is nested too deeply") from None
+    if depth > DEEPEST:
+        raise BadTemplate("is nested too deeply")
+    if size > MOST_VALUES:
+        raise BadTemplate("has too many values")
+
+
+def mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadTemplate(f"{where} is no mapping")
+    return value
+
+
+def mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list):
+        raise BadTemplate(f"{where} is no list")
+    return [mapping(one, where) for one in value]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from atoll.templates.documents import BadTemplate
+from atoll.templates.documents import BadTemplate, mapping, mappings
 
 Body = dict[str, Any]
 
@@ -39,19 +39,20 @@ class Parts:
 
 
 def parts_of(logical: str, name: str, given: Mapping[str, Any], region: str) -> Parts:
-    replicas = given.get("Replicas")
-    if not isinstance(replicas, list) or not replicas or not all(isinstance(one, Mapping) for one in replicas):
-        raise BadTemplate(f"{logical}.Replicas is no list of replicas")
+    replicas = mappings(given.get("Replicas"), f"{logical}.Replicas")
+    if not replicas:
+        raise BadTemplate(f"{logical}.Replicas is empty")
     own = next((one for one in replicas if one.get("Region") == region), replicas[0])
     others = [str(one.get("Region")) for one in replicas if one.get("Region") != region]
     parts = Parts({one: given[one] for one in _SHARED if one in given}, others)
     parts.table |= {one: own[one] for one in _HERE if one in own}
     _note_unsupported(parts, logical, given, own)
     _add_throughput(parts, parts.table, given, own, f"table/{name}", "table")
-    own_indexes = {index.get("IndexName"): index for index in own.get("GlobalSecondaryIndexes", [])}
+    own_given = mappings(own.get("GlobalSecondaryIndexes", []), f"{logical}.Replicas.GlobalSecondaryIndexes")
+    own_indexes = {str(index.get("IndexName")): index for index in own_given}
     indexes: list[Body] = []
-    for index in given.get("GlobalSecondaryIndexes", []):
-        here = own_indexes.get(index.get("IndexName"), {})
+    for index in mappings(given.get("GlobalSecondaryIndexes", []), f"{logical}.GlobalSecondaryIndexes"):
+        here = own_indexes.get(str(index.get("IndexName")), {})
         made: Body = {one: index[one] for one in _INDEX if one in index}
         made |= {one: here[one] for one in ("ContributorInsightsSpecification",) if one in here}
         _add_throughput(parts, made, index, here, f"table/{name}/index/{index.get('IndexName')}", "index")
@@ -74,20 +75,23 @@ def _add_throughput(
     """Set the units of a table or an index, or their maxima on demand, and note what scales them."""
     units: Body = {}
     for of, members in (("Write", writes), ("Read", reads)):
-        settings = members.get(f"{of}ProvisionedThroughputSettings") or {}
+        settings = mapping(
+            members.get(f"{of}ProvisionedThroughputSettings") or {}, f"{of}ProvisionedThroughputSettings"
+        )
         scaled = settings.get(f"{of}CapacityAutoScalingSettings")
         if scaled is not None:
+            mapping(scaled, f"{of}CapacityAutoScalingSettings")
             units[f"{of}CapacityUnits"] = scaled.get("SeedCapacity", scaled.get("MinCapacity"))
             parts.scaling.append(_scaling(scaled, resource, f"dynamodb:{kind}:{of}CapacityUnits", of))
         elif f"{of}CapacityUnits" in settings:
             units[f"{of}CapacityUnits"] = settings[f"{of}CapacityUnits"]
     if units:
         made["ProvisionedThroughput"] = units
-    maxima = {
-        f"Max{of}RequestUnits": members[f"{of}OnDemandThroughputSettings"].get(f"Max{of}RequestUnits")
-        for of, members in (("Write", writes), ("Read", reads))
-        if f"{of}OnDemandThroughputSettings" in members
-    }
+    maxima: Body = {}
+    for of, members in (("Write", writes), ("Read", reads)):
+        name, maximum = f"{of}OnDemandThroughputSettings", f"Max{of}RequestUnits"
+        if name in members:
+            maxima[maximum] = mapping(members[name], name).get(maximum)
     if maxima:
         made["OnDemandThroughput"] = maxima
 
@@ -103,6 +107,9 @@ def _scaling(settings: Mapping[str, Any], resource: str, dimension: str, of: str
         **target,
         "PolicyName": f"{resource}-{of}-tracking",
         "PolicyType": "TargetTrackingScaling",
-        "TargetTrackingScalingPolicyConfiguration": {**metric, **tracking},
+        "TargetTrackingScalingPolicyConfiguration": {
+            **metric,
+            **mapping(tracking, "TargetTrackingScalingPolicyConfiguration"),
+        },
     }
     return {**target, **bounds}, policy

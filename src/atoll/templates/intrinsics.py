@@ -29,6 +29,8 @@ _ARNS = {
     "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
 }
 _SCALABLE_TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
+MOST_CALLS = 100_000
+"""Conditions and names that use others twice may take exponentially many."""
 _IN_TEXT = re.compile(r"\$\{(!?)([^}]*)\}")
 
 
@@ -37,6 +39,7 @@ class Resolver:
 
     def __init__(self, template: Mapping[str, Any], region: str, account: str) -> None:
         self._template = template
+        self._calls = 0
         self._region, self._account = region, account
         self._pseudo = {
             "AWS::Region": region, "AWS::AccountId": account, "AWS::Partition": "aws", "AWS::StackName": "atoll",
@@ -74,6 +77,9 @@ class Resolver:
         function = self._functions.get(name)
         if function is None:
             raise BadTemplate(f"the function {name} is not supported")
+        self._calls += 1
+        if self._calls > MOST_CALLS:
+            raise BadTemplate("calls too many functions")
         try:
             return function(argument)
         except RecursionError:
@@ -110,6 +116,8 @@ class Resolver:
         """A resource's name: the one that it is given, otherwise its logical id."""
         resource = self.part("Resources")[logical]
         given = self.resolve((resource.get("Properties") or {}).get(_NAMES.get(resource.get("Type"), "")))
+        if isinstance(given, (Mapping, list)):
+            raise BadTemplate(f"the name of {logical} is no text")
         return logical if given in (None, NO_VALUE) else _text(given)
 
     def _attribute(self, argument: Any) -> str:
@@ -137,10 +145,10 @@ class Resolver:
 
     # Conditions and lists
 
-    def holds(self, name: str) -> bool:
+    def holds(self, name: Any) -> bool:
         """Whether the condition of this name holds."""
         conditions = self.part("Conditions")
-        if name not in conditions:
+        if not isinstance(name, str) or name not in conditions:
             raise BadTemplate(f"there is no condition {name}")
         return _truth(self.resolve(conditions[name]))
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from atoll.api import services
 from atoll.api.service_model import Shape, model
 from atoll.api.services import DYNAMODB, SCALING, Service
 from atoll.templates import global_tables
-from atoll.templates.documents import BadTemplate
+from atoll.templates.documents import BadTemplate, mapping, mappings
 from atoll.templates.intrinsics import Resolver
 
 Body = dict[str, Any]
@@ -49,6 +51,10 @@ class Declared:
     def request(self, service: Service, name: str, body: Mapping[str, Any], where: str) -> Request:
         assert service.model is not None
         typed = self._typed(model(service.model).input(name), body, where)
+        try:
+            orjson.dumps(typed)
+        except TypeError as error:
+            raise BadTemplate(f"{where} has a value that no request can have: {error}") from None
         return Request(services.TARGETS[f"{service.target}.{name}".encode()], typed)
 
     def _typed(self, shape: Shape, value: Any, where: str) -> Any:
@@ -65,7 +71,7 @@ class Declared:
             case kind if kind in _SCALARS and isinstance(value, (str, int, float)):
                 try:
                     return _SCALARS[kind](value)
-                except (ValueError, KeyError):
+                except (ValueError, KeyError, OverflowError):
                     pass
         raise BadTemplate(f"{where} has a value of another type: {json.dumps(value)[:100]}")
 
@@ -115,19 +121,15 @@ def _bodies(document: Any) -> list[Any]:
 
 
 def _add_resources(found: Declared, resolver: Resolver, region: str) -> None:
-    defaults = resolver.part("Globals").get("SimpleTable") or {}
+    defaults = mapping(resolver.part("Globals").get("SimpleTable") or {}, "Globals.SimpleTable")
     policies: list[tuple[str, Mapping[str, Any]]] = []
     for logical, resource in resolver.part("Resources").items():
-        if not isinstance(resource, Mapping):
-            raise BadTemplate(f"the resource {logical} is no mapping")
-        type_ = resource.get("Type")
+        type_ = mapping(resource, f"the resource {logical}").get("Type")
         if type_ not in (TABLE, GLOBAL_TABLE, SIMPLE_TABLE, TARGET, POLICY):
             continue
         if "Condition" in resource and not resolver.holds(resource["Condition"]):
             continue
-        properties = resolver.resolve(resource.get("Properties") or {})
-        if not isinstance(properties, Mapping):
-            raise BadTemplate(f"the properties of {logical} are no mapping")
+        properties = mapping(resolver.resolve(resource.get("Properties") or {}), f"{logical}.Properties")
         match type_:
             case "AWS::DynamoDB::Table":
                 _add_table(found, logical, resolver.name_of(logical), properties)
@@ -160,15 +162,15 @@ def _add_table(found: Declared, logical: str, name: str, given: Mapping[str, Any
     if "GlobalSecondaryIndexes" in given:
         body["GlobalSecondaryIndexes"] = [
             {one: index[one] for one in index if one != "ContributorInsightsSpecification"}
-            for index in _mappings(given["GlobalSecondaryIndexes"], f"{logical}.GlobalSecondaryIndexes")
+            for index in mappings(given["GlobalSecondaryIndexes"], f"{logical}.GlobalSecondaryIndexes")
         ]
     if "SSESpecification" in given:
-        encryption = dict(_mapping(given["SSESpecification"], f"{logical}.SSESpecification"))
+        encryption = dict(mapping(given["SSESpecification"], f"{logical}.SSESpecification"))
         if "SSEEnabled" in encryption:
             encryption["Enabled"] = encryption.pop("SSEEnabled")
         body["SSESpecification"] = encryption
     if "StreamSpecification" in given:
-        stream = _mapping(given["StreamSpecification"], f"{logical}.StreamSpecification")
+        stream = mapping(given["StreamSpecification"], f"{logical}.StreamSpecification")
         body["StreamSpecification"] = {"StreamEnabled": True, **stream}
     if "ResourcePolicy" in given:
         policy = given["ResourcePolicy"]
@@ -184,24 +186,24 @@ def _add_table(found: Declared, logical: str, name: str, given: Mapping[str, Any
 def _later(logical: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Body]]:
     """What is set once the table is there."""
     if "TimeToLiveSpecification" in given:
-        ttl = _mapping(given["TimeToLiveSpecification"], f"{logical}.TimeToLiveSpecification")
+        ttl = mapping(given["TimeToLiveSpecification"], f"{logical}.TimeToLiveSpecification")
         if _text(ttl.get("Enabled", "true")).lower() != "false":
             yield "UpdateTimeToLive", {"TimeToLiveSpecification": {"Enabled": True, **ttl}}
     if "PointInTimeRecoverySpecification" in given:
-        recovery = _mapping(given["PointInTimeRecoverySpecification"], f"{logical}.PointInTimeRecoverySpecification")
+        recovery = mapping(given["PointInTimeRecoverySpecification"], f"{logical}.PointInTimeRecoverySpecification")
         yield (
             "UpdateContinuousBackups",
             {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False, **recovery}},
         )
-    indexes = _mappings(given.get("GlobalSecondaryIndexes", []), f"{logical}.GlobalSecondaryIndexes")
+    indexes = mappings(given.get("GlobalSecondaryIndexes", []), f"{logical}.GlobalSecondaryIndexes")
     for one in (given, *indexes):
-        insights = _mapping(one.get("ContributorInsightsSpecification", {}), f"{logical}.ContributorInsights")
+        insights = mapping(one.get("ContributorInsightsSpecification", {}), f"{logical}.ContributorInsights")
         if _text(insights.get("Enabled", "false")).lower() == "true":
             mode = {"ContributorInsightsMode": insights["Mode"]} if "Mode" in insights else {}
             index = {"IndexName": one.get("IndexName")} if one is not given else {}
             yield "UpdateContributorInsights", {"ContributorInsightsAction": "ENABLE", **mode, **index}
     if "KinesisStreamSpecification" in given:
-        stream = dict(_mapping(given["KinesisStreamSpecification"], f"{logical}.KinesisStreamSpecification"))
+        stream = dict(mapping(given["KinesisStreamSpecification"], f"{logical}.KinesisStreamSpecification"))
         members: Body = {"StreamArn": stream.pop("StreamArn", None)}
         if stream:
             members["EnableKinesisStreamingConfiguration"] = stream
@@ -210,14 +212,14 @@ def _later(logical: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Body]]
 
 def _simple(given: Mapping[str, Any]) -> Body:
     """A SimpleTable as a table."""
-    key = _mapping(given.get("PrimaryKey", {}), "PrimaryKey")
+    key = mapping(given.get("PrimaryKey", {}), "PrimaryKey")
     name, type_ = key.get("Name", "id"), str(key.get("Type", "String"))
     if type_ not in ("String", "Number", "Binary"):
         raise BadTemplate(f"the type of a primary key is String, Number or Binary, not {type_}")
     units = given.get("ProvisionedThroughput")
     rest = {one: value for one, value in given.items() if one not in ("PrimaryKey", "Tags", "ProvisionedThroughput")}
     if "Tags" in given:
-        rest["Tags"] = [{"Key": one, "Value": value} for one, value in _mapping(given["Tags"], "Tags").items()]
+        rest["Tags"] = [{"Key": one, "Value": value} for one, value in mapping(given["Tags"], "Tags").items()]
     return {
         **rest,
         "AttributeDefinitions": [{"AttributeName": name, "AttributeType": type_[0]}],
@@ -244,7 +246,7 @@ _DYNAMODB = "dynamodb"
 def _add_target(found: Declared, logical: str, given: Mapping[str, Any]) -> None:
     if given.get("ServiceNamespace") != _DYNAMODB or not _is_of_table(given):
         return
-    actions = _mappings(given.get("ScheduledActions", []), f"{logical}.ScheduledActions")
+    actions = mappings(given.get("ScheduledActions", []), f"{logical}.ScheduledActions")
     body = {one: value for one, value in given.items() if one != "ScheduledActions"}
     found.scaling.append(found.request(SCALING, "RegisterScalableTarget", body, logical))
     of_target = {one: given.get(one) for one in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
@@ -264,15 +266,3 @@ def _add_policy(found: Declared, logical: str, given: Mapping[str, Any]) -> None
     if body.get("ServiceNamespace") != _DYNAMODB or not _is_of_table(body):
         return
     found.scaling.append(found.request(SCALING, "PutScalingPolicy", {"PolicyName": logical, **body}, logical))
-
-
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BadTemplate(f"{where} is no mapping")
-    return value
-
-
-def _mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list):
-        raise BadTemplate(f"{where} is no list")
-    return [_mapping(one, where) for one in value]

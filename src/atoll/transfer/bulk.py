@@ -17,8 +17,8 @@ import orjson
 from atoll.database import backups, documents
 from atoll.database import format as fmt
 from atoll.database.records import build, plain
-from atoll.recovery import jobs
-from atoll.recovery.jobs import Document
+from atoll.recovery import long_jobs
+from atoll.recovery.long_jobs import Document
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer.sources import BEGINNING, Format, Position
 
@@ -137,13 +137,13 @@ def put(tx: Transaction, bulk: Bulk) -> None:
 
 def begin(tx: Transaction, bulk: Bulk) -> None:
     put(tx, bulk)
-    jobs.put(tx, {"id": bulk.id, "kind": JOB})
+    long_jobs.put(tx, {"id": bulk.id, "kind": JOB})
 
 
 def end(tx: Transaction, bulk: Bulk) -> None:
     tx.delete_range(*fmt.documents_of(OUTPUT, bulk.id))
     put(tx, bulk)
-    jobs.delete(tx, bulk.id)
+    long_jobs.delete(tx, bulk.id)
 
 
 # Output

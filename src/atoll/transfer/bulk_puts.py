@@ -35,7 +35,7 @@ from atoll.database.writes import UNCHANGED, Decision, Outcome, Put, Write
 from atoll.errors import ApiError, ConditionFailed
 from atoll.errors import backups as backup_errors
 from atoll.errors import bulk as errors
-from atoll.recovery.jobs import Document
+from atoll.recovery.long_jobs import Document
 from atoll.storage.engine import Transaction
 from atoll.transfer import bulk as operations
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket

@@ -22,7 +22,7 @@ import orjson
 
 from atoll import arns
 from atoll.clock import Stamp
-from atoll.database import catalog, destinations
+from atoll.database import catalog, destination_positions
 from atoll.database import destination as states
 from atoll.database import format as fmt
 from atoll.database.destination import (
@@ -213,7 +213,7 @@ class Sender:
                 return
             changed = replace(old, status=status, description=description)
             if not changed.is_on:
-                destinations.forget_position(tx, table.id, old.stream)
+                destination_positions.forget(tx, table.id, old.stream)
             catalog.save(tx, replace(found, destinations=states.changed(found.destinations, changed)))
 
         await self._region.write(change)
@@ -223,7 +223,7 @@ class Sender:
         scope = Scope(table.log_space)
 
         def read(snapshot: Snapshot) -> Batch | None:
-            position = destinations.position(snapshot, table.id, destination.stream)
+            position = destination_positions.find(snapshot, table.id, destination.stream)
             return None if position is None else cursor.read(snapshot, scope, position, RECORDS, PIECE_BYTES)
 
         batch = await self._region.read(read)
@@ -255,7 +255,7 @@ class Sender:
     def _store(self, tx: Transaction, table: Table, destination: Destination, batch: Batch) -> None:
         found = self._region.catalog.find(tx, table.name)
         if found is not None and found.id == table.id:
-            destinations.put_position(tx, table.id, destination.stream, batch.cursor)
+            destination_positions.put(tx, table.id, destination.stream, batch.cursor)
 
     def _data(self, table: Table, destination: Destination, change: ChangeRow) -> Data:
         partition = md5(table.keys.encode(orjson.loads(change.keys)), usedforsecurity=False).hexdigest().upper()

@@ -32,7 +32,7 @@ from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.recovery import copies
 from atoll.recovery.copies import Copy
-from atoll.recovery.jobs import Document
+from atoll.recovery.long_jobs import Document
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import changes
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket

@@ -22,8 +22,8 @@ from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import imports as errors
-from atoll.recovery import jobs
-from atoll.recovery.jobs import Document
+from atoll.recovery import long_jobs
+from atoll.recovery.long_jobs import Document
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket
 from atoll.transfer.parsing import CSV
@@ -110,7 +110,7 @@ def put(tx: Transaction, one: Import) -> None:
 
 def begin(tx: Transaction, one: Import) -> None:
     put(tx, one)
-    jobs.put(tx, {"id": one.id, "kind": JOB})
+    long_jobs.put(tx, {"id": one.id, "kind": JOB})
 
 
 # The job
@@ -239,7 +239,7 @@ async def _end(region: Region, one: Import, code: str = "", text: str = "") -> N
         status = FAILED if code else COMPLETED
         put(tx, replace(one, status=status, ended_ms=stamp.now_ms, failure=failure))
         documents.delete_at(tx, stamp.now_ms + limits.EXPORTS_KEPT_MS, KIND, one.id)
-        jobs.delete(tx, one.id)
+        long_jobs.delete(tx, one.id)
 
     await region.write(end)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atoll.database.region import Region
 from atoll.recovery.copies import STEPS
-from atoll.recovery.jobs import Runner
+from atoll.recovery.long_jobs import Runner
 from atoll.transfer import bulk, bulk_puts, exports, imports
 from atoll.transfer.buckets import Buckets
 from atoll.transfer.destinations import Sender

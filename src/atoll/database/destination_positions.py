@@ -15,21 +15,21 @@ from atoll.storage.engine import Snapshot, Transaction
 KIND = "kinesis-position"
 
 
-def position(snapshot: Snapshot, table_id: str, stream: str) -> Cursor | None:
+def find(snapshot: Snapshot, table_id: str, stream: str) -> Cursor | None:
     stored = documents.get(snapshot, KIND, table_id, stream)
     return None if stored is None else Cursor(tuple((shard, number) for shard, number in stored["positions"]))
 
 
-def put_position(tx: Transaction, table_id: str, stream: str, cursor: Cursor) -> None:
+def put(tx: Transaction, table_id: str, stream: str, cursor: Cursor) -> None:
     stored = {"table": table_id, "stream": stream, "positions": cursor.positions}
     documents.put(tx, stored, KIND, table_id, stream)
 
 
-def forget_position(tx: Transaction, table_id: str, stream: str) -> None:
+def forget(tx: Transaction, table_id: str, stream: str) -> None:
     documents.delete(tx, KIND, table_id, stream)
 
 
-def positions(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+def listed(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """The table and the stream of each position."""
     for stored in documents.listed(snapshot, KIND):
         yield stored["table"], stored["stream"]

@@ -1,4 +1,5 @@
-"""Long work on whole tables, one step at a time. A job is a document; a step stores its progress with its effects.
+"""Long work on whole tables, one step at a time. A long job (here: job) is a document; a step stores its progress with
+its effects. The jobs of the due index are others (`database.due`): one transaction does all of their work.
 
 So a job that was interrupted goes on at its last step. Only the process with the region's lease runs jobs. Jobs take
 turns, a step each, and between two steps requests run. Work that never ends runs beside them, so neither waits for the

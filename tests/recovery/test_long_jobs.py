@@ -9,8 +9,8 @@ import pytest
 
 from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
-from atoll.recovery import jobs
-from atoll.recovery.jobs import Document, Runner
+from atoll.recovery import long_jobs
+from atoll.recovery.long_jobs import Document, Runner
 from tests.engines import fresh_engine
 from tests.recovery.worlds import REGION, START_MS
 
@@ -23,7 +23,9 @@ def new_region() -> Region:
 
 async def count_down(region: Region, job: Document) -> None:
     left = job["left"] - 1
-    await region.transact(lambda tx: jobs.put(tx, {**job, "left": left}) if left else jobs.delete(tx, job["id"]))
+    await region.transact(
+        lambda tx: long_jobs.put(tx, {**job, "left": left}) if left else long_jobs.delete(tx, job["id"])
+    )
 
 
 class Behind:
@@ -47,8 +49,8 @@ class Behind:
     async def settle(self) -> bool:
         self.steps += 1
         if self.steps == 1:
-            await self._region.transact(lambda tx: jobs.put(tx, JOB))
-        return bool(await self._region.read(jobs.listed))
+            await self._region.transact(lambda tx: long_jobs.put(tx, JOB))
+        return bool(await self._region.read(long_jobs.listed))
 
 
 def test_a_job_that_begins_while_endless_work_is_behind_is_run() -> None:
@@ -56,7 +58,7 @@ def test_a_job_that_begins_while_endless_work_is_behind_is_run() -> None:
         region = new_region()
         work = Behind(region)
         await Runner(region, {"count": count_down}, work).settle()
-        assert await region.read(jobs.listed) == []
+        assert await region.read(long_jobs.listed) == []
         assert work.steps <= 5
 
     asyncio.run(scenario())
@@ -69,10 +71,10 @@ def test_a_process_that_loses_the_lease_stops_after_the_step(monkeypatch: pytest
         async def lease(self: Any) -> bool:
             return held.pop(0) if held else False
 
-        await region.transact(lambda tx: jobs.put(tx, JOB))
+        await region.transact(lambda tx: long_jobs.put(tx, JOB))
         monkeypatch.setattr(type(region.engine), "lease", lease)
         await Runner(region, {"count": count_down}).settle()
-        assert await region.read(jobs.listed) == [{**JOB, "left": 1}]
+        assert await region.read(long_jobs.listed) == [{**JOB, "left": 1}]
 
     asyncio.run(scenario())
 
@@ -98,7 +100,7 @@ def test_a_wait_that_ends_while_the_jobs_are_looked_at_is_not_forgotten() -> Non
                 ended.set()
             return clock.now_ms() + 2
 
-        await region.transact(lambda tx: jobs.put(tx, {**JOB, "left": 40}))
+        await region.transact(lambda tx: long_jobs.put(tx, {**JOB, "left": 40}))
         runner = Runner(region, {"count": count_down_slowly})
         running = asyncio.create_task(runner.run())
         await ended.wait()
