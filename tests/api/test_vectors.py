@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 
 pytest.importorskip("numpy")
 
+from atoll.database import catalog
 from atoll.metrics.measured import measured
 from tests.api.conftest import Service
 
@@ -506,6 +508,29 @@ def test_a_search_shows_bytes_and_nothing_else(service: Service) -> None:
     least = search(service, 1, 2, 3, ReturnConsumedCapacity="TOTAL", ProjectionExpression="pk")
     assert least["ConsumedCapacity"]["VectorSearchRequestBytes"] == 1024
     assert "ConsumedCapacity" not in search(service, 1, 2, 3, ReturnConsumedCapacity="NONE")
+
+
+def test_an_index_is_deleted_during_a_search(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its entries may be removed while the search reads them."""
+    from atoll.vectors import searching
+
+    service.table(VectorIndexes=[index()])
+    service.put_item(TableName="Things", Item=note("a", 1, 2, 3))
+    search_ = searching.search
+
+    async def deleting(region: Any, *rest: Any) -> Any:
+        found_ = await search_(region, *rest)
+
+        def mark(tx: Any) -> None:
+            table = region.catalog.find(tx, "Things")
+            indexes = [replace(one, status="DELETING") for one in table.vector_indexes]
+            catalog.save(tx, replace(table, vector_indexes=tuple(indexes)))
+
+        await region.transact(mark)
+        return found_
+
+    monkeypatch.setattr(searching, "search", deleting)
+    assert search_refused(service, 1, 2, 3) == "The table does not have the specified index: near"
 
 
 def test_without_the_packages_a_search_says_what_to_install(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

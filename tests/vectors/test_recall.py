@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from atoll.clock import ManualClock
+from atoll.database import format as fmt
 from atoll.database.key_schema import Projection
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.storage.memory import MemoryEngine
-from atoll.vectors import distances, searching
+from atoll.vectors import distances, memory, scan, searchers, searching
 
 COUNT, DIMENSIONS, TOP = 6_000, 48, 10
 
@@ -67,3 +68,113 @@ def test_recall(make: Any, distance: str) -> None:
         return hits / 20 / TOP
 
     assert asyncio.run(found()) >= 0.95
+
+
+@pytest.mark.parametrize("distance", ["COSINE", "DOT_PRODUCT", "EUCLIDEAN"])
+def test_the_first_vector_is_far_from_all_others(distance: str) -> None:
+    chance = np.random.default_rng(5)
+    vectors = uniform(chance).astype(np.float32)
+    vectors[0] = 1e30
+    index = VectorIndex("near", "v", DIMENSIONS, distance, Projection("KEYS_ONLY"), 7, 8)
+    region = Region("us-east-1", MemoryEngine(), ManualClock(0))
+
+    async def found() -> float:
+        number = hits = 0
+        for start, end in ((0, 1), (1, COUNT)):
+            await region.transact(lambda tx, start=start, end=end: put(tx, index, vectors[start:end], start))  # type: ignore[misc]
+            number = end
+            await searching.search(region, index, number, [1.0] * DIMENSIONS, {}, TOP)
+        for _ in range(20):
+            query = chance.standard_normal(DIMENSIONS).astype(np.float32)
+            results = await searching.search(region, index, number, query.tolist(), {}, TOP)
+            exact = distances.scores(distance, vectors, query)
+            order = np.argsort(-exact if distance == "DOT_PRODUCT" else exact)[:TOP]
+            hits += len({one.vector for one in results} & {vectors[i].astype("<f4").tobytes() for i in order})
+        return hits / 20 / TOP
+
+    assert asyncio.run(found()) >= 0.95
+
+
+def put(tx: Any, index: VectorIndex, vectors: Any, start: int = 0, json: bytes = b"{}") -> None:
+    for at, vector in enumerate(vectors, start):
+        key = rows.entry_key(index.space, None, bytes(12) + at.to_bytes(4, "big"))
+        tx.put(key, rows.entry_row(0, vector.astype("<f4").tobytes(), json))
+        rows.log(tx, index.log_space, key)
+
+
+# Searches beside other work
+
+
+def small_index() -> tuple[Region, VectorIndex]:
+    index = VectorIndex("near", "v", 4, "EUCLIDEAN", Projection("ALL"), 7, 8)
+    return Region("us-east-1", MemoryEngine(), ManualClock(0)), index
+
+
+def test_large_entries_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred entries of 400 KB at once kept all other requests waiting for more than a second."""
+    region, index = small_index()
+    vectors = np.arange(120 * 4, dtype=np.float32).reshape(-1, 4)
+    sizes: list[int] = []
+    entries_of = searching._entries
+
+    def counting(snapshot: Any, keys: list[bytes]) -> Any:
+        found = entries_of(snapshot, keys)
+        sizes.append(sum(len(row) for _, row in found))
+        return found
+
+    monkeypatch.setattr(searching, "_entries", counting)
+
+    async def results() -> list[bytes]:
+        await searching.search(region, index, 0, [0.0] * 4, {}, 1)
+        await region.transact(lambda tx: put(tx, index, vectors, json=b'{"x": "%s"}' % (b"x" * 100_000)))
+        found = await searching.search(region, index, 120, [0.0] * 4, {}, 50)
+        return [one.vector for one in found]
+
+    assert asyncio.run(results()) == [one.tobytes() for one in vectors[:50]]
+    assert sum(sizes) > 10_000_000
+    assert max(sizes) < scan.PIECE_BYTES + 110_000
+
+
+def test_the_log_was_dropped_with_its_index() -> None:
+    region, index = small_index()
+
+    async def results() -> list[Any]:
+        before = await searching.search(region, index, 5, [0.0] * 4, {}, 1)  # not loaded yet
+        await region.transact(lambda tx: put(tx, index, np.ones((3, 4), dtype=np.float32)))
+        assert len(await searching.search(region, index, 3, [0.0] * 4, {}, 9)) == 3
+        await region.transact(lambda tx: rows.forget(tx, index.log_space))
+        return [before, await searching.search(region, index, 4, [0.0] * 4, {}, 0)]
+
+    assert asyncio.run(asyncio.wait_for(results(), 10)) == [[], []]
+
+
+def test_an_index_became_too_large_while_changes_were_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    region, index = small_index()
+    monkeypatch.setattr(rows, "SLOTS", 4)
+
+    async def results() -> list[Any]:
+        await region.transact(lambda tx: put(tx, index, np.ones((1, 4), dtype=np.float32)))
+        await searching.search(region, index, 1, [0.0] * 4, {}, 1)
+        await region.transact(lambda tx: put(tx, index, np.ones((9, 4), dtype=np.float32)))
+        await region.transact(lambda tx: tx.add_tally(fmt.count_counter(index.space), 9))
+        monkeypatch.setattr(searchers, "MOST_BYTES", 1_000)
+        return await searching.search(region, index, 10, [0.0] * 4, {}, 9)
+
+    assert len(asyncio.run(asyncio.wait_for(results(), 10))) == 9
+
+
+def test_an_entry_is_put_again_while_a_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search sees it in two slots."""
+    monkeypatch.setattr(memory, "CHUNK", 4)
+    one = memory.Memory(small_index()[1])
+    vectors = np.eye(4, dtype="<f4").repeat(2, axis=0)
+    entries = [(bytes([at]), rows.entry_row(0, vector.tobytes(), b"{}")) for at, vector in enumerate(vectors)]
+    one.put(entries)
+    steps = one.candidates(np.zeros(4, dtype=np.float32), {}, 20)
+    assert next(steps) is None
+    one.remove([bytes([0]), bytes([7])])
+    one.put(entries[:1])
+    *_, found = steps
+    assert found is not None
+    assert sorted(found.keys) == [bytes([at]) for at in range(7)]
+    assert len(found.ranks) == len(found.sizes) == 7

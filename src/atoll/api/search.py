@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -60,8 +61,9 @@ async def search_vectors(region: Region, body: Body) -> Answer:
         return _Asked(index, snapshot.number(rows.counter(index.log_space)), numbers, wanted)
 
     index, number, numbers, wanted = await region.read(check)
-    searching = _searching()
+    searching = await _searching()
     results = await searching.search(region, index, number, numbers, wanted, most)
+    await region.read(lambda snapshot: _check_kept(region, snapshot, name, index))
     shown, size = await _shown(index, results, bound.projection)
     cost = float(max(limits.VECTOR_BYTES_LEAST, round(BYTES_PER_DIMENSION * index.dimensions) + size))
     region.meter.of_vectors(name, index.name, "SearchVectors").read(cost)
@@ -72,7 +74,15 @@ async def search_vectors(region: Region, body: Body) -> Answer:
     return answer
 
 
-def _searching() -> ModuleType:
+async def _searching() -> ModuleType:
+    """The module of searches. Its first import takes long, so a thread does that."""
+    known = sys.modules.get("atoll.vectors.searching")
+    if known is not None and hasattr(known, "load"):  # otherwise a thread is importing it
+        return known
+    return await asyncio.to_thread(_imported)
+
+
+def _imported() -> ModuleType:
     try:
         from atoll.vectors import searching
     except ModuleNotFoundError:
@@ -89,7 +99,6 @@ async def load(region: Region) -> None:
 
 
 async def _load(region: Region) -> None:
-
     def find(snapshot: Snapshot) -> list[tuple[VectorIndex, int]]:
         indexes = [index for table in region.catalog.tables(snapshot) for index in table.vector_indexes]
         ready = [index for index in indexes if index.status == "ACTIVE"]
@@ -97,7 +106,7 @@ async def _load(region: Region) -> None:
 
     found = await region.read(find)
     if found:
-        searching = await asyncio.to_thread(_searching)  # importing takes long
+        searching = await _searching()
         await searching.load(region, found)
 
 
@@ -108,6 +117,13 @@ def _index(table: Table, name: str, now_ms: int) -> VectorIndex:
     if index is None or index.status != "ACTIVE":
         raise query_errors.no_such_index(name)
     return index
+
+
+def _check_kept(region: Region, snapshot: Snapshot, table: str, index: VectorIndex) -> None:
+    """A search that met the removal of the index may have missed entries."""
+    now_ms = region.clock.now_ms()
+    if _index(region.catalog.usable(snapshot, table, now_ms), index.name, now_ms).space != index.space:
+        raise query_errors.no_such_index(index.name)
 
 
 def _numbers(vector: list[Any]) -> list[float]:

@@ -23,6 +23,8 @@ from atoll.vectors.distances import Matrix, Scores
 from atoll.vectors.scan import Conditions, Entry
 
 CHUNK = 1 << 14
+OUTGROWN, GROWTH = 1_024, 16
+"""A memory with so many entries is loaded anew when it has grown so many times."""
 _ABSENT = 0
 
 
@@ -31,6 +33,8 @@ class Candidates(NamedTuple):
 
     keys: list[bytes]
     ranks: Scores
+    sizes: list[int]
+    """Bytes of their rows, when they were last put."""
     is_all: bool
     """Whether no other entry fits."""
 
@@ -42,6 +46,7 @@ class _Chunk:
         self.codes = np.empty((CHUNK, dimensions), dtype=np.int8)
         self.scale = np.empty(CHUNK)
         self.base = np.empty(CHUNK)
+        self.sizes = np.empty(CHUNK, dtype=np.uint32)
         self.used = np.zeros(CHUNK, dtype=np.bool_)
         self.columns = np.empty((columns, CHUNK), dtype=np.uint64)
 
@@ -55,6 +60,7 @@ class Memory:
         """By slot; those of retired slots are outdated."""
         self._slots: dict[bytes, int] = {}
         self._free: list[int] = []
+        self._loaded = 0
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Add entries, or replace them. No key occurs twice."""
@@ -68,6 +74,7 @@ class Memory:
         encoded = self._encoder.encode(vectors)
         slots = [self._slot(key) for key, _ in entries]
         hashes = [self._hashes(row) for _, row in entries] if index.searched else []
+        sizes = np.array([len(row) for _, row in entries], dtype=np.uint32)
         # All rows for one chunk at once.
         numbers = np.array(slots)
         for number in np.unique(numbers // CHUNK):
@@ -75,6 +82,7 @@ class Memory:
             at, chunk = numbers[chosen] % CHUNK, self._chunk(int(number))
             chunk.codes[at] = encoded.codes[chosen]
             chunk.scale[at], chunk.base[at] = encoded.scale[chosen], encoded.base[chosen]
+            chunk.sizes[at] = sizes[chosen]
             if hashes:
                 chunk.columns[:, at] = np.array([hashes[i] for i in chosen], dtype=np.uint64).T
             chunk.used[at] = True
@@ -113,7 +121,7 @@ class Memory:
         """Find the nearest entries by their codes. Yields None after each chunk, so that the caller can let others
         run, and the candidates at the end."""
         if self._encoder is None:
-            yield Candidates([], np.empty(0), True)
+            yield Candidates([], np.empty(0), [], True)
             return
         encoded = self._encoder.encode(query.reshape(1, -1))
         slots, ranks, seen = np.empty(0, dtype=np.int64), np.empty(0), 0
@@ -125,8 +133,14 @@ class Memory:
                 best = np.argpartition(ranks, most - 1)[:most]
                 slots, ranks = slots[best], ranks[best]
             yield None
-        order = np.argsort(ranks)
-        yield Candidates([self._keys[slot] for slot in slots[order]], ranks[order], seen <= most)
+        # An entry that was removed and put again meanwhile may have been seen in two slots.
+        nearest: dict[bytes, tuple[float, int]] = {}
+        for at in np.argsort(ranks):
+            slot = int(slots[at])
+            size = int(self._chunks[slot // CHUNK].sizes[slot % CHUNK])
+            nearest.setdefault(self._keys[slot], (float(ranks[at]), size))
+        ordered = np.array([rank for rank, _ in nearest.values()])
+        yield Candidates(list(nearest), ordered, [size for _, size in nearest.values()], seen <= most)
 
     def _ranked(self, number: int, query: Encoded, wanted: Conditions) -> tuple[npt.NDArray[np.int64], Scores]:
         """The places in a chunk that are used and fit, with their ranks."""
@@ -144,6 +158,16 @@ class Memory:
             return at, self._encoder.ranks(query, chunk.codes[:rows_], chunk.scale[:rows_], chunk.base[:rows_])[at]
         return at, self._encoder.ranks(query, chunk.codes[at], chunk.scale[at], chunk.base[at])
 
+    def loaded(self) -> None:
+        """All entries have been put."""
+        self._loaded = len(self._slots)
+
+    @property
+    def is_outgrown(self) -> bool:
+        """Whether the vectors that the encoder was made of may say little about those that there are now."""
+        count = len(self._slots)
+        return count >= OUTGROWN and count >= GROWTH * self._loaded
+
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
@@ -156,7 +180,7 @@ _KEY_BYTES = 250
 
 def bytes_of(index: VectorIndex, entries: int) -> int:
     """About how many bytes the memory of so many entries will take."""
-    return entries * (index.dimensions + 17 + 8 * len(index.searched) + _KEY_BYTES)
+    return entries * (index.dimensions + 21 + 8 * len(index.searched) + _KEY_BYTES)
 
 
 def _hash(value: AttributeValue | None) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 import orjson
@@ -20,6 +22,10 @@ from atoll.vectors.distances import Matrix, Scores
 PIECE_BYTES = 512 * 1024
 """One snapshot reads so much, and not many more bytes."""
 PIECE_ROWS = 256
+READ_ENTRIES = 16
+"""Entries of unknown sizes that are read at once: 6 MB at most."""
+
+T = TypeVar("T")
 
 Conditions = dict[str, AttributeValue]
 """Values that attributes of the search schema must have."""
@@ -47,6 +53,20 @@ def piece(snapshot: Snapshot, start: bytes, end: bytes) -> tuple[list[Entry], by
             break
     is_last = len(found) < PIECE_ROWS and size <= PIECE_BYTES
     return found, None if is_last else found[-1][0] + b"\0"
+
+
+def parts(these: list[T], sizes: list[int]) -> Iterator[list[T]]:
+    """Split a list into parts that are about as large as a piece."""
+    part: list[T] = []
+    left = PIECE_BYTES
+    for one, size in zip(these, sizes, strict=True):
+        part.append(one)
+        left -= size
+        if left <= 0:
+            yield part
+            part, left = [], PIECE_BYTES
+    if part:
+        yield part
 
 
 def fitting(index: VectorIndex, found: list[Entry], wanted: Conditions) -> list[Entry]:

@@ -60,20 +60,39 @@ class Searchers:
         """By the space of the index; the one that was searched last is the last."""
 
     async def memory(self, index: VectorIndex, number: int) -> Memory | None:
-        """The index's memory, with all changes up to this number; None if it would be too large."""
+        """The index's memory, with all changes up to this number; None if it would be too large, or the index has been
+        deleted."""
         followed = self._followed.pop(index.space, None) or _Followed(index)
         self._followed[index.space] = followed
         if followed.position < number:
             async with followed.lock:
-                if followed.position < 0 and not await self._load(followed):
-                    self._followed.pop(index.space, None)
-                    return None
-                while followed.position < number:
-                    await self._catch_up(followed)
-                if not self._make_room(index, followed.memory.size):
+                if not await self._follow(followed, number):
                     self._followed.pop(index.space, None)
                     return None
         return followed.memory
+
+    async def _follow(self, followed: _Followed, number: int) -> bool:
+        """Load the memory, or catch up with the changes up to this number. Returns False if it is too large, or the
+        log was dropped with its index."""
+        if followed.position < 0 and not await self._load(followed):
+            return False
+        pauses = Pauses()
+        while followed.position < number:
+            piece = await self._changes(followed)
+            if piece is None:
+                if not await self._load(followed):
+                    return False
+                continue
+            if piece.number < number:
+                return False
+            followed.memory.remove(piece.gone)
+            for part in scan.parts(piece.changed, [len(row) for _, row in piece.changed]):
+                followed.memory.put(part)
+                await pauses.pause()
+            followed.position = piece.until
+        if followed.memory.is_outgrown and not await self._load(followed):
+            return False
+        return self._make_room(followed.memory.index, followed.memory.size)
 
     async def _load(self, followed: _Followed) -> bool:
         """Read all entries; returns False if there are too many."""
@@ -94,6 +113,7 @@ class Searchers:
             )
             loaded.put(found)
             await pauses.pause()
+        loaded.loaded()
         followed.memory, followed.position = loaded, position
         return True
 
@@ -111,8 +131,8 @@ class Searchers:
             del self._followed[space], others[space]
         return size <= MOST_BYTES
 
-    async def _catch_up(self, followed: _Followed) -> None:
-        """Apply the next changes; if the log does not reach back so far, load all again."""
+    async def _changes(self, followed: _Followed) -> _Piece | None:
+        """Read the next changes; None if the log does not reach back so far."""
         index, position = followed.memory.index, followed.position
 
         def read(snapshot: Snapshot) -> _Piece | None:
@@ -120,15 +140,17 @@ class Searchers:
             if number - position > rows.SLOTS:
                 return None
             until = min(number, position + PIECE_CHANGES)
-            keys = list(dict.fromkeys(rows.changed(snapshot, index.space, index.log_space, position, until)))
-            found = list(zip(keys, snapshot.get_many(keys), strict=True))
-            changed = [(key, row) for key, row in found if row is not None]
-            return _Piece(number, until, changed, [key for key, row in found if row is None])
+            keys = list(rows.changed(snapshot, index.space, index.log_space, position, until))
+            found: dict[bytes, bytes | None] = {}
+            size = done = 0
+            while done < len(keys) and size < scan.PIECE_BYTES:
+                new = [key for key in dict.fromkeys(keys[done : done + scan.READ_ENTRIES]) if key not in found]
+                entries = snapshot.get_many(new)
+                found.update(zip(new, entries, strict=True))
+                size += sum(len(row) for row in entries if row is not None)
+                done += scan.READ_ENTRIES
+            changed = [(key, row) for key, row in found.items() if row is not None]
+            gone = [key for key, row in found.items() if row is None]
+            return _Piece(number, until if done >= len(keys) else position + done, changed, gone)
 
-        piece = await self._region.read(read)
-        if piece is None:
-            await self._load(followed)
-            return
-        followed.memory.remove(piece.gone)
-        followed.memory.put(piece.changed)
-        followed.position = piece.until
+        return await self._region.read(read)

@@ -1,4 +1,4 @@
-"""One search: find candidates, read their entries in one snapshot, check and score them exactly.
+"""One search: find candidates, read their entries, check and score them exactly.
 
 So a result is never a deleted item, nor one that no longer fits, and its score is that of the vector in the index.
 
@@ -19,7 +19,7 @@ from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.storage.engine import Snapshot
 from atoll.vectors import codes, scan
-from atoll.vectors.distances import Matrix, Scores
+from atoll.vectors.distances import Matrix
 from atoll.vectors.memory import Candidates, Memory
 from atoll.vectors.scan import Conditions, Entry
 from atoll.vectors.searchers import Pauses, Searchers
@@ -42,52 +42,73 @@ async def search(
     """The nearest items, best first. `number` is that of the last change of the index that the search must see."""
     query = np.array(numbers, dtype=np.float32)
     memory = await region.state(Searchers).memory(index, number)
+    best = _Best(index, query, wanted, most)
     if memory is None:
         keys = await scan.nearest(region, index, query, wanted, most)
-        found = await region.read(lambda snapshot: _read(snapshot, keys))
+        await best.read(region, keys, [scan.PIECE_BYTES // scan.READ_ENTRIES] * len(keys))
     else:
-        found = await _nearest(region, memory, query, wanted, most)
-    found = scan.fitting(index, found, wanted)
-    if not found:
-        return []
-    scores = scan.scored(index, found, query)
-    order = np.argsort(codes.exact_ranks(index.distance, scores), kind="stable")[:most]
-    return [Result(float(scores[i]), *rows.parse_entry(found[i][1], index.dimensions)) for i in order]
+        await _find(region, memory, best)
+    return best.results()
 
 
-async def _nearest(region: Region, memory: Memory, query: Matrix, wanted: Conditions, most: int) -> list[Entry]:
-    index, take = memory.index, 2 * most + MORE
-    read: dict[bytes, bytes | None] = {}
+async def _find(region: Region, memory: Memory, best: _Best) -> None:
+    take = 2 * best.most + MORE
     while True:
-        candidates = await _candidates(memory, query, wanted, take)
-        new = [key for key in candidates.keys if key not in read]
-        rows_ = await region.read(lambda snapshot, new=new: snapshot.get_many(new))  # type: ignore[misc]
-        read.update(zip(new, rows_, strict=True))
-        known = [(position, key, row) for position, key in enumerate(candidates.keys) if (row := read[key]) is not None]
-        entries = [(key, row) for _, key, row in known]
-        if candidates.is_all or take >= MOST_CANDIDATES:
-            return entries
-        approximate = candidates.ranks[[position for position, _, _ in known]]
-        if _suffices(index, entries, query, wanted, most, approximate, candidates.ranks[-1]):
-            return entries
+        candidates = await _candidates(memory, best.query, best.wanted, take)
+        await best.read(region, candidates.keys, candidates.sizes)
+        if candidates.is_all or take >= MOST_CANDIDATES or best.suffices(candidates):
+            return
         take *= 4
 
 
-def _suffices(
-    index: VectorIndex,
-    entries: list[Entry],
-    query: Matrix,
-    wanted: Conditions,
-    most: int,
-    approximate: Scores,
-    farthest: float,
-) -> bool:
-    """Whether entries beyond the candidates are farther than the results, as far as the errors of ranks show."""
-    if len(scan.fitting(index, entries, wanted)) < most:
-        return False
-    exact = codes.exact_ranks(index.distance, scan.scored(index, entries, query))
-    error = float(np.abs(exact - approximate).max())
-    return float(np.partition(exact, most - 1)[most - 1]) + error <= farthest
+class _Best:
+    """The nearest of the entries that were read. It keeps the whole rows of these only."""
+
+    def __init__(self, index: VectorIndex, query: Matrix, wanted: Conditions, most: int) -> None:
+        self.query, self.wanted, self.most = query, wanted, most
+        self._index = index
+        self._ranks: dict[bytes, tuple[float, float]] = {}
+        """By key: the exact rank and the score."""
+        self._read: set[bytes] = set()
+        """Also those of entries that are gone, or do not fit."""
+        self._rows: dict[bytes, bytes] = {}
+
+    async def read(self, region: Region, keys: list[bytes], sizes: list[int]) -> None:
+        new = [(key, size) for key, size in zip(keys, sizes, strict=True) if key not in self._read]
+        pauses = Pauses()
+        for part in scan.parts([key for key, _ in new], [size for _, size in new]):
+            found = await region.read(lambda snapshot, part=part: _entries(snapshot, part))  # type: ignore[misc]
+            self._read.update(part)
+            self._add(scan.fitting(self._index, found, self.wanted))
+            await pauses.pause()
+
+    def _add(self, found: list[Entry]) -> None:
+        if not found:
+            return
+        scores = scan.scored(self._index, found, self.query)
+        ranks = codes.exact_ranks(self._index.distance, scores)
+        for (key, row), rank, score in zip(found, ranks.tolist(), scores.tolist(), strict=True):
+            self._ranks[key] = rank, score
+            self._rows[key] = row
+        for key in sorted(self._rows, key=self._rank)[self.most :]:
+            del self._rows[key]
+
+    def _rank(self, key: bytes) -> float:
+        return self._ranks[key][0]
+
+    def suffices(self, candidates: Candidates) -> bool:
+        """Whether entries beyond the candidates are farther than the results, as far as the errors of ranks show."""
+        if len(self._rows) < self.most:
+            return False
+        pairs = zip(candidates.keys, candidates.ranks.tolist(), strict=True)
+        error = max(abs(self._rank(key) - rank) for key, rank in pairs if key in self._ranks)
+        return bool(max(map(self._rank, self._rows)) + error <= candidates.ranks[-1])
+
+    def results(self) -> list[Result]:
+        ordered = sorted(self._rows, key=self._rank)
+        return [
+            Result(self._ranks[key][1], *rows.parse_entry(self._rows[key], self._index.dimensions)) for key in ordered
+        ]
 
 
 async def _candidates(memory: Memory, query: Matrix, wanted: Conditions, take: int) -> Candidates:
@@ -99,7 +120,7 @@ async def _candidates(memory: Memory, query: Matrix, wanted: Conditions, take: i
     raise AssertionError("no candidates")
 
 
-def _read(snapshot: Snapshot, keys: list[bytes]) -> list[Entry]:
+def _entries(snapshot: Snapshot, keys: list[bytes]) -> list[Entry]:
     return [(key, row) for key, row in zip(keys, snapshot.get_many(keys), strict=True) if row is not None]
 
 
