@@ -566,6 +566,13 @@ def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str
         return error.code, error.read()
 
 
+def test_files_of_the_program_are_private_and_its_caller_s_as_before(tmp_path: Path) -> None:
+    call = "import os, sys; from atoll.cli import main; os.umask(0o022); {}; print(oct(os.umask(0)))"
+    for run, mask in (("main([])", "0o22"), ("sys.argv = ['atoll']; main()", "0o77")):
+        found = subprocess.run([sys.executable, "-c", call.format(run)], capture_output=True, text=True, check=True)
+        assert found.stdout.splitlines()[-1] == mask
+
+
 class TestContainers:
     """A server in a container: reachable from elsewhere, and perhaps without a directory."""
 
@@ -680,3 +687,22 @@ class TestHelp:
         shown = " ".join(capsys.readouterr().out.split())
         for name in set(re.findall(r"--([a-z-]+)", shown)) - {"help"}:
             assert f"ATOLL_{name.replace('-', '_').upper()}" in shown
+
+
+@pytest.mark.parametrize("starting, code", [(True, -signal.SIGINT), (False, 130)])
+def test_ctrl_c_shows_no_traceback(starting: bool, code: int) -> None:
+    """While modules are imported it ends the process at once: some crash when their import is interrupted."""
+    program = f"""
+import os, signal, sys
+from atoll import __main__, cli
+
+def run(words, ready):
+    {"" if starting else "ready()"}
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+
+cli._run = run
+sys.exit(__main__.main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (code, b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
@@ -13,19 +13,26 @@ from atoll import __version__, logs
 from atoll.commands import COMMANDS, GROUPS
 from atoll.options import Refused
 
+INTERRUPTED = 130
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    os.umask(0o077)  # what Atoll creates is private
+
+def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = lambda: None) -> int:
+    """The exit code. Without `arguments`, it is the process's own command. `ready` is called when the command's
+    modules are there, before it runs."""
+    if arguments is None:
+        os.umask(0o077)  # what Atoll creates is private
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result: int = _run(words)
+        result: int = _run(words, ready)
     except Refused as refused:
         logs.refuse(str(refused))
         return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return result
 
 
-def _run(words: Sequence[str]) -> int:
+def _run(words: Sequence[str], ready: Callable[[], object]) -> int:
     if not words:
         parser_of("").print_help()
         return 0
@@ -36,6 +43,7 @@ def _run(words: Sequence[str]) -> int:
             f"there is no command {command!r}{f': did you mean {near[0]}?' if near else ''} (see atoll --help)"
         )
     options = parser_of(command).parse_args(words)
+    ready()
     result: int = options.run(options)
     return result
 

@@ -151,6 +151,8 @@ class TestTools:
         assert failed and "is not in the key" in told
         failed, told = ask(client, "scan", table="Orders", start="nonsense")
         assert failed and "start must be the `next` of a result" in told
+        for start in ("[1]", "[" * 100_000):
+            assert "start must be" in ask(client, "scan", table="Orders", start=start)[1]
         for start in ("nonsense", "[1, 2]", '["a", -1]', "7", '["a", true]'):
             failed, told = ask(client, "sql", statement="SELECT * FROM Orders", start=start)
             assert failed and "start must be the `next` of a result" in told
@@ -216,6 +218,15 @@ class TestHttp:
                         break
             yield port
             process.terminate()
+
+    def test_a_websocket_is_refused(self, port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(
+                f"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {TOKEN}\r\n"
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            )
+            assert connection.recv(100).split()[1] in (b"401", b"403")
 
     @staticmethod
     def post(port: int, **headers: str) -> int:

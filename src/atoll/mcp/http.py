@@ -43,6 +43,10 @@ def guarded(server: MCPServer[Any], port: int, token: str) -> App:
         if scope["type"] == "http" and hmac.compare_digest(given, wanted):
             await app(scope, receive, send)
             return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
         headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 401, "headers": headers})
         await send({"type": "http.response.body", "body": b""})

@@ -158,9 +158,11 @@ def _bounded(limit: int) -> int:
 
 def _key_of(start: str) -> dict[str, Value]:
     try:
-        key: dict[str, Value] = json.loads(start)
+        key = orjson.loads(start)
     except ValueError:
-        raise Refused("start must be the `next` of a result") from None
+        key = None
+    if not isinstance(key, dict):
+        raise Refused("start must be the `next` of a result")
     return key
 
 
