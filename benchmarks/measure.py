@@ -27,8 +27,15 @@ class Result:
 
 
 def measure(
-    server: Server, requests: Iterable[bytes], *, seconds: float, warm_up: float, connections: int = CONNECTIONS
+    server: Server,
+    requests: Iterable[bytes],
+    *,
+    seconds: float,
+    warm_up: float,
+    connections: int = CONNECTIONS,
+    rate: float | None = None,
 ) -> Result:
+    """`rate`: send so many requests a second instead of as many as the server answers."""
     require("wrk")
     CACHE.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=CACHE, suffix=".requests") as file:
@@ -38,7 +45,7 @@ def measure(
         if warm_up:
             _wrk(server, Path(file.name), warm_up, connections)
         before = cpu_seconds(server)
-        count, duration_us, p50_us, p99_us, *failed = _wrk(server, Path(file.name), seconds, connections)
+        count, duration_us, p50_us, p99_us, *failed = _wrk(server, Path(file.name), seconds, connections, rate)
         used = cpu_seconds(server) - before
     return Result(
         count / duration_us * 1e6, p50_us / 1e3, p99_us / 1e3, used / max(count, 1) * 1e6, rss_mb(server), sum(failed)
@@ -57,12 +64,15 @@ def together(results: Sequence[Result]) -> Result:
     )
 
 
-def _wrk(server: Server, file: Path, seconds: float, connections: int) -> list[int]:
+def _wrk(server: Server, file: Path, seconds: float, connections: int, rate: float | None = None) -> list[int]:
     script = Path(__file__).with_name("replay.lua")
     duration = f"{max(round(seconds), 1)}s"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}", "--latency", "-s", str(script)]
     output = subprocess.run(
-        [*command, f"http://{HOST}:{server.port}/", "--", str(file)], check=True, capture_output=True, text=True
+        [*command, f"http://{HOST}:{server.port}/", "--", str(file), *([] if rate is None else [str(rate)])],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     line = next(line for line in output.splitlines() if line.startswith("RESULT"))
     return [int(word) for word in line.split()[1:]]

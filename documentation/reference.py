@@ -83,9 +83,15 @@ def operations() -> str:
         protocols = ", ".join(
             protocol.name.replace("_", " ", 1).replace("_", ".") for protocol in rows[0].service.protocols
         )
-        parts.append(f"## {name}\n\nProtocols: {protocols}; signed for the service `{rows[0].service.signing_name}`.")
-        table = [(one.name, _request(one), _members(one)) for one in rows]
-        parts.append("\n".join(_table(("Operation", "Request", "Members"), table)))
+        signed = f"Protocols: {protocols}; signed for the service `{rows[0].service.signing_name}`."
+        requests = {_request(one).replace(one.name, "OPERATION") for one in rows}
+        if len(requests) == 1:
+            parts.append(f"## {name}\n\n{signed} Requests: {requests.pop()}.")
+            parts.append("\n".join(_table(("Operation", "Members"), [(one.name, _members(one)) for one in rows])))
+        else:
+            parts.append(f"## {name}\n\n{signed}")
+            table = [(one.name, _request(one), _members(one)) for one in rows]
+            parts.append("\n".join(_table(("Operation", "Request", "Members"), table)))
     return "\n\n".join(parts) + "\n"
 
 

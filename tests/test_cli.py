@@ -566,6 +566,13 @@ def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str
         return error.code, error.read()
 
 
+def test_files_of_the_program_are_private_and_its_caller_s_as_before(tmp_path: Path) -> None:
+    call = "import os, sys; from atoll.cli import main; os.umask(0o022); {}; print(oct(os.umask(0)))"
+    for run, mask in (("main([])", "0o22"), ("sys.argv = ['atoll']; main()", "0o77")):
+        found = subprocess.run([sys.executable, "-c", call.format(run)], capture_output=True, text=True, check=True)
+        assert found.stdout.splitlines()[-1] == mask
+
+
 class TestContainers:
     """A server in a container: reachable from elsewhere, and perhaps without a directory."""
 

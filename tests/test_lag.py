@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 
 import asyncpg
 import pytest
 
-from atoll.lag import Lag, Notes
-from atoll.storage.engine import Corrupt
+from atoll.api.health import report
+from atoll.database.health import LAGGING, Health
+from atoll.front import watch
+from atoll.lag import MOST_S, READS, Lag, Notes
+from atoll.shared_store import SharedStore
+from atoll.storage.engine import Corrupt, Unavailable
+from atoll.storage.postgresql import statements
 from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Lost
 
@@ -70,3 +76,71 @@ def test_only_a_primary_that_never_tells_its_position_is_not_asked_again(failure
 
     asyncio.run(measure())
     assert lag.seconds() == ({"standby b": 0.0} if goes_on else {})
+
+
+class Member:
+    """A `Cluster` and its connection, as far as `Lag` uses them."""
+
+    def __init__(self, position: int) -> None:
+        self.position: int | None = position
+        """None: it does not answer."""
+
+    @asynccontextmanager
+    async def use(self, until: float) -> AsyncIterator[Member]:
+        if self.position is None:
+            raise Unavailable("no answer")
+        yield self
+
+    async def value(self, statement: str, arguments: Sequence[object], deadline_s: float) -> int | None:
+        assert statement in (statements.POSITION, statements.REPLAYED)
+        return self.position
+
+    async def fetch(self, statement: str, arguments: Sequence[object], deadline_s: float) -> list[Any]:
+        assert statement == statements.STANDBYS
+        return []
+
+
+class Pair:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.primary, self.replica = Member(100), Member(100)
+        self.lag = Lag(cast(Cluster, self.primary), cast(Cluster, self.replica), lambda: self.now)
+        self._health = Health("us-east-1")
+        watch(self._health, "us-east-1", None, cast(SharedStore, SimpleNamespace(lag=self.lag)))
+
+    def after(self, seconds: float) -> tuple[str, list[str], float | None]:
+        """The status, the problems, and how far the replica is behind."""
+        self.now += seconds
+        asyncio.run(self.lag.measure())
+        self._health.look_at_files()
+        answer = report({"us-east-1": self._health.status()})
+        (region,) = answer["regions"].values()
+        return answer["status"], region["problems"], region["lagSeconds"][READS]
+
+
+def test_a_replica_far_behind_degrades_the_front_end_until_it_has_caught_up() -> None:
+    pair = Pair()
+    assert pair.after(0) == ("ok", [], 0)
+    pair.primary.position = 200
+    assert pair.after(1) == ("ok", [], 0)  # noted now
+    assert pair.after(MOST_S) == ("ok", [], MOST_S)
+    assert pair.after(0.5) == ("degraded", [LAGGING.text], MOST_S + 0.5)
+    pair.primary.position = 300
+    pair.replica.position = 200
+    assert pair.after(1) == ("ok", [], 0)
+    assert pair.after(MOST_S + 1) == ("degraded", [LAGGING.text], MOST_S + 1)
+    pair.replica.position = 300
+    assert pair.after(1) == ("ok", [], 0)
+
+
+def test_a_replica_that_does_not_answer_is_not_far_behind() -> None:
+    """The store itself answers its reads."""
+    pair = Pair()
+    pair.after(0)
+    pair.primary.position = 200
+    pair.after(1)
+    assert pair.after(20)[0] == "degraded"
+    pair.replica.position = None
+    assert pair.after(1) == ("ok", [], None)
+    pair.replica.position = 150
+    assert pair.after(1) == ("degraded", [LAGGING.text], 22)

@@ -17,8 +17,10 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = lambda: None) -> int:
-    """The exit code. `ready` is called when the command's modules are there, before it runs."""
-    os.umask(0o077)  # what Atoll creates is private
+    """The exit code. Without `arguments`, it is the process's own command. `ready` is called when the command's
+    modules are there, before it runs."""
+    if arguments is None:
+        os.umask(0o077)  # what Atoll creates is private
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result: int = _run(words, ready)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from time import monotonic
 
 import asyncpg
 
@@ -50,7 +51,8 @@ class Notes:
 
 
 class Lag:
-    def __init__(self, primary: Cluster, replicas: Cluster | None) -> None:
+    def __init__(self, primary: Cluster, replicas: Cluster | None, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
         self._primary = primary
         self._replicas = replicas
         self._notes = Notes()
@@ -74,15 +76,15 @@ class Lag:
         measured: dict[str, float | None] = {} if self._replicas is None else {READS: None}
         try:
             async with self._primary.use(loop.time() + _PATIENCE_S) as connection:
-                self._notes.add(loop.time(), await connection.value(statements.POSITION, (), _PATIENCE_S))
+                self._notes.add(self._now(), await connection.value(statements.POSITION, (), _PATIENCE_S))
                 standbys = await connection.fetch(statements.STANDBYS, (), _PATIENCE_S)
             for name, position in standbys:
-                measured[f"standby {name}"] = self._notes.behind(loop.time(), position)
+                measured[f"standby {name}"] = self._notes.behind(self._now(), position)
             if self._replicas is not None:
                 with suppress(*_FAILURES):
                     async with self._replicas.use(loop.time() + _PATIENCE_S) as connection:
                         position = await connection.value(statements.REPLAYED, (), _PATIENCE_S)
-                    measured[READS] = 0.0 if position is None else self._notes.behind(loop.time(), position)
+                    measured[READS] = 0.0 if position is None else self._notes.behind(self._now(), position)
         except _NEVER:
             self._is_told = False
         except _FAILURES:

@@ -81,6 +81,9 @@ def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None) -> 
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise Refused(_message(error.read()) or f"{url} answers {error.code}") from None
+    except urllib.error.URLError as error:
+        refused = isinstance(error.reason, ConnectionRefusedError)
+        raise Refused(f"{url} cannot be asked: {'nothing listens there' if refused else error.reason}") from None
     except (OSError, ValueError) as error:
         raise Refused(f"{url} cannot be asked: {error}") from None
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from atoll.cli import main
 from benchmarks import servers
 from benchmarks.client import Client
 from tests import postgres
+from tests.postgresql.server import BIN
 
 TABLE = {
     "TableName": "Things",
@@ -65,6 +67,13 @@ def refused(*options: str, **environment: str) -> str:
     return found.stderr
 
 
+def contents(url: str) -> list[str]:
+    """All that is in the database: `pg_dump` in lines."""
+    found = subprocess.run([str(BIN / "pg_dump"), url], capture_output=True, text=True, check=True).stdout
+    assert "create schema atoll" in found.lower()
+    return [line for line in found.splitlines() if "restrict" not in line]  # they have a random word
+
+
 def sql(url: str, script: str) -> None:
     async def run() -> None:
         connection = await asyncpg.connect(url)
@@ -104,6 +113,18 @@ def test_counters_of_many_clients_of_both_front_ends_add_up(pair: tuple[Client, 
     }
 
 
+def test_workers_of_one_front_end_see_each_other_s_writes_at_once(store: str) -> None:
+    with front_end(store, "--workers", "2") as front, Client(front.port) as client:
+        call(client, "CreateTable", **TABLE)
+        for number in range(8):
+            item = {"pk": {"S": "a"}, "v": {"N": f"{number}"}}
+            call(client, "PutItem", TableName="Things", Item=item)
+            for _ in range(8):  # the system gives each new connection to one of the workers
+                with Client(front.port) as other:
+                    read = call(other, "GetItem", TableName="Things", Key={"pk": {"S": "a"}}, ConsistentRead=True)
+                    assert read["Item"] == item
+
+
 def test_another_password_than_the_right_one_role_or_host_is_told(store: str) -> None:
     place = store.rpartition("@")[2]
     assert "does not exist" in refused(ATOLL_STORE=f"postgresql://nobody:secret@{place}")
@@ -124,9 +145,14 @@ def test_a_store_excludes_a_data_directory_and_memory(store: str) -> None:
     assert "exclude each other" in refused("--in-memory", ATOLL_STORE=store)
 
 
-def test_a_store_of_another_version_is_refused_and_left_alone(store: str) -> None:
+def test_a_store_of_another_version_is_refused_and_left_alone(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     sql(store, "create schema atoll; create table atoll.store (format text); insert into atoll.store values ('0.1')")
+    before = contents(store)
     assert "0.1" in refused(ATOLL_STORE=store)
+    for command in (["credentials", "create"], ["users", "create", "ann"], ["store", "check", "--repair"]):
+        assert main([*command, "--store", store]) == 2
+        assert "0.1" in capsys.readouterr().err
+    assert contents(store) == before
 
 
 def test_a_user_who_may_not_create_schemas_is_refused(store: str) -> None:

@@ -110,7 +110,7 @@ def test_the_service_is_no_server_to_administer(capsys: pytest.CaptureFixture[st
 
 def test_server_that_cannot_be_asked_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replicas", "list", "--endpoint", "http://127.0.0.1:9"]) == 2
-    assert "http://127.0.0.1:9 cannot be asked" in capsys.readouterr().err
+    assert "http://127.0.0.1:9 cannot be asked: nothing listens there\n" in capsys.readouterr().err
 
 
 def test_global_table_of_2017_is_upgraded(server: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:

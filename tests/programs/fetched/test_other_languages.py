@@ -51,6 +51,23 @@ def test_node(node_modules: Path, environment_of_examples: dict[str, str], tmp_p
     assert has_ended(tmp_path)
 
 
+def test_the_server_that_jest_starts(environment_of_examples: dict[str, str], tmp_path: Path) -> None:
+    """As Jest calls the two functions: both in one process."""
+    program = """
+    import start from "./jest.start.mjs";
+    import stop from "./jest.stop.mjs";
+    await start();
+    console.log((await fetch(`${process.env.AWS_ENDPOINT_URL}/_atoll/health/live`)).status);
+    await stop();
+    """
+    command = ["node", "--input-type=module", "--eval", program]
+    done = subprocess.run(
+        command, cwd=EXAMPLES / "node", env=environment_of_examples, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "200\n"), done.stderr
+    assert has_ended(tmp_path)
+
+
 def test_java(environment_of_examples: dict[str, str], tmp_path: Path) -> None:
     servers.require("javac", "mvn")
     folder = servers.CACHE / "programs" / "java"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -224,13 +225,18 @@ class Cluster:
 
     async def _outcomes(self, grace_s: float | None) -> list[Answer | BaseException]:
         """One for each server. A frozen one must not hold up the others, of which one may have been promoted since it
-        was asked: a round ends `grace_s` after the first outcome, and late answers belong to a later round."""
+        was asked: a round ends `grace_s` after the first outcome, or with that of a primary newer than any before. Late
+        answers belong to a later round."""
         for server in self.url.servers:
             if server not in self._asking:
                 self._asking[server] = asyncio.create_task(self._ask(server))
         asked = [self._asking[server] for server in self.url.servers]
-        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait(asked, timeout=grace_s)
+        _, late = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        loop = asyncio.get_running_loop()
+        until = math.inf if grace_s is None else loop.time() + grace_s
+        while late and loop.time() < until and not any(map(self._is_newer, asked)):
+            patience = None if grace_s is None else until - loop.time()
+            _, late = await asyncio.wait(late, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         outcomes: list[Answer | BaseException] = []
         for server, one in zip(self.url.servers, asked, strict=True):
             if one.done():
@@ -239,6 +245,13 @@ class Cluster:
             else:
                 outcomes.append(TimeoutError())
         return outcomes
+
+    def _is_newer(self, asked: asyncio.Task[Answer]) -> bool:
+        """Whether a server has answered that it is a primary of a later timeline than any seen before."""
+        if self._replicas or not asked.done() or asked.exception() is not None:
+            return False
+        writable, timeline, _ = asked.result()
+        return writable and timeline > self.timeline > 0
 
     def _ask_no_more(self) -> None:
         for task in self._asking.values():
@@ -292,24 +305,28 @@ class Cluster:
     # Watch
 
     async def _watch_servers(self) -> None:
+        await asyncio.gather(*map(self._watch_server, self.url.servers))
+
+    async def _watch_server(self, server: Server) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                await self._look()
+                await self._look(server)
             except Exception:
-                _log.exception("the watch of the servers failed")
+                _log.exception("the watch of %s failed", server)
 
-    async def _look(self) -> None:
-        seen = await asyncio.gather(*map(self._look_at, self.url.servers))
-        for server, (answered, writable, timeline) in zip(self.url.servers, seen, strict=True):
-            if server == self.primary:
-                now = asyncio.get_running_loop().time()
-                if answered:
-                    self._answered_at = now
-                if (answered and not writable and not self._replicas) or now - self._answered_at >= SILENCE_S:
-                    self._give_up(f"{server} {'is no primary any more' if answered else 'does not answer'}")
-            elif not self._replicas and writable and timeline > self.timeline:
+    async def _look(self, server: Server) -> None:
+        term = self.term
+        answered, writable, timeline = await self._look_at(server)
+        if server != self.primary:
+            if not self._replicas and writable and timeline > self.timeline:
                 self._give_up(f"{server} has a newer timeline")
+        elif term == self.term:  # otherwise it may have been asked before it was promoted
+            now = asyncio.get_running_loop().time()
+            if answered:
+                self._answered_at = now
+            if (answered and not writable and not self._replicas) or now - self._answered_at >= SILENCE_S:
+                self._give_up(f"{server} {'is no primary any more' if answered else 'does not answer'}")
 
     def _give_up(self, why: str) -> None:
         """End all connections. Commits under way are unknown."""

@@ -70,16 +70,18 @@ class Pending:
 class Lanes:
     """Functions wait in a queue. Each lane takes a batch of them, settles it, and takes the next one."""
 
-    def __init__(self, count: int, batch_bytes: int) -> None:
-        """`batch_bytes`: what a batch is expected to read and write at most."""
+    def __init__(self, count: int, batch_bytes: int, *, most: int = BATCH, bytes_each: float = 1_000) -> None:
+        """`batch_bytes`: what a batch is expected to read and write at most. `most` functions are in one. `bytes_each`:
+        what the first ones are expected to read and write."""
         self._loop = asyncio.get_running_loop()
         self._queue: list[Pending] = []
         self._count = count
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._batch_bytes = batch_bytes
-        self._bytes_each = 1_000.0
-        """That a function reads and writes, on average of late."""
+        self._most = most
+        self._bytes_each = bytes_each
+        """That a function reads and writes. A batch of larger ones raises it at once; smaller ones lower it by half."""
         self._expected = 0
         """Functions in the last batch plus those queued when it was answered: the next batch waits for as many."""
 
@@ -107,12 +109,12 @@ class Lanes:
         try:
             while self._queue:
                 await self._gather()
-                most = int(min(BATCH, max(LEAST_BATCH, self._batch_bytes / self._bytes_each)))
+                most = int(min(self._most, max(LEAST_BATCH, self._batch_bytes / self._bytes_each)))
                 batch, self._queue = self._queue[:most], self._queue[most:]
                 if batch:
                     size = await self._serve(batch)
-                    self._bytes_each += (size / len(batch) - self._bytes_each) / 8
-                    self._expected = min(BATCH, len(batch) + len(self._queue))
+                    self._bytes_each = max(1.0, size / len(batch), self._bytes_each / 2)
+                    self._expected = min(self._most, len(batch) + len(self._queue))
         finally:
             self._busy -= 1
 

@@ -1,6 +1,7 @@
 """Reads: many functions share one statement, and so one snapshot.
 
-Reads that arrive while a statement is under way wait for the next one. A function that needs more than one statement
+Reads that arrive while a statement is under way wait for the next one. Single rows have lanes of their own, so they do
+not wait for statements that fetch pages. A function that needs more than one statement
 goes on in the same batch as long as nobody commits in between. Otherwise, or if it needs many, it runs again in a
 transaction of its own, whose statements share a snapshot.
 """
@@ -9,27 +10,54 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from atoll.storage.engine import Planned, RowRead, Unavailable
 from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Connection, Lost, Undone
 from atoll.storage.postgresql.fetched import Fetched, Missing
 from atoll.storage.postgresql.fetching import fetch
-from atoll.storage.postgresql.pending import Lanes, Pending, Slice
+from atoll.storage.postgresql.pending import BATCH, Lanes, Pending, Slice
 
 LANES = 2
-"""Statements under way at a time."""
+"""Statements under way at a time, of each kind."""
 BATCH_BYTES = 8_000_000
 """A batch is expected to fetch no more."""
+MOST_PAGES = 32
+"""In a statement: a burst of large ones after small ones fetches no more."""
+PAGE_BYTES = 1_000_000
+"""What the first pages are expected to have."""
 SHARED_TRIPS = 3
 DEADLINE_S = 10.0
 
 
-class Reads(Lanes):
+class Reads:
     """`know` is called with each snapshot that was fetched."""
 
     def __init__(self, cluster: Cluster, schema: str, known: dict[bytes, int], know: Callable[[Fetched], None]) -> None:
-        super().__init__(LANES, BATCH_BYTES)
+        self._rows = _Reads(cluster, schema, known, know)
+        self._others = _Reads(cluster, schema, known, know, most=MOST_PAGES, bytes_each=PAGE_BYTES)
+
+    def add(self, fn: Callable[[Any], Any]) -> asyncio.Future[Any]:
+        return (self._rows if isinstance(fn, RowRead) else self._others).add(fn)
+
+    async def drain(self) -> None:
+        await self._rows.drain()
+        await self._others.drain()
+
+
+class _Reads(Lanes):
+    def __init__(
+        self,
+        cluster: Cluster,
+        schema: str,
+        known: dict[bytes, int],
+        know: Callable[[Fetched], None],
+        *,
+        most: int = BATCH,
+        bytes_each: float = 1_000,
+    ) -> None:
+        super().__init__(LANES, BATCH_BYTES, most=most, bytes_each=bytes_each)
         self._cluster = cluster
         self._schema = schema
         self._known = known
