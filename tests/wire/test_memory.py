@@ -410,7 +410,7 @@ class TestConnections:
 
         def counting(connection: Connection) -> str:
             asked[0] += 1
-            return client.fget(connection)  # type: ignore[attr-defined, no-any-return]
+            return client.fget(connection)  # type: ignore[attr-defined]
 
         hall = Hall(max_connections=300)
         hall.peers(300)
