@@ -214,8 +214,8 @@ def _reads() -> Iterator[tuple[str, bytes]]:
             },
         ),
     )
-    different = data([_query(n, stat=f"p{n / 5}") for n in range(500)])
-    yield "GetMetricData 500 different queries", in_json(CLOUDWATCH, "GetMetricData", different)
+    different = data([_query(n, period=3600, stat=f"p{n}") for n in range(100)])
+    yield "GetMetricData 100 different queries by the hour", in_json(CLOUDWATCH, "GetMetricData", different)
     empty = {"Namespace": "P", "MetricData": [{}] * 900_000}
     yield "PutMetricData 900,000 empty maps, CBOR", in_cbor("PutMetricData", empty)
     yield "GetMetricData 500 queries", in_json(CLOUDWATCH, "GetMetricData", data([_query(n) for n in range(500)]))

@@ -3,6 +3,9 @@
 Threads of Python take turns, so the event loop goes on meanwhile: with one such thread it waits for `TURN_SECONDS` at
 most, with several it would wait for each. Functions run with `aside` use nothing but their arguments. Work of many
 parts comes in several pieces, so that others do not wait for all of it.
+
+Callers take turns, whose pieces are waiting: a client with many requests delays another one by a piece. A piece that
+cannot be cut calls `thread.pause` in between, which runs pieces of other callers.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from threading import Lock, get_ident
+from typing import Any, ParamSpec, TypeVar
 
 from atoll.errors import ApiError
 
@@ -23,7 +28,61 @@ T = TypeVar("T")
 # The loop asks for its turn several times a request: whenever SQLite or the network returns.
 TURN_SECONDS = 0.000_5
 
-thread = ThreadPoolExecutor(1, "atoll-large", initializer=sys.setswitchinterval, initargs=(TURN_SECONDS,))
+MOST_NESTED = 8
+"""Pieces that begin within another one, each within the one before."""
+
+
+class Thread:
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "atoll-large", initializer=self._begin)
+        self._id = 0
+        self._lock = Lock()
+        self._waiting: dict[str, deque[tuple[Future[Any], Callable[[], Any]]]] = {}
+        """By caller; the one whose turn is next comes first."""
+        self._running: list[str] = []
+        """The callers of the pieces that have begun, each within the one before."""
+        self.caller = ""
+        """For whom the event loop works at the moment; empty for the server itself."""
+
+    def _begin(self) -> None:
+        self._id = get_ident()
+        sys.setswitchinterval(TURN_SECONDS)
+
+    def submit(self, fn: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        with self._lock:
+            self._waiting.setdefault(self.caller, deque()).append((future, fn))
+        self._pool.submit(self._run_next)
+        return future
+
+    def pause(self) -> None:
+        """Within a piece: run one of another caller, if any waits. Elsewhere: nothing."""
+        if self._waiting and get_ident() == self._id and len(self._running) < MOST_NESTED:
+            self._run_next()
+
+    def _run_next(self) -> None:
+        with self._lock:
+            caller = next((one for one in self._waiting if one not in self._running), None)
+            if caller is None:  # a pause has run it
+                return
+            waiting = self._waiting.pop(caller)
+            future, fn = waiting.popleft()
+            if waiting:
+                self._waiting[caller] = waiting
+        if not future.set_running_or_notify_cancel():
+            return
+        self._running.append(caller)
+        try:
+            result = fn()
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        finally:
+            self._running.pop()
+
+
+thread = Thread()
 
 
 class Collector:
@@ -50,7 +109,8 @@ collector = Collector()
 
 
 async def aside(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    return await asyncio.get_running_loop().run_in_executor(thread, partial(run, fn, *args, **kwargs))
+    loop = asyncio.get_running_loop()
+    return await asyncio.wrap_future(thread.submit(partial(run, fn, *args, **kwargs)), loop=loop)
 
 
 def run(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

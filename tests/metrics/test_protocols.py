@@ -158,6 +158,40 @@ def test_no_bytes_make_the_decoders_fail_otherwise() -> None:
                 assert error.status == 400
 
 
+def test_a_body_of_many_containers_is_decoded_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(1)
+
+    def encoded(value: Any) -> bytes:
+        if not isinstance(value, list | dict):
+            return cbor2.dumps(value)
+        members = value if isinstance(value, list) else [part for pair in value.items() for part in pair]
+        content = b"".join(map(encoded, members))
+        if rng.random() < 0.5:  # of unknown size
+            return (b"\x9f" if isinstance(value, list) else b"\xbf") + content + b"\xff"
+        return cbor._head(0x80 if isinstance(value, list) else 0xA0, len(value)) + content
+
+    def value(depth: int) -> Any:
+        if depth and rng.random() < 0.6:
+            members = [value(depth - 1) for _ in range(rng.choice([0, 1, 3, 30]))]
+            return members if rng.random() < 0.5 else {f"k{number}": one for number, one in enumerate(members)}
+        return rng.choice([1, -1.5, "\u00e4" * 30, True, None, cbor2.CBORTag(1, 1.5)])
+
+    def decoded(body: bytes) -> str:
+        try:
+            return repr(cbor.decode(body))
+        except ApiError as error:
+            return error.code
+
+    for number in range(600):
+        body = bytearray(encoded({"a": value(4), "b": value(2)}))
+        for _ in range(number % 3):
+            body[rng.randrange(len(body))] = rng.randrange(256)
+        monkeypatch.setattr(cbor, "MANY_HEADS", 10**9)
+        at_once = decoded(bytes(body))
+        monkeypatch.setattr(cbor, "MANY_HEADS", -1)
+        assert decoded(bytes(body)) == at_once
+
+
 def test_malformed_requests_are_clients_errors_on_every_route(one_server: LocalServer) -> None:
     rng = random.Random(9)
     operations = ["GetMetricData", "PutMetricData", "ListMetrics", "GetMetricStatistics", "Nonsense"]

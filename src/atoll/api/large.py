@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from atoll.aside import aside, collector, run, thread
@@ -72,7 +73,7 @@ async def projected(json: bytes, projection: PathProjection) -> Item:
 async def parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
     """Parse a body in the thread; `release` it. Until then no garbage is collected: looking at a million new objects
     takes long, and all of them are in use."""
-    parsing = thread.submit(_parse, text, parse_)
+    parsing = thread.submit(partial(_parse, text, parse_))
     try:
         return await asyncio.wrap_future(parsing)
     except asyncio.CancelledError:
@@ -96,7 +97,7 @@ def _parse(text: bytes, parse_: Callable[[bytes], LargeBody]) -> LargeBody:
 
 def release(body: LargeBody) -> Future[None]:
     """Free a body in the thread, value by value: freeing all of it at once takes as long as parsing it."""
-    return thread.submit(_release, body)
+    return thread.submit(partial(_release, body))
 
 
 def _release(body: LargeBody) -> None:

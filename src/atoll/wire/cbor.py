@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import datetime
+from io import SEEK_CUR, BytesIO
 from typing import Any
 
 import cbor2
@@ -26,7 +27,7 @@ def decode(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
-        given = cbor2.loads(body, **_STRICT)
+        given = _loads(body)
         found = _plain(given, 0)
     except (_Unreadable, ValueError, RecursionError, MemoryError, OverflowError, TypeError, EOFError):
         raise errors.serialization() from None
@@ -36,6 +37,51 @@ def decode(body: bytes) -> dict[str, Any]:
         raise errors.serialization()
     empty(given)  # freeing all of it at once takes long
     return found
+
+
+def _loads(body: bytes) -> Any:
+    """No other thread runs while the library decodes, so a body of many containers is decoded one by one. Bytes of text
+    and of numbers may look like heads of containers, too: then this only takes longer."""
+    heads = len(body) - len(body.translate(None, _CONTAINER_HEADS))
+    if heads <= MANY_HEADS:
+        return cbor2.loads(body, **_STRICT)
+    file = BytesIO(body)
+    return _members(cbor2.CBORDecoder(file, **_STRICT), file, body, 0)
+
+
+def _members(decoder: cbor2.CBORDecoder, file: BytesIO, body: bytes, depth: int) -> Any:
+    """The next value; each member of an array or a map of known size is decoded on its own."""
+    start = file.tell()
+    head = body[start] if start < len(body) else 0
+    kind, size = head & 0xE0, head & 0x1F
+    width = _WIDTHS.get(size, 0)
+    begin = start + 1 + width
+    if kind not in (_ARRAY, _MAP) or begin > len(body) or (size > 26 and size != _UNTIL_BREAK):
+        return decoder.decode()
+    if depth > _DEPTH:
+        raise _Unreadable
+    if width:
+        size = int.from_bytes(body[start + 1 : begin], "big")
+    file.seek(begin)
+    found: list[Any] = []
+    left = -1 if size == _UNTIL_BREAK and not width else size if kind == _ARRAY else 2 * size
+    while left > 0 or (left < 0 and body[file.tell() : file.tell() + 1] != _BREAK):
+        if kind == _MAP and len(found) % 2 == 0 and body[file.tell() : file.tell() + 1] not in _TEXT_HEADS:
+            raise _Unreadable  # a name that is no text
+        found.append(_members(decoder, file, body, depth + 1))
+        left -= 1 if left > 0 else 0
+    if left < 0:
+        file.seek(1, SEEK_CUR)
+        if kind == _MAP and len(found) % 2:
+            raise _Unreadable
+    return found if kind == _ARRAY else dict(zip(found[::2], found[1::2], strict=True))
+
+
+MANY_HEADS = 100_000
+_CONTAINER_HEADS = bytes(range(0x80, 0xC0))
+_TEXT_HEADS = frozenset(bytes([head]) for head in range(0x60, 0x80))
+_WIDTHS = {24: 1, 25: 2, 26: 4}
+_UNTIL_BREAK, _BREAK = 31, b"\xff"
 
 
 class _Unreadable(Exception):

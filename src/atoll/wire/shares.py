@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
+from atoll.aside import thread
 from atoll.clock import monotonic_ns
 
 T = TypeVar("T")
@@ -175,12 +176,14 @@ class _Paced(Generic[T]):
         error: BaseException | None = None
         while True:
             begin_ns = shares.now_ns()
+            thread.caller = caller
             try:
                 awaited = work.send(None) if error is None else work.throw(error)
             except StopIteration as end:
                 found: T = end.value
                 return found
             finally:
+                thread.caller = ""
                 shares.spend(caller, shares.now_ns() - begin_ns)
             error = None
             try:

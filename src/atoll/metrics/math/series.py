@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from atoll.aside import thread
 from atoll.errors import metric_math as errors
 
 
@@ -37,6 +38,7 @@ class Grid:
         return range(self.start_ms + (base - self.start_ms) % step, self.end_ms, step)
 
     def spend(self, points: int) -> None:
+        thread.pause()
         self.budget[0] -= points
         if self.budget[0] < 0:
             raise errors.too_many_points()
