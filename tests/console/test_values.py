@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atoll.console.values import BadValue, as_json, columns, from_json, read, shown, typed
+from atoll.console.values import BadValue, as_json, columns, from_json, read, shown, typed, vector_of
 
 TEXTS = st.text(max_size=20)
 SCALARS = st.one_of(
@@ -62,6 +62,19 @@ def test_a_cell_has_one_short_text(value, length):
 def test_what_is_no_item_is_explained(text, why):
     with pytest.raises(BadValue, match=why):
         from_json(text)
+
+
+@pytest.mark.parametrize("text", ["[1, -0.50, 2e3]", '{"L": [{"N": "1"}, {"N": "-0.50"}, {"N": "2e3"}]}'])
+def test_a_vector_keeps_its_digits(text):
+    assert vector_of(text) == [{"N": "1"}, {"N": "-0.50"}, {"N": "2e3"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1", "1", "null", "[null]", "[[1]]", "[true]", '["a"]', "[NaN]", "{}", "[" * 100_000]
+)
+def test_what_is_no_vector_is_explained(text):
+    with pytest.raises(BadValue, match="a vector is a list of numbers"):
+        vector_of(text)
 
 
 def test_sets_may_be_lines():

@@ -89,7 +89,7 @@ def _serve(options: argparse.Namespace, place: Place, port: int, password: str) 
     from botocore.exceptions import BotoCoreError
 
     from atoll.console.endpoint import Address, Endpoint
-    from atoll.console.web import Web, server
+    from atoll.console.web import Web, server, warm_up
 
     address = Address(
         place.url or place.region, options.region, options.profile, options.admin_token, options.ca_bundle
@@ -112,14 +112,15 @@ def _serve(options: argparse.Namespace, place: Place, port: int, password: str) 
 
     async def serve() -> None:
         await endpoint.recognize()
-        warming = asyncio.create_task(endpoint.warm_up())
+        warming = asyncio.create_task(warm_up(web, endpoint))
         print(f"the console is at {web.url}{' (read-only)' if endpoint.read_only else ''}", file=sys.stderr, flush=True)
         if options.open:
             webbrowser.open(web.url)
         if options.with_server:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _end, app)
         await app.serve([listening])
-        await warming
+        warming.cancel()
+        await asyncio.wait([warming])
 
     asyncio.run(serve())
     return 0

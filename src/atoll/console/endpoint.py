@@ -44,7 +44,7 @@ ADMIN_SECONDS = 600
 
 DEFAULT_REGION = "us-east-1"
 LIVE_PATH = "/_atoll/health/live"
-READS = ("get_", "list_", "describe_", "batch_get_", "query", "scan", "transact_get_")
+READS = ("get_", "list_", "describe_", "batch_get_", "query", "scan", "search_", "transact_get_")
 STATEMENTS = ("execute_statement",)
 
 _log = logging.getLogger(__name__)
@@ -159,11 +159,13 @@ class Endpoint:
         self.is_atoll = answer.get("status") == "live"
         self._recognized = True
 
-    async def warm_up(self) -> None:
-        """Make the clients before the first page needs them: botocore reads their models for a second or so."""
+    async def warm_up(self) -> Key:
+        """Make the clients before the first page needs them: botocore reads their models for a second or so.
+        Returns the key that they have."""
         key = await in_thread(self.own_key) or UNSIGNED
         for service in SERVICES:
             await in_thread(partial(self._made, key, service))
+        return key
 
     def _made(self, key: Key, service: str) -> Answer:
         self.client(key, self.region, service)
@@ -240,6 +242,11 @@ class Connection:
     @property
     def is_atoll(self) -> bool:
         return self.endpoint.is_atoll
+
+    @property
+    def has_everything(self) -> bool:
+        """Whether this is Atoll or the service. Other endpoints may lack vector indexes and table classes."""
+        return self.is_atoll or self.endpoint.address.url is None
 
     async def call(self, operation: str, service: str = TABLES, **parameters: Any) -> Answer:
         """The answer of an operation, named as botocore's clients do."""

@@ -14,6 +14,8 @@ from atoll.console.values import BadValue, Item
 
 COMPARED = 200
 OLD = "ALL_OLD"
+CONFLICT = "ConditionalCheckFailedException"
+"""The code of the refusal if the item is not as it was seen."""
 
 
 def creation(table: str, item: Item, key: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -47,6 +47,10 @@ OF_TABLE = (
     ("Backups", "backups", features.BACKUPS),
 )
 
+_NEEDED = {place: feature for _, place, feature in MAIN} | {
+    f"/table/{{table}}/{tab}": feature for _, tab, feature in OF_TABLE
+}
+
 _known: WeakKeyDictionary[Endpoint, dict[tuple[Key, str], tuple[int, Features]]] = WeakKeyDictionary()
 
 
@@ -67,6 +71,11 @@ class View:
     @property
     def writable(self) -> bool:
         return not self.connection.read_only
+
+    def has(self, path: str) -> bool:
+        """Whether the endpoint can fill the page. If no probe was answered, the page says why."""
+        needed = _NEEDED.get(path, "")
+        return not needed or needed in self.features or not self.features.found
 
     def url(self, path: str, **query: Any) -> str:
         given = {name: value for name, value in query.items() if value not in (None, "")}
@@ -95,7 +104,10 @@ def page(path: str, title: str) -> Callable[[Build], Build]:
             ui.add_body_html(_frame(view, path, heading))
             with box().props("id=main tabindex=-1"):
                 try:
-                    await build(view)
+                    if view.has(path):
+                        await build(view)
+                    else:
+                        callout("The endpoint does not have this, or your credential may not read it.", "warn")
                 except CallFailed as failure:
                     callout(str(failure), "bad")
 
@@ -177,7 +189,7 @@ def _table_tabs(view: View, path: str) -> str:
         _entry(
             label,
             view.table_url(view.table, tab),
-            path.endswith(f"/{tab}") or (tab == "items" and path.endswith("/item")),
+            path.endswith(f"/{tab}") or (tab == "items" and path.endswith(("/item", "/nearest"))),
         )
         for label, tab, needed in OF_TABLE
         if not needed or needed in view.features

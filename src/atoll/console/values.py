@@ -144,6 +144,19 @@ def read(type_: str, text: str, where: str = "") -> Value:
     return checked({type_: content}, where or "value")
 
 
+def vector_of(text: str) -> list[Value]:
+    """A vector from a JSON list of numbers, which keep their digits, or of numbers in DynamoDB JSON."""
+    try:
+        found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        if isinstance(found, dict):
+            found = found["L"]
+        if not isinstance(found, list):
+            raise BadValue
+        return [read("N", one["N"] if isinstance(one, dict) else one) for one in found]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadValue("a vector is a list of numbers such as [0.1, -0.2]") from error
+
+
 def typed(value: Value) -> str:
     """The text from which `read` makes the value."""
     (type_, content), *_ = value.items()

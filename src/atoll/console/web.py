@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import anyio
 import uvicorn
 from fastapi import FastAPI
 from nicegui import ui
+from nicegui.client import templates
 from starlette.staticfiles import StaticFiles
 
-from atoll.console.endpoint import Endpoint
+from atoll.console.endpoint import UNSIGNED, Connection, Endpoint
 from atoll.console.guard import Guard
 from atoll.console.pages import (  # noqa: F401  importing registers them
     backups,
@@ -20,6 +22,7 @@ from atoll.console.pages import (  # noqa: F401  importing registers them
     expiry,
     indexes,
     items,
+    nearest,
     partiql,
     regions,
     settings,
@@ -28,6 +31,7 @@ from atoll.console.pages import (  # noqa: F401  importing registers them
     tables,
     triggers,
 )
+from atoll.console.shell import known_features
 from atoll.console.widgets import STATIC
 from atoll.security.browsers import Browsers
 
@@ -48,6 +52,15 @@ class Web:
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.cert else 'http'}://{host}:{self.port}"
+
+
+async def warm_up(web: Web, endpoint: Endpoint) -> None:
+    """Load what the first page would load: NiceGUI's template, anyio's backend, botocore's models, the features."""
+    templates.get_template("index.html")
+    anyio.Event()
+    key = await endpoint.warm_up()
+    if not web.asks and (key is not UNSIGNED or endpoint.address.url is not None):
+        await known_features(Connection(endpoint, key))
 
 
 def server(web: Web, endpoint: Endpoint) -> uvicorn.Server:

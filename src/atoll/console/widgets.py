@@ -149,17 +149,22 @@ Cell = str | Mapping[str, Any]
 
 
 class Grid(Element, component="static/grid.js"):
-    """A table. A cell is a text, or has `text` with `href`, or with `act`, an action that `acted` gets with the row."""
+    """A table. A cell is a text, or has `text` with `href`, or with `act`, an action that `acted` gets with the row.
+    With `chosen`, rows have boxes to tick; it gets the rows that are ticked. New rows are not ticked."""
 
     def __init__(
         self, caption: str, columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[Cell]] = (), *,
         empty: str = "None", shown: bool = False, acted: Callable[[int, str], Any] | None = None,
+        chosen: Callable[[list[int]], Any] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.props["caption"], self.props["shown"], self.props["empty"] = caption, shown, empty
         self.fill(rows, columns)
         if acted is not None:
             self.on("act", lambda event: self._act(acted, event))
+        if chosen is not None:
+            self.props["choosable"] = True
+            self.on("choose", lambda event: chosen([int(row) for row in event.args]))
 
     @staticmethod
     async def _act(acted: Callable[[int, str], Any], event: GenericEventArguments) -> None:

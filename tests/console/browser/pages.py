@@ -121,10 +121,11 @@ class Browser:
         self.keys(text, *more)
 
     def rows(self, caption: str) -> list[list[str]]:
-        """The cells of a table."""
+        """The cells of a table, without the boxes to tick."""
         found: list[list[str]] = self.script(
             """const t = [...document.querySelectorAll('table')].find(t => t.caption?.textContent === arguments[0]);
-            return t ? [...t.tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent.trim())) : []""",
+            const cells = r => [...r.cells].filter(c => !c.matches('.check')).map(c => c.textContent.trim());
+            return t ? [...t.tBodies[0].rows].map(cells) : []""",
             caption,
         )
         return found

@@ -69,7 +69,7 @@ def _row(view: View, one: dict[str, Any]) -> list[Cell]:
         ]
     return [
         name,
-        {"text": table, "href": view.table_url(table)},
+        {"text": table, "href": view.table_url(table)} if one["BackupType"] == "USER" else table,  # deleted
         one["BackupType"].capitalize(),
         {"text": one["BackupStatus"].capitalize(), "kind": "good" if one["BackupStatus"] == "AVAILABLE" else "warn"},
         time(one["BackupCreationDateTime"]),

@@ -15,10 +15,9 @@ from atoll.console.pages.search_form import key_names
 from atoll.console.shell import View, page
 from atoll.console.sizes import size
 from atoll.console.values import TYPES, BadValue, Item, as_json, from_json, read, typed
-from atoll.console.widgets import Field, box, button, callout, code, confirmed, put, say, section, text
+from atoll.console.widgets import Field, box, button, callout, code, confirmed, link, put, say, section, text
 from atoll.console.widgets_diff import diff
 
-CONFLICT = "ConditionalCheckFailedException"
 ATTRIBUTES = 150
 """An item with more attributes is edited as JSON."""
 WHOLE = 900_000
@@ -236,7 +235,7 @@ class Editor:
         try:
             await self._view.connection.call(operation, **request)
         except CallFailed as failure:
-            if failure.code != CONFLICT:
+            if failure.code != saving.CONFLICT:
                 self._alert(str(failure))
                 return False
             self._conflict(failure.answer.get("Item"), wanted)
@@ -302,6 +301,15 @@ async def editor(view: View) -> None:
         callout("There is no item with this key.", "warn")
         return
     Editor(box(), view, key, types, item, item)
+    with box("row").style("margin-bottom:14px"):
+        for one in table.get("VectorIndexes", ()):
+            if one["VectorAttribute"]["AttributeName"] in item:
+                query = {"key": view.query["key"], "index": one["IndexName"]}
+                link(
+                    f"Similar items ({one['IndexName']})",
+                    view.table_url(view.table, "nearest", **query),
+                    "button small",
+                )
     place = samples.Place(view.connection.endpoint.address.url, view.connection.region)
     with section("Request"):
         way = Field("Shown as", "boto3", "choice", {"boto3": "boto3", "cli": "AWS CLI"}, change=lambda: show())

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from atoll.console.pages.creation import Key, units
 from atoll.console.pages.search_form import key_names
+from atoll.console.pages.vector_indexes import vector_indexes
 from atoll.console.search import Search
 from atoll.console.shell import View, page
 from atoll.console.sizes import count, size
@@ -15,8 +16,6 @@ from atoll.console.widgets import Cell, Field, Grid, box, button, confirmed, sec
 
 COLUMNS = ("Index", "Kind", "Status", "Key", "Projection", ("Items", "right"), ("Size", "right"), "Capacity", "")
 PROJECTIONS = {"ALL": "All attributes", "KEYS_ONLY": "Keys only", "INCLUDE": "Named attributes"}
-VECTORS = ("VectorIndexes", "GlobalVectorIndexes")
-"""Where DescribeTable may list vector indexes."""
 
 
 @page("/table/{table}/indexes", "{table}")
@@ -38,9 +37,9 @@ async def indexes(view: View) -> None:
             _row(view, table, one, "Local") for one in local
         ]
         Grid("Indexes", COLUMNS, rows, empty="This table has no indexes", acted=delete)
-    _vectors(table)
     if view.writable:
         _creation(view, table)
+    vector_indexes(view, table)
 
 
 def _row(view: View, table: dict[str, Any], one: dict[str, Any], kind: str) -> list[Cell]:
@@ -67,15 +66,6 @@ def _capacity(table: dict[str, Any], one: dict[str, Any]) -> str:
         return "On demand"
     now = one.get("ProvisionedThroughput", {})
     return f"{count(now.get('ReadCapacityUnits', 0))} read, {count(now.get('WriteCapacityUnits', 0))} write"
-
-
-def _vectors(table: dict[str, Any]) -> None:
-    """Where the endpoint has vector indexes."""
-    found = [one for member in VECTORS for one in table.get(member, ())]
-    if found:
-        with section("Vector indexes", "flush"):
-            names = sorted({name for one in found for name, value in one.items() if not isinstance(value, dict | list)})
-            Grid("Vector indexes", names, [[str(one.get(name, "")) for name in names] for one in found])
 
 
 def _creation(view: View, table: dict[str, Any]) -> None:

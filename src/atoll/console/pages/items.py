@@ -8,18 +8,34 @@ from urllib.parse import quote
 
 from fastapi import Request
 from nicegui import app
+from nicegui.element import Element
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from atoll.console import samples
+from atoll.console import samples, saving
 from atoll.console.endpoint import CallFailed, Connection
 from atoll.console.guard import Visit
 from atoll.console.pages.search_form import SearchForm, key_names
+from atoll.console.pages.vector_indexes import search_link
 from atoll.console.search import Search
 from atoll.console.shell import View, page
 from atoll.console.sizes import count
 from atoll.console.spreadsheet import Spreadsheet
 from atoll.console.values import BadValue, Item, as_json, columns, key_of, kind, shown
-from atoll.console.widgets import Cell, Field, Grid, box, button, code, link, put, say, section, text
+from atoll.console.widgets import (
+    Cell,
+    Field,
+    Grid,
+    box,
+    button,
+    code,
+    confirmed,
+    link,
+    put,
+    say,
+    section,
+    text,
+    together,
+)  # fmt: skip
 
 MOST_COLUMNS = 12
 CSV_PAGE = 1_000
@@ -35,6 +51,8 @@ class Items:
         """Where the pages begin, up to the one shown."""
         self._next: Item | None = None
         self._search: Search | None = None
+        self._shown: list[Item] = []
+        self._chosen: list[Item] = []
         self._form = SearchForm(view, table, self.run)
         with section("Items", "flush") as shown_section:
             shown_section.default_slot.children[0].classes("hidden")
@@ -44,10 +62,12 @@ class Items:
                 with box("actions"):
                     self._back = button("Previous", self._go_back, "small", disabled=True)
                     self._forward = button("Next", self._go_on, "small", disabled=True)
+                    search_link(view, table)
                     self._csv = link("Download CSV", "#", "button small")
                     if view.writable:
+                        self._deletion = button("Delete selected", self._delete, "danger small", disabled=True)
                         link("New item", view.table_url(view.table, "item"), "button primary small")
-            self._grid = Grid("Items", [], empty="No items")
+            self._grid = Grid("Items", [], empty="No items", chosen=self._choose if view.writable else None)
         self._codes()
 
     def _codes(self) -> None:
@@ -87,15 +107,39 @@ class Items:
         self._show(items, scanned, units)
         self._show_code()
 
+    def _choose(self, rows: list[int]) -> None:
+        self._chosen = [self._shown[row] for row in rows if 0 <= row < len(self._shown)]
+        _enable(self._deletion, bool(self._chosen))
+
+    async def _delete(self) -> None:
+        """Delete the chosen items, each if it still has the values that the user saw."""
+        wanted = self._chosen
+        message = f"{count(len(wanted))} items are deleted, each if nobody changed it since it was shown."
+        if not await confirmed("Delete items", message, "Delete items"):
+            return
+        requests = [saving.deletion(self._view.table, item, self._key) for item in wanted]
+        answers = await together(*(self._view.connection.call(name, **request) for name, request in requests))
+        failures = [one for one in answers if isinstance(one, CallFailed)]
+        kept = sum(one.code == saving.CONFLICT for one in failures)
+        say(f"{count(len(answers) - len(failures))} items deleted")
+        if kept:
+            say(f"{count(kept)} items were changed by another client: they are kept", "warning")
+        await self._read()
+        for failure in failures:
+            if failure.code != saving.CONFLICT:
+                raise failure
+
     def _show(self, items: list[Item], scanned: int, units: float) -> None:
         names = columns(items, self._key, MOST_COLUMNS)
+        self._shown = items
+        if self._view.writable:
+            self._choose([])
         self._grid.fill([self._row(item, names) for item in items], names)
         more = " · more follow" if self._next is not None else ""
         number = f"page {len(self._starts)} · " if len(self._starts) > 1 else ""
         put(self._summary, f"{number}{count(len(items))} items of {count(scanned)} read · {units:g} read units{more}")
         for one, off in ((self._back, len(self._starts) == 1), (self._forward, self._next is None)):
-            one.props["disabled"] = off
-            one.update()
+            _enable(one, not off)
         assert self._search is not None
         self._csv.props["href"] = self._view.table_url(self._view.table, "items.csv", search=self._search.as_text())
         self._csv.update()
@@ -129,6 +173,11 @@ class Items:
         except BadValue as error:
             shown_code = str(error)
         put(self._code, shown_code)
+
+
+def _enable(one: Element, enabled: bool) -> None:
+    one.props["disabled"] = not enabled
+    one.update()
 
 
 async def _page(

@@ -94,9 +94,10 @@ def _protection(view: View, table: dict[str, Any]) -> None:
         ui.navigate.reload()
 
     with section("Protection and class"):
-        with box("row"):
-            chosen = Field("Table class", class_, "select", CLASSES, width="260px")
-            button("Change class", change_class)
+        if view.connection.has_everything:
+            with box("row"):
+                chosen = Field("Table class", class_, "select", CLASSES, width="260px")
+                button("Change class", change_class)
         with box("actions"):
             button("Allow deletion" if protected else "Protect from deletion", protect)
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from atoll.console.shell import View, page
-from atoll.console.sizes import count, size
+from atoll.console.sizes import count, size, time
 from atoll.console.widgets import Cell, Grid, facts, section, text
 
-NUMBERS = ("Room", "Items", "Their room", "Indexes", "Change log", "Backups", "Other")
+NUMBERS = ("Size", "Items", "Size of items", "Indexes", "Change log", "Backups", "Other")
 COLUMNS: tuple[str | tuple[str, str], ...] = ("Table", *((label, "right") for label in NUMBERS))
 NAMED = ("items", "indexes", "log", "backups")
 
 
 @page("/storage", "Storage")
 async def storage(view: View) -> None:
-    found = await view.connection.ask("storage", region=view.connection.region)
+    found, names = await asyncio.gather(
+        view.connection.ask("storage", region=view.connection.region), view.connection.table_names()
+    )
     store = found.get("store") or {}
     with section("Store"):
         facts([
@@ -26,18 +30,20 @@ async def storage(view: View) -> None:
             ("Write-ahead log", size(store["log_bytes"]) if store else None),
             ("Deleted, not yet swept", size(found.get("discarded", {}).get("bytes", 0))),
             ("Besides tables", size(other) if (other := found.get("other_bytes")) else None),
-            ("Measured", found.get("measured_at")),
+            ("Measured (UTC)", time(datetime.fromisoformat(found["measured_at"]))),
         ])  # fmt: skip
         text("The sizes of tables and their parts are estimates.", kind="soft")
     with section("By table", "flush"):
         tables = sorted(found.get("tables", []), key=lambda one: -one["bytes"])
-        Grid("Room by table", COLUMNS, [_row(view, one) for one in tables], empty="No tables")
+        Grid("By table", COLUMNS, [_row(view, one, one["table"] in names) for one in tables], empty="No tables")
 
 
-def _row(view: View, one: dict[str, Any]) -> list[Cell]:
+def _row(view: View, one: dict[str, Any], exists: bool) -> list[Cell]:
+    """Of a deleted table only the backups are left."""
+    name = one["table"]
     other = sum(_bytes(value) for name, value in one.items() if name not in NAMED and isinstance(value, dict))
     return [
-        {"text": one["table"], "href": view.table_url(one["table"], "settings")},
+        {"text": name, "href": view.table_url(name, "settings")} if exists else name,
         size(one["bytes"]),
         count(one["items"]["rows"]),
         size(one["items"]["bytes"]),

@@ -52,6 +52,7 @@ async def _mappings(view: View) -> list[dict[str, Any]]:
 
 def _row(view: View, one: dict[str, Any], progress: dict[str, Any] | None) -> list[Cell]:
     table = one["EventSourceArn"].partition("/")[2].partition("/")[0]
+    function = one["FunctionArn"].rpartition(":")[2]
     result = one.get("LastProcessingResult", "")
     enabled = one["State"] in ("Enabled", "Enabling", "Updating")
     act = "disable" if enabled else "enable"
@@ -65,13 +66,13 @@ def _row(view: View, one: dict[str, Any], progress: dict[str, Any] | None) -> li
             "" if retry_ms is None else time(retry_ms / 1000),
         ]
     return [
-        one["FunctionArn"].rpartition(":")[2],
+        function,
         {"text": table, "href": view.table_url(table, "stream")},
         {"text": one["State"], "kind": "good" if enabled else "warn"},
         {"text": result, "kind": "bad" if result.startswith("PROBLEM") else ""},
         *measures,
         count(one["BatchSize"]),
-        {"text": act.capitalize(), "act": act, "label": f"{act.capitalize()} the trigger of {table}"}
+        {"text": act.capitalize(), "act": act, "label": f"{act.capitalize()} the trigger of {table} for {function}"}
         if view.writable
         else "",
     ]
