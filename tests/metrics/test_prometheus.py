@@ -31,9 +31,10 @@ def scrape(server: LocalServer) -> dict[str, dict[str, float]]:
     for family in text_string_to_metric_families(text):
         assert family.type == "gauge"
         for sample in family.samples:
-            names = ("table_name", "global_secondary_index_name", "operation", "version")
+            names = ("table_name", "global_secondary_index_name", "vector_index_name", "operation", "version")
             key = "/".join(filter(None, (sample.labels.get(name, "") for name in names)))
-            found.setdefault(sample.name, {})[key] = sample.value
+            assert key not in found.setdefault(sample.name, {}) or not key
+            found[sample.name][key] = sample.value
     return found
 
 
@@ -56,6 +57,22 @@ def test_the_last_full_minute_is_shown(server: LocalServer) -> None:
     later = scrape(server)
     assert later["aws_dynamodb_consumed_write_capacity_units_sum"] == {"Things": 0}
     assert "aws_dynamodb_successful_request_latency_p99" not in later
+
+
+def test_each_vector_index_of_a_table_has_its_bytes(server: LocalServer) -> None:
+    indexes = [
+        {
+            "IndexName": name, "VectorAttribute": {"AttributeName": "v"}, "Dimensions": 2, "DistanceFunction": "COSINE",
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+        for name in ("one", "two")
+    ]  # fmt: skip
+    things = table(server, VectorIndexes=indexes)
+    things.put_item(Item={"pk": "a", "v": [1, 2]})
+    server.clock.advance("1m")
+    found = scrape(server)["aws_dynamodb_vector_write_request_bytes_index_sum"]
+    assert found.keys() == {"Things/one", "Things/two"} and all(found.values())
+    assert scrape(server)["aws_dynamodb_consumed_write_capacity_units_sum"] == {"Things": 1}
 
 
 def test_the_minute_is_shown_while_its_datapoints_move_to_blocks(server: LocalServer) -> None:

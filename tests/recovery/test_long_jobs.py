@@ -108,3 +108,30 @@ def test_a_wait_that_ends_while_the_jobs_are_looked_at_is_not_forgotten() -> Non
         await running
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_a_job_that_fails_holds_up_no_other_that_rests() -> None:
+    async def scenario() -> None:
+        region, ended, attempts = new_region(), asyncio.Event(), 0
+
+        async def count_down_with_rests(region: Region, job: Document) -> int:
+            await count_down(region, job)
+            if job["left"] == 1:
+                ended.set()
+            return region.clock.now_ms() + 1
+
+        async def fail(region: Region, job: Document) -> None:
+            nonlocal attempts
+            attempts += 1
+            raise ValueError
+
+        await region.transact(lambda tx: long_jobs.put(tx, {"id": "0", "kind": "fail"}))
+        await region.transact(lambda tx: long_jobs.put(tx, JOB))
+        runner = Runner(region, {"count": count_down_with_rests, "fail": fail})
+        running = asyncio.create_task(runner.run())
+        await ended.wait()
+        await runner.stop()
+        await running
+        assert attempts == 1
+
+    asyncio.run(asyncio.wait_for(scenario(), long_jobs.RETRY_MS / 1000))

@@ -96,6 +96,28 @@ def test_units_of_each_operation_as_the_answer_tells_them() -> None:
     asyncio.run(main())
 
 
+def test_bytes_of_vector_indexes_are_no_units() -> None:
+    index = {"IndexName": "near", "VectorAttribute": {"AttributeName": "v"}, "Dimensions": 2,
+             "DistanceFunction": "COSINE", "Projection": {"ProjectionType": "KEYS_ONLY"}}  # fmt: skip
+
+    async def main() -> None:
+        async with traced() as server:
+            await server.create(VectorIndexes=[index])
+            item = KEY | {"v": {"L": [{"N": "1"}, {"N": "2"}]}}
+            await server.call("PutItem", TableName="Things", Item=item)
+            await server.call(
+                "BatchWriteItem", RequestItems={"Things": [{"PutRequest": {"Item": item | {"pk": {"S": "b"}}}}]}
+            )
+            assert [consumed(span) for span in server.spans()] == [{"Things": 1.0}, {"Things": 1.0}]
+            metrics = await server.metrics()
+            assert set(metrics["atoll.consumed.write"].values()) == {0.0, 1.0}
+            written = metrics["atoll.vectors.written"]
+            assert written.keys() == {(name, "Things", "near") for name in ("PutItem", "BatchWriteItem")}
+            assert all(written.values())
+
+    asyncio.run(main())
+
+
 def test_errors() -> None:
     async def main() -> None:
         async with traced() as server:

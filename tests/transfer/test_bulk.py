@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from atoll.database.region import Settings
 from atoll.errors import ApiError
 from atoll.recovery import long_jobs
 from atoll.transfer import bulk, bulk_puts, sources
-from atoll.transfer.buckets import Memory, Unreachable
+from atoll.transfer.buckets import Directories, Memory, Unreachable
 from atoll.transfer.runner import runner_of
 from tests import desk
 from tests.engines import findings
@@ -271,12 +274,12 @@ def test_the_rate_is_kept_and_the_table_is_not_charged() -> None:
 def test_the_standard_tier_rests_as_long_as_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "RECORDS", 1)
 
-    async def waits(tier: str) -> list[int | None]:
+    async def waits(tier: str, step_ms: int = 700) -> list[int | None]:
         world = await new_world()
         put_object = world.buckets.put
 
         async def slow_put(bucket: str, key: str, body: bytes) -> str:
-            world.clock.advance(700)
+            world.clock.advance(step_ms)
             return await put_object(bucket, key, body)
 
         world.buckets.put = slow_put  # type: ignore[method-assign]
@@ -285,7 +288,50 @@ def test_the_standard_tier_rests_as_long_as_it_works(monkeypatch: pytest.MonkeyP
         return [None if wake_ms is None else wake_ms - world.clock.now_ms(), len(await world.scan("Things"))]
 
     assert asyncio.run(waits("STANDARD")) == [700, 0]
+    assert asyncio.run(waits("STANDARD", 365 * 86_400_000)) == [bulk_puts.REST_MS, 0]  # the clock was moved
     assert asyncio.run(waits("ACCELERATED")) == [None, 1]
+
+
+def test_records_that_are_nested_too_deeply() -> None:
+    async def scenario() -> None:
+        world = await new_world()
+        deep = b"[" * 600 + b"]" * 600
+        source = {"S3Bucket": BUCKET, "InputFormat": "ION"}
+        objects = {"x": b'{Item:{pk:"a",sk:1,x:%s}}\n{Item:{pk:"b",sk:1}}' % deep}
+        ended = await done(world, objects, InputS3Configuration=source)
+        assert counts(ended) == ("COMPLETED_WITH_ERRORS", 2, 1)
+        (line,) = output(world, "error")
+        assert line["errorMessages"][0].startswith("Nesting Levels have exceeded supported limits")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["a loop", "a name", "a link out of the bucket"])
+def test_files_that_cannot_be_read_end_the_operation(tmp_path: Path, fault: str) -> None:
+    bucket = tmp_path / BUCKET
+    if fault == "a loop":
+        bucket.symlink_to(bucket)
+    else:
+        bucket.mkdir()
+        (tmp_path / "secret").write_bytes(lines(put("a")))
+    if fault == "a name":
+        (Path(os.fsdecode(os.fsencode(bucket) + b"/\xff"))).write_bytes(lines(put("a")))
+    elif fault == "a link out of the bucket":
+        (bucket / "x").symlink_to(tmp_path / "secret")
+
+    async def scenario() -> None:
+        world = await new_world()
+        world.runner = runner_of(world.region, Directories(tmp_path))
+        begun = await begin(world)
+        for _ in range(bulk_puts.ATTEMPTS):
+            with suppress(ExceptionGroup):
+                await world.runner.settle()
+        found = await described(world, begun)
+        assert found["BulkOperationStatus"] == "FAILED"
+        assert found["FailureCode"] in ("S3AccessDenied", "S3NoSuchBucket")  # Python says of a loop what it likes
+        assert await world.scan("Things") == {}
+
+    asyncio.run(scenario())
 
 
 class Bursting(Memory):

@@ -44,7 +44,8 @@ STATISTICS: Mapping[str, tuple[str, ...]] = {
 """What is shown of each metric; of all others, the sum."""
 
 LABELS = ("account_id", "region", "table_name", "operation", "stream_label", "receiving_region")
-INDEX = "global_secondary_index_name"
+INDEXES = ("global_secondary_index_name", "vector_index_name")
+"""A metric of an index has one of these, too."""
 
 Found = list[tuple[Region, list[tuple[Metric, Datapoint]]]]
 
@@ -79,12 +80,13 @@ class _Last(Collector):
 
 def _add(families: dict[str, GaugeMetricFamily], region: Region, metric: Metric, point: Datapoint) -> None:
     own = {snake(name): value for name, value in metric.dimensions}
-    labels = (*LABELS, INDEX) if INDEX in own else LABELS
+    index = [label for label in INDEXES if label in own]
+    labels = (*LABELS, *index)
     own |= {"account_id": region.settings.account, "region": region.name}
     values = [own.get(label, "") for label in labels]
     for of in STATISTICS.get(metric.name, ("Sum",)):
         value = statistic(point, of)
-        name = exported(metric.name, of, of_index=INDEX in own)
+        name = exported(metric.name, of, of_index=bool(index))
         if value is not None:
             family = families.get(name)
             if family is None:

@@ -45,8 +45,8 @@ class Tally:
     """Of units there are also the number of requests that consumed some, and the most and the fewest of one."""
 
     __slots__ = (
-        "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "injected", "items", "latencies",
-        "latency_ns",
+        "bytes", "calls", "conflicted", "conflicts", "counts_bytes", "failed_conditions", "injected", "items",
+        "latencies", "latency_ns",
         "least_read", "least_written", "most_read", "most_written", "pages", "read_units", "reads", "reasons",
         "system_errors", "throttled", "user_errors", "write_units", "writes",
     )  # fmt: skip
@@ -57,6 +57,8 @@ class Tally:
         self.conflicts = self.conflicted = self.injected = 0
         self.read_units = self.write_units = self.most_read = self.most_written = 0.0
         self.least_read = self.least_written = inf
+        self.counts_bytes = False
+        """Whether its units are the bytes of a vector index."""
         self.latencies: dict[int, int] = defaultdict(int)
         """How many successful calls took so many nanoseconds, or a little longer (see `_EXACT_BITS`)."""
         self.reasons: dict[str, int] = {}
@@ -91,6 +93,7 @@ class Tally:
         self.latencies[latency_ns >> dropped << dropped if dropped > 0 else latency_ns] += 1
 
     def add(self, other: Tally) -> None:
+        self.counts_bytes |= other.counts_bytes
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.most_read, self.most_written = (
@@ -133,6 +136,8 @@ class Measured:
     injected: int
     """Faults on demand."""
     latencies: Mapping[int, int]
+    """See `Tally`."""
+    counts_bytes: bool = False
     """See `Tally`."""
 
 
@@ -178,6 +183,12 @@ class Meter:
         key = table, index, operation
         found = self._tallies.get(key)
         return self._new(key) if found is None else found
+
+    def of_vectors(self, table: str, index: str, operation: str) -> Tally:
+        """The tally of a vector index, whose units are bytes."""
+        found = self.tally(table, index, operation)
+        found.counts_bytes = True
+        return found
 
     def _new(self, key: Key) -> Tally:
         if len(self._tallies) >= self._most:
@@ -282,6 +293,7 @@ class Meter:
                 Measured(
                     *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
                     one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.injected, one.latencies,
+                    one.counts_bytes,
                 )
             )  # fmt: skip
         return tuple(found)

@@ -54,8 +54,8 @@ class Consumed:
     table: float = 0.0
     local: dict[str, float] = field(default_factory=dict)
     global_: dict[str, float] = field(default_factory=dict)
-    vector: dict[str, float] = field(default_factory=dict)
-    """Bytes that were written to vector indexes, which cost no units."""
+    vector: dict[str, float] | None = None
+    """Bytes that were written to vector indexes, which cost no units; None if there are none."""
 
     @property
     def total(self) -> float:
@@ -70,6 +70,8 @@ class Consumed:
         for index_write in outcome.index_writes:
             self.add_index(index_write.index, index_write_units(index_write))
         for one in outcome.vector_writes:
+            if self.vector is None:
+                self.vector = {}
             self.vector[one.index.name] = self.vector.get(one.index.name, 0.0) + one.size
 
     def add_row(self, write: Write, size: int, factor: int = 1) -> None:
@@ -85,12 +87,14 @@ class Consumed:
 
     def measure(self, meter: Meter, operation: str, items: int = 0) -> None:
         """Add the units, and the number of items returned from the table, to the meter."""
-        for index, units in ((None, self.table), *self.local.items(), *self.global_.items(), *self.vector.items()):
+        for index, units in ((None, self.table), *self.local.items(), *self.global_.items()):
             tally = meter.tally(self.of.name, index, operation)
             if self.kind == "Read":
                 tally.read(units)
             else:
                 tally.wrote(units)
+        for name, size in (self.vector or {}).items():
+            meter.of_vectors(self.of.name, name, operation).wrote(size)
         if items:
             meter.tally(self.of.name, None, operation).returned(items)
 

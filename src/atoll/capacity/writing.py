@@ -215,7 +215,7 @@ async def execute(
     for index_write in result.index_writes:
         meter.tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
     for vector_write in result.vector_writes:
-        meter.tally(name, vector_write.index.name, operation).wrote(vector_write.size)
+        meter.of_vectors(name, vector_write.index.name, operation).wrote(vector_write.size)
     meter.current = tally
     return write, result
 
@@ -227,7 +227,7 @@ def _measure(region: Region, write: Write, outcome: Outcome, operation: str, fac
     for index_write in outcome.index_writes:
         tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
     for vector_write in outcome.vector_writes:
-        tally(name, vector_write.index.name, operation).wrote(vector_write.size)
+        region.meter.of_vectors(name, vector_write.index.name, operation).wrote(vector_write.size)
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:

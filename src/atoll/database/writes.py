@@ -9,7 +9,7 @@ entry, counters and change record. Single writes, batches, transactions, stateme
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -214,8 +214,8 @@ class Outcome:
 
     old: Row | None
     new: Image | None
-    index_writes: list[IndexWrite] = field(default_factory=list)
-    vector_writes: list[VectorWrite] = field(default_factory=list)
+    index_writes: Sequence[IndexWrite] = ()
+    vector_writes: Sequence[VectorWrite] = ()
     saved: tuple[int, int] = (0, 0)
     """By how much less than their sizes the images before and after count, since they have vectors."""
     collection_size: int | None = None

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
+from atoll.clock import monotonic_ns
 from atoll.database import documents
 from atoll.database.health import JOBS
 from atoll.database.region import Region
@@ -79,6 +80,8 @@ class Runner:
         self._alone = alone
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
+        self._retries_ns: dict[str, int] = {}
+        """When jobs that failed may run again. The others go on meanwhile."""
         self._stopping = False
 
     def wake(self) -> None:
@@ -90,18 +93,19 @@ class Runner:
         endless = None if self._endless is None else asyncio.create_task(self._endless.run())
         while not self._stopping:
             self._woken.clear()
-            wait_ms = None if self._alone else LOOK_AGAIN_MS
+            waits_ms = [] if self._alone else [LOOK_AGAIN_MS]
             try:
-                wake_ms = await self._run_jobs()
+                wake_ms, _ = await self._run_jobs()
                 if wake_ms is not None:
-                    left_ms = max(0, wake_ms - self._region.clock.now_ms())
-                    wait_ms = left_ms if wait_ms is None else min(wait_ms, left_ms)
-                self._region.health.resolve(JOBS)
+                    waits_ms.append(max(0, wake_ms - self._region.clock.now_ms()))
+                if not self._retries_ns:
+                    self._region.health.resolve(JOBS)
             except Exception as error:
                 self._region.health.failing(JOBS, error)
-                wait_ms = RETRY_MS
+                waits_ms = [RETRY_MS]
+            waits_ms += [max(0, retry_ns - monotonic_ns()) // 1_000_000 + 1 for retry_ns in self._retries_ns.values()]
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), None if wait_ms is None else wait_ms / 1000)
+                await asyncio.wait_for(self._woken.wait(), min(waits_ms) / 1000 if waits_ms else None)
         if endless is not None:
             await endless
 
@@ -110,11 +114,10 @@ class Runner:
         go on. If one fails, the others still run, and the errors are raised at the end."""
         failed: list[Exception] = []
         wake_ms, has_more = None, True
+        self._retries_ns.clear()
         while has_more and not failed:
-            try:
-                wake_ms = await self._run_jobs()
-            except ExceptionGroup as group:
-                failed += group.exceptions
+            wake_ms, errors = await self._run_jobs()
+            failed += errors
             try:
                 has_more = self._endless is not None and await self._endless.settle()
             except Exception as error:
@@ -123,30 +126,34 @@ class Runner:
             raise ExceptionGroup("jobs", failed)
         return wake_ms
 
-    async def _run_jobs(self) -> int | None:
-        """Run all jobs until they end or wait; return when the first waiting one may go on, which may be past."""
-        failed: dict[str, Exception] = {}
+    async def _run_jobs(self) -> tuple[int | None, list[Exception]]:
+        """Run all jobs until they end, fail or wait; return when the first waiting one may go on, which may be past,
+        and the errors of those that failed."""
+        failed: list[Exception] = []
         waits: dict[str, int] = {}
         wake_ms = None
         async with self._passing:
             while not self._stopping and await self._region.engine.lease():
-                now_ms = self._region.clock.now_ms()
-                unfailed = [job for job in await self._region.read(listed) if job["id"] not in failed]
+                now_ms, now_ns = self._region.clock.now_ms(), monotonic_ns()
+                jobs = {job["id"]: job for job in await self._region.read(listed)}
+                self._retries_ns = {id_: retry_ns for id_, retry_ns in self._retries_ns.items() if id_ in jobs}
+                unfailed = [job for id_, job in jobs.items() if self._retries_ns.get(id_, now_ns) <= now_ns]
                 ready = [job for job in unfailed if waits.get(job["id"], now_ms) <= now_ms]
                 for job in ready:
                     try:
                         next_ms = await self._steps[job["kind"]](self._region, job)
                     except Exception as error:
-                        failed[job["id"]] = error
+                        self._retries_ns[job["id"]] = monotonic_ns() + RETRY_MS * 1_000_000
+                        self._region.health.failing(JOBS, error)
+                        failed.append(error)
                     else:
+                        self._retries_ns.pop(job["id"], None)
                         waits[job["id"]] = now_ms if next_ms is None else next_ms
                     await asyncio.sleep(0)
                 if not ready:
                     wake_ms = min((waits[job["id"]] for job in unfailed), default=None)
                     break
-        if failed:
-            raise ExceptionGroup("jobs", list(failed.values()))
-        return wake_ms
+        return wake_ms, failed
 
     async def is_busy(self) -> bool:
         return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))

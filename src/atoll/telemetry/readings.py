@@ -29,14 +29,33 @@ class _Instrument(NamedTuple):
     value: Callable[[Measured], float]
     of_index: bool = False
     """Whether indexes have it too."""
+    of_vectors: bool = False
+    """Whether only vector indexes have it."""
+
+    def has(self, measured: Measured) -> bool:
+        if measured.index is None:
+            return not self.of_vectors
+        return (self.of_index or self.of_vectors) and self.value(measured) != 0
+
+
+def _units(value: Callable[[Measured], float]) -> Callable[[Measured], float]:
+    return lambda one: 0.0 if one.counts_bytes else value(one)
+
+
+def _bytes(value: Callable[[Measured], float]) -> Callable[[Measured], float]:
+    return lambda one: value(one) if one.counts_bytes else 0.0
 
 
 _INSTRUMENTS = (
     _Instrument("atoll.operations", "{operation}", "Operations, refused ones too.", lambda one: one.calls),
     _Instrument("atoll.operations.duration", "s", "The time that successful operations took, in all.",
                 lambda one: one.latency_ms / 1000),
-    _Instrument("atoll.consumed.read", "{unit}", "Consumed read units.", lambda one: one.read_units, True),
-    _Instrument("atoll.consumed.write", "{unit}", "Consumed write units.", lambda one: one.write_units, True),
+    _Instrument("atoll.consumed.read", "{unit}", "Consumed read units.", _units(lambda one: one.read_units), True),
+    _Instrument("atoll.consumed.write", "{unit}", "Consumed write units.", _units(lambda one: one.write_units), True),
+    _Instrument("atoll.vectors.searched", "By", "Bytes that searches of vector indexes cost.",
+                _bytes(lambda one: one.read_units), of_vectors=True),
+    _Instrument("atoll.vectors.written", "By", "Bytes written to vector indexes.",
+                _bytes(lambda one: one.write_units), of_vectors=True),
     _Instrument("atoll.returned_items", "{item}", "Items that operations returned.", lambda one: one.items),
     _Instrument("atoll.throttled", "{operation}", "Throttled operations.", lambda one: one.throttled, True),
     _Instrument("atoll.failed_conditions", "{operation}", "Operations whose condition failed.",
@@ -67,7 +86,7 @@ class Readings:
                 Observation(one.value(measured), _attributes(region, measured))
                 for region, counts in self._copied()
                 for measured in counts
-                if measured.index is None or (one.of_index and one.value(measured))
+                if one.has(measured)
             ]
 
         return observe

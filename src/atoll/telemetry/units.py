@@ -50,7 +50,7 @@ class UnitsMeter(Meter):
 
             def settle() -> None:
                 gained = found.read_units - read, found.write_units - written
-                if any(gained):
+                if any(gained) and not found.counts_bytes:
                     consumption.add(table, *gained)
 
             self._settle = settle

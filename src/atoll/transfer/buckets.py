@@ -98,7 +98,7 @@ class Directories:
         try:
             root = (self._root / bucket).resolve()
             path = (root / key).resolve()
-        except ValueError as error:  # a null character, half of a surrogate pair
+        except (ValueError, RuntimeError) as error:  # a null character, half of a surrogate pair; a loop of links
             raise Unreachable(f"{bucket}/{key}: {error}") from None
         if root.parent != self._root.resolve() or not path.is_relative_to(root):
             raise Unreachable(f"{bucket}/{key} is not below {self._root}")
@@ -143,6 +143,8 @@ def _objects(root: Path, prefix: str) -> Iterator[Object]:
     for path in root.rglob("*"):
         key = path.relative_to(root).as_posix()
         if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
+            if not key.isascii() and key != key.encode(errors="replace").decode():
+                raise Unreachable(f"the name of a file is not in UTF-8: {key!a}")
             yield Object(key, path.stat().st_size)
 
 

@@ -59,6 +59,8 @@ _log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """To go on with a bucket that cannot be reached."""
+REST_MS = 10_000
+"""The longest rest after a step: the clock may have been moved, or the machine suspended, during the step."""
 _FOLDERS = {ERROR: "error", CONDITION_CHECK_FAILURE: "condition-check-failure"}
 
 
@@ -89,10 +91,8 @@ class BulkPutter:
             await self._end(region, one, "S3AccessDenied", str(reason))
         except ApiError as error:
             await self._end(region, one, error.code, error.message or "")
-        else:
-            self._failures.pop(one.id, None)
         now_ms = region.clock.now_ms()
-        return 2 * now_ms - began_ms if one.tier == STANDARD else None
+        return now_ms + min(now_ms - began_ms, REST_MS) if one.tier == STANDARD else None
 
     async def _go_on(self, region: Region, one: Bulk) -> None:
         is_last = one.is_read or one.status == CANCELLING
@@ -133,6 +133,7 @@ class BulkPutter:
         finally:
             if not is_stored:
                 reading.stop()
+        self._failures.pop(one.id, None)
         if is_stored and not batch.is_last:
             self._readings[one.id] = reading
 
@@ -148,6 +149,7 @@ class BulkPutter:
                 operations.file_written(tx, current, output)
 
         await region.write(written)
+        self._failures.pop(one.id, None)
 
     async def _end(self, region: Region, one: Bulk, code: str = "", text: str = "") -> None:
         """End the operation, with a failure or as it is."""

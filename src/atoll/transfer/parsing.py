@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import orjson
 
 from atoll.errors import imports as errors
+from atoll.errors import values as value_errors
 from atoll.model import pieces
 from atoll.model.values import Item
 
@@ -158,7 +159,10 @@ class IonParser:
             return None
         if len(found) > 1:
             raise Unparsable("The line has more than one value")
-        return {name: self._member(name, value) for name, value in _with_item(found[0]).items()}
+        try:
+            return {name: self._member(name, value) for name, value in _with_item(found[0]).items()}
+        except RecursionError:
+            raise value_errors.TooDeep from None
 
     def _member(self, name: str, value: Any) -> Any:
         if name in _VALUE_STRUCTS and isinstance(value, Mapping):
