@@ -45,7 +45,7 @@ differential: SEED ?= 0
 differential: setup
 	DIFFERENTIAL_COUNT=$(COUNT) DIFFERENTIAL_SEED=$(SEED) $(RUN)/python -m tests.differential
 
-# Tests with programs that must be fetched: the AWS CLI, aiobotocore, moto, the JavaScript SDK (installs node where apt-get can).
+# Tests with programs that must be fetched: the AWS CLI, aiobotocore, moto, the SDKs for JavaScript and Java (installs node where apt-get can).
 programs: setup
 	ATOLL_PROGRAMS=1 $(RUN)/python -m pytest tests/programs/fetched
 

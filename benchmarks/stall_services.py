@@ -229,7 +229,7 @@ def _reads() -> Iterator[tuple[str, bytes]]:
     )
     yield (
         "GetMetricData last page",
-        in_json(CLOUDWATCH, "GetMetricData", data([_query(n) for n in range(20)], NextToken="MzAwMDAw")),
+        in_json(CLOUDWATCH, "GetMetricData", data([_query(n) for n in range(20)], NextToken="MTkuMA==")),
     )
     yield "GetMetricData 200,000 queries", in_json(CLOUDWATCH, "GetMetricData", data([{"Id": "a"}] * 200_000))
     yield "GetMetricData one second", in_json(CLOUDWATCH, "GetMetricData", data([_query(1, period=1)]))
@@ -242,7 +242,7 @@ def _reads() -> Iterator[tuple[str, bytes]]:
                 "Namespace": "Stalls",
                 "MetricName": "Long0",
                 "Period": 60,
-                **_span(1),
+                **_span(1 - 2 / 1_440),
                 "Statistics": ["Sum", "Average"],
                 "ExtendedStatistics": ["p50", "p90", "tm99", "wm10", "IQM", "PR(1:20)"],
             },
@@ -302,7 +302,7 @@ def _searches() -> Iterator[tuple[str, bytes]]:
     yield "SEARCH all by the minute", search("SEARCH('{Named,Of} Requests', 'Sum', 60)")
     yield "SEARCH 100 times", search(*[f"SEARCH('{{Named,Of}} Part{n}', 'Sum', 60)" for n in range(100)])
     yield "SEARCH 500 long terms", search(*[f"SEARCH('Part{n} {'a ' * 400}', 'Sum', 60)" for n in range(500)])
-    yield "SEARCH of alternatives", search("SEARCH('" + " OR ".join(f"Part{n}" for n in range(150)) + "', 'Sum', 60)")
+    yield "SEARCH of alternatives", search("SEARCH('" + " OR ".join(f"Part{n}" for n in range(80)) + "', 'Sum', 60)")
     yield "SEARCH long metrics", search("SUM(SEARCH('{Stalls}', 'Sum', 60))")
 
 
@@ -344,6 +344,7 @@ def _alarms() -> Iterator[tuple[str, bytes]]:
             {
                 "AlarmName": "math",
                 "EvaluationPeriods": 1,
+                "Threshold": 1.0,
                 "ComparisonOperator": "GreaterThanThreshold",
                 "Metrics": [{"Id": "a"}] * 300_000,
             },
@@ -362,10 +363,17 @@ def _alarms() -> Iterator[tuple[str, bytes]]:
                 "AlarmName": "alarm200",
                 "StateValue": "ALARM",
                 "StateReason": "r",
-                "StateReasonData": json.dumps({"a": [1] * 1_900}),
+                "StateReasonData": json.dumps({"a": [1] * 1_200}),
             },
         ),
     )
+    rule = " OR ".join(f"ALARM(alarm{number})" for number in range(200, 300))
+    for number in range(3):
+        composite = {"AlarmName": f"composite{number}", "AlarmRule": rule}
+        yield f"PutCompositeAlarm {number}", in_json(CLOUDWATCH, "PutCompositeAlarm", composite)
+    nested = {"AlarmName": "nested", "AlarmRule": "(" * 5_000 + "TRUE" + ")" * 5_000}
+    yield "PutCompositeAlarm nested", in_json(CLOUDWATCH, "PutCompositeAlarm", nested)
+    yield "DescribeAlarms, parents", in_json(CLOUDWATCH, "DescribeAlarms", {"ParentsOfAlarmName": "alarm250"})
     yield "DescribeInsightRules", in_json(CLOUDWATCH, "DescribeInsightRules", {"MaxResults": 500})
 
 
@@ -391,6 +399,8 @@ def _scaling() -> Iterator[tuple[str, bytes]]:
             {"ServiceNamespace": "dynamodb", "ResourceIds": ["table/Table1"] * 800_000},
         ),
     )
+    ranges = {"MinCapacity": 1, "MaxCapacity": 2}
+    yield "RegisterScalableTarget", in_json(SCALING, "RegisterScalableTarget", target | ranges)
     yield (
         "PutScheduledAction long cron",
         in_json(
@@ -464,19 +474,22 @@ def _administration() -> Iterator[tuple[str, bytes]]:
     explain, faults = "/_atoll/policies/explain", "/_atoll/faults"
     root = {"principal": "arn:aws:iam::000000000000:root"}
     get = {"action": "dynamodb:GetItem", "resource": "*"}
-    context = {f"k{n}": ["v"] for n in range(200_000)}
-    item = {"pk": {"S": "a"}, **{f"a{n}": {"N": "1"} for n in range(200_000)}}
+    context = {f"k{n}": ["v"] for n in range(18_000)}
+    item = {"pk": {"S": "a"}, **{f"a{n}": {"N": "1"} for n in range(18_000)}}
     put = {"operation": "PutItem", "request": {"TableName": "Table1", "Item": item}}
-    yield "admin policies, context of 200,000 keys", in_path("POST", explain, root | get | {"context": context})
+    yield "admin policies, context of 18,000 keys", in_path("POST", explain, root | get | {"context": context})
     yield (
-        "admin policies, key of 1,000,000 values",
-        in_path("POST", explain, root | get | {"context": {"k": [1] * 10**6}}),
+        "admin policies, key of 19,000 values",
+        in_path("POST", explain, root | get | {"context": {"k": [1] * 19_000}}),
     )
-    yield "admin policies, item of 200,000 attributes", in_path("POST", explain, root | put)
+    yield "admin policies, item of 18,000 attributes", in_path("POST", explain, root | put)
     drop = {"fault": "dropped_connection", "table": "Nowhere"}
     yield "admin fault at a long key", in_path("POST", faults, drop | {"key": item})
-    yield "admin fault of 1,000,000 operations", in_path("POST", faults, drop | {"operation": ["GetItem"] * 10**6})
-    yield "admin fault of 500,000 members", in_path("POST", faults, drop | {f"m{n}": 1 for n in range(500_000)})
+    yield "admin fault of 18,000 operations", in_path("POST", faults, drop | {"operation": ["GetItem"] * 18_000})
+    yield (
+        "admin fault of 500,000 members, refused",
+        in_path("POST", faults, drop | {f"m{n}": 1 for n in range(500_000)}),
+    )
     for number in range(3):
         yield f"admin fault {number}", in_path("POST", faults, drop | {"seed": number})
     yield "admin faults", http("GET", faults)
@@ -511,9 +524,9 @@ def _others() -> Iterator[tuple[str, bytes]]:
         "Statement": [
             {
                 "Effect": "Allow",
-                "Principal": "*",
+                "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
                 "Action": "dynamodb:GetItem",
-                "Resource": "arn:aws:dynamodb:*:*:table/" + "?*" * 9_000,
+                "Resource": "arn:aws:dynamodb:*:*:table/" + "?*" * 4_000,
             }
         ],
     }
@@ -527,7 +540,15 @@ def _others() -> Iterator[tuple[str, bytes]]:
     )
     many = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "dynamodb:*", "Resource": "*"}] * 200,
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+                "Action": "dynamodb:*",
+                "Resource": "*",
+            }
+        ]
+        * 200,
     }
     yield (
         "PutResourcePolicy of statements",
