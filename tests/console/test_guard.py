@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 from urllib.parse import urlencode
 
@@ -308,6 +309,14 @@ class TestReadOnly:
     def test_an_endpoint_that_cannot_be_reached_is_read_only_and_asked_again(self):
         endpoint = Endpoint(Address("http://127.0.0.1:9"))
         asyncio.run(endpoint.recognize())
+        assert endpoint.read_only and not endpoint._recognized
+
+    def test_an_endpoint_that_never_answers_delays_the_start_for_seconds_only(self, monkeypatch):
+        """The console waited ten minutes to find out whether it is Atoll."""
+        monkeypatch.setattr(endpoints, "CONNECT_SECONDS", 0.1)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            endpoint = Endpoint(Address(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+            asyncio.run(asyncio.wait_for(endpoint.recognize(), 20))
         assert endpoint.read_only and not endpoint._recognized
 
     def test_the_administration_gets_the_credential_or_the_token(self, guarded_server):

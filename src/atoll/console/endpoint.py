@@ -123,6 +123,7 @@ class Endpoint:
             self.session.set_config_variable("ca_bundle", address.ca_bundle)
         trust = self.session.get_config_variable("ca_bundle") or True
         self._http = URLLib3Session(verify=trust, timeout=ADMIN_SECONDS, max_pool_connections=CALLS_AT_A_TIME)
+        self._probe = URLLib3Session(verify=trust, timeout=CONNECT_SECONDS)
 
     @property
     def read_only(self) -> bool:
@@ -209,7 +210,7 @@ class Endpoint:
         elif key is not None:
             SigV4Auth(Credentials(key.access_key, key.secret, key.token), TABLES, self.region).add_auth(request)
         try:
-            answer = self._http.send(request.prepare())
+            answer = (self._probe if path == LIVE_PATH else self._http).send(request.prepare())
             content = answer.content
         except BotoCoreError as error:
             raise CallFailed("", str(error)) from error
