@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from atoll.clock import ManualClock
 from atoll.database import format as fmt
-from atoll.database.key_schema import Projection
+from atoll.database.key_schema import KeyAttribute, Projection
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
@@ -90,6 +91,35 @@ def test_the_first_vector_is_far_from_all_others(distance: str) -> None:
             exact = distances.scores(distance, vectors, query)
             order = np.argsort(-exact if distance == "DOT_PRODUCT" else exact)[:TOP]
             hits += len({one.vector for one in results} & {vectors[i].astype("<f4").tobytes() for i in order})
+        return hits / 20 / TOP
+
+    assert asyncio.run(found()) >= 0.95
+
+
+def test_the_vectors_of_the_first_partition_value_are_far_from_all_others() -> None:
+    chance = np.random.default_rng(5)
+    vectors = uniform(chance).astype(np.float32)
+    vectors[:400] = 1e20
+    index = VectorIndex("near", "v", DIMENSIONS, "EUCLIDEAN", Projection("KEYS_ONLY"), 7, 8, KeyAttribute("t", "S"))
+    assert index.keys is not None
+    tenants = sorted(({"t": {"S": str(n)}} for n in range(60)), key=index.keys.encode_partition)
+    region = Region("us-east-1", MemoryEngine(), ManualClock(0))
+
+    def fill(tx: Any) -> None:
+        assert index.keys is not None
+        for at, vector in enumerate(vectors):
+            tenant = tenants[0] if at < 400 else tenants[59] if at % 2 else tenants[1 + at % 59]
+            key = rows.entry_key(7, index.keys.encode_partition(tenant), bytes(12) + at.to_bytes(4, "big"))
+            tx.put(key, rows.entry_row(0, vector.astype("<f4").tobytes(), orjson.dumps(tenant)))
+
+    async def found() -> float:
+        await region.transact(fill)
+        those, hits = vectors[401::2], 0
+        for _ in range(20):
+            query = chance.standard_normal(DIMENSIONS).astype(np.float32)
+            results = await searching.search(region, index, 0, query.tolist(), tenants[59], TOP)
+            order = np.argsort(distances.scores("EUCLIDEAN", those, query))[:TOP]
+            hits += len({one.vector for one in results} & {those[i].astype("<f4").tobytes() for i in order})
         return hits / 20 / TOP
 
     assert asyncio.run(found()) >= 0.95

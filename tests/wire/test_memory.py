@@ -403,6 +403,23 @@ class TestConnections:
         hall.settle()
         assert statuses(new.transport.data) == [200]
 
+    def test_many_connections_in_a_turn_count_the_others_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each new connection at the limit counted all others: a thousand of them held the event loop for a second."""
+        asked = [0]
+        client = Connection.client
+
+        def counting(connection: Connection) -> str:
+            asked[0] += 1
+            return client.fget(connection)  # type: ignore[attr-defined]
+
+        hall = Hall(max_connections=300)
+        hall.peers(300)
+        hall.tick(3)
+        monkeypatch.setattr(Connection, "client", property(counting))
+        peers = hall.peers(600)
+        assert asked[0] < 5_000
+        assert [peer.is_refused for peer in peers] == [False] * 300 + [True] * 300
+
     def test_refused_clients_do_not_pile_up(self) -> None:
         hall = Hall(max_connections=3)
         peers = hall.peers(100)

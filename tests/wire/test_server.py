@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import uvloop
 from atoll.wire import server as server_module
 from atoll.wire.codec import Request
 from atoll.wire.connection import Connection
-from atoll.wire.server import Server
+from atoll.wire.server import TURN_ACCEPTS, Server
 from tests.wire.conftest import Transport, bodies, echo, post, read_answers, statuses
 
 
@@ -156,3 +157,26 @@ class TestSockets:
         server.draining = True
         Connection(server).connection_made(transport)
         assert transport.closed
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_turn_accepts_few_of_many_connections(accepts: bool) -> None:
+    """A client that opened a thousand connections together held the event loop until all were accepted."""
+
+    async def run() -> list[int]:
+        server = Server(echo)
+        ((_, port),) = await server.listen("127.0.0.1", 0, accepts=accepts)
+        if not accepts:
+            await server.accept()
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(300)]
+        counts = [0]
+        while counts[-1] < len(clients):
+            await asyncio.sleep(0)
+            counts.append(len(server.connections))
+        for client in clients:
+            client.close()
+        await server.drain()
+        return counts
+
+    counts = asyncio.run(asyncio.wait_for(run(), 30))
+    assert max(after - before for before, after in pairwise(counts)) <= TURN_ACCEPTS

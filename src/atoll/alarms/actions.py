@@ -105,7 +105,6 @@ class Actions:
         else:
             _log.warning("alarm %s is in state %s, but nothing is known of its action %s", event.alarm.name,
                          event.alarm.state.value, arn, extra={"region": self._region.name})  # fmt: skip
-
         return None
 
     async def _carry_out(self, event: Event, arn: str) -> str | None:

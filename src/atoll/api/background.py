@@ -78,7 +78,6 @@ def _expiring(snapshot: Snapshot, region: Region, name: str, limit: int) -> Body
 async def show_triggers(server: Server, body: Body) -> Body:
     check_members(body, ("region",))
     region = region_of(server, body)
-
     return {"triggers": await region.read(partial(triggers_of, region=region))}
 
 

@@ -13,7 +13,6 @@ from atoll.database import format as fmt
 from atoll.database.garbage import Garbage
 from atoll.database.records import load
 from atoll.database.schema import Index, KeySchema, Shard, Table
-from atoll.database.streams import StreamDescription
 from atoll.database.vectors.definition import VectorIndex
 from atoll.errors import ApiError
 from atoll.model import keycode
@@ -103,11 +102,6 @@ class Spaces:
                 self._own(garbage.space, Owner(DISCARDED, garbage=garbage))
         for space in _kept(snapshot):
             self._own(space, Owner(KEPT))
-        self._deleted_logs = {
-            stream.log_space: stream
-            for _, stream in parsed(snapshot, fmt.STREAMS, StreamDescription)
-            if stream is not None and stream.log_space not in self.tables
-        }
 
     def _add(self, table: Table) -> None:
         self._own(table.space, Owner(ITEMS, table))

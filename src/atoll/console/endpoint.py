@@ -147,17 +147,18 @@ class Endpoint:
         """Looked for once: where there are none, botocore asks the network for some, which takes seconds."""
         return self.session.get_credentials()
 
-    async def recognize(self) -> None:
-        """Find out whether this is Atoll, once it can be reached."""
+    async def recognize(self) -> bool:
+        """Find out whether this is Atoll, once it can be reached. Returns whether that is known now."""
         if self._recognized or self.address.url is None:
-            return
+            return True
         try:
             answer = await self.http("GET", LIVE_PATH)
         except CallFailed as failure:
             self._recognized = failure.status != 0
-            return
+            return self._recognized
         self.is_atoll = answer.get("status") == "live"
         self._recognized = True
+        return True
 
     async def warm_up(self) -> Key:
         """Make the clients before the first page needs them: botocore reads their models for a second or so.

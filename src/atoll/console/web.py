@@ -59,7 +59,8 @@ async def warm_up(web: Web, endpoint: Endpoint) -> None:
     templates.get_template("index.html")
     anyio.Event()
     key = await endpoint.warm_up()
-    if not web.asks and (key is not UNSIGNED or endpoint.address.url is not None):
+    usable = not web.asks and (key is not UNSIGNED or endpoint.address.url is not None)
+    if usable and await endpoint.recognize():
         await known_features(Connection(endpoint, key))
 
 

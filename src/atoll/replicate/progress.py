@@ -73,7 +73,7 @@ class Display:
         self.as_json = as_json
         self._bar = not as_json and out.isatty()
         self._now_ns = now_ns
-        self._shown_ns = self._began_ns = now_ns()
+        self._shown_ns = now_ns()
         self._items_shown = 0
         self._trouble_ns: int | None = None
         self._lock = threading.Lock()

@@ -37,13 +37,6 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Policy:
-    out_cooldown_ms: int = 0
-    in_cooldown_ms: int = 0
-    scales_in: bool = True
-
-
-@dataclass(frozen=True)
 class Last:
     """The last rise or fall of a target that has ended."""
 

@@ -62,16 +62,24 @@ class Memory:
         self._free: list[int] = []
         self._loaded = 0
 
+    def prepare(self, sample: Sequence[Entry]) -> None:
+        """Fit the codes to these entries, before others are put."""
+        if sample:
+            self._encoder = Encoder(self.index.distance, self._vectors(sample))
+
+    def _vectors(self, entries: Sequence[Entry]) -> Matrix:
+        end = rows.VECTOR + 4 * self.index.dimensions
+        return distances.matrix([row[rows.VECTOR : end] for _, row in entries], self.index.dimensions)
+
     def put(self, entries: Sequence[Entry]) -> None:
         """Add entries, or replace them. No key occurs twice."""
         if not entries:
             return
         index = self.index
-        end = rows.VECTOR + 4 * index.dimensions
-        vectors = distances.matrix([row[rows.VECTOR : end] for _, row in entries], index.dimensions)
         if self._encoder is None:
-            self._encoder = Encoder(index.distance, vectors)
-        encoded = self._encoder.encode(vectors)
+            self.prepare(entries)
+            assert self._encoder is not None
+        encoded = self._encoder.encode(self._vectors(entries))
         slots = [self._slot(key) for key, _ in entries]
         hashes = [self._hashes(row) for _, row in entries] if index.searched else []
         sizes = np.array([len(row) for _, row in entries], dtype=np.uint32)

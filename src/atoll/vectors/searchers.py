@@ -105,6 +105,7 @@ class Searchers:
         if not self._make_room(index, memory.bytes_of(index, entries)):
             return False
         loaded, pauses = Memory(index), Pauses()
+        loaded.prepare(await self._sample(index))
         start, end = fmt.space_range(index.space)
         begin_at: bytes | None = start
         while begin_at is not None:
@@ -116,6 +117,21 @@ class Searchers:
         loaded.loaded()
         followed.memory, followed.position = loaded, position
         return True
+
+    async def _sample(self, index: VectorIndex) -> list[scan.Entry]:
+        """Entries from many places of the index, so that no partition value has most of them. None if too few places
+        have entries; then the first ones do as well."""
+        prefix = fmt.space_prefix(index.space) + (rows.NO_HASH if index.partition is None else b"")
+        _, end = fmt.space_range(index.space)
+        found: dict[bytes, bytes] = {}
+        for first in range(0, 256, 16):
+            start = prefix + bytes([first])  # of a hash
+            found.update(
+                await self._region.read(
+                    lambda snapshot, start=start: list(snapshot.scan(start, end, limit=scan.READ_ENTRIES))  # type: ignore[misc]
+                )
+            )
+        return list(found.items()) if len(found) >= scan.PIECE_ROWS // 2 else []
 
     def _make_room(self, index: VectorIndex, size: int) -> bool:
         """Drop memories of indexes that are gone, then of others, until this one has room. Returns False if it has

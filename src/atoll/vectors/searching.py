@@ -58,7 +58,7 @@ async def _find(region: Region, memory: Memory, best: _Best) -> None:
         await best.read(region, candidates.keys, candidates.sizes)
         if candidates.is_all or take >= MOST_CANDIDATES or best.suffices(candidates):
             return
-        take *= 4
+        take = min(4 * take, MOST_CANDIDATES)
 
 
 class _Best:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
@@ -12,6 +13,7 @@ from ssl import SSLContext
 from atoll.clock import monotonic_ns
 from atoll.wire.connection import Answer, Connection
 from atoll.wire.memory import Memory
+from atoll.wire.room import Room
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +25,9 @@ RATE_MS = 20_000
 LEAST_RATE = 8 * 1024
 """Bytes a second, on average over RATE_MS."""
 TURN_REQUESTS = 32
+TURN_ACCEPTS = 64
+"""asyncio accepts as many connections in a turn as its backlog is long."""
+BACKLOG = 1024
 LATER_NS = 1_000_000
 """After so long, the other slices of requests wait for the next turn."""
 HANDSHAKE_S = 15.0
@@ -50,6 +55,8 @@ class Server:
         self.least_bytes = LEAST_RATE * rate_ms // 1000
         self._max_connections = max_connections
         self._refused: set[Connection] = set()
+        self._room: Room | None = None
+        """Of this turn of the event loop."""
         self.tick = 0
         self.idle_ticks = max(1, idle_ms // tick_ms)
         self.request_ticks = max(1, request_ms // tick_ms)
@@ -73,20 +80,23 @@ class Server:
         Unless it `accepts` at once, clients can connect only after `accept`."""
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
-            lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=1024,
+            lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=TURN_ACCEPTS,
             start_serving=accepts,
             ssl_handshake_timeout=None if ssl is None else HANDSHAKE_S,
             ssl_shutdown_timeout=None if ssl is None else SHUTDOWN_S,
         )  # fmt: skip
+        if accepts:
+            _widen(listener)
         self._listeners.append(listener)
         self.call_soon = loop.call_soon
         if self._timer is None:
             self._timer = loop.call_later(self._tick_ms / 1000, self._ticked)
-        return [socket.getsockname()[:2] for socket in listener.sockets]
+        return [one.getsockname()[:2] for one in listener.sockets]
 
     async def accept(self) -> None:
         for listener in self._listeners:
             await listener.start_serving()
+            _widen(listener)
 
     def stop_accepting(self) -> None:
         self.draining = True
@@ -111,31 +121,22 @@ class Server:
     def opened(self, connection: Connection) -> bool:
         """Add a connection; returns whether there is room for it. A refused client may take a moment to read why, but
         not too many at a time."""
+        if len(self.connections) - len(self._refused) >= self._max_connections and self._room is None:
+            self._room = Room(self.connections, self._refused)
+            self.call_soon(self._forget_room)
         self.connections.add(connection)
         self._gone.clear()
-        if len(self.connections) - len(self._refused) <= self._max_connections or self._make_room(connection):
+        if len(self.connections) - len(self._refused) <= self._max_connections:
+            return True
+        if self._room is not None and self._room.make(connection):
             return True
         self._refused.add(connection)
         if len(self._refused) > self._max_connections:
             connection.abort()
         return False
 
-    def _make_room(self, connection: Connection) -> bool:
-        """Close a connection of the client that has most: the one that has been idle longest. If none is idle, and the
-        new connection's client has fewer, the one that has not begun a request for longest ends after its request."""
-        served = self.connections - self._refused
-        counts = Counter(one.client for one in served)
-        most = max(counts.values())
-        client = connection.client if counts[connection.client] == most else max(counts, key=lambda one: counts[one])
-        own = [one for one in served if one.client == client and one is not connection and not one.is_ending]
-        idle = min((one for one in own if one.is_idle), key=lambda one: one.idle_since, default=None)
-        if idle is not None:
-            idle.close_idle()
-            return True
-        if client == connection.client or not own:
-            return False
-        min(own, key=lambda one: one.idle_since).close_when_answered()
-        return True
+    def _forget_room(self) -> None:
+        self._room = None
 
     def closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
@@ -194,3 +195,10 @@ class Server:
     def _ticked(self) -> None:
         self.advance()
         self._timer = asyncio.get_running_loop().call_later(self._tick_ms / 1000, self._ticked)
+
+
+def _widen(listener: asyncio.Server) -> None:
+    """Let more connections wait in the system than one turn of the event loop accepts."""
+    for one in listener.sockets:
+        with socket.fromfd(one.fileno(), one.family, one.type) as same:
+            same.listen(BACKLOG)

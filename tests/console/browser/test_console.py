@@ -387,6 +387,30 @@ class TestLive:
         assert server.client().scan(TableName="Orders-restored", Select="COUNT")["Count"] >= 120
         server.client().delete_table(TableName="Orders-restored")
 
+    def test_a_deleted_table_is_restored_from_its_system_backup(self, browser: Browser, server: testing.LocalServer):
+        client = server.client()
+        client.create_table(
+            TableName="Gone", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )  # fmt: skip
+        recovery = {"PointInTimeRecoveryEnabled": True}
+        client.update_continuous_backups(TableName="Gone", PointInTimeRecoverySpecification=recovery)
+        client.put_item(TableName="Gone", Item={"id": {"S": "kept"}})
+        client.delete_table(TableName="Gone")
+        server.settle()
+        linked = "return [...document.querySelectorAll('td a')].map(e => e.textContent)"
+        browser.open("/backups")
+        (row,) = [row for row in browser.rows("Backups") if row[2] == "System"]
+        assert row[:2] == ["Gone$DeletedTableBackup", "Gone"] and row[6:] == [row[6], "Restore", ""] and row[6]
+        assert "Gone" not in browser.script(linked) and "Orders" in browser.script(linked)
+        browser.press("Restore Gone$DeletedTableBackup")
+        browser.wait(lambda: browser.script("return document.activeElement.matches('.dialog input')"))
+        browser.keys(Keys.ENTER)
+        browser.see("Gone-restored", "Partition key")
+        server.settle()
+        assert client.scan(TableName="Gone-restored")["Items"] == [{"id": {"S": "kept"}}]
+        client.delete_table(TableName="Gone-restored")
+
     def test_an_index_is_added_and_deleted(self, browser: Browser, server: testing.LocalServer):
         browser.open("/table/Orders/indexes")
         browser.fill("Index name", "by-total")

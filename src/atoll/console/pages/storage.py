@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from atoll.console.endpoint import CallFailed
 from atoll.console.shell import View, page
 from atoll.console.sizes import count, size, time
-from atoll.console.widgets import Cell, Grid, facts, section, text
+from atoll.console.widgets import Cell, Grid, facts, section, text, together
 
 NUMBERS = ("Size", "Items", "Size of items", "Indexes", "Change log", "Backups", "Other")
 COLUMNS: tuple[str | tuple[str, str], ...] = ("Table", *((label, "right") for label in NUMBERS))
@@ -18,9 +18,13 @@ NAMED = ("items", "indexes", "log", "backups")
 
 @page("/storage", "Storage")
 async def storage(view: View) -> None:
-    found, names = await asyncio.gather(
+    found, names = await together(
         view.connection.ask("storage", region=view.connection.region), view.connection.table_names()
     )
+    if isinstance(found, CallFailed):
+        raise found
+    if isinstance(names, CallFailed):  # a credential that may only administer
+        names = []
     store = found.get("store") or {}
     with section("Store"):
         facts([

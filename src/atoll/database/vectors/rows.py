@@ -21,14 +21,15 @@ from atoll.storage.engine import Snapshot, Transaction
 
 SLOTS = 1 << 16
 _SIZE = struct.Struct(">I")
-_NO_HASH = bytes(8)
+NO_HASH = bytes(8)
+"""In place of the hash, where the index has no partition attribute."""
 VECTOR = _SIZE.size
 """Where the vector begins in a row."""
 
 
 def entry_key(space: int, partition: bytes | None, row_key: bytes) -> bytes:
     """`partition` is the encoded partition attribute, with its hash; `row_key` the item's own key."""
-    return fmt.entry_key(space, _NO_HASH if partition is None else partition, row_key)
+    return fmt.entry_key(space, NO_HASH if partition is None else partition, row_key)
 
 
 def entry_row(size: int, vector: bytes, json: bytes) -> bytes:

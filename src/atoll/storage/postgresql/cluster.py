@@ -17,7 +17,7 @@ import logging
 import math
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -56,7 +56,6 @@ class Cluster:
         self.timeline = 0
         """The highest ever seen."""
         self.primary: Server | None = None
-        self.on_connect: Callable[[Connection], None] | None = None
         self._replicas = replicas
         self._relaxed = durability == "relaxed"
         self._idle: deque[Connection] = deque()
