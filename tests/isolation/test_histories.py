@@ -516,7 +516,9 @@ def test_an_anomaly_is_explained_in_words(client: Recorder) -> None:
 
 def test_the_page_shows_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "histories.md").read_text()
-    (example,), (shown,) = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "text"))
+    (example,), (shown,) = (
+        re.findall(rf"```{kind}(?: title=.+?)?\n(.*?)```", page, re.DOTALL) for kind in ("python", "text")
+    )
     exec(example, {})
     assert capsys.readouterr().out == shown
     kinds = set(re.findall(r"^\| ([a-z ]+) \|", page, re.MULTILINE))
