@@ -27,6 +27,8 @@ ELSEWHERE = {
 }
 """Pages of the repository's root, by their name on the site."""
 
+EXAMPLES = ("auto_scaling", "global_table", "nearest_notes/nearest_notes", "optimistic_locking")
+
 LINK = re.compile(r"(!?\[(?P<text>[^\]]*)\])\((?!https?:|mailto:|#)(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -35,9 +37,10 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, name, content=page()))
     for source, name in ELSEWHERE.items():
         files.append(File.generated(config, name, content=(ROOT / source).read_text()))
-    for program in sorted((ROOT / "examples").glob("*.py")):
+    for program in (ROOT / "examples" / f"{name}.py" for name in EXAMPLES):
         text = f"# {program.stem.replace('_', ' ').capitalize()}\n\n```python\n{program.read_text()}```\n"
-        files.append(File.generated(config, f"examples/{program.stem}.md", content=text))
+        page = program.relative_to(ROOT).with_suffix(".md").as_posix()
+        files.append(File.generated(config, page, content=text))
     return files
 
 

@@ -34,8 +34,10 @@ from atoll.storage.postgresql.engine import PostgreSQLEngine, Replica
 from atoll.storage.postgresql.url import BadStore
 
 REFRESH_S = 1.0
-SLICE_S = 0.1
+SLICE_S = 0.02
 """How often front ends tell each other what they took from token buckets."""
+PATIENCE_S = 0.1
+"""How long they wait for a connection to do so."""
 
 _NO_SESSIONS = "a proxy gives transactions of one connection to several sessions: PgBouncer needs pool_mode = session"
 
@@ -272,8 +274,8 @@ async def _session_key(connection: Connection) -> bytes:
 
 
 class SharedBuckets(LocalBuckets):
-    """Token buckets that all front ends share. Each counts in memory, and tells the others ten times a second what it
-    took. A bucket may go below zero, and then refills first: so what front ends take together stays at the rate."""
+    """Token buckets that all front ends share. Each counts in memory, and tells the others fifty times a second what
+    it took. A bucket may go below zero, and then refills first: so what front ends take together stays at the rate."""
 
     def __init__(self, store: SharedStore, schema: str, clock: Clock) -> None:
         super().__init__(clock)
@@ -303,7 +305,7 @@ class SharedBuckets(LocalBuckets):
             await asyncio.sleep(SLICE_S)
             if self._taken or self._filled or self._forgotten:
                 try:
-                    await self._store.run(self._tell, SLICE_S)
+                    await self._store.run(self._tell, PATIENCE_S)
                 except Unavailable:
                     continue
                 except Exception as error:
