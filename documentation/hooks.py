@@ -39,8 +39,8 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, name, content=(ROOT / source).read_text()))
     for program in (ROOT / "examples" / f"{name}.py" for name in EXAMPLES):
         text = f"# {program.stem.replace('_', ' ').capitalize()}\n\n```python\n{program.read_text()}```\n"
-        page = program.relative_to(ROOT).with_suffix(".md").as_posix()
-        files.append(File.generated(config, page, content=text))
+        made = program.relative_to(ROOT).with_suffix(".md").as_posix()
+        files.append(File.generated(config, made, content=text))
     return files
 
 
