@@ -24,6 +24,11 @@ def aiobotocore() -> Path:
     return _environment("aiobotocore", "aiobotocore")
 
 
+def parquet() -> Path:
+    """The directory of a Python with pyarrow."""
+    return _environment("parquet", "pyarrow")
+
+
 def moto_server() -> Path:
     """The program: S3 and Kinesis of another make."""
     return _environment("moto", "moto[server,s3]") / "moto_server"
