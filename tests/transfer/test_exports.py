@@ -433,3 +433,39 @@ def test_documents_of_exports_are_deleted_after_90_days() -> None:
             await world.call("DescribeExport", ExportArn=description["ExportArn"])
 
     asyncio.run(scenario())
+
+
+def test_an_export_that_begins_a_file_again_has_the_items_of_its_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items that it had read into the file have changed since, and the log with their old images was read on."""
+    monkeypatch.setattr(moment, "ITEMS", 5)
+    monkeypatch.setattr(exports, "STEP_ROWS", 20)
+    monkeypatch.setattr(exports, "FILE_ROWS", 100)
+
+    async def scenario() -> None:
+        world = World()
+        await world.create()
+        await world.recover()
+
+        async def put(number: int, value: int) -> None:
+            item = {"pk": {"S": f"p{number}"}, "sk": {"N": "1"}, "v": {"N": str(value)}}
+            await world.call("PutItem", TableName="Things", Item=item)
+
+        for number in range(200):
+            await put(number, 0)
+        await world.pass_time(1_000)
+        begun = await world.call(OPERATION, TableArn=ARN, S3Bucket=BUCKET)
+        value = 0
+        while waiting := await world.region.read(long_jobs.listed):
+            if world.rng.random() < 0.3:
+                world.runner = runner_of(world.region, world.buckets)
+            for _ in range(5):
+                value += 1
+                await world.pass_time(10)
+                await put(world.rng.randrange(400), value)
+            await world.runner._steps["export"](world.region, waiting[0])
+        found = await world.call("DescribeExport", ExportArn=begun["ExportDescription"]["ExportArn"])
+        exported = [one["Item"] for one in records(world, found["ExportDescription"])]
+        assert sorted(int(item["pk"]["S"][1:]) for item in exported) == list(range(200))
+        assert {item["v"]["N"] for item in exported} == {"0"}
+
+    asyncio.run(scenario())

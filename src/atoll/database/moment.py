@@ -13,6 +13,7 @@ The two stores are the same, or those of two regions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -127,9 +128,10 @@ class State(NamedTuple):
     is_last: bool
 
 
-def merge(tx: Transaction, space: int, given: Piece) -> State:
-    """`space` is the reader's own, for the images of the log."""
-    _keep(tx, space, given)
+def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = None) -> State:
+    """`space` is the reader's own, for the images of the log. A reader that may have to begin again after an earlier
+    key than that of its position gives this key: images of items after it are kept."""
+    _keep(tx, space, given.undone, given.position.after_key if kept_after is None else kept_after)
     if given.rows is None:
         return State([], given.position, False)
     after = given.position.after_key
@@ -148,10 +150,10 @@ def merge(tx: Transaction, space: int, given: Piece) -> State:
     return State(rows, position, bound is None)
 
 
-def _keep(tx: Transaction, space: int, given: Piece) -> None:
+def _keep(tx: Transaction, space: int, changes: Sequence[Undone], after: bytes) -> None:
     """Keep the image before the first change of each item that is still to be read."""
-    after, first = given.position.after_key, dict[bytes, bytes]()
-    for undone in given.undone:
+    first = dict[bytes, bytes]()
+    for undone in changes:
         if undone.key > after and undone.key not in first:
             first[undone.key] = fmt.entry_row(undone.size, undone.json or b"")
     keys = [fmt.space_prefix(space) + key for key in first]

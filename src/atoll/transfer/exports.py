@@ -339,8 +339,8 @@ async def _items(
     def merge(tx: Transaction, stamp: Stamp) -> tuple[Copy, moment.State] | None:
         if copies.is_elsewhere(tx, copy):
             return None
-        state = moment.merge(tx, copy.space, piece)
         assert copy.position is not None
+        state = moment.merge(tx, copy.space, piece, copy.position.after_key)
         kept = replace(copy, position=replace(copy.position, log=state.position.log))
         copies.save(tx, kept)
         return kept, state
