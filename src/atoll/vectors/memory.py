@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,8 @@ import orjson
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.model.values import AttributeValue
-from atoll.vectors import distances
+from atoll.vectors import scan
+from atoll.vectors.candidates import Candidates
 from atoll.vectors.codes import Encoded, Encoder
 from atoll.vectors.distances import Matrix, Scores
 from atoll.vectors.scan import Conditions, Entry
@@ -26,17 +26,6 @@ CHUNK = 1 << 14
 OUTGROWN, GROWTH = 1_024, 16
 """A memory with so many entries is loaded anew when it has grown so many times."""
 _ABSENT = 0
-
-
-class Candidates(NamedTuple):
-    """Keys of entries, in the order of their approximate ranks."""
-
-    keys: list[bytes]
-    ranks: Scores
-    sizes: list[int]
-    """Bytes of their rows, when they were last put."""
-    is_all: bool
-    """Whether no other entry fits."""
 
 
 class _Chunk:
@@ -65,11 +54,7 @@ class Memory:
     def prepare(self, sample: Sequence[Entry]) -> None:
         """Fit the codes to these entries, before others are put."""
         if sample:
-            self._encoder = Encoder(self.index.distance, self._vectors(sample))
-
-    def _vectors(self, entries: Sequence[Entry]) -> Matrix:
-        end = rows.VECTOR + 4 * self.index.dimensions
-        return distances.matrix([row[rows.VECTOR : end] for _, row in entries], self.index.dimensions)
+            self._encoder = Encoder(self.index.distance, scan.vectors(self.index, sample))
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Add entries, or replace them. No key occurs twice."""
@@ -79,7 +64,7 @@ class Memory:
         if self._encoder is None:
             self.prepare(entries)
             assert self._encoder is not None
-        encoded = self._encoder.encode(self._vectors(entries))
+        encoded = self._encoder.encode(scan.vectors(self.index, entries))
         slots = [self._slot(key) for key, _ in entries]
         hashes = [self._hashes(row) for _, row in entries] if index.searched else []
         sizes = np.array([len(row) for _, row in entries], dtype=np.uint32)
@@ -101,6 +86,12 @@ class Memory:
             if slot is not None:
                 self._chunks[slot // CHUNK].used[slot % CHUNK] = False
                 self._free.append(slot)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._slots
+
+    def __len__(self) -> int:
+        return len(self._slots)
 
     def _slot(self, key: bytes) -> int:
         slot = self._slots.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -80,10 +80,13 @@ def _fits(index: VectorIndex, entry: Entry, filters: Conditions) -> bool:
     return all(item.get(name) == value for name, value in filters.items())
 
 
-def scored(index: VectorIndex, found: list[Entry], query: Matrix) -> Scores:
+def vectors(index: VectorIndex, found: Sequence[Entry]) -> Matrix:
     end = rows.VECTOR + 4 * index.dimensions
-    vectors = distances.matrix([row[rows.VECTOR : end] for _, row in found], index.dimensions)
-    return distances.scores(index.distance, vectors, query)
+    return distances.matrix([row[rows.VECTOR : end] for _, row in found], index.dimensions)
+
+
+def scored(index: VectorIndex, found: list[Entry], query: Matrix) -> Scores:
+    return distances.scores(index.distance, vectors(index, found), query)
 
 
 async def nearest(region: Region, index: VectorIndex, query: Matrix, wanted: Conditions, most: int) -> list[bytes]:

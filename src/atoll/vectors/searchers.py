@@ -6,95 +6,54 @@ was answered before, of whichever process. Others that ask meanwhile wait for th
 
 from __future__ import annotations
 
-import asyncio
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from atoll.clock import monotonic_ns
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.storage.engine import Snapshot
 from atoll.vectors import memory, scan
+from atoll.vectors.candidates import Pauses
+from atoll.vectors.following import Followed
 from atoll.vectors.memory import Memory
 
 MOST_BYTES = 1024**3
 """The memories of a region take no more; the one that was not searched for the longest time is dropped first."""
 
-PIECE_CHANGES = 256
-"""How many changes one snapshot applies."""
-
-
-class Pauses:
-    """Lets other requests run between two pieces of work, when it has worked for 2 ms."""
-
-    def __init__(self) -> None:
-        self._until_ns = monotonic_ns() + 2_000_000
-
-    async def pause(self) -> None:
-        if monotonic_ns() >= self._until_ns:
-            await asyncio.sleep(0)
-            self._until_ns = monotonic_ns() + 2_000_000
-
-
-class _Followed:
-    def __init__(self, index: VectorIndex) -> None:
-        self.memory = Memory(index)
-        self.position = -1
-        """The number of the last change that it has; -1 if it is not loaded."""
-        self.lock = asyncio.Lock()
-
-
-class _Piece(NamedTuple):
-    number: int
-    """Of the last change that there is."""
-    until: int
-    changed: list[scan.Entry]
-    gone: list[bytes]
-
 
 class Searchers:
     def __init__(self, region: Region) -> None:
         self._region = region
-        self._followed: dict[int, _Followed] = {}
+        self._followed: dict[int, Followed] = {}
         """By the space of the index; the one that was searched last is the last."""
 
-    async def memory(self, index: VectorIndex, number: int) -> Memory | None:
-        """The index's memory, with all changes up to this number; None if it would be too large, or the index has been
-        deleted."""
-        followed = self._followed.pop(index.space, None) or _Followed(index)
+    async def memory(self, index: VectorIndex, number: int) -> Followed | None:
+        """The memory of an index, with all changes up to this number; None if it would be too large, or the index has
+        been deleted."""
+        followed = self._followed.pop(index.space, None) or Followed(index)
         self._followed[index.space] = followed
         if followed.position < number:
             async with followed.lock:
                 if not await self._follow(followed, number):
                     self._followed.pop(index.space, None)
                     return None
-        return followed.memory
+        return followed
 
-    async def _follow(self, followed: _Followed, number: int) -> bool:
+    def drop(self, indexes: Iterable[VectorIndex]) -> None:
+        """Searches of these indexes use something else."""
+        for index in indexes:
+            self._followed.pop(index.space, None)
+
+    async def _follow(self, followed: Followed, number: int) -> bool:
         """Load the memory, or catch up with the changes up to this number. Returns False if it is too large, or the
         log was dropped with its index."""
-        if followed.position < 0 and not await self._load(followed):
+        is_current = followed.position >= 0 and await followed.follow(self._region, number)
+        if (not is_current or followed.memory.is_outgrown) and not await self._load(followed):
             return False
-        pauses = Pauses()
-        while followed.position < number:
-            piece = await self._changes(followed)
-            if piece is None:
-                if not await self._load(followed):
-                    return False
-                continue
-            if piece.number < number:
-                return False
-            followed.memory.remove(piece.gone)
-            for part in scan.parts(piece.changed, [len(row) for _, row in piece.changed]):
-                followed.memory.put(part)
-                await pauses.pause()
-            followed.position = piece.until
-        if followed.memory.is_outgrown and not await self._load(followed):
-            return False
-        return self._make_room(followed.memory.index, followed.memory.size)
+        return followed.position >= number and self._make_room(followed.memory.index, followed.memory.size)
 
-    async def _load(self, followed: _Followed) -> bool:
+    async def _load(self, followed: Followed) -> bool:
         """Read all entries; returns False if there are too many."""
         index = followed.memory.index
 
@@ -146,27 +105,3 @@ class Searchers:
             space = next(iter(others))
             del self._followed[space], others[space]
         return size <= MOST_BYTES
-
-    async def _changes(self, followed: _Followed) -> _Piece | None:
-        """Read the next changes; None if the log does not reach back so far."""
-        index, position = followed.memory.index, followed.position
-
-        def read(snapshot: Snapshot) -> _Piece | None:
-            number = snapshot.number(rows.counter(index.log_space))
-            if number - position > rows.SLOTS:
-                return None
-            until = min(number, position + PIECE_CHANGES)
-            keys = list(rows.changed(snapshot, index.space, index.log_space, position, until))
-            found: dict[bytes, bytes | None] = {}
-            size = done = 0
-            while done < len(keys) and size < scan.PIECE_BYTES:
-                new = [key for key in dict.fromkeys(keys[done : done + scan.READ_ENTRIES]) if key not in found]
-                entries = snapshot.get_many(new)
-                found.update(zip(new, entries, strict=True))
-                size += sum(len(row) for row in entries if row is not None)
-                done += scan.READ_ENTRIES
-            changed = [(key, row) for key, row in found.items() if row is not None]
-            gone = [key for key, row in found.items() if row is None]
-            return _Piece(number, until if done >= len(keys) else position + done, changed, gone)
-
-        return await self._region.read(read)

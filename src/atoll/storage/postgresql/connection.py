@@ -45,6 +45,7 @@ class Connection:
         self._raw = raw
         self._loop = asyncio.get_running_loop()
         self._prepared: dict[str, PreparedStatement[Any]] = {}
+        self._types: set[tuple[str, str]] = set()
         self.server = server
         self.term = 0
         """The term of the cluster in which it was opened."""
@@ -150,6 +151,12 @@ class Connection:
             raise self._translated(error) from error
         finally:
             self._until = None
+
+    async def use_type(self, schema: str, name: str) -> None:
+        """Take and give the values of an extension's type as bytes, in its own binary format."""
+        if (schema, name) not in self._types:
+            await self._raw.set_type_codec(name, schema=schema, encoder=bytes, decoder=bytes, format="binary")
+            self._types.add((schema, name))
 
     def _translated(self, error: Exception) -> Exception:
         known = error

@@ -69,7 +69,7 @@ select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where
 """
 HAS_SCHEMA = "select to_regclass($1) is not null"
 
-SIZED = ("rows", "numbers", "tallies", "commits", "leases", "buckets")
+VACUUMED = ("rows", "numbers", "tallies", "commits", "leases", "buckets")
 
 READ_CHANGED = """
 select name, d.version, content
@@ -119,8 +119,9 @@ def region(schema: str) -> str:
     s = quoted(schema)
     return f"""
 create schema if not exists {s};
-create table if not exists {s}.rows (key bytea primary key with (fillfactor=80), value bytea compression lz4 not null)
+create table if not exists {s}.rows (key bytea primary key with (fillfactor=80), value bytea not null)
     with (fillfactor=90, autovacuum_vacuum_scale_factor=0.05, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+{_compress(f"{s}.rows")};
 create table if not exists {s}.numbers (key bytea primary key, value int8 not null) with ({_HOT});
 create table if not exists {s}.tallies (key bytea primary key, value int8 not null) with ({_HOT});
 create table if not exists {s}.commits (one bool primary key, number int8 not null) with ({_HOT});
@@ -172,6 +173,16 @@ begin
         from unnest(chosen, full_units, rates, taken) u(n, f, r, t) where b.number = u.n returning b.number, b.units;
 end $body$;
 """
+
+
+def _compress(table: str) -> str:
+    """Values are compressed by lz4, if the server was built with it."""
+    return f"""
+do $body$ begin
+    if 'lz4' = any((select enumvals from pg_settings where name = 'default_toast_compression')::text[]) then
+        alter table {table} alter value set compression lz4;
+    end if;
+end $body$"""
 
 
 def take_units(schema: str) -> str:
@@ -258,6 +269,9 @@ def leave_lease(schema: str) -> str:
 
 
 def size_of(schema: str) -> str:
-    """The bytes of a region's tables with their indexes, as they are on the disk."""
-    sizes = [f"coalesce(pg_total_relation_size(to_regclass('{quoted(schema)}.{table}')), 0)" for table in SIZED]
-    return f"select ({' + '.join(sizes)})::int8"
+    """The bytes of all tables in a region's schema with their indexes, as they are on the disk."""
+    name = schema.replace("'", "''")
+    return (
+        "select coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 from pg_class c"
+        f" join pg_namespace n on n.oid = relnamespace where nspname = '{name}' and relkind = 'r'"
+    )

@@ -16,6 +16,6 @@ def vacuum(url: str) -> Iterator[tuple[str, int, int]]:
         direct.require_format()
         for region in direct.regions():
             before = direct.value(statements.size_of(region))
-            for table in statements.SIZED:
+            for table in statements.VACUUMED:
                 direct.execute(f"vacuum (truncate on) {statements.quoted(region)}.{table}")
             yield region, before, direct.value(statements.size_of(region))

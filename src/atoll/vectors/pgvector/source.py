@@ -1,0 +1,166 @@
+"""The candidates of a search: those of the index's table, and the entries that changed since.
+
+The position of the table is read before its entries, so no change between the two is missed. The entries that changed
+after it are kept as codes, as those of a whole index are (`following`), until the table has them.
+
+A table without a graph is scanned. So are the entries that fit a search's conditions, if they are few. Otherwise the
+graph is searched until enough entries fit. If it gives up, they are all scanned.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atoll.database.region import Refused, Region
+from atoll.database.vectors.definition import VectorIndex
+from atoll.vectors.candidates import Candidates
+from atoll.vectors.distances import Matrix
+from atoll.vectors.following import Followed
+from atoll.vectors.pgvector import encoding, statements, tables
+from atoll.vectors.pgvector.statements import Names, State
+from atoll.vectors.pgvector.tables import DEADLINE_S, Connection, Tables
+from atoll.vectors.scan import Conditions
+
+FEW = 4_000
+"""So many entries that fit the conditions of a search are scanned."""
+MOST_TUPLES = 20_000
+"""A search of a graph looks at no more entries. Then those that fit are scanned."""
+RESTART = 1_024
+"""The codes of changed entries are made anew if there are so many, and the table has half of them."""
+_KNOWN = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class Recent:
+    """What a front end keeps of the tables in memory."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._changed: dict[int, tuple[int, Followed]] = {}
+        """By the space of an index: the entries that changed after a position of its table."""
+        self.many: dict[tuple[int, ...], None] = {}
+        """Conditions that many entries fitted: with the space, their hashes."""
+
+    async def changed(self, index: VectorIndex, position: int, number: int) -> Followed | None:
+        """The entries that changed after the position, up to the number; None if the log does not have them."""
+        start, followed = self._changed.get(index.space, (-1, Followed(index)))
+        held = len(followed.memory)
+        is_old = held >= RESTART and followed.position - position < held // 2
+        if start < 0 or start > position or followed.position <= position or is_old:
+            followed = Followed(index, position)
+            if start <= position:
+                self._changed[index.space] = position, followed
+        async with followed.lock:
+            return followed if await followed.follow(self._region, number) else None
+
+    def keep(self, spaces: set[int]) -> None:
+        """Forget other indexes."""
+        for space in self._changed.keys() - spaces:
+            del self._changed[space]
+
+    def note_many(self, key: tuple[int, ...]) -> None:
+        if len(self.many) >= _KNOWN:
+            del self.many[next(iter(self.many))]
+        self.many[key] = None
+
+
+class _Found(NamedTuple):
+    position: int
+    candidates: Candidates
+
+
+class TableSource:
+    """The source of one search."""
+
+    def __init__(self, region: Region, index: VectorIndex, number: int) -> None:
+        """The search must see all changes up to the number."""
+        self._region = region
+        self._tables = region.state(Tables)
+        self._recent = region.state(Recent)
+        self._index = index
+        self._number = number
+
+    async def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Candidates | None:
+        try:
+            found = await self._tables.database.run(lambda connection: self._find(connection, query, wanted, most))
+        except Refused as error:
+            _log.warning("the table of the vector index %s is not used: %s", self._index.name, error)
+            return None
+        if found is None or found.position >= self._number:
+            return None if found is None else found.candidates
+        changed = await self._recent.changed(self._index, found.position, self._number)
+        if changed is None:
+            return None
+        return _merged(found.candidates, changed, await changed.candidates(query, wanted, most))
+
+    async def _find(self, connection: Connection, query: Matrix, wanted: Conditions, most: int) -> _Found | None:
+        names, hashes = self._tables.names(self._index), encoding.hashes(wanted)
+        known = (self._index.space, *hashes)
+        await connection.use_type(names.extension, names.type)
+        row = await connection.fetch(statements.read_state(names.schema), (names.space,))
+        state = State(*row[0]) if row else None
+        if state is None or not tables.serves(state) or not self._tables.fits(self._index, state):
+            return None
+        encoded = encoding.encoded(self._index, query.reshape(1, -1))[0]
+        if not state.breadth:
+            rows = await scan(connection, names, encoded, hashes, most, _ALL)
+            return _Found(state.position, self._candidates(rows, rows[0][3] <= most if rows else True))
+        if hashes and known not in self._recent.many:
+            rows = await scan(connection, names, encoded, hashes, most, FEW + 1)
+            if not rows or rows[0][3] <= FEW:
+                return _Found(state.position, self._candidates(rows, rows[0][3] <= most if rows else True))
+            self._recent.note_many(known)
+        rows = await graph(connection, names, encoded, hashes, most, state.breadth)
+        if len(rows) < most:
+            rows = await scan(connection, names, encoded, hashes, most, _ALL)
+            return _Found(state.position, self._candidates(rows, len(rows) < most))
+        return _Found(state.position, self._candidates(rows, False))
+
+    def _candidates(self, rows: list[Any], is_all: bool) -> Candidates:
+        return as_candidates(self._index, rows, is_all)
+
+
+_ALL = 2**62
+
+
+def as_candidates(index: VectorIndex, rows: list[Any], is_all: bool) -> Candidates:
+    ranks = encoding.ranks(index, [row[2] for row in rows])
+    order = np.argsort(ranks, kind="stable")
+    return Candidates([rows[i][0] for i in order], ranks[order], [rows[i][1] for i in order], is_all)
+
+
+async def scan(
+    connection: Connection, names: Names, query: bytes, hashes: list[int], most: int, fitting: int
+) -> list[Any]:
+    """Compare the query with so many of the entries that fit."""
+    await connection.execute(statements.BEGIN_FILTERED if hashes else statements.BEGIN_SCAN)
+    arguments = (query, most, fitting, hashes) if hashes else (query, most, fitting)
+    rows = await connection.fetch(statements.scan(names, filtered=bool(hashes)), arguments, DEADLINE_S)
+    await connection.execute("commit")
+    return rows
+
+
+async def graph(
+    connection: Connection, names: Names, query: bytes, hashes: list[int], most: int, breadth: int
+) -> list[Any]:
+    await connection.execute(statements.begin_graph(breadth, MOST_TUPLES))
+    arguments = (query, most, hashes) if hashes else (query, most)
+    rows = await connection.fetch(statements.graph(names, filtered=bool(hashes)), arguments, DEADLINE_S)
+    await connection.execute("commit")
+    return rows
+
+
+def _merged(table: Candidates, changed: Followed, recent: Candidates) -> Candidates:
+    """Without what the table has of entries that changed. Beyond the last rank of a source it may have more entries, so
+    nothing beyond it is kept."""
+    pairs = zip(table.keys, table.ranks.tolist(), table.sizes, strict=True)
+    those = [one for one in pairs if one[0] not in changed.memory]
+    those += zip(recent.keys, recent.ranks.tolist(), recent.sizes, strict=True)
+    bounds = [float(one.ranks[-1]) for one in (table, recent) if not one.is_all]
+    kept = sorted([one for one in those if not bounds or one[1] <= min(bounds)], key=lambda one: one[1])
+    ranks = np.array([rank for _, rank, _ in kept])
+    return Candidates([key for key, _, _ in kept], ranks, [size for _, _, size in kept], not bounds)
