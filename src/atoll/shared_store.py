@@ -286,6 +286,12 @@ class SharedBuckets(LocalBuckets):
         self._filled: set[int] = set()
         self._forgotten = False
 
+    def draw(self, number: int, rate: float, units: float, now_ms: int) -> bool:
+        is_admitted = self.level(number, rate) > 0
+        if is_admitted:
+            self.take(number, rate, units)
+        return is_admitted
+
     def take(self, number: int, rate: float, units: float) -> None:
         super().take(number, rate, units)
         self._taken[number] = (rate, units + self._taken.get(number, (rate, 0.0))[1])

@@ -14,7 +14,7 @@ from atoll.api.large import LargeBody, of_json, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
 from atoll.aside import aside
-from atoll.capacity import reading, throttling, writing
+from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import indexes, writes
 from atoll.database.format import Row
@@ -51,16 +51,11 @@ async def get_item(region: Region, body: Body) -> Answer:
         answer["Item"] = row.fragment if projection is None else await projected(row.json, projection)
     size = row.size if row is not None else 0
     units = read_units(size, consistent=consistent)
+    if region.key_ranges is not None or (table.limited and region.buckets is not None):
+        reading.settle_item(region, table, row_key, units, now_ms)
     mode = capacity_mode(body)
-    if mode is not None or table.limited:
-        consumed = Consumed(table, "Read", body["TableName"], units)
-        reading.settle(region, consumed, row_key)
-        if mode is not None:
-            answer["ConsumedCapacity"] = consumed.answer(mode)
-    elif region.key_ranges is not None:
-        limit = region.key_ranges.read(table, row_key, units, now_ms)
-        if limit is not None:
-            raise throttling.refused(region, table, [(None, limit)], "Read", row_key)
+    if mode is not None:
+        answer["ConsumedCapacity"] = Consumed(table, "Read", body["TableName"], units).answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
     tally.read(units)
     if row is not None:

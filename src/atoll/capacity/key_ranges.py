@@ -22,7 +22,6 @@ from array import array
 from collections.abc import Iterable, Mapping
 from mmap import mmap
 from pathlib import Path
-from struct import Struct
 from typing import Any
 
 from atoll import limits
@@ -64,9 +63,6 @@ _LONG_AGO = -_NEVER
 Draw = tuple[Table, Index | None, str, bytes, float]
 """A table and one of its global indexes or None, Read or Write, the key of a row or its beginning up to the end of the
 hash, and units."""
-
-_hash = Struct(">H").unpack_from
-"""The first 16 bits of the hash in a row's key, at byte 4."""
 
 
 class _Lane:
@@ -132,13 +128,14 @@ class KeyRanges:
             lane = self._renewed(table, None, False, now_ms)
             if lane.until >= now_ms:
                 return lane.limit
-        numbers = self._reads
-        place = _hash(key, 4)[0] ^ lane.mix
-        until = numbers[place]
-        if until >= now_ms and until < now_ms + _NONSENSE_MS:
-            return KEY_RANGE
-        full = now_ms - _FULL_MS
-        numbers[place] = (until if full < until < now_ms else full) + units * _READ_MS
+        numbers, place = self._reads, (key[4] << 8 | key[5]) ^ lane.mix
+        until, full = numbers[place], now_ms - _FULL_MS
+        if until > full:
+            if until < now_ms:
+                full = until
+            elif until < now_ms + _NONSENSE_MS:
+                return KEY_RANGE
+        numbers[place] = full + units * _READ_MS
         lane.spare -= units
         return None
 
@@ -190,10 +187,11 @@ class KeyRanges:
         lane = self._writing.get(table.space)
         if lane is None or lane.table is not table:
             lane = self._renewed(table, None, True, now_ms)
-        numbers = self._writes
-        place = _hash(key, 4)[0] ^ lane.mix
-        until, full = numbers[place], now_ms - _FULL_MS
-        numbers[place] = until = (until if full < until < now_ms + _NONSENSE_MS else full) + units * _WRITE_MS
+        numbers, place = self._writes, (key[4] << 8 | key[5]) ^ lane.mix
+        until = numbers[place]
+        if not now_ms - _FULL_MS < until < now_ms + _NONSENSE_MS:
+            until = now_ms - _FULL_MS
+        numbers[place] = until = until + units * _WRITE_MS
         lane.spare -= units
         if until >= now_ms or lane.spare <= 0:
             self._wait(table, None, lane, until, now_ms)
@@ -294,8 +292,7 @@ def _mix(space: int) -> int:
 
 def _place(space: int, key: bytes) -> int:
     """The bucket of a row's partition key."""
-    place: int = _hash(key, 4)[0] ^ _mix(space)
-    return place
+    return (key[4] << 8 | key[5]) ^ _mix(space)  # the first 16 bits of the hash in the row's key
 
 
 def _mapped(path: Path | None) -> mmap:

@@ -54,6 +54,19 @@ def defer(
         add_costs(pending, ranges.costs([(table, None, "Read", key, units)], region.clock.now_ms()))
 
 
+def settle_item(region: Region, table: Table, key: bytes, units: float, now_ms: int) -> None:
+    """Charge the read of one item of a table; raise if it is throttled."""
+    buckets, ranges, rate = region.buckets, region.key_ranges, table.own_limits[0]
+    if buckets is not None and rate is not None and not buckets.draw(2 * table.space, rate, units, now_ms):
+        raise refusal(region, table, [None], "Read", key)
+    if ranges is not None:
+        limit = ranges.read(table, key, units, now_ms)
+        if limit is not None:
+            if buckets is not None and rate is not None:
+                buckets.take(2 * table.space, rate, -units)
+            raise refused(region, table, [(None, limit)], "Read", key)
+
+
 def settle(region: Region, consumed: Consumed, key: bytes, *, whole: bool = True) -> None:
     """Charge the reads of a table or of one of its indexes; raise if it is throttled. They began at this key of a row,
     or not a `whole` one: at the beginning of keys."""

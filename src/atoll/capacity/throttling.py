@@ -51,6 +51,16 @@ def exhausted(
     return found
 
 
+def writes_freely(region: Region, table: Table) -> bool:
+    """Whether all of the table's buckets for writes are above zero, so that its next write need not look at them."""
+    buckets, rate = region.buckets, table.own_limits[1]
+    if buckets is None:
+        return True
+    if rate is not None and buckets.level(2 * table.space + 1, rate) <= 0:
+        return False
+    return not table.global_indexes or not exhausted(region, table, table.global_indexes, "Write")
+
+
 def write_levels(region: Region, names: Iterable[str]) -> Levels | None:
     """The levels of these tables' buckets now, so that their transaction need not look at buckets. It still does for a
     bucket whose rate has just changed. None if nothing limits the tables."""

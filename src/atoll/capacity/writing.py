@@ -21,6 +21,7 @@ from atoll.capacity.throttling import (
     refusal,
     refused,
     write_levels,
+    writes_freely,
 )
 from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
 from atoll.clock import Stamp
@@ -171,19 +172,16 @@ def attempt(
 ) -> Coroutine[Any, Any, tuple[W, Result]]:
     """Run a single write to the table `name`, if it is admitted. Pass the result to `charged`. Raises every refusal
     except a failed condition, which is part of the result."""
-    known = region.catalog.known.tables.get(name)
-    levels = write_levels(region, (name,)) if known is not None and known.limited else None
-    ranges = region.key_ranges
+    known, ranges = region.catalog.known.tables.get(name), region.key_ranges
+    is_free = known is None or not known.limited or writes_freely(region, known)
+    levels = None if is_free else write_levels(region, (name,))
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)
         try:
             table = write.table
-            if not table.limited:
-                if ranges is None:
-                    return write, writes.commit_single(tx, write, stamp)
-                if now_ms > ranges.waits_until:
-                    return write, writes.commit_single(tx, write, stamp)
+            if is_free and (table is known or not table.limited) and (ranges is None or now_ms > ranges.waits_until):
+                return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
             admission.admit(write)
             return write, writes.commit_single(tx, write, stamp, admission.decide)
@@ -198,14 +196,16 @@ async def execute(
 ) -> tuple[W, Outcome]:
     """Run a single write, charge it and measure it; raises if it is refused."""
     write, result = await attempt(region, name, make, now_ms)
-    ranges = region.key_ranges
-    if write.table.limited:
-        charged(region, write, result)
-    elif ranges is not None:
+    ranges, buckets, table = region.key_ranges, region.buckets, write.table
+    if ranges is not None or (buckets is not None and table.limited):
         if isinstance(result, ConditionFailed) or result.index_writes or region.observer is not None:
-            _draw(region, write, result)
+            charged(region, write, result)
         else:
-            ranges.wrote(write.table, write.row_key, write_units(result.table_bytes), now_ms)
+            units, rate = write_units(result.table_bytes), table.own_limits[1]
+            if buckets is not None and rate is not None:
+                buckets.take(2 * table.space + 1, rate, units)
+            if ranges is not None:
+                ranges.wrote(table, write.row_key, units, now_ms)
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):

@@ -91,6 +91,9 @@ class Buckets(Protocol):
 
     def level(self, number: int, rate: float) -> float: ...
 
+    def draw(self, number: int, rate: float, units: float, now_ms: int) -> bool:
+        """Take the units if the bucket is above zero; returns whether it was. `now_ms` is the time of the request."""
+
     def take(self, number: int, rate: float, units: float) -> None: ...
 
     def fill(self, number: int) -> None: ...

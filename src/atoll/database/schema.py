@@ -340,6 +340,11 @@ class Table:
         return None if read == -1 else read, None if write == -1 else write
 
     @cached_property
+    def own_limits(self) -> tuple[int | None, int | None]:
+        """The limits of the table itself; see `units_per_second`."""
+        return self.units_per_second()
+
+    @cached_property
     def limited(self) -> bool:
         """Whether the table or any of its global indexes has a throughput limit."""
         return any(units is not None for one in (None, *self.global_indexes) for units in self.units_per_second(one))
