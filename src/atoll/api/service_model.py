@@ -76,7 +76,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     # The operations of streams check ARNs themselves.
     "StreamArn": {"min": None},
     "ShardFilter": {"required": ["Type", "ShardId"]},
-    # The service reports these two without the value, and with the member's name as in the request.
+    # The service reports these two members without the value, and by their names in the request.
     "QueryInput.Limit": {"bare": ("min",)},
     "KeysAndAttributes.Keys": {"bare": ("min", "max")},
     # The tag operations check ARNs themselves, with their own texts.
@@ -90,7 +90,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
             *(("ScheduledActions", limits.SCALING_PAGE), ("ScalingPolicies", limits.SCALING_POLICIES_PAGE)),
         )
     },
-    # Of these names the operations check the length themselves, with their own texts.
+    # The operations check the length of these names themselves, with their own texts.
     "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
     "UpdateContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
     "ListContributorInsightsLimit": {"min": 1},
@@ -151,7 +151,7 @@ class Constraint(NamedTuple):
     text: str
     holds: Callable[[Any], bool]
     bare: bool = False
-    """Reported without the value."""
+    """Whether the violation is reported without the value."""
 
 
 @dataclass(slots=True, eq=False)
@@ -199,7 +199,7 @@ class Model:
         return self._shape(declared["shape"]) if declared else Shape("Unit", "structure")
 
     def output(self, operation: str) -> Shape | None:
-        """None if the operation's answers have no members."""
+        """The shape of an operation's answers; None if they have no members."""
         declared = self._operations[operation].get("output")
         return self._shape(declared["shape"]) if declared else None
 
