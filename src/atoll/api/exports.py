@@ -29,7 +29,7 @@ LEAST_WINDOW_MS = 15 * 60 * 1000
 MOST_WINDOW_MS = 24 * 3600 * 1000
 
 _ECHOED = ("S3BucketOwner", "S3Prefix", "S3SseKmsKeyId", "ExportFormat", "FilterSpecification")
-"""Members that are described as they were sent."""
+"""Members that descriptions repeat as they were sent."""
 
 
 async def export_table_to_point_in_time(region: Region, body: Body) -> Answer:

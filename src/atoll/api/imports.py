@@ -27,7 +27,7 @@ Answer = dict[str, Any]
 
 _TOKEN_WORD = 16
 _TOKEN_CHARS = 112
-"""A token has so many hexadecimal digits at least, in words."""
+"""The least number of hexadecimal digits of a token, as the error text has it."""
 
 
 async def import_table(region: Region, body: Body) -> Answer:
@@ -78,7 +78,7 @@ def check_installed(format_: str, compression: str | None) -> None:
 
 
 def _repeated(snapshot: Snapshot, token: str, name: str, now_ms: int) -> Import | None:
-    """The import that an earlier request with the token began. Other sources are ignored, as by the service."""
+    """The import that an earlier request with the token began. Like the service, ignore it if the source differs."""
     for one in imports.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
         if one.token == token:
             if one.table.name != name:
@@ -88,7 +88,7 @@ def _repeated(snapshot: Snapshot, token: str, name: str, now_ms: int) -> Import 
 
 
 def _table(region: Region, name: str, parameters: Body, now_ms: int) -> Table:
-    """Without spaces: the job chooses them when it makes the table."""
+    """The table to create. It has no key spaces yet: the job chooses them when it creates the table."""
     return Table(
         name=name,
         id=str(uuid.uuid4()),
