@@ -72,6 +72,7 @@ EVERYTHING = {
     "evaluation",
     "front",
     "peering",
+    "region_work",
     "regions",
     "supervisor",
     "testing",

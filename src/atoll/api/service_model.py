@@ -133,8 +133,11 @@ ORDER: dict[str, str] = {
     "ProvisionedThroughput": "WriteCapacityUnits ReadCapacityUnits",
 }
 
-# Java's regular expressions in Python's syntax, where the two differ.
+# Java's regular expressions in Python's syntax, where the two differ; and those that take a power of the text's length,
+# as others that mean the same for texts of the service.
 DIALECT = {
+    r"[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+": r"[a-z0-9A-Z][\.\-\w]*[a-z0-9A-Z]",
+    r"^arn:.+:application-autoscaling:.+:": r"^arn:.{1,64}:application-autoscaling:.{1,64}:",
     r"\p{Print}": r"[\x20-\x7E]",
     r"\p{L}\p{Z}\p{N}": r"\w\s",
     r"\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}": r"\S\x20",
@@ -259,10 +262,15 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
 
 
 def _pattern(pattern: str) -> Callable[[str], bool]:
+    match = compiled(pattern).fullmatch
+    return lambda text: match(text) is not None
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern of a model."""
     for java, python in DIALECT.items():
         pattern = pattern.replace(java, python)
-    match = re.compile(pattern).fullmatch
-    return lambda text: match(text) is not None
+    return re.compile(pattern)
 
 
 def _or_arn(holds: Callable[[str], bool]) -> Callable[[str], bool]:

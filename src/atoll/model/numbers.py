@@ -17,7 +17,7 @@ from atoll.errors import ApiError
 from atoll.errors import values as errors
 
 # The syntax of Java's BigDecimal, as in DynamoDB. It includes digits of other scripts.
-_number = re.compile(r"[+-]?(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d+))?").fullmatch
+_number = re.compile(r"[+-]?(?:(\d+)(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d+))?").fullmatch
 
 # What the current layers of the service read as an exponent, and what the older one can add to a number of digits.
 _LONG, _INT = 1 << 63, 1 << 31

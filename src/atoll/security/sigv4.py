@@ -268,10 +268,9 @@ class Verifier:
                 time_ms = timegm(moment.timetuple()) * 1000
                 _keep(self._times, date, time_ms)
                 return text, time_ms
-            moment = parsedate_to_datetime(text)
-        except ValueError:
+            time_ms = timegm(parsedate_to_datetime(text).utctimetuple()) * 1000
+        except (ValueError, OverflowError):
             raise auth.bad_date(text) from None
-        time_ms = timegm(moment.utctimetuple()) * 1000
         return _stamp(time_ms), time_ms
 
 

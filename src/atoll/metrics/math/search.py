@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
 Matcher = Callable[[Candidate], bool]
 
 _SCHEMA = re.compile(r'\s*\{((?:"[^"]*"|[^"{}])*)\}')
-_NAME = re.compile(r'\s*(?:"([^"]*)"|([^",{}]+?))\s*(?:,|$)')
+_NAME = re.compile(r'\s*+(?:"([^"]*)"\s*+|([^",{}]++))(?:,|$)')
 _TOKEN = re.compile(r'\s*(?:(?P<symbol>[()])|(?P<term>(?:[^\s()="{}]+=)?(?:"[^"]*"|[^\s()="{}]+)))')
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W0-9A-Za-z_]+")
 
@@ -64,7 +64,7 @@ def _names(text: str) -> list[str]:
         name = _NAME.match(text, place)
         if name is None:
             raise errors.syntax(text[place:] or "}")
-        found.append(name[2] if name[1] is None else name[1])
+        found.append(name[2].rstrip() if name[1] is None else name[1])
         place = name.end()
     return found
 
