@@ -11,7 +11,7 @@ from atoll.commands import COMMANDS
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"aside", "errors", "limits", "clock", "arns", "durations", "logs", "platforms"}
+BASE = {"aside", "errors", "limits", "clock", "arns", "durations", "logs", "platforms", "slices"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "logs": set(),
     "options": set(),
     "platforms": set(),
+    "slices": {"clock"},
     "progress": {"clock", "logs"},
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
