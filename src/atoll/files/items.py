@@ -6,8 +6,9 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
+
+from atoll.attribute_values import Unfit, attribute_value
 
 Value = dict[str, Any]
 Item = dict[str, Value]
@@ -67,27 +68,14 @@ def _canonical(text: str) -> str:
 
 def from_plain(members: Mapping[str, Any]) -> Item:
     """An item from Python values; a member that is None gives no attribute."""
-    return {name: _from_plain(value) for name, value in members.items() if value is not None}
+    try:
+        return {name: attribute_value(value, _date) for name, value in members.items() if value is not None}
+    except Unfit as unfit:
+        raise Invalid(f"a value of the type {unfit} has no place in a table") from None
 
 
-def _from_plain(value: Any) -> Value:
-    if value is None:
-        return {"NULL": True}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, (int, float, Decimal)):
-        return {"N": str(value)}
-    if isinstance(value, bytes):
-        return {"B": b64encode(value).decode()}
-    if isinstance(value, (datetime, date, time)):
-        return {"S": value.isoformat()}
-    if isinstance(value, list):
-        return {"L": [_from_plain(one) for one in value]}
-    if isinstance(value, dict):
-        return {"M": {str(name): _from_plain(one) for name, one in value.items()}}
-    raise Invalid(f"a value of the type {type(value).__name__} has no place in a table")
+def _date(value: Any) -> Value | None:
+    return {"S": value.isoformat()} if isinstance(value, (datetime, date, time)) else None
 
 
 # Text, as CSV gives it

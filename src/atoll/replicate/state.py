@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from atoll.attribute_values import attribute_value
+
 Item = dict[str, dict[str, Any]]
 """An item in the form of the API: each attribute's value with its type."""
 
@@ -89,11 +91,7 @@ def load(kind: type[Any], row: Item) -> Any:
 
 
 def _value(value: Any) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    return {"M": value} if isinstance(value, dict) else {"S": value}
+    return {"M": value} if isinstance(value, dict) else attribute_value(value)
 
 
 def _parsed(value: dict[str, Any]) -> Any:
