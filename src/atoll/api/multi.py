@@ -15,7 +15,6 @@ from atoll import errors, limits
 from atoll.api import items, keys, large, plans
 from atoll.api.binding import GET, Expressions
 from atoll.api.returns import capacity_mode, wants_collection_metrics
-from atoll.api.slices import Slices
 from atoll.api.table_names import resolve_table, table_name
 from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
@@ -31,6 +30,7 @@ from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]

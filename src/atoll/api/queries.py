@@ -12,7 +12,6 @@ from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Expressions
 from atoll.api.large import of_json
 from atoll.api.returns import capacity_mode
-from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.aside import aside
 from atoll.capacity import reading
@@ -34,6 +33,7 @@ from atoll.expressions.projection import PathProjection
 from atoll.model import pieces, values
 from atoll.model.pieces import LONG_BYTES
 from atoll.model.values import Item
+from atoll.slices import Slices
 from atoll.storage.engine import Planned, Snapshot
 
 Body = dict[str, Any]

@@ -13,7 +13,6 @@ import orjson
 from atoll import limits
 from atoll.api.binding import SEARCH, Expressions
 from atoll.api.returns import capacity_mode
-from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -25,6 +24,7 @@ from atoll.errors import vectors as errors
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import AttributeValue
+from atoll.slices import Slices
 from atoll.storage.engine import Corrupt, Snapshot, Unavailable
 
 _log = logging.getLogger(__name__)
