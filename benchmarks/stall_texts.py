@@ -1,5 +1,5 @@
-"""The worst texts, headers and encodings: what parsers of numbers, names, expressions and HTTP are slow at. The tables are
-those of `stalls.load`.
+"""The worst texts, headers and encodings: what parsers of numbers, names, expressions and HTTP are slow at. The tables
+are those of `stalls.load`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def _request(operation: str, body: Body | bytes, *lines: str, target: str = "Dyn
         "POST / HTTP/1.1", f"Host: {HOST}", f"X-Amz-Target: {target}.{operation}",
         "Content-Type: application/x-amz-json-1.0", f"Content-Length: {len(content)}",
     ]  # fmt: skip
-    head += lines if any(line.startswith("Authorization") for line in lines) else [f"Authorization: {UNVERIFIED}", *lines]
+    head += (
+        lines if any(line.startswith("Authorization") for line in lines) else [f"Authorization: {UNVERIFIED}", *lines]
+    )
     return "\r\n".join([*head, "", ""]).encode() + content
 
 
@@ -42,7 +44,10 @@ def _heads() -> Iterator[tuple[str, bytes]]:
     digits, names = "1" * 15_000, ",".join(f"x{number};q=0.{number}" for number in range(1_200))
     yield "Accept-Encoding of 15,000 digits", _request("Scan", MANY, f"Accept-Encoding: gzip;q={digits}x")
     yield "Accept-Encoding of 1,200 names", _request("Scan", MANY, f"Accept-Encoding: {names}")
-    yield "Authorization of Credential=", _request("Scan", MANY, f"Authorization: AWS4-HMAC-SHA256 {'Credential=' * 1_300}")
+    yield (
+        "Authorization of Credential=",
+        _request("Scan", MANY, f"Authorization: AWS4-HMAC-SHA256 {'Credential=' * 1_300}"),
+    )
     yield "Authorization of slashes", _request("Scan", MANY, f"Authorization: AWS4 Credential={'/' * 15_000}")
     yield "unknown target of dots", _request("a." * 7_000, b"{}")
     yield "header of many lines", _request("Scan", MANY, *["X-A: b"] * 1_000)
@@ -64,7 +69,9 @@ def _encodings() -> Iterator[tuple[str, bytes]]:
     yield "gzip of a gigabyte", _request("Scan", gzip.compress(bytes(1_000_000_000), 6), encoded)
     yield "gzip of 16 MB", _request("Scan", gzip.compress(MANY + b" " * 16_000_000), encoded)
     yield "deflate of 16 MB", _request("Scan", zlib.compress(MANY + b" " * 16_000_000), "Content-Encoding: deflate")
-    values = json.dumps({"TableName": "Probe", "Item": {"pk": {"S": "z"}, "l": {"L": [{"N": "1"}] * 1_500_000}}}).encode()
+    values = json.dumps(
+        {"TableName": "Probe", "Item": {"pk": {"S": "z"}, "l": {"L": [{"N": "1"}] * 1_500_000}}}
+    ).encode()
     yield "gzip of 1,500,000 values", _request("PutItem", gzip.compress(values[:16_777_216]), encoded)
     chunks = b"1\r\n \r\n" * 2_500_000 + b"0\r\n\r\n"
     head = http_request("Scan", b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
@@ -82,8 +89,14 @@ def _numbers() -> Iterator[tuple[str, bytes]]:
     yield "number of 10,000 digits and a letter", _request("PutItem", put({"N": "1" * 9_999 + "x"}))
     yield "numbers of 10,000 digits and a letter", _request("PutItem", put({"L": [{"N": "1" * 9_999 + "x"}] * 1_500}))
     yield "numbers of 10,000 zeros", _request("PutItem", put({"NS": [f"{'0' * 9_990}{n}" for n in range(1_500)]}))
-    yield "numbers of 9,999 decimals", _request("PutItem", put({"L": [{"N": f"0.{'0' * 9_990}{n}"} for n in range(1_500)]}))
+    yield (
+        "numbers of 9,999 decimals",
+        _request("PutItem", put({"L": [{"N": f"0.{'0' * 9_990}{n}"} for n in range(1_500)]})),
+    )
     yield "numbers of large exponents", _request("PutItem", put({"NS": [f"1e{n}" for n in range(900_000)]}))
+    yield "strings of 100,000 characters", _request("PutItem", put({"L": [{"S": "a" * 99_000}] * 160}))
+    yield "strings beside each other", _request("PutItem", b'{"TableName":' + (b'"' + b"a" * 99_000 + b'" ') * 160)
+    yield "strings of escapes", _request("PutItem", b'{"TableName":' + (b'"' + b"\\n" * 49_000 + b'" ') * 160)
     yield "numbers of 38 digits", _request("PutItem", put({"NS": [str(10**37 + n) for n in range(8_000)]}))
     exponent = _request("PutItem", put({"N": "1e" + "9" * 9_000}))
     yield "exponent of 9,000 digits", exponent
@@ -91,28 +104,37 @@ def _numbers() -> Iterator[tuple[str, bytes]]:
 
 def _names() -> Iterator[tuple[str, bytes]]:
     table = "arn:aws:dynamodb:us-east-1:000000000000:table/Probe"
-    for length in (255, 5_000, 4_000_000):
+    for length in (255, 5_000, 15_000_000):
         bucket = "a" * length + "!"
         body: Body = {"TableArn": table, "S3Bucket": bucket}
         yield f"S3Bucket of {length:,} characters", _request("ExportTableToPointInTime", body)
         names = {"TableName": "a" * length + "!", "Key": {"pk": {"S": "a"}}}
         yield f"TableName of {length:,} characters", _request("GetItem", names)
-        arn = {"ResourceArn": "arn:aws:dynamodb:" + "a:" * (length // 2) + "table/" + "/" * length}
+        arn = {"ResourceArn": "arn:aws:dynamodb:" + "a:" * (length // 4) + "table/" + "/" * (length // 2)}
         yield f"ARN of {length:,} characters", _request("ListTagsOfResource", arn)
         stream = {"StreamArn": f"{table}/stream/" + "-" * length}
-        yield f"stream ARN of {length:,} characters", _request("DescribeStream", stream, target="DynamoDBStreams_20120810")
+        yield (
+            f"stream ARN of {length:,} characters",
+            _request("DescribeStream", stream, target="DynamoDBStreams_20120810"),
+        )
         iterator = {"ShardIterator": "|".join("1" * (length // 3) for _ in range(3))}
         yield f"iterator of {length:,} characters", _request("GetRecords", iterator, target="DynamoDBStreams_20120810")
         start = {"TableName": "Many", "ExclusiveStartKey": {"pk": {"S": "a" * length}, "sk": {"N": "1" * 50}}}
         yield f"start key of {length:,} characters", _request("Scan", start)
     text = "SET a = :v" + " " * 4_000
-    yield "expression of blanks", _request("UpdateItem", {**KEY, "UpdateExpression": text, "ExpressionAttributeValues": {}})
+    yield (
+        "expression of blanks",
+        _request("UpdateItem", {**KEY, "UpdateExpression": text, "ExpressionAttributeValues": {}}),
+    )
     for open_ in ("/*", "--", "'", '"', "`", "1e", "1.", "''", "<<", "/**/", "/**/ --\n"):
         statement = "SELECT * FROM Many WHERE " + open_ * (8_000 // len(open_))
         yield f"PartiQL of {open_!r}", _request("ExecuteStatement", {"Statement": statement})
     listed = "SELECT * FROM Many WHERE n IN [" + ",".join(["?"] * 3_000) + "]"
     values = [{"N": "1" * 9_999 + "x"}] * 1_500
-    yield "PartiQL parameters of 9,999 digits", _request("ExecuteStatement", {"Statement": listed, "Parameters": values})
+    yield (
+        "PartiQL parameters of 9,999 digits",
+        _request("ExecuteStatement", {"Statement": listed, "Parameters": values}),
+    )
 
 
 def _vectors() -> Iterator[tuple[str, bytes]]:
@@ -125,9 +147,8 @@ def _vectors() -> Iterator[tuple[str, bytes]]:
     vector = {"L": [{"N": f"{number}.25"} for number in range(4_096)]}
     puts = [{"PutRequest": {"Item": {"pk": {"S": f"v{number}"}, "vector": vector}}} for number in range(25)]
     yield "BatchWriteItem 25 vectors of 4,096", _request("BatchWriteItem", {"RequestItems": {"Vectors": puts}})
-    writes = [{"Put": {"TableName": "Vectors", "Item": one["PutRequest"]["Item"]}} for one in puts] * 4
-    for number, write in enumerate(writes):
-        writes[number] = {"Put": write["Put"] | {"Item": write["Put"]["Item"] | {"pk": {"S": f"w{number}"}}}}
-    yield "TransactWriteItems 100 vectors of 4,096", _request("TransactWriteItems", {"TransactItems": writes[:80]})
+    items = [{"pk": {"S": f"w{number}"}, "vector": vector} for number in range(80)]
+    writes = [{"Put": {"TableName": "Vectors", "Item": item}} for item in items]
+    yield "TransactWriteItems 80 vectors of 4,096", _request("TransactWriteItems", {"TransactItems": writes})
     few = {"TableName": "Vectors", "IndexName": "near", "SearchVector": vector["L"], "TopK": 100}
     yield "SearchVectors 4,096 of 106", _request("SearchVectors", few)

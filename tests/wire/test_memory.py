@@ -236,6 +236,7 @@ class TestBodies:
         peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         peer.send(b"100000\r\n" + MEGABYTE + b"\r\n")
         assert hall.memory.used == len(MEGABYTE)
+        hall.settle()
         peer.send(b"nonsense\r\n")
         hall.settle()
         assert statuses(peer.transport.data) == [400]

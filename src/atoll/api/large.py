@@ -101,18 +101,5 @@ def release(body: LargeBody) -> Future[None]:
 
 
 def _release(body: LargeBody) -> None:
-    empty(body)
+    pieces.empty(body)
     collector.resume()
-
-
-def empty(container: dict[str, Any] | list[Any]) -> None:
-    left: list[Any] = [container]
-    while left:
-        one = left.pop()
-        take = one.popitem if isinstance(one, dict) else one.pop
-        while one:
-            member = take()
-            if type(member) is tuple:
-                member = member[1]
-            if type(member) is dict or type(member) is list:
-                left.append(member)
