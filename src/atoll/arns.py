@@ -40,7 +40,7 @@ def parse_table(text: str) -> Arn | None:
     return parse(text) if _TABLE.fullmatch(text) else None
 
 
-_STREAM = re.compile(rf"{_TABLE.pattern}/stream/[^/]{1, 64}")
+_STREAM = re.compile(rf"{_TABLE.pattern}/stream/[^/]{{1,64}}")
 
 
 def is_stream(text: str) -> bool:

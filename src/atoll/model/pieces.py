@@ -202,6 +202,8 @@ class _Parser:
         outer = self._open[-2]
         if outer.member > outer.piece:
             self._take(outer, outer.member - 1)
+        elif outer.found is not None and not outer.after_comma:
+            raise self._malformed()  # two containers without a comma between them
         if outer.found is None:
             outer.found = {} if outer.bracket == b"{" else []
         before = self._text[outer.member : inner.start - 1]
