@@ -1,4 +1,4 @@
-"""How the values of options are read. Every command uses this module, so it imports nothing of Atoll."""
+"""How the values of options are read, and an exit code. Every command uses this module; it imports nothing of Atoll."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import os
 import re
 from collections.abc import Sequence
 from typing import Any
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as shells have it."""
 
 MOST_PORT = 65_535
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
