@@ -1,7 +1,7 @@
 """One node: it connects the regions and their engines, the server, and the background work, and moves a manual clock.
 
-`regions` decides when a region's store is opened and closed, `data_directory` where it is; `region_work` runs in the
-background of an open region. A request's region is the one in its signature.
+`regions` decides when a region's store is opened and closed; `data_directory` has its path; `region_work` runs the
+background work of an open region. A request's region is the one in its signature.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from atoll.wire.server import Server
 _log = logging.getLogger(__name__)
 
 ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM, fmt.DROP_TOMBSTONES})
-"""Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
-`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later. Nor
-does it stop for `evaluation` before."""
+"""Jobs that recur even without requests. A move of the clock stops for them, and for `evaluation`, only in its last
+`ROUTINE_MS`: shards that would have been closed earlier are trimmed at the end of the move anyway, and tombstones are
+dropped later."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 
@@ -136,12 +136,12 @@ class Node:
         await log_quick_checks([self.region(name) for name in unclosed])
         await self.peering.log_lost(list(self.regions.values()))
         self._run(self._tend())
-        # Only one of several processes reports it.
+        # Only one of several processes logs them.
         if config.functions.functions and await self.region().engine.lease():
             self.triggers[config.region].functions.load()
 
     def _stored(self, accounts: Iterable[str]) -> set[str]:
-        """The named regions and those with a store, of these accounts. None answers before it is migrated."""
+        """The named regions and those with a store, of these accounts. They refuse requests until they are migrated."""
         names = set(self.config.regions)
         stores = self._data or self.shared
         for name in stores.stored_regions(accounts) if stores is not None else ():
@@ -214,15 +214,15 @@ class Node:
             await self.settle()
 
     async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
-        """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
-        could not run does not count either."""
+        """Run the work that is due; returns the time of the next job, ignoring `uncounted` kinds and overdue work that
+        could not run."""
         await self._evaluate()
         open_ = list(self.work.values())
         wakes = [await work.settle(uncounted) for work in open_]
         wakes.append(await self.peering.settle())
         wakes += [await work.settle_runner() for work in open_]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
-        evaluated = await self._evaluate()  # again, since all of this is measured
+        evaluated = await self._evaluate()  # again, because the work above produces measurements
         wakes += evaluated if not uncounted else ()
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
@@ -268,7 +268,8 @@ class Node:
         return self.region(name)
 
     def has_store(self, name: str) -> bool:
-        """Raises while the region is migrated: between the renames no file has the store's name."""
+        """Whether the region has a store. Raises during its migration: between the renames no file has the store's
+        name."""
         if name in self.health and self.health[name].progress is not None:
             raise errors.internal()
         return self._is_stored(name)
@@ -328,7 +329,7 @@ class Node:
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
         found = self.triggers.get(region.key)
-        if found is None:  # nothing to follow, but functions can be invoked there
+        if found is None:  # it has no triggers, but clients may invoke functions there
             found = self._new_triggers(region)
             if self.config.functions.functions:
                 if len(self.triggers) >= 2 * self.config.max_regions:
@@ -347,7 +348,7 @@ class Node:
         task.add_done_callback(self._background.discard)
 
     def _open(self, region: str) -> tuple[Engine, Health]:
-        """The health exists before the store is open, so that work on the store can show its progress."""
+        """Open the region's store. Its health exists before, so that a migration can show its progress."""
         health = self.health.setdefault(region, Health(region))
         if health.progress is not None:
             raise errors.internal()
@@ -359,7 +360,7 @@ class Node:
         except Exception:
             del self.health[region]
             raise
-        if not health.writable:  # an earlier attempt found it damaged
+        if not health.writable:  # an earlier attempt found the store damaged
             health = self.health[region] = Health(region)
         front.watch(health, region, self._data, self.shared)
         return engine, health
