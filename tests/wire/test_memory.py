@@ -595,6 +595,21 @@ class TestClients:
         assert [statuses(peer.transport.data) for peer in modest] == [[200], [200]]
         assert not modest[0].is_refused and not modest[1].is_refused
 
+    def test_a_connection_whose_client_changes_takes_its_bytes_along(self) -> None:
+        """A connection is its address's until its first request is authenticated."""
+        hall = Hall(memory=Memory(LEAST_BYTES))
+        peers = self._of(hall, "one", 2)
+        for peer in peers:
+            peer.send(HEAD % (4 * len(MEGABYTE)))
+            peer.send(MEGABYTE)
+        peers[0].connection._peer = "other"
+        peers[0].send(MEGABYTE)
+        held = {"one": peers[1].connection.held, "other": peers[0].connection.held}
+        assert hall.memory._clients == held and all(held.values())
+        for peer in peers:
+            peer.leave()
+        assert hall.memory._clients == {} and hall.memory.used == 0
+
     def test_a_busy_connection_of_the_client_with_most_makes_room(self) -> None:
         running: list[asyncio.Future[bytes]] = []
 
