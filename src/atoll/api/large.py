@@ -39,6 +39,7 @@ def has_many(body: bytes) -> bool:
 
 
 parse_pieces = pieces.parse
+empty = pieces.empty
 
 
 class LargeBody(dict[str, Any]):
@@ -101,5 +102,5 @@ def release(body: LargeBody) -> Future[None]:
 
 
 def _release(body: LargeBody) -> None:
-    pieces.empty(body)
+    empty(body)
     collector.resume()

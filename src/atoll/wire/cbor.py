@@ -16,8 +16,8 @@ from typing import Any
 import cbor2
 
 from atoll import errors
+from atoll.api.large import empty
 from atoll.api.service_model import Shape
-from atoll.model.pieces import empty
 
 _EPOCH = 1
 _DEPTH = 32
