@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "templates": {"templates", "api", "storage.memory", *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "telemetry": {"telemetry", "api", "capacity", *DATABASE},
-    "client": {"client", "clock", "logs", "security"},
+    "client": {"botocore_models", "client", "clock", "logs", "security"},
     "console": {"client", "console", "options", "clock", "security.browsers"},
     "shell": {"attribute_values", "client", "options", "shell"},
     "mcp": {"client", "mcp", "options", "shell"},
