@@ -21,7 +21,7 @@ from atoll.database import format as fmt
 from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
-from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, Datapoint, Metric, Series, united
+from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, USAGE, Datapoint, Metric, Series, united
 from atoll.storage.engine import Snapshot, Transaction
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class Metrics:
 
     def generation(self, metric: Metric) -> int:
         """Changes when this process learns of a change of a table from which datapoints of the metric may follow."""
-        return self._generation if metric.namespace == TABLES else 0
+        return self._generation if metric.namespace in (TABLES, USAGE) else 0
 
     async def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
         """Remember these batches, and forget those that are in blocks. The batches follow what was known when they were
