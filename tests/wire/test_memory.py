@@ -236,6 +236,7 @@ class TestBodies:
         peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         peer.send(b"100000\r\n" + MEGABYTE + b"\r\n")
         assert hall.memory.used == len(MEGABYTE)
+        hall.settle()
         peer.send(b"nonsense\r\n")
         hall.settle()
         assert statuses(peer.transport.data) == [400]
@@ -429,6 +430,20 @@ class TestConnections:
 
 
 class TestTurns:
+    def test_a_part_of_a_body_of_many_chunks_ends_a_turn(self) -> None:
+        """A transport reads on many times in one turn, as long as it may: 15 MB of tiny chunks took it 0.3 seconds."""
+        hall = Hall()
+        (peer,) = hall.peers(1)
+        peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(3):
+            assert peer.send(b"1\r\na\r\n" * 10_000)
+            assert not peer.transport.reading
+            hall.turn()
+            assert peer.transport.reading
+        peer.send(b"0\r\n\r\n")
+        hall.settle()
+        assert statuses(peer.transport.data) == [200]
+
     def test_pipelined_requests_are_answered_a_few_in_a_turn(self) -> None:
         hall = Hall()
         greedy, other = hall.peers(2)
