@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "recovery": {"recovery", *DATABASE},
     "transfer": {"attribute_values", "transfer", "capacity", "recovery", "replication.http", "security", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
-    "copying": {"check", "copying", "logs", "progress", "migration", "security", "storage", *DATABASE},
+    "copying": {"check", "copying", "logs", "options", "progress", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "vectors": {"vectors", *DATABASE},

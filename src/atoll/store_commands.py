@@ -12,7 +12,7 @@ from atoll.check import command
 from atoll.clock import SystemClock
 from atoll.logs import Tenths
 from atoll.migration import store as migration
-from atoll.options import Refused
+from atoll.options import INTERRUPTED, Refused
 from atoll.progress import Progress
 from atoll.serve_options import check_store
 from atoll.storage.compacting import compact
@@ -132,7 +132,7 @@ def _compact(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         print("\natoll: stopped; nothing has changed, except in the stores named above", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return 0
 
 

@@ -100,9 +100,19 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Target:
+class Scaled:
+    """What is stored of one capacity that is scaled."""
+
     resource: str
     dimension: str
+
+    @property
+    def id(self) -> Id:
+        return Id(self.resource, self.dimension)
+
+
+@dataclass(frozen=True)
+class Target(Scaled):
     least: int
     most: int
     number: str
@@ -114,10 +124,6 @@ class Target:
     last_fall: Last | None = None
     """The last fall; None if there was a rise since."""
     running: Running | None = None
-
-    @property
-    def id(self) -> Id:
-        return Id(self.resource, self.dimension)
 
     @property
     def bounds(self) -> Bounds:
@@ -140,9 +146,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Policy:
-    resource: str
-    dimension: str
+class Policy(Scaled):
     name: str
     number: str
     """A part of its ARN."""
@@ -151,10 +155,6 @@ class Policy:
     """TargetTrackingScalingPolicyConfiguration, as the request had it."""
     alarms: Mapping[str, str]
     """The names of its alarms, by kind; see `tracking`."""
-
-    @property
-    def id(self) -> Id:
-        return Id(self.resource, self.dimension)
 
     @property
     def arn_resource(self) -> str:
@@ -180,9 +180,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class ScheduledAction:
-    resource: str
-    dimension: str
+class ScheduledAction(Scaled):
     name: str
     number: str
     created_ms: int
@@ -194,10 +192,6 @@ class ScheduledAction:
     most: int | None = None
     due_ms: int | None = None
     """The time of its next run; None if there is none."""
-
-    @property
-    def id(self) -> Id:
-        return Id(self.resource, self.dimension)
 
     @property
     def arn_resource(self) -> str:

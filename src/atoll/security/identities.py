@@ -23,7 +23,7 @@ from atoll.security import directory as directories
 from atoll.security.credentials import Credential, CredentialsSource
 from atoll.security.directory import BadDirectory, Directory
 from atoll.security.policies import document
-from atoll.security.policies.decision import Attached, Plan, Policies, Source
+from atoll.security.policies.decision import Attached, Narrowed, Policies, Source
 from atoll.security.policies.document import Kind
 from atoll.security.policies.principals import Principal, root
 from atoll.security.sessions import BadToken, Session, Tokens, load_key
@@ -39,12 +39,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Access:
-    """A caller with its policies. `plans` and `kept` are caches of decisions about it."""
+    """A caller with its policies. `narrowed` and `kept` are caches of decisions about it."""
 
     principal: Principal
     policies: Policies
     session: Session | None = None
-    plans: dict[tuple[str, str], tuple[object, Plan]] = field(default_factory=dict)
+    narrowed: dict[tuple[str, str], tuple[object, Narrowed]] = field(default_factory=dict)
     kept: dict[tuple[str, str, str | None, Any], Any] = field(default_factory=dict)
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from atoll.client import Client, resolve
 from atoll.client.endpoint import DEFAULT_URL
 from atoll.client.failures import NOT_FOUND, CallError, Misconfigured, Refusal, Unreachable
-from atoll.options import Refused
+from atoll.options import INTERRUPTED, Refused
 
-FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
+FAILED, BROKEN_PIPE = 1, 141
 ATTEMPTS = 6
 """The attempts of a call: people wait, and these take less than two seconds."""
 

@@ -5,4 +5,5 @@ parents     the client's trace, from the headers of a request
 spans       the call that makes spans
 readings    metrics: the totals of the meters, read when they are exported
 exporters   where spans and metrics go, as OTEL_* variables say
+outages     of the collector: two lines of the log each
 """

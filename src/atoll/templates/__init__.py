@@ -5,4 +5,5 @@ intrinsics    the functions of CloudFormation in it, and its parameters and cond
 resources     the requests that make what the file declares
 global_tables    AWS::DynamoDB::GlobalTable as the parts of an ordinary table
 declarations  the requests are tried on a scratch region, then sent to the real one
+unfinished    what is left to be sent, if the server is killed meanwhile
 """

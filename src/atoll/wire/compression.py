@@ -53,7 +53,7 @@ def coding_of(content_encoding: bytes) -> str | None:
 
 def inflate(body: bytes, coding: str, most: int = limits.REQUEST_BYTES) -> bytes | None:
     """The decompressed body; None if it has more bytes than `most`."""
-    found: list[bytes] = []
+    found = bytearray()
     left, at = most, 0
     while True:
         stream = zlib.decompressobj(_WINDOW[coding])
@@ -68,14 +68,14 @@ def inflate(body: bytes, coding: str, most: int = limits.REQUEST_BYTES) -> bytes
             left -= len(part)
             if left < 0:
                 return None
-            found.append(part)
+            found += part
             at += len(given) - len(stream.unused_data)
         # A gzip body may have several members. The service ignores anything else that follows a member.
         if coding == DEFLATE or body[at : at + 3] != _GZIP_HEADER or len(body) - at < _GZIP_HEADER_BYTES:
             break
     if coding == DEFLATE and at < len(body):
         raise Undecodable("more bytes follow its compressed body")
-    return b"".join(found)
+    return bytes(found)
 
 
 def deflate(body: bytes, coding: str) -> bytes:

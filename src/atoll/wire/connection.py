@@ -68,6 +68,7 @@ class Connection(Incoming):
         "_queue",
         "_reading",
         "_receiving",
+        "_resting",
         "_running",
         "_server",
         "_share",
@@ -96,6 +97,8 @@ class Connection(Incoming):
         self._reading = True
         self._writable = True
         self._held_back = False
+        self._resting = False
+        """Whether it reads on in the next turn: a body of many chunks takes long to read."""
         self.held = 0
         self.unread = 0
         self._share = ""
@@ -134,6 +137,9 @@ class Connection(Incoming):
         self._receiving = False
         if self._large or self.held or self._queue or len(self._body) > SMALL_BYTES:
             self._account()
+            if self._large and self._request is not None and b"transfer-encoding" in self._request.headers:
+                self._resting = True
+                self._server.call_soon(self._read_on)
             self._run_queue()
         self._flush_soon()
 
@@ -269,8 +275,13 @@ class Connection(Incoming):
             else:
                 transport.close()
 
+    def _read_on(self) -> None:
+        self._resting = False
+        self._adjust_reading()
+
     def _adjust_reading(self) -> None:
-        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not self._held_back
+        waits = self._held_back or self._resting
+        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not waits
         if reading is self._reading or self._transport is None or self._transport.is_closing():
             return
         self._reading = reading

@@ -1,7 +1,7 @@
 """Decide a request: combine the policies that concern it.
 
-`narrow` keeps the statements whose principal, action and resource fit, which makes a `Plan`; `Plan.decide` tests their
-conditions. A plan without conditions has one decision for all requests.
+`narrow` keeps the statements whose principal, action and resource fit: they are `Narrowed` policies. `Narrowed.decide`
+tests their conditions. Without conditions there is one decision for all requests.
 
 Within one account: a Deny in any policy refuses. Each level of service control policies must allow. A resource policy
 that names the user, the session or everybody is enough to allow. Otherwise an identity policy must allow (not for the
@@ -94,8 +94,8 @@ def _first(candidates: Candidates, context: Context) -> Candidate | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The part of a decision that depends on conditions."""
+class Narrowed:
+    """What is left to test of a request: its conditions."""
 
     is_root: bool
     is_own: bool
@@ -201,8 +201,8 @@ def _nothing(key: str) -> tuple[str, ...]:
     return ()
 
 
-def narrow(question: Question, policies: Policies, resource_policy: Attached | None, owner: str) -> Plan:
-    """The plan of a question. `owner` is the account of the resource."""
+def narrow(question: Question, policies: Policies, resource_policy: Attached | None, owner: str) -> Narrowed:
+    """`owner` is the account of the resource."""
     caller = question.caller
     of_resource = () if resource_policy is None else (resource_policy,)
     limits = [policies.boundary or (), policies.session or (), *policies.control]
@@ -211,7 +211,7 @@ def narrow(question: Question, policies: Policies, resource_policy: Attached | N
     def allows(some: tuple[Attached, ...] | None) -> list[Candidate] | None:
         return None if some is None else _candidates(some, question, allow=True)
 
-    plan = Plan(
+    narrowed = Narrowed(
         is_root=caller.is_root,
         is_own=caller.account == owner,
         denies=_candidates(everything, question, allow=False),
@@ -221,12 +221,13 @@ def narrow(question: Question, policies: Policies, resource_policy: Attached | N
         boundary=allows(policies.boundary),
         session=allows(policies.session),
     )
-    return replace(plan, constant=_constant(plan))
+    return replace(narrowed, constant=_constant(narrowed))
 
 
-def _constant(plan: Plan) -> Decision | None:
-    """The decision if no test can change it, that is, if it is the same when all tests hold and when none does."""
-    groups = (plan.denies, *plan.control, plan.resource, plan.identity, plan.boundary or (), plan.session or ())
-    if (plan.denies and not plan.denies[0].tests) or not any(one.tests for group in groups for one in group):
-        return plan.decide(_nothing)
+def _constant(narrowed: Narrowed) -> Decision | None:
+    """The decision if no test can change it: the same whether all tests hold or none does."""
+    allows = (narrowed.resource, narrowed.identity, narrowed.boundary or (), narrowed.session or ())
+    groups = (narrowed.denies, *narrowed.control, *allows)
+    if (narrowed.denies and not narrowed.denies[0].tests) or not any(one.tests for group in groups for one in group):
+        return narrowed.decide(_nothing)
     return None
