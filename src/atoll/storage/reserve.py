@@ -1,8 +1,8 @@
-"""Disk space that is held back, so that data can be deleted when the disk is full.
+"""Reserve disk space, so that data can be deleted when the disk is full.
 
-A deletion needs room, too: in the WAL, and for its change record. The reserve is a file of 64 MB. The first commit that
-finds the disk full gives it back; from then on only transactions that delete something are accepted, until there is
-room for a new reserve.
+A deletion also needs space, in the WAL and for its change record. The reserve is a file of 64 MB. The first commit that
+finds the disk full frees it; from then on only transactions that delete something are accepted, until there is space
+for a new reserve.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Make the declared tables of a region, by the operations that clients call.
+"""Create the declared tables of a region, with the operations that clients call.
 
-Before a server starts, its file is tried on a scratch region in memory: what the service would refuse is refused then,
-and nothing was changed. The scratch region also shows how each table will look, to be compared with one that exists.
+Before a server starts, its file is tried on a scratch region in memory. So a file that the service would refuse is
+refused before anything is changed. The scratch region also has each table as it will be, for the comparison with an
+existing one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The functions of CloudFormation, with parameters at their defaults, conditions, mappings and names of resources."""
+"""Resolve the functions of CloudFormation, with conditions, mappings, names of resources, and parameters at their
+defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests that make what a template declares, each with the types of the operation's shape."""
+"""The requests that create the resources of a template, with values of the types in the operation's shape."""
 
 from __future__ import annotations
 

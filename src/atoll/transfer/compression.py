@@ -1,4 +1,4 @@
-"""Expand compressed objects piece by piece, in bounded memory however well they are compressed."""
+"""Expand compressed objects piece by piece, in bounded memory for any compression ratio."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Exports of a table into a bucket: the whole table at a moment, or its changes in a window.
 
-An export is a document, and a job while it is under way. A step of the job reads so many rows at most, whatever its
-filter takes. Once the lines of a data file are complete, a step writes the file and stores how far it came, together
-with the file's line of the manifest. An interrupted file is begun again. The name of a file follows from its number, so
-a step that runs again writes the same object. The manifests are written last.
+An export is a document, and a long job until it ends. A step of the job reads a limited number of rows, whether its
+filter keeps them or not. When the lines of a data file are complete, a step writes the file and stores its position,
+together with the file's line of the manifest. An interrupted file is begun again. The name of a file follows from its
+number, so a step that runs again writes the same object. The manifests are written last.
 
     PREFIX/AWSDynamoDB/ID/_started, manifest-files.json, manifest-files.md5, manifest-summary.json, manifest-summary.md5
     PREFIX/AWSDynamoDB/ID/data/NAME.json.gz    the whole table

@@ -1,6 +1,6 @@
-"""The records of an import: what its objects contain, in the order of their keys, from a position on.
+"""Read the records in the objects of an import, in the order of the objects' keys, from a position on.
 
-Memory is bounded whatever the objects contain: they are read, expanded and split piece by piece. A position names an
+Memory is bounded for any objects: they are read, expanded and split piece by piece. A position names an
 object and counts its lines, so a reading that begins in the middle of an object reads it again up to there.
 """
 
