@@ -44,7 +44,7 @@ class Settings:
     evaluates_policies: bool = False
     """Whether callers are authorized by policies."""
     throttling: str = "on"
-    """One of "off", "on" (by the throughput of tables and indexes) and "full" (also by partitions, growth and account maxima)."""
+    """Either "off", "on" (by the throughput of tables and indexes), or "full" (also by partition keys and growth)."""
 
 
 class Signal:

@@ -1,7 +1,7 @@
-"""What a process keeps of the entries of one index: their codes, and hashes of the attributes that searches compare.
+"""The entries of one index in a process's memory: their codes, and hashes of the attributes that searches compare.
 
-Each entry has a slot. A retired slot is used again. The codes find candidates only: a search reads their entries from
-the store (see `searching`), so a slot may be outdated, and two values may share a hash, without harm to a result.
+Each entry has a slot; retired slots are reused. The memory only finds candidates, and a search then reads their entries
+from the store (see `searching`). So results are right even if a slot is outdated or two values have the same hash.
 """
 
 from __future__ import annotations

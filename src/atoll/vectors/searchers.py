@@ -1,7 +1,7 @@
-"""The memories of a region's vector indexes: loaded when they are first needed, then kept up to date by each search.
+"""Keep the memories of a region's vector indexes: load them at first use, and bring them up to date in each search.
 
 A search first catches up with the index's change log to the number that its snapshot shows. So it sees every write that
-was answered before, of whichever process. Others that ask meanwhile wait for the same load.
+any process answered before. Concurrent searches wait for the same load.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""HTTP requests to calls, and results or errors to the bytes of an answer. Pure: no sockets, no clock, no secrets.
+"""Decode HTTP requests to calls, and encode results or errors as the bytes of an answer. Pure: no sockets, clock or
+secrets.
 
 A call is `POST /` with `X-Amz-Target: <service>.<operation>` and a JSON object as its body; the answer is JSON with
 the same content type, its CRC-32 and a request id. Errors are `{"__type": <prefix><code>, "message": <text>}`.

@@ -1,6 +1,6 @@
-"""Content-Encoding: compressed requests, and answers compressed as the client's Accept-Encoding asks. Pure.
+"""Content-Encoding: expand compressed requests, and compress answers if the client's Accept-Encoding allows. Pure.
 
-The service knows `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
+The service supports `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
 compressed bytes.
 """
 

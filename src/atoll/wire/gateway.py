@@ -1,4 +1,4 @@
-"""From a request to the bytes of its answer: find the operation, authenticate the caller, call, encode.
+"""Answer a request: find the operation, authenticate the caller, call, and encode the answer.
 
 The order is DynamoDB's: an unknown target is rejected before the signature is checked. A body is parsed only after its
 signature is verified, so that unauthenticated clients cannot make the server build large values.

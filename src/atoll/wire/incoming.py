@@ -1,4 +1,4 @@
-"""The half of a connection that makes requests of the bytes that arrive.
+"""The incoming half of a connection: it parses received bytes into requests.
 
 A request rejected while it arrives (not HTTP, too large) gets a bare status, and the connection closes.
 """

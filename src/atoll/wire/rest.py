@@ -1,4 +1,4 @@
-"""REST-JSON: request members come from path, query, headers and body. An operation's `Http` has their places.
+"""The REST-JSON protocol: request members come from path, query, headers and body, as the operation's `Http` says.
 
 Errors are `{"Type": "User", "Message": ...}` with their code in `x-amzn-ErrorType`.
 """

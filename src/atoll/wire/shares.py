@@ -1,13 +1,13 @@
-"""Fair shares: callers that compete get equal parts of the event loop's time.
+"""Give competing callers equal shares of the event loop's time.
 
-A connection runs a bounded number of requests in a turn, so a client with many connections would get many times what
-one with a single connection gets. While several callers are active, each has `TURN_NS` of work and `TURN_REQUESTS` a
-turn, whatever its connections; its other requests wait in their order. A request that works on in slices waits in the
-same queue before each slice. What a request works beyond its caller's time is a debt, which is paid in the next turns:
-callers that wait meanwhile run first, and if nobody else does the turns pass at once.
+A connection runs a bounded number of requests in a turn, so a client with many connections would get many times the
+share of a client with one. While several callers are active, each has `TURN_NS` of work and `TURN_REQUESTS` per turn,
+for all its connections; further requests wait in order. A request that works in slices waits in the same queue before
+each slice. Work beyond the caller's time is a debt, which it repays in the next turns: waiting callers run first, and
+if there are none, the turns pass at once.
 
-A caller is an account, in the default account an access key, and an address where nobody signs. A caller that is alone
-costs one comparison, and waits for nothing.
+A caller is an account; in the default account, an access key; without signatures, an address. A single active caller
+costs one comparison and never waits.
 
 Only work on the event loop counts: not what threads do, nor commits, which many requests share.
 """
