@@ -101,7 +101,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Scaled:
-    """What is stored of one capacity that is scaled."""
+    """The stored record of one scaled capacity."""
 
     resource: str
     dimension: str

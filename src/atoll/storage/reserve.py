@@ -36,7 +36,7 @@ class Reserve:
         return True
 
     def has_room(self, free_bytes: Callable[[], int]) -> bool:
-        """Whether there is room on the disk, or in the file, which has so many bytes free."""
+        """Whether there is space on the disk, or in the file, which has `free_bytes` unused."""
         if self.is_spent:
             self.refill()
         return not self.is_spent or free_bytes() > self.size

@@ -41,7 +41,7 @@ class Step(Pending):
 
 
 class Idle:
-    """How long nobody has written to a store. `commits` tells of other workers."""
+    """Measures how long a store has had no writes. `commits` shows those of other workers."""
 
     def __init__(self, commits: CommitSequence | None) -> None:
         self._commits = commits

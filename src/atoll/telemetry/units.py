@@ -32,7 +32,7 @@ class Consumption:
 
 
 current: ContextVar[Consumption | None] = ContextVar("consumption", default=None)
-"""Of the request that runs. A request that waited goes on in its own context."""
+"""The units of the running request. A request that has waited continues in its own context."""
 
 
 class UnitsMeter(Meter):

@@ -93,7 +93,7 @@ async def _ask(region: Region, operation: str, **body: Any) -> Any:
 
 
 async def _look(region: Region, name: str) -> Body:
-    """What a template sets of a table."""
+    """The settings of a table that a template can make."""
     table = (await _ask(region, "DescribeTable", TableName=name))["Table"]
     shown: Body = _lasting(table)
     ttl = (await _ask(region, "DescribeTimeToLive", TableName=name))["TimeToLiveDescription"]

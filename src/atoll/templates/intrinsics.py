@@ -11,7 +11,7 @@ from typing import Any
 from atoll.templates.documents import BadTemplate
 
 NO_VALUE = object()
-"""What `AWS::NoValue` means: the member is left out."""
+"""The value of `AWS::NoValue`, which omits the member."""
 
 _NAMES = {
     "AWS::DynamoDB::Table": "TableName",

@@ -196,7 +196,7 @@ def _table(region: Region, snapshot: Any, one: Bulk) -> Table:
 
 @dataclass(slots=True)
 class _Effects:
-    """Of one batch."""
+    """The effects of one batch of records."""
 
     units: float = 0.0
     failed: int = 0

@@ -121,7 +121,7 @@ class Sender:
         return any(not task.cancelled() and task.result() for task in done)
 
     async def stop(self) -> None:
-        """What was being sent is sent again after the restart."""
+        """Cancel sending; pending records are sent again after the restart."""
         self._stopping = True
         self.wake()
         for task in self._running.values():

@@ -46,11 +46,11 @@ JSON, ION = "DYNAMODB_JSON", "ION"
 NEW_IMAGE, BOTH_IMAGES = "NEW_IMAGE", "NEW_AND_OLD_IMAGES"
 
 FILE_BYTES = 8 * 1024 * 1024
-"""A data file ends when its lines have so many bytes."""
+"""A data file ends when its lines have this many bytes,"""
 FILE_ROWS = 200_000
-"""Or when so many rows were read for it."""
+"""or when this many rows were read for it."""
 STEP_ROWS = 5_000
-"""Of one step, and those of one more piece."""
+"""The rows of one step, which may exceed this by one piece."""
 BILLED_LEAST_BYTES = 10_000_000
 """Of an incremental export."""
 
@@ -65,14 +65,14 @@ class Export(Job):
     bucket: str
     prefix: str
     moment_ms: int | None = None
-    """Of the whole table."""
+    """The moment of an export of the whole table."""
     from_ms: int | None = None
     to_ms: int | None = None
     """The window of an incremental export, without its end."""
     view: str | None = None
     items: int = 0
     size: int = 0
-    """Of the items, in bytes by the published formula."""
+    """The size of the items, in bytes by the published formula."""
     files: int = 0
     least_files: int = 1
     """One for each partition."""
@@ -271,7 +271,7 @@ class _Collected:
     copy: Copy
     """As it is stored now."""
     position: moment.Position
-    """Behind these lines."""
+    """The position after these lines."""
     lines: bytes
     items: int
     size: int

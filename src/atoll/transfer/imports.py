@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 KIND = JOB = "import"
 FOREVER_MS = 1 << 53
 LOGGED_ERRORS = 1_000
-"""Of one import. All are counted."""
+"""The errors of one import that are logged. All are counted."""
 ATTEMPTS = 3
 """To read on in a bucket that cannot be reached."""
 
@@ -46,7 +46,7 @@ class Import(ReadingJob):
     imported: int = 0
     errors: int = 0
     size: int = 0
-    """Of the records, expanded."""
+    """The bytes of the records, expanded."""
 
     @property
     def bucket(self) -> str:

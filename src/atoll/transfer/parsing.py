@@ -107,7 +107,7 @@ class Rows(Lines):
 
 
 class Parser(Protocol):
-    """Of one object."""
+    """Parses the lines of one object."""
 
     def parse(self, line: bytes) -> Any | None:
         """The record of a line, still unchecked: a mapping with an Item. None if the line has no record. Raises

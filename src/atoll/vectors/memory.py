@@ -24,7 +24,7 @@ from atoll.vectors.scan import Conditions, Entry
 
 CHUNK = 1 << 14
 OUTGROWN, GROWTH = 1_024, 16
-"""A memory with so many entries is loaded anew when it has grown so many times."""
+"""A memory with this many entries is loaded again when it has grown by this factor."""
 _ABSENT = 0
 
 
@@ -187,7 +187,7 @@ _KEY_BYTES = 250
 
 
 def bytes_of(index: VectorIndex, entries: int) -> int:
-    """About how many bytes the memory of so many entries will take."""
+    """The approximate size in bytes of the memory of this many entries."""
     return entries * (index.dimensions + 21 + 8 * len(index.searched) + _KEY_BYTES)
 
 

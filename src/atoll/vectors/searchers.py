@@ -22,7 +22,7 @@ MOST_BYTES = 1024**3
 """The memories of a region take no more; the one that was not searched for the longest time is dropped first."""
 
 PIECE_CHANGES = 256
-"""How many changes one snapshot applies."""
+"""The most changes that one snapshot applies."""
 
 
 class _Followed:
@@ -35,7 +35,7 @@ class _Followed:
 
 class _Piece(NamedTuple):
     number: int
-    """Of the last change that there is."""
+    """The number of the last change."""
     until: int
     changed: list[scan.Entry]
     gone: list[bytes]

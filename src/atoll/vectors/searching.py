@@ -26,7 +26,7 @@ from atoll.vectors.scan import Conditions, Entry
 from atoll.vectors.searchers import Searchers
 
 MORE = 32
-"""A search takes at least so many candidates beside twice the results."""
+"""The candidates that a search takes, at least, besides twice the results."""
 MOST_CANDIDATES = 1_024
 
 

@@ -42,7 +42,7 @@ class Owner(Limits, Protocol):
     idle_ticks: int
     request_ticks: int
     turn_requests: int
-    """How many requests a connection may run in this turn."""
+    """The requests that a connection may run in this turn."""
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 

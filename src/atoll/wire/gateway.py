@@ -208,7 +208,7 @@ class Gateway:
     async def _call_inflated(
         self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
     ) -> bytes:
-        """As `_call_large`, with the decompressed body."""
+        """Like `_call_large`, but with the decompressed body."""
         given = request.body
         try:
             coding = compression.coding_of(request.headers[b"content-encoding"])

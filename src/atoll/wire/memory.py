@@ -40,7 +40,7 @@ def give_back() -> None:
 
 
 VALUE_FACTOR, TEXT_FACTOR = 24, 3
-"""How many bytes the values of a body take for each byte of its JSON: in bodies of many small values, and in others."""
+"""The bytes that the values of a body take for each byte of its JSON: with many small values, and otherwise."""
 
 
 class Values:
@@ -130,7 +130,7 @@ class Memory:
         """The bytes of each of these clients."""
 
     def hold(self, holder: Holder, held: int, *, receiving: bool) -> None:
-        """The connection now holds so many bytes, and whether the body of a request is still arriving."""
+        """Record the bytes that a connection now holds, and whether the body of a request is still arriving."""
         self._count(holder, held)
         if holder.unread:
             self._unread.add(holder)

@@ -95,7 +95,7 @@ def _first(candidates: Candidates, context: Context) -> Candidate | None:
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """What is left to test of a request: its conditions."""
+    """The part of a decision that depends on conditions."""
 
     is_root: bool
     is_own: bool

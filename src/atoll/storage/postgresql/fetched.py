@@ -12,7 +12,7 @@ from itertools import islice
 from atoll.storage.buffer import Row
 
 FIRST_ROWS = 100
-"""Of a scan that does not tell how many rows it wants; each further page of it has this times as many."""
+"""The rows in the first page of a scan without a limit; each further page is `GROWTH` times as large."""
 GROWTH = 10
 MOST_ROWS = 10_000
 

@@ -26,7 +26,7 @@ BATCH_BYTES = 8_000_000
 MOST_PAGES = 32
 """In a statement: a burst of large ones after small ones fetches no more."""
 PAGE_BYTES = 1_000_000
-"""What the first pages are expected to have."""
+"""The bytes that first pages are expected to have."""
 SHARED_TRIPS = 3
 DEADLINE_S = 10.0
 

@@ -34,7 +34,7 @@ COPYING = "copying"
 INCOMPLETE_COPY = "a copy into this store is not complete: run the same `atoll store copy` again"
 
 PAGE_BYTES = 1_500_000
-"""A scan fetches no further rows after so many bytes."""
+"""A scan fetches no further rows after this many bytes."""
 
 ROW, NUMBER, COMMITS, TALLY, SCAN = 0, 1, 2, 3, 10
 """The kinds of fetched rows: `SCAN + i` is a row of the scan i."""

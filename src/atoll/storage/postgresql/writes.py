@@ -258,7 +258,7 @@ class Batch:
         self._leaving += lacking
 
     def leaves(self) -> list[Pending]:
-        """Those that leave the batch, each once."""
+        """The functions that leave the batch, each once."""
         leaving, self._leaving = self._leaving, []
         if leaving:
             gone = set(map(id, leaving))
@@ -276,7 +276,8 @@ class Batch:
         return bool(writes.rows or writes.cleared or writes.numbers or writes.tallies)
 
     def arguments(self) -> tuple[list[Any], ...]:
-        """Of `commit_batch`. The keys are sorted: neighbours of the index are written together."""
+        """The arguments of `commit_batch`. The keys are sorted, so that neighbours in the index are written
+        together."""
         writes = self._writes
         put = sorted([longkeys.stored_row(key, value) for key, value in writes.rows.items() if value is not None])
         return (
