@@ -39,7 +39,7 @@ def add(store: argparse.ArgumentParser) -> None:
     )
     checking.add_argument("--data", help="the data directory")
     checking.add_argument("--json", action="store_true", help="print the report as one JSON document")
-    checking.add_argument("--repair", action="store_true", help="repair what can be derived; drop what is unreadable")
+    checking.add_argument("--repair", action="store_true", help="repair rows that can be derived; drop unreadable ones")
     checking.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
     checking.set_defaults(run=_check)
     compacting = actions.add_parser(
