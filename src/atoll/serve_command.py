@@ -91,7 +91,7 @@ def add(serve: argparse.ArgumentParser) -> None:
     option(
         "--durability",
         "full",
-        "answered writes survive: power failures (full), or only crashes (relaxed)",
+        "writes survive power failures (full) or only crashes",
         ["full", "relaxed"],
     )
     option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it accepts them", ["stop", "serve"])
