@@ -1,4 +1,4 @@
-"""`atoll serve`: its options, and the settings of the node that they make.
+"""`atoll serve`: its options, and the node's settings that follow from them.
 
 Every option may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -44,7 +44,7 @@ from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
 
-# Descriptors: of an open region's store at most, and all besides regions and connections.
+# File descriptors: the most of an open region's store, and those needed besides regions and connections.
 REGION_FILES = 16
 OTHER_FILES = 100
 LEAST_CONNECTIONS = 10
@@ -220,7 +220,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _check(config: Config) -> None:
-    """Options that exclude each other, or need each other."""
+    """Refuse options that exclude each other, or need each other."""
     if config.console_port is not None:
         if find_spec("nicegui") is None:
             raise Refused("--console needs an extra: pip install 'atoll[console]'")

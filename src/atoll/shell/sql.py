@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
     if kind not in DONE:
         show(Output(form_of(options), []), pages, limit)
         return
-    for items in pages:  # those of RETURNING
+    for items in pages:  # the items of RETURNING
         Output(form_of(options), []).page(items)
     print(DONE[kind], file=sys.stdout if sys.stdout.isatty() else sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Where spans and metrics go: OTLP over HTTP, as the standard OTEL_* variables say.
+"""Export spans and metrics by OTLP over HTTP, configured by the standard OTEL_* variables.
 
 Spans wait in a queue of bounded length, in a thread of its own; metrics do not wait at all. A collector that is down or
 slow loses spans; it never makes a request wait, and its outage takes two lines of the log (`outages`). The SDK reads
