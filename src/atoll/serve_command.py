@@ -88,12 +88,7 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
-    option(
-        "--durability",
-        "full",
-        "writes survive power failures (full) or only crashes",
-        ["full", "relaxed"],
-    )
+    option("--durability", "full", "writes survive power failures (full) or only crashes", ["full", "relaxed"])
     option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it accepts them", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "2026", "the wording of validation errors", ["2026", "classic"])

@@ -46,9 +46,9 @@ def add(store: argparse.ArgumentParser) -> None:
         "compact",
         help="give the unused space of stores back to the disk",
         description="Rewrite the stores of a data directory without unused space, while no server has them open."
-        " (A server gives unused space back by itself while there are no writes.) With --store: VACUUM the tables of a store"
-        " in PostgreSQL, while front ends may use it; PostgreSQL then uses the space again for new rows, and shortens a file"
-        " only if its end is empty.",
+        " (A server gives unused space back by itself while there are no writes.) With --store: VACUUM the tables of a"
+        " store in PostgreSQL, while front ends may use it; PostgreSQL then uses the space again for new rows, and"
+        " shortens a file only if its end is empty.",
     )
     compacting.add_argument("--data", help="the data directory")
     compacting.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
@@ -57,7 +57,8 @@ def add(store: argparse.ArgumentParser) -> None:
         "copy",
         help="copy stores between a data directory and PostgreSQL",
         description="Copy all stores from a data directory to PostgreSQL (--data DIR --to URL), or back (--store URL"
-        " --to DIR). The target must be empty, and no server may use either. The same command resumes an interrupted copy.",
+        " --to DIR). The target must be empty, and no server may use either. The same command resumes an"
+        " interrupted copy.",
     )
     copying.add_argument("--data", help="copy from this data directory")
     copying.add_argument("--store", help="copy from this store in PostgreSQL")
