@@ -1,9 +1,9 @@
 """The metrics of the last full minute in Prometheus' text format.
 
-Names and labels are those of the exporters that read CloudWatch: `aws_dynamodb_`, the metric's name in snake case, and
-the statistic; before the statistic `_index` where the metric is one of an index, and `_source`, `_verb` or
-`_operation_type` where it counts a part of what the metric without counts. Each is a gauge of one minute, not a
-counter. All processes of a server show the same, because they show what is stored.
+Names and labels follow the exporters that read CloudWatch: `aws_dynamodb_`, the metric's name in snake case, and the
+statistic; `_index` precedes the statistic of an index's metric, and `_source`, `_verb` or `_operation_type` that of a
+part of another metric. Each is a gauge of one minute, not a counter. All processes of a server show the same values,
+because they read them from the store.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ STATISTICS: Mapping[str, tuple[str, ...]] = {
     "ReplicationLatency": ("Average", "Maximum"),
     **dict.fromkeys(_GAUGES, ("Maximum",)),
 }
-"""What is shown of each metric; of all others, the sum."""
+"""The statistics shown of each metric; of all others, the sum."""
 
 LABELS = ("account_id", "region", "table_name", "operation", "stream_label", "receiving_region")
 MORE_LABELS: Mapping[str, str] = {
@@ -59,7 +59,7 @@ Found = list[tuple[Region, list[tuple[Metric, Datapoint]]]]
 
 
 async def exposition(regions: Iterable[Region], lag_ms: int) -> bytes:
-    """Of the minute that ended at least `lag_ms` ago."""
+    """The metrics of the latest minute that ended at least `lag_ms` ago."""
     found = [(region, await reading.last_minute(region, TABLES, lag_ms)) for region in regions]
     return await aside(_text, found)
 

@@ -1,11 +1,11 @@
 """Counts the calls and the consumed units of a region, by table, index and operation, in memory.
 
-A request counts on each table that it names: the call, its duration and its result. Units and returned items count on
-the table or index that consumed them. A request without a table counts on the empty table name. So does a user error
-on a table that has no tally yet: otherwise requests with invented names would fill the memory. When there is no room
-for another tally, the meter drops the oldest one.
+A request is counted on each table that it names: the call, its duration and its result. Units and returned items are
+counted on the table or index that consumed them. A request without a table is counted on the empty table name. So is a
+user error on a table that has no tally yet: otherwise requests with invented names would fill the memory. When the
+meter is full, it drops the tally that was used least recently.
 
-Metrics `take` the tallies once a minute. The meter keeps the totals since the start of the process.
+The metrics call `take` once a minute. The meter keeps the totals since the start of the process.
 
 Operations that run PartiQL statements count by the kind of statement, too: `ExecuteStatement PartiQLSelect`,
 `BatchExecuteStatement Read`. `plain` gives the operation of such a name.
@@ -13,7 +13,7 @@ Operations that run PartiQL statements count by the kind of statement, too: `Exe
 A replica's region also counts its changes that other regions have applied, by table and region. The sender of
 changes to Kinesis streams counts what it sends.
 
-This module knows names and numbers only, so that `database.region` may import it; `capacity.units` and
+This module depends on no other part of Atoll's logic, so that `database.region` may import it; `capacity.units` and
 `capacity.writing` have the arithmetic.
 """
 
@@ -45,11 +45,12 @@ _FAILED_CONDITION = "ConditionalCheckFailedException"
 _CONFLICT, _CONFLICT_REASON = "TransactionConflictException", "TransactionConflict"
 
 _EXACT_BITS = 4
-"""Latencies are counted by their first four bits, so in eight classes an octave."""
+"""Latencies are counted in classes: by their four highest bits, which makes eight classes for each doubling."""
 
 
 class Tally:
-    """Of units there are also the number of requests that consumed some, and the most and the fewest of one."""
+    """The counts of one table, index and operation. Units also have the number of requests that consumed any, and the
+    greatest and least amount of one request."""
 
     __slots__ = (
         "bytes", "calls", "conflicted", "conflicts", "counts_bytes", "failed_conditions", "injected", "items",
@@ -72,7 +73,7 @@ class Tally:
         """How many events of throttling had each reason."""
 
     def read(self, units: float) -> None:
-        """A request consumed read units."""
+        """Add the read units of a request."""
         self.reads += 1
         self.read_units += units
         if units > self.most_read:
@@ -89,7 +90,7 @@ class Tally:
             self.least_written = units
 
     def returned(self, items: int) -> None:
-        """A request returned a page of items."""
+        """Add the items that a request returned."""
         self.pages += 1
         self.items += items
 
@@ -141,7 +142,7 @@ class Measured:
     latency_ms: float
     """The total duration of successful calls."""
     injected: int
-    """Faults on demand."""
+    """The number of faults on demand."""
     latencies: Mapping[int, int]
     """See `Tally`."""
     counts_bytes: bool = False
@@ -276,8 +277,8 @@ class Meter:
         self.throttled(operation, error, once=True)
 
     def throttled(self, operation: str, error: ApiError, *, once: bool = False) -> None:
-        """Count the events of throttling in a refusal, of a request or of a part of one. `once`: the request itself
-        was refused, which the indexes named by it count too."""
+        """Count the throttling events in the refusal of a request or of a part of one. `once`: the request itself was
+        refused, so each index that the error names also counts one throttled request."""
         for table, index, reason in _throttling(error):
             tally = self.tally(table, index, operation)
             tally.reasons[reason] = tally.reasons.get(reason, 0) + 1
@@ -286,11 +287,11 @@ class Meter:
 
     @property
     def is_used(self) -> bool:
-        """Whether there is anything to take."""
+        """Whether anything was counted since the last `take`."""
         return bool(self._tallies or self._expired or self._sent or self._has_replicated)
 
     def take(self) -> dict[Key, Tally]:
-        """The tallies since the last call, which the caller may keep."""
+        """The tallies since the last call; the caller may keep them."""
         taken, self._tallies = self._tallies, {}
         self._has_replicated = False
         for key, tally in taken.items():
@@ -300,11 +301,11 @@ class Meter:
                 if len(self._totals) >= self._most:
                     del self._totals[next(iter(self._totals))]
             total.add(tally)
-            self._totals[key] = total  # behind those that were used less recently
+            self._totals[key] = total  # last: the order is by last use
         return taken
 
     def expired(self, table: str, deleted: int, commit: int) -> None:
-        """A transaction deletes expired items of a table."""
+        """Count expired items of a table that a transaction deletes, when it commits."""
         self._expired[commit, table] = deleted
 
     def take_expired(self) -> dict[str, int]:
@@ -379,7 +380,7 @@ _LONG_CODES = {short: code for code, short in CODES.items()} | {_CONFLICT_REASON
 
 
 def _throttling(error: ApiError) -> Iterator[tuple[str, str | None, str]]:
-    """The table, the index if it was one, and the reason of each event."""
+    """The table, the index or None, and the reason of each throttling event in the error."""
     fields = error.fields or {}
     for part in (fields, *fields.get("CancellationReasons", ())):
         for reason in part.get("ThrottlingReasons") or part.get("throttlingReasons") or ():

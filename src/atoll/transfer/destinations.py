@@ -1,8 +1,8 @@
 """Send the changes of tables to Kinesis streams.
 
-A step takes the next changes of one table from its log, sends their records, and stores the position behind them. If a
-step is interrupted, or the stream does not take the records, they are sent again: records may come twice, none is left
-out. The same steps end the transitional states of destinations. The steps of different destinations run side by side.
+A step takes the next changes of one table from its log, sends their records, and stores the position after them. If a
+step is interrupted, or the stream refuses the records, they are sent again: records may arrive twice, but none is lost.
+The same steps end the transitional states of destinations. Steps of different destinations run concurrently.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Sender:
         return any(not task.cancelled() and task.result() for task in done)
 
     async def stop(self) -> None:
-        """What was being sent is sent again after the restart."""
+        """Cancel sending; pending records are sent again after the restart."""
         self._stopping = True
         self.wake()
         for task in self._running.values():

@@ -156,7 +156,7 @@ class BatchOutcome:
 
     payload: bytes
     error: str | None = None
-    """"Unhandled" if the function failed."""
+    """One of "Unhandled" if the function failed."""
 
 
 def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Action:

@@ -1,7 +1,7 @@
-"""Which connection makes room for a new one, at the limit of connections.
+"""Choose the connection that is closed for a new one at the limit of connections.
 
-Clients are counted once in a turn of the event loop: in one turn a client may open a thousand connections, and each
-would count all others.
+Connections are counted by client only once in a turn of the event loop: in one turn a client may open a thousand
+connections, and each would count all others.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Reads: many functions share one statement, and so one snapshot.
+"""Run reads: many functions share one statement, and so one snapshot.
 
 Reads that arrive while a statement is under way wait for the next one. Single rows have lanes of their own, so they do
-not wait for statements that fetch pages. A function that needs more than one statement
-goes on in the same batch as long as nobody commits in between. Otherwise, or if it needs many, it runs again in a
-transaction of its own, whose statements share a snapshot.
+not wait for statements that fetch pages. A function that needs more than one statement continues in the same batch
+while there is no commit in between. Otherwise, or if it needs many, it runs again in a separate transaction, whose
+statements share a snapshot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH_BYTES = 8_000_000
 MOST_PAGES = 32
 """In a statement: a burst of large ones after small ones fetches no more."""
 PAGE_BYTES = 1_000_000
-"""What the first pages are expected to have."""
+"""The bytes that first pages are expected to have."""
 SHARED_TRIPS = 3
 DEADLINE_S = 10.0
 
