@@ -56,11 +56,11 @@ RECORD_BYTES = 1024**2
 """A record with more bytes is skipped."""
 ATTEMPTS = 6
 WAIT_S = 0.1
-"""Before the second attempt to send throttled records; it doubles with each."""
+"""The pause before the second attempt to send throttled records; it doubles with each attempt."""
 RETRY_S = 5.0
-"""From a failure to the next attempt."""
+"""The pause between a failure and the next attempt."""
 FOLLOW_S = 0.25
-"""Between two looks for commits of other processes."""
+"""The interval between two checks for commits of other processes."""
 LOOK_AGAIN_S = 2.0
 SETTLE_S = 5.0
 """How long `settle` waits for streams that do not answer."""

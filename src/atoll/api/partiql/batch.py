@@ -44,7 +44,7 @@ class Response(NamedTuple):
 
 
 async def batch_execute_statement(region: Region, body: Body) -> Answer:
-    """Only an error of the batch itself fails all statements."""
+    """Run each statement by itself; only an error of the batch itself fails all statements."""
     bounds = await aside(_all_bound, body) if is_long(body, body["Statements"]) else _all_bound(body)
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
         raise partiql_errors.batch_mixed()
