@@ -19,6 +19,7 @@ from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import metric_math
 from atoll.errors import metrics as errors
+from atoll.metrics.implied import quota
 from atoll.metrics.math.evaluation import InsightRule, Queries, Search
 from atoll.metrics.math.series import Grid, Series
 from atoll.metrics.reading import Query, Units, folded
@@ -209,7 +210,8 @@ def _evaluated(
         series = {
             id: Series(dict(sorted(one.points.items())), stats[id].period_s, one.label) for id, one in found.items()
         }
-        math = Queries(given.grid, series, texts, given.search, given.insight_rule)
+        quotas = {id: known for id, one in stats.items() if (known := quota(one.metric)) is not None}
+        math = Queries(given.grid, series, texts, given.search, given.insight_rule, quotas)
     results = []
     for one in queries:
         id, label = one["Id"], one.get("Label")

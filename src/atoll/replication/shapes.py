@@ -235,7 +235,8 @@ QUESTIONS: Mapping[str, Shape] = {
     "join": record({}),
     "changes": record(
         {**_REPLICA, "table_id": text, "positions": maybe(_POSITIONS), "wants_changes": flag,
-         "wait_ms": number(LONGEST_WAIT_MS)}
+         "wait_ms": number(LONGEST_WAIT_MS)},
+        {"arrived": row(number(), number(), number())},
     ),
     "rows": record({**_REPLICA, "part": _PART, "after": hexadecimal, "began": time}),
     "items": record({**_REPLICA, **_WALK}),

@@ -60,7 +60,7 @@ def put(
 
 
 def put_alarms(region: Region, policy: Policy, units: int, now_ms: int, tx: Transaction) -> None:
-    """Create the policy's alarms, or give them new thresholds. Their state begins anew."""
+    """Create the policy's alarms, or give them new thresholds. This resets their states."""
     for configuration in tracking.alarms(policy, arn(region, policy), units):
         old = alarm_store.find(tx, configuration["AlarmName"])
         if old is not None and old.configuration == configuration:

@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", default="", metavar="NAME", help="query this index")
     parser.add_argument("--filter", default="", metavar="CONDITION", help="print only items that meet this, too")
     parser.add_argument("--select", default="", metavar="NAME,...", help="print only these attributes")
-    parser.add_argument("--limit", default="", metavar="N", help="print so many items at most")
+    parser.add_argument("--limit", default="", metavar="N", help="print at most this many items")
     parser.add_argument("--reverse", action="store_true", help="begin with the greatest sort key")
     parser.add_argument("--consistent", action="store_true", help="read consistently")
     parser.add_argument("--count", action="store_true", help="print only how many items there are")

@@ -18,7 +18,7 @@ STEP_PAGES = 200
 """Takes a few milliseconds, for the pages of large values some tens."""
 KEPT_BYTES = 4 * 1024**2
 KEPT_SHARE = 20
-"""Of the file: the twentieth part may stay unused."""
+"""A twentieth of the file may stay unused."""
 IDLE_S = 2.0
 
 

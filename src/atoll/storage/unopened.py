@@ -54,7 +54,7 @@ class Unopened:
         return False
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no store is open."""
 
 
 def _writes(buffer: Buffer) -> bool:

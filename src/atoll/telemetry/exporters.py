@@ -44,7 +44,7 @@ _EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER")
 
 
 class BadVariable(Exception):
-    """Its text says which OTEL_* variable cannot be used."""
+    """An OTEL_* variable cannot be used; the text names it."""
 
 
 class Telemetry:
@@ -133,5 +133,5 @@ class _Metrics(OTLPMetricExporter):
 
 
 def _only(name: str, filter_: logging.Filter) -> None:
-    """Let only this filter see the records of the logger: exporters are made anew, their loggers are not."""
+    """Replace the filters of the logger by this one: new exporters use the same loggers."""
     logging.getLogger(name).filters[:] = [filter_]

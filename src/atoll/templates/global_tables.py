@@ -33,7 +33,7 @@ class Parts:
     table: Body
     """The properties of an AWS::DynamoDB::Table."""
     replicas: list[str]
-    """In other regions."""
+    """The replicas in other regions."""
     scaling: list[tuple[Body, Body | None]] = field(default_factory=list)
     """Each a target, with its policy."""
     unsupported: list[str] = field(default_factory=list)

@@ -189,7 +189,7 @@ class Resolver:
 
 
 def _text(value: Any) -> str:
-    """As CloudFormation writes scalars into texts."""
+    """A scalar as CloudFormation writes it into a text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)) or value is NO_VALUE or value is None:

@@ -44,7 +44,7 @@ class DeclaredTable:
 class Declared:
     tables: list[DeclaredTable] = field(default_factory=list)
     scaling: list[Request] = field(default_factory=list)
-    """Of tables that are made now."""
+    """The scaling requests of tables that are created now."""
     unsupported: list[str] = field(default_factory=list)
     """Properties that are ignored."""
 

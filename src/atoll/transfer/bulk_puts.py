@@ -59,7 +59,7 @@ from atoll.transfer.sources import Batch, Reading, Record
 _log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-"""To go on with a bucket that cannot be reached."""
+"""The pause before a bucket that cannot be reached is tried again."""
 REST_MS = 10_000
 """The longest rest after a step: the clock may have been moved, or the machine suspended, during the step."""
 _FOLDERS = {ERROR: "error", CONDITION_CHECK_FAILURE: "condition-check-failure"}

@@ -52,7 +52,7 @@ FILE_ROWS = 200_000
 STEP_ROWS = 5_000
 """The rows of one step, which may exceed this by one piece."""
 BILLED_LEAST_BYTES = 10_000_000
-"""Of an incremental export."""
+"""The least bytes that an incremental export is billed for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ class Exporter:
             await self._fail(region, copy, export, "UNKNOWN", "The table was deleted")
 
     async def _go_on(self, region: Region, copy: Copy, export: Export) -> None:
-        """Read on, and write the data file if it is complete then."""
+        """Read the next rows, and write the data file if that completes it."""
         file = self._files.pop(export.id, None)
         if file is None or file.copy != copy:
             assert copy.position is not None
@@ -269,7 +269,7 @@ def _summary(region: Region, export: Export, files_key: str) -> Document:
 @dataclass(slots=True)
 class _Collected:
     copy: Copy
-    """As it is stored now."""
+    """The job's document, as it is stored now."""
     position: moment.Position
     """The position after these lines."""
     lines: bytes

@@ -34,13 +34,13 @@ FOREVER_MS = 1 << 53
 LOGGED_ERRORS = 1_000
 """The errors of one import that are logged. All are counted."""
 ATTEMPTS = 3
-"""To read on in a bucket that cannot be reached."""
+"""The pause before a bucket that cannot be reached is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Import(ReadingJob):
     table: Table
-    """As it will be; its spaces are chosen when it is made."""
+    """The table to create; its spaces are chosen at its creation."""
     has_table: bool = False
     processed: int = 0
     imported: int = 0
@@ -213,7 +213,7 @@ async def _end(region: Region, one: Import, code: str = "", text: str = "") -> N
 
 
 def _log_error(one: Import, record: Record) -> None:
-    """In the form of the service's log of imports."""
+    """Log an error in the form of the service's log of imports."""
     pointer = {"bucket": one.bucket, "key": record.key, "itemIndex": record.number}
     message = {"itemS3Pointer": pointer, "importArn": one.arn, "errorMessages": [record.error]}
     _log.warning("%s", orjson.dumps(message).decode())

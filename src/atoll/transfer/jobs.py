@@ -35,7 +35,7 @@ class ReadingJob(Job):
     key: str = BEGINNING.key
     lines: int = BEGINNING.lines
     records: int = BEGINNING.records
-    """The position behind the records that are done."""
+    """The position after the records that are done."""
 
     @property
     def position(self) -> Position:

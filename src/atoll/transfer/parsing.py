@@ -30,7 +30,7 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 
 class Unparsable(Exception):
-    """Its text is the reason."""
+    """A line cannot be parsed; the text is the reason."""
 
 
 # Lines

@@ -43,12 +43,12 @@ from atoll.transfer.parsing import (
 
 RECORDS = 100
 TURN_RECORDS = 25
-"""Between two turns of the event loop."""
+"""The records that are processed between two turns of the event loop."""
 PIECE_BYTES = 512 * 1024
 LEAST_LOAD = 64
 """Even an empty line takes as long as this many bytes."""
 OBJECT_LOAD = 8 * 1024
-"""And so does opening an object, even an empty one."""
+"""Opening an object, even an empty one, takes as long as this many bytes."""
 ASIDE_BYTES = 32 * 1024
 """A longer line is parsed in a thread."""
 
@@ -71,7 +71,7 @@ class Record(NamedTuple):
     key: str
     """The key of the object."""
     number: int
-    """In the object, from 0. The header of a CSV file has none."""
+    """The number of the record in the object, from 0. The header of a CSV file has none."""
     row_key: bytes
     image: Image | None
     condition: Condition | None = None
@@ -99,7 +99,7 @@ class Format:
     types: Mapping[str, str] | None = None
     """The types of CSV columns that are no strings."""
     has_conditions: bool = False
-    """Whether a record may have a ConditionExpression beside its Item."""
+    """Whether a record may have a ConditionExpression besides its Item."""
 
     def parser(self) -> Parser:
         if self.name == CSV:
@@ -220,7 +220,7 @@ class _Object:
             yield lines.finish()
 
     async def fill(self) -> int:
-        """Read on, perhaps to more lines; returns how much that was."""
+        """Read the next piece, which may give more lines; returns the bytes of work that gave none."""
         found = await anext(self._found, None)
         if found is None:
             self.is_ended = True
@@ -229,7 +229,7 @@ class _Object:
         return 0 if found else OUTPUT_BYTES
 
     def fault(self) -> Record | None:
-        """At the end of the lines: what is wrong with the object."""
+        """The fault of the object, at the end of its lines; None if there is none."""
         return self._failed(self._fault) if self._fault else None
 
     def _failed(self, reason: str) -> Record:

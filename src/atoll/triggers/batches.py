@@ -205,7 +205,7 @@ def _fresh(policy: Policy, records: Sequence[Record], gathered: Gathered, window
 
 
 def _first_batch(policy: Policy, records: Sequence[Record]) -> Sequence[Record]:
-    """As many records as fit into one invocation; at least one."""
+    """The records that fit into one invocation; at least one."""
     size = count = 0
     for record in records[: policy.batch_size]:
         size += len(record.json) + 1

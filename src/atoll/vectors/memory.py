@@ -183,7 +183,7 @@ class Memory:
 
 
 _KEY_BYTES = 250
-"""Of a key, with its places in a list and a dictionary."""
+"""The bytes of a key, with its places in a list and a dictionary."""
 
 
 def bytes_of(index: VectorIndex, entries: int) -> int:

@@ -34,7 +34,7 @@ class Result(NamedTuple):
     score: float
     vector: bytes
     json: bytes
-    """The projected attributes beside the vector."""
+    """The projected attributes besides the vector."""
 
 
 async def search(

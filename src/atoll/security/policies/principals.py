@@ -30,7 +30,7 @@ class Principal:
     arn: str
     account: str
     kind: str
-    """As `aws:PrincipalType` has it: Account, User, AssumedRole, FederatedUser; or WebIdentity."""
+    """The value of `aws:PrincipalType` (Account, User, AssumedRole, FederatedUser), or WebIdentity."""
     user_id: str
     name: str = ""
     """The name of the user or role."""

@@ -24,7 +24,7 @@ LANES = 2
 BATCH_BYTES = 8_000_000
 """A batch is expected to fetch no more."""
 MOST_PAGES = 32
-"""In a statement: a burst of large ones after small ones fetches no more."""
+"""The most reads of pages in a statement: it bounds a burst of large ones after small ones."""
 PAGE_BYTES = 1_000_000
 """The bytes that first pages are expected to have."""
 SHARED_TRIPS = 3
@@ -120,7 +120,7 @@ class _Reads(Lanes):
         self._queue[:0] = [pending for pending in batch if pending not in late]
 
     async def _alone(self, pending: Pending) -> None:
-        """In a transaction: its statements share a snapshot."""
+        """Run a function by itself, in a transaction, whose statements share a snapshot."""
         pending.plan = None
         while True:
             try:

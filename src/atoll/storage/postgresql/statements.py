@@ -27,7 +27,7 @@ from atoll.storage.sqlitefile import FORMAT_VERSION as ROWS_VERSION
 
 SCHEMA_VERSION = 1
 FORMAT = f"{SCHEMA_VERSION}.{ROWS_VERSION}"
-"""Of the tables, and of the rows in them."""
+"""The version of the format: of the tables, and of the rows in them."""
 
 COPYING = "copying"
 """The format of a store while a copy into it is incomplete."""

@@ -42,7 +42,7 @@ FETCH_S = 10.0
 COMMIT_S = 30.0
 """Deadlines. A commit may wait for a standby."""
 TRIES = 10
-"""After so many, each with the commit lock, a transaction fails with `Conflict`."""
+"""After this many attempts with the commit lock, a transaction fails with `Conflict`."""
 CONTENDED = 16
 """Batches that take the lock at once after another front end's commit was in the way."""
 
