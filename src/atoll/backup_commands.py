@@ -25,7 +25,7 @@ _NICENESS = 5
 def add_backup(backup: argparse.ArgumentParser) -> None:
     backup.description = (
         "Append a backup of a data directory to a file, while a server may use it. The first backup has everything,"
-        " later ones add what has changed. A backup that was ended goes on with the same command."
+        " later ones add what has changed. The same command resumes an interrupted backup."
     )
     backup.add_argument("--to", metavar="FILE", help="the file; it is made if it does not exist")
     _add_place(backup, "a store in PostgreSQL instead (ATOLL_STORE)")
@@ -47,7 +47,7 @@ _LIST = "List the complete backups in a file, each with its number."
 def add_restore(restore: argparse.ArgumentParser) -> None:
     restore.description = (
         "Restore a backup into an empty data directory, or an empty store in PostgreSQL. No server can use it before"
-        " the restore is complete and verified. A restore that was ended goes on with the same command."
+        " the restore is complete and verified. The same command resumes an interrupted restore."
     )
     restore.add_argument("file", metavar="FILE", help="a file of `atoll backup`")
     _add_place(restore, "a store in PostgreSQL instead")

@@ -35,7 +35,7 @@ class Bound(NamedTuple):
 
 class Extended(NamedTuple):
     kind: str
-    """"p", "TM", "WM", "TC", "TS" or "PR"."""
+    """One of "p", "TM", "WM", "TC", "TS" or "PR"."""
     low: Bound | None
     high: Bound | None
 

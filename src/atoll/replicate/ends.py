@@ -49,7 +49,7 @@ class Address:
 class End:
     def __init__(self, role: str, client: Client, pause: Callable[[float], None], counters: Counters) -> None:
         self.role = role
-        """"source" or "target", for messages."""
+        """One of "source" or "target", for messages."""
         self._client = client
         self.pause = pause
         """Wait this many seconds; raises Stopped if the replication has to end."""

@@ -1,4 +1,4 @@
-"""Where spans and metrics go: OTLP over HTTP, as the standard OTEL_* variables say.
+"""Export spans and metrics by OTLP over HTTP, configured by the standard OTEL_* variables.
 
 Spans wait in a queue of bounded length, in a thread of its own; metrics do not wait at all. A collector that is down or
 slow loses spans; it never makes a request wait, and its outage takes two lines of the log (`outages`). The SDK reads
@@ -44,7 +44,7 @@ _EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER")
 
 
 class BadVariable(Exception):
-    """Its text says which OTEL_* variable cannot be used."""
+    """An OTEL_* variable cannot be used; the text names it."""
 
 
 class Telemetry:
@@ -133,5 +133,5 @@ class _Metrics(OTLPMetricExporter):
 
 
 def _only(name: str, filter_: logging.Filter) -> None:
-    """Let only this filter see the records of the logger: exporters are made anew, their loggers are not."""
+    """Replace the filters of the logger by this one: new exporters use the same loggers."""
     logging.getLogger(name).filters[:] = [filter_]

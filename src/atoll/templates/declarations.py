@@ -1,7 +1,8 @@
-"""Make the declared tables of a region, by the operations that clients call.
+"""Create the declared tables of a region, with the operations that clients call.
 
-Before a server starts, its file is tried on a scratch region in memory: what the service would refuse is refused then,
-and nothing was changed. The scratch region also shows how each table will look, to be compared with one that exists.
+Before a server starts, its file is tried on a scratch region in memory. So a file that the service would refuse is
+refused before anything is changed. The scratch region also has each table as it will be, for the comparison with an
+existing one.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ async def _ask(region: Region, operation: str, **body: Any) -> Any:
 
 
 async def _look(region: Region, name: str) -> Body:
-    """What a template sets of a table."""
+    """The settings of a table that a template can make."""
     table = (await _ask(region, "DescribeTable", TableName=name))["Table"]
     shown: Body = _lasting(table)
     ttl = (await _ask(region, "DescribeTimeToLive", TableName=name))["TimeToLiveDescription"]

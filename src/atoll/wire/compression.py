@@ -1,6 +1,6 @@
-"""Content-Encoding: compressed requests, and answers compressed as the client's Accept-Encoding asks. Pure.
+"""Content-Encoding: expand compressed requests, and compress answers if the client's Accept-Encoding allows. Pure.
 
-The service knows `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
+The service supports `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
 compressed bytes.
 """
 
@@ -31,7 +31,7 @@ _WINDOW = {GZIP: 31, DEFLATE: 15}
 _LEVEL = 1
 
 _INPUT_BYTES = 8 * 1024
-"""How much a decompressor gets at a time: it copies what follows the end of its stream."""
+"""The input of a decompressor at a time: it copies the bytes after the end of its stream."""
 
 _GZIP_HEADER = b"\x1f\x8b\x08"
 _GZIP_HEADER_BYTES = 10

@@ -1,9 +1,10 @@
-"""One HTTP/1.1 connection: hands complete requests to `answer` and writes what it returns. Nothing else.
+"""One HTTP/1.1 connection: it passes complete requests to `answer`, and writes the answers.
 
 A connection answers its requests one at a time, in order, since each may change the data that the next one reads.
 While one waits (for a commit), pipelined requests queue behind it. The connection stops reading when the queue is full
 or the client reads its answers too slowly. Answers that are ready together are written together, at the end of the
-event-loop turn. A connection runs a bounded number of requests in one turn, so that pipelining delays nobody else.
+event-loop turn. A connection runs a bounded number of requests in one turn, so that pipelining does not delay other
+clients.
 
 A request rejected while it arrives (not HTTP, too large, too slow) gets a bare status, and the connection closes. The
 server's `Memory` counts the bytes of large requests and answers.
@@ -41,7 +42,7 @@ class Owner(Limits, Protocol):
     idle_ticks: int
     request_ticks: int
     turn_requests: int
-    """How many requests a connection may run in this turn."""
+    """The requests that a connection may run in this turn."""
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 

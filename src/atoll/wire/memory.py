@@ -1,17 +1,17 @@
-"""The bytes that all connections of a process hold, against a limit: request bodies and answers not yet read.
+"""Limit the bytes that all connections of a process hold: request bodies, and answers not yet read by clients.
 
-A request that arrives at once, and an answer that the kernel takes at once, are not counted while they are small.
+A small request that arrives at once, and a small answer that the kernel takes at once, are not counted.
 
-The values of large bodies are counted apart, against the same limit (`Values`): small values take many times the bytes
-of their JSON. Requests wait until there is room for their values.
+The parsed values of large bodies are counted separately, with the same limit (`Values`): small values take many times
+the bytes of their JSON. Requests wait until there is space for their values.
 
-Above the pause mark only one connection reads its body on, the one that began first: so one body always completes. A
-body that has not arrived in REQUEST_MS meanwhile is refused, so that nobody waits long for slow clients.
-Above the limit a further body is refused. Both errors are the service's throttling error, which SDKs retry. If answers
-fill the memory, the connection that leaves most of its answer unread is cut.
+Above the pause mark, only the connection that began first continues to read its body, so one body always completes. A
+body that has not arrived within REQUEST_MS is then refused, so that no client waits long for slow ones. Above the
+limit, further bodies are refused. Both errors are the service's throttling error, which SDKs retry. If answers fill the
+memory, the connection that leaves most of its answer unread is cut.
 
-Clients that compete have equal parts: above the pause mark, a client that holds less than its part reads on, and what
-is refused or cut is of clients that hold more, if there are any.
+Competing clients have equal shares: above the pause mark, a client that holds less than its share continues to read,
+and refused or cut connections belong to clients that hold more, if there are any.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def give_back() -> None:
 
 
 VALUE_FACTOR, TEXT_FACTOR = 24, 3
-"""How many bytes the values of a body take for each byte of its JSON: in bodies of many small values, and in others."""
+"""The bytes that the values of a body take for each byte of its JSON: with many small values, and otherwise."""
 
 
 class Values:
@@ -130,7 +130,7 @@ class Memory:
         """The bytes of each of these clients."""
 
     def hold(self, holder: Holder, held: int, *, receiving: bool) -> None:
-        """The connection now holds so many bytes, and whether the body of a request is still arriving."""
+        """Record the bytes that a connection now holds, and whether the body of a request is still arriving."""
         self._count(holder, held)
         if holder.unread:
             self._unread.add(holder)
