@@ -16,7 +16,7 @@ from atoll.limits import BURST_SECONDS
 @dataclass(slots=True)
 class Bucket:
     units: float
-    """Below zero: a debt."""
+    """The units in the bucket; a debt if below zero."""
     at_ms: int
     """The time at which the bucket held these units."""
 

@@ -1,4 +1,4 @@
-"""The counters that a write changes: of the table, of the item's collection, and the greatest time."""
+"""Update the counters that a write changes: those of the table and of the item's collection, and the greatest time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Stored = tuple[int, bytes]
 def count(
     tx: Transaction, table: Table, key: Item, before: Stored | None, after: Stored | None, *, limited: bool
 ) -> None:
-    """Count a write. Refuses one that makes an item collection too large, if it is `limited`."""
+    """Count a write. If `limited`, refuse one that makes its item collection too large."""
     rows = (after is not None) - (before is not None)
     size = (after[0] if after else 0) - (before[0] if before else 0)
     if rows:

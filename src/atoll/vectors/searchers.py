@@ -1,7 +1,7 @@
-"""The memories of a region's vector indexes: loaded when they are first needed, then kept up to date by each search.
+"""Keep the memories of a region's vector indexes: load them at first use, and bring them up to date in each search.
 
 A search first catches up with the index's change log to the number that its snapshot shows. So it sees every write that
-was answered before, of whichever process. Others that ask meanwhile wait for the same load.
+any process answered before. Concurrent searches wait for the same load.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from atoll.clock import monotonic_ns
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot
 from atoll.vectors import memory, scan
 from atoll.vectors.memory import Memory
@@ -22,19 +22,7 @@ MOST_BYTES = 1024**3
 """The memories of a region take no more; the one that was not searched for the longest time is dropped first."""
 
 PIECE_CHANGES = 256
-"""How many changes one snapshot applies."""
-
-
-class Pauses:
-    """Lets other requests run between two pieces of work, when it has worked for 2 ms."""
-
-    def __init__(self) -> None:
-        self._until_ns = monotonic_ns() + 2_000_000
-
-    async def pause(self) -> None:
-        if monotonic_ns() >= self._until_ns:
-            await asyncio.sleep(0)
-            self._until_ns = monotonic_ns() + 2_000_000
+"""The most changes that one snapshot applies."""
 
 
 class _Followed:
@@ -47,7 +35,7 @@ class _Followed:
 
 class _Piece(NamedTuple):
     number: int
-    """Of the last change that there is."""
+    """The number of the last change."""
     until: int
     changed: list[scan.Entry]
     gone: list[bytes]
@@ -76,7 +64,7 @@ class Searchers:
         log was dropped with its index."""
         if followed.position < 0 and not await self._load(followed):
             return False
-        pauses = Pauses()
+        slices = Slices()
         while followed.position < number:
             piece = await self._changes(followed)
             if piece is None:
@@ -88,7 +76,7 @@ class Searchers:
             followed.memory.remove(piece.gone)
             for part in scan.parts(piece.changed, [len(row) for _, row in piece.changed]):
                 followed.memory.put(part)
-                await pauses.pause()
+                await slices.pause()
             followed.position = piece.until
         if followed.memory.is_outgrown and not await self._load(followed):
             return False
@@ -104,7 +92,7 @@ class Searchers:
         position, entries = await self._region.read(begin)
         if not self._make_room(index, memory.bytes_of(index, entries)):
             return False
-        loaded, pauses = Memory(index), Pauses()
+        loaded, slices = Memory(index), Slices()
         loaded.prepare(await self._sample(index))
         start, end = fmt.space_range(index.space)
         begin_at: bytes | None = start
@@ -113,7 +101,7 @@ class Searchers:
                 lambda snapshot, at=begin_at: scan.piece(snapshot, at, end)  # type: ignore[misc]
             )
             loaded.put(found)
-            await pauses.pause()
+            await slices.pause()
         loaded.loaded()
         followed.memory, followed.position = loaded, position
         return True

@@ -1,4 +1,4 @@
-"""From a request to the bytes of its answer: find the operation, authenticate the caller, call, encode.
+"""Answer a request: find the operation, authenticate the caller, call, and encode the answer.
 
 The order is DynamoDB's: an unknown target is rejected before the signature is checked. A body is parsed only after its
 signature is verified, so that unauthenticated clients cannot make the server build large values.
@@ -208,13 +208,15 @@ class Gateway:
     async def _call_inflated(
         self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
     ) -> bytes:
-        """As `_call_large`, with the decompressed body."""
+        """Like `_call_large`, but with the decompressed body."""
         given = request.body
         try:
             coding = compression.coding_of(request.headers[b"content-encoding"])
             if coding is None:
                 return await self._call_large(operation, region, caller, given, now_ms)
-            inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
+            inflated = None
+            if len(given) <= compression.INLINE_INPUT_BYTES:
+                inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
             if inflated is not None:
                 return await self._call_large(operation, region, caller, inflated, now_ms)
             async with self._inflations:
