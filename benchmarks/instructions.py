@@ -29,8 +29,8 @@ from benchmarks.client import Client
 from benchmarks.measure import CONNECTIONS
 from benchmarks.servers import HOST, ROOT, require
 from benchmarks.signing import Credentials, Signer
-from benchmarks.workloads import Body, Requests, Workload, definition, encoded, key, load
 from benchmarks.workloads import WORKLOADS as TIMED_WORKLOADS
+from benchmarks.workloads import Body, Requests, Workload, definition, encoded, key, load
 
 WARM_UP, COUNTED = 3, 10
 """Rounds of one request on each connection."""
