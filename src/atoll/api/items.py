@@ -62,7 +62,7 @@ async def get_item(region: Region, body: Body) -> Answer:
         if limit is not None:
             raise throttling.refused(region, table, [(None, limit)], "Read", row_key)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
-    tally.read(units)
+    tally.reads[units] += 1
     if row is not None:
         tally.items += 1
     return answer

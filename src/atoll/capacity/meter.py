@@ -15,11 +15,10 @@ This module knows names and numbers only, so that `database.region` may import i
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import inf
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from math import fsum
 
 from atoll import arns
 from atoll.clock import monotonic_ns
@@ -32,8 +31,6 @@ Key = tuple[str, str | None, str]
 
 TALLIES = 10_000
 
-T = TypeVar("T")
-
 _FAILED_CONDITION = "ConditionalCheckFailedException"
 _CONFLICT, _CONFLICT_REASON = "TransactionConflictException", "TransactionConflict"
 
@@ -42,21 +39,21 @@ _EXACT_BITS = 4
 
 
 class Tally:
-    """Of units there are also the number of requests that consumed some, and the most and the fewest of one."""
+    """Counts since they were last taken."""
 
     __slots__ = (
-        "bytes", "calls", "conflicted", "conflicts", "counts_bytes", "failed_conditions", "injected", "items",
-        "latencies", "latency_ns",
-        "least_read", "least_written", "most_read", "most_written", "pages", "read_units", "reads", "reasons",
-        "system_errors", "throttled", "user_errors", "write_units", "writes",
+        "bytes", "conflicted", "conflicts", "counts_bytes", "failed_conditions", "injected", "items", "latencies",
+        "latency_ns", "pages", "reads", "reasons", "refused", "system_errors", "throttled", "user_errors", "writes",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.calls = self.items = self.pages = self.bytes = self.latency_ns = self.reads = self.writes = 0
+        self.refused = self.items = self.pages = self.bytes = self.latency_ns = 0
         self.failed_conditions = self.throttled = self.user_errors = self.system_errors = 0
         self.conflicts = self.conflicted = self.injected = 0
-        self.read_units = self.write_units = self.most_read = self.most_written = 0.0
-        self.least_read = self.least_written = inf
+        self.reads: dict[float, int] = defaultdict(int)
+        """How many requests consumed so many read units."""
+        self.writes: dict[float, int] = defaultdict(int)
+        """How many requests consumed so many write units."""
         self.counts_bytes = False
         """Whether its units are the bytes of a vector index."""
         self.latencies: dict[int, int] = defaultdict(int)
@@ -64,78 +61,57 @@ class Tally:
         self.reasons: dict[str, int] = {}
         """How many events of throttling had each reason."""
 
-    def read(self, units: float) -> None:
-        """A request consumed read units."""
-        self.reads += 1
-        self.read_units += units
-        if units > self.most_read:
-            self.most_read = units
-        if units < self.least_read:
-            self.least_read = units
-
-    def wrote(self, units: float) -> None:
-        self.writes += 1
-        self.write_units += units
-        if units > self.most_written:
-            self.most_written = units
-        if units < self.least_written:
-            self.least_written = units
-
     def returned(self, items: int) -> None:
         """A request returned a page of items."""
         self.pages += 1
         self.items += items
 
     def succeeded(self, latency_ns: int) -> None:
-        self.calls += 1
         self.latency_ns += latency_ns
         dropped = latency_ns.bit_length() - _EXACT_BITS
         self.latencies[latency_ns >> dropped << dropped if dropped > 0 else latency_ns] += 1
 
-    def add(self, other: Tally) -> None:
-        self.counts_bytes |= other.counts_bytes
-        for name in _SUMS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.most_read, self.most_written = (
-            max(self.most_read, other.most_read),
-            max(self.most_written, other.most_written),
-        )
-        self.least_read = min(self.least_read, other.least_read)
-        self.least_written = min(self.least_written, other.least_written)
-        _add_counts(self.latencies, other.latencies)
-        _add_counts(self.reasons, other.reasons)
+    @property
+    def calls(self) -> int:
+        """All calls, including refused ones."""
+        return sum(self.latencies.values()) + self.refused
+
+    @property
+    def read_units(self) -> float:
+        return _sum_of(self.reads)
+
+    @property
+    def write_units(self) -> float:
+        return _sum_of(self.writes)
 
 
-_SUMS = (
-    "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "injected", "items", "latency_ns", "pages",
-    "read_units",
-    "reads", "system_errors", "throttled", "user_errors", "write_units", "writes",
-)  # fmt: skip
+def _sum_of(counts: Mapping[float, int]) -> float:
+    return fsum(units * count for units, count in counts.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A copy of a tally at one time."""
+    """The totals of a table or an index for one operation, since the process started."""
 
     table: str
     index: str | None
     operation: str
-    calls: int
+    calls: int = 0
     """All calls, including refused ones."""
-    read_units: float
-    write_units: float
-    items: int
+    read_units: float = 0.0
+    write_units: float = 0.0
+    items: int = 0
     """Returned items."""
-    throttled: int
+    throttled: int = 0
     """Throttled requests."""
-    failed_conditions: int
-    user_errors: int
-    system_errors: int
-    latency_ms: float
+    failed_conditions: int = 0
+    user_errors: int = 0
+    system_errors: int = 0
+    latency_ms: float = 0.0
     """The total duration of successful calls."""
-    injected: int
+    injected: int = 0
     """Faults on demand."""
-    latencies: Mapping[int, int]
+    latencies: Mapping[int, int] = field(default_factory=dict)
     """See `Tally`."""
     counts_bytes: bool = False
     """See `Tally`."""
@@ -171,7 +147,7 @@ class Meter:
         after the operation's last `await`; its caller takes it in the same turn of the event loop."""
         self._most = most
         self._tallies: dict[Key, Tally] = {}
-        self._totals: dict[Key, Tally] = {}
+        self._totals: dict[Key, Measured] = {}
         """What was taken."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
         self._has_replicated = False
@@ -212,7 +188,7 @@ class Meter:
             key = table, None, operation
             known = key in self._tallies or key in self._totals
             tally = self.tally(table if known or throttled else "", None, operation)
-            tally.calls += 1
+            tally.refused += 1
             if error.status >= 500:
                 tally.system_errors += 1
             elif throttled:
@@ -247,12 +223,9 @@ class Meter:
         self._has_replicated = False
         for key, tally in taken.items():
             total = self._totals.pop(key, None)
-            if total is None:
-                total = Tally()
-                if len(self._totals) >= self._most:
-                    del self._totals[next(iter(self._totals))]
-            total.add(tally)
-            self._totals[key] = total  # behind those that were used less recently
+            if total is None and len(self._totals) >= self._most:
+                del self._totals[next(iter(self._totals))]
+            self._totals[key] = _total(key, total, tally)  # behind those that were used less recently
         return taken
 
     def expired(self, table: str, deleted: int, commit: int) -> None:
@@ -283,25 +256,30 @@ class Meter:
 
     def snapshot(self) -> tuple[Measured, ...]:
         """All tallies since the process started."""
-        found = []
-        for key in {**self._totals, **self._tallies}:
-            one = Tally()
-            for part in (self._totals.get(key), self._tallies.get(key)):
-                if part is not None:
-                    one.add(part)
-            found.append(
-                Measured(
-                    *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
-                    one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.injected, one.latencies,
-                    one.counts_bytes,
-                )
-            )  # fmt: skip
-        return tuple(found)
+        known = self._totals.items()
+        current = {key: _total(key, self._totals.get(key), tally) for key, tally in self._tallies.items()}
+        return tuple(({key: total for key, total in known} | current).values())
 
 
-def _add_counts(into: dict[T, int], counts: Mapping[T, int]) -> None:
-    for key, count in counts.items():
-        into[key] = into.get(key, 0) + count
+def _total(key: Key, total: Measured | None, tally: Tally) -> Measured:
+    """The total with the tally added. Shares no dictionaries with either."""
+    if total is None:
+        total = Measured(*key)
+    return Measured(
+        *key,
+        calls=total.calls + tally.calls,
+        read_units=total.read_units + tally.read_units,
+        write_units=total.write_units + tally.write_units,
+        items=total.items + tally.items,
+        throttled=total.throttled + tally.throttled,
+        failed_conditions=total.failed_conditions + tally.failed_conditions,
+        user_errors=total.user_errors + tally.user_errors,
+        system_errors=total.system_errors + tally.system_errors,
+        latency_ms=total.latency_ms + tally.latency_ns / 1_000_000,
+        injected=total.injected + tally.injected,
+        latencies=Counter(total.latencies) + Counter(tally.latencies),
+        counts_bytes=total.counts_bytes or tally.counts_bytes,
+    )
 
 
 def _codes(error: ApiError) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from atoll.capacity.meter import Key, Replicated, Tally
 from atoll.database.schema import Table
@@ -63,11 +64,9 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
         of_part = {**of_table, "VectorIndexName": index}
         read, written, unit = SEARCHED, WRITTEN, BYTES
     if tally.reads:
-        point = Datapoint(minute_ms, tally.read_units, tally.reads, tally.least_read, tally.most_read)
-        yield read, unit, of_part, point
+        yield read, unit, of_part, _units(minute_ms, tally.reads)
     if tally.writes:
-        point = Datapoint(minute_ms, tally.write_units, tally.writes, tally.least_written, tally.most_written)
-        yield written, unit, of_part, point
+        yield written, unit, of_part, _units(minute_ms, tally.writes)
     for reason, count in tally.reasons.items():
         parsed = _REASON(reason)
         if parsed is not None:
@@ -82,6 +81,11 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
         )  # fmt: skip
     if operation in TIMED:
         yield from _of_operation(key, tally, table, minute_ms)
+
+
+def _units(minute_ms: int, counts: Mapping[float, int]) -> Datapoint:
+    """`counts`: how many requests consumed so many units."""
+    return replace(of_values(minute_ms, counts), values=None)
 
 
 def _of_operation(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> Iterator[Found]:
