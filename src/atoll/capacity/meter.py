@@ -256,9 +256,8 @@ class Meter:
 
     def snapshot(self) -> tuple[Measured, ...]:
         """All tallies since the process started."""
-        known = self._totals.items()
         current = {key: _total(key, self._totals.get(key), tally) for key, tally in self._tallies.items()}
-        return tuple(({key: total for key, total in known} | current).values())
+        return tuple((self._totals | current).values())
 
 
 def _total(key: Key, total: Measured | None, tally: Tally) -> Measured:

@@ -45,23 +45,32 @@ _CAPITAL_MESSAGE = frozenset(
 )
 
 
-@dataclass(slots=True, eq=False)
 class Request:
-    """One HTTP request. Header names are lower case; the values of a repeated header are joined by commas.
-    `connection` is the `Connection` header line of the answer, or empty."""
+    """One HTTP request. Header names are lower case; the values of a repeated header are joined by commas. `peer` is
+    the address of the client; `secure`: whether the request came over TLS."""
 
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: dict[bytes, bytes]
-    body: bytes = b""
     connection: bytes = b""
-    peer: str = ""
-    """The address of the client."""
-    secure: bool = False
-    """Whether it came over TLS."""
+    """The `Connection` header line of the answer, or empty."""
     share: str = ""
     """Who gets a fair share of the server with it (`Caller.share`), once the caller is known."""
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes = b"",
+        peer: str = "",
+        secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self.secure = secure
 
 
 class Joined(bytes):
