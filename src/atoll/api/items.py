@@ -16,10 +16,11 @@ from atoll.api.table_names import table_name
 from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, read_units
-from atoll.database import indexes, writes
+from atoll.database import writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.database.stored import Stored
 from atoll.errors import values as value_errors
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
@@ -141,7 +142,7 @@ async def _update_values(wanted: str | None, update: UpdateExpression | None, ou
     return None if update is None or image is None else await touched(update, image)
 
 
-async def touched(update: UpdateExpression, image: indexes.Stored) -> values.Item:
+async def touched(update: UpdateExpression, image: Stored) -> values.Item:
     return await of_json(image.json, lambda: update.touched(image.item))
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 from atoll import limits
 from atoll.database import format as fmt
 from atoll.database.schema import Table
+from atoll.database.stored import Stored
 from atoll.errors import tables as table_errors
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
-Stored = tuple[int, bytes]
-"""An item's size and JSON."""
 
-
-def count(
-    tx: Transaction, table: Table, key: Item, before: Stored | None, after: Stored | None, *, limited: bool
-) -> None:
+def count(tx: Transaction, table: Table, key: Item, old: Stored | None, new: Stored | None, *, limited: bool) -> None:
     """Count a write. Refuses one that makes an item collection too large, if it is `limited`."""
-    rows = (after is not None) - (before is not None)
-    size = (after[0] if after else 0) - (before[0] if before else 0)
+    rows = (new is not None) - (old is not None)
+    size = (0 if new is None else new.size) - (0 if old is None else old.size)
     if rows:
         tx.add_tally(fmt.count_counter(table.space), rows)
     if size:

@@ -26,7 +26,7 @@ from atoll.errors import ApiError, requests, values
 from atoll.errors import services as service_errors
 
 JSON = b"Content-Type: application/json\r\n"
-_TYPE_LINES = {
+TYPE_LINES: dict[bytes | None, bytes] = {
     b"application/x-amz-json-1.0": b"Content-Type: application/x-amz-json-1.0\r\n",
     b"application/x-amz-json-1.1": b"Content-Type: application/x-amz-json-1.1\r\n",
     b"application/json": JSON,
@@ -121,9 +121,7 @@ def parse_large_body(body: bytes) -> large.LargeBody:
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
     """The answer's Content-Type line: the JSON type that the request declares; None for any other type."""
-    given = headers.get(b"content-type", b"")
-    line = _TYPE_LINES.get(given)
-    return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
+    return TYPE_LINES.get(headers.get(b"content-type", b"").partition(b";")[0].strip().lower())
 
 
 def unserved(target: bytes) -> ApiError:
