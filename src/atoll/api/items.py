@@ -33,8 +33,7 @@ W = TypeVar("W", bound=writes.Write)
 
 
 async def get_item(region: Region, body: Body) -> Answer:
-    asked = _asked(body) if type(body) is dict else await aside(_asked, body)
-    key, projection = asked
+    key, projection = _asked(body) if type(body) is dict else await aside(_asked, body)
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def plan(snapshot: Snapshot) -> tuple[Table, bytes]:

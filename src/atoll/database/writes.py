@@ -31,7 +31,7 @@ from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled, try_all
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
-from atoll.model import sets, values
+from atoll.model import values
 from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
@@ -161,14 +161,13 @@ class Update(_Conditional):
 
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
-    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply.
-    Sets are sorted and valid already, and may have many members."""
+    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply."""
     removed = values.item_size({name: before[name] for name in names if name in before})
     changed = {name: after[name] for name in names if name in after}
-    added = 0
-    for name in [name for name, value in changed.items() if not sets.TYPES.isdisjoint(value)]:
-        added += values.item_size({name: changed.pop(name)})
-    return added + values.check_item(changed) - removed
+    documents = {name: value for name, value in changed.items() if "M" in value or "L" in value}
+    if documents:
+        values.check_item(documents)
+    return values.item_size(changed) - removed
 
 
 @dataclass(slots=True)
