@@ -61,7 +61,11 @@ class _Admission:
 
     def refusal(self, write: Write, old: Row | None, new: Decision) -> ApiError | None:
         table = write.table
-        used = self.consumed.setdefault(table.name, Consumed(table, "Write", table.name))
+        used = self.consumed.get(table.name)
+        if used is None:
+            used = self.consumed[table.name] = Consumed(table, "Write", table.name)
+        if not table.limited and self._ranges is None:
+            return None
         try:
             self.admit(write, used)
             self._admit_entries(write, old, new, used)
