@@ -115,12 +115,9 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
         answered = responses.setdefault(one.given, [])
         is_limited = table.limited or region.key_ranges is not None
         for key, row_key, row in zip(one.options["Keys"], row_keys, rows, strict=True):
-            throttled = None
-            if is_limited:
-                throttled = reading.unreadable(region, table, row_key, units)
-                throttled = throttled or reading.unreadable_at(region, table, None, row_key, pending)
-                if throttled:
-                    refusals.append(throttled)
+            throttled = reading.unreadable(region, table, row_key, units, pending) if is_limited else None
+            if throttled:
+                refusals.append(throttled)
             row_size = row.size if row is not None else 0
             size += row_size
             if throttled or size > limits.BATCH_GET_BYTES:
@@ -211,23 +208,19 @@ async def _execute_pieces(
 
 def _ends(region: Region, prepared: _Prepared) -> list[int]:
     """Where each piece of the batch ends."""
-    ends, size, position = [], 0, 0
+    sizes: list[int] = []
     for name, _, makers in prepared:
         table = region.catalog.known.tables.get(name)
         copies = 1 if table is None else long.copies(table)
-        whole = sum([maker.size for _, maker in makers]) * copies
-        if size + whole <= _PIECE_BYTES:
-            size += whole
-            position += len(makers)
-            continue
-        for _, maker in makers:
-            bytes_ = maker.size * copies
-            if size and size + bytes_ > _PIECE_BYTES:
+        sizes += [maker.size * copies for _, maker in makers]
+    ends, total = [], 0
+    if sum(sizes) > _PIECE_BYTES:
+        for position, size in enumerate(sizes):
+            if total and total + size > _PIECE_BYTES:
                 ends.append(position)
-                size = 0
-            size += bytes_
-            position += 1
-    return [*ends, position]
+                total = 0
+            total += size
+    return [*ends, len(sizes)]
 
 
 class _Maker(NamedTuple):

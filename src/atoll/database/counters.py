@@ -16,9 +16,9 @@ def count(tx: Transaction, table: Table, key: Item, old: Stored | None, new: Sto
     rows = (new is not None) - (old is not None)
     size = (0 if new is None else new.size) - (0 if old is None else old.size)
     if rows:
-        tx.add_tally(fmt.count_counter(table.space), rows)
+        tx.add_tally(table.count_tally, rows)
     if size:
-        tx.add_tally(fmt.bytes_counter(table.space), size)
+        tx.add_tally(table.bytes_tally, size)
         if table.local_indexes:
             counter = collection(table, key)
             tx.add_tally(counter, size)
