@@ -1,4 +1,4 @@
-"""`atoll backup` and `atoll restore`: whole data directories, or stores in PostgreSQL, into one file and back."""
+"""`atoll backup` and `atoll restore`: back up a data directory or a store in PostgreSQL to a file, and restore it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _back_up(options: argparse.Namespace) -> int:
     if not options.to:
         raise Refused("name the file of the backups: atoll backup --to FILE")
     with suppress(OSError):
-        os.nice(_NICENESS)  # a server on the same machine goes first
+        os.nice(_NICENESS)  # yield to a server on the same machine
     with exit_code() as code:
         with _source(options) as source:
             written = back_up(source, Path(options.to), options.region, SystemClock().now_ms())

@@ -1,4 +1,5 @@
-"""How the values of options are read. Every command uses this module, so it imports nothing of Atoll."""
+"""Read the values of command-line options and environment variables. Every command uses this module, so it imports
+nothing of Atoll."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Several(argparse.Action):
 
 
 class Declared:
-    """The options of a command, each with its environment variable. `allowed` has the values of those that have few."""
+    """The options of a command, each with its environment variable. `allowed` has the choices of options with fixed
+    values."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self.allowed: dict[str, Sequence[str]] = {}

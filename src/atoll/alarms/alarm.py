@@ -55,7 +55,7 @@ class Alarm:
 
     @property
     def rule(self) -> str:
-        """Of a composite alarm; empty for an alarm on metrics."""
+        """The rule of a composite alarm; empty for an alarm on metrics."""
         return str(self.configuration.get("AlarmRule") or "")
 
     @property

@@ -1,8 +1,8 @@
 """Evaluate the composite alarms of a region, whose states follow from a rule over the states of other alarms.
 
-One is evaluated when it is new, when its configuration has changed, and when the state of an alarm that its rule names
-has changed. Those that other rules name come first, so each is evaluated once. Rules may name each other in a circle:
-such an alarm is evaluated again at the next look.
+A composite alarm is evaluated when it is new, when its configuration has changed, and when an alarm that its rule names
+has changed its state. Alarms that other rules name come first, so each is evaluated once. Rules may name each other in
+a circle: such alarms are evaluated again in the next round.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atoll.database.region import Region
 from atoll.storage.engine import Transaction
 
 TOGETHER = 500
-"""After so many alarms that rules name, the evaluation lets others run."""
+"""After this many alarms named by rules, the evaluation lets other tasks run."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Composite:
     children: tuple[str, ...]
     """The names of the alarms that its rule names."""
     seen: tuple[str | None, ...] | None = None
-    """Their states; None for those that do not exist."""
+    """The states of `children` at the last evaluation; None for an alarm that does not exist."""
 
 
 def composite(alarm: Alarm) -> Composite:
@@ -49,7 +49,7 @@ def name_of(reference: str) -> str:
 
 
 class Composites:
-    """Those of a region, by name, as the process knows them that evaluates its alarms."""
+    """The composite alarms of a region, by name, kept by the process that evaluates its alarms."""
 
     def __init__(self) -> None:
         self._known: dict[str, Composite] = {}
@@ -93,7 +93,7 @@ class Composites:
                 one.alarm = await region.transact(partial(_change, one.alarm, value, changed, region, now_ms))
 
     def _in_order(self) -> Iterator[Composite]:
-        """All, those that a rule names before the one with the rule."""
+        """All composite alarms; an alarm that a rule names comes before the alarm with the rule."""
         begun: set[str] = set()
         for first in self._known.values():
             path = [(first, iter(first.children))] if first.alarm.name not in begun else []
@@ -108,7 +108,7 @@ class Composites:
 
 
 def _change(old: Alarm, value: str, changed: list[Alarm], region: Region, now_ms: int, tx: Transaction) -> Alarm:
-    """Store the state, unless somebody has changed the alarm meanwhile: then it is evaluated again."""
+    """Store the state, unless the alarm has changed meanwhile: then it is evaluated again."""
     if store.find(tx, old.name) != old:
         return old
     data: dict[str, Any] = {"triggeringAlarms": [_triggering(child, region) for child in changed]}

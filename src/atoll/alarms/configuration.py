@@ -24,7 +24,7 @@ MEMBERS = (
     "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "EvaluateLowSampleCountPercentile",
     "Metrics",
 )  # fmt: skip
-"""Those of a request that the configuration keeps, in the order in which it is shown."""
+"""The members of a request that the configuration keeps, in the order of descriptions."""
 
 OF_ONE_METRIC = (
     "MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit",

@@ -23,7 +23,7 @@ class Is(NamedTuple):
     """Whether an alarm is in a state."""
 
     alarm: str
-    """Its name, or its ARN."""
+    """The alarm's name or ARN."""
     state: str
 
 
@@ -32,11 +32,11 @@ class Rule(NamedTuple):
 
     @property
     def alarms(self) -> list[str]:
-        """Those that it names, each once: names or ARNs, as the rule has them."""
+        """The alarms that the rule names, each once: names or ARNs, as the rule has them."""
         return list(dict.fromkeys(step.alarm for step in self.steps if isinstance(step, Is)))
 
     def holds(self, states: Mapping[str, str | None]) -> bool:
-        """`states`: of the alarms that it names."""
+        """Evaluate the rule. `states`: those of the alarms that it names."""
         stack: list[bool] = []
         for step in self.steps:
             if isinstance(step, Is):

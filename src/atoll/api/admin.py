@@ -49,15 +49,15 @@ class Observed(Protocol):
 
 
 class Server(Protocol):
-    """The server, as far as the administration uses it."""
+    """The parts of the server that the administration uses."""
 
     clock: Clock
     signature_clock: Clock
     """The clock for checking signatures."""
     links: Links
-    """Those between regions."""
+    """The links between regions."""
     faults: Faults
-    """Those of requests."""
+    """The faults on demand of requests."""
     operations: list[str]
     """The names of DynamoDB's operations."""
 

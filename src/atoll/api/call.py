@@ -37,16 +37,16 @@ class Caller(NamedTuple):
     account: str
     admin: bool
     access: Access | None = None
-    """The caller's principal and policies; None where nobody is authorized."""
+    """The caller's principal and policies; None where the server does not authorize."""
     origin: Any = None
     """The HTTP request, for conditions of policies (`authorization.global_keys.Origin`)."""
     share: str = ""
-    """By which callers get equal shares; empty means the address of the client."""
+    """Callers get equal shares of the server by this name; empty means the address of the client."""
 
 
 Authorize = Callable[[Caller, Operation, Body, Any, int], Awaitable[Any] | None]
 """Raises if the caller may not run the operation with this body on its subject, at this time in milliseconds since
-1970; or returns what to wait for. The latter gives the subject of another account, if its resources are meant."""
+1970. May return an awaitable, which gives another account's subject if the request is about its resources."""
 
 
 Call = Callable[[Operation, str, Caller, Body, int], Awaitable[Any]]
@@ -54,9 +54,9 @@ Call = Callable[[Operation, str, Caller, Body, int], Awaitable[Any]]
 
 
 class Desk:
-    """Runs operations. `subjects` return the first argument of an operation's function (`services.REGION`, ...) for the
-    name of the request's region, empty for the default one. Without `authorize` every request is allowed. `next_id`
-    returns the id of the next request to be answered: a request that ends is answered before any other can be."""
+    """Runs operations. `subjects`, by kind (`services.REGION`, ...), return the first argument of an operation's
+    function, given the name of the request's region (empty: the default). Without `authorize` every request is allowed.
+    `next_id` returns the id of the next request to be answered: a request that ends is answered before any other."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Desk:
 
 
 def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) -> Call:
-    """The call that also logs operations that take `slow_ms` or longer, whether they succeed or not."""
+    """The call, extended to log operations that take `slow_ms` or longer, whether they succeed or not."""
 
     async def timed(operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
         started_ns = monotonic_ns()

@@ -106,7 +106,7 @@ async def update_item(region: Region, body: Body) -> Answer:
 
 
 def _refused(make: Callable[[Table], writes.Update], table: Table) -> writes.Update:
-    """Refuse an update by the size of its statement: after its key, before its condition."""
+    """Refuse an update whose statement is too large: after the checks of its key, before its condition."""
     make(table)
     raise value_errors.updated_item_too_large()
 

@@ -1,7 +1,7 @@
 """GetMetricData: the datapoints of many metrics, and expressions of metric math over them.
 
-A page ends when it has `MaxDatapoints`; the token says with which point of which result the next one begins. Metrics
-are read some at a time, until the page is full; all of them if there are expressions.
+A page ends when it has `MaxDatapoints`; its token names the result and the point with which the next page begins.
+Metrics are read a few at a time until the page is full. If there are expressions, all are read.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _ID = re.compile("[a-z][a-zA-Z0-9_]*").fullmatch
 _TIMEZONE = re.compile(r"[+-](0\d|1[0-4])[0-5]\d").fullmatch
 ASCENDING = "TimestampAscending"
 READ_POINTS = 20_000
-"""The datapoints that are read together."""
+"""The most datapoints that are read together."""
 
 
 class Stat(NamedTuple):
-    """What a query for one metric asks for."""
+    """The MetricStat of a query for one metric."""
 
     metric: Metric
     period_s: int
@@ -44,7 +44,7 @@ class Stat(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is read for a query."""
+    """The range of datapoints to read for a query."""
 
     stat: Stat
     label: str
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
 
 
 class Math(NamedTuple):
-    """What expressions are evaluated with."""
+    """The context that expressions are evaluated in."""
 
     grid: Grid
     search: Search | None
@@ -107,7 +107,7 @@ async def get_metric_data(region: Region, body: Body) -> Body:
 
 
 async def _read(region: Region, asked: Mapping[str, Asked]) -> AsyncIterator[dict[str, Found]]:
-    """The metrics of queries, some at a time."""
+    """Read the metrics of queries, a few at a time."""
     group: dict[str, Asked] = {}
     points = 0
     for id, one in asked.items():
@@ -166,7 +166,7 @@ def _stat(query: Body, number: int) -> Stat:
 
 
 def _labels(stats: Mapping[str, Stat]) -> list[str]:
-    """The default labels: the metric, with the statistic and the period as far as queries differ in them."""
+    """The default labels: the metric's name, then the statistic and the period if queries differ in them."""
     with_stat = len({one.name for one in stats.values()}) > 1
     with_period = len({one.period_s for one in stats.values()}) > 1
     return [
@@ -202,8 +202,8 @@ def _evaluated(
     stats: Mapping[str, Stat],
     given: Math | None,
 ) -> list[Found]:
-    """The results in the order of the queries, of those that are found or have an expression. A query for a list of
-    series has several."""
+    """The results of queries that were read or have an expression, in the order of the queries. A query whose
+    expression gives a list of series has several results."""
     math, texts = None, {one["Id"]: one["Expression"] for one in queries if one.get("Expression") is not None}
     if given is not None:
         series = {
@@ -254,7 +254,7 @@ class Page:
         return self._next is not None
 
     def add(self, results: Iterable[Found]) -> None:
-        """Those that follow."""
+        """Add the next results."""
         for one in results:
             if self.is_full:
                 return

@@ -15,7 +15,6 @@ from atoll import errors, limits
 from atoll.api import items, keys, large, plans
 from atoll.api.binding import GET, Expressions
 from atoll.api.returns import capacity_mode, wants_collection_metrics
-from atoll.api.slices import Slices
 from atoll.api.table_names import resolve_table, table_name
 from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
@@ -31,6 +30,7 @@ from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Wanted:
-    """One table's part of a BatchGetItem."""
+    """The part of a BatchGetItem about one table."""
 
     given: str
     """The table's name or ARN as in the request, and so in the answer."""
@@ -54,7 +54,7 @@ class _Wanted:
 
 
 _Found = tuple[Table, list[bytes], list[Row | None]]
-"""A table, the keys of the rows that are wanted of it, and the rows."""
+"""A table, the keys of its rows that the request wants, and the rows."""
 
 
 async def batch_get_item(region: Region, body: Body) -> Answer:
@@ -101,7 +101,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
 
 
 async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Found], mode: str | None) -> Answer:
-    """Return items up to 16 MB and the tables' throughput; return the other keys as unprocessed, with their options."""
+    """Return items until 16 MB or a table's limit; return the other keys as unprocessed, with their options."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
     consumed = []
@@ -179,11 +179,11 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
     return {"UnprocessedItems": unprocessed, **_written_answer(body, done)}
 
 
-# A batch is applied in transactions of as many bytes, index entries included: other requests wait for each.
+# A batch is applied in transactions of about this many bytes, with index entries: other requests wait for each one.
 _PIECE_BYTES = 4 * 1024 * 1024
 
 _Results = list[tuple[writes.Write | None, writes.Outcome | errors.ApiError]]
-"""For each entry its outcome, and its write. Entries of a piece that was throttled as a whole have no write."""
+"""For each entry its write and its outcome. Entries of a piece that was throttled as a whole have no write."""
 
 
 async def _execute_pieces(
@@ -252,7 +252,7 @@ def _prepare(request: Body) -> _Maker:
 
 
 def _batch_put(table: Table, image: writes.Image) -> writes.Put:
-    """Make a put. Every error of the key has one text here, as for a Key."""
+    """Make a put of a batch. All errors of its key have one text, as for a Key."""
     for name, type_ in table.keys.name_types:
         if type_ not in image.item.get(name, ()):
             raise key_errors.key_does_not_match()

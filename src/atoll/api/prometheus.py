@@ -1,8 +1,8 @@
 """The metrics of the last full minute in Prometheus' text format.
 
-Names and labels are those of the exporters that read CloudWatch: `aws_dynamodb_`, the metric's name in snake case, and
-the statistic; `_index` before the statistic where the metric is one of an index. Each is a gauge of one minute, not a
-counter. All processes of a server show the same, because they show what is stored.
+Names and labels follow the exporters that read CloudWatch: `aws_dynamodb_`, the metric's name in snake case, and the
+statistic; `_index` precedes the statistic of an index's metric. Each is a gauge of one minute, not a counter. All
+processes of a server show the same values, because they read them from the store.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ STATISTICS: Mapping[str, tuple[str, ...]] = {
     "ReplicationLatency": ("Average", "Maximum"),
     **dict.fromkeys(_GAUGES, ("Maximum",)),
 }
-"""What is shown of each metric; of all others, the sum."""
+"""The statistics shown of each metric; of all others, the sum."""
 
 LABELS = ("account_id", "region", "table_name", "operation", "stream_label", "receiving_region")
 INDEXES = ("global_secondary_index_name", "vector_index_name")
-"""A metric of an index has one of these, too."""
+"""The dimensions that only a metric of an index has."""
 
 Found = list[tuple[Region, list[tuple[Metric, Datapoint]]]]
 
 
 async def exposition(regions: Iterable[Region], lag_ms: int) -> bytes:
-    """Of the minute that ended at least `lag_ms` ago."""
+    """The metrics of the latest minute that ended at least `lag_ms` ago."""
     found = [(region, await reading.last_minute(region, TABLES, lag_ms)) for region in regions]
     return await aside(_text, found)
 
@@ -97,7 +97,7 @@ def _add(families: dict[str, GaugeMetricFamily], region: Region, metric: Metric,
 
 @lru_cache(1_000)
 def exported(name: str, statistic: str, *, of_index: bool = False) -> str:
-    """The name of a statistic of a metric."""
+    """The exported name of a statistic of a metric."""
     return f"aws_dynamodb_{snake(name)}{'_index' if of_index else ''}_{snake(statistic)}"
 
 

@@ -25,7 +25,8 @@ Touches = Callable[[Body], tuple[str, ...]]
 
 
 def _member(*names: str) -> Touches:
-    """The resources in these members, if present. Administration bodies have no shape, so values may have any type."""
+    """Returns a function that lists the resources in these members. Bodies of the admin API have no shape, so values
+    may have any type."""
     return lambda body: tuple(body[name] for name in names if body.get(name) and isinstance(body[name], str))
 
 

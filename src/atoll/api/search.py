@@ -13,7 +13,6 @@ import orjson
 from atoll import limits
 from atoll.api.binding import SEARCH, Expressions
 from atoll.api.returns import capacity_mode
-from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -25,6 +24,7 @@ from atoll.errors import vectors as errors
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import AttributeValue
+from atoll.slices import Slices
 from atoll.storage.engine import Corrupt, Snapshot, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -38,10 +38,10 @@ BYTES_PER_DIMENSION = 17.6
 class _Asked(NamedTuple):
     of: VectorIndex
     number: int
-    """Of the index's last change."""
+    """The number of the index's last change."""
     numbers: list[float]
     wanted: dict[str, AttributeValue]
-    """The values of attributes of the search schema."""
+    """The wanted values of search schema attributes."""
 
 
 async def search_vectors(region: Region, body: Body) -> Answer:
@@ -75,7 +75,7 @@ async def search_vectors(region: Region, body: Body) -> Answer:
 
 
 async def _searching() -> ModuleType:
-    """The module of searches. Its first import takes long, so a thread does that."""
+    """The module `vectors.searching`. Its first import takes long, so a thread does it."""
     known = sys.modules.get("atoll.vectors.searching")
     if known is not None and hasattr(known, "load"):  # otherwise a thread is importing it
         return known
@@ -91,7 +91,8 @@ def _imported() -> ModuleType:
 
 
 async def load(region: Region) -> None:
-    """Load all vector indexes of a region that has just been opened. Where this fails, a search has to."""
+    """Load all vector indexes of a region that was just opened. An index that this fails to load is loaded by its first
+    search."""
     try:
         await _load(region)
     except (ApiError, Corrupt, Unavailable) as error:
@@ -161,7 +162,7 @@ def _wanted(index: VectorIndex, conditions: tuple[tuple[str, AttributeValue], ..
 
 
 async def _shown(index: VectorIndex, results: list[Any], projection: PathProjection | None) -> tuple[list[Answer], int]:
-    """The results, and the bytes of the attributes beside vectors. They end before 16 MB."""
+    """The results that fit into 16 MB, and the bytes of their attributes other than vectors."""
     shown: list[Answer] = []
     size = total = 0
     slices = Slices()

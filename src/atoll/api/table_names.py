@@ -15,7 +15,7 @@ def table_name(region: Region, body: dict[str, Any]) -> str:
 
 
 def resolve_table(region: Region, given: str) -> str:
-    """The table's name; a request may give its ARN instead, which must be of this partition, region and account."""
+    """The table's name, given as such or as an ARN, which must be of this partition, region and account."""
     if ":" not in given:
         return given
     name, where, account = parse_table_name(given)

@@ -15,7 +15,7 @@ from atoll.clock import Clock
 
 class Bucket(NamedTuple):
     units: float
-    """Below zero: a debt."""
+    """The units in the bucket; a debt if below zero."""
     at_ms: int
     """The time at which the bucket held these units."""
 

@@ -1,15 +1,15 @@
 """Counts the calls and the consumed units of a region, by table, index and operation, in memory.
 
-A request counts on each table that it names: the call, its duration and its result. Units and returned items count on
-the table or index that consumed them. A request without a table counts on the empty table name. So does a user error
-on a table that has no tally yet: otherwise requests with invented names would fill the memory. When there is no room
-for another tally, the meter drops the oldest one.
+A request is counted on each table that it names: the call, its duration and its result. Units and returned items are
+counted on the table or index that consumed them. A request without a table is counted on the empty table name. So is a
+user error on a table that has no tally yet: otherwise requests with invented names would fill the memory. When the
+meter is full, it drops the tally that was used least recently.
 
-Metrics `take` the tallies once a minute. The meter keeps the totals since the start of the process.
+The metrics call `take` once a minute. The meter keeps the totals since the start of the process.
 
 A replica's region also counts the changes that it has applied, by table and the region that made them.
 
-This module knows names and numbers only, so that `database.region` may import it; `capacity.units` and
+This module depends on no other part of Atoll's logic, so that `database.region` may import it; `capacity.units` and
 `capacity.writing` have the arithmetic.
 """
 
@@ -35,11 +35,11 @@ _FAILED_CONDITION = "ConditionalCheckFailedException"
 _CONFLICT, _CONFLICT_REASON = "TransactionConflictException", "TransactionConflict"
 
 _EXACT_BITS = 4
-"""Latencies are counted by their first four bits, so in eight classes an octave."""
+"""Latencies are counted in classes: by their four highest bits, which makes eight classes for each doubling."""
 
 
 class Tally:
-    """Counts since they were last taken."""
+    """The counts of one table, index and operation since they were last taken."""
 
     __slots__ = (
         "bytes", "conflicted", "conflicts", "counts_bytes", "failed_conditions", "injected", "items", "latencies",
@@ -62,7 +62,7 @@ class Tally:
         """How many events of throttling had each reason."""
 
     def returned(self, items: int) -> None:
-        """A request returned a page of items."""
+        """Add the items that a request returned."""
         self.pages += 1
         self.items += items
 
@@ -110,7 +110,7 @@ class Measured:
     latency_ms: float = 0.0
     """The total duration of successful calls."""
     injected: int = 0
-    """Faults on demand."""
+    """The number of faults on demand."""
     latencies: Mapping[int, int] = field(default_factory=dict)
     """See `Tally`."""
     counts_bytes: bool = False
@@ -119,18 +119,18 @@ class Measured:
 
 @dataclass(slots=True)
 class Replicated:
-    """The changes of a table that one region made and this one applied."""
+    """The counts of a table's changes that another region made and this one applied."""
 
     table: str
     source: str
     """The region that made them."""
     changes: int = 0
     latency_ms: int = 0
-    """In all, from the commit there to the application here."""
+    """The sum of latencies, each from the commit in that region to the application in this one."""
     longest_ms: int = 0
     """The greatest of these latencies."""
     pending: int = 0
-    """Changes that the region had, but had not sent, with its last answer."""
+    """The changes that the region still had to send after its last answer."""
 
     def arrived(self, latencies_ms: Sequence[int]) -> None:
         self.changes += len(latencies_ms)
@@ -204,8 +204,8 @@ class Meter:
         self.throttled(operation, error, once=True)
 
     def throttled(self, operation: str, error: ApiError, *, once: bool = False) -> None:
-        """Count the events of throttling in a refusal, of a request or of a part of one. `once`: the request itself
-        was refused, which the indexes named by it count too."""
+        """Count the throttling events in the refusal of a request or of a part of one. `once`: the request itself was
+        refused, so each index that the error names also counts one throttled request."""
         for table, index, reason in _throttling(error):
             tally = self.tally(table, index, operation)
             tally.reasons[reason] = tally.reasons.get(reason, 0) + 1
@@ -214,11 +214,11 @@ class Meter:
 
     @property
     def is_used(self) -> bool:
-        """Whether there is anything to take."""
+        """Whether anything was counted since the last `take`."""
         return bool(self._tallies or self._expired or self._has_replicated)
 
     def take(self) -> dict[Key, Tally]:
-        """The tallies since the last call, which the caller may keep."""
+        """The tallies since the last call; the caller may keep them."""
         taken, self._tallies = self._tallies, {}
         self._has_replicated = False
         for key, tally in taken.items():
@@ -229,7 +229,7 @@ class Meter:
         return taken
 
     def expired(self, table: str, deleted: int, commit: int) -> None:
-        """A transaction deletes expired items of a table."""
+        """Count expired items of a table that a transaction deletes, when it commits."""
         self._expired[commit, table] = deleted
 
     def take_expired(self) -> dict[str, int]:
@@ -241,7 +241,7 @@ class Meter:
         return found
 
     def replicated(self, table: str, source: str) -> Replicated:
-        """The tally of a table's changes from another region, to add to at once, as `tally`."""
+        """The tally of a table's changes from another region. As with `tally`, use it at once and do not keep it."""
         self._has_replicated = True
         found = self._replicated.get((table, source))
         if found is None:
@@ -296,7 +296,7 @@ _LONG_CODES = {short: code for code, short in CODES.items()} | {_CONFLICT_REASON
 
 
 def _throttling(error: ApiError) -> Iterator[tuple[str, str | None, str]]:
-    """The table, the index if it was one, and the reason of each event."""
+    """The table, the index or None, and the reason of each throttling event in the error."""
     fields = error.fields or {}
     for part in (fields, *fields.get("CancellationReasons", ())):
         for reason in part.get("ThrottlingReasons") or part.get("throttlingReasons") or ():

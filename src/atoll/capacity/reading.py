@@ -1,5 +1,5 @@
-"""Admit and charge client reads after executing them, since the cost is the size read. Refusing a read so late is safe:
-it has changed nothing."""
+"""Admit and charge client reads after executing them, since the cost depends on the size read. A read can be refused
+this late because it has changed nothing."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def unreadable(
     used: Consumed | None = None,
     pending: Mapping[int, float] | None = None,
 ) -> ApiError | None:
-    """The throttling error, if the table admits no more reads now, or none at this key of a row. `used` and `pending`
-    are the operation's uncharged reads."""
+    """The error of a read at this row key if the table's bucket or the key's range is empty; None if they admit it.
+    `used` and `pending` are the operation's uncharged reads."""
     empty = exhausted(region, table, [None], "Read", used)
     return refusal(region, table, empty, "Read", key) if empty else unreadable_at(region, table, None, key, pending)
 
@@ -31,7 +31,7 @@ def unreadable(
 def unreadable_at(
     region: Region, table: Table, index: Index | None, key: bytes, pending: Mapping[int, float] | None = None
 ) -> ApiError | None:
-    """The throttling error, if no more reads are admitted now at the key of a row; see `KeyRanges`."""
+    """The error of a read at this row key if `KeyRanges` admits no more reads there; None if it does."""
     ranges = region.key_ranges
     if ranges is None:
         return None
@@ -40,7 +40,7 @@ def unreadable_at(
 
 
 def draw(region: Region, table: Table, index: Index | None, key: bytes, units: float, *, whole: bool = True) -> None:
-    """Charge reads at the key of a row, or not a `whole` one: at its beginning."""
+    """Charge reads at a row key. Unless `whole`, it is only the beginning of keys."""
     if region.key_ranges is not None and units:
         region.key_ranges.take(table, index, "Read", key, units, region.clock.now_ms(), whole)
 
@@ -53,7 +53,7 @@ def defer(
     pending: dict[int, float],
     draws: list[tuple[Table, bytes, float]],
 ) -> None:
-    """Note reads at the key of a row that the rest of a batch has to reckon with before they are charged."""
+    """Record reads at a row key, so that the rest of a batch takes them into account before they are charged."""
     ranges = region.key_ranges
     if ranges is not None:
         draws.append((table, key, units))
@@ -61,8 +61,8 @@ def defer(
 
 
 def settle(region: Region, consumed: Consumed, key: bytes, *, whole: bool = True) -> None:
-    """Charge the reads of a table or of one of its indexes; raise if it is throttled. They began at this key of a row,
-    or not a `whole` one: at the beginning of keys."""
+    """Charge the reads of a table or of one of its indexes; raise if it is throttled. The reads began at this row key.
+    Unless `whole`, it is only the beginning of keys."""
     table = consumed.of
     drawn = [part for part in (None, *table.global_indexes) if consumed.drawn(part)]
     empty = exhausted(region, table, drawn, "Read")

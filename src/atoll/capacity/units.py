@@ -55,7 +55,7 @@ class Consumed:
     local: dict[str, float] = field(default_factory=dict)
     global_: dict[str, float] = field(default_factory=dict)
     vector: dict[str, float] | None = None
-    """Bytes that were written to vector indexes, which cost no units; None if there are none."""
+    """The bytes written to vector indexes, which cost no units; None if there are none."""
 
     @property
     def total(self) -> float:

@@ -37,8 +37,8 @@ from atoll.storage.engine import Transaction
 
 
 class _Admission:
-    """Checks writes against the limits of their tables. `levels` are the bucket levels before the transaction, because
-    a transaction may run more than once and in another thread."""
+    """Checks writes against the limits of their tables. It uses bucket levels from before the transaction (`levels`),
+    because a transaction may run more than once and in another thread."""
 
     def __init__(self, region: Region, levels: Levels | None) -> None:
         self._region = region
@@ -46,7 +46,7 @@ class _Admission:
         self._ranges = region.key_ranges
         self._now_ms = region.clock.now_ms()
         self._pending: dict[int, float] = {}
-        """In batches: the uncharged costs of applied writes at key ranges."""
+        """In batches, the uncharged costs of applied writes at key ranges."""
         self.consumed: dict[str, Consumed] = {}
         """In batches: the uncharged units of applied writes, by table."""
 
@@ -117,7 +117,7 @@ class _Admission:
 
 
 def _draws(write: Write, result: Outcome | ConditionFailed, factor: int = 1) -> list[Draw]:
-    """The units that a write takes at key ranges; for `factor` see `Consumed.add_row`. Local indexes draw from the
+    """The units that a write takes from key ranges; for `factor` see `Consumed.add_row`. Local indexes use the
     partition of the item."""
     table = write.table
     if isinstance(result, ConditionFailed):
@@ -159,7 +159,7 @@ def _observe(observer: Observer, write: Write, *, failed: bool) -> None:
 
 
 def draw(region: Region, table: Table, row_key: bytes, units: float) -> None:
-    """Charge a write that failed at the key of its row."""
+    """Charge a failed write, at the key of its row."""
     if region.key_ranges is not None:
         region.key_ranges.take(table, None, "Write", row_key, units, region.clock.now_ms())
 
@@ -259,7 +259,7 @@ async def execute_all(
     operation: str,
 ) -> Together:
     """Run writes to the tables `names` as one transaction, each at `factor` times its price; raises `Cancelled`. If
-    `make` finds that the transaction was done before, write nothing and return no outcomes."""
+    `make` finds that the transaction was already done, write nothing and return no outcomes."""
     admission = _Admission(region, write_levels(region, names))
 
     def run(tx: Transaction, stamp: Stamp) -> Together:

@@ -1,8 +1,8 @@
-"""Calls of operations: signed, and repeated after faults that pass.
+"""Call operations: sign each request, and retry it after transient faults.
 
-A call is repeated when it was throttled, when the server failed, and when its answer did not arrive whole. The waits
-between grow, and are random, so that clients do not come back together. As with SDKs, a repeated call may have been
-carried out before; those for which this matters have a token, which the client adds.
+A call is retried when it was throttled, when the server failed, and when its answer did not arrive completely. The
+pauses between grow, and are random, so that clients do not retry at the same time. As with SDKs, the server may execute
+a retried call twice. Where this matters, the operation has a token, which the client adds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from atoll.security.signing import sign
 TABLES = "DynamoDB_20120810"
 STREAMS = "DynamoDBStreams_20120810"
 SERVICE = "dynamodb"
-"""For which requests to both are signed."""
+"""The name of the service in signatures, for both targets."""
 
 _TOKENS = {
     "ExecuteTransaction": "ClientRequestToken",
@@ -45,7 +45,7 @@ _ANSWERS: dict[str, dict[str, type]] = {
     "Query": {"Count": int},
     "Scan": {"Count": int},
 }
-"""What tells the answer of an operation from that of a server of something else."""
+"""A member that each answer must have: it tells a DynamoDB endpoint from another kind of server."""
 
 ATTEMPTS = 10
 FIRST_DELAY_S = 0.05
@@ -55,7 +55,7 @@ Document = dict[str, Any]
 
 
 class Client:
-    """`pause` waits between attempts; it may raise, which ends the call."""
+    """Calls one endpoint. `pause` waits between attempts; if it raises, the call ends."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Client:
         self._streams = self._tables if same else Connections(endpoint.streams_url, endpoint.tls, answer_s=answer_s)
 
     def call(self, operation: str, **parameters: Any) -> Document:
-        """The answer, after as many attempts as it takes or are allowed. Raises Refusal or Unreachable."""
+        """Call an operation, with retries; returns the answer. Raises Refusal or Unreachable."""
         parameters = with_token(operation, parameters)
         for attempt in range(self._attempts):
             try:
@@ -134,7 +134,7 @@ class Client:
 
 
 def with_token(operation: str, parameters: Document) -> Document:
-    """The parameters of a call that may be repeated: the endpoint carries it out once."""
+    """The parameters with a token, so that the endpoint executes a retried call only once."""
     name = _TOKENS.get(operation)
     return parameters if name is None or name in parameters else {**parameters, name: str(uuid.uuid4())}
 
@@ -147,7 +147,7 @@ def delay_s(attempt: int, longest_s: float = LONGEST_DELAY_S) -> float:
 def _dumped(parameters: Document) -> bytes:
     try:
         return orjson.dumps(parameters)
-    except TypeError as error:  # words of a command line may be no UTF-8
+    except TypeError as error:  # command-line arguments may be invalid UTF-8
         raise CallError(f"the request cannot be sent: {error}") from None
 
 

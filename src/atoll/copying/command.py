@@ -21,7 +21,7 @@ INTERRUPTED = 130
 
 
 def to_database(data: Path, directories: list[Path], url: str) -> int:
-    """Returns the exit code."""
+    """Copy a data directory to PostgreSQL; returns the exit code."""
     with (
         exit_code() as code,
         closing(SourceDirectory(data, directories)) as source,
@@ -32,7 +32,7 @@ def to_database(data: Path, directories: list[Path], url: str) -> int:
 
 
 def to_directory(url: str, data: Path) -> int:
-    """Returns the exit code."""
+    """Copy a store in PostgreSQL to a data directory; returns the exit code."""
     with exit_code() as code, closing(SourceDatabase(url)) as source, closing(TargetDirectory(data)) as to:
         copy(source, to)
     return code[0]

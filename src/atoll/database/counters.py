@@ -1,4 +1,4 @@
-"""The counters that a write changes: of the table, of the item's collection, and the greatest time."""
+"""Update the counters that a write changes: those of the table and of the item's collection, and the greatest time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atoll.storage.engine import Transaction
 
 
 def count(tx: Transaction, table: Table, key: Item, old: Stored | None, new: Stored | None, *, limited: bool) -> None:
-    """Count a write. Refuses one that makes an item collection too large, if it is `limited`."""
+    """Count a write. If `limited`, refuse one that makes its item collection too large."""
     rows = (new is not None) - (old is not None)
     size = (0 if new is None else new.size) - (0 if old is None else old.size)
     if rows:

@@ -15,7 +15,7 @@ from atoll.model.values import Item
 class KeyAttribute:
     name: str
     type: str
-    """S, N or B"""
+    """"S", "N" or "B"."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class KeySchema:
         return "".join(a.type for a in self.attributes)
 
     def followed_by(self, other: KeySchema) -> KeySchema:
-        """The attributes of both, of which keys of index entries consist."""
+        """The attributes of both schemas, which make up the keys of index entries."""
         return KeySchema(self.partition, (*self.sort, *other.attributes))
 
     def encode(self, item: Item) -> bytes:
@@ -107,5 +107,5 @@ def _prefix_encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], by
 @dataclass(frozen=True)
 class Projection:
     type: str
-    """ALL, KEYS_ONLY or INCLUDE"""
+    """"ALL", "KEYS_ONLY" or "INCLUDE"."""
     attributes: tuple[str, ...] = ()

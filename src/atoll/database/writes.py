@@ -64,7 +64,7 @@ class Write(Protocol):
     def cause(self) -> int: ...
     @property
     def reads(self) -> int:
-        """How often `decide` goes over the item at most, beside reading it."""
+        """The most times that `decide` reads through the item after parsing it."""
 
     @property
     def version(self) -> Version | None:
@@ -130,7 +130,7 @@ class Update(_Conditional):
     key: Item
     row_key: bytes
     update: UpdateExpression | None
-    """None creates an item of just the key, or leaves it as it is."""
+    """None creates an item with only the key, or leaves an item unchanged."""
     condition: Condition | None = None
     show_item: bool = False
     cause: int = fmt.USER
@@ -161,7 +161,7 @@ class Update(_Conditional):
 
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
-    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply."""
+    """The change of the item's size in bytes by an update of these attributes. Refuses values nested too deeply."""
     removed = values.item_size({name: before[name] for name in names if name in before})
     changed = {name: after[name] for name in names if name in after}
     documents = {name: value for name, value in changed.items() if "M" in value or "L" in value}
@@ -216,13 +216,13 @@ class Outcome:
     index_writes: Sequence[IndexWrite] = ()
     vector_writes: Sequence[VectorWrite] = ()
     saved: tuple[int, int] = (0, 0)
-    """By how much less than their sizes the images before and after count, since they have vectors."""
+    """The bytes to subtract from the sizes of the images before and after, because of their vectors."""
     collection_size: int | None = None
-    """Bytes of the item's collection, on tables with local indexes."""
+    """The size in bytes of the item's collection, on tables with local indexes."""
     found: Version | None = None
-    """Of a replicated change: the version of the item, or of its deletion, before."""
+    """For a replicated change, the stored version of the item or of its deletion."""
     is_outdated: bool = False
-    """A replicated change was not applied, since `found` is not smaller than its version."""
+    """A replicated change was not applied, because its version is not greater than `found`."""
 
     @property
     def table_bytes(self) -> int:
@@ -233,7 +233,7 @@ class Outcome:
 
 
 class Refused(Cancelled):
-    """At least one write's decision refused. Has the sizes in bytes of the items that the decisions saw."""
+    """At least one write's decision refused. `sizes` are the bytes of the items that the decisions saw."""
 
     def __init__(self, refusals: list[errors.ApiError | None], writes: Sequence[Write], sizes: list[int]) -> None:
         super().__init__(refusals)
@@ -389,7 +389,7 @@ def same(old: Row | None, new: Image | None) -> bool:
         return False
     if old.json == new.json:
         return True
-    # Equal items consist of the same bytes, perhaps in another order. The low half of Adler-32 is the sum of bytes.
+    # Equal items consist of the same bytes, in any order. The low half of Adler-32 is the sum of bytes.
     if (adler32(old.json) ^ adler32(new.json)) & 0xFFFF:
         return False
     return items_equal(old.item, new.item)
@@ -421,7 +421,7 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
 
 
 def _stored_version(tx: Transaction, write: Write, old: Row | None) -> Version | None:
-    """The version of the item, or of its deletion; None if the table knows neither."""
+    """The version of the item or of its deletion; None if the table has neither."""
     if old is not None:
         return old.version
     space = write.table.tombstone_space

@@ -168,7 +168,7 @@ def neither_metric_nor_expression(id: str) -> ApiError:
     return invalid(f"The element {id} of the metrics list must have exactly one of MetricStat and Expression.")
 
 
-# What Atoll does not have
+# Features that Atoll lacks
 
 
 def unsupported(what: str) -> ApiError:

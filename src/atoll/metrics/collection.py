@@ -1,8 +1,8 @@
-"""Turns what this process measures into datapoints of `AWS/DynamoDB`.
+"""Turn the measurements of this process into datapoints of `AWS/DynamoDB`.
 
-Once a minute it takes what the meter has counted, and stores it as datapoints of that minute. A reader of metrics makes
-it do so at once: datapoints of one minute add up, so it does not matter how often. A minute without operations is not
-stored. What the store does not take is kept, for an hour at most, and stored later.
+Once a minute it takes the meter's counts and stores them as datapoints of that minute. A reader of metrics triggers
+this at once: datapoints of one minute add up, so any number of times is correct. A minute without operations is not
+stored. If the store refuses datapoints, they are kept for an hour at most, and stored later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atoll.metrics.series import MINUTE_MS, Datapoint, Series
 from atoll.metrics.store import Metrics
 
 UNSTORED = 60
-"""The number of minutes whose counts wait for the store."""
+"""The most minutes whose counts wait for the store."""
 
 
 class _Counted(NamedTuple):
@@ -31,7 +31,7 @@ class _Counted(NamedTuple):
 
 
 class Collection:
-    """`region.state(Collection)`."""
+    """The collection of a region: `region.state(Collection)`."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -42,13 +42,13 @@ class Collection:
         self._flushing = asyncio.Lock()
 
     async def settle(self) -> int | None:
-        """Store minutes that have ended; returns the end of the present one if anything happened in it."""
+        """Store ended minutes; returns the end of the present minute if it has counts."""
         if self._unstored or self._minute_ms != _minute(self._region.clock.now_ms()):
             await self.flush()
         return self._minute_ms + MINUTE_MS if self._region.meter.is_used else None
 
     async def flush(self) -> None:
-        """Store what was measured up to now."""
+        """Store the measurements up to now."""
         async with self._flushing:
             minute_ms, self._minute_ms = self._minute_ms, _minute(self._region.clock.now_ms())
             meter = self._region.meter
@@ -68,7 +68,7 @@ class Collection:
         await self._region.state(Metrics).append({**batch, **arrived})
 
     async def _tables(self, taken: Mapping[Key, Tally]) -> dict[str, Table]:
-        """The tables whose definitions say where something counts: those with indexes, or whose streams were read."""
+        """The tables whose definitions are needed to assign counts: those with indexes, or whose streams were read."""
         names = {table for table, index, operation in taken if table and (index or operation == "GetRecords")}
         if not names:
             return {}

@@ -1,7 +1,7 @@
-"""Metrics whose datapoints follow from something else than what was measured, so that they cost no space.
+"""Metrics whose datapoints are computed from other facts than measurements, so that they cost no space.
 
-A table or index that is not used has consumed nothing in each minute since its table was made. Capacity is what the
-steps say at the end of each minute. The quotas of the account are constants.
+An unused table or index consumed 0 units in each minute since the table's creation. The capacity in a minute is that of
+the steps at its end. The quotas of the account are constants.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Rule(NamedTuple):
 
     kind: str
     place: int
-    """In the values of a step."""
+    """The place in the values of a step."""
     unit: str = COUNT
     whole: float | None = None
-    """The value is a percentage of this."""
+    """If set, the value is a percentage of this."""
 
 
 READS, WRITES = limits.ACCOUNT_READ_UNITS, limits.ACCOUNT_WRITE_UNITS
@@ -57,20 +57,20 @@ CONSUMED = (READ_UNITS, WRITE_UNITS)
 
 
 TOGETHER = 10
-"""The metrics of one read, because each may have thousands of steps."""
+"""The most metrics of one read, because each may have thousands of steps."""
 
 
 class Line(NamedTuple):
-    """A metric that has a value in each minute: from these times on, up to the next. None is no value."""
+    """The values of a metric, each from its time up to the next time. None means no value."""
 
     unit: str
     values: Sequence[tuple[int, float | None]]
     only_gaps: bool = False
-    """It has a value only in periods in which nothing was measured."""
+    """Whether it has values only in periods without measurements."""
 
 
 async def lines(region: Region, metrics: Sequence[Metric]) -> list[Line | None]:
-    """For each metric, what it has besides what was measured."""
+    """For each metric, its datapoints besides measured ones."""
     if not any(metric.namespace == TABLES for metric in metrics):
         return [None] * len(metrics)
     known: dict[Metric, Line | None] = {}
@@ -123,7 +123,7 @@ def _value(rule: Rule, step: Step) -> float | None:
 
 
 def points(line: Line, start_ms: int, end_ms: int, period_ms: int, origin_ms: int) -> list[Datapoint]:
-    """The datapoints of the periods with start <= time < end, as `aligned` would unite one a minute."""
+    """The datapoints of the periods with start <= time < end, as if `aligned` united one datapoint a minute."""
     found = []
     pieces = list(_pieces(line, start_ms, end_ms))
     first_ms = max(start_ms, pieces[0][0] - MINUTE_MS) if pieces else end_ms
@@ -146,8 +146,8 @@ def points(line: Line, start_ms: int, end_ms: int, period_ms: int, origin_ms: in
 
 
 def _pieces(line: Line, start_ms: int, end_ms: int) -> Iterator[tuple[int, int, float | None]]:
-    """From when to when each value holds, in whole minutes, of those that hold after the start: in a minute holds the
-    value of its end."""
+    """The values after the start, each with its first and last time in whole minutes. A minute has the value at its
+    end."""
     values = line.values
     for place in range(max(0, bisect_right(values, start_ms, key=_since) - 1), len(values)):
         since_ms, value = values[place]
@@ -164,7 +164,7 @@ def _since(value: tuple[int, float | None]) -> int:
 
 
 def current(tables: Iterable[Table], minute_ms: int) -> Iterator[tuple[Metric, Datapoint]]:
-    """What the metrics that follow from these tables are now."""
+    """The present values of the metrics that follow from these tables."""
     known = {table.name: table for table in tables}
     values = dict(steps.current(known))
     for metric in listed(known):

@@ -1,8 +1,8 @@
-"""From what the meter has counted in a minute to datapoints of `AWS/DynamoDB`, with DynamoDB's names and units. Pure.
+"""Convert the meter's counts of a minute to datapoints of `AWS/DynamoDB`, with DynamoDB's names and units. Pure.
 
-An event has a datapoint only in minutes in which it occurred. Units, and what a request returned, have the least and
-the greatest value of a request; a latency has all values, in classes (see `Tally`). What local indexes consume is their
-table's.
+An event has a datapoint only in minutes in which it occurred. Datapoints of units and returned items have the least and
+the greatest value of a request; those of latencies have all values, in classes (see `Tally`). Units of local indexes
+count on their table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from atoll.metrics.series import TABLES, Datapoint, Metric, Series, of_values, u
 COUNT, MILLISECONDS, PERCENT, BYTES = "Count", "Milliseconds", "Percent", "Bytes"
 READ_UNITS, WRITE_UNITS = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
 SEARCHED, WRITTEN = "VectorSearchRequestBytes", "VectorWriteRequestBytes"
-"""Of vector indexes, which cost no units. CloudWatch's names of these metrics are assumed."""
+"""The metrics of vector indexes, which cost no units. These names are assumed."""
 
 TIMED = frozenset(
     {
@@ -27,7 +27,7 @@ TIMED = frozenset(
         "GetRecords", "SearchVectors",
     }
 )  # fmt: skip
-"""The operations with metrics of their own."""
+"""The operations that have metrics with their name."""
 RETURNING = frozenset({"Query", "Scan", "ExecuteStatement", "SearchVectors"})
 
 _REASON = re.compile("(?:Table|Index)(Read|Write)(.+)Exceeded").fullmatch
@@ -37,7 +37,7 @@ Found = tuple[str, str, dict[str, str], Datapoint]
 
 
 def measured(taken: Mapping[Key, Tally], tables: Mapping[str, Table], minute_ms: int) -> dict[Series, list[Datapoint]]:
-    """The datapoints of a minute; `tables` are those of the region, as far as they are known."""
+    """The datapoints of a minute; `tables` are the known tables of the region."""
     found: dict[Series, list[Datapoint]] = {}
     for key, tally in taken.items():
         for name, unit, dimensions, point in _of_tally(key, tally, tables.get(key[0]), minute_ms):
@@ -117,7 +117,7 @@ def events(minute_ms: int, count: int) -> Datapoint:
 
 
 def _average(minute_ms: int, total: float, count: int) -> Datapoint:
-    """Of requests whose least and greatest value are not known."""
+    """A datapoint of requests whose least and greatest values are unknown."""
     return Datapoint(minute_ms, total, count, total / count, total / count)
 
 
@@ -130,7 +130,7 @@ def _milliseconds(class_ns: int) -> float:
 def replicated(
     now: Replicated, before: Replicated | None, region: str, minute_ms: int
 ) -> dict[Series, list[Datapoint]]:
-    """How the changes of a table arrived from one region in a minute."""
+    """The datapoints of a table's changes that arrived from one region in a minute."""
     old = before or Replicated(now.table, now.source)
     found: dict[Series, list[Datapoint]] = {}
     dimensions = {"TableName": now.table, "ReceivingRegion": region}

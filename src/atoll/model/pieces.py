@@ -1,8 +1,8 @@
-"""Large JSON: whether it takes long to work on it, and parsing it in pieces.
+"""Large JSON: estimate whether work on it takes long, and parse it in pieces.
 
-No other thread runs while the JSON parser does, and it takes a third of a second for 16 MB of small values. So this
-module finds containers of many bytes, cuts them between their members, and gives the parser one piece at a time. It
-checks only what the parser cannot see: that brackets match, and what stands around them.
+The JSON parser holds the GIL, and takes a third of a second for 16 MB of small values. So this module finds large
+containers, cuts them between their members, and gives the parser one piece at a time. It checks only what the parser of
+pieces cannot see: matching brackets, and the characters around them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ LONG_BYTES = 256 * 1024
 LONG_VALUES = 2_000
 LONG_TEXT_BYTES = 4 * 1024**2
 WHOLE_BYTES = 512 * 1024
-"""Stored JSON of more bytes is parsed in pieces."""
+"""Stored JSON with more bytes than this is parsed in pieces."""
 
 _COUNTED_BYTES = 16 * 1024
 
 
 def takes_long(text: bytes, times: int = 1) -> bool:
-    """Whether it takes milliseconds to parse an item's JSON and go over its values so many times."""
+    """Whether parsing an item's JSON and reading its values `times` times takes milliseconds."""
     size = len(text) * times
     return size > LONG_BYTES and (size > LONG_TEXT_BYTES or has_many(text, LONG_VALUES // times))
 
@@ -41,11 +41,11 @@ def has_many(text: bytes, most: int) -> bool:
 
 
 def load(text: bytes) -> Any:
-    """Parse valid JSON. No other thread waits long."""
+    """Parse valid JSON, in pieces, so that no other thread waits long."""
     return parse(text) if len(text) > WHOLE_BYTES else orjson.loads(text)
 
 
-# All groups are atomic, since nothing here needs to be tried twice, and bounded, so that each match takes a moment.
+# All groups are atomic, since nothing needs backtracking, and bounded, so that each match is quick.
 _STRING = rb'"(?>[^"\\]{0,100000})(?>(?:\\.(?>[^"\\]{0,1000})){0,1000})"'
 _FLAT = rb'(?>(?:[^"\[\]{}]{1,1000}|' + _STRING + rb"){0,1000})"
 # The part of a member before its comma, or before a container that holds other containers.
@@ -61,19 +61,19 @@ _CLOSING = {b"{": b"}", b"[": b"]"}
 class _Container:
     bracket: bytes
     start: int
-    """Where its content starts."""
+    """The start of its content."""
     piece: int
-    """Where the part starts that is not parsed yet."""
+    """The start of the part that is not parsed yet."""
     member: int
-    """Where the current member starts."""
+    """The start of the current member."""
     found: dict[str, Any] | list[Any] | None = None
-    """What was parsed; None for a container that its parent's piece contains."""
+    """The parsed members; None for a container that its parent's piece contains."""
     after_comma: bool = field(default=False)
-    """Whether a comma precedes the piece, so that a member has to follow."""
+    """Whether a comma precedes the piece, so that a member must follow."""
 
 
 def parse(text: bytes) -> Any:
-    """As `orjson.loads` for an object or list; raises its error."""
+    """Parse an object or list, like `orjson.loads`, with its errors."""
     return _Parser(text).parse()
 
 
@@ -168,7 +168,7 @@ class _Parser:
         """Parse the piece of a container up to `end`."""
         bracket = container.bracket
         if not container.after_comma and container.found is not None:
-            raise self._malformed()  # something follows a container without a comma between them
+            raise self._malformed()  # a member follows a container without a comma
         parsed = orjson.loads(bracket + self._text[container.piece : end] + _CLOSING[bracket])
         if not parsed:
             raise self._malformed()

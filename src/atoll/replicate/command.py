@@ -114,7 +114,7 @@ def end_on_signals(stop: Callable[[], None]) -> None:
 
     def handle(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        # Not here: this thread may be inside of the lock that `stop` needs.
+        # In another thread, since this one may hold the lock that `stop` needs.
         threading.Thread(target=stop, name="stop").start()
 
     for which in (signal.SIGTERM, signal.SIGINT):

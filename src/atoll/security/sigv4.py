@@ -327,10 +327,9 @@ def _time(date: bytes) -> tuple[str, int]:
     if time_ms is not None:
         return text, time_ms
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
+        time_ms = timegm(parsedate_to_datetime(text).utctimetuple()) * 1000
+    except (ValueError, OverflowError):
         raise auth.bad_date(text) from None
-    time_ms = timegm(moment.utctimetuple()) * 1000
     return _stamp(time_ms), time_ms
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from atoll.attribute_values import attribute_value
 from atoll.client import Client
 from atoll.client.options import add_endpoint
 from atoll.options import Refused
@@ -73,26 +74,10 @@ def _pages(client: Client, request: dict[str, Any]) -> Iterator[list[Item]]:
 
 def _parameter(text: str) -> Value:
     try:
-        return _typed(json.loads(text, parse_float=Decimal, parse_constant=_no_number))
+        return attribute_value(json.loads(text, parse_float=Decimal, parse_constant=_no_number))
     except ValueError:
         return {"S": text}
 
 
 def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
-
-
-def _typed(value: Any) -> Value:
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case int() | Decimal():
-            return {"N": str(value)}
-        case str():
-            return {"S": value}
-        case list():
-            return {"L": [_typed(one) for one in value]}
-        case _:
-            return {"M": {name: _typed(one) for name, one in value.items()}}

@@ -53,6 +53,7 @@ from atoll.transfer.bulk import (
     Output,
 )
 from atoll.transfer.exports import FILE_BYTES, file_name
+from atoll.transfer.jobs import COMPLETED, FAILED
 from atoll.transfer.sources import Batch, Reading, Record
 
 _log = logging.getLogger(__name__)
@@ -166,10 +167,10 @@ class BulkPutter:
             if current.status == CANCELLING:
                 status, failure = operations.CANCELLED, failure or ("CANCELLED", errors.CANCELLED)
             elif failure is not None:
-                status = operations.FAILED
+                status = FAILED
                 _log.warning("a bulk operation failed: %s", text, extra={"table": one.table})
             else:
-                status = operations.COMPLETED_WITH_ERRORS if current.failed else operations.COMPLETED
+                status = operations.COMPLETED_WITH_ERRORS if current.failed else COMPLETED
             operations.end(tx, replace(current, status=status, ended_ms=stamp.now_ms, failure=failure))
 
         await region.write(end)

@@ -16,34 +16,31 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 from isal import igzip
 
 from atoll import limits
 from atoll.clock import Stamp
-from atoll.database import backups, documents, moment
+from atoll.database import documents, moment
 from atoll.database import format as fmt
-from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.recovery import copies
 from atoll.recovery.copies import Copy
 from atoll.recovery.long_jobs import Document
-from atoll.storage.engine import Snapshot, Transaction
+from atoll.storage.engine import Transaction
 from atoll.transfer import changes
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket
 from atoll.transfer.filters import Filter
+from atoll.transfer.jobs import COMPLETED, FAILED, Job, JobDocuments
 from atoll.transfer.lines import ion_line, item_line, json_line
 
 _log = logging.getLogger(__name__)
 
 KIND, FILES = "export", "export-file"
 JOB = "export"
-IN_PROGRESS, COMPLETED, FAILED = "IN_PROGRESS", "COMPLETED", "FAILED"
 FULL, INCREMENTAL = "FULL_EXPORT", "INCREMENTAL_EXPORT"
 JSON, ION = "DYNAMODB_JSON", "ION"
 NEW_IMAGE, BOTH_IMAGES = "NEW_IMAGE", "NEW_AND_OLD_IMAGES"
@@ -58,9 +55,8 @@ BILLED_LEAST_BYTES = 10_000_000
 """Of an incremental export."""
 
 
-@dataclass(frozen=True)
-class Export:
-    id: str
+@dataclass(frozen=True, kw_only=True)
+class Export(Job):
     table: str
     table_arn: str
     table_id: str
@@ -68,20 +64,12 @@ class Export:
     format: str
     bucket: str
     prefix: str
-    started_ms: int
-    token: str
-    request: Any
-    """The request's members, as they were sent."""
     moment_ms: int | None = None
     """Of the whole table."""
     from_ms: int | None = None
     to_ms: int | None = None
     """The window of an incremental export, without its end."""
     view: str | None = None
-    status: str = IN_PROGRESS
-    ended_ms: int | None = None
-    failure: tuple[str, str] | None = None
-    """Code and message."""
     items: int = 0
     size: int = 0
     """Of the items, in bytes by the published formula."""
@@ -99,19 +87,8 @@ class Export:
         return f"{self.root}{self.id}/manifest-summary.json"
 
 
-def find(snapshot: Snapshot, id_: str) -> Export | None:
-    document = documents.get(snapshot, KIND, id_)
-    return None if document is None else build(Export, document)
-
-
-def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Export]:
-    """Those that began since then, by their ids, so by the time at which they began."""
-    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
-        yield build(Export, document)
-
-
-def put(tx: Transaction, export: Export) -> None:
-    documents.put(tx, plain(export), KIND, export.id)
+_DOCUMENTS = JobDocuments(KIND, Export)
+find, listed, put = _DOCUMENTS.find, _DOCUMENTS.listed, _DOCUMENTS.put
 
 
 # The job

@@ -8,15 +8,14 @@ length; for a longer one `Lines` returns None, since no item is as long.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from functools import partial
 from io import BytesIO
 from typing import Any, Protocol
 
 import orjson
 
+from atoll.attribute_values import Unfit, attribute_value
 from atoll.errors import imports as errors
 from atoll.errors import values as value_errors
 from atoll.model import pieces
@@ -175,25 +174,17 @@ class IonParser:
         return {str(name): self._value(value) for name, value in struct.items()}
 
     def _value(self, value: Any) -> dict[str, Any]:
-        if value is None:
-            return {"NULL": True}
+        try:
+            return attribute_value(value, self._special)
+        except Unfit as unfit:
+            raise errors.ion_type(str(unfit)) from None
+
+    def _special(self, value: Any) -> dict[str, Any] | None:
         if getattr(value, "ion_annotations", ()):
             return self._set(value)
         if getattr(value, "ion_type", None) in self._unknown:
             raise errors.ion_type(value.ion_type.name.lower())
-        if isinstance(value, str):
-            return {"S": str(value)}
-        if isinstance(value, bool):
-            return {"BOOL": value}
-        if isinstance(value, (int, float, Decimal)):
-            return {"N": str(value)}
-        if isinstance(value, bytes):
-            return {"B": b64encode(value).decode()}
-        if isinstance(value, list):
-            return {"L": [self._value(member) for member in value]}
-        if isinstance(value, Mapping):
-            return {"M": self._struct(value)}
-        raise errors.ion_type(type(value).__name__)
+        return None
 
     def _set(self, value: Any) -> dict[str, Any]:
         kind = str(value.ion_annotations[0].text)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from atoll.clock import monotonic_ns
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot
 from atoll.vectors import memory, scan
 from atoll.vectors.memory import Memory
@@ -23,18 +23,6 @@ MOST_BYTES = 1024**3
 
 PIECE_CHANGES = 256
 """How many changes one snapshot applies."""
-
-
-class Pauses:
-    """Lets other requests run between two pieces of work, when it has worked for 2 ms."""
-
-    def __init__(self) -> None:
-        self._until_ns = monotonic_ns() + 2_000_000
-
-    async def pause(self) -> None:
-        if monotonic_ns() >= self._until_ns:
-            await asyncio.sleep(0)
-            self._until_ns = monotonic_ns() + 2_000_000
 
 
 class _Followed:
@@ -76,7 +64,7 @@ class Searchers:
         log was dropped with its index."""
         if followed.position < 0 and not await self._load(followed):
             return False
-        pauses = Pauses()
+        slices = Slices()
         while followed.position < number:
             piece = await self._changes(followed)
             if piece is None:
@@ -88,7 +76,7 @@ class Searchers:
             followed.memory.remove(piece.gone)
             for part in scan.parts(piece.changed, [len(row) for _, row in piece.changed]):
                 followed.memory.put(part)
-                await pauses.pause()
+                await slices.pause()
             followed.position = piece.until
         if followed.memory.is_outgrown and not await self._load(followed):
             return False
@@ -104,7 +92,7 @@ class Searchers:
         position, entries = await self._region.read(begin)
         if not self._make_room(index, memory.bytes_of(index, entries)):
             return False
-        loaded, pauses = Memory(index), Pauses()
+        loaded, slices = Memory(index), Slices()
         loaded.prepare(await self._sample(index))
         start, end = fmt.space_range(index.space)
         begin_at: bytes | None = start
@@ -113,7 +101,7 @@ class Searchers:
                 lambda snapshot, at=begin_at: scan.piece(snapshot, at, end)  # type: ignore[misc]
             )
             loaded.put(found)
-            await pauses.pause()
+            await slices.pause()
         loaded.loaded()
         followed.memory, followed.position = loaded, position
         return True

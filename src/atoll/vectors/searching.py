@@ -17,12 +17,13 @@ import numpy as np
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot
 from atoll.vectors import codes, scan
 from atoll.vectors.distances import Matrix
 from atoll.vectors.memory import Candidates, Memory
 from atoll.vectors.scan import Conditions, Entry
-from atoll.vectors.searchers import Pauses, Searchers
+from atoll.vectors.searchers import Searchers
 
 MORE = 32
 """A search takes at least so many candidates beside twice the results."""
@@ -75,12 +76,12 @@ class _Best:
 
     async def read(self, region: Region, keys: list[bytes], sizes: list[int]) -> None:
         new = [(key, size) for key, size in zip(keys, sizes, strict=True) if key not in self._read]
-        pauses = Pauses()
+        slices = Slices()
         for part in scan.parts([key for key, _ in new], [size for _, size in new]):
             found = await region.read(lambda snapshot, part=part: _entries(snapshot, part))  # type: ignore[misc]
             self._read.update(part)
             self._add(scan.fitting(self._index, found, self.wanted))
-            await pauses.pause()
+            await slices.pause()
 
     def _add(self, found: list[Entry]) -> None:
         if not found:
@@ -112,11 +113,11 @@ class _Best:
 
 
 async def _candidates(memory: Memory, query: Matrix, wanted: Conditions, take: int) -> Candidates:
-    pauses = Pauses()
+    slices = Slices()
     for candidates in memory.candidates(query, wanted, take):
         if candidates is not None:
             return candidates
-        await pauses.pause()
+        await slices.pause()
     raise AssertionError("no candidates")
 
 

@@ -44,9 +44,10 @@ _QUERY_CODES = {
 _FORM = b"application/x-www-form-urlencoded"
 _PATH = re.compile(rb"/service/([A-Za-z0-9_.]{1,100})/operation/([A-Za-z0-9_]{1,100})").fullmatch
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}").fullmatch
-_VERSION = re.compile(rb"(?:^|&)Version=([0-9-]{1,20})(?:&|$)").search
-_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]{1,100})(?:&|$)").search
-_SIGNED_FOR = re.compile(rb"Credential=[^/,\s]*/[^/,\s]*/[^/,\s]*/([a-z0-9-]{1,64})/")
+# They begin with a literal, for which the library searches fast.
+_VERSION = re.compile(rb"&Version=([0-9-]{1,20})(?:&|$)").search
+_ACTION = re.compile(rb"&Action=([A-Za-z]{1,100})(?:&|$)").search
+_SIGNED_FOR = re.compile(rb"Credential=[^/,\s]{0,128}/[^/,\s]{0,64}/[^/,\s]{0,64}/([a-z0-9-]{1,64})/")
 
 BYTES = 1024 * 1024
 """Requests of these services are no larger."""
@@ -105,9 +106,12 @@ class Calls:
             found = _PATH(request.path)
             operation = None if found is None else self._paths.get((found[1].decode(), found[2].decode()))
             return None if operation is None else operation.service.signing_name
-        found = _VERSION(request.body)
+        if len(request.body) > BYTES:  # it will be refused
+            return None
+        form = b"&" + request.body
+        found = _VERSION(form)
         service = None if found is None else self._versions.get(found[1].decode())
-        action = _ACTION(request.body)
+        action = _ACTION(form)
         if action is not None and (service, action[1].decode()) in _UNSIGNED:
             return UNSIGNED
         return None if service is None else service.signing_name

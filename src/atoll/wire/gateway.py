@@ -216,7 +216,9 @@ class Gateway:
             coding = compression.coding_of(request.headers[b"content-encoding"])
             if coding is None:
                 return await self._call_large(operation, region, caller, given, now_ms)
-            inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
+            inflated = None
+            if len(given) <= compression.INLINE_INPUT_BYTES:
+                inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
             if inflated is not None:
                 return await self._call_large(operation, region, caller, inflated, now_ms)
             async with self._inflations:

@@ -1,8 +1,8 @@
 """Decides whether a caller may run an operation, and raises the service's AccessDeniedException if not.
 
-A decision that no condition can change is kept for its caller, action and resource, as long as the definitions of the
-region's tables are the same: the usual request costs one look-up. Otherwise the statements that concern the request are
-kept, and their conditions are tested.
+A decision that no condition can change is cached for its caller, action and resource, until a table of the region
+changes its definition: the usual request costs one look-up. Otherwise the statements that concern the request are
+cached, and their conditions are tested for each request.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from atoll.security.identities import Access
 from atoll.security.policies.decision import Decision, Plan, Question, narrow
 
 _KEPT = 4_096
-"""Decisions, of each caller."""
+"""The most decisions cached for each caller."""
 
 _KEEPS = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
-"""Operations whose table and index say all that an unconditional decision depends on."""
+"""Operations whose decisions are cached: without conditions, they depend only on the table and the index."""
 
 
 class Verdict(NamedTuple):
@@ -60,10 +60,10 @@ class Target:
 
 
 class Kept(NamedTuple):
-    """A decision, as far as it is the same for all requests of a caller for an action on a resource."""
+    """The part of a decision that is the same for all requests of a caller for an action on a resource."""
 
     generation: int
-    """Of the region's tables."""
+    """The generation of the region's table definitions."""
     plan: Plan | None
     """The conditions; None if there are none."""
     target: Target
@@ -71,9 +71,9 @@ class Kept(NamedTuple):
 
 
 class Authorizer:
-    """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
+    """`region_of(name, account)` returns the region of another account; it raises for an account that does not exist.
     `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every
-    decision; without it, decisions that no condition can change are kept. `context` replaces condition keys."""
+    decision; without it, decisions that no condition can change are cached. `context` replaces condition keys."""
 
     def __init__(
         self,
@@ -94,8 +94,8 @@ class Authorizer:
     def __call__(
         self, caller: Caller, operation: Operation, body: Body, on: Any, now_ms: int
     ) -> Awaitable[Region | None] | None:
-        """Raises if the caller may not. Returns None, or what to wait for: it gives the region of the account that owns
-        the resources, if that is another."""
+        """Raises if the caller may not run the operation. Returns None or an awaitable, which gives the region of the
+        account that owns the resources if it is not the caller's."""
         given = caller.access
         if given is None or operation.service in (ADMIN, STS):
             return None
@@ -122,7 +122,7 @@ class Authorizer:
         return other
 
     def _test(self, kept: Kept, given: Access, caller: Caller, operation: str, body: Body, now_ms: int) -> None:
-        """Test the conditions of a decision that depends on nothing else."""
+        """Test the conditions of a cached decision."""
         assert kept.plan is not None
         context = Context({}, given, caller, part_of(operation, body), kept.target, kept.table, now_ms)
         decision = kept.plan.decide(context)
@@ -132,8 +132,9 @@ class Authorizer:
     async def decide(
         self, checks: list[Check], given: Access, caller: Caller, operation: str, on: Region | str, now_ms: int
     ) -> tuple[Region | None, Kept | None]:
-        """Decide all checks; raises at the first refusal. Returns the region of the account that owns the resources, if
-        that is another, and what can be kept of the last decision. `on` is the caller's region, or the name of one."""
+        """Decide all checks; raises at the first refusal. Returns the region of the account that owns the resources if
+        it is not the caller's, and the part of the last decision that can be cached. `on` is the caller's region or its
+        name."""
         region = on if isinstance(on, Region) else None
         name = on.name if isinstance(on, Region) else on
         other: Region | None = None
@@ -157,7 +158,7 @@ class Authorizer:
     async def _check(
         self, given: Access, caller: Caller, operation: str, check: Check, target: Target, now_ms: int
     ) -> Kept | None:
-        """What can be kept of the decision."""
+        """Decide one check; returns the part of the decision that can be cached."""
         region = target.region
         policy = await self._policies.of(region, target.table, target.stream)
         generation = -1 if region is None else region.catalog.known.generation
@@ -175,7 +176,8 @@ class Authorizer:
         return Kept(generation, None if plan.constant is not None else plan, target, context.table)
 
     def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
-        """Refuse a new policy that names nobody, or that locks its caller out. The operation refuses faulty ones."""
+        """Refuse a new policy that names an unknown principal or locks its caller out. The operation itself refuses
+        malformed ones."""
         body = check.part.body
         if not self._enforces:
             return
@@ -211,7 +213,7 @@ class Authorizer:
         arn = arns.parse(resource.replace("{region}", name).replace("{account}", account))
         if arn is None:
             arn = arns.Arn("dynamodb", name, account, f"table/{resource}")
-        # A policy names what is meant, whichever way the request writes it.
+        # A policy names resources by ARN, even if the request has only a name.
         arn = arn._replace(partition="aws", resource=arn.resource.rstrip("/"))
         if arn.table and not arn.region:
             arn = arn._replace(region=name)
@@ -272,7 +274,7 @@ class Context:
         if found is None:
             if key.startswith("dynamodb:"):
                 found = item_keys.value(key[9:], self._part, self.table)
-            elif key == "aws:username":  # the most usual one
+            elif key == "aws:username":  # the most common one
                 principal = self._access.principal
                 found = (principal.name,) if principal.kind == "User" else ()
             else:

@@ -1,4 +1,4 @@
-"""The indexes of a table: list, add and delete global ones."""
+"""The page of a table's indexes, which adds and deletes global ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vector indexes of a table: list, add and delete them. A part of the page of indexes."""
+"""The part of the page of indexes that lists, adds and deletes vector indexes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def vector_indexes(view: View, table: dict[str, Any]) -> None:
 
 
 def _on_demand(table: dict[str, Any]) -> bool:
-    """Only such tables may have vector indexes."""
+    """Whether the table is on demand: only such tables may have vector indexes."""
     return bool(table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST")
 
 

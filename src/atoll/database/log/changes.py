@@ -1,8 +1,8 @@
 """The change log: one record for each applied change, in the transaction that applies it.
 
-Every reader of a table's changes (its stream, and through it the triggers) reads this log and has no other source. The
-log keeps an image only if a reader needs it, see `retention`. Records are numbered per shard, without gaps, in commit
-order. So a reader that asks for number n and gets a greater one knows that n was trimmed.
+Every reader of a table's changes (its stream, and through it the triggers) reads this log only. The log keeps an image
+only if a reader needs it, see `retention`. Records are numbered per shard, without gaps, in commit order. So a reader
+that asks for number n and gets a greater one knows that n was trimmed.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def append(
     new: Stored | None,
     previous: Version | None = None,
 ) -> int:
-    """Write the record and return its sequence number. `old` and `new` are the item before and after. The version's
-    time may come from another region, or be ahead of a clock that was set back."""
+    """Write the record; returns its sequence number. `old` and `new` are the item before and after. The version's time
+    may differ from the stamp's: it may come from another region, or be ahead of a clock that was set back."""
     counter, prefix = table.log_of(row_key)
     sequence = tx.add_number(counter, 1)
     kept = retention.of(table)
@@ -65,7 +65,7 @@ LOOKED_CHANGES = 100
 
 
 def find_last(snapshot: Snapshot, table: Table, row_key: bytes, key: Item, version: Version) -> ChangeRow | None:
-    """The item's change with this version, if it is among the last ones of its open shard."""
+    """The item's change with this version, if it is among the last changes of its open shard."""
     _, prefix = table.log_of(row_key)
     for _, stored in snapshot.scan(prefix, keycode.successor(prefix), reverse=True, limit=LOOKED_CHANGES):
         change = rows.parse(stored)

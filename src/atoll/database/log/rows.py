@@ -23,7 +23,7 @@ class ChangeRow:
     time: int
     region: str
     commit: int
-    """Identifies the transaction."""
+    """The id of the transaction."""
     written_ms: int
     cause: int
     keys: bytes
@@ -31,11 +31,11 @@ class ChangeRow:
     new: bytes | None
     keys_size: int
     old_size: int
-    """0 if there was no item, whether its image is kept or not."""
+    """The old item's size, even if its image is not kept; 0 if there was no item."""
     new_size: int
-    """0 if there is no item now."""
+    """The new item's size; 0 if the item was deleted."""
     previous: Version | None = None
-    """The version that it replaced, on tables with replicas."""
+    """The version that the change replaced; only for tables with replicas."""
 
 
 def dump(

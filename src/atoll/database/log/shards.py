@@ -44,7 +44,7 @@ def find(snapshot: Snapshot, log_space: int, number: int) -> Shard | None:
 
 
 def listed(snapshot: Snapshot, log_space: int, first: int, end: int, *, limit: int | None = None) -> Iterator[Shard]:
-    """Shards with first <= number < end that are not wholly trimmed, parents before their children."""
+    """The existing shards with first <= number < end, parents before their children."""
     for _, stored in snapshot.scan(fmt.shard_key(log_space, first), fmt.shard_key(log_space, end), limit=limit):
         yield parse(stored)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# Names that must be quoted, in any letter case.
+# Keywords: as names they must be quoted, in any letter case.
 KEYWORDS = frozenset(
     """
     absolute action add all allocate alter and any are as asc assertion at authorization avg bag begin between bit
