@@ -11,9 +11,7 @@ from typing import NoReturn
 
 from atoll import __version__, logs
 from atoll.commands import COMMANDS, GROUPS
-from atoll.options import Refused
-
-INTERRUPTED = 130
+from atoll.options import INTERRUPTED, Refused
 
 
 def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = lambda: None) -> int:

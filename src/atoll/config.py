@@ -47,12 +47,12 @@ class Config:
     """How to verify the certificates of peers; None trusts the certificate authorities of the system."""
     workers: int = 1
     auth: str = "none"
-    """"none", "sigv4", "iam" or "iam-log"."""
+    """One of "none", "sigv4", "iam" or "iam-log"."""
     clock: str = "system"
-    """"system", or "manual": it starts at the real time and moves only on request."""
+    """Either "system", or "manual": it starts at the real time and moves only on request."""
     durability: str = "full"
     on_damage: str = "stop"
-    """"stop" or "serve": whether a damaged store accepts writes."""
+    """Either "stop" or "serve": whether a damaged store accepts writes."""
     unclosed: Collection[Path] | None = None
     """The directories of stores that were not closed; None: each store is examined when it is opened."""
     reserves: bool = False

@@ -187,6 +187,8 @@ METRIC_VALUE = 2.0**360
 METRIC_AHEAD_MS = 2 * 3600 * 1000
 METRIC_QUERIES = 500
 METRIC_DATAPOINTS = 100_800
+METRIC_SECONDS_MS = 3 * 3600 * 1000
+"""A request that begins earlier has periods of whole minutes."""
 STATISTICS_POINTS = 1_440
 LATEST_SECOND = 1 << 35
 """The times that requests may name lie within a thousand years of 1970."""

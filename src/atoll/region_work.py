@@ -1,7 +1,7 @@
-"""The background work of one open region: its loop runs the jobs that are due, and every other loop starts here.
+"""The background work of one open region: a loop that runs due jobs, and the start of all other loops.
 
 The other loops run long jobs, the work of `evaluation`, triggers and replicas, and load vector indexes. `Region.wake`
-wakes them. `node` makes one `RegionWork` when a region is opened, and ends it when the region is closed.
+wakes them. `node` creates one `RegionWork` when a region is opened, and ends it when the region is closed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOK_AGAIN_MS = 1_000
 """The longest interval between checks for background work left by another process of this node."""
 RETRY_MS = 5_000
 REST_MS = 60_000
-"""A region whose next work is farther away may be closed until then."""
+"""A region may be closed if its next work is later than this."""
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 """Starts a loop, as a task that the node waits for when it stops."""
@@ -50,7 +50,7 @@ class RegionWork:
         """`functions` are those that alarms may call. `looked` takes the time of the next work each time that all due
         work is done, and returns whether the region was closed then. `alone`: no other process has the store."""
         self.runner = runner
-        """Of the long jobs."""
+        """Runs the long jobs."""
         self.evaluation = Evaluation(region, works(region, functions), alone=alone)
         self.is_resting = False
         """Whether all due work is done, and the loop waits."""

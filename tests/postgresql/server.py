@@ -10,11 +10,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from tests.ports import reserved_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 
@@ -30,19 +31,12 @@ def install() -> None:
         )
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 class Server:
     """One server. `start` may follow `stop` or `kill`."""
 
     def __init__(self, directory: Path, port: int = 0, **settings: str) -> None:
         self.directory = directory
-        self.port = port or free_port()
+        self.port = port or reserved_port()
         self.settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",

@@ -50,7 +50,7 @@ Act = Callable[[Region, Event, str], Awaitable[None]]
 
 
 class Message(NamedTuple):
-    """What an action sends."""
+    """The message that an action sends."""
 
     arn: str
     body: Mapping[str, Any]

@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 
-from atoll.alarms import rules, store
-from atoll.alarms.alarm import ALARM, INITIAL, OK, Alarm
+from atoll.alarms import rules, store, suppression
+from atoll.alarms.alarm import ALARM, INITIAL, OK, Alarm, name_of
 from atoll.alarms.reasons import instant
 from atoll.database.region import Region
 from atoll.storage.engine import Transaction
@@ -41,11 +41,6 @@ class Composite:
 def composite(alarm: Alarm) -> Composite:
     rule = rules.parse(alarm.rule)
     return Composite(alarm, rule, tuple(map(name_of, rule.alarms)))
-
-
-def name_of(reference: str) -> str:
-    """The name of the alarm that a rule names."""
-    return reference.partition(":alarm:")[2] if reference.startswith("arn:") else reference
 
 
 class Composites:
@@ -91,6 +86,20 @@ class Composites:
             value = ALARM if one.rule.holds(states) else OK
             if value != one.alarm.state.value:
                 one.alarm = await region.transact(partial(_change, one.alarm, value, changed, region, now_ms))
+        for one in self._known.values():
+            name = one.alarm.suppressor
+            if name is None and one.alarm.suppression is None:
+                continue
+            by = None if name is None else (known.alarm if (known := self._known.get(name)) else metric_alarm(name))
+            new = suppression.followed(one.alarm, None if by is None else by.state.value, now_ms)
+            if new != one.alarm:
+                one.alarm = await region.transact(partial(_follow, one.alarm, new, now_ms))
+
+    @property
+    def wake_ms(self) -> int | None:
+        """When the next period of a suppressor ends."""
+        ends = [one.alarm.suppression.until_ms for one in self._known.values() if one.alarm.suppression is not None]
+        return min((end_ms for end_ms in ends if end_ms is not None), default=None)
 
     def _in_order(self) -> Iterator[Composite]:
         """All composite alarms; an alarm that a rule names comes before the alarm with the rule."""
@@ -114,7 +123,14 @@ def _change(old: Alarm, value: str, changed: list[Alarm], region: Region, now_ms
     data: dict[str, Any] = {"triggeringAlarms": [_triggering(child, region) for child in changed]}
     reason = _reason(old, value, changed, region)
     new = old.in_state(value, reason, orjson.dumps(data).decode() if changed else None, now_ms)
-    store.change_state(tx, old, new, data, now_ms)
+    return store.change_state(tx, old, new, data, now_ms)
+
+
+def _follow(old: Alarm, new: Alarm, now_ms: int, tx: Transaction) -> Alarm:
+    """Store whether the actions are suppressed, unless the alarm has changed meanwhile."""
+    if store.find(tx, old.name) != old:
+        return old
+    store.change_suppression(tx, old, new, now_ms)
     return new
 
 

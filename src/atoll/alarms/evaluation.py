@@ -134,16 +134,19 @@ class Alarms:
     async def settle(self, now_ms: int) -> int | None:
         watch = self._region.state(Watch)
         await self._catch_up(watch, now_ms)
-        if not watch.alarms:
-            return await self._actions.settle(now_ms)
+        ends_ms = watch.composites.wake_ms
+        if ends_ms is not None and ends_ms <= now_ms:
+            await self._compose(watch, now_ms)
+            await self._act(watch)
         metrics = self._region.state(Metrics)
-        await metrics.learn()
+        if watch.alarms:
+            await metrics.learn()
         due = [one for one in watch.alarms.values() if _floor(now_ms, one.interval_ms) > one.evaluated_ms]
         if due:
             await self._evaluate(watch, due, now_ms)
             await self._catch_up(watch, now_ms)  # an action may have changed alarms
-        retry_ms = await self._actions.settle(now_ms)
-        wakes = [] if retry_ms is None else [retry_ms]
+        others = (await self._actions.settle(now_ms), watch.composites.wake_ms)
+        wakes = [wake_ms for wake_ms in others if wake_ms is not None]
         for looked_at, one in enumerate(watch.alarms.values(), 1):
             if not self._is_quiet(one, metrics):
                 wakes.append(one.evaluated_ms + one.interval_ms)

@@ -15,6 +15,7 @@ from atoll.alarms.alarm import Alarm
 from atoll.alarms.deciding import evaluation_range
 from atoll.alarms.reasons import Point
 from atoll.errors.metric_math import Fault
+from atoll.metrics.implied import quota
 from atoll.metrics.math.evaluation import Queries
 from atoll.metrics.math.series import Grid, Series
 from atoll.metrics.series import Metric
@@ -70,7 +71,9 @@ def _computed(
         known = {point.time_ms: point.value for point in reversed(points) if point is not None}
         metrics[one.id] = Series(known, alarm.period_s, one.metric.name)
     returned, expressions = _queries(orjson.dumps(alarm.metrics))
-    queries = Queries(Grid(starts[-1], starts[0] + alarm.period_s * 1000, alarm.period_s), metrics, dict(expressions))
+    grid = Grid(starts[-1], starts[0] + alarm.period_s * 1000, alarm.period_s)
+    quotas = {one.id: most for one in read if (most := quota(one.metric)) is not None}
+    queries = Queries(grid, metrics, dict(expressions), quotas=quotas)
     try:
         series = queries.series(returned)
     except Fault:

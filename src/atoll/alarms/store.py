@@ -28,6 +28,7 @@ import orjson
 
 from atoll import limits
 from atoll.alarms import alarm as alarms
+from atoll.alarms import suppression
 from atoll.alarms.alarm import Alarm
 from atoll.database import documents
 from atoll.database import format as fmt
@@ -167,18 +168,36 @@ def enable_actions(tx: Transaction, names: Sequence[str], enabled: bool, now_ms:
             _record_configuration(tx, new, "Update", now_ms)
 
 
-def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int) -> None:
-    """Store the alarm's new state. If its value differs from the old one, also store an item of the history and the
-    event."""
-    _save(tx, new)
+def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int) -> Alarm:
+    """Store the alarm's new state; returns what is stored. If its value differs from the old one, also store an item of
+    the history and, unless a suppressor holds its actions back, the event."""
     if new.state.value == old.state.value:
-        return
+        _save(tx, new)
+        return new
+    if new.suppressor is not None:
+        suppressor = find(tx, new.suppressor)
+        new = suppression.entered(old, new, None if suppressor is None else suppressor.state.value, now_ms)
+    _save(tx, new)
     histories = [
         {"version": "1.0", "oldState": _shown(old, whole=old_whole), "newState": _shown(new, whole=new_whole)}
         for old_whole, new_whole in ((True, True), (False, True), (False, False))
     ]
     summary = f"Alarm updated from {old.state.value} to {new.state.value}"
     number = record(tx, new, STATE_UPDATE, summary, *histories, now_ms=now_ms)
+    if new.suppression is None:
+        _add_event(tx, old, new, data, now_ms, number)
+    return new
+
+
+def change_suppression(tx: Transaction, old: Alarm, new: Alarm, now_ms: int) -> None:
+    """Store the alarm; at the end of its suppression also the event that was held back."""
+    _save(tx, new)
+    before = None if old.suppression is None or new.suppression is not None else old.suppression.before
+    if before is not None and before.value != new.state.value:
+        _add_event(tx, replace(new, state=before), new, {}, now_ms, _count(tx, ITEMS))
+
+
+def _add_event(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int, number: int) -> None:
     if new.actions(new.state.value):
         event = {"old": alarms.document(old), "new": alarms.document(new), "data": dict(data)}
         documents.put(tx, event, EVENT, *_at(now_ms, number))

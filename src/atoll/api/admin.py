@@ -80,7 +80,7 @@ class Server(Protocol):
         """Start a check of the region's store, or of all. Raises `KeyError` for a region that is not open."""
 
     def checks(self) -> Body:
-        """By region: the state of its store's check, its progress while it runs, and the last report."""
+        """For each region the state of its store's check, its progress while it runs, and the last report."""
 
 
 Action = Callable[[Server, Body], Coroutine[Any, Any, Body]]

@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.alarms import configuration, inputs, rules, store
-from atoll.alarms.alarm import COMPOSITE, METRIC, Alarm
-from atoll.alarms.composites import composite, name_of
+from atoll.alarms import configuration, inputs, rules, store, suppression
+from atoll.alarms.alarm import COMPOSITE, METRIC, Alarm, name_of
+from atoll.alarms.composites import composite
 from atoll.api.metrics import milliseconds
 from atoll.database.region import Region
 from atoll.errors import alarms as errors
@@ -58,6 +58,9 @@ async def put_composite_alarm(region: Region, body: Body) -> Body:
         unknown = [name for name in named if not _exists(tx, region, name)]
         if unknown:
             raise errors.unknown_children([_arn(region, name) for name in unknown])
+        suppressor = new.get("ActionsSuppressor")
+        if suppressor is not None and not _exists(tx, region, suppressor):
+            raise errors.unknown_suppressor(_arn(region, suppressor))
         _put(tx, region, new, COMPOSITE, tags)
 
     await region.transact(put)
@@ -257,6 +260,9 @@ def _shown(alarm: Alarm, region: Region) -> Body:
     }
     if state.data is not None:
         shown["StateReasonData"] = state.data
+    if alarm.suppression is not None:
+        shown["ActionsSuppressedBy"] = alarm.suppression.by
+        shown["ActionsSuppressedReason"] = suppression.reason(alarm)
     return shown
 
 

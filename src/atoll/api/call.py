@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from atoll import errors
+from atoll.api.partiql.kinds import counted
 from atoll.api.resources import FUNCTION, MAPPING, table_of
 from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
 from atoll.aside import aside
+from atoll.capacity.meter import Meter
 from atoll.clock import monotonic_ns
 from atoll.database.health import Health
 from atoll.database.region import Region
@@ -103,7 +105,7 @@ class Desk:
                 answer = await self._call_faulty(self._faults, operation, on, body)
         except ApiError as error:
             if meter is not None:
-                meter.failed(operation.name, _tables(operation, body) if checked else _NONE, error)
+                _count_failed(meter, operation, body, checked, error)
             if on is not None and meter is not None and on.settings.error_style == "2026":
                 raise errors.since_2026(error, operation.layer) from None
             raise
@@ -113,7 +115,7 @@ class Desk:
             self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)
             internal = operation.service.internal()
             if meter is not None:
-                meter.failed(operation.name, _tables(operation, body) if checked else _NONE, internal)
+                _count_failed(meter, operation, body, checked, internal)
             raise internal from None
         if meter is not None:
             tally = meter.current
@@ -164,6 +166,14 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
             error = None  # its traceback refers to this frame: break the cycle
 
     return timed
+
+
+def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
+    """`checked`: the body has the operation's shape."""
+    if checked:
+        meter.failed(counted(operation.name, body), _tables(operation, body), error)
+    else:
+        meter.failed(operation.name, _NONE, error)
 
 
 def _health(on: Any) -> Health | None:

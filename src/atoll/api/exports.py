@@ -49,15 +49,18 @@ async def export_table_to_point_in_time(region: Region, body: Body) -> Answer:
         export = _new(region, table, body, stamp.now_ms)
         exports.put(tx, export)
         began_ms = export.moment_ms if export.from_ms is None else export.from_ms - 1
+        source = moment.source_of(table)
+        is_present = export.type == FULL and body.get("ExportTime") is None and not recovery.lags(region)
         copy = Copy(
             id=str(uuid.uuid4()),
             kind=exports.JOB,
             region=region.name,
-            source=moment.source_of(table),
+            source=source,
             space=catalog.new_space(tx),
             target=export.id,
             table=name,
             moment_ms=began_ms,
+            start=moment.at_end(tx, source) if is_present else None,
         )
         copies.save(tx, copy)
         return export

@@ -69,6 +69,6 @@ def page(
 
 
 def padded_token(id_: str) -> str:
-    """In the form of the service's tokens of imports and bulk operations."""
+    """The token, padded to the form of the service's tokens of imports and bulk operations."""
     digits = id_.encode().hex()
     return digits.ljust(max(_TOKEN_CHARS, -(-len(digits) // _TOKEN_WORD) * _TOKEN_WORD), "0")

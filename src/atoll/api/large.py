@@ -39,6 +39,7 @@ def has_many(body: bytes) -> bool:
 
 
 parse_pieces = pieces.parse
+empty = pieces.empty
 
 
 class LargeBody(dict[str, Any]):
@@ -103,16 +104,3 @@ def release(body: LargeBody) -> Future[None]:
 def _release(body: LargeBody) -> None:
     empty(body)
     collector.resume()
-
-
-def empty(container: dict[str, Any] | list[Any]) -> None:
-    left: list[Any] = [container]
-    while left:
-        one = left.pop()
-        take = one.popitem if isinstance(one, dict) else one.pop
-        while one:
-            member = take()
-            if type(member) is tuple:
-                member = member[1]
-            if type(member) is dict or type(member) is list:
-                left.append(member)

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 from atoll import limits
 from atoll.api.insight_metrics import insight_rules
 from atoll.api.metric_search import searched
-from atoll.api.metrics import check_period, metric, shown_time, span
+from atoll.api.metrics import check_period, metric, milliseconds, shown_time, span
 from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import metric_math
 from atoll.errors import metrics as errors
+from atoll.metrics import reading
+from atoll.metrics.implied import quota
 from atoll.metrics.math.evaluation import InsightRule, Queries, Search
 from atoll.metrics.math.series import Grid, Series
 from atoll.metrics.reading import Query, Units, folded
@@ -83,7 +85,7 @@ async def get_metric_data(region: Region, body: Body) -> Body:
     stats = {one["Id"]: _stat(one, number) for number, one in enumerate(queries, 1) if one.get("MetricStat")}
     now_ms = region.clock.now_ms()
     labels = dict(zip(stats, _labels(stats), strict=True))
-    asked = {id: Asked(stat, labels[id], *span(body, stat.period_s, now_ms)) for id, stat in stats.items()}
+    asked = {id: _asked(stat, labels[id], body, now_ms) for id, stat in stats.items()}
     if not asked:
         span(body, 60, now_ms)
     if all(one.get("Expression") is None for one in queries):
@@ -165,6 +167,14 @@ def _stat(query: Body, number: int) -> Stat:
     )
 
 
+def _asked(stat: Stat, label: str, body: Body, now_ms: int) -> Asked:
+    """A period finer than the datapoints at the start of the request finds nothing."""
+    start_ms, end_ms = span(body, stat.period_s, now_ms)
+    age_ms = now_ms - milliseconds(body["StartTime"], "StartTime")
+    finest_ms = 1_000 if age_ms <= limits.METRIC_SECONDS_MS else reading.grain_ms(age_ms - 1)
+    return Asked(stat, label, start_ms, end_ms if stat.period_s * 1_000 % finest_ms == 0 else start_ms)
+
+
 def _labels(stats: Mapping[str, Stat]) -> list[str]:
     """The default labels: the metric's name, then the statistic and the period if queries differ in them."""
     with_stat = len({one.name for one in stats.values()}) > 1
@@ -209,7 +219,8 @@ def _evaluated(
         series = {
             id: Series(dict(sorted(one.points.items())), stats[id].period_s, one.label) for id, one in found.items()
         }
-        math = Queries(given.grid, series, texts, given.search, given.insight_rule)
+        quotas = {id: known for id, one in stats.items() if (known := quota(one.metric)) is not None}
+        math = Queries(given.grid, series, texts, given.search, given.insight_rule, quotas)
     results = []
     for one in queries:
         id, label = one["Id"], one.get("Label")

@@ -125,6 +125,6 @@ def _values(units: Mapping[str, Sequence[Datapoint]], name: str) -> dict[int, fl
 
 
 def _label(metric: Metric, with_name: bool) -> str:
-    """Its dimensions, and its name if the search found several names."""
+    """The label of a metric: its dimensions, after its name if the search found several names."""
     values = [value for _, value in metric.dimensions]
     return " ".join([*values, metric.name] if with_name or not values else values)

@@ -19,7 +19,7 @@ from atoll import arns, errors, limits
 from atoll.api import json_types
 from atoll.api.json_types import java_text, lower_first
 from atoll.api.large import LargeBody
-from atoll.api.service_model import NAME_PATTERN, Shape, model
+from atoll.api.service_model import LONG_CHARS, NAME_PATTERN, Shape, model
 from atoll.errors import requests as request_errors
 from atoll.errors import values as value_errors
 from atoll.model import values
@@ -35,6 +35,9 @@ VIOLATIONS_REPORTED = 10
 # A list or map with more members than this, and more than its operation takes, is refused before its members are
 # checked.
 OVERLONG = 1_000
+
+KNOWN_CHARS = 1_024
+"""Longer texts are checked each time, since a cache would hold their memory."""
 
 # Parameters whose absence (or emptiness) is reported alone and first, not as a violation.
 REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
@@ -278,7 +281,8 @@ def _test_scalar(shape: Shape) -> Test:
 
     if any(constraint.kind == "pattern" for constraint in shape.constraints):
         # Cache the results: most requests name the same few tables and indexes.
-        test = lru_cache(1024)(test)
+        known = lru_cache(1024)(test)
+        return lambda value: type(value) in kinds and (known(value) if len(value) <= KNOWN_CHARS else test(value))
     return lambda value: type(value) in kinds and test(value)
 
 
@@ -392,7 +396,7 @@ def table_name(value: str) -> tuple[str, str | None, str | None]:
     names; the validator checks the others."""
     if (arn := arns.parse_table(value)) is not None:
         return arn.table, arn.region, arn.account
-    if re.fullmatch(NAME_PATTERN, value) is None:
+    if len(value) > LONG_CHARS or re.fullmatch(NAME_PATTERN, value) is None:
         raise request_errors.violations(
             [request_errors.violation(value, "tableName", request_errors.matches(NAME_PATTERN))]
         )

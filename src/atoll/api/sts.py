@@ -184,16 +184,16 @@ def _trusts(on: Request, role: Role, action: str, keys: Mapping[str, tuple[str, 
         return keys[key] if key in keys else global_keys.value(key, asked)
 
     trust = Attached(Source.TRUST, role.arn, role.trust)
-    plan = narrow(Question(caller, action, role.arn), on.access.policies, trust, role.account)
+    narrowed = narrow(Question(caller, action, role.arn), on.access.policies, trust, role.account)
     # Unlike other resource policies, a trust policy must allow the action even if an identity policy does.
-    return plan.decide(context).allowed and plan.is_granted(context)
+    return narrowed.decide(context).allowed and narrowed.is_granted(context)
 
 
 def _holds(caller: Principal, role: Role, action: str, keys: Callable[[str], tuple[str, ...] | None]) -> bool:
-    plan = narrow(
+    narrowed = narrow(
         Question(caller, action, role.arn), Policies(), Attached(Source.TRUST, role.arn, role.trust), role.account
     )
-    return plan.decide(lambda key: keys(key) or ()).allowed
+    return narrowed.decide(lambda key: keys(key) or ()).allowed
 
 
 def _request_keys(body: Body, tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,11 @@ meter is full, it drops the tally that was used least recently.
 
 The metrics call `take` once a minute. The meter keeps the totals since the start of the process.
 
-A replica's region also counts the changes that it has applied, by table and the region that made them.
+Operations that run PartiQL statements count by the kind of statement, too: `ExecuteStatement PartiQLSelect`,
+`BatchExecuteStatement Read`. `plain` gives the operation of such a name.
+
+A replica's region also counts its changes that other regions have applied, by table and region. The sender of
+changes to Kinesis streams counts what it sends.
 
 This module depends on no other part of Atoll's logic, so that `database.region` may import it; `capacity.units` and
 `capacity.writing` have the arithmetic.
@@ -17,7 +21,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import fsum
 
 from atoll import arns
@@ -27,9 +31,12 @@ from atoll.errors.capacity import THROTTLED
 from atoll.errors.multi import CODES
 
 Key = tuple[str, str | None, str]
-"""Table, index (None is the table itself), operation."""
+"""Table, index (None is the table itself), operation with the kind of statement."""
 
 TALLIES = 10_000
+
+APPLYING = "Replication"
+"""The operation that consumes units for changes from other regions."""
 
 _FAILED_CONDITION = "ConditionalCheckFailedException"
 _CONFLICT, _CONFLICT_REASON = "TransactionConflictException", "TransactionConflict"
@@ -96,54 +103,104 @@ class Measured:
     table: str
     index: str | None
     operation: str
-    calls: int = 0
+    calls: int
     """All calls, including refused ones."""
-    read_units: float = 0.0
-    write_units: float = 0.0
-    items: int = 0
+    read_units: float
+    write_units: float
+    items: int
     """Returned items."""
-    throttled: int = 0
+    throttled: int
     """Throttled requests."""
-    failed_conditions: int = 0
-    user_errors: int = 0
-    system_errors: int = 0
-    latency_ms: float = 0.0
+    failed_conditions: int
+    user_errors: int
+    system_errors: int
+    latency_ms: float
     """The total duration of successful calls."""
-    injected: int = 0
+    injected: int
     """The number of faults on demand."""
-    latencies: Mapping[int, int] = field(default_factory=dict)
+    latencies: Mapping[int, int]
     """See `Tally`."""
     counts_bytes: bool = False
     """See `Tally`."""
 
+    def plus(self, other: Measured) -> Measured:
+        """The sum, for the same table, index and operation."""
+        return replace(
+            self,
+            **{name: getattr(self, name) + getattr(other, name) for name in _SUMS},
+            latencies=Counter(self.latencies) + Counter(other.latencies),
+            counts_bytes=self.counts_bytes or other.counts_bytes,
+        )
+
+
+_SUMS = (
+    "calls", "failed_conditions", "injected", "items", "latency_ms", "read_units", "system_errors", "throttled",
+    "user_errors", "write_units",
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class Replicated:
-    """The counts of a table's changes that another region made and this one applied."""
+    """The changes of a table that this region made and another one applied."""
 
     table: str
-    source: str
-    """The region that made them."""
+    receiver: str
+    """The region that applied them."""
     changes: int = 0
     latency_ms: int = 0
-    """The sum of latencies, each from the commit in that region to the application in this one."""
+    """In all, from the commit here to the application there."""
     longest_ms: int = 0
     """The greatest of these latencies."""
-    pending: int = 0
-    """The changes that the region still had to send after its last answer."""
+    pending: int | None = None
+    """Changes that the last answer to that region left; None except in a global table of 2017."""
 
-    def arrived(self, latencies_ms: Sequence[int]) -> None:
-        self.changes += len(latencies_ms)
-        self.latency_ms += sum(latencies_ms)
-        self.longest_ms = max(self.longest_ms, *latencies_ms)
+    def arrived(self, changes: int, latency_ms: int, longest_ms: int) -> None:
+        self.changes += changes
+        self.latency_ms += latency_ms
+        self.longest_ms = max(self.longest_ms, longest_ms)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of a table's changes on their way to Kinesis streams."""
+
+    puts: int = 0
+    units: float = 0.0
+    """Of change data capture."""
+    failed: int = 0
+    """Records that no stream can take."""
+    throttled: int = 0
+    """Records that a stream refused for a while."""
+    oldest_ms: int | None = None
+    """The greatest age of a record when it was about to be sent."""
+
+    def waited(self, age_ms: int) -> None:
+        self.oldest_ms = max(0, age_ms, self.oldest_ms or 0)
+
+    def ended(self, units: Sequence[float], failed: int) -> None:
+        """Records were sent, and others will never be."""
+        self.puts += len(units)
+        self.units += sum(units)
+        self.failed += failed
+
+
+class Several:
+    """The tallies of an operation on several tables, as `Meter.current`."""
+
+    def __init__(self, tallies: Sequence[Tally]) -> None:
+        self._tallies = tallies
+
+    def succeeded(self, latency_ns: int) -> None:
+        for tally in self._tallies:
+            tally.succeeded(latency_ns)
 
 
 class Meter:
     def __init__(self, now_ns: Callable[[], int] = monotonic_ns, most: int = TALLIES) -> None:
         self.now_ns = now_ns
         """A clock that never goes back."""
-        self.current: Tally | None = None
-        """The tally of the operation that is about to return, so that `succeeded` need not look it up. Set it only
+        self.current: Tally | Several | None = None
+        """The tallies of the operation that is about to return, so that `succeeded` need not look it up. Set it only
         after the operation's last `await`; its caller takes it in the same turn of the event loop."""
         self._most = most
         self._tallies: dict[Key, Tally] = {}
@@ -153,6 +210,8 @@ class Meter:
         self._has_replicated = False
         self._expired: dict[tuple[int, str], int] = {}
         """The items that time to live has deleted, by transaction and table: a transaction may run again."""
+        self._sent: dict[str, Sent] = {}
+        """By table."""
 
     def tally(self, table: str, index: str | None, operation: str) -> Tally:
         """The tally to add to. Use it at once and do not keep it: the meter may drop it."""
@@ -165,6 +224,10 @@ class Meter:
         found = self.tally(table, index, operation)
         found.counts_bytes = True
         return found
+
+    def of_all(self, tables: Iterable[str], operation: str) -> Several:
+        """The tallies of a request on these tables."""
+        return Several([self.tally(table, None, operation) for table in tables])
 
     def _new(self, key: Key) -> Tally:
         if len(self._tallies) >= self._most:
@@ -186,8 +249,8 @@ class Meter:
         throttled = not codes.keys().isdisjoint(THROTTLED)
         for table in tables:
             key = table, None, operation
-            known = key in self._tallies or key in self._totals
-            tally = self.tally(table if known or throttled else "", None, operation)
+            known = throttled or error.status >= 500 or key in self._tallies or key in self._totals
+            tally = self.tally(table if known else "", None, operation)
             tally.refused += 1
             if error.status >= 500:
                 tally.system_errors += 1
@@ -215,7 +278,7 @@ class Meter:
     @property
     def is_used(self) -> bool:
         """Whether anything was counted since the last `take`."""
-        return bool(self._tallies or self._expired or self._has_replicated)
+        return bool(self._tallies or self._expired or self._sent or self._has_replicated)
 
     def take(self) -> dict[Key, Tally]:
         """The tallies since the last call; the caller may keep them."""
@@ -225,7 +288,10 @@ class Meter:
             total = self._totals.pop(key, None)
             if total is None and len(self._totals) >= self._most:
                 del self._totals[next(iter(self._totals))]
-            self._totals[key] = _total(key, total, tally)  # behind those that were used less recently
+            taken_here = _measured(key, tally)
+            self._totals[key] = (
+                taken_here if total is None else total.plus(taken_here)
+            )  # behind those that were used less recently
         return taken
 
     def expired(self, table: str, deleted: int, commit: int) -> None:
@@ -240,14 +306,22 @@ class Meter:
             found[table] = found.get(table, 0) + deleted
         return found
 
-    def replicated(self, table: str, source: str) -> Replicated:
-        """The tally of a table's changes from another region. As with `tally`, use it at once and do not keep it."""
+    def sent(self, table: str) -> Sent:
+        """The tally of a table's changes for Kinesis, to add to at once, as `tally`."""
+        return self._sent.setdefault(table, Sent())
+
+    def take_sent(self) -> dict[str, Sent]:
+        taken, self._sent = self._sent, {}
+        return taken
+
+    def replicated(self, table: str, receiver: str) -> Replicated:
+        """The tally of a table's changes for another region, to add to at once, as `tally`."""
         self._has_replicated = True
-        found = self._replicated.get((table, source))
+        found = self._replicated.get((table, receiver))
         if found is None:
             if len(self._replicated) >= self._most:
                 del self._replicated[next(iter(self._replicated))]
-            found = self._replicated[table, source] = Replicated(table, source)
+            found = self._replicated[table, receiver] = Replicated(table, receiver)
         return found
 
     def replication(self) -> tuple[Replicated, ...]:
@@ -256,29 +330,25 @@ class Meter:
 
     def snapshot(self) -> tuple[Measured, ...]:
         """All tallies since the process started."""
-        current = {key: _total(key, self._totals.get(key), tally) for key, tally in self._tallies.items()}
-        return tuple((self._totals | current).values())
+        sums: dict[Key, Measured] = {}
+        current = ((key, _measured(key, tally)) for key, tally in self._tallies.items())
+        for (table, index, operation), part in (*self._totals.items(), *current):
+            key = table, index, plain(operation)
+            sums[key] = sums[key].plus(part) if key in sums else replace(part, operation=key[2])
+        return tuple(sums.values())
 
 
-def _total(key: Key, total: Measured | None, tally: Tally) -> Measured:
-    """The total with the tally added. Shares no dictionaries with either."""
-    if total is None:
-        total = Measured(*key)
+def plain(operation: str) -> str:
+    """The operation without the kind of statement."""
+    return operation.partition(" ")[0]
+
+
+def _measured(key: Key, tally: Tally) -> Measured:
     return Measured(
-        *key,
-        calls=total.calls + tally.calls,
-        read_units=total.read_units + tally.read_units,
-        write_units=total.write_units + tally.write_units,
-        items=total.items + tally.items,
-        throttled=total.throttled + tally.throttled,
-        failed_conditions=total.failed_conditions + tally.failed_conditions,
-        user_errors=total.user_errors + tally.user_errors,
-        system_errors=total.system_errors + tally.system_errors,
-        latency_ms=total.latency_ms + tally.latency_ns / 1_000_000,
-        injected=total.injected + tally.injected,
-        latencies=Counter(total.latencies) + Counter(tally.latencies),
-        counts_bytes=total.counts_bytes or tally.counts_bytes,
-    )
+        *key, tally.calls, tally.read_units, tally.write_units, tally.items, tally.throttled, tally.failed_conditions,
+        tally.user_errors, tally.system_errors, tally.latency_ns / 1_000_000, tally.injected, tally.latencies,
+        tally.counts_bytes,
+    )  # fmt: skip
 
 
 def _codes(error: ApiError) -> dict[str, int]:

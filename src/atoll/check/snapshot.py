@@ -1,4 +1,4 @@
-"""A region in PostgreSQL for a check: a `Snapshot` over one connection, which can list its counters.
+"""Read a region in PostgreSQL for a check: a `Snapshot` over one connection that can also list counters.
 
 All reads of a transaction see one state. Scans fetch rows page by page, and sort long keys by the whole key.
 """

@@ -16,9 +16,10 @@ from typing import Any
 
 import orjson
 
+from atoll.client.answers import is_answer
 from atoll.client.connections import ANSWER_S, Answer, Connections
 from atoll.client.endpoint import Endpoint
-from atoll.client.failures import STREAM_OPERATIONS, CallError, Refusal, Unreachable
+from atoll.client.failures import STREAM_OPERATIONS, CallError, Misshapen, Refusal, Unreachable
 from atoll.clock import SystemClock
 from atoll.security.signing import sign
 
@@ -34,18 +35,6 @@ _TOKENS = {
     "StartBulkPutItems": "ClientToken",
     "TransactWriteItems": "ClientRequestToken",
 }
-
-_ANSWERS: dict[str, dict[str, type]] = {
-    "BatchGetItem": {"Responses": dict},
-    "DescribeStream": {"StreamDescription": dict},
-    "DescribeTable": {"Table": dict},
-    "GetRecords": {"Records": list},
-    "GetShardIterator": {"ShardIterator": str},
-    "ListTables": {"TableNames": list},
-    "Query": {"Count": int},
-    "Scan": {"Count": int},
-}
-"""A member that each answer must have: it tells a DynamoDB endpoint from another kind of server."""
 
 ATTEMPTS = 10
 FIRST_DELAY_S = 0.05
@@ -95,10 +84,10 @@ class Client:
         body = _parsed(answer)
         if answer.status != 200:
             raise self._refusal(operation, answer, body)
-        if body is None or not all(
-            isinstance(body.get(name), type_) for name, type_ in _ANSWERS.get(operation, {}).items()
-        ):
+        if body is None:
             raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
+        if not is_answer(operation, body):
+            raise Misshapen(f"{self.endpoint.url}: its answer to {operation} is not DynamoDB's")
         return body
 
     def _post(self, connections: Connections, target: str, body: bytes, path: str = "") -> Answer:

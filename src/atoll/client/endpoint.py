@@ -43,7 +43,7 @@ class Place:
     """The location of tables: an endpoint and a region."""
 
     url: str
-    """"" means the service."""
+    """One of "" means the service."""
     region: str
 
 

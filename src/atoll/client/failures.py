@@ -43,6 +43,12 @@ class Unreachable(CallError):
     passes = True
 
 
+class Misshapen(Unreachable):
+    """The endpoint answered with an object that no answer of this operation is: another attempt would not help."""
+
+    passes = False
+
+
 class Refusal(CallError):
     """The endpoint answered with an error."""
 

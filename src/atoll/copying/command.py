@@ -12,12 +12,11 @@ import apsw
 from atoll.copying.contents import CannotCopy, Source, Target
 from atoll.copying.database import SourceDatabase, TargetDatabase
 from atoll.copying.directory import SourceDirectory, TargetDirectory
+from atoll.options import INTERRUPTED
 from atoll.progress import Progress
 from atoll.storage.engine import Corrupt, Full, Locked, Unavailable
 from atoll.storage.postgresql.url import BadStore
 from atoll.storage.sqlitefile import fault
-
-INTERRUPTED = 130
 
 
 def to_database(data: Path, directories: list[Path], url: str) -> int:

@@ -15,7 +15,7 @@ from atoll.model.values import Item
 class KeyAttribute:
     name: str
     type: str
-    """"S", "N" or "B"."""
+    """One of "S", "N" or "B"."""
 
 
 @dataclass(frozen=True)
@@ -107,5 +107,5 @@ def _prefix_encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], by
 @dataclass(frozen=True)
 class Projection:
     type: str
-    """"ALL", "KEYS_ONLY" or "INCLUDE"."""
+    """One of "ALL", "KEYS_ONLY" or "INCLUDE"."""
     attributes: tuple[str, ...] = ()

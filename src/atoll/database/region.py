@@ -32,7 +32,7 @@ class Settings:
     control_plane_delay_ms: int = 0
     """How long CREATING, UPDATING and DELETING last."""
     error_style: str = "2026"
-    """"classic" or "2026": the wording of validation errors."""
+    """Either "classic" or "2026": the wording of validation errors."""
     ttl_delay_ms: int = 0
     """How long expired items stay before they are deleted."""
     ttl_rate: int | None = None
@@ -44,7 +44,7 @@ class Settings:
     evaluates_policies: bool = False
     """Whether callers are authorized by policies."""
     throttling: str = "on"
-    """"off"; "on": by the throughput of tables and indexes; "full": also by partitions, growth and account maxima."""
+    """Either "off", "on" (by the throughput of tables and indexes), or "full" (also by partition keys and growth)."""
 
 
 class Signal:

@@ -130,7 +130,7 @@ class Stream:
 class TimeToLive:
     attribute: str
     status: str
-    """"ENABLING", "ENABLED" or "DISABLING"."""
+    """One of "ENABLING", "ENABLED" or "DISABLING"."""
     space: int
     changed_ms: int
 

@@ -144,7 +144,7 @@ def target_restoring(table: str, source_arn: str) -> ApiError:
 
 
 def table_restoring(table: str) -> ApiError:
-    """For CreateTable and DeleteTable."""
+    """The error of CreateTable and DeleteTable for a table that is being restored."""
     return ApiError("ResourceInUseException", f"Table is being used: {table}")
 
 

@@ -20,7 +20,7 @@ def duplicate_operations() -> ApiError:
 
 
 def transaction_too_large() -> ApiError:
-    """Only a part of the service's text is known."""
+    """The text is partly assumed."""
     return validation(f"The transaction payload's size cannot exceed {limits.TRANSACTION_BYTES} bytes")
 
 

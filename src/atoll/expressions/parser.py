@@ -23,8 +23,9 @@ from typing import TypeVar, cast
 from atoll import limits
 from atoll.errors import expressions as errors
 from atoll.expressions import tree
-from atoll.expressions.lexer import END, Token, tokens, unexpected
+from atoll.expressions.lexer import END, tokens, unexpected
 from atoll.expressions.reserved import is_reserved
+from atoll.expressions.splitting import Token
 
 COMPARATORS = frozenset(["=", "<>", "<", "<=", ">", ">="])
 CONDITION_FUNCTIONS = frozenset(

@@ -241,7 +241,7 @@ def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> Attrib
 
 
 def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:
-    """None if no member is left: DynamoDB has no empty sets."""
+    """The old set without the operand's members; None if no member is left, since DynamoDB has no empty sets."""
     if old is None:
         return None
     [(type_, content)] = operand.items()

@@ -50,10 +50,13 @@ def _batch_written(body: Body) -> Iterator[Named]:
             yield name, written(request)
 
 
+_TRANSACTED = frozenset({"Get", "Put", "Update", "Delete", "ConditionCheck"})
+
+
 def _transacted(body: Body) -> Iterator[Named]:
     for entry in body["TransactItems"]:
-        for part in entry.values():
-            if part is not None:
+        for kind, part in entry.items():
+            if kind in _TRANSACTED and part is not None:  # other members are ignored
                 yield part["TableName"], part.get("Key") or part.get("Item")
 
 

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from atoll.capacity.meter import Key, Replicated, Tally
+from atoll.capacity.meter import Key, Replicated, Sent, Tally
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.metrics.measured import COUNT, dynamodb, events, measured, replicated
+from atoll.metrics.measured import COUNT, dynamodb, events, measured, replicated, sent
 from atoll.metrics.series import MINUTE_MS, Datapoint, Series
 from atoll.metrics.store import Metrics
 
@@ -27,6 +27,7 @@ class _Counted(NamedTuple):
     minute_ms: int
     taken: Mapping[Key, Tally]
     expired: Mapping[str, int]
+    sent: Mapping[str, Sent]
     arrived: Mapping[Series, list[Datapoint]]
 
 
@@ -53,23 +54,30 @@ class Collection:
             minute_ms, self._minute_ms = self._minute_ms, _minute(self._region.clock.now_ms())
             meter = self._region.meter
             if meter.is_used:
-                counted = _Counted(minute_ms, meter.take(), meter.take_expired(), self._arrived(minute_ms))
-                self._unstored.append(counted)
+                taken, arrived = meter.take(), self._arrived(minute_ms)
+                self._unstored.append(_Counted(minute_ms, taken, meter.take_expired(), meter.take_sent(), arrived))
             while self._unstored:
                 await self._store(self._unstored[0])
                 self._unstored.popleft()
 
     async def _store(self, counted: _Counted) -> None:
-        minute_ms, taken, expired, arrived = counted
+        minute_ms, taken, expired, sent_to_streams, arrived = counted
         batch = measured(taken, await self._tables(taken), minute_ms)
         for table, deleted in expired.items():
             series = Series(dynamodb("TimeToLiveDeletedItemCount", TableName=table), COUNT)
             batch[series] = [events(minute_ms, deleted)]
+        for table, tally in sent_to_streams.items():
+            batch |= sent(table, tally, minute_ms)
         await self._region.state(Metrics).append({**batch, **arrived})
 
     async def _tables(self, taken: Mapping[Key, Tally]) -> dict[str, Table]:
-        """The tables whose definitions are needed to assign counts: those with indexes, or whose streams were read."""
-        names = {table for table, index, operation in taken if table and (index or operation == "GetRecords")}
+        """The tables whose definitions say where something counts: those that were written to or have indexes, or whose
+        streams were read."""
+        names = {
+            table
+            for (table, index, operation), tally in taken.items()
+            if table and (index or tally.writes or operation == "GetRecords")
+        }
         if not names:
             return {}
         find = self._region.catalog.find
@@ -79,9 +87,8 @@ class Collection:
     def _arrived(self, minute_ms: int) -> dict[Series, list[Datapoint]]:
         found: dict[Series, list[Datapoint]] = {}
         for one in self._region.meter.replication():
-            key = one.table, one.source
-            for series, points in replicated(one, self._replicated.get(key), self._region.name, minute_ms).items():
-                found.setdefault(series, []).extend(points)
+            key = one.table, one.receiver
+            found |= replicated(one, self._replicated.get(key), minute_ms)
             self._replicated[key] = one
         return found
 

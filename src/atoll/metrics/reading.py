@@ -89,7 +89,10 @@ async def last_minute(region: Region, namespace: str, lag_ms: int) -> list[tuple
     found = await region.state(Metrics).minute(namespace, minute_ms)
     tables = await region.read(region.catalog.tables) if namespace == TABLES else []
     more = await aside(lambda: list(implied.current(tables, minute_ms)))
-    return [*found.items(), *((metric, point) for metric, point in more if metric not in found)]
+    return [
+        *found.items(),
+        *((metric, point) for metric, point in more if metric not in found and metric.namespace == namespace),
+    ]
 
 
 def _together(measured: list[Datapoint], more: list[Datapoint], line: Line) -> list[Datapoint]:

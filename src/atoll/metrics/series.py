@@ -17,8 +17,8 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
-TABLES = "AWS/DynamoDB"
-"""The namespace of the metrics of tables."""
+TABLES, USAGE = "AWS/DynamoDB", "AWS/Usage"
+"""The namespaces of the metrics of tables, and of what the account uses of its quotas."""
 
 VALUES = 150
 STEPS = 8

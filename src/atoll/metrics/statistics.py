@@ -21,6 +21,8 @@ from atoll.metrics.series import Datapoint
 
 SIMPLE = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 
+_CHARS = 1_024
+"""No statistic has a longer name."""
 _NUMBER = r"\d+(?:\.\d{1,10})?"
 _SHORT = re.compile(rf"(p|tm|wm|tc|ts)({_NUMBER})")
 _LONG = re.compile(rf"(TM|WM|TC|TS|PR)\(({_NUMBER}%?)?:({_NUMBER}%?)?\)")
@@ -33,7 +35,7 @@ class Bound(NamedTuple):
 
 class Extended(NamedTuple):
     kind: str
-    """"p", "TM", "WM", "TC", "TS" or "PR"."""
+    """One of "p", "TM", "WM", "TC", "TS" or "PR"."""
     low: Bound | None
     high: Bound | None
 
@@ -42,9 +44,13 @@ def is_statistic(name: str) -> bool:
     return name in SIMPLE or extended(name) is not None
 
 
-@lru_cache(1_024)
 def extended(name: str) -> Extended | None:
     """The parsed name of an extended statistic; None if it is not one."""
+    return _extended(name) if len(name) <= _CHARS else None
+
+
+@lru_cache(1_024)
+def _extended(name: str) -> Extended | None:
     if name == "IQM":
         return Extended("TM", Bound(25, True), Bound(75, True))
     short = _SHORT.fullmatch(name)

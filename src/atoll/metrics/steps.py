@@ -18,7 +18,7 @@ from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import HASHES, ON_DEMAND, Table
-from atoll.metrics.measured import PERCENT, dynamodb
+from atoll.metrics.measured import COUNT, PERCENT, dynamodb
 from atoll.metrics.series import DAY_MS, MINUTE_MS, Series, single
 from atoll.metrics.store import Metrics
 from atoll.storage.engine import Snapshot, Transaction
@@ -28,7 +28,7 @@ CHANGES = "metric-steps-changes"
 
 PROVISIONED, MAXIMUM, ACCOUNT, NOTHING = "provisioned", "maximum", "account", "nothing"
 """The values of a step: provisioned units; the maxima of an on-demand table; for the account, the units provisioned in
-all and the most of one table. A deleted part has none."""
+all, the most of one table and the number of tables. A deleted part has none."""
 
 KEPT = 2_000
 """The most steps of one part."""
@@ -36,6 +36,9 @@ KEPT_MS = 63 * DAY_MS
 
 TOGETHER = 200
 """The most documents of one transaction."""
+
+NEVER_USED = ("OnlineIndexConsumedWriteCapacity", "OnlineIndexThrottleEvents")
+"""Metrics of an index that is being built: it consumes none of the table's throughput."""
 
 Part = tuple[str, str]
 """Table and index, empty for the table itself; two empty names are the account."""
@@ -113,6 +116,8 @@ class Steps:
                 dimensions = {"TableName": table, "GlobalSecondaryIndexName": index}
                 series = Series(dynamodb("OnlineIndexPercentageProgress", **dimensions), PERCENT)
                 batch[series] = [single(minute_ms, percent)]
+                for name in NEVER_USED:
+                    batch[Series(dynamodb(name, **dimensions), COUNT)] = [single(minute_ms, 0.0)]
             await self._region.state(Metrics).append(batch)
         return minute_ms + MINUTE_MS
 
@@ -140,8 +145,9 @@ def current(tables: Mapping[str, Table]) -> Iterator[tuple[Part, tuple[str, tupl
             yield (table.name, name), (PROVISIONED, (throughput.read, throughput.write))
             reads.append(throughput.read)
             writes.append(throughput.write)
-    if len(reads) > 1:
-        yield ("", ""), (ACCOUNT, (sum(reads), sum(writes), max(reads), max(writes)))
+    if tables:
+        provisioned = (sum(reads), sum(writes), max(reads), max(writes)) if len(reads) > 1 else (None,) * 4
+        yield ("", ""), (ACCOUNT, (*provisioned, len(tables)))
 
 
 def _percent(snapshot: Snapshot, space: int) -> float:
@@ -185,6 +191,8 @@ def _store(changed: Mapping[Part, Step], tx: Transaction) -> int:
         # The last step before the oldest datapoint is kept: it has the values at that time.
         first = next((place for place in range(len(old)) if old[place].since_ms > step.since_ms - KEPT_MS), len(old))
         kept = old[max(0, first - 1) :]
+        if kept and kept[-1].since_ms // MINUTE_MS == step.since_ms // MINUTE_MS:
+            kept = kept[:-1]  # a minute has the value of its end
         documents.put(tx, [list(one) for one in [*kept, step]], KIND, *part)
     changes = int(documents.get(tx, CHANGES) or 0) + 1
     documents.put(tx, changes, CHANGES)

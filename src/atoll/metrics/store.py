@@ -22,7 +22,7 @@ from atoll.database import format as fmt
 from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
-from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, Datapoint, Metric, Series, united
+from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, USAGE, Datapoint, Metric, Series, united
 from atoll.storage.engine import Snapshot, Transaction
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ class Metrics:
 
     def generation(self, metric: Metric) -> int:
         """A number that changes when this process learns of a table change that may imply datapoints of the metric."""
-        return self._generation if metric.namespace == TABLES else 0
+        return self._generation if metric.namespace in (TABLES, USAGE) else 0
 
     async def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
         """Keep these batches in memory, and forget those that are in blocks. Other calls may have taken in the same or

@@ -52,6 +52,9 @@ class Copy:
     """The name of the source; empty if it is a backup."""
     moment_ms: int | None = None
     """The moment to copy; None means the time at which the job begins to read."""
+    start: Position | None = None
+    """Where the job begins to read, if the request fixed it: more exact than `moment_ms`, since writes of the same
+    millisecond may follow."""
     position: Position | None = None
     """The position of the copy; None if the job has not begun yet."""
     backup: str | None = None
@@ -222,6 +225,8 @@ def join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
         return None
     if copy.id not in table.copies:
         catalog.save(tx, replace(table, copies=(*table.copies, copy.id)))
+    if copy.start is not None:
+        return copy.start
     return moment.at_end(tx, copy.source) if copy.moment_ms is None else moment.at(tx, copy.source, copy.moment_ms)
 
 

@@ -49,7 +49,7 @@ class Address:
 class End:
     def __init__(self, role: str, client: Client, pause: Callable[[float], None], counters: Counters) -> None:
         self.role = role
-        """"source" or "target", for messages."""
+        """One of "source" or "target", for messages."""
         self._client = client
         self.pause = pause
         """Wait this many seconds; raises Stopped if the replication has to end."""
@@ -71,6 +71,8 @@ class End:
                     raise CallFailed(self.role, operation, error.code, error.message, tuple(error.reasons)) from error
                 failure = None if error.throttled else str(error)
             except Unreachable as error:
+                if not error.passes:
+                    raise Failed(f"{self.role}: {operation}: {error}") from error
                 failure = str(error)
             except Misconfigured as error:  # renewing the keys failed during the replication
                 raise Failed(f"{self.role}: {operation}: {error}") from error

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from atoll.clock import Stamp, monotonic_ns
-from atoll.database.group import DELETING
+from atoll.database.group import DELETING, LEGACY_MULTI_MASTER
 from atoll.database.records import load
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -53,6 +53,8 @@ async def join(region: Region, asking: str, message: Message) -> Message:
 async def changes(region: Region, asking: str, message: Message) -> Message:
     head = message.head
     until_ns = monotonic_ns() + head["wait_ms"] * 1_000_000
+    if any(head.get("arrived", ())):
+        region.meter.replicated(head["table"], asking).arrived(*head["arrived"])
     await _learn(region, head)
     pauses, is_noted = iter(PAUSES_S), False
     while True:
@@ -65,6 +67,8 @@ async def changes(region: Region, asking: str, message: Message) -> Message:
             break
         await region.committed.wait(min(LOOK_S, left_s))
         await asyncio.sleep(next(pauses, PAUSES_S[-1]))
+    if answer.name != source.GONE and answer.head["group"]["kind"] == LEGACY_MULTI_MASTER:
+        region.meter.replicated(head["table"], asking).pending = answer.head["pending"]
     return answer
 
 

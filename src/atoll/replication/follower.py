@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from atoll.capacity.meter import APPLYING
 from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.health import REPLICATION
@@ -33,13 +34,26 @@ LOOK_S = 0.5
 """How often this region looks for new replicas."""
 RETRY_S = 0.1
 LONGEST_RETRY_S = 1.0
-REPLICATED = "Replication"
-"""The operation under which the meter counts the units of changes from other regions."""
 
 _log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 """A table's name, and the other region."""
+
+
+@dataclass
+class Arrived:
+    """Changes that were applied, of which the other region has not been told."""
+
+    changes: int = 0
+    latency_ms: int = 0
+    """In all, from the commit there to the application here."""
+    longest_ms: int = 0
+
+    def add(self, other: Arrived) -> None:
+        self.changes += other.changes
+        self.latency_ms += other.latency_ms
+        self.longest_ms = max(self.longest_ms, other.longest_ms)
 
 
 @dataclass
@@ -51,6 +65,7 @@ class State:
     applied: int = 0
     conflicts: int = 0
     last_error: str | None = None
+    arrived: Arrived = field(default_factory=Arrived)
     task: asyncio.Task[None] | None = None
     asked: asyncio.Task[Delivery] | None = None
     """The pending question of the loop."""
@@ -127,7 +142,7 @@ class Replication:
             try:
                 while other not in passes_over and (progress := await self._arriving(name, other)):
                     done = done or progress.did_something
-                    if not progress.goes_on:
+                    if not progress.goes_on and not self.states[name, other].arrived.changes:
                         break
             except (Unreachable, ApiError) as error:
                 self.failed(name, other, str(error))
@@ -149,7 +164,7 @@ class Replication:
         asked = await self.region.read(partial(_question, self.region, name, other, wait_ms))
         if asked is None:
             return None
-        answer, copies = await self._deliver(name, other, asked, wait_ms)
+        answer, copies = await self._ask(name, other, asked, wait_ms)
         progress = await steps.take(self.region, name, other, answer)
         for _ in range(1, copies):
             await steps.take(self.region, name, other, answer)
@@ -168,14 +183,26 @@ class Replication:
         return progress
 
     def _measure(self, name: str, other: str, answer: Message, progress: Progress) -> None:
-        """Count the changes that have arrived. An answer without effect has arrived before."""
-        tally = self.region.meter.replicated(name, other)
-        tally.pending = progress.pending
+        """Count the changes that have arrived. Those of an answer that changed nothing have arrived before."""
         for consumed in progress.consumed:
-            consumed.measure(self.region.meter, REPLICATED)
+            consumed.measure(self.region.meter, APPLYING)
         if answer.name == "changes" and progress.applied:
             now_ms = self.region.clock.now_ms()
-            tally.arrived([max(0, now_ms - written_ms) for *_, written_ms in answer.head["rows"]])
+            latencies = [max(0, now_ms - written_ms) for *_, written_ms in answer.head["rows"]]
+            self.states[name, other].arrived.add(Arrived(len(latencies), sum(latencies), max(latencies)))
+
+    async def _ask(self, name: str, other: str, asked: Message, wait_ms: int) -> Delivery:
+        """The answer. The question tells which changes have arrived: the other region measures them."""
+        if asked.name != "changes":
+            return await self._deliver(name, other, asked, wait_ms)
+        state = self.states.setdefault((name, other), State())
+        told, state.arrived = state.arrived, Arrived()
+        try:
+            head = asked.head | {"arrived": [told.changes, told.latency_ms, told.longest_ms]}
+            return await self._deliver(name, other, asked._replace(head=head), wait_ms)
+        except BaseException:
+            state.arrived.add(told)
+            raise
 
     async def _deliver(self, name: str, other: str, asked: Message, wait_ms: int) -> Delivery:
         if not wait_ms:

@@ -57,7 +57,7 @@ class HttpRequest(Protocol):
 
 
 class Signer(NamedTuple):
-    """The signer's access key, and the region and service that the signature is for."""
+    """The signer's access key, and the region and service in the signature."""
 
     access_key: str
     region: str
@@ -92,7 +92,7 @@ class _Claim:
         """`name:value` lines, with values stripped and runs of spaces collapsed."""
         try:
             lines: bytes = self.lines % self.values(headers)
-        except KeyError:  # signed as if empty
+        except KeyError:  # a missing header counts as empty
             lines = b"\t"
         if max(map(lines.find, _SPACE)) < 0:
             return lines
@@ -146,8 +146,8 @@ def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
 
 
 class Verifier:
-    """`lookup` finds the credential of an access key, `temporary` that of an access key with a session token that this
-    server made, at a time in milliseconds."""
+    """Verifies signatures. `lookup` finds the credential of an access key; `temporary` finds that of an access key with
+    a session token of this server, at a time in milliseconds."""
 
     def __init__(
         self,
@@ -224,8 +224,8 @@ class Verifier:
         self, request: HttpRequest, claim: _Claim, stamp: bytes, signature: bytes, query: bytes, token: bytes | None
     ) -> None:
         headers = request.headers
-        # Clients must sign x-amz-* headers, and so the operation name. Unsigned, it would let an eavesdropper turn
-        # one request into another.
+        # Clients must sign x-amz-* headers, and so the operation name. Otherwise an eavesdropper could turn one request
+        # into another.
         if b"x-amz-target" in headers and b"x-amz-target" not in claim.names:
             raise auth.header_not_signed("X-Amz-Target")
         body_hash = sha256(request.body).hexdigest().encode()
@@ -374,7 +374,7 @@ def canonical_query(query: bytes) -> bytes:
 
 
 def claimed(authorization: bytes) -> Signer | None:
-    """The signer that the header claims, unverified and so an admin; None if it cannot be parsed."""
+    """The signer that the header names, unverified and so treated as an admin; None if it cannot be parsed."""
     credential = authorization.partition(b"Credential=")[2].partition(b",")[0]
     parts = credential.strip().decode("latin-1").split("/")
     if len(parts) != 5 or not _REGION.fullmatch(parts[2]):

@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--parameter", action="append", default=[], metavar="VALUE",
         help="the value of the next ? in the statement: JSON, or else a string",
     )  # fmt: skip
-    parser.add_argument("--limit", default="", metavar="N", help="print so many items at most")
+    parser.add_argument("--limit", default="", metavar="N", help="print at most this many items")
     parser.add_argument("--consistent", action="store_true", help="read consistently")
     add_output(parser)
     add_endpoint(parser)
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
     if kind not in DONE:
         show(Output(form_of(options), []), pages, limit)
         return
-    for items in pages:  # those of RETURNING
+    for items in pages:  # the items of RETURNING
         Output(form_of(options), []).page(items)
     print(DONE[kind], file=sys.stdout if sys.stdout.isatty() else sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Bulk operations: what is stored of them.
+"""The stored documents of bulk operations.
 
     bulk           the operation, as long as it is listed
     bulk-output    lines of an output file that is not written yet, in the order of the records

@@ -1,8 +1,8 @@
 """Imports of the objects of a bucket into a new table.
 
-An import is a document, and a job while it is under way. The first step of the job looks at the bucket and makes the
+An import is a document, and a long job until it ends. The first step of the job checks the bucket and creates the
 table, which stays CREATING until the last step. Each other step stores the next records together with the position
-behind them and the counts. So an import that was interrupted goes on there, and counts nothing twice.
+after them and the counts. So an interrupted import resumes there, and counts nothing twice.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _log = logging.getLogger(__name__)
 KIND = JOB = "import"
 FOREVER_MS = 1 << 53
 LOGGED_ERRORS = 1_000
-"""Of one import. All are counted."""
+"""The errors of one import that are logged. All are counted."""
 ATTEMPTS = 3
-"""To read on in a bucket that cannot be reached."""
+"""The pause before a bucket that cannot be reached is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Import(ReadingJob):
     table: Table
-    """As it will be; its spaces are chosen when it is made."""
+    """The table to create; its spaces are chosen at its creation."""
     has_table: bool = False
     processed: int = 0
     imported: int = 0
     errors: int = 0
     size: int = 0
-    """Of the records, expanded."""
+    """The bytes of the records, expanded."""
 
     @property
     def bucket(self) -> str:
@@ -213,7 +213,7 @@ async def _end(region: Region, one: Import, code: str = "", text: str = "") -> N
 
 
 def _log_error(one: Import, record: Record) -> None:
-    """In the form of the service's log of imports."""
+    """Log an error in the form of the service's log of imports."""
     pointer = {"bucket": one.bucket, "key": record.key, "itemIndex": record.number}
     message = {"itemS3Pointer": pointer, "importArn": one.arn, "errorMessages": [record.error]}
     _log.warning("%s", orjson.dumps(message).decode())

@@ -35,7 +35,7 @@ class ReadingJob(Job):
     key: str = BEGINNING.key
     lines: int = BEGINNING.lines
     records: int = BEGINNING.records
-    """The position behind the records that are done."""
+    """The position after the records that are done."""
 
     @property
     def position(self) -> Position:
@@ -57,7 +57,7 @@ class JobDocuments(Generic[J]):
         return None if document is None else build(self._job, document)
 
     def listed(self, snapshot: Snapshot, since_ms: int = 0) -> Iterator[J]:
-        """Those that began since then, by their ids, so by the time at which they began."""
+        """The jobs that began since then, by id, and so by the time at which they began."""
         for document in documents.listed(snapshot, self._kind, after=(backups.first_id(since_ms),)):
             yield build(self._job, document)
 

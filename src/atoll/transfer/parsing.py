@@ -1,8 +1,7 @@
-"""The lines of an object, and the items in them: DynamoDB JSON, Ion and CSV.
+"""Split objects into lines, and parse the items in them: DynamoDB JSON, Ion and CSV.
 
-A line that cannot be parsed raises `Unparsable`: the rest of its object cannot be trusted. Only then is the line's
-content looked at: a record without an item raises `ApiError`, as an invalid item does later. A line is bounded in
-length; for a longer one `Lines` returns None, since no item is as long.
+A line that cannot be parsed raises `Unparsable`: the rest of its object cannot be trusted. A parsed record without an
+item raises `ApiError`, as an invalid item does later. For a line that is longer than any item, `Lines` returns None.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 
 class Unparsable(Exception):
-    """Its text is the reason."""
+    """A line cannot be parsed; the text is the reason."""
 
 
 # Lines
@@ -108,7 +107,7 @@ class Rows(Lines):
 
 
 class Parser(Protocol):
-    """Of one object."""
+    """Parses the lines of one object."""
 
     def parse(self, line: bytes) -> Any | None:
         """The record of a line, still unchecked: a mapping with an Item. None if the line has no record. Raises

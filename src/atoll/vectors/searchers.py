@@ -1,7 +1,7 @@
-"""The memories of a region's vector indexes: loaded when they are first needed, then kept up to date by each search.
+"""Keep the memories of a region's vector indexes: load them at first use, and bring them up to date in each search.
 
 A search first catches up with the index's change log to the number that its snapshot shows. So it sees every write that
-was answered before, of whichever process. Others that ask meanwhile wait for the same load.
+any process answered before. Concurrent searches wait for the same load.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BYTES = 1024**3
 """The memories of a region take no more; the one that was not searched for the longest time is dropped first."""
 
 PIECE_CHANGES = 256
-"""How many changes one snapshot applies."""
+"""The most changes that one snapshot applies."""
 
 
 class _Followed:
@@ -35,7 +35,7 @@ class _Followed:
 
 class _Piece(NamedTuple):
     number: int
-    """Of the last change that there is."""
+    """The number of the last change."""
     until: int
     changed: list[scan.Entry]
     gone: list[bytes]

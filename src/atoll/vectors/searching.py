@@ -1,9 +1,9 @@
-"""One search: find candidates, read their entries, check and score them exactly.
+"""Run one vector search: find candidates, read their entries, check and score them exactly.
 
-So a result is never a deleted item, nor one that no longer fits, and its score is that of the vector in the index.
+So results have no deleted items and none that no longer match, and scores are those of the vectors in the index.
 
-The candidates come from the memory of the index, which knows vectors approximately. The candidates themselves show how
-far its ranks are from the exact ones. If the last result is not nearer than the last candidate by more than that, an
+The candidates come from the memory of the index, which has approximate ranks. The exact ranks of the candidates show
+the error of the approximate ones. Unless the last result is nearer than the last candidate by more than this error, an
 entry beyond may be nearer, so the search takes more candidates.
 """
 
@@ -26,7 +26,7 @@ from atoll.vectors.scan import Conditions, Entry
 from atoll.vectors.searchers import Searchers
 
 MORE = 32
-"""A search takes at least so many candidates beside twice the results."""
+"""The candidates that a search takes, at least, besides twice the results."""
 MOST_CANDIDATES = 1_024
 
 
@@ -34,7 +34,7 @@ class Result(NamedTuple):
     score: float
     vector: bytes
     json: bytes
-    """The projected attributes beside the vector."""
+    """The projected attributes besides the vector."""
 
 
 async def search(

@@ -1,11 +1,11 @@
-"""The calls of services that speak more than JSON: CloudWatch in Smithy's RPC v2 with CBOR, in the query protocol.
+"""Handle calls in other protocols than JSON: Smithy's RPC v2 with CBOR, and the query protocol (CloudWatch uses both).
 
     POST /service/GraniteServiceVersion20100801/operation/<Operation>     a CBOR map
     POST /                                                                a form with Action and Version
 
-JSON calls of the same services have an `X-Amz-Target` and take the gateway's usual path; here are only their error
-headers. An error is answered in the protocol of the request, even one for a service that Atoll lacks: a client that
-was sent here by `AWS_ENDPOINT_URL` shows its text to a person.
+JSON calls of the same services have an `X-Amz-Target` and take the gateway's usual path; this module has only their
+error headers. Errors are in the protocol of the request, even for a service that Atoll lacks: a client that
+`AWS_ENDPOINT_URL` directs here shows the text to a person.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""HTTP requests to calls, and results or errors to the bytes of an answer. Pure: no sockets, no clock, no secrets.
+"""Decode HTTP requests to calls, and encode results or errors as the bytes of an answer. Pure: no sockets, clock or
+secrets.
 
 A call is `POST /` with `X-Amz-Target: <service>.<operation>` and a JSON object as its body; the answer is JSON with
 the same content type, its CRC-32 and a request id. Errors are `{"__type": <prefix><code>, "message": <text>}`.
@@ -52,7 +53,7 @@ class Request:
     connection: bytes = b""
     """The `Connection` header line of the answer, or empty."""
     share: str = ""
-    """Who gets a fair share of the server with it (`Caller.share`), once the caller is known."""
+    """The caller whose fair share of the server it uses (`Caller.share`), once that is known."""
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ def _no_object(value: Any) -> ApiError:
 
 
 def parse_large_body(body: bytes) -> large.LargeBody:
-    """As `parse_body`, in pieces: run it in a thread."""
+    """Like `parse_body`, but in pieces, to run in a thread."""
     try:
         value = large.parse_pieces(body)
     except orjson.JSONDecodeError:

@@ -1,6 +1,6 @@
-"""Content-Encoding: compressed requests, and answers compressed as the client's Accept-Encoding asks. Pure.
+"""Content-Encoding: expand compressed requests, and compress answers if the client's Accept-Encoding allows. Pure.
 
-The service knows `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
+The service supports `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
 compressed bytes.
 """
 
@@ -31,7 +31,7 @@ _WINDOW = {GZIP: 31, DEFLATE: 15}
 _LEVEL = 1
 
 _INPUT_BYTES = 8 * 1024
-"""How much a decompressor gets at a time: it copies what follows the end of its stream."""
+"""The input of a decompressor at a time: it copies the bytes after the end of its stream."""
 
 _GZIP_HEADER = b"\x1f\x8b\x08"
 _GZIP_HEADER_BYTES = 10
@@ -53,7 +53,7 @@ def coding_of(content_encoding: bytes) -> str | None:
 
 def inflate(body: bytes, coding: str, most: int = limits.REQUEST_BYTES) -> bytes | None:
     """The decompressed body; None if it has more bytes than `most`."""
-    found: list[bytes] = []
+    found = bytearray()
     left, at = most, 0
     while True:
         stream = zlib.decompressobj(_WINDOW[coding])
@@ -68,14 +68,14 @@ def inflate(body: bytes, coding: str, most: int = limits.REQUEST_BYTES) -> bytes
             left -= len(part)
             if left < 0:
                 return None
-            found.append(part)
+            found += part
             at += len(given) - len(stream.unused_data)
         # A gzip body may have several members. The service ignores anything else that follows a member.
         if coding == DEFLATE or body[at : at + 3] != _GZIP_HEADER or len(body) - at < _GZIP_HEADER_BYTES:
             break
     if coding == DEFLATE and at < len(body):
         raise Undecodable("more bytes follow its compressed body")
-    return b"".join(found)
+    return bytes(found)
 
 
 def deflate(body: bytes, coding: str) -> bytes:

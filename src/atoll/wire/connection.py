@@ -1,9 +1,10 @@
-"""One HTTP/1.1 connection: hands complete requests to `answer` and writes what it returns. Nothing else.
+"""One HTTP/1.1 connection: it passes complete requests to `answer`, and writes the answers.
 
 A connection answers its requests one at a time, in order, since each may change the data that the next one reads.
 While one waits (for a commit), pipelined requests queue behind it. The connection stops reading when the queue is full
 or the client reads its answers too slowly. Answers that are ready together are written together, at the end of the
-event-loop turn. A connection runs a bounded number of requests in one turn, so that pipelining delays nobody else.
+event-loop turn. A connection runs a bounded number of requests in one turn, so that pipelining does not delay other
+clients.
 
 A request rejected while it arrives (not HTTP, too large, too slow) gets a bare status, and the connection closes. The
 server's `Memory` counts the bytes of large requests and answers.
@@ -41,7 +42,7 @@ class Owner(Limits, Protocol):
     idle_ticks: int
     request_ticks: int
     turn_requests: int
-    """How many requests a connection may run in this turn."""
+    """The requests that a connection may run in this turn."""
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
@@ -69,6 +70,7 @@ class Connection(Incoming):
         "_queue",
         "_reading",
         "_receiving",
+        "_resting",
         "_running",
         "_server",
         "_share",
@@ -97,6 +99,8 @@ class Connection(Incoming):
         self._reading = True
         self._writable = True
         self._held_back = False
+        self._resting = False
+        """Whether it reads on in the next turn: a body of many chunks takes long to read."""
         self.held = 0
         self.unread = 0
         self._share = ""
@@ -136,6 +140,9 @@ class Connection(Incoming):
         self._receiving = False
         if self._large or self.held or self._queue or len(self._body) > SMALL_BYTES:
             self._account()
+            if self._large and self._request is not None and b"transfer-encoding" in self._request.headers:
+                self._resting = True
+                self._server.call_soon(self._read_on)
             self._run_queue()
         if self._out:
             server.flush_soon(self)
@@ -279,8 +286,13 @@ class Connection(Incoming):
             else:
                 transport.close()
 
+    def _read_on(self) -> None:
+        self._resting = False
+        self._adjust_reading()
+
     def _adjust_reading(self) -> None:
-        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not self._held_back
+        waits = self._held_back or self._resting
+        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not waits
         if reading is self._reading or self._transport is None or self._transport.is_closing():
             return
         self._reading = reading

@@ -1,4 +1,4 @@
-"""From a request to the bytes of its answer: find the operation, authenticate the caller, call, encode.
+"""Answer a request: find the operation, authenticate the caller, call, and encode the answer.
 
 The order is DynamoDB's: an unknown target is rejected before the signature is checked. A body is parsed only after its
 signature is verified, so that unauthenticated clients cannot make the server build large values.
@@ -210,7 +210,7 @@ class Gateway:
     async def _call_inflated(
         self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
     ) -> bytes:
-        """As `_call_large`, with the decompressed body."""
+        """Like `_call_large`, but with the decompressed body."""
         given = request.body
         try:
             coding = compression.coding_of(request.headers[b"content-encoding"])

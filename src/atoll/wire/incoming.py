@@ -1,4 +1,4 @@
-"""The half of a connection that makes requests of the bytes that arrive.
+"""The incoming half of a connection: it parses received bytes into requests.
 
 A request rejected while it arrives (not HTTP, too large) gets a bare status, and the connection closes.
 """
@@ -22,12 +22,12 @@ _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
 
 class Limits(Protocol):
-    """What a connection asks of its server while a request arrives."""
+    """The limits of a connection's server that apply while a request arrives."""
 
     tick: int
     rate_ticks: int
     least_bytes: int
-    """A body that is read, and an answer that is written, must advance by so many bytes in `rate_ticks`."""
+    """The bytes by which reading a body, or writing an answer, must advance in `rate_ticks`."""
     memory: Memory
 
 

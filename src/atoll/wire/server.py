@@ -29,7 +29,7 @@ TURN_ACCEPTS = 64
 """asyncio accepts as many connections in a turn as its backlog is long."""
 BACKLOG = 1024
 LATER_NS = 1_000_000
-"""After so long, the other slices of requests wait for the next turn."""
+"""After this time, further slices of requests wait for the next turn."""
 HANDSHAKE_S = 15.0
 SHUTDOWN_S = 3.0
 """How long to wait for a TLS client to confirm the end of a connection."""

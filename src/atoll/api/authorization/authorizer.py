@@ -26,7 +26,7 @@ from atoll.errors import ApiError, access, requests
 from atoll.errors import resource_policies as policy_errors
 from atoll.security.directory import Directory
 from atoll.security.identities import Access
-from atoll.security.policies.decision import Decision, Plan, Question, narrow
+from atoll.security.policies.decision import Decision, Narrowed, Question, narrow
 
 _KEPT = 4_096
 """The most decisions cached for each caller."""
@@ -64,7 +64,7 @@ class Kept(NamedTuple):
 
     generation: int
     """The generation of the region's table definitions."""
-    plan: Plan | None
+    narrowed: Narrowed | None
     """The conditions; None if there are none."""
     target: Target
     table: Table | None
@@ -102,7 +102,7 @@ class Authorizer:
         if operation.name in _KEEPS and self._record is None:
             kept = given.kept.get((operation.name, body["TableName"], body.get("IndexName"), on))
             if kept is not None and kept.generation == on.catalog.known.generation:
-                if kept.plan is not None:
+                if kept.narrowed is not None:
                     self._test(kept, given, caller, operation.name, body, now_ms)
                 return None
         return self._authorize(given, caller, operation, body, on, now_ms)
@@ -123,9 +123,9 @@ class Authorizer:
 
     def _test(self, kept: Kept, given: Access, caller: Caller, operation: str, body: Body, now_ms: int) -> None:
         """Test the conditions of a cached decision."""
-        assert kept.plan is not None
+        assert kept.narrowed is not None
         context = Context({}, given, caller, part_of(operation, body), kept.target, kept.table, now_ms)
-        decision = kept.plan.decide(context)
+        decision = kept.narrowed.decide(context)
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, f"dynamodb:{operation}", kept.target.arn, decision)
 
@@ -162,18 +162,18 @@ class Authorizer:
         region = target.region
         policy = await self._policies.of(region, target.table, target.stream)
         generation = -1 if region is None else region.catalog.known.generation
-        plan = self._plan(given, check, target, policy)
+        narrowed = self._narrowed(given, check, target, policy)
         context = Context(dict(self._given), given, caller, check.part, target, None, now_ms)
-        if plan.constant is None:
+        if narrowed.constant is None:
             context.table = await _table(target)
-        decision = plan.decide(context)
+        decision = narrowed.decide(context)
         if self._record is not None:
             self._record(Verdict(caller, operation, check.action, target.arn, decision, now_ms, context.keys))
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, check.action, target.arn, decision)
-        if policy.until_ms is not None or (plan.constant is None and context.table is None):
+        if policy.until_ms is not None or (narrowed.constant is None and context.table is None):
             return None
-        return Kept(generation, None if plan.constant is not None else plan, target, context.table)
+        return Kept(generation, None if narrowed.constant is not None else narrowed, target, context.table)
 
     def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
         """Refuse a new policy that names an unknown principal or locks its caller out. The operation itself refuses
@@ -193,18 +193,18 @@ class Authorizer:
         if locks_out(given.principal, given.policies, text, target.arn, target.owner, context):
             raise policy_errors.locks_out()
 
-    def _plan(self, given: Access, check: Check, target: Target, policy: Policy) -> Plan:
-        found = given.plans.get((check.action, target.arn))
+    def _narrowed(self, given: Access, check: Check, target: Target, policy: Policy) -> Narrowed:
+        found = given.narrowed.get((check.action, target.arn))
         if found is not None and found[0] is policy.attached:
             return found[1]
         attached = policy.attached
         if target.owner != given.principal.account and check.action not in ACROSS_ACCOUNTS:
             attached = None
-        plan = narrow(Question(given.principal, check.action, target.arn), given.policies, attached, target.owner)
-        if len(given.plans) >= _KEPT:
-            given.plans.clear()
-        given.plans[check.action, target.arn] = policy.attached, plan
-        return plan
+        narrowed = narrow(Question(given.principal, check.action, target.arn), given.policies, attached, target.owner)
+        if len(given.narrowed) >= _KEPT:
+            given.narrowed.clear()
+        given.narrowed[check.action, target.arn] = policy.attached, narrowed
+        return narrowed
 
     def _target(self, check: Check, region: Region | None, name: str, given: Access) -> Target:
         account, resource = given.principal.account, check.resource

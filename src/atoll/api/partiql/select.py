@@ -51,7 +51,7 @@ PIECE_RANGES = 100
 class Position(NamedTuple):
     part: int
     key: Item | None
-    """Of the last item read in this range; None at its start."""
+    """The key of the last item read in this range; None at its start."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ class VectorIndex:
     """The attribute that holds the vector."""
     dimensions: int
     distance: str
-    """"COSINE", "DOT_PRODUCT" or "EUCLIDEAN"."""
+    """One of "COSINE", "DOT_PRODUCT" or "EUCLIDEAN"."""
     projection: Projection
     space: int
     log_space: int

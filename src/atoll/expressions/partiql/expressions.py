@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from atoll.errors import ApiError
 from atoll.errors import partiql as errors
-from atoll.expressions.partiql.lexer import KEYWORDS, Token, name_of, place, tokens
+from atoll.expressions.partiql.lexer import KEYWORDS, name_of, place, tokens
 from atoll.expressions.partiql.tree import Node
+from atoll.expressions.splitting import Token
 
 T = TypeVar("T")
 

@@ -29,6 +29,8 @@ class Queries:
     expressions: Mapping[str, str] = field(default_factory=dict)
     search: Search | None = None
     insight_rule: InsightRule | None = None
+    quotas: Mapping[str, float] = field(default_factory=dict)
+    """By the ids of metrics that count what an account uses of a quota."""
     _found: dict[str, Value] = field(default_factory=dict)
     _open: set[str] = field(default_factory=set)
 
@@ -227,6 +229,14 @@ class _Evaluation:
             raise self._wrong(function, arguments)
         return float(value.period_s)
 
+    def _quota(self, function: str, arguments: tuple[tree.Node, ...]) -> Value:
+        match arguments:
+            case (tree.Id(name),) if name in self._queries.quotas:
+                series, quota = self._queries.metrics[name], self._queries.quotas[name]
+                self._grid.spend(len(series.points))
+                return replace(series, points=dict.fromkeys(series.points, quota))
+        raise self._wrong(function, arguments)
+
     def _of_list(self, function: str, arguments: tuple[tree.Node, ...]) -> Value:
         if len(arguments) != 1:
             raise self._wrong(function, arguments)
@@ -268,10 +278,11 @@ _SPECIAL: Mapping[str, Callable[[_Evaluation, str, tuple[tree.Node, ...]], Value
     "INSIGHT_RULE_METRIC": _Evaluation._insight_rule,
     "TIME_SERIES": _Evaluation._time_series,
     "PERIOD": _Evaluation._period,
+    "SERVICE_QUOTA": _Evaluation._quota,
     **dict.fromkeys(("METRIC_COUNT", "REMOVE_EMPTY", "FIRST", "LAST"), _Evaluation._of_list),
 }
 
-UNSUPPORTED = frozenset(["SERVICE_QUOTA", "ANOMALY_DETECTION_BAND", "DB_PERF_INSIGHTS", "LAMBDA"])
+UNSUPPORTED = frozenset(["ANOMALY_DETECTION_BAND", "DB_PERF_INSIGHTS", "LAMBDA"])
 
 
 def check(text: str) -> tree.Node:
