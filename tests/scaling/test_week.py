@@ -80,7 +80,7 @@ class Simulated:
         if not consumed:
             return 0
         tally = node.region().meter.tally(self.id.table_name, self.id.index_name, "PutItem")
-        (tally.read if self.kind == "Read" else tally.wrote)(consumed)
+        (tally.reads if self.kind == "Read" else tally.writes)[consumed] += 1
         return consumed
 
 

@@ -16,10 +16,11 @@ from atoll.api.table_names import table_name
 from atoll.aside import aside
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
-from atoll.database import indexes, writes
+from atoll.database import writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.database.stored import Stored
 from atoll.errors import values as value_errors
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
@@ -32,8 +33,7 @@ W = TypeVar("W", bound=writes.Write)
 
 
 async def get_item(region: Region, body: Body) -> Answer:
-    asked = _asked(body) if type(body) is dict else await aside(_asked, body)
-    key, projection = asked
+    key, projection = _asked(body) if type(body) is dict else await aside(_asked, body)
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def plan(snapshot: Snapshot) -> tuple[Table, bytes]:
@@ -57,7 +57,7 @@ async def get_item(region: Region, body: Body) -> Answer:
     if mode is not None:
         answer["ConsumedCapacity"] = Consumed(table, "Read", body["TableName"], units).answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
-    tally.read(units)
+    tally.reads[units] += 1
     if row is not None:
         tally.items += 1
     return answer
@@ -136,7 +136,7 @@ async def _update_values(wanted: str | None, update: UpdateExpression | None, ou
     return None if update is None or image is None else await touched(update, image)
 
 
-async def touched(update: UpdateExpression, image: indexes.Stored) -> values.Item:
+async def touched(update: UpdateExpression, image: Stored) -> values.Item:
     return await of_json(image.json, lambda: update.touched(image.item))
 
 

@@ -113,18 +113,20 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
     for one, (table, row_keys, rows) in zip(wanted, found, strict=True):
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
+        is_limited = table.limited or region.key_ranges is not None
         for key, row_key, row in zip(one.options["Keys"], row_keys, rows, strict=True):
-            throttled = reading.unreadable(region, table, row_key, units)
-            throttled = throttled or reading.unreadable_at(region, table, None, row_key, pending)
+            throttled = reading.unreadable(region, table, row_key, units, pending) if is_limited else None
             if throttled:
                 refusals.append(throttled)
-            size += reads.size_of(row)
+            row_size = row.size if row is not None else 0
+            size += row_size
             if throttled or size > limits.BATCH_GET_BYTES:
                 unprocessed.setdefault(one.given, {**one.options, "Keys": []})["Keys"].append(key)
                 continue
-            cost = read_units(reads.size_of(row), consistent=one.consistent)
+            cost = read_units(row_size, consistent=one.consistent)
             units.table += cost
-            reading.defer(region, table, row_key, cost, pending, draws)
+            if is_limited:
+                reading.defer(region, table, row_key, cost, pending, draws)
             if row is not None:
                 projection = one.projection
                 answered.append(row.fragment if projection is None else await large.projected(row.json, projection))
@@ -158,7 +160,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         batch: list[writes.Write] = []
         for name, _, makers in prepared:
             table = region.catalog.usable(tx, name, now_ms)
-            batch.extend(make_one(table) for _, make_one in makers)
+            batch += [maker.make(table) for _, maker in makers]
         _refuse_repeated([one.row_key for one in batch], multi_errors.duplicate_keys)
         for one in batch[end:]:
             if isinstance(one, writes.Put):  # one invalid write fails the whole batch
@@ -206,18 +208,19 @@ async def _execute_pieces(
 
 def _ends(region: Region, prepared: _Prepared) -> list[int]:
     """Where each piece of the batch ends."""
-    ends, size, position = [], 0, 0
+    sizes: list[int] = []
     for name, _, makers in prepared:
         table = region.catalog.known.tables.get(name)
         copies = 1 if table is None else long.copies(table)
-        for _, maker in makers:
-            bytes_ = maker.size * copies
-            if size and size + bytes_ > _PIECE_BYTES:
+        sizes += [maker.size * copies for _, maker in makers]
+    ends, total = [], 0
+    if sum(sizes) > _PIECE_BYTES:
+        for position, size in enumerate(sizes):
+            if total and total + size > _PIECE_BYTES:
                 ends.append(position)
-                size = 0
-            size += bytes_
-            position += 1
-    return [*ends, position]
+                total = 0
+            total += size
+    return [*ends, len(sizes)]
 
 
 class _Maker(NamedTuple):
@@ -225,9 +228,6 @@ class _Maker(NamedTuple):
 
     size: int
     make: Callable[[Table], writes.Write]
-
-    def __call__(self, table: Table) -> writes.Write:
-        return self.make(table)
 
 
 _Prepared = list[tuple[str, str, list[tuple[Body, _Maker]]]]

@@ -385,10 +385,10 @@ def charge_page(
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, operation)
-    tally.read(of_table)
+    tally.reads[of_table] += 1
     if index is not None:
         tally = region.meter.tally(table.name, index.name, operation)
-        tally.read(of_index)
+        tally.reads[of_index] += 1
     if returned is not None:
         tally.returned(returned)
 

@@ -66,7 +66,7 @@ async def search_vectors(region: Region, body: Body) -> Answer:
     await region.read(lambda snapshot: _check_kept(region, snapshot, name, index))
     shown, size = await _shown(index, results, bound.projection)
     cost = float(max(limits.VECTOR_BYTES_LEAST, round(BYTES_PER_DIMENSION * index.dimensions) + size))
-    region.meter.of_vectors(name, index.name, "SearchVectors").read(cost)
+    region.meter.of_vectors(name, index.name, "SearchVectors").reads[cost] += 1
     region.meter.tally(name, None, "SearchVectors").returned(len(shown))
     answer: Answer = {"SearchResults": shown}
     if capacity_mode(body) is not None:

@@ -10,7 +10,8 @@ from atoll.errors import requests as request_errors
 
 
 def table_name(region: Region, body: dict[str, Any]) -> str:
-    return resolve_table(region, body["TableName"])
+    given: str = body["TableName"]
+    return resolve_table(region, given) if ":" in given else given
 
 
 def resolve_table(region: Region, given: str) -> str:

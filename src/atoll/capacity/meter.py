@@ -19,11 +19,10 @@ This module depends on no other part of Atoll's logic, so that `database.region`
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
-from typing import TypeVar
+from math import fsum
 
 from atoll import arns
 from atoll.clock import monotonic_ns
@@ -39,8 +38,6 @@ TALLIES = 10_000
 APPLYING = "Replication"
 """The operation that consumes units for changes from other regions."""
 
-T = TypeVar("T")
-
 _FAILED_CONDITION = "ConditionalCheckFailedException"
 _CONFLICT, _CONFLICT_REASON = "TransactionConflictException", "TransactionConflict"
 
@@ -49,22 +46,21 @@ _EXACT_BITS = 4
 
 
 class Tally:
-    """The counts of one table, index and operation. Units also have the number of requests that consumed any, and the
-    greatest and least amount of one request."""
+    """The counts of one table, index and operation since they were last taken."""
 
     __slots__ = (
-        "bytes", "calls", "conflicted", "conflicts", "counts_bytes", "failed_conditions", "injected", "items",
-        "latencies", "latency_ns",
-        "least_read", "least_written", "most_read", "most_written", "pages", "read_units", "reads", "reasons",
-        "system_errors", "throttled", "user_errors", "write_units", "writes",
+        "bytes", "conflicted", "conflicts", "counts_bytes", "failed_conditions", "injected", "items", "latencies",
+        "latency_ns", "pages", "reads", "reasons", "refused", "system_errors", "throttled", "user_errors", "writes",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.calls = self.items = self.pages = self.bytes = self.latency_ns = self.reads = self.writes = 0
+        self.refused = self.items = self.pages = self.bytes = self.latency_ns = 0
         self.failed_conditions = self.throttled = self.user_errors = self.system_errors = 0
         self.conflicts = self.conflicted = self.injected = 0
-        self.read_units = self.write_units = self.most_read = self.most_written = 0.0
-        self.least_read = self.least_written = inf
+        self.reads: dict[float, int] = defaultdict(int)
+        """How many requests consumed so many read units."""
+        self.writes: dict[float, int] = defaultdict(int)
+        """How many requests consumed so many write units."""
         self.counts_bytes = False
         """Whether its units are the bytes of a vector index."""
         self.latencies: dict[int, int] = defaultdict(int)
@@ -72,58 +68,37 @@ class Tally:
         self.reasons: dict[str, int] = {}
         """How many events of throttling had each reason."""
 
-    def read(self, units: float) -> None:
-        """Add the read units of a request."""
-        self.reads += 1
-        self.read_units += units
-        if units > self.most_read:
-            self.most_read = units
-        if units < self.least_read:
-            self.least_read = units
-
-    def wrote(self, units: float) -> None:
-        self.writes += 1
-        self.write_units += units
-        if units > self.most_written:
-            self.most_written = units
-        if units < self.least_written:
-            self.least_written = units
-
     def returned(self, items: int) -> None:
         """Add the items that a request returned."""
         self.pages += 1
         self.items += items
 
     def succeeded(self, latency_ns: int) -> None:
-        self.calls += 1
         self.latency_ns += latency_ns
         dropped = latency_ns.bit_length() - _EXACT_BITS
         self.latencies[latency_ns >> dropped << dropped if dropped > 0 else latency_ns] += 1
 
-    def add(self, other: Tally) -> None:
-        self.counts_bytes |= other.counts_bytes
-        for name in _SUMS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.most_read, self.most_written = (
-            max(self.most_read, other.most_read),
-            max(self.most_written, other.most_written),
-        )
-        self.least_read = min(self.least_read, other.least_read)
-        self.least_written = min(self.least_written, other.least_written)
-        _add_counts(self.latencies, other.latencies)
-        _add_counts(self.reasons, other.reasons)
+    @property
+    def calls(self) -> int:
+        """All calls, including refused ones."""
+        return sum(self.latencies.values()) + self.refused
+
+    @property
+    def read_units(self) -> float:
+        return _sum_of(self.reads)
+
+    @property
+    def write_units(self) -> float:
+        return _sum_of(self.writes)
 
 
-_SUMS = (
-    "bytes", "calls", "conflicted", "conflicts", "failed_conditions", "injected", "items", "latency_ns", "pages",
-    "read_units",
-    "reads", "system_errors", "throttled", "user_errors", "write_units", "writes",
-)  # fmt: skip
+def _sum_of(counts: Mapping[float, int]) -> float:
+    return fsum(units * count for units, count in counts.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A copy of a tally at one time."""
+    """The totals of a table or an index for one operation, since the process started."""
 
     table: str
     index: str | None
@@ -147,6 +122,21 @@ class Measured:
     """See `Tally`."""
     counts_bytes: bool = False
     """See `Tally`."""
+
+    def plus(self, other: Measured) -> Measured:
+        """The sum, for the same table, index and operation."""
+        return replace(
+            self,
+            **{name: getattr(self, name) + getattr(other, name) for name in _SUMS},
+            latencies=Counter(self.latencies) + Counter(other.latencies),
+            counts_bytes=self.counts_bytes or other.counts_bytes,
+        )
+
+
+_SUMS = (
+    "calls", "failed_conditions", "injected", "items", "latency_ms", "read_units", "system_errors", "throttled",
+    "user_errors", "write_units",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -214,7 +204,7 @@ class Meter:
         after the operation's last `await`; its caller takes it in the same turn of the event loop."""
         self._most = most
         self._tallies: dict[Key, Tally] = {}
-        self._totals: dict[Key, Tally] = {}
+        self._totals: dict[Key, Measured] = {}
         """What was taken."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
         self._has_replicated = False
@@ -261,7 +251,7 @@ class Meter:
             key = table, None, operation
             known = throttled or error.status >= 500 or key in self._tallies or key in self._totals
             tally = self.tally(table if known else "", None, operation)
-            tally.calls += 1
+            tally.refused += 1
             if error.status >= 500:
                 tally.system_errors += 1
             elif throttled:
@@ -296,12 +286,12 @@ class Meter:
         self._has_replicated = False
         for key, tally in taken.items():
             total = self._totals.pop(key, None)
-            if total is None:
-                total = Tally()
-                if len(self._totals) >= self._most:
-                    del self._totals[next(iter(self._totals))]
-            total.add(tally)
-            self._totals[key] = total  # last: the order is by last use
+            if total is None and len(self._totals) >= self._most:
+                del self._totals[next(iter(self._totals))]
+            taken_here = _measured(key, tally)
+            self._totals[key] = (
+                taken_here if total is None else total.plus(taken_here)
+            )  # behind those that were used less recently
         return taken
 
     def expired(self, table: str, deleted: int, commit: int) -> None:
@@ -340,19 +330,12 @@ class Meter:
 
     def snapshot(self) -> tuple[Measured, ...]:
         """All tallies since the process started."""
-        sums: dict[Key, Tally] = {}
-        for (table, index, operation), part in [*self._totals.items(), *self._tallies.items()]:
-            sums.setdefault((table, index, plain(operation)), Tally()).add(part)
-        found = []
-        for key, one in sums.items():
-            found.append(
-                Measured(
-                    *key, one.calls, one.read_units, one.write_units, one.items, one.throttled, one.failed_conditions,
-                    one.user_errors, one.system_errors, one.latency_ns / 1_000_000, one.injected, one.latencies,
-                    one.counts_bytes,
-                )
-            )  # fmt: skip
-        return tuple(found)
+        sums: dict[Key, Measured] = {}
+        current = ((key, _measured(key, tally)) for key, tally in self._tallies.items())
+        for (table, index, operation), part in (*self._totals.items(), *current):
+            key = table, index, plain(operation)
+            sums[key] = sums[key].plus(part) if key in sums else replace(part, operation=key[2])
+        return tuple(sums.values())
 
 
 def plain(operation: str) -> str:
@@ -360,9 +343,12 @@ def plain(operation: str) -> str:
     return operation.partition(" ")[0]
 
 
-def _add_counts(into: dict[T, int], counts: Mapping[T, int]) -> None:
-    for key, count in counts.items():
-        into[key] = into.get(key, 0) + count
+def _measured(key: Key, tally: Tally) -> Measured:
+    return Measured(
+        *key, tally.calls, tally.read_units, tally.write_units, tally.items, tally.throttled, tally.failed_conditions,
+        tally.user_errors, tally.system_errors, tally.latency_ns / 1_000_000, tally.injected, tally.latencies,
+        tally.counts_bytes,
+    )  # fmt: skip
 
 
 def _codes(error: ApiError) -> dict[str, int]:

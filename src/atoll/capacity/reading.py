@@ -15,11 +15,17 @@ from atoll.errors import ApiError
 from atoll.errors.multi import Cancelled
 
 
-def unreadable(region: Region, table: Table, key: bytes, used: Consumed | None = None) -> ApiError | None:
-    """The error of a read at this row key if the table's bucket is empty; None if it admits reads. `used` are the
-    operation's uncharged reads."""
+def unreadable(
+    region: Region,
+    table: Table,
+    key: bytes,
+    used: Consumed | None = None,
+    pending: Mapping[int, float] | None = None,
+) -> ApiError | None:
+    """The error of a read at this row key if the table's bucket or the key's range is empty; None if they admit it.
+    `used` and `pending` are the operation's uncharged reads."""
     empty = exhausted(region, table, [None], "Read", used)
-    return refusal(region, table, empty, "Read", key) if empty else None
+    return refusal(region, table, empty, "Read", key) if empty else unreadable_at(region, table, None, key, pending)
 
 
 def unreadable_at(
@@ -88,10 +94,7 @@ def settle_all(
     region: Region, items: Sequence[tuple[str, Table, int]], row_keys: Sequence[bytes], operation: str
 ) -> list[Consumed]:
     """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one is throttled."""
-    refusals = [
-        unreadable(region, table, key) or unreadable_at(region, table, None, key)
-        for (_, table, _), key in zip(items, row_keys, strict=True)
-    ]
+    refusals = [unreadable(region, table, key) for (_, table, _), key in zip(items, row_keys, strict=True)]
     if any(refusals):
         raise Cancelled(refusals)
     consumed = read_in_transaction(items)

@@ -90,11 +90,11 @@ class Consumed:
         for index, units in ((None, self.table), *self.local.items(), *self.global_.items()):
             tally = meter.tally(self.of.name, index, operation)
             if self.kind == "Read":
-                tally.read(units)
+                tally.reads[units] += 1
             else:
-                tally.wrote(units)
+                tally.writes[units] += 1
         for name, size in (self.vector or {}).items():
-            meter.of_vectors(self.of.name, name, operation).wrote(size)
+            meter.of_vectors(self.of.name, name, operation).writes[size] += 1
         if items:
             meter.tally(self.of.name, None, operation).returned(items)
 

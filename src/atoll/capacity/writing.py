@@ -62,7 +62,11 @@ class _Admission:
 
     def refusal(self, write: Write, old: Row | None, new: Decision) -> ApiError | None:
         table = write.table
-        used = self.consumed.setdefault(table.name, Consumed(table, "Write", table.name))
+        used = self.consumed.get(table.name)
+        if used is None:
+            used = self.consumed[table.name] = Consumed(table, "Write", table.name)
+        if not table.limited and self._ranges is None:
+            return None
         try:
             self.admit(write, used)
             self._admit_entries(write, old, new, used)
@@ -209,13 +213,13 @@ async def execute(
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
-        tally.wrote(write_units(result.size))
+        tally.writes[write_units(result.size)] += 1
         raise result
-    tally.wrote(write_units(result.table_bytes))
+    tally.writes[write_units(result.table_bytes)] += 1
     for index_write in result.index_writes:
-        meter.tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
+        meter.tally(name, index_write.index.name, operation).writes[index_write_units(index_write)] += 1
     for vector_write in result.vector_writes:
-        meter.of_vectors(name, vector_write.index.name, operation).wrote(vector_write.size)
+        meter.of_vectors(name, vector_write.index.name, operation).writes[vector_write.size] += 1
     meter.current = tally
     return write, result
 
@@ -223,11 +227,11 @@ async def execute(
 def _measure(region: Region, write: Write, outcome: Outcome, operation: str, factor: int = 1) -> None:
     """Add the units of a write to the meter; for `factor` see `Consumed.add_row`."""
     name, tally = write.table.name, region.meter.tally
-    tally(name, None, operation).wrote(factor * row_units(write, outcome.table_bytes))
+    tally(name, None, operation).writes[factor * row_units(write, outcome.table_bytes)] += 1
     for index_write in outcome.index_writes:
-        tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
+        tally(name, index_write.index.name, operation).writes[index_write_units(index_write)] += 1
     for vector_write in outcome.vector_writes:
-        region.meter.of_vectors(name, vector_write.index.name, operation).wrote(vector_write.size)
+        region.meter.of_vectors(name, vector_write.index.name, operation).writes[vector_write.size] += 1
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:

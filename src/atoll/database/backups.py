@@ -80,7 +80,7 @@ def keep_deleted(tx: Transaction, table: Table, now_ms: int) -> None:
     while find(tx, id_) is not None:  # two tables of this name were deleted within one millisecond
         now_ms += 1
         id_ = new_id(now_ms, "00000000")
-    tx.prefetch(tallies=[fmt.count_counter(table.space), fmt.bytes_counter(table.space)])
+    tx.prefetch(tallies=[table.count_tally, table.bytes_tally])
     backup = Backup(
         id=id_,
         name=table.name + DELETED_TABLE_SUFFIX,
@@ -89,8 +89,8 @@ def keep_deleted(tx: Transaction, table: Table, now_ms: int) -> None:
         status=AVAILABLE,
         created_ms=now_ms,
         space=table.space,
-        items=tx.tally(fmt.count_counter(table.space)),
-        size=tx.tally(fmt.bytes_counter(table.space)),
+        items=tx.tally(table.count_tally),
+        size=tx.tally(table.bytes_tally),
         expires_ms=now_ms + limits.SYSTEM_BACKUP_MS,
     )
     put(tx, backup)

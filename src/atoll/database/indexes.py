@@ -7,13 +7,14 @@ has no entry in it (a sparse index).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import orjson
 
 from atoll.database import format as fmt
 from atoll.database import keys
 from atoll.database.schema import Index, Table
+from atoll.database.stored import Stored
 from atoll.database.vectors import entries as vectors
 from atoll.errors import tables as table_errors
 from atoll.model import values
@@ -95,17 +96,6 @@ def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
     if not keys.fits(index.keys, item):  # an item older than the index may have other values there
         return None
     return fmt.entry_key(index.space, index.keys.encode(item), row_key)
-
-
-class Stored(Protocol):
-    """An item that is stored or about to be stored."""
-
-    @property
-    def item(self) -> Item: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def json(self) -> bytes: ...
 
 
 class NewEntry(NamedTuple):

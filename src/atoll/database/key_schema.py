@@ -76,6 +76,13 @@ class KeySchema:
     def encode(self, item: Item) -> bytes:
         return self.encode_partition(item) + self.encode_sort(item)
 
+    def encoder_behind(self, prefix: bytes) -> Callable[[Item], bytes]:
+        """A function that encodes the key attributes of an item behind a prefix."""
+        partition, sort = self.encode_partition, self.encode_sort
+        if not self.sort:
+            return lambda item: prefix + partition(item)
+        return lambda item: prefix + partition(item) + sort(item)
+
     def key_of(self, item: Item) -> Item:
         return {name: item[name] for name in self.names}
 

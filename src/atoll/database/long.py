@@ -49,8 +49,9 @@ def announce_batch(tx: Transaction, batch: Sequence[tuple[Write, Row | None]]) -
     size = read = 0
     for write, old in batch:
         if old is not None:
-            size += len(old.json)
-            read += len(old.json) * (1 + write.reads)
+            stored = len(old.json)
+            size += stored
+            read += stored * (1 + write.reads)
         image = getattr(write, "image", None)
         if image is not None:
             size += len(image.json) * copies(write.table)

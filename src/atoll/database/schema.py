@@ -260,12 +260,19 @@ class Table:
         return fmt.space_prefix(self.space)
 
     @cached_property
+    def count_tally(self) -> bytes:
+        """The tally of its items."""
+        return fmt.count_counter(self.space)
+
+    @cached_property
+    def bytes_tally(self) -> bytes:
+        """The tally of their bytes."""
+        return fmt.bytes_counter(self.space)
+
+    @cached_property
     def item_key(self) -> Callable[[Item], bytes]:
         """A function that encodes an item's row key. The item must have all key attributes, of the right types."""
-        prefix, partition, sort = self.prefix, self.keys.encode_partition, self.keys.encode_sort
-        if not self.keys.sort:
-            return lambda item: prefix + partition(item)
-        return lambda item: prefix + partition(item) + sort(item)
+        return self.keys.encoder_behind(self.prefix)
 
     def decode_entry_key(self, index: Index, entry_key: bytes) -> Item:
         """The key attributes of the table and of the index, from the key of an entry."""
@@ -285,15 +292,13 @@ class Table:
         ends = {}
         for space in (self.space, *(index.space for index in self.indexes)):
             prefix, end = fmt.space_range(space)
-            ends[space] = [*(prefix + start for start in sorted(self._shard_starts)[1:]), end]
+            ends[space] = [*(prefix + start for start in sorted(self._shard_hashes)[1:]), end]
         return ends
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """The shard of this item's changes: the counter that numbers them, and the prefix of their keys."""
         logs = self._logs
-        if len(logs) == 1:
-            return logs[0]
-        return logs[bisect_right(self._shard_starts, fmt.hash_of(row_key)) - 1]
+        return logs[0] if len(logs) == 1 else logs[bisect_right(self._shard_starts, row_key) - 1]
 
     @cached_property
     def _logs(self) -> list[tuple[bytes, bytes]]:
@@ -302,6 +307,10 @@ class Table:
 
     @cached_property
     def _shard_starts(self) -> list[bytes]:
+        return [self.prefix + first for first in self._shard_hashes]
+
+    @cached_property
+    def _shard_hashes(self) -> list[bytes]:
         return [shard.first_hash.to_bytes(8, "big") for shard in self.shards]
 
     @cached_property

@@ -72,7 +72,7 @@ def follow(tx: Transaction, table: Table, attribute: str | None, now_ms: int) ->
 
 
 def _is_empty(tx: Transaction, table: Table) -> bool:
-    return tx.tally(fmt.count_counter(table.space)) == 0
+    return tx.tally(table.count_tally) == 0
 
 
 def _check_interval(region: Region, table: Table, now_ms: int) -> None:

@@ -31,7 +31,7 @@ from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled, try_all
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
-from atoll.model import sets, values
+from atoll.model import values
 from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
@@ -161,14 +161,13 @@ class Update(_Conditional):
 
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
-    """The change of the item's size in bytes by an update of these attributes. Refuses values nested too deeply. Sets
-    are skipped, which may be large: they are already sorted and valid."""
+    """The change of the item's size in bytes by an update of these attributes. Refuses values nested too deeply."""
     removed = values.item_size({name: before[name] for name in names if name in before})
     changed = {name: after[name] for name in names if name in after}
-    added = 0
-    for name in [name for name, value in changed.items() if not sets.TYPES.isdisjoint(value)]:
-        added += values.item_size({name: changed.pop(name)})
-    return added + values.check_item(changed) - removed
+    documents = {name: value for name, value in changed.items() if "M" in value or "L" in value}
+    if documents:
+        values.check_item(documents)
+    return values.item_size(changed) - removed
 
 
 @dataclass(slots=True)
@@ -352,38 +351,34 @@ def _prefetch_entries(
 
 
 def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
-    outcome = _applied(tx, stamp, write, old, decision)
-    if write.table.vector_indexes:
-        outcome.saved = vectors.saved_bytes(write.table, outcome.old), vectors.saved_bytes(write.table, outcome.new)
-    return outcome
-
-
-def _applied(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
     """Write the item's row and everything derived from it. `decision` is the write's decision on `old`, the stored
     row."""
-    version, group = write.version, write.table.group
+    table, version = write.table, write.version
     if isinstance(decision, _Unchanged):
-        return _unchanged(old)
+        return _unchanged(table, old)
     outcome = Outcome(old, decision)
     if version is not None:
         outcome.found = found = _stored_version(tx, write, old)
         if found is not None and found >= version and not (isinstance(write, Replicate) and write.force):
-            outcome = _unchanged(old)
+            outcome = _unchanged(table, old)
             outcome.found, outcome.is_outdated = found, True
             return outcome
-    elif group is not None and not group.accepts_writes:
-        raise replication_errors.is_read_replica(write.table.name, group.own, group.master)
+    elif table.group is not None and not table.group.accepts_writes:
+        raise replication_errors.is_read_replica(table.name, table.group.own, table.group.master)
     if not same(old, decision):
         _change(tx, stamp, write, outcome)
     elif version is not None:
         _store(tx, write, version, outcome)
-    if write.table.local_indexes:
-        outcome.collection_size = tx.tally(counters.collection(write.table, write.key))
+    if table.local_indexes:
+        outcome.collection_size = tx.tally(counters.collection(table, write.key))
+    if table.vector_indexes:
+        outcome.saved = vectors.saved_bytes(table, old), vectors.saved_bytes(table, outcome.new)
     return outcome
 
 
-def _unchanged(old: Row | None) -> Outcome:
-    return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
+def _unchanged(table: Table, old: Row | None) -> Outcome:
+    saved = vectors.saved_bytes(table, old) if table.vector_indexes else 0
+    return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None, saved=(saved, saved))
 
 
 def same(old: Row | None, new: Image | None) -> bool:
@@ -421,10 +416,8 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
         outcome.vector_writes = vectors.apply(tx, table, row_key, old, new)
     if table.ttl is not None:
         expiry.apply(tx, table, table.ttl, row_key, old.item if old else None, new.item if new else None)
-    before = (old.size, old.json) if old is not None else None
-    after = (new.size, new.json) if new is not None else None
-    counters.count(tx, table, write.key, before, after, limited=write.version is None)
-    changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after, previous)
+    counters.count(tx, table, write.key, old, new, limited=write.version is None)
+    changes.append(tx, table, row_key, write.key, version, stamp, write.cause, old, new, previous)
 
 
 def _stored_version(tx: Transaction, write: Write, old: Row | None) -> Version | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from atoll.capacity.meter import APPLYING, Key, Replicated, Sent, Tally
 from atoll.database.schema import Table
@@ -72,10 +73,9 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
         of_part = {**of_table, "VectorIndexName": index}
         read, written, unit = SEARCHED, WRITTEN, BYTES
     if tally.reads:
-        point = Datapoint(minute_ms, tally.read_units, tally.reads, tally.least_read, tally.most_read)
-        yield read, unit, of_part, point
+        yield read, unit, of_part, _units(minute_ms, tally.reads)
     if tally.writes:
-        point = Datapoint(minute_ms, tally.write_units, tally.writes, tally.least_written, tally.most_written)
+        point = _units(minute_ms, tally.writes)
         yield written, unit, of_part, point
         if written == WRITE_UNITS and table is not None and table.group is not None:
             yield written, unit, {**of_part, "Source": GLOBAL_TABLE if operation == APPLYING else CUSTOMER}, point
@@ -102,6 +102,11 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
             yield from _of_operation({**of_operation, dimension: kind}, index, tally, minute_ms)
         if operation == "GetRecords" and table is not None and table.stream is not None:
             yield from _of_stream({**of_operation, "StreamLabel": table.stream.label}, tally, minute_ms)
+
+
+def _units(minute_ms: int, counts: Mapping[float, int]) -> Datapoint:
+    """`counts`: how many requests consumed so many units."""
+    return replace(of_values(minute_ms, counts), values=None)
 
 
 def _of_operation(of_operation: dict[str, str], index: str | None, tally: Tally, minute_ms: int) -> Iterator[Found]:

@@ -27,7 +27,7 @@ from atoll.errors import ApiError, requests, values
 from atoll.errors import services as service_errors
 
 JSON = b"Content-Type: application/json\r\n"
-_TYPE_LINES = {
+TYPE_LINES: dict[bytes | None, bytes] = {
     b"application/x-amz-json-1.0": b"Content-Type: application/x-amz-json-1.0\r\n",
     b"application/x-amz-json-1.1": b"Content-Type: application/x-amz-json-1.1\r\n",
     b"application/json": JSON,
@@ -46,23 +46,32 @@ _CAPITAL_MESSAGE = frozenset(
 )
 
 
-@dataclass(slots=True, eq=False)
 class Request:
-    """One HTTP request. Header names are lower case; the values of a repeated header are joined by commas.
-    `connection` is the `Connection` header line of the answer, or empty."""
+    """One HTTP request. Header names are lower case; the values of a repeated header are joined by commas. `peer` is
+    the address of the client; `secure`: whether the request came over TLS."""
 
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: dict[bytes, bytes]
-    body: bytes = b""
     connection: bytes = b""
-    peer: str = ""
-    """The address of the client."""
-    secure: bool = False
-    """Whether it came over TLS."""
+    """The `Connection` header line of the answer, or empty."""
     share: str = ""
     """The caller whose fair share of the server it uses (`Caller.share`), once that is known."""
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes = b"",
+        peer: str = "",
+        secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self.secure = secure
 
 
 class Joined(bytes):
@@ -113,9 +122,7 @@ def parse_large_body(body: bytes) -> large.LargeBody:
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
     """The answer's Content-Type line: the JSON type that the request declares; None for any other type."""
-    given = headers.get(b"content-type", b"")
-    line = _TYPE_LINES.get(given)
-    return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
+    return TYPE_LINES.get(headers.get(b"content-type", b"").partition(b";")[0].strip().lower())
 
 
 def unserved(target: bytes) -> ApiError:

@@ -172,9 +172,10 @@ class Server:
     def flush_soon(self, connection: Connection) -> None:
         """Write the answers once the input of this event-loop turn is processed: waking clients one by one costs as
         much as answering them."""
-        if not self._to_flush:
+        waiting = self._to_flush
+        if not waiting:
             self.call_soon(self._flush)
-        self._to_flush.append(connection)
+        waiting.append(connection)
 
     def _flush(self) -> None:
         connections, self._to_flush = self._to_flush, []

@@ -43,7 +43,7 @@ def split(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | N
     table = region.catalog.find(tx, name.decode())
     if table is None or table.status == "DELETING":
         return None
-    if tx.tally(fmt.bytes_counter(table.space)) > len(table.shards) * limits.PARTITION_BYTES:
+    if tx.tally(table.bytes_tally) > len(table.shards) * limits.PARTITION_BYTES:
         catalog.save(tx, shards.repartition(tx, table, stamp.now_ms))
     return None
 

@@ -144,5 +144,5 @@ def _open(tx: Transaction, table: Table, shard: Shard) -> Shard:
 
 def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
     """The table with the partitions that its throughput and size need, but never fewer than it has."""
-    size = tx.tally(fmt.bytes_counter(table.space))
+    size = tx.tally(table.bytes_tally)
     return follow(tx, table, divide(table.shards, partitions(table, size)), now_ms)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import orjson
 
@@ -15,6 +15,7 @@ from atoll import limits
 from atoll.database import format as fmt
 from atoll.database import keys
 from atoll.database.schema import Table
+from atoll.database.stored import Stored
 from atoll.database.vectors import floats, rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.errors import vectors as errors
@@ -43,11 +44,6 @@ class Entry(NamedTuple):
     @property
     def row(self) -> bytes:
         return rows.entry_row(self.size, self.vector, orjson.dumps(self.item))
-
-
-class Stored(Protocol):
-    @property
-    def item(self) -> Item: ...
 
 
 def entry(table: Table, index: VectorIndex, of: Stored | None, row_key: bytes) -> Entry | None:
